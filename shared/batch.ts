@@ -1,0 +1,245 @@
+/** A batch: segments sealed together, as it travels in Kafka, over HTTP and on disk.
+ *
+ * | part      | where                        | form                                                                     |
+ * | --------- | ---------------------------- | ------------------------------------------------------------------------ |
+ * | value     | Kafka record value, HTTP body| columnar JSON, `{"start_us":[..],"src_ip":[..],..}`, see {@link segmentColumns} |
+ * | sensor    | header `picket-sensor`       | sensor id                                                                |
+ * | key       | header `picket-key`          | key id: first 16 hex digits of SHA-256 of the raw public key             |
+ * | epoch     | header `picket-epoch`        | rises at each start of the sensor                                        |
+ * | bucket    | header `picket-bucket`       | 0 .. buckets-1; also the Kafka record key                                |
+ * | seq       | header `picket-seq`          | rises by one in each (epoch, bucket), from 1                             |
+ * | flows     | header `picket-flows`        | rows in the value                                                        |
+ * | sealed    | header `picket-sealed`       | sensor's clock when sealed, ms since the epoch                           |
+ * | sha256    | header `picket-sha256`       | of the uncompressed value, hex                                           |
+ * | signature | header `picket-signature`    | Ed25519 over {@link signedText}, base64                                  |
+ *
+ * In: segment columns and a private key. Out: header and value; on the other side a checked table, or a reason.
+ * Invariant: nothing of a batch is used before its signature, size and every column have been checked.
+ * Why synchronous crypto: a seed then replays a simulation exactly. @module */
+
+import { Buffer } from "node:buffer";
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { connStates, endReasons, segmentColumnNames, segmentColumns, type SegmentTable } from "./segment.ts";
+import { parseIp } from "./ip.ts";
+import { areFacts } from "./facts.ts";
+
+export const batchTopic = "picket.batches.v1";
+
+/** Limits of one batch, checked before anything is allocated for it. */
+export const batchLimits = {
+  /** Octets of the uncompressed value. */
+  valueBytesMax: 8 * 1024 * 1024,
+  /** Uncompressed octets for each compressed one. */
+  ratioMax: 64,
+  flowsMax: 20_000,
+} as const;
+
+export interface BatchHeader {
+  sensor: string;
+  key: string;
+  epoch: number;
+  bucket: number;
+  seq: number;
+  flows: number;
+  sealed: number;
+  sha256: string;
+  signature: string;
+}
+
+export interface Batch {
+  header: BatchHeader;
+  /** Columnar JSON, uncompressed. */
+  value: Uint8Array;
+}
+
+/** Why a batch is refused. The label set of `batches_refused_total`. */
+export const refusals = [
+  "header_missing",
+  "header_malformed",
+  "too_large",
+  "ratio",
+  "compression",
+  "sha256",
+  "unknown_sensor",
+  "revoked",
+  "unknown_key",
+  "signature",
+  "not_json",
+  "column_unknown",
+  "column_length",
+  "column_value",
+  "flow_count",
+  "bucket",
+] as const;
+export type Refusal = typeof refusals[number];
+
+const headerNames = [
+  "sensor",
+  "key",
+  "epoch",
+  "bucket",
+  "seq",
+  "flows",
+  "sealed",
+  "sha256",
+  "signature",
+] as const;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** The text a sensor signs. */
+export function signedText(header: Omit<BatchHeader, "signature">): string {
+  return `picket.batch.v1\n${headerNames.slice(0, 8).map((name) => header[name as "sensor"]).join("\n")}`;
+}
+
+/** Encodes `columns` (arrays of one length, rows `from` to `to`) as the value of a batch; columns that hold only defaults are left out. */
+export function encodeValue(columns: SegmentTable, from: number, to: number): Uint8Array {
+  const parts: string[] = [];
+  for (const name of segmentColumnNames) {
+    const all = columns[name];
+    if (!all) continue;
+    const rows = from === 0 && to === all.length ? all : all.slice(from, to);
+    const standard = segmentColumns[name].default;
+    if (name !== "start_us" && rows.every((value) => value === standard)) continue;
+    parts.push(`"${name}":${JSON.stringify(rows)}`);
+  }
+  return encoder.encode(`{${parts.join(",")}}`);
+}
+
+/** Signs `value` and makes its header. */
+export function sealBatch(
+  value: Uint8Array,
+  identity: { sensor: string; key: string; privateKey: KeyObject },
+  position: { epoch: number; bucket: number; seq: number; flows: number; sealed: number },
+): Batch {
+  const unsigned = { sensor: identity.sensor, key: identity.key, ...position, sha256: sha256Hex(value) };
+  const signature = sign(null, encoder.encode(signedText(unsigned)), identity.privateKey).toString("base64");
+  return { header: { ...unsigned, signature }, value };
+}
+
+/** Header as string pairs, for Kafka, HTTP and the spool. */
+export function writeHeader(header: BatchHeader): Record<string, string> {
+  return Object.fromEntries(headerNames.map((name) => [`picket-${name}`, String(header[name])]));
+}
+
+/** Reads what {@link writeHeader} wrote. `get` answers undefined for a missing name. */
+export function readHeader(get: (name: string) => string | undefined): BatchHeader | Refusal {
+  const text = {} as Record<typeof headerNames[number], string>;
+  for (const name of headerNames) {
+    const value = get(`picket-${name}`);
+    if (value === undefined) return "header_missing";
+    if (value.length > 128) return "header_malformed";
+    text[name] = value;
+  }
+  const numbers = [text.epoch, text.bucket, text.seq, text.flows, text.sealed];
+  if (!numbers.every((digits) => /^(0|[1-9][0-9]{0,14})$/.test(digits))) return "header_malformed";
+  if (!/^[0-9a-f]{64}$/.test(text.sha256) || !/^[0-9a-f]{16}$/.test(text.key)) return "header_malformed";
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(text.sensor) || !/^[A-Za-z0-9+/]{86}==$/.test(text.signature)) {
+    return "header_malformed";
+  }
+  const [epoch, bucket, seq, flows, sealed] = numbers.map(Number);
+  if (flows < 1 || flows > batchLimits.flowsMax) return "flow_count";
+  const { sensor, key, sha256, signature } = text;
+  return { sensor, key, epoch, bucket, seq, flows, sealed, sha256, signature };
+}
+
+/** Checks hash and signature of a batch against the sensor's public key. Null = good. */
+export function verifyBatch(batch: Batch, publicKey: KeyObject): Refusal | null {
+  const { header, value } = batch;
+  if (value.length > batchLimits.valueBytesMax) return "too_large";
+  if (sha256Hex(value) !== header.sha256) return "sha256";
+  const signature = Buffer.from(header.signature, "base64");
+  return verify(null, encoder.encode(signedText(header)), publicKey, signature) ? null : "signature";
+}
+
+/** Decodes and checks the value of a verified batch: every column known, of `flows` rows, every cell of its kind.
+ * Absent columns come back filled with their default, so that every column is there. */
+export function decodeValue(value: Uint8Array, flows: number): Required<SegmentTable> | Refusal {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(decoder.decode(value));
+  } catch {
+    return "not_json";
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return "not_json";
+  const given = parsed as Record<string, unknown>;
+  for (const name of Object.keys(given)) if (!Object.hasOwn(segmentColumns, name)) return "column_unknown";
+  const table = {} as Required<SegmentTable>;
+  for (const name of segmentColumnNames) {
+    const { kind, default: standard } = segmentColumns[name];
+    const rows = given[name];
+    if (rows === undefined) {
+      table[name] = new Array(flows).fill(standard);
+      continue;
+    }
+    if (!Array.isArray(rows) || rows.length !== flows) return "column_length";
+    if (!rows.every(checks[kind])) return "column_value";
+    table[name] = rows;
+  }
+  return table;
+}
+
+const isInteger = (value: unknown, max: number): boolean =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max;
+
+const checks: Record<string, (value: unknown) => boolean> = {
+  count: (value) => isInteger(value, Number.MAX_SAFE_INTEGER),
+  number: (value) => typeof value === "number" && Number.isFinite(value) && value >= 0,
+  port: (value) => isInteger(value, 65_535),
+  octet: (value) => isInteger(value, 255),
+  vlan: (value) => isInteger(value, 4_095),
+  isn: (value) => value === null || isInteger(value, 0xffff_ffff),
+  ip: (value) => typeof value === "string" && parseIp(value) !== null,
+  mac: (value) => typeof value === "string" && /^(([0-9a-f]{2}:){5}[0-9a-f]{2})?$/.test(value),
+  name: (value) => typeof value === "string" && /^[a-z0-9._-]{0,32}$/.test(value),
+  conn_state: (value) => (connStates as readonly unknown[]).includes(value),
+  end_reason: (value) => (endReasons as readonly unknown[]).includes(value),
+  facts: (value) => value === null || areFacts(value),
+};
+
+export function sha256Hex(bytes: Uint8Array | string): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Key id of a raw Ed25519 public key. */
+export function keyId(publicKey: Uint8Array): string {
+  return sha256Hex(publicKey).slice(0, 16);
+}
+
+const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex"); // RFC 8410: SubjectPublicKeyInfo of Ed25519.
+const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex"); // RFC 8410: PrivateKeyInfo of Ed25519.
+
+/** Public key object from 32 raw bytes. @throws {RangeError} on another length. */
+export function publicKeyFromRaw(raw: Uint8Array): KeyObject {
+  if (raw.length !== 32) {
+    throw new RangeError(`Cannot read public key as it must have 32 bytes: current length is ${raw.length}`);
+  }
+  return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: "der", type: "spki" });
+}
+
+/** Private key object from its 32-byte seed, and the raw public key. @throws {RangeError} on another length. */
+export function keysFromSeed(seed: Uint8Array): { privateKey: KeyObject; publicKey: Uint8Array } {
+  if (seed.length !== 32) {
+    throw new RangeError(
+      `Cannot read private key as it must have 32 bytes: current length is ${seed.length}`,
+    );
+  }
+  const privateKey = createPrivateKey({
+    key: Buffer.concat([pkcs8Prefix, seed]),
+    format: "der",
+    type: "pkcs8",
+  });
+  const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
+  return { privateKey, publicKey: new Uint8Array(spki.subarray(spki.length - 32)) };
+}
+
+/** Signs any text with a sensor's key; base64. */
+export function signText(text: string, privateKey: KeyObject): string {
+  return sign(null, encoder.encode(text), privateKey).toString("base64");
+}
+
+/** Checks what {@link signText} made. */
+export function verifyText(text: string, signature: string, publicKey: KeyObject): boolean {
+  const bytes = Buffer.from(signature, "base64");
+  return bytes.length === 64 && verify(null, encoder.encode(text), publicKey, bytes);
+}

@@ -1,0 +1,100 @@
+/** Community ID v1, seed 0: one name for a flow that every tool computes alike.
+ *
+ * In: protocol number, addresses as bytes, ports (for ICMP: type and code). Out: the SHA-1 digest, its text, its bucket.
+ * Invariant: both directions of a flow have one digest; one-way ICMP types keep their direction.
+ * Source: github.com/corelight/community-id-spec, README and reference implementation (ICMP tables as there). @module */
+
+import { createHash } from "node:crypto";
+import { Buffer } from "node:buffer";
+import { parseIp } from "./ip.ts";
+import { arpProtocol, protocolNumber } from "./protocols.ts";
+
+/** ICMP types that are answered by another type; all others are one-way. */
+const icmpCounterparts = new Map([[8, 0], [0, 8], [13, 14], [14, 13], [15, 16], [16, 15], [10, 9], [9, 10], [
+  17,
+  18,
+], [
+  18,
+  17,
+]]);
+const icmp6Counterparts = new Map([
+  [128, 129],
+  [129, 128],
+  [133, 134],
+  [134, 133],
+  [135, 136],
+  [136, 135],
+  [130, 131],
+  [131, 130],
+  [144, 145],
+  [145, 144],
+  [139, 140],
+  [140, 139],
+]);
+
+/** Type that answers an ICMP type, -1 for a one-way type. `protocol` is 1 or 58. */
+export function icmpCounterpart(protocol: number, type: number): number {
+  return (protocol === 1 ? icmpCounterparts : icmp6Counterparts).get(type) ?? -1;
+}
+
+const data = Buffer.alloc(40);
+
+/** 20-byte digest. Addresses have 4 or 16 bytes, both the same. For protocols 1 and 58 the ports are ICMP type and code. */
+export function communityIdDigest(
+  protocol: number,
+  src: Uint8Array,
+  dst: Uint8Array,
+  srcPort: number,
+  dstPort: number,
+): Uint8Array {
+  let oneWay = false;
+  if (protocol === 1 || protocol === 58) {
+    const counterpart = icmpCounterpart(protocol, srcPort);
+    oneWay = counterpart < 0;
+    if (!oneWay) dstPort = counterpart;
+  }
+  const hasPorts = protocol === 1 || protocol === 6 || protocol === 17 || protocol === 58 || protocol === 132;
+  const order = Buffer.compare(src, dst);
+  const swap = !oneWay && (order > 0 || (order === 0 && hasPorts && srcPort > dstPort));
+  const length = src.length;
+  data.writeUInt16BE(0, 0);
+  data.set(swap ? dst : src, 2);
+  data.set(swap ? src : dst, 2 + length);
+  let end = 2 + 2 * length;
+  data[end++] = protocol;
+  data[end++] = 0;
+  if (hasPorts) {
+    data.writeUInt16BE(swap ? dstPort : srcPort, end);
+    data.writeUInt16BE(swap ? srcPort : dstPort, end + 2);
+    end += 4;
+  }
+  return createHash("sha1").update(data.subarray(0, end)).digest();
+}
+
+/** "1:" and the digest in base64. */
+export function formatCommunityId(digest: Uint8Array): string {
+  return "1:" + Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString("base64");
+}
+
+/** Community ID of a flow given in words; "" for ARP and for what is not a pair of addresses of one family. */
+export function communityId(
+  flow: { protocol: string; src_ip: string; dst_ip: string; src_port: number; dst_port: number },
+): string {
+  const digest = flowDigest(flow);
+  return digest === null || flow.protocol === "arp" ? "" : formatCommunityId(digest);
+}
+
+/** Digest that places a flow in a bucket: the Community ID's; for ARP one over both addresses in the same way. */
+export function flowDigest(
+  flow: { protocol: string; src_ip: string; dst_ip: string; src_port: number; dst_port: number },
+): Uint8Array | null {
+  const protocol = protocolNumber(flow.protocol);
+  const src = parseIp(flow.src_ip), dst = parseIp(flow.dst_ip);
+  if (protocol < 0 || !src || !dst || src.length !== dst.length) return null;
+  return communityIdDigest(protocol === arpProtocol ? 0 : protocol, src, dst, flow.src_port, flow.dst_port);
+}
+
+/** Bucket of a digest: its first four bytes, big-endian, modulo `buckets`. Equal on every sensor of a fleet. */
+export function bucketOf(digest: Uint8Array, buckets: number): number {
+  return ((digest[0] << 24 | digest[1] << 16 | digest[2] << 8 | digest[3]) >>> 0) % buckets;
+}

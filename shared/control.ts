@@ -1,0 +1,107 @@
+/** What sensor and aggregator say to each other over HTTP, besides batches.
+ *
+ * In, out: JSON bodies of `POST /api/v1/enrol` and `POST /api/v1/check-in`.
+ * Invariant: a check-in is signed by the sensor's key over {@link checkInMessage}; one older than 5 minutes is refused. @module */
+
+import { z } from "./schema.ts";
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
+const counters = z.record(z.string().max(200), z.number()).refine((all) => Object.keys(all).length <= 2_000);
+
+export const enrolRequest = z.object({
+  token: z.string().min(20).max(200),
+  /** What people call the sensor; unique in the fleet. */
+  name,
+  /** Raw Ed25519 public key, 32 bytes, base64. */
+  public_key: z.string().length(44),
+  /** Signature of "picket.enrol.v1\n<token>\n<name>\n<public_key>" by that key, base64: proof of possession. */
+  signature: z.string().length(88),
+  version: z.string().max(40),
+});
+export type EnrolRequest = z.infer<typeof enrolRequest>;
+
+export const enrolResponse = z.object({
+  sensor_id: z.string(),
+  name,
+  site: name,
+  /** Fleet-wide number of buckets. */
+  buckets: z.int().min(1).max(1024),
+  /** Where batches go; null = to this aggregator over HTTP. */
+  kafka: z.object({ brokers: z.array(z.string()), topic: z.string() }).nullable(),
+});
+export type EnrolResponse = z.infer<typeof enrolResponse>;
+
+/** Text a sensor signs when it enrols. */
+export function enrolMessage(request: Omit<EnrolRequest, "signature" | "version">): string {
+  return `picket.enrol.v1\n${request.token}\n${request.name}\n${request.public_key}`;
+}
+
+export const captureStates = ["capturing", "replaying", "idle", "failed"] as const;
+
+/** Health of a sensor. All counters are totals of the epoch. Missing parts are unknown, not zero. */
+export const checkInRequest = z.object({
+  sensor_id: z.string().max(64),
+  version: z.string().max(40),
+  epoch: z.int().min(0),
+  sent_ms: z.number(),
+  started_ms: z.number(),
+  capture: z.object({
+    state: z.enum(captureStates),
+    /** Interface or file. */
+    source: z.string().max(400),
+    error: z.string().max(400).nullable(),
+    packets: z.int().min(0),
+    bytes: z.int().min(0),
+    in_flows: z.int().min(0),
+    left_out: z.record(z.string().max(60), z.int().min(0)),
+    /** Packets the kernel or dumpcap dropped before the sensor saw them. */
+    dropped: z.int().min(0),
+    /** Last packet's time stamp, epoch seconds; null = none yet. */
+    last_packet: z.number().nullable(),
+  }),
+  flows: z.object({
+    open: z.int().min(0),
+    segments: z.int().min(0),
+    evicted: z.int().min(0),
+    factor: z.number().min(1),
+  }),
+  facts: z.object({
+    offered: z.int().min(0),
+    answered: z.int().min(0),
+    refused: z.int().min(0),
+    restarts: z.int().min(0),
+  }),
+  spool: z.object({
+    batches: z.int().min(0),
+    bytes: z.int().min(0),
+    bytes_max: z.int().min(0),
+    dropped_batches: z.int().min(0),
+    quarantined: z.int().min(0),
+    /** Age of the oldest unacknowledged batch, seconds. */
+    oldest_s: z.number().min(0),
+  }),
+  transport: z.object({
+    kind: z.enum(["kafka", "http"]),
+    /** Last error in words; null = the last send went through. */
+    error: z.string().max(400).nullable(),
+    sent_batches: z.int().min(0),
+  }),
+  /** Highest seq sealed in each bucket of this epoch, by bucket number: what the aggregator should have seen. */
+  sealed: z.record(z.string().regex(/^[0-9]{1,4}$/), z.int().min(0)),
+  counters,
+});
+export type CheckInRequest = z.infer<typeof checkInRequest>;
+
+export const checkInResponse = z.object({
+  /** Aggregator's clock when the request came in and when the answer left; with the sensor's own two stamps: offset and delay. */
+  received_ms: z.number(),
+  answered_ms: z.number(),
+  config_version: z.int().min(0),
+  revoked: z.boolean(),
+});
+export type CheckInResponse = z.infer<typeof checkInResponse>;
+
+/** Text a sensor signs for a check-in: header `picket-signature` = base64(Ed25519(this)). */
+export function checkInMessage(sensorId: string, sentMs: number, bodySha256Hex: string): string {
+  return `picket.check-in.v1\n${sensorId}\n${sentMs}\n${bodySha256Hex}`;
+}

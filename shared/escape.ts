@@ -1,0 +1,12 @@
+/** Makes wire strings inert in a terminal or a log line.
+ *
+ * In: any string, attacker-chosen ones included. Out: the same text with control characters, escape sequences, line
+ * separators, zero-width characters and bidirectional overrides written as visible `\u{...}`. @module */
+
+/** Control, format (bidirectional overrides, zero-width), line and paragraph separators. */
+const hostile = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** Escapes `text` for one line of a terminal or log. */
+export function escapeLine(text: string): string {
+  return text.replace(hostile, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+}

@@ -1,0 +1,106 @@
+/** Counters and log lines: the one way anything in Picket says something happened.
+ *
+ * In: `count`, `gauge`, `info`, `warn`, `error`. Out: a snapshot for `/metrics` and check-ins; log lines on standard error.
+ * Invariant: one message is written at most 3 times in 10 s; those held back are counted and said with the next one.
+ * Names: `<noun>_<unit>_total` for counters. Labels come from closed lists, never from the wire. @module */
+
+import type { Clock } from "./clock.ts";
+import { systemClock } from "./clock.ts";
+import { escapeLine } from "./escape.ts";
+
+export type Labels = Readonly<Record<string, string | number>>;
+
+export interface Reporter {
+  /** Adds `by` (default 1) to a counter. */
+  count(name: string, labels?: Labels, by?: number): void;
+  /** Sets a gauge. */
+  gauge(name: string, value: number, labels?: Labels): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  /** Odd, but no data lost. */
+  warn(message: string, fields?: Record<string, unknown>): void;
+  /** Data lost, or an operator is needed. */
+  error(message: string, fields?: Record<string, unknown>): void;
+  /** All counters and gauges by `name{label="value"}` in Prometheus' notation. */
+  snapshot(): Map<string, number>;
+}
+
+const linesMax = 3;
+const windowMs = 10_000;
+const messagesMax = 1_000;
+const seriesMax = 10_000;
+
+/** A reporter that writes `write` one line a message. */
+export function createReporter(
+  options: {
+    component: string;
+    write?: (line: string) => void;
+    clock?: Clock;
+    json?: boolean;
+    quiet?: boolean;
+  },
+): Reporter {
+  const { component, write = writeStderr, clock = systemClock, json = false, quiet = false } = options;
+  const series = new Map<string, number>();
+  const recent = new Map<string, { since: number; written: number; held: number }>();
+
+  function set(name: string, labels: Labels | undefined, change: (before: number) => number): void {
+    const key = seriesKey(name, labels);
+    if (!series.has(key) && series.size >= seriesMax) {
+      series.set("series_refused_total", (series.get("series_refused_total") ?? 0) + 1);
+      return;
+    }
+    series.set(key, change(series.get(key) ?? 0));
+  }
+
+  function log(level: string, message: string, fields: Record<string, unknown> = {}): void {
+    const now = clock.monotonicMs();
+    if (recent.size >= messagesMax) recent.clear();
+    let seen = recent.get(message);
+    if (!seen || now - seen.since > windowMs) {
+      seen = { since: now, written: 0, held: seen?.held ?? 0 };
+      recent.set(message, seen);
+    }
+    if (seen.written >= linesMax) {
+      seen.held++;
+      return;
+    }
+    seen.written++;
+    const extra = seen.held > 0 ? { ...fields, held_back: seen.held } : fields;
+    seen.held = 0;
+    if (json) {
+      write(
+        JSON.stringify({ time: new Date(clock.nowMs()).toISOString(), level, component, message, ...extra }),
+      );
+    } else {
+      const words = Object.entries(extra).map(([name, value]) => ` ${name}=${escapeLine(show(value))}`).join(
+        "",
+      );
+      write(`${component}: ${level === "info" ? "" : level + ": "}${escapeLine(message)}${words}`);
+    }
+  }
+
+  return {
+    count: (name, labels, by = 1) => set(name, labels, (before) => before + by),
+    gauge: (name, value, labels) => set(name, labels, () => value),
+    info: (message, fields) => quiet ? undefined : log("info", message, fields),
+    warn: (message, fields) => log("warning", message, fields),
+    error: (message, fields) => log("error", message, fields),
+    snapshot: () => new Map(series),
+  };
+}
+
+/** `name{a="1",b="2"}`, labels in name order. */
+export function seriesKey(name: string, labels?: Labels): string {
+  const names = labels ? Object.keys(labels).sort() : [];
+  if (names.length === 0) return name;
+  return `${name}{${names.map((n) => `${n}="${String(labels![n]).replace(/[\\"\n]/g, "_")}"`).join(",")}}`;
+}
+
+function show(value: unknown): string {
+  if (value instanceof Error) return value.message;
+  return typeof value === "string" ? value : JSON.stringify(value) ?? String(value);
+}
+
+function writeStderr(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(line + "\n"));
+}

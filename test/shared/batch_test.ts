@@ -1,0 +1,149 @@
+/** Batches: sealed and opened again, and refused with the right reason when anything was changed. @module */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  type BatchHeader,
+  batchLimits,
+  decodeValue,
+  encodeValue,
+  keyId,
+  keysFromSeed,
+  publicKeyFromRaw,
+  readHeader,
+  sealBatch,
+  signText,
+  verifyBatch,
+  verifyText,
+  writeHeader,
+} from "../../shared/batch.ts";
+import { segmentColumnNames, segmentColumns, type SegmentTable } from "../../shared/segment.ts";
+
+const { privateKey, publicKey } = keysFromSeed(new Uint8Array(32).fill(7));
+const identity = { sensor: "s-1", key: keyId(publicKey), privateKey };
+const position = { epoch: 3, bucket: 1, seq: 9, flows: 2, sealed: 1_700_000_000_000 };
+const columns: SegmentTable = {
+  start_us: [1_700_000_000_000_001, 1_700_000_000_000_002],
+  protocol: ["udp", "tcp"],
+  src_ip: ["10.0.0.1", "2001:db8::1"],
+  dst_port: [53, 443],
+  tcp_isn: [null, 4_294_967_295],
+  facts: [{ dns: [{ id: 1, name: "a.example", type: "A", rcode: null, answers: [] }] }, null],
+  vlan: [0, 0],
+};
+
+Deno.test("a sealed batch opens to the same columns, with absent ones at their default", () => {
+  const batch = sealBatch(encodeValue(columns, 0, 2), identity, position);
+  assertEquals(verifyBatch(batch, publicKeyFromRaw(publicKey)), null);
+  assert(!new TextDecoder().decode(batch.value).includes("vlan"), "a column of defaults does not travel");
+  const table = decodeValue(batch.value, 2);
+  assert(typeof table !== "string");
+  for (const name of segmentColumnNames) {
+    assertEquals(table[name], columns[name] ?? new Array(2).fill(segmentColumns[name].default), name);
+  }
+});
+
+Deno.test("encodeValue takes only the rows asked for", () => {
+  const table = decodeValue(encodeValue(columns, 1, 2), 1);
+  assert(typeof table !== "string");
+  assertEquals(table.dst_port, [443]);
+});
+
+Deno.test("the header survives being written and read", () => {
+  const { header } = sealBatch(encodeValue(columns, 0, 2), identity, position);
+  const written = writeHeader(header);
+  assertEquals(readHeader((name) => written[name]), header);
+});
+
+Deno.test("verifyBatch refuses every changed byte of the value and every changed header field", () => {
+  const batch = sealBatch(encodeValue(columns, 0, 2), identity, position);
+  const key = publicKeyFromRaw(publicKey);
+  for (let i = 0; i < batch.value.length; i++) {
+    const value = batch.value.slice();
+    value[i] ^= 1;
+    assertEquals(verifyBatch({ header: batch.header, value }, key), "sha256");
+  }
+  const changes: Partial<BatchHeader>[] = [
+    { sensor: "s-2" },
+    { epoch: 4 },
+    { bucket: 2 },
+    { seq: 10 },
+    { flows: 1 },
+    {
+      sealed: 1,
+    },
+    { key: "0".repeat(16) },
+    { signature: "A".repeat(86) + "==" },
+  ];
+  for (const change of changes) {
+    assertEquals(
+      verifyBatch({ header: { ...batch.header, ...change }, value: batch.value }, key),
+      "signature",
+    );
+  }
+  const other = keysFromSeed(new Uint8Array(32).fill(8));
+  assertEquals(verifyBatch(batch, publicKeyFromRaw(other.publicKey)), "signature");
+});
+
+Deno.test("readHeader names what is wrong with a header", () => {
+  const good = writeHeader(sealBatch(encodeValue(columns, 0, 2), identity, position).header);
+  const read = (change: Record<string, string | undefined>) =>
+    readHeader((name) => ({ ...good, ...change })[name]);
+  assertEquals(read({ "picket-seq": undefined }), "header_missing");
+  assertEquals(read({ "picket-seq": "-1" }), "header_malformed");
+  assertEquals(read({ "picket-seq": "1e3" }), "header_malformed");
+  assertEquals(read({ "picket-sensor": "a'; drop table flows; --" }), "header_malformed");
+  assertEquals(read({ "picket-sensor": "x".repeat(500) }), "header_malformed");
+  assertEquals(read({ "picket-flows": "0" }), "flow_count");
+  assertEquals(read({ "picket-flows": String(batchLimits.flowsMax + 1) }), "flow_count");
+});
+
+Deno.test("decodeValue refuses values outside the format, each with its reason", () => {
+  const encode = (value: unknown) =>
+    new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
+  assertEquals(decodeValue(encode("{"), 1), "not_json");
+  assertEquals(decodeValue(encode("[1]"), 1), "not_json");
+  assertEquals(decodeValue(new Uint8Array([0xff, 0xfe]), 1), "not_json");
+  assertEquals(decodeValue(encode({ evil: [1] }), 1), "column_unknown");
+  assertEquals(decodeValue(encode('{"__proto__":[1]}'), 1), "column_unknown");
+  assertEquals(decodeValue(encode({ src_port: [1, 2] }), 1), "column_length");
+  assertEquals(decodeValue(encode({ src_port: "1" }), 1), "column_length");
+  const bad: Record<string, unknown> = {
+    src_port: 65_536,
+    src_ip: "10.0.0.1'--",
+    fwd_bytes: -1,
+    start_us: 1.5,
+  };
+  const worse = {
+    src_mac: "zz",
+    conn_state: "S9",
+    protocol: "TCP ",
+    tcp_isn: 2 ** 32,
+    facts: { dns: 1, evil: 2 },
+  };
+  for (const [name, cell] of Object.entries({ ...bad, ...worse })) {
+    assertEquals(decodeValue(encode({ [name]: [cell] }), 1), "column_value", name);
+  }
+  const deep = { other: { a: { b: { c: { d: { e: 1 } } } } } };
+  assertEquals(decodeValue(encode({ facts: [deep] }), 1), "column_value");
+  assertEquals(decodeValue(encode({ facts: [{ other: { a: "x".repeat(256) } }] }), 1), "column_value");
+});
+
+Deno.test("decodeValue never throws, whatever the bytes", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(5), (bytes, flows) => {
+    const result = decodeValue(bytes, flows);
+    assert(typeof result === "string" || typeof result === "object");
+  }));
+  fc.assert(fc.property(fc.json({ maxDepth: 4 }), (json) => {
+    decodeValue(new TextEncoder().encode(json), 1);
+  }));
+});
+
+Deno.test("keys of another length are refused in words, texts are signed and checked", () => {
+  assertThrows(() => publicKeyFromRaw(new Uint8Array(31)), RangeError, "current length is 31");
+  assertThrows(() => keysFromSeed(new Uint8Array(33)), RangeError, "current length is 33");
+  const signature = signText("hello", privateKey);
+  assertEquals(verifyText("hello", signature, publicKeyFromRaw(publicKey)), true);
+  assertEquals(verifyText("hellp", signature, publicKeyFromRaw(publicKey)), false);
+  assertEquals(verifyText("hello", "short", publicKeyFromRaw(publicKey)), false);
+});

@@ -1,0 +1,47 @@
+/** The reporter: counters in Prometheus' notation, log lines sampled and made inert. @module */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { createReporter, seriesKey } from "../../shared/reporter.ts";
+import type { Clock } from "../../shared/clock.ts";
+
+function stillClock(): Clock & { now: number } {
+  const clock = {
+    now: 0,
+    nowMs: () => clock.now,
+    monotonicMs: () => clock.now,
+    sleep: () => Promise.resolve(),
+  };
+  return clock;
+}
+
+Deno.test("counters add up by name and labels", () => {
+  const reporter = createReporter({ component: "test", write: () => {} });
+  reporter.count("frames_total", { reason: "cut" });
+  reporter.count("frames_total", { reason: "cut" }, 4);
+  reporter.gauge("open", 3);
+  assertEquals([...reporter.snapshot()], [['frames_total{reason="cut"}', 5], ["open", 3]]);
+  assertEquals(seriesKey("a", { z: 1, b: 'x"\n' }), 'a{b="x__",z="1"}');
+});
+
+Deno.test("one message is written three times in ten seconds, and those held back are said later", () => {
+  const lines: string[] = [];
+  const clock = stillClock();
+  const reporter = createReporter({ component: "test", write: (line) => lines.push(line), clock });
+  for (let i = 0; i < 8; i++) reporter.warn("cannot send", { attempt: i });
+  assertEquals(lines.length, 3);
+  clock.now = 10_001;
+  reporter.warn("cannot send", { attempt: 9 });
+  assertEquals(lines[3], "test: warning: cannot send attempt=9 held_back=5");
+});
+
+Deno.test("wire strings cannot write control sequences or lines into the log", () => {
+  const lines: string[] = [];
+  const reporter = createReporter({
+    component: "test",
+    write: (line) => lines.push(line),
+    clock: stillClock(),
+  });
+  reporter.info("name seen", { name: "a\u001b[2J\nerror: all is well\u202e" });
+  assertEquals(lines.length, 1);
+  assertStringIncludes(lines[0], "a\\u{1b}[2J\\u{a}error: all is well\\u{202e}");
+});
