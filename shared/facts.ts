@@ -7,7 +7,7 @@
 /** Upper bounds of the facts of one flow. */
 export const factLimits = {
   /** Entries of a list (DNS messages, HTTP requests, ...) per segment. */
-  entriesMax: 64,
+  entriesMax: 1_024,
   /** Characters of one string. */
   charactersMax: 255,
   /** Addresses or names of one DNS answer. */

@@ -94,7 +94,8 @@ export interface Segment {
   interarrival_us_mean: number;
   interarrival_us_deviation: number;
   end_reason: EndReason;
-  /** Sampling factor: counts stand for this many times as many flows; 1 = every flow kept. */
+  /** Sampling factor: the flow was kept as one of this many; 1 = every flow kept. Counts are what was seen of this flow, never scaled;
+   * sums over flows (totals, talkers, protocols, series) multiply each flow and its counts by its factor. */
   factor: number;
   /** Application protocol as the deep lane names it ("dns", "tls", "http", ...), "" = not recognised. */
   app_protocol: string;

@@ -70,6 +70,18 @@ export interface FlowWrite {
   flow: Omit<Flow, "seen_by">;
   /** Sightings to add to, by (sensor_id, vlan, ip_depth); counts are increments. */
   sightings: Sighting[];
+  /** How many of `sightings` are the first of their vantage. */
+  newSightings: number;
+}
+
+/** When batches of one epoch of a sensor came, and when the sensor sealed them. */
+export interface EpochRow {
+  epoch: number;
+  /** Of the first batch taken in: sensor's clock, aggregator's clock. */
+  first_sealed_ms: number;
+  first_received_ms: number;
+  /** Latest `sealed` of all its batches. */
+  last_sealed_ms: number;
 }
 
 export interface OffsetRow {
@@ -168,7 +180,12 @@ export interface FlowQuery {
   threat_id?: string;
 }
 
-/** Newest first. `cursor` is what the last page gave. Keyset: each page costs what it holds. */
+/** Thrown when a page's cursor is not one that a page gave. */
+export class BadCursor extends Error {
+  override name = "BadCursor";
+}
+
+/** Newest first, at most 1,000 rows. `cursor` is what the last page gave. Keyset: each page costs what it holds. */
 export interface PageRequest {
   limit: number;
   cursor?: string;
@@ -230,6 +247,8 @@ export interface Store {
   // Ingest.
   /** Ledger rows already there for any of `keys`. */
   readLedger(keys: LedgerKey[]): Promise<LedgerRow[]>;
+  /** Epochs of a sensor, oldest first: the newest 16. Times of a first batch never change. */
+  readEpochs(sensorId: string): Promise<EpochRow[]>;
   /** Highest seq and count taken in, for each bucket of a sensor's epoch. */
   readPositions(
     sensorId: string,
@@ -237,7 +256,7 @@ export interface Store {
   ): Promise<{ bucket: number; seq_max: number; batches: number }[]>;
   ingest(write: IngestWrite): Promise<void>;
   readOffsets(topic: string): Promise<OffsetRow[]>;
-  /** Flows updated since `sinceMs` (aggregator clock), oldest first, at most `limit`: to rebuild merge and detector state. */
+  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state. */
   readRecentFlows(sinceMs: number, limit: number): Promise<Flow[]>;
   readGaps(query: { sensor_id?: string; open?: boolean }, limit: number): Promise<Gap[]>;
   readDeadLetters(limit: number): Promise<DeadLetter[]>;
@@ -258,7 +277,7 @@ export interface Store {
   readApiKeys(): Promise<ApiKeyRow[]>;
 
   // Threats.
-  /** Inserts or replaces by id; links `flow_ids` (bounded sample). */
+  /** Inserts or replaces by id; links `flow_ids` (bounded sample). Replacing keeps `status` and `stored_ms`: people set the status. */
   saveThreats(threats: Threat[]): Promise<void>;
   readThreat(id: string): Promise<Threat | null>;
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
@@ -266,7 +285,8 @@ export interface Store {
 
   // Queries. All bounded in rows and time; @throws {StoreUnavailable} when the time is up.
   readFlow(flowId: string): Promise<Flow | null>;
-  /** By start time, newest first. */
+  /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
+   * an unselective filter stops when its time is up. */
   readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;
   readTopTalkers(range: { from?: number; to?: number }, limit: number): Promise<TopTalker[]>;
   readProtocols(range: { from?: number; to?: number }): Promise<ProtocolTotal[]>;

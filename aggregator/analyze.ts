@@ -1,0 +1,204 @@
+/** A capture file in, flows and explained threats out: sensor and aggregator in one process, nothing to set up.
+ *
+ * In: the path of a pcap or pcapng file. Out: the capture's account, totals of its flows, its threats.
+ * Invariant: the same stages as live: both lanes of the sensor, merging, detectors, triage; only spool, transport and store are left out.
+ * Why here: this is the only file that joins both sides. @module */
+
+import { systemClock } from "../shared/clock.ts";
+import type { Clock } from "../shared/clock.ts";
+import type { Reporter } from "../shared/reporter.ts";
+import { captureErrorTexts } from "../sensor/capture/capture_error.ts";
+import { FileSource } from "../sensor/capture/file_source.ts";
+import { pump } from "../sensor/capture/pump.ts";
+import { PacketChooser } from "../sensor/dissect/choose.ts";
+import { DissectLane } from "../sensor/dissect/lane.ts";
+import { Tshark } from "../sensor/dissect/tshark.ts";
+import type { SegmentRows } from "../sensor/flow/segment_rows.ts";
+import { type CaptureSummary, Pipeline } from "../sensor/pipeline.ts";
+import { CommandError, exitCodes } from "../shared/command.ts";
+import { threatLines } from "./commands/words.ts";
+import { createDetectors } from "./detect/catalogue.ts";
+import type { Detector } from "./detect/detector.ts";
+import { Engine } from "./detect/engine.ts";
+import { severities, type Threat } from "./detect/threat.ts";
+import { Merger } from "./ingest/merge.ts";
+import type { TriageModel } from "./triage/model.ts";
+import { type TriageAudit, TriageQueue } from "./triage/queue.ts";
+import { explainByRules } from "./triage/rules.ts";
+
+export interface AnalyzeOptions {
+  reporter: Reporter;
+  /** @default systemClock */
+  clock?: Clock;
+  /** Name or path of tshark. @default "tshark" */
+  tsharkPath?: string;
+  /** False: no deep lane; detectors that need facts find less. @default true */
+  facts?: boolean;
+  /** Asked about every threat; null or absent = the rules explain. */
+  model?: TriageModel | null;
+  /** Told of each call to the model. */
+  onAudit?: (audit: TriageAudit) => void;
+  /** Detectors of the operator's own, beside those shipped. */
+  ownDetectors?: readonly Detector[];
+  signal?: AbortSignal;
+}
+
+/** A threat with its one attacker or victim named apart, as the API gives it. */
+export interface AnalyzedThreat extends Threat {
+  src_ip?: string;
+  dst_ip?: string;
+}
+
+export interface Analysis {
+  /** `note`: a word of `captureErrors` when the file was damaged, "interrupted" when stopped. */
+  capture: CaptureSummary & { note?: string };
+  flows: { count: number; packets: number; bytes: number };
+  /** The most severe first. */
+  threats: AnalyzedThreat[];
+}
+
+/** Analyzes one file. @throws {CommandError} when it cannot be opened or is no capture. */
+export async function analyzeFile(path: string, options: AnalyzeOptions): Promise<Analysis> {
+  const { reporter, clock = systemClock, signal } = options;
+  const centre = new Centre(options, clock);
+  // One chooser for both: the lane reads plain DNS where the chooser found it.
+  const chooser = new PacketChooser();
+  const lane = await startLane(options, clock, chooser);
+  try {
+    const pipeline = new Pipeline({ live: false }, {
+      sink: { take: (rows) => centre.take(rows) },
+      reporter,
+      clock,
+      deepLane: lane,
+      chooser: lane ? chooser : null,
+    });
+    const note = await readAll(path, pipeline, signal);
+    await pipeline.finish();
+    const summary = pipeline.summary(path);
+    const capture = note === null ? summary : { ...summary, note };
+    return { capture, flows: centre.flows, threats: await centre.finish(options) };
+  } finally {
+    await lane?.stop();
+  }
+}
+
+/** Reads the file to its end. Returns what was wrong with it. */
+async function readAll(path: string, pipeline: Pipeline, signal?: AbortSignal): Promise<string | null> {
+  const source = new FileSource(path);
+  try {
+    await source.start();
+  } catch (cause) {
+    throw new CommandError(exitCodes.environment, (cause as Error).message, { cause });
+  }
+  const { error } = await pump(source, pipeline, () => pipeline.turn(), signal).finally(() => source.stop());
+  if (error === "not_a_capture") {
+    throw new CommandError(exitCodes.failed, `Cannot read "${path}": ${captureErrorTexts[error]}`);
+  }
+  return error ?? (signal?.aborted ? "interrupted" : null);
+}
+
+async function startLane(
+  options: AnalyzeOptions,
+  clock: Clock,
+  chooser: PacketChooser,
+): Promise<DissectLane | null> {
+  const { reporter, facts = true, tsharkPath = "tshark" } = options;
+  if (!facts) return null;
+  const lane = new DissectLane({ live: false }, {
+    program: new Tshark({ tsharkPath }),
+    clock,
+    reporter,
+    chooser,
+  });
+  try {
+    await lane.start();
+    return lane;
+  } catch (error) {
+    reporter.warn("no facts will be read from payloads, flows are complete", { why: error });
+    return null;
+  }
+}
+
+/** The aggregator's side. */
+class Centre {
+  readonly flows = { count: 0, packets: 0, bytes: 0 };
+  readonly #merger: Merger;
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+
+  constructor({ reporter, ownDetectors = [] }: AnalyzeOptions, clock: Clock) {
+    this.#clock = clock;
+    this.#merger = new Merger({}, { reporter });
+    this.#engine = new Engine({}, {
+      detectors: [...createDetectors(), ...ownDetectors],
+      reporter,
+      // There is no sensor here that a reader would know.
+      explain: (finding, detector, severity) =>
+        explainByRules({ ...finding, sensors: [] }, detector, severity),
+    });
+  }
+
+  take(rows: SegmentRows): void {
+    const segments = Array.from({ length: rows.length }, (_, i) => rows.object(i));
+    const nowMs = this.#clock.nowMs();
+    this.#merger.begin();
+    const { writes, updates } = this.#merger.take(
+      segments,
+      { sensor_id: "analyze", site: "capture", clock_offset_ms: 0 },
+      nowMs,
+    );
+    this.#merger.commit();
+    for (const { kind, flow } of writes) {
+      if (kind === "insert") this.flows.count++;
+      this.flows.packets += flow.total_packets;
+      this.flows.bytes += flow.total_bytes;
+    }
+    this.#engine.step(updates, nowMs);
+  }
+
+  /** All threats, explained. */
+  async finish(options: AnalyzeOptions): Promise<AnalyzedThreat[]> {
+    if (options.model) await this.#ask(options.model, options);
+    const rank = (threat: Threat) => severities.indexOf(threat.severity);
+    const sorted = this.#engine.threats.sort((a, b) =>
+      rank(b) - rank(a) || b.score - a.score || a.first_seen - b.first_seen
+    );
+    return sorted.map(present);
+  }
+
+  async #ask(model: TriageModel, { reporter, onAudit = () => {} }: AnalyzeOptions): Promise<void> {
+    const queue = new TriageQueue({ waitingMax: 10_000 }, {
+      model,
+      clock: this.#clock,
+      reporter,
+      onAudit,
+      onResult: ({ threatId, severity, triage }) =>
+        void this.#engine.amend(threatId, { ...triage, severity }),
+    });
+    for (const threat of this.#engine.threats) queue.offer(threat);
+    await queue.idle();
+  }
+}
+
+function present(threat: Threat): AnalyzedThreat {
+  return {
+    ...threat,
+    ...(threat.src_ips.length === 1 ? { src_ip: threat.src_ips[0] } : {}),
+    ...(threat.dst_ips.length === 1 ? { dst_ip: threat.dst_ips[0] } : {}),
+  };
+}
+
+/** The analysis for people. */
+export function renderAnalysis({ capture, flows, threats }: Analysis, isColourful = false): string {
+  const leftOut = capture.packets - capture.in_flows;
+  const lines = [
+    `${capture.file}: ${capture.packets} packets in ${flows.count} flows, ${flows.bytes} octets; ${leftOut} packets left out`,
+    ...(capture.note === undefined
+      ? []
+      : [`The capture is incomplete: ${capture.note.replaceAll("_", " ")}`]),
+    "",
+    threats.length === 0 ? "No threats found." : `${threats.length} threat(s) found:`,
+  ];
+  for (const threat of threats) lines.push("", ...threatLines(threat, isColourful));
+  return lines.join("\n");
+}

@@ -1,0 +1,181 @@
+/** Shapes of parameters and answers that several resources share; the OpenAPI page is printed from them.
+ *
+ * Invariant: every list has a largest page, every text a largest length. Answers are described, not checked: the store is ours. @module */
+
+import { z } from "../../shared/schema.ts";
+import { connStates, endReasons } from "../../shared/segment.ts";
+import { parseIp } from "../../shared/ip.ts";
+import { severities, threatStatuses } from "../detect/threat.ts";
+
+export const pageRowsMax = 1_000;
+
+export const name = z.string().regex(
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+  "must be 1-63 letters, digits, . _ or -",
+);
+export const sensorId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be the id of a sensor");
+export const address = z.string().max(45).refine(
+  (text) => parseIp(text) !== null,
+  "must be an IPv4 or IPv6 address",
+);
+export const port = z.int().min(0).max(65_535);
+/** Epoch seconds. */
+export const time = z.number().min(0).max(32_503_680_000).describe("Epoch seconds");
+const word = z.string().regex(/^[a-z0-9._-]{1,32}$/, "must be a lower-case name");
+
+export const pageQuery = {
+  limit: z.int().min(1).max(pageRowsMax).default(50).describe("Rows of a page"),
+  cursor: z.string().min(1).max(200).optional().describe("What the page before gave as next_cursor"),
+};
+
+export const rangeQuery = {
+  from: time.optional().describe("Earliest start, epoch seconds"),
+  to: time.optional().describe("Latest start, epoch seconds"),
+};
+
+/** Every filter of {@link FlowQuery}; absent = any. */
+export const flowFilters = {
+  ...rangeQuery,
+  ip: address.optional().describe("Either end"),
+  src_ip: address.optional(),
+  dst_ip: address.optional(),
+  port: port.optional().describe("Either end"),
+  dst_port: port.optional(),
+  protocol: word.optional().describe("tcp, udp, icmp, icmp6, arp, ..."),
+  app_protocol: word.optional().describe("dns, tls, http, ..."),
+  sensor_id: sensorId.optional().describe("Seen by this sensor"),
+  community_id: z.string().regex(/^1:[A-Za-z0-9+/]{27}=$/, "must be a Community ID, 1:...=").optional(),
+  conn_state: z.enum(connStates).optional(),
+  network: name.optional().describe("Site, or global"),
+  min_bytes: z.int().min(0).optional(),
+  name: z.string().min(1).max(255).optional().describe("Part of a DNS name, server name or host"),
+  threat_id: z.string().regex(/^[0-9a-f]{16}$/, "must be the id of a threat").optional(),
+};
+
+/** A page of `rows`. */
+export function pageOf(rows: z.ZodType): z.ZodType {
+  return z.object({ rows: z.array(rows), next_cursor: z.string().optional() });
+}
+
+const count = z.int().min(0);
+
+export const sightingAnswer = z.object({
+  sensor_id: sensorId,
+  vlan: count,
+  ip_depth: count,
+  start: time,
+  end: time,
+  fwd_packets: count,
+  fwd_bytes: count,
+  bwd_packets: count,
+  bwd_bytes: count,
+  segments: count,
+  clock_offset_ms: z.number(),
+});
+
+export const flowAnswer = z.object({
+  flow_id: z.string(),
+  community_id: z.string(),
+  network: z.string(),
+  protocol: z.string(),
+  src_ip: z.string(),
+  src_port: port,
+  dst_ip: z.string(),
+  dst_port: port,
+  ip_depth: count,
+  vlan: count,
+  start: time,
+  end: time,
+  fwd_packets: count,
+  fwd_bytes: count,
+  fwd_payload_bytes: count,
+  bwd_packets: count,
+  bwd_bytes: count,
+  bwd_payload_bytes: count,
+  total_packets: count,
+  total_bytes: count,
+  conn_state: z.enum(connStates),
+  end_reason: z.enum(endReasons),
+  app_protocol: z.string(),
+  facts: z.looseObject({}).nullable().describe("What was read in the payload; chosen by whoever sent it"),
+  time_suspect: z.boolean(),
+  seen_by: z.array(sightingAnswer),
+}).loose();
+
+export const threatAnswer = z.object({
+  id: z.string(),
+  detector: z.string(),
+  technique: z.string().describe("ATT&CK technique"),
+  title: z.string(),
+  network: z.string(),
+  severity: z.enum(severities),
+  score: z.int().min(0).max(100),
+  status: z.enum(threatStatuses),
+  src_ip: z.string().optional().describe("Present when there is exactly one"),
+  dst_ip: z.string().optional().describe("Present when there is exactly one"),
+  src_ips: z.array(z.string()),
+  dst_ips: z.array(z.string()),
+  dst_port: port.nullable(),
+  first_seen: time,
+  last_seen: time,
+  count,
+  reasons: z.array(z.object({ name: z.string(), points: z.number(), text: z.string() })),
+  evidence: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      value: z.union([z.string(), z.number()]),
+      hostile: z.boolean().describe("Chosen by whoever sent the packets"),
+    }),
+  ),
+  explanation: z.string(),
+  suggested_action: z.string(),
+  engine: z.string().describe("rules, or the model's name"),
+  confidence: z.number().min(0).max(1),
+  fallback: z.string().nullable().describe("Why a model's answer was not used"),
+  flow_ids: z.array(z.string()),
+  sensors: z.array(z.string()),
+}).loose();
+
+export const gapAnswer = z.object({
+  sensor_id: sensorId,
+  epoch: count,
+  bucket: count,
+  from_seq: count,
+  to_seq: count,
+  found_ms: z.number(),
+  closed_ms: z.number().nullable(),
+});
+
+const conservation = z.object({
+  packets: count,
+  in_flows: count,
+  left_out: z.record(z.string(), count),
+  dropped: count,
+  unaccounted: z.int().describe("Packets neither in flows nor left out: must be 0"),
+});
+
+export const sensorAnswer = z.object({
+  sensor_id: sensorId,
+  name: z.string(),
+  site: z.string(),
+  tags: z.array(z.string()),
+  status: z.string(),
+  reasons: z.array(z.string()),
+  enrolled_ms: z.number(),
+  last_check_in_ms: z.number().nullable(),
+  last_batch_ms: z.number().nullable(),
+  clock_offset_ms: z.number().nullable(),
+  conservation: conservation.nullable(),
+  delivery: z.object({ sealed: count, stored: count, spooled: count, dropped: count, in_flight: count })
+    .nullable(),
+  open_gaps: count,
+  missing_batches: count,
+}).loose();
+
+export const fleetAnswer = z.object({
+  now_ms: z.number(),
+  summary: z.record(z.string(), count),
+  conservation,
+  sensors: z.array(sensorAnswer),
+});

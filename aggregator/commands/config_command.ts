@@ -1,0 +1,26 @@
+/** `picket-aggregator config`: what is in force for `serve`, as a configuration file. @module */
+
+import { dumpOptions } from "../../shared/options.ts";
+import { type Command, command, exitCodes, noOperands } from "../../shared/command.ts";
+import { checkExposure, listenAddress, serveOptions } from "./serve_options.ts";
+
+export const configCommand: Command = command({
+  name: "config",
+  summary: "print the configuration in force",
+  operands: "",
+  about:
+    `Checks the options of serve from arguments, environment and configuration file, and prints what is in force as a
+configuration file. Secrets are left out.`,
+  examples: ["config --dump", "config --config /etc/picket/aggregator.json --listen 127.0.0.1:9000"],
+  options: {
+    ...serveOptions,
+    dump: { kind: "flag", default: false, help: "Print all of it; also what happens without" },
+  },
+  run(options, operands, edges) {
+    noOperands(operands);
+    checkExposure(listenAddress(options.listen), options);
+    const { dump: _dump, config: _config, json: _json, ...rest } = options;
+    edges.print(dumpOptions(serveOptions, rest as typeof options));
+    return Promise.resolve(exitCodes.ok);
+  },
+});

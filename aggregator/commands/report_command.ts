@@ -1,0 +1,98 @@
+/** `picket-aggregator report`: fleet, totals and every threat in words, from a running aggregator. @module */
+
+import type { Threat } from "../detect/threat.ts";
+import type { FleetHealth } from "../fleet/fleet.ts";
+import type { Page, Totals } from "../store/store.ts";
+import { type ApiClient, openClient } from "./api_client.ts";
+import { type Command, command, type Edges, exitCodes, noOperands } from "../../shared/command.ts";
+import { generalOptions, remoteOptions, storeOptions } from "./common_options.ts";
+import { sensorLines, threatLines, totalsLine } from "./words.ts";
+
+/** More than a person reads; what is left out is said. */
+const threatsMax = 5_000;
+/** A busy aggregator never settles. */
+const readingsMax = 20;
+
+export const reportCommand: Command = command({
+  name: "report",
+  summary: "print fleet, totals and every threat in words",
+  operands: "",
+  about:
+    `Asks a running aggregator and prints the health of each sensor, what is stored, and each threat with its explanation,
+severity, reasons and suggested action. Exit code 0 only when flows and threats are there; else 1, and it says what is missing.`,
+  examples: ["report", "report --url http://127.0.0.1:8600 --key-file admin.key --json"],
+  options: {
+    ...generalOptions,
+    state: storeOptions.state,
+    ...remoteOptions,
+    url: { ...remoteOptions.url, default: "http://127.0.0.1:8600", help: "Address of the aggregator" },
+    settleMs: {
+      kind: "number",
+      default: 0,
+      min: 0,
+      max: 60_000,
+      help: "Read again after this long until nothing changes any more; 0 reads once",
+    },
+  },
+  async run(options, operands, edges) {
+    noOperands(operands);
+    const client = await openClient(options.url, options, edges);
+    const { fleet, totals, threats } = await readSettled(client, options.settleMs, edges);
+    if (options.json) edges.print(JSON.stringify({ fleet, totals, threats }));
+    else {
+      const say = (lines: string[]) => lines.forEach((line) => edges.print(line));
+      say([`Fleet: ${fleet.sensors.length} sensor${fleet.sensors.length === 1 ? "" : "s"}`]);
+      for (const sensor of fleet.sensors) {
+        say(sensorLines(sensor, fleet.now_ms, edges.isColourful).map(indent));
+      }
+      say(["", "Traffic", `  ${totalsLine(totals)}`, "", `Threats: ${threats.length} of ${totals.threats}`]);
+      for (const threat of threats) say(["", ...threatLines(threat, edges.isColourful)]);
+    }
+    if (totals.flows === 0) {
+      edges.reporter.warn("no flow is stored yet: is a sensor enrolled, and does it ship?");
+    } else if (threats.length === 0) edges.reporter.warn("no threat was found in what is stored");
+    return totals.flows > 0 && threats.length > 0 ? exitCodes.ok : exitCodes.failed;
+  },
+});
+
+interface Reading {
+  fleet: FleetHealth;
+  totals: Totals;
+  threats: Threat[];
+}
+
+/** What the aggregator knows, once two readings `settleMs` apart agree: detection runs behind the sensors' acknowledgements. */
+async function readSettled(
+  client: ApiClient,
+  settleMs: number,
+  { clock, signal }: Pick<Edges, "clock" | "signal">,
+): Promise<Reading> {
+  let before = "";
+  for (let readings = 1;; readings++) {
+    const fleet = await client.get<FleetHealth>("/fleet");
+    const totals = await client.get<Totals>("/stats/totals");
+    const threats = await readThreats(client);
+    const now = JSON.stringify([totals, threats.map(({ id, count, score }) => [id, count, score])]);
+    if (settleMs === 0 || now === before || readings >= readingsMax || signal.aborted) {
+      return { fleet, totals, threats };
+    }
+    before = now;
+    await clock.sleep(settleMs, signal);
+  }
+}
+
+async function readThreats(client: ApiClient): Promise<Threat[]> {
+  const threats: Threat[] = [];
+  let cursor: string | undefined;
+  do {
+    const next = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    const page: Page<Threat> = await client.get(`/threats?limit=500${next}`);
+    threats.push(...page.rows);
+    cursor = page.next_cursor;
+  } while (cursor !== undefined && threats.length < threatsMax);
+  return threats.sort((a, b) => b.score - a.score || a.first_seen - b.first_seen);
+}
+
+function indent(line: string): string {
+  return `  ${line}`;
+}

@@ -1,0 +1,50 @@
+/** `picket-aggregator serve`: the aggregator itself, until SIGTERM or Ctrl-C. @module */
+
+import { type Command, command, type Edges, exitCodes, noOperands } from "../../shared/command.ts";
+import { type ServeOptions, serveOptions } from "./serve_options.ts";
+
+/** A running aggregator. */
+export interface Running {
+  /** Address of API and dashboard. */
+  url: string;
+  keyFile: string;
+  /** Resolves with the reason when the data path cannot go on; never resolves while all is well. */
+  failed: Promise<string>;
+  /** Takes nothing new, stores what is taken, closes. */
+  stop(): Promise<void>;
+}
+
+/** `start` wires the stages; it lives in main.ts, which is where the data path can be read. */
+export function serveCommand(start: (options: ServeOptions, edges: Edges) => Promise<Running>): Command {
+  return command({
+    name: "serve",
+    summary: "run the aggregator: ingest, store, detection, API, dashboard",
+    operands: "",
+    about:
+      `Takes batches from sensors over HTTP, and over Kafka when brokers are given; merges, stores, detects, explains; serves API
+and dashboard. The first start writes an admin key into admin.key of the state folder. Prints one JSON line when it listens:
+{"listening", "dashboard", "key_file"}. Ends on SIGTERM or Ctrl-C after storing what it has taken in.`,
+    examples: [
+      "serve",
+      "serve --state /var/lib/picket-aggregator --listen 0.0.0.0:8600 --tls-cert chain.pem --tls-key key.pem",
+      "serve --store mariadb://picket@db.example:3306/picket --kafka-brokers kafka.example:9092",
+    ],
+    options: serveOptions,
+    async run(options, operands, edges) {
+      noOperands(operands);
+      const running = await start(options, edges);
+      edges.print(
+        JSON.stringify({ listening: running.url, dashboard: `${running.url}/`, key_file: running.keyFile }),
+      );
+      const stopped = new Promise<null>((resolve) => {
+        if (edges.signal.aborted) return resolve(null);
+        edges.signal.addEventListener("abort", () => resolve(null), { once: true });
+      });
+      const failure = await Promise.race([stopped, running.failed]);
+      if (failure === null) edges.reporter.info("stopping");
+      else edges.reporter.error("stopping as the data path cannot go on", { failure });
+      await running.stop();
+      return failure === null ? exitCodes.ok : exitCodes.environment;
+    },
+  });
+}

@@ -1,0 +1,61 @@
+/** Browser script, part 2: the tiles and the fleet. @module */
+
+export const clientFleet = String.raw`
+const statusTones = {
+  healthy: "good", stopped: "info", lossy: "medium", blind: "high", late: "medium", never_seen: "info", quarantined: "critical", revoked: "info",
+};
+
+function showTiles(fleet, totals, openThreats) {
+  const all = fleet.sensors.length;
+  const good = fleet.summary.healthy;
+  const { unaccounted, dropped } = fleet.conservation;
+  const worst = openThreats.worst;
+  fill("tiles",
+    tile(count(openThreats.count) + (openThreats.more ? "+" : ""), openThreats.count === 1 ? "open threat" : "open threats",
+      worst ? badge("worst: " + worst, worst) : badge("nothing found", "good")),
+    tile(good + " of " + all, "sensors healthy",
+      all === 0 ? badge("none enrolled", "info") : good === all ? badge("all well", "good") : badge("see fleet", "medium")),
+    tile(count(totals.flows), totals.flows === 1 ? "flow stored" : "flows stored",
+      h("span", bytes(totals.bytes) + " in " + count(totals.packets) + " packets")),
+    tile(count(Math.abs(unaccounted)), "packets unaccounted for",
+      unaccounted !== 0 ? badge("see fleet", "high")
+        : dropped > 0 ? badge(count(dropped) + " dropped", "medium") : badge("every packet counted", "good")));
+}
+
+function tile(value, label, note) {
+  return h("div.tile", h("strong", value), h("span", label), note);
+}
+
+function showFleet(fleet) {
+  if (fleet.sensors.length === 0) {
+    fill("fleet-sum");
+    fill("fleet-list", h("p.panel.empty", "No sensor yet. Make a join token with ", wire("picket-aggregator token"),
+      " and enrol one with ", wire("picket-sensor enrol"), "."));
+    return;
+  }
+  const parts = Object.entries(fleet.summary).filter(([, n]) => n > 0).map(([status, n]) => n + " " + status.replace("_", " "));
+  fill("fleet-sum", document.createTextNode(parts.join(", ")));
+  const columns = [["Sensor"], ["Status"], ["Why"], ["Source"], ["Packets", "right"], ["Left out", "right"], ["Lost", "right"],
+    ["Last check-in", "right"]];
+  fill("fleet-list", table(columns, fleet.sensors.map((sensor) => sensorRow(sensor, fleet.now_ms)), "Sensors and their health"));
+}
+
+function sensorRow(sensor, nowMs) {
+  const { conservation: kept, check_in: checkIn } = sensor;
+  const reasons = sensor.reasons.length > 0 ? h("ul", ...sensor.reasons.map((reason) => h("li", reason)))
+    : h("span.soft", "Sees packets, loses none");
+  const leftOut = kept ? Object.values(kept.left_out).reduce((sum, n) => sum + n, 0) : 0;
+  const leftOutCell = cell("Left out", h("span.number", kept ? count(leftOut) : "-"), "right");
+  if (kept) leftOutCell.title = Object.entries(kept.left_out).map(([cause, n]) => cause + ": " + n).join(", ") || "nothing";
+  return h("tr",
+    cell("Sensor", h("div", h("strong", sensor.name), h("div.soft.small", [sensor.site, ...sensor.tags].join(" · ")))),
+    cell("Status", badge(sensor.status.replace("_", " "), statusTones[sensor.status] ?? "info")),
+    cell("Why", reasons),
+    cell("Source", checkIn ? h("div", h("span.mono.wire", checkIn.capture.source || "-"), h("div.soft.small", checkIn.capture.state))
+      : h("span", "-")),
+    cell("Packets", h("span.number", kept ? count(kept.packets) : "-"), "right"),
+    leftOutCell,
+    cell("Lost", h("span.number", kept ? count(kept.dropped + Math.abs(kept.unaccounted)) : "-"), "right"),
+    cell("Last check-in", h("span.number", sensor.last_check_in_ms === null ? "never" : ago(nowMs - sensor.last_check_in_ms)), "right"));
+}
+`;

@@ -1,0 +1,63 @@
+/** Browser script, part 5: the latest flows, and search. @module */
+
+export const clientFlows = String.raw`
+let flowCursor;
+/** Filters that have no field of their own: the flows of one threat. */
+let hiddenFilter = {};
+
+async function loadFlows(more) {
+  const form = Object.fromEntries([...new FormData(byId("flow-filter"))].map(([name, value]) => [name, value.trim()]));
+  const query = { ...form, ...hiddenFilter, limit: 25, cursor: more ? flowCursor : undefined };
+  const page = await get("/flows/search", query);
+  flowCursor = page.next_cursor;
+  const rows = page.rows.map(flowRow);
+  const isFiltered = Object.values({ ...form, ...hiddenFilter }).some((value) => value !== "");
+  const body = document.querySelector("#flow-list tbody");
+  if (more && body) body.append(...rows);
+  else if (rows.length === 0) fill("flow-list", h("p.panel.empty", !isFiltered ? "No flow stored yet."
+    : flowCursor ? "No flow so far: the search is not through yet." : "No flow fits this search."));
+  else {
+    const columns = [["Start"], ["From"], ["To"], ["Protocol"], ["Name"], ["Packets", "right"], ["Bytes", "right"], ["State"], ["Seen by", "right"]];
+    fill("flow-list", table(columns, rows, "Flows, newest first"));
+  }
+  byId("flows-more").hidden = flowCursor === undefined;
+  fill("flows-note", document.createTextNode(hiddenFilter.threat_id ? "of one threat" : isFiltered ? "that fit the search" : "newest first"));
+}
+
+function flowRow(flow) {
+  const sensors = new Set(flow.seen_by.map((sighting) => sighting.sensor_id));
+  return h("tr",
+    cell("Start", timeOf(flow.start), "when"),
+    cell("From", ...endpoint(flow.src_ip, flow.src_port, flow.protocol)),
+    cell("To", ...endpoint(flow.dst_ip, flow.dst_port, flow.protocol)),
+    cell("Protocol", h("span", flow.app_protocol ? flow.app_protocol + " / " + flow.protocol : flow.protocol), "when"),
+    cell("Name", wire(nameOf(flow.facts))),
+    cell("Packets", h("span.number", count(flow.total_packets)), "right"),
+    cell("Bytes", h("span.number", bytes(flow.total_bytes)), "right"),
+    cell("State", h("span.number", flow.conn_state), "extra"),
+    cell("Seen by", h("span.number", plural(sensors.size, "sensor")), "right.extra"));
+}
+
+/** Address and port, and the class that keeps a short one on one line. */
+function endpoint(ip, port, protocol) {
+  const hasPort = protocol === "tcp" || protocol === "udp" || protocol === "sctp";
+  const text = !hasPort ? ip : ip.includes(":") ? "[" + ip + "]:" + port : ip + ":" + port;
+  return text.length <= 24 ? [wire(text), "short"] : [wire(text)];
+}
+
+/** The first name that was read in the flow. */
+function nameOf(facts) {
+  const found = facts?.tls?.sni ?? facts?.quic?.sni ?? facts?.http?.find((entry) => entry.host)?.host
+    ?? facts?.dns?.find((entry) => entry.name)?.name ?? facts?.ssh?.server ?? facts?.dhcp?.hostname ?? "-";
+  return found.length > 60 ? found.slice(0, 60) + "…" : found;
+}
+
+/** Fills the search form, runs it and goes there. */
+async function searchFlows(filter) {
+  const form = byId("flow-filter");
+  for (const field of form.elements) if (field.name) field.value = filter[field.name] ?? "";
+  hiddenFilter = filter.threat_id ? { threat_id: filter.threat_id } : {};
+  await loadFlows(false);
+  byId("flows").scrollIntoView();
+}
+`;

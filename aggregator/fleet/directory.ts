@@ -1,0 +1,73 @@
+/** The sensors, as read from the store a moment ago.
+ *
+ * In: the store. Out: one sensor by id, or all.
+ * Invariant: nothing answered is older than `maxAgeMs`, which bounds how long a revoked sensor is still taken for a good one;
+ * an unknown id reads the store again, but not more often than every `unknownMs`.
+ * Why a copy: 1,000 sensors check in 100 times a second; each would otherwise cost a query. @module */
+
+import type { SensorRow, Store } from "../store/store.ts";
+
+export interface DirectoryOptions {
+  /** @default 2000 */
+  maxAgeMs?: number;
+  /** @default 250 */
+  unknownMs?: number;
+}
+
+export class SensorDirectory {
+  #store: Pick<Store, "readSensors">;
+  #maxAgeMs: number;
+  #unknownMs: number;
+  #rows = new Map<string, SensorRow>();
+  #readMs = -Infinity;
+  #reading: Promise<void> | null = null;
+
+  constructor(options: DirectoryOptions, deps: { store: Pick<Store, "readSensors"> }) {
+    this.#maxAgeMs = options.maxAgeMs ?? 2_000;
+    this.#unknownMs = options.unknownMs ?? 250;
+    this.#store = deps.store;
+  }
+
+  async find(sensorId: string, nowMs: number): Promise<SensorRow | null> {
+    await this.#refresh(nowMs, this.#maxAgeMs);
+    if (!this.#rows.has(sensorId)) await this.#refresh(nowMs, this.#unknownMs);
+    return this.#rows.get(sensorId) ?? null;
+  }
+
+  /** What people call the sensor, as far as is known; else its id. */
+  nameOf(sensorId: string): string {
+    return this.#rows.get(sensorId)?.name ?? sensorId;
+  }
+
+  async all(nowMs: number): Promise<SensorRow[]> {
+    await this.#refresh(nowMs, this.#maxAgeMs);
+    return [...this.#rows.values()];
+  }
+
+  /** What was just stored for a sensor shows at once. */
+  note(sensorId: string, change: Partial<SensorRow>): void {
+    const row = this.#rows.get(sensorId);
+    if (row) this.#rows.set(sensorId, { ...row, ...change });
+  }
+
+  /** Makes the next look read the store: a sensor was added or revoked. */
+  forget(): void {
+    this.#readMs = -Infinity;
+  }
+
+  async #refresh(nowMs: number, maxAgeMs: number): Promise<void> {
+    if (Math.abs(nowMs - this.#readMs) < maxAgeMs) return;
+    this.#reading ??= this.#read(nowMs);
+    await this.#reading;
+  }
+
+  async #read(nowMs: number): Promise<void> {
+    try {
+      const rows = await this.#store.readSensors();
+      this.#rows = new Map(rows.map((row) => [row.sensor_id, row]));
+      this.#readMs = nowMs;
+    } finally {
+      this.#reading = null;
+    }
+  }
+}

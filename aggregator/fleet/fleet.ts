@@ -1,0 +1,238 @@
+/** Says of every sensor whether it sees what it should, and why not, in words with numbers.
+ *
+ * In: sensor rows with their last check-in, open gaps, batches stored, and `nowMs`. Out: one status a sensor, with its reasons.
+ * Invariant: packets captured = packets in flows + packets left out, by cause; a difference is itself a reason, never rounded away.
+ * What it does not mean: `healthy` says that the sensor reports and loses nothing, not that the right cable is plugged in. @module */
+
+import type { Gap, SensorRow } from "../store/store.ts";
+import type { CheckInRequest } from "../../shared/control.ts";
+import {
+  type Conservation,
+  conservationOf,
+  type Delivery,
+  deliveryOf,
+  type Position,
+} from "./conservation.ts";
+
+/** From worst to best; a sensor has the first that fits. */
+export const sensorStatuses = [
+  "revoked",
+  "quarantined",
+  "never_seen",
+  "late",
+  "blind",
+  "lossy",
+  "stopped",
+  "healthy",
+] as const;
+export type SensorStatus = typeof sensorStatuses[number];
+
+/** Thresholds, each with its unit. */
+export const fleetLimits = {
+  /** Three check-ins missed. */
+  lateAfterMs: 30_000,
+  /** A network without one ARP or broadcast in this time is unplugged, or the port mirror is off. */
+  blindAfterS: 60,
+  /** Packets dropped by the kernel or dumpcap, as a share of all. Below it a reader could not notice it in any count. */
+  dropShareMax: 0.001,
+  /** Packets chosen for tshark that the bounded deep lane did not take, as a share of those chosen. */
+  factRefusalShareMax: 0.01,
+  /** Clock difference that makes times of two sensors hard to compare. */
+  clockOffsetMsMax: 2_000,
+} as const;
+
+export interface SensorHealth {
+  sensor_id: string;
+  name: string;
+  site: string;
+  tags: string[];
+  status: SensorStatus;
+  /** Sentences; empty when healthy. */
+  reasons: string[];
+  enrolled_ms: number;
+  last_check_in_ms: number | null;
+  last_batch_ms: number | null;
+  clock_offset_ms: number | null;
+  /** Null until the first check-in. */
+  conservation: Conservation | null;
+  delivery: Delivery | null;
+  open_gaps: number;
+  missing_batches: number;
+  check_in: CheckInRequest | null;
+}
+
+export interface FleetHealth {
+  now_ms: number;
+  summary: Record<SensorStatus, number>;
+  /** Sums over all sensors that checked in. */
+  conservation: Conservation;
+  sensors: SensorHealth[];
+}
+
+/** Health of all sensors; worst first, then by name. `gaps` are the open ones. */
+export function fleetHealth(
+  sensors: readonly SensorRow[],
+  gaps: readonly Gap[],
+  positions: ReadonlyMap<string, readonly Position[]>,
+  nowMs: number,
+): FleetHealth {
+  const gapsOf = Map.groupBy(gaps, (gap) => gap.sensor_id);
+  const rows = sensors.map((sensor) =>
+    sensorHealth(sensor, gapsOf.get(sensor.sensor_id) ?? [], positions.get(sensor.sensor_id) ?? null, nowMs)
+  );
+  rows.sort((a, b) =>
+    sensorStatuses.indexOf(a.status) - sensorStatuses.indexOf(b.status) || (a.name < b.name ? -1 : 1)
+  );
+  const summary = Object.fromEntries(
+    sensorStatuses.map((status) => [status, rows.filter((row) => row.status === status).length]),
+  ) as Record<SensorStatus, number>;
+  const parts = sensors.flatMap((sensor) => sensor.check_in ? [sensor.check_in.capture] : []);
+  return { now_ms: nowMs, summary, conservation: conservationOf(parts), sensors: rows };
+}
+
+/** Health of one sensor. `positions` null = not asked for. */
+export function sensorHealth(
+  sensor: SensorRow,
+  gaps: readonly Gap[],
+  positions: readonly Position[] | null,
+  nowMs: number,
+): SensorHealth {
+  const { check_in: checkIn } = sensor;
+  const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
+  if (checkIn) found.push(...sight(checkIn), ...loss(checkIn), ...clock(sensor));
+  const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
+  if (missing > 0) {
+    found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
+  }
+  const status = sensorStatuses.find((name) => found.some(([of]) => of === name)) ?? "healthy";
+  return {
+    sensor_id: sensor.sensor_id,
+    name: sensor.name,
+    site: sensor.site,
+    tags: sensor.tags,
+    status,
+    reasons: found.map(([, text]) => text),
+    enrolled_ms: sensor.enrolled_ms,
+    last_check_in_ms: sensor.last_check_in_ms,
+    last_batch_ms: sensor.last_batch_ms,
+    clock_offset_ms: sensor.clock_offset_ms,
+    conservation: checkIn && conservationOf([checkIn.capture]),
+    delivery: checkIn && positions && deliveryOf(checkIn, positions),
+    open_gaps: gaps.length,
+    missing_batches: missing,
+    check_in: checkIn,
+  };
+}
+
+type Found = [status: SensorStatus, text: string];
+
+function identity(sensor: SensorRow): Found[] {
+  const found: Found[] = [];
+  if (sensor.revoked_ms !== null) {
+    found.push(["revoked", `Revoked at ${new Date(sensor.revoked_ms).toISOString()}`]);
+  }
+  if (sensor.quarantined_ms !== null) {
+    found.push([
+      "quarantined",
+      `Its batches are refused: ${sensor.quarantine_reason ?? "no reason is stored"}`,
+    ]);
+  }
+  return found;
+}
+
+function silence(sensor: SensorRow, nowMs: number): Found[] {
+  if (sensor.last_check_in_ms === null) return [["never_seen", "Enrolled, but it never checked in"]];
+  const silentMs = nowMs - sensor.last_check_in_ms;
+  if (silentMs <= fleetLimits.lateAfterMs) return [];
+  // A sensor that said good-bye is not missing, but it sees nothing either.
+  if (sensor.check_in?.capture.state === "idle") {
+    return [["stopped", `It finished ${span(silentMs)} ago and captures nothing`]];
+  }
+  return [["late", `No check-in for ${span(silentMs)} (limit ${span(fleetLimits.lateAfterMs)})`]];
+}
+
+function sight({ capture, sent_ms, started_ms }: CheckInRequest): Found[] {
+  if (capture.state === "failed") {
+    return [["blind", `Capture of ${capture.source} failed: ${capture.error ?? "no reason was given"}`]];
+  }
+  if (capture.state !== "capturing") return [];
+  // Compared with the sensor's own clock, so that a wrong one does not make it blind.
+  const sinceS = sent_ms / 1_000 - (capture.last_packet ?? started_ms / 1_000);
+  if (sinceS <= fleetLimits.blindAfterS) return [];
+  const first = capture.last_packet === null ? "No packet at all" : "No packet";
+  return [[
+    "blind",
+    `${first} on ${capture.source} for ${span(sinceS * 1_000)} (limit ${fleetLimits.blindAfterS} s)`,
+  ]];
+}
+
+function loss(checkIn: CheckInRequest): Found[] {
+  const { capture, flows, facts, spool, transport } = checkIn;
+  const found: Found[] = [];
+  const dropShare = share(capture.dropped, capture.packets + capture.dropped);
+  if (dropShare > fleetLimits.dropShareMax) {
+    found.push([
+      "lossy",
+      `${capture.dropped} packets (${percent(dropShare)}) were dropped before the sensor saw them`,
+    ]);
+  }
+  const leftOut = capture.left_out.not_sampled ?? 0;
+  if (flows.factor > 1) {
+    found.push([
+      "lossy",
+      `It is overloaded and samples 1 flow in ${flows.factor}: ${leftOut} packets (${
+        percent(share(leftOut, capture.packets))
+      }) were left out since it started`,
+    ]);
+  }
+  const { unaccounted } = conservationOf([capture]);
+  if (unaccounted !== 0) {
+    found.push(["lossy", `${unaccounted} packets are neither in flows nor counted as left out`]);
+  }
+  const refusalShare = share(facts.refused, facts.offered + facts.refused);
+  if (refusalShare > fleetLimits.factRefusalShareMax) {
+    found.push([
+      "lossy",
+      `${facts.refused} packets (${percent(refusalShare)}) were not dissected as tshark was busy`,
+    ]);
+  }
+  if (spool.dropped_batches > 0) {
+    found.push(["lossy", `${spool.dropped_batches} batches were dropped as the spool was full`]);
+  }
+  if (spool.quarantined > 0) {
+    found.push(["lossy", `${spool.quarantined} spool files could not be delivered and are set aside`]);
+  }
+  if (transport.error !== null && spool.batches > 0) {
+    found.push([
+      "lossy",
+      `${spool.batches} batches wait in the spool since ${span(spool.oldest_s * 1_000)}: ${transport.error}`,
+    ]);
+  }
+  return found;
+}
+
+function clock({ clock_offset_ms: offset }: SensorRow): Found[] {
+  if (offset === null || Math.abs(offset) <= fleetLimits.clockOffsetMsMax) return [];
+  // Times are corrected for it, so nothing is lost; a person should still set the clock.
+  return [[
+    "healthy",
+    `Its clock is ${span(Math.abs(offset))} ${offset > 0 ? "ahead" : "behind"}; times are corrected`,
+  ]];
+}
+
+function share(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}
+
+function percent(of: number): string {
+  return `${(of * 100).toPrecision(2)} %`;
+}
+
+/** A time span in the largest unit that keeps two digits: "45 s", "12 min", "30 h", "4 d". */
+export function span(ms: number): string {
+  const s = ms / 1_000;
+  if (s < 10) return `${Math.round(s * 10) / 10} s`;
+  if (s < 120) return `${Math.round(s)} s`;
+  if (s < 7_200) return `${Math.round(s / 60)} min`;
+  return s < 172_800 ? `${Math.round(s / 3_600)} h` : `${Math.round(s / 86_400)} d`;
+}

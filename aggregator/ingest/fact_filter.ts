@@ -1,0 +1,78 @@
+/** Keeps a fact that two sensors read in the same packet from being told twice.
+ *
+ * In: facts of a segment and the sighting they belong to. Out: those facts that no other sighting has told before.
+ * Invariant: a fact belongs to the sighting that told it first; the same one may tell it again, since a question asked twice is two
+ * facts. Bounds: {@link factsPerFlowMax} a flow; beyond, only the sighting that the caller calls trusted is believed. @module */
+
+import { factLimits, type Facts } from "../../shared/facts.ts";
+
+const factsPerFlowMax = 2 * factLimits.entriesMax;
+const lists = ["dns", "http", "ftp", "smb"] as const;
+const parts = ["tls", "quic", "ssh", "dhcp", "other"] as const;
+
+export class FactFilter {
+  /** Flow to fact to sighting. */
+  #owners = new Map<number, Map<number, number>>();
+  #added: { flow: number; fact: number }[] | null = null;
+
+  begin(): void {
+    this.#added = [];
+  }
+
+  commit(): void {
+    this.#added = null;
+  }
+
+  rollback(): void {
+    for (const { flow, fact } of this.#added ?? []) {
+      const owners = this.#owners.get(flow);
+      owners?.delete(fact);
+      if (owners?.size === 0) this.#owners.delete(flow);
+    }
+    this.#added = null;
+  }
+
+  forget(flow: number): void {
+    this.#owners.delete(flow);
+  }
+
+  /** New facts; null = none. */
+  take(facts: Facts | null, flow: number, sighting: number, isTrusted: boolean): Facts | null {
+    if (facts === null) return null;
+    const isNew = (kind: string, entry: unknown) => this.#isNew(flow, sighting, isTrusted, kind, entry);
+    const kept: Record<string, unknown> = {};
+    for (const kind of lists) {
+      const entries = ((facts[kind] ?? []) as unknown[]).filter((entry) => isNew(kind, entry));
+      if (entries.length > 0) kept[kind] = entries;
+    }
+    for (const kind of parts) {
+      const entries = Object.entries(facts[kind] ?? {}).filter((entry) => isNew(kind, entry));
+      if (entries.length > 0) kept[kind] = Object.fromEntries(entries);
+    }
+    if (Object.keys(kept).length === 0) return null;
+    return facts.cut ? { ...kept, cut: facts.cut } : kept;
+  }
+
+  #isNew(flow: number, sighting: number, isTrusted: boolean, kind: string, entry: unknown): boolean {
+    const fact = hash(kind + JSON.stringify(entry));
+    let owners = this.#owners.get(flow);
+    const owner = owners?.get(fact);
+    if (owner !== undefined) return owner === sighting;
+    if (owners && owners.size >= factsPerFlowMax) return isTrusted;
+    if (!owners) this.#owners.set(flow, owners = new Map());
+    owners.set(fact, sighting);
+    this.#added?.push({ flow, fact });
+    return true;
+  }
+}
+
+/** 53 bits of two multiplicative hashes: equal facts meet, others do not by chance within one flow. */
+function hash(text: string): number {
+  let a = 0x811c9dc5, b = 0x9e3779b9;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    a = Math.imul(a ^ code, 0x01000193);
+    b = Math.imul(b ^ code, 0x85ebca6b);
+  }
+  return ((a ^ a >>> 15) >>> 0) * 0x20_0000 + ((b ^ b >>> 13) >>> 11);
+}

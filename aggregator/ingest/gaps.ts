@@ -1,0 +1,124 @@
+/** Keeps the books of batch numbers: which are missing, and when they came after all.
+ *
+ * In: headers of new batches. Out: gap rows. Invariant: for each (sensor, epoch, bucket) the numbers 1 to the highest are those taken in
+ * plus those in open gaps; replays never get here. A gap whose last batch came is closed with its stored bounds.
+ * Bounds: {@link holesMax} gaps a sequence; beyond, neighbours become one gap that names some batches too many.
+ * {@link sequencesMax} sequences in memory; the store has all of them. @module */
+
+import type { Gap, IngestWrite, Store } from "../store/store.ts";
+
+const holesMax = 256;
+const sequencesMax = 50_000;
+const gapsReadMax = 100_000;
+
+export interface SequenceKey {
+  sensor: string;
+  epoch: number;
+  bucket: number;
+}
+
+interface Hole {
+  from: number;
+  to: number;
+  foundMs: number;
+}
+
+interface Sequence {
+  key: SequenceKey;
+  highest: number;
+  holes: Hole[];
+}
+
+export class GapBook {
+  #store: Pick<Store, "readPositions" | "readGaps">;
+  #sequences = new Map<string, Sequence>();
+  /** Epochs whose sequences were read. */
+  #loaded = new Set<string>();
+  #changed = new Map<string, Sequence>();
+
+  constructor(deps: { store: Pick<Store, "readPositions" | "readGaps"> }) {
+    this.#store = deps.store;
+  }
+
+  /** Reads what the store knows of the epochs of these batches. */
+  async load(keys: readonly SequenceKey[]): Promise<void> {
+    if (this.#sequences.size > sequencesMax) this.clear();
+    for (const { sensor, epoch } of keys) {
+      const name = `${sensor}|${epoch}`;
+      if (this.#loaded.has(name)) continue;
+      const positions = await this.#store.readPositions(sensor, epoch);
+      const gaps = await this.#store.readGaps({ sensor_id: sensor, open: true }, gapsReadMax);
+      for (const { bucket, seq_max } of positions) {
+        const holes = gaps.filter((gap) => gap.epoch === epoch && gap.bucket === bucket)
+          .map((gap) => ({ from: gap.from_seq, to: gap.to_seq, foundMs: gap.found_ms }))
+          .sort((a, b) => a.from - b.from);
+        const key = { sensor, epoch, bucket };
+        this.#sequences.set(nameOf(key), { key, highest: seq_max, holes });
+      }
+      this.#loaded.add(name);
+    }
+  }
+
+  note(key: SequenceKey, seq: number, nowMs: number): void {
+    const name = nameOf(key);
+    const before = this.#changed.get(name) ?? this.#sequences.get(name) ?? { key, highest: 0, holes: [] };
+    const holes = before.holes.flatMap((hole) => without(hole, seq));
+    if (seq > before.highest + 1) holes.push({ from: before.highest + 1, to: seq - 1, foundMs: nowMs });
+    while (holes.length > holesMax) holes.splice(0, 2, { ...holes[0], to: holes[1].to });
+    this.#changed.set(name, { key, highest: Math.max(before.highest, seq), holes });
+  }
+
+  /** What the notes since the last commit change in the store. */
+  changes(nowMs: number): Pick<IngestWrite, "gaps" | "gapsReplaced"> {
+    const gaps: Gap[] = [];
+    const gapsReplaced: IngestWrite["gapsReplaced"] = [];
+    for (const [name, { key, holes }] of this.#changed) {
+      const stored = this.#sequences.get(name)?.holes ?? [];
+      if (isSame(stored, holes)) continue;
+      const row = { sensor_id: key.sensor, epoch: key.epoch, bucket: key.bucket };
+      if (stored.length > 0) gapsReplaced.push(row);
+      const gap = ({ from, to, foundMs }: Hole, closed_ms: number | null): Gap => ({
+        ...row,
+        from_seq: from,
+        to_seq: to,
+        found_ms: foundMs,
+        closed_ms,
+      });
+      for (const hole of stored) {
+        const isFilled = !holes.some(({ from, to }) => from <= hole.to && to >= hole.from);
+        if (isFilled) gaps.push(gap(hole, nowMs));
+      }
+      gaps.push(...holes.map((hole) => gap(hole, null)));
+    }
+    return { gaps, gapsReplaced };
+  }
+
+  commit(): void {
+    for (const [name, sequence] of this.#changed) this.#sequences.set(name, sequence);
+    this.#changed.clear();
+  }
+
+  rollback(): void {
+    this.#changed.clear();
+  }
+
+  /** Forgets what it read: another instance may have written since. */
+  clear(): void {
+    this.#sequences.clear();
+    this.#loaded.clear();
+    this.#changed.clear();
+  }
+}
+
+function nameOf({ sensor, epoch, bucket }: SequenceKey): string {
+  return `${sensor}|${epoch}|${bucket}`;
+}
+
+function without(hole: Hole, seq: number): Hole[] {
+  if (seq < hole.from || seq > hole.to) return [hole];
+  return [{ ...hole, to: seq - 1 }, { ...hole, from: seq + 1 }].filter(({ from, to }) => from <= to);
+}
+
+function isSame(a: readonly Hole[], b: readonly Hole[]): boolean {
+  return a.length === b.length && a.every(({ from, to }, i) => from === b[i].from && to === b[i].to);
+}

@@ -1,0 +1,291 @@
+/** One group of batches on its way into one transaction.
+ *
+ * In: waiting batches. Out: the write, the outcome of each, updates. Invariant: between `merge` and `commit` or `rollback` everything
+ * remembered can be taken back. A batch whose number is in the ledger is a replay when its hash is the same; with another hash, or
+ * sealed by an epoch that a newer one has replaced, its sensor is a clone: quarantined, its batch a dead letter. @module */
+
+import type { Reporter } from "../../shared/reporter.ts";
+import type { DeadLetter, EpochRow, IngestWrite, LedgerRow, OffsetRow, Store } from "../store/store.ts";
+import { isSecondLiveEpoch, noteEpoch } from "./epochs.ts";
+import type { FlowUpdate } from "./flow.ts";
+import { GapBook, type SequenceKey } from "./gaps.ts";
+import type { IngestOptions, IngestOutcome, WaitingBatch } from "./waiting.ts";
+import { Merger } from "./merge.ts";
+import { type HeaderGetter, type IngestRefusal, type VerifiedBatch, Verifier } from "./verify.ts";
+
+export interface GroupBatch {
+  waiting: WaitingBatch;
+  verified: VerifiedBatch | IngestRefusal;
+}
+
+export interface Group {
+  batches: GroupBatch[];
+  flows: number;
+  nowMs: number;
+  /** Ledger rows that were there before. */
+  ledger: Map<string, string>;
+}
+
+export interface GroupResult {
+  outcomes: { waiting: WaitingBatch; outcome: IngestOutcome }[];
+  updates: FlowUpdate[];
+}
+
+const sampleBytesMax = 4_096;
+const minuteMs = 60_000;
+const ownMax = 50_000;
+/** A transaction of another instance may end this long after the stamp in its ledger rows. */
+const commitMs = 10_000;
+
+export class GroupWriter {
+  #options: IngestOptions;
+  #store: Store;
+  #reporter: Reporter;
+  #verifier: Verifier;
+  #merger: Merger;
+  #gaps: GapBook;
+  #epochs = new Map<string, readonly EpochRow[]>();
+  #deadLetters = { sinceMs: 0, count: 0 };
+  #clones = new Map<string, string>();
+  /** Batches whose flows memory has. */
+  #own = new Set<string>();
+  #rebuiltMs = 0;
+
+  constructor(options: IngestOptions, deps: { store: Store; reporter: Reporter }) {
+    this.#options = options;
+    this.#store = deps.store;
+    this.#reporter = deps.reporter;
+    this.#verifier = new Verifier(options, deps);
+    this.#merger = new Merger(options.merge, deps);
+    this.#gaps = new GapBook(deps);
+  }
+
+  get size(): number {
+    return this.#merger.size;
+  }
+
+  open(nowMs: number): Group {
+    return { batches: [], flows: 0, nowMs, ledger: new Map() };
+  }
+
+  prepare(getters: readonly HeaderGetter[], nowMs: number): Promise<void> {
+    return this.#verifier.prepare(getters, nowMs);
+  }
+
+  /** Verifies a batch into the group. */
+  add(group: Group, waiting: WaitingBatch): void {
+    const verified = this.#verifier.verify(waiting.get, waiting.body);
+    this.#reporter.count("batches_received_total");
+    if (typeof verified !== "string") group.flows += verified.header.flows;
+    group.batches.push({ waiting, verified });
+  }
+
+  /** Reads what the store knows of these batches, and quarantines clones. */
+  async read(group: Group): Promise<void> {
+    const verified = group.batches.flatMap(({ verified }) => typeof verified === "string" ? [] : [verified]);
+    const rows = await this.#store.readLedger(
+      verified.map(({ header }) => ({ ...header, sensor_id: header.sensor })),
+    );
+    group.ledger = new Map(rows.map((row) => [numberOf({ ...row, sensor: row.sensor_id }), row.sha256]));
+    if (this.#hasForeign(rows)) await this.rebuild(group.nowMs);
+    await this.#gaps.load(verified.map(({ header }) => header));
+    for (const { header } of verified) {
+      if (!this.#epochs.has(header.sensor)) {
+        this.#epochs.set(header.sensor, await this.#store.readEpochs(header.sensor));
+      }
+    }
+    for (const [sensor, reason] of this.#findClones(group)) {
+      await this.#store.quarantineSensor(sensor, reason, group.nowMs);
+      this.#verifier.noteQuarantine(sensor, group.nowMs);
+      this.#reporter.count("sensors_quarantined_total");
+      this.#reporter.error("sensor quarantined: two copies of it are alive", { sensor, reason });
+    }
+  }
+
+  /** Merges the group's new batches; to be followed by `commit` or `rollback`. */
+  merge(group: Group): { write: IngestWrite; result: GroupResult } {
+    this.#merger.begin();
+    const write = emptyWrite();
+    const result: GroupResult = { outcomes: [], updates: [] };
+    const accepted = this.#sort(group, write, result);
+    const sources = new Set(accepted.map(({ source }) => source.sensor_id));
+    const parts = accepted.map((batch) => ({
+      batch,
+      segments: batch.rows.map(({ segment }) => segment),
+      keys: batch.rows.map(({ key }) => key),
+    }));
+    if (sources.size > 1) {
+      parts.forEach(({ batch, segments, keys }) => this.#merger.learn(segments, batch.source, keys));
+    }
+    for (const { batch, segments, keys } of parts) {
+      const { header } = batch;
+      const merged = this.#merger.take(segments, batch.source, group.nowMs, keys);
+      write.flows.push(...merged.writes);
+      write.traffic.push(...merged.traffic);
+      result.updates.push(...merged.updates);
+      write.ledger.push(ledgerRow(batch, group.nowMs));
+      this.#gaps.note(header, header.seq, group.nowMs);
+    }
+    Object.assign(write, this.#gaps.changes(group.nowMs));
+    return { write, result };
+  }
+
+  /** The write is stored. */
+  commit(group: Group, write: IngestWrite, result: GroupResult): void {
+    this.#merger.commit();
+    this.#gaps.commit();
+    for (const row of write.ledger) {
+      const { sensor_id, epoch, sealed_ms, flows, packets } = row;
+      this.#noteOwn(numberOf({ ...row, sensor: sensor_id }));
+      this.#reporter.count("segments_stored_total", undefined, flows);
+      this.#reporter.count("packets_stored_total", undefined, packets);
+      const known = this.#epochs.get(sensor_id) ?? [];
+      this.#epochs.set(sensor_id, noteEpoch(known, { epoch, sealed: sealed_ms }, group.nowMs));
+    }
+    for (const { outcome } of result.outcomes) {
+      if (outcome.outcome === "refused") {
+        this.#reporter.count("batches_refused_total", { reason: outcome.reason });
+      } else {this.#reporter.count(
+          outcome.outcome === "stored" ? "batches_stored_total" : "batches_replayed_total",
+        );}
+    }
+    this.#reporter.count("ingest_transactions_total");
+    this.#reporter.gauge("merge_flows", this.#merger.size);
+  }
+
+  rollback(): void {
+    this.#merger.rollback();
+    this.#gaps.rollback();
+  }
+
+  expire(nowMs: number): void {
+    this.#reporter.count("merge_flows_expired_total", undefined, this.#merger.expire(nowMs));
+  }
+
+  /** Memory is what the store has, again. */
+  async rebuild(nowMs: number): Promise<void> {
+    const keepMs = this.#options.merge.keepMs ?? 3_600_000;
+    const flows = await this.#store.readRecentFlows(nowMs - keepMs, this.#options.rebuildFlowsMax);
+    this.#merger.clear();
+    this.#gaps.clear();
+    this.#epochs.clear();
+    this.#merger.restore(flows);
+    this.#rebuiltMs = nowMs;
+    this.#reporter.count("merge_rebuilds_total");
+  }
+
+  /** Outcomes of all batches; returns the new ones. */
+  #sort(group: Group, write: IngestWrite, result: GroupResult): VerifiedBatch[] {
+    const accepted: VerifiedBatch[] = [];
+    const inGroup = new Map<string, string>();
+    const offsets = new Map<string, OffsetRow>();
+    for (const { waiting, verified } of group.batches) {
+      const outcome = this.#outcomeOf(verified, group, inGroup);
+      if (outcome.outcome === "stored") accepted.push(verified as VerifiedBatch);
+      if (outcome.outcome === "refused") this.#bury(waiting, outcome.reason, group.nowMs, write);
+      result.outcomes.push({ waiting, outcome });
+      if (waiting.position === null) continue;
+      const { topic, partition, offset } = waiting.position;
+      const next_offset = String(BigInt(offset) + 1n);
+      offsets.set(`${topic}/${partition}`, { topic, partition, next_offset });
+    }
+    write.offsets = [...offsets.values()];
+    return accepted;
+  }
+
+  #outcomeOf(
+    verified: VerifiedBatch | IngestRefusal,
+    group: Group,
+    inGroup: Map<string, string>,
+  ): IngestOutcome {
+    if (typeof verified === "string") return { outcome: "refused", reason: verified };
+    const { header } = verified;
+    const number = numberOf(header);
+    const known = group.ledger.get(number) ?? inGroup.get(number);
+    if (known === header.sha256) return { outcome: "replay" };
+    if (known !== undefined) return { outcome: "refused", reason: "equivocation" };
+    if (this.#isTooOld(verified, group.nowMs)) return { outcome: "refused", reason: "two_epochs" };
+    if (this.#clones.has(header.sensor)) return { outcome: "refused", reason: "quarantined" };
+    inGroup.set(number, header.sha256);
+    return { outcome: "stored" };
+  }
+
+  #isTooOld({ header, source }: VerifiedBatch, nowMs: number): boolean {
+    const epochs = this.#epochs.get(header.sensor) ?? [];
+    return isSecondLiveEpoch(epochs, header, source.clock_offset_ms, nowMs);
+  }
+
+  /** Whether another instance stored some of these since memory was read: then memory does not have their flows. */
+  #hasForeign(rows: readonly LedgerRow[]): boolean {
+    const foreign = rows.filter((row) => row.received_ms > this.#rebuiltMs - commitMs).map((row) =>
+      numberOf({ ...row, sensor: row.sensor_id })
+    ).filter((number) => !this.#own.has(number));
+    foreign.forEach((number) => this.#noteOwn(number));
+    return foreign.length > 0;
+  }
+
+  #noteOwn(number: string): void {
+    this.#own.add(number);
+    if (this.#own.size > ownMax) this.#own.delete(this.#own.keys().next().value!);
+  }
+
+  /** Sensors of this group that are clones by its batches, with the reason in words. */
+  #findClones(group: Group): Map<string, string> {
+    this.#clones = new Map();
+    const inGroup = new Map<string, string>();
+    const found = new Map<string, string>();
+    for (const { verified } of group.batches) {
+      if (typeof verified === "string") continue;
+      const { header } = verified;
+      const outcome = this.#outcomeOf(verified, group, inGroup);
+      if (outcome.outcome !== "refused") continue;
+      const at = `epoch ${header.epoch}, bucket ${header.bucket}, seq ${header.seq}`;
+      const reason = outcome.reason === "equivocation"
+        ? `two different batches have one number: ${at}`
+        : `an older epoch still seals batches: ${at}`;
+      if (!found.has(header.sensor)) found.set(header.sensor, reason);
+    }
+    return this.#clones = found;
+  }
+
+  #bury(waiting: WaitingBatch, reason: IngestRefusal, nowMs: number, write: IngestWrite): void {
+    if (Math.abs(nowMs - this.#deadLetters.sinceMs) >= minuteMs) {
+      this.#deadLetters = { sinceMs: nowMs, count: 0 };
+    }
+    if (++this.#deadLetters.count > this.#options.deadLettersPerMinuteMax) {
+      this.#reporter.count("dead_letters_left_out_total", { reason });
+      return;
+    }
+    const { position } = waiting;
+    const letter: DeadLetter = {
+      received_ms: nowMs,
+      reason,
+      origin: position ? `kafka:${position.topic}/${position.partition}@${position.offset}` : "http",
+      sensor_id: waiting.get("picket-sensor") ?? "",
+      sample: waiting.body.slice(0, sampleBytesMax),
+    };
+    write.deadLetters.push(letter);
+  }
+}
+
+function numberOf({ sensor, epoch, bucket, seq }: SequenceKey & { seq: number }): string {
+  return `${sensor}|${epoch}|${bucket}|${seq}`;
+}
+
+function ledgerRow({ header, packets }: VerifiedBatch, nowMs: number): LedgerRow {
+  return {
+    sensor_id: header.sensor,
+    epoch: header.epoch,
+    bucket: header.bucket,
+    seq: header.seq,
+    sha256: header.sha256,
+    flows: header.flows,
+    packets,
+    sealed_ms: header.sealed,
+    received_ms: nowMs,
+  };
+}
+
+function emptyWrite(): IngestWrite {
+  return { ledger: [], flows: [], traffic: [], gaps: [], gapsReplaced: [], deadLetters: [], offsets: [] };
+}

@@ -1,0 +1,275 @@
+/** Takes batches in: verify, drop replays, merge, store, and only then acknowledge.
+ *
+ * In: batches over HTTP or from Kafka, one at a time or many at once. Out: an outcome for each, after its transaction is committed; updates
+ * for the detectors. Invariant: an outcome is given only when the store has the batch; memory never keeps what the store does not have.
+ * One group of batches at a time: all that wait when the group before is done, up to a limit, become one transaction.
+ * Refused batches become dead letters with their reason, at most {@link IngestOptions.deadLettersPerMinuteMax}, and never block.
+ * A store that does not answer is asked again with growing pauses; meanwhile the queue fills and callers are told to wait. @module */
+
+import type { Clock } from "../../shared/clock.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import {
+  type IngestWrite,
+  LedgerConflict,
+  type LedgerRow,
+  type Store,
+  StoreUnavailable,
+} from "../store/store.ts";
+import type { FlowUpdate } from "./flow.ts";
+import { type Group, type GroupResult, GroupWriter } from "./group.ts";
+import type { HeaderGetter } from "./verify.ts";
+import {
+  ingestDefaults,
+  type IngestOptions,
+  type IngestOutcome,
+  type RecordPosition,
+  type WaitingBatch,
+} from "./waiting.ts";
+
+export type { IngestOptions, IngestOutcome } from "./waiting.ts";
+
+export interface IngestDeps {
+  store: Store;
+  reporter: Reporter;
+  clock: Clock;
+  /** Told after the batches were acknowledged; the next group waits for it. */
+  onStored?: (updates: FlowUpdate[], nowMs: number) => void | Promise<void>;
+}
+
+const retryMsFirst = 200;
+const retryMsMax = 5_000;
+const conflictsMax = 5;
+const expireEveryMs = 60_000;
+
+export class Ingest {
+  #options: IngestOptions;
+  #deps: IngestDeps;
+  #writer: GroupWriter;
+  #queue: WaitingBatch[] = [];
+  #queuedBytes = 0;
+  #wake: () => void = () => {};
+  #stopping = new AbortController();
+  #running: Promise<void> | null = null;
+  #isRebuildDue = true;
+  #expiredMs = 0;
+  #storedMs: number | null = null;
+  #waitingFor: string | null = null;
+
+  /** @throws {RangeError} when a limit is out of range. */
+  constructor(options: Partial<IngestOptions> & { buckets: number }, deps: IngestDeps) {
+    this.#options = { ...ingestDefaults, ...options };
+    for (const [name, value] of Object.entries(this.#options)) {
+      if (typeof value !== "number" || (Number.isInteger(value) && value >= 1)) continue;
+      throw new RangeError(`Cannot ingest as "${name}" must be >= 1: current value is ${value}`);
+    }
+    this.#deps = deps;
+    this.#writer = new GroupWriter(this.#options, deps);
+  }
+
+  /** Reads back recent flows and begins to work. @throws {StoreUnavailable} */
+  async start(): Promise<void> {
+    await this.#rebuild();
+    this.#running = this.#run();
+  }
+
+  /** Ends the group at work; refuses what waits, as nothing of it was acknowledged. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#wake();
+    await this.#running;
+    this.#running = null;
+    for (const waiting of this.#queue.splice(0)) waiting.reject(stopped());
+    this.#queuedBytes = 0;
+  }
+
+  /** How far it is; for health. */
+  get status(): {
+    queued: number;
+    stored_ms: number | null;
+    waiting_for: string | null;
+    flows_remembered: number;
+  } {
+    return {
+      queued: this.#queue.length,
+      stored_ms: this.#storedMs,
+      waiting_for: this.#waitingFor,
+      flows_remembered: this.#writer.size,
+    };
+  }
+
+  /** Takes one batch; `body` is its value, as it is or as one zstd frame. Resolves after its transaction is committed.
+   * With `position` the queue's limits do not hold: a consumer is bounded by itself, and refusing one record of a partition but not the
+   * next would store an offset beyond it.
+   * @throws {StoreUnavailable} when it has to be sent again later. */
+  submit(
+    get: HeaderGetter,
+    body: Uint8Array,
+    position: RecordPosition | null = null,
+  ): Promise<IngestOutcome> {
+    const { queueBatchesMax, queueBytesMax } = this.#options;
+    if (this.#running === null || this.#stopping.signal.aborted) return Promise.reject(stopped());
+    const isFull = this.#queue.length >= queueBatchesMax ||
+      (this.#queue.length > 0 && this.#queuedBytes + body.length > queueBytesMax);
+    if (isFull && position === null) {
+      this.#deps.reporter.count("ingest_queue_full_total");
+      return Promise.reject(
+        new StoreUnavailable("Cannot take batch as the ingest queue is full: send it again later"),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ get, body, position, resolve, reject });
+      this.#queuedBytes += body.length;
+      this.#wake();
+    });
+  }
+
+  /** Before the next group, memory is read anew from the store: another instance may have written these buckets. */
+  rebuild(): void {
+    this.#isRebuildDue = true;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      if (this.#queue.length === 0) {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+        continue;
+      }
+      const group = await this.#nextGroup();
+      if (group === null) break;
+      await this.#work(group);
+      this.#deps.reporter.gauge("ingest_queue_batches", this.#queue.length);
+    }
+  }
+
+  /** Verified batches of one transaction, or null when stopped. */
+  async #nextGroup(): Promise<Group | null> {
+    const { groupBatchesMax, groupFlowsMax } = this.#options;
+    const first = this.#queue.slice(0, groupBatchesMax);
+    const prepared = await this.#retry(() =>
+      this.#writer.prepare(first.map(({ get }) => get), this.#deps.clock.nowMs())
+    );
+    if (!prepared) return null;
+    const group = this.#writer.open(this.#deps.clock.nowMs());
+    for (let taken = 0; taken < first.length && group.flows < groupFlowsMax; taken++) {
+      const waiting = this.#queue.shift()!;
+      this.#queuedBytes -= waiting.body.length;
+      this.#writer.add(group, waiting);
+    }
+    return group;
+  }
+
+  async #work(group: Group): Promise<void> {
+    try {
+      const result = await this.#store(group);
+      if (result === null) {
+        for (const { waiting } of group.batches) waiting.reject(stopped());
+        return;
+      }
+      this.#storedMs = this.#deps.clock.nowMs();
+      // Last: a crash before this makes the sensor send again, and the ledger drops it.
+      for (const { waiting, outcome } of result.outcomes) waiting.resolve(outcome);
+      await this.#tell(result.updates, group.nowMs);
+    } catch (error) {
+      this.#deps.reporter.error("cannot store batches", { error });
+      for (const { waiting } of group.batches) waiting.reject(error);
+    }
+  }
+
+  /** Stores a group, however often that has to be tried; null when stopped. */
+  async #store(group: Group): Promise<GroupResult | null> {
+    for (let conflicts = 0;; conflicts++) {
+      const ready = await this.#retry(async () => {
+        if (this.#isRebuildDue) await this.#rebuild();
+        await this.#writer.read(group);
+      });
+      if (!ready) return null;
+      this.#expire(group.nowMs);
+      const { write, result } = this.#writer.merge(group);
+      try {
+        const written = await this.#retry(() => this.#write(write));
+        if (!written) {
+          this.#writer.rollback();
+          return null;
+        }
+        this.#writer.commit(group, write, result);
+        return result;
+      } catch (error) {
+        this.#writer.rollback();
+        if (!(error instanceof LedgerConflict) || conflicts >= conflictsMax) throw error;
+        this.#deps.reporter.count("ingest_conflicts_total");
+        // Another instance wrote some of these batches; what it merged is not in our memory.
+        this.#isRebuildDue = true;
+      }
+    }
+  }
+
+  async #write(write: IngestWrite): Promise<void> {
+    if (isEmpty(write)) return;
+    try {
+      await this.#deps.store.ingest(write);
+    } catch (error) {
+      // After a lost reply the ledger tells whether our own commit went through: then its rows are ours to the millisecond.
+      if (error instanceof LedgerConflict && await this.#isStored(write.ledger)) return;
+      throw error;
+    }
+  }
+
+  async #isStored(rows: LedgerRow[]): Promise<boolean> {
+    const stored = await this.#deps.store.readLedger(rows);
+    return rows.every((row) =>
+      stored.some((other) =>
+        other.sensor_id === row.sensor_id && other.epoch === row.epoch && other.bucket === row.bucket &&
+        other.seq === row.seq && other.sha256 === row.sha256 && other.received_ms === row.received_ms
+      )
+    );
+  }
+
+  /** Runs `work` until the store answers; false when stopped first. */
+  async #retry(work: () => Promise<void>): Promise<boolean> {
+    for (let waitMs = retryMsFirst;; waitMs = Math.min(waitMs * 2, retryMsMax)) {
+      try {
+        await work();
+        this.#waitingFor = null;
+        return true;
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        this.#waitingFor = error.message;
+        this.#deps.reporter.count("ingest_retries_total");
+        this.#deps.reporter.warn("store does not answer, will retry", { error });
+        if (this.#stopping.signal.aborted) return false;
+        await this.#deps.clock.sleep(waitMs, this.#stopping.signal);
+        if (this.#stopping.signal.aborted) return false;
+      }
+    }
+  }
+
+  async #rebuild(): Promise<void> {
+    await this.#writer.rebuild(this.#deps.clock.nowMs());
+    this.#isRebuildDue = false;
+  }
+
+  #expire(nowMs: number): void {
+    if (Math.abs(nowMs - this.#expiredMs) < expireEveryMs) return;
+    this.#expiredMs = nowMs;
+    this.#writer.expire(nowMs);
+  }
+
+  async #tell(updates: FlowUpdate[], nowMs: number): Promise<void> {
+    if (updates.length === 0 || !this.#deps.onStored) return;
+    try {
+      await this.#deps.onStored(updates, nowMs);
+    } catch (error) {
+      // What is stored stays stored, whatever a detector makes of it.
+      this.#deps.reporter.count("updates_failed_total");
+      this.#deps.reporter.error("cannot use flow updates", { error });
+    }
+  }
+}
+
+function isEmpty({ ledger, deadLetters, offsets }: IngestWrite): boolean {
+  return ledger.length === 0 && deadLetters.length === 0 && offsets.length === 0;
+}
+
+function stopped(): StoreUnavailable {
+  return new StoreUnavailable("Cannot take batch as the aggregator is stopping: send it again later");
+}

@@ -1,0 +1,56 @@
+/** Spreads what segments add over the seconds they lasted.
+ *
+ * In: packets and bytes of a span of packet time. Out: traffic rows. Invariant: the rows' sums are what was added, to the last packet.
+ * Bound: a span has at most {@link stepsMax} steps; a longer one is spread in longer steps. @module */
+
+import type { TrafficRow } from "../store/store.ts";
+
+const stepsMax = 120;
+
+export interface TrafficPart {
+  /** First and last packet, microseconds since the epoch. */
+  spanUs: readonly [number, number];
+  sensor_id: string;
+  protocol: string;
+  /** Counted in the first second. */
+  flows: number;
+  packets: number;
+  bytes: number;
+}
+
+export class TrafficSums {
+  #rows = new Map<string, TrafficRow>();
+
+  add({ spanUs, sensor_id, protocol, flows, packets, bytes }: TrafficPart): void {
+    if (flows === 0 && packets === 0 && bytes === 0) return;
+    const first = Math.max(0, Math.floor(spanUs[0] / 1e6));
+    const seconds = Math.max(1, Math.floor(spanUs[1] / 1e6) - first + 1);
+    const steps = Math.min(seconds, stepsMax, Math.max(1, packets));
+    let packetsBefore = 0, bytesBefore = 0;
+    for (let step = 0; step < steps; step++) {
+      // Rounded up, so that a single packet is in the first second.
+      const packetsNow = Math.ceil(packets * (step + 1) / steps),
+        bytesNow = Math.ceil(bytes * (step + 1) / steps);
+      const row = this.#row(first + Math.floor(step * seconds / steps), sensor_id, protocol);
+      if (step === 0) row.flows += flows;
+      row.packets += packetsNow - packetsBefore;
+      row.bytes += bytesNow - bytesBefore;
+      packetsBefore = packetsNow;
+      bytesBefore = bytesNow;
+    }
+  }
+
+  rows(): TrafficRow[] {
+    return [...this.#rows.values()];
+  }
+
+  #row(second: number, sensorId: string, protocol: string): TrafficRow {
+    const key = `${second}|${protocol}|${sensorId}`;
+    let row = this.#rows.get(key);
+    if (!row) {
+      row = { second, sensor_id: sensorId, protocol, flows: 0, packets: 0, bytes: 0 };
+      this.#rows.set(key, row);
+    }
+    return row;
+  }
+}

@@ -1,0 +1,152 @@
+/** Decides whether a batch may be used at all.
+ *
+ * In: headers and body as they came, from a sensor or from whoever can reach us. Out: its segments, or a reason from a closed list.
+ * Invariant: header, sensor, key and size are checked before a body is unpacked, unpacking has a fixed limit, and nothing of a value is
+ * parsed before its signature is good. Keys are at most {@link keyAgeMsMax} old, so that revoking a sensor works within 5 s.
+ * Why the body's own magic number says whether it is compressed: Kafka hands records on unpacked, HTTP as they were sent. @module */
+
+import { Buffer } from "node:buffer";
+import type { KeyObject } from "node:crypto";
+import { zstdDecompressSync } from "node:zlib";
+import {
+  type BatchHeader,
+  batchLimits,
+  decodeValue,
+  publicKeyFromRaw,
+  readHeader,
+  type Refusal,
+  refusals,
+  verifyBatch,
+} from "../../shared/batch.ts";
+import { bucketOf } from "../../shared/community_id.ts";
+import type { SensorRow, Store } from "../store/store.ts";
+import type { Source } from "./arrival.ts";
+import { digestRows, type KeyedSegment, readRows } from "./rows.ts";
+
+/** Why ingest refuses a batch. The label set of `batches_refused_total`. */
+export const ingestRefusals = [...refusals, "quarantined", "equivocation", "two_epochs"] as const;
+export type IngestRefusal = typeof ingestRefusals[number];
+
+export interface VerifiedBatch {
+  header: BatchHeader;
+  rows: KeyedSegment[];
+  packets: number;
+  source: Source;
+}
+
+export type HeaderGetter = (name: string) => string | undefined;
+
+/** Older keys are read again before a batch is looked at. */
+const keyAgeMs = 2_000;
+/** Still older ones are not used, even when the store does not answer. */
+const keyAgeMsMax = 5_000;
+/** An unknown sensor may have enrolled a moment ago; it does not make us ask more often than this. */
+const unknownAgeMs = 250;
+const zstdMagic = [0x28, 0xb5, 0x2f, 0xfd];
+
+interface KnownSensor {
+  row: SensorRow;
+  key: KeyObject;
+}
+
+export class Verifier {
+  #buckets: number;
+  #store: Pick<Store, "readSensors">;
+  #sensors = new Map<string, KnownSensor>();
+  #readMs = -Infinity;
+
+  constructor(options: { buckets: number }, deps: { store: Pick<Store, "readSensors"> }) {
+    if (!Number.isInteger(options.buckets) || options.buckets < 1 || options.buckets > 1_024) {
+      throw new RangeError(
+        `Cannot verify batches as "buckets" must be 1 to 1024: current value is ${options.buckets}`,
+      );
+    }
+    this.#buckets = options.buckets;
+    this.#store = deps.store;
+  }
+
+  /** Makes the keys fresh enough for batches with these headers. @throws {StoreUnavailable} when they are too old and cannot be read. */
+  async prepare(getters: readonly HeaderGetter[], nowMs: number): Promise<void> {
+    // A clock set back makes keys look young for ever.
+    const ageMs = nowMs < this.#readMs ? Infinity : nowMs - this.#readMs;
+    const isUnknown = ageMs >= unknownAgeMs &&
+      getters.some((get) => !this.#sensors.has(get("picket-sensor") ?? ""));
+    if (ageMs < keyAgeMs && !isUnknown) return;
+    try {
+      await this.#read(nowMs);
+    } catch (error) {
+      if (ageMs > keyAgeMsMax) throw error;
+    }
+  }
+
+  /** From the next batch on; the store says so to other instances. */
+  noteQuarantine(sensorId: string, nowMs: number): void {
+    const known = this.#sensors.get(sensorId);
+    if (known) known.row.quarantined_ms ??= nowMs;
+  }
+
+  verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
+    const header = readHeader(get);
+    if (typeof header === "string") return header;
+    const sensor = this.#sensors.get(header.sensor);
+    if (!sensor) return "unknown_sensor";
+    if (sensor.row.revoked_ms !== null) return "revoked";
+    if (sensor.row.quarantined_ms !== null) return "quarantined";
+    if (sensor.row.key_id !== header.key) return "unknown_key";
+    if (header.bucket >= this.#buckets) return "bucket";
+    const value = unpack(body);
+    if (typeof value === "string") return value;
+    const refusal = verifyBatch({ header, value }, sensor.key);
+    if (refusal !== null) return refusal;
+    const table = decodeValue(value, header.flows);
+    if (typeof table === "string") return table;
+    const digests = digestRows(table, header.flows);
+    // Sensors put rows that have no digest into bucket 0.
+    const isMisplaced = digests.some((digest) =>
+      (digest === null ? 0 : bucketOf(digest, this.#buckets)) !== header.bucket
+    );
+    if (isMisplaced) return "bucket";
+    const sum = (column: unknown[]) => (column as number[]).reduce((total, packets) => total + packets, 0);
+    const packets = sum(table.fwd_packets) + sum(table.bwd_packets);
+    if (!Number.isSafeInteger(packets)) return "column_value";
+    return { header, rows: readRows(table, digests), packets, source: sourceOf(sensor.row) };
+  }
+
+  async #read(nowMs: number): Promise<void> {
+    const rows = await this.#store.readSensors();
+    this.#sensors = new Map(
+      rows.map((row) => {
+        const before = this.#sensors.get(row.sensor_id);
+        const key = before?.row.public_key === row.public_key
+          ? before.key
+          : publicKeyFromRaw(Buffer.from(row.public_key, "base64"));
+        return [row.sensor_id, { row, key }];
+      }),
+    );
+    this.#readMs = nowMs;
+  }
+}
+
+/** Packet times of a file that is replayed were never this sensor's clock. */
+function sourceOf(row: SensorRow): Source {
+  const isReplay = row.check_in?.capture.state === "replaying";
+  return {
+    sensor_id: row.sensor_id,
+    site: row.site,
+    clock_offset_ms: isReplay ? 0 : row.clock_offset_ms ?? 0,
+  };
+}
+
+/** The value in `body`. Never allocates more than the limits allow. */
+export function unpack(body: Uint8Array): Uint8Array | Refusal {
+  if (body.length > batchLimits.valueBytesMax) return "too_large";
+  if (!zstdMagic.every((octet, i) => body[i] === octet)) return body;
+  const ratioBytesMax = body.length * batchLimits.ratioMax;
+  const maxOutputLength = Math.min(batchLimits.valueBytesMax, ratioBytesMax);
+  try {
+    return zstdDecompressSync(body, { maxOutputLength });
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ERR_BUFFER_TOO_LARGE") return "compression";
+    return maxOutputLength === ratioBytesMax ? "ratio" : "too_large";
+  }
+}

@@ -1,0 +1,52 @@
+/** What waits for ingest, what comes of it, and how much of it may wait.
+ *
+ * Out: the options of ingest with their defaults, in one place; the words between its queue and its groups. @module */
+
+import type { MergeOptions } from "./merge.ts";
+import type { HeaderGetter, IngestRefusal } from "./verify.ts";
+
+export interface IngestOptions {
+  /** Fleet-wide number of buckets. */
+  buckets: number;
+  /** Batches that wait. @default 512 */
+  queueBatchesMax: number;
+  /** Octets of all batches that wait. @default 67108864 */
+  queueBytesMax: number;
+  /** Batches of one transaction. @default 64 */
+  groupBatchesMax: number;
+  /** Flows of one transaction; the batch that reaches it is the last one. @default 5000 */
+  groupFlowsMax: number;
+  /** Stored flows read back at the start. @default 50000 */
+  rebuildFlowsMax: number;
+  /** @default 100 */
+  deadLettersPerMinuteMax: number;
+  merge: Partial<MergeOptions>;
+}
+
+export const ingestDefaults: Omit<IngestOptions, "buckets"> = {
+  queueBatchesMax: 512,
+  queueBytesMax: 64 * 1024 * 1024,
+  groupBatchesMax: 64,
+  groupFlowsMax: 5_000,
+  rebuildFlowsMax: 50_000,
+  deadLettersPerMinuteMax: 100,
+  merge: {},
+};
+
+export type IngestOutcome = { outcome: "stored" | "replay" } | { outcome: "refused"; reason: IngestRefusal };
+
+/** Where a Kafka record stood. */
+export interface RecordPosition {
+  topic: string;
+  partition: number;
+  offset: string;
+}
+
+/** A batch that waits. */
+export interface WaitingBatch {
+  get: HeaderGetter;
+  body: Uint8Array;
+  position: RecordPosition | null;
+  resolve: (outcome: IngestOutcome) => void;
+  reject: (error: unknown) => void;
+}

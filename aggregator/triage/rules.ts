@@ -1,0 +1,59 @@
+/** The explanation every threat has, model or not: from the detector's own words and measured values.
+ *
+ * In: a finding, its detector, its severity. Out: {@link Triage} with `engine: "rules"`.
+ * Invariant: says what happened, who, to whom, when, how sure and why, what to do next and how to rule out a false alarm; strings from
+ * the wire stand in it with control characters made visible. @module */
+
+import { escapeLine } from "../../shared/escape.ts";
+import type { Detector } from "../detect/detector.ts";
+import type { Finding, Severity, Triage } from "../detect/threat.ts";
+
+const certainty: Record<Severity, string> = {
+  info: "This is a remark, not an alarm",
+  low: "This is a weak sign",
+  medium: "This is a clear sign",
+  high: "This is a strong sign",
+  critical: "This is a very strong sign",
+};
+
+/** Explains `finding`. */
+export function explainByRules(finding: Finding, detector: Detector, severity: Severity): Triage {
+  const { advice } = detector;
+  const reasons = finding.reasons.map((reason, i) => `(${i + 1}) ${reason.text}`).join(", ");
+  const explanation = [
+    advice.summary(finding),
+    `It was seen ${spanOf(finding)}${sensorsOf(finding)}.`,
+    advice.meaning,
+    `${certainty[severity]}: ${reasons}.`,
+    `To rule out a false alarm: ${lowerFirst(advice.falseAlarm)}`,
+  ].join(" ");
+  return {
+    explanation: escapeLine(explanation),
+    suggested_action: advice.action,
+    engine: "rules",
+    confidence: 1,
+    fallback: null,
+  };
+}
+
+function spanOf({ first_seen, last_seen }: Finding): string {
+  const from = timeText(first_seen), to = timeText(last_seen);
+  if (from === to) return `at ${from}`;
+  // On one day the date need not be read twice.
+  return `from ${from} to ${from.slice(0, 10) === to.slice(0, 10) ? to.slice(11) : to}`;
+}
+
+function timeText(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  if (Number.isNaN(date.getTime())) return "an impossible time";
+  return date.toISOString().slice(0, 19).replace("T", " ") + " UTC";
+}
+
+function sensorsOf({ sensors }: Finding): string {
+  if (sensors.length === 0) return "";
+  return sensors.length === 1 ? ` by sensor ${sensors[0]}` : ` by ${sensors.length} sensors`;
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
+}

@@ -1,0 +1,220 @@
+/** `picket-sensor replay FILE`: a capture file through the data path of the live sensor.
+ *
+ * In: a pcap or pcapng file. Out: segments as lines, or shipped to the fleet; last the capture's account.
+ * Invariant: packets = in_flows + left_out, and that account is printed however the file ends. @module */
+
+import type { SegmentSink } from "../pipeline.ts";
+import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { factsOptions, flowOptions, flowSettings, generalOptions } from "./common_options.ts";
+import { startDeepLane } from "./deep_lane.ts";
+import { openSession, type Session, sessionOptions } from "./session.ts";
+import {
+  captureHealth,
+  type CaptureSource,
+  type FastLane,
+  type RunningDeepLane,
+  type Stages,
+} from "./stages.ts";
+import type { Options } from "../../shared/options.ts";
+
+const options = {
+  flows: { kind: "flag", default: false, help: "Print every segment as one JSON object a line" },
+  ship: { kind: "flag", default: false, help: "Ship the segments to the fleet this sensor is enrolled in" },
+  speed: {
+    kind: "number",
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    help: "Replay this many times as fast as it was captured, 0 = as fast as possible",
+  },
+  timeoutMs: {
+    kind: "number",
+    default: 60_000,
+    min: 0,
+    help:
+      "With --ship: leave the rest in the spool when nothing could be shipped for this long, ms; 0 = wait",
+  },
+  ...factsOptions,
+  ...flowOptions,
+  ...generalOptions,
+  ...sessionOptions,
+} as const;
+type ReplayOptions = Options<typeof options>;
+
+/** Files below this are done before anybody could read a progress bar. */
+const progressBytesMin = 20_000_000;
+/** With --speed the pace is kept between chunks, so they must be small. */
+const pacedChunkBytes = 4_096;
+
+export function replayCommand(stages: Stages): Command {
+  return command({
+    name: "replay",
+    summary: "flows of a capture file, printed or shipped",
+    operands: "FILE",
+    about:
+      `Reads a pcap or pcapng file through the same code as live capture. Prints the capture's account as one line of JSON:
+{"capture": {"file", "packets", "bytes", "first", "last", "in_flows", "left_out": {reason: packets}}}.
+With --flows every segment comes before it, one JSON object a line. With --ship the segments are sealed, spooled and shipped to
+the aggregator; the command ends when all are acknowledged. What could not be shipped stays in the spool for the next run.`,
+    examples: [
+      "replay capture.pcap --flows > flows.jsonl",
+      "replay capture.pcapng --ship --state /var/lib/picket-sensor",
+      "replay capture.pcap --flows --no-facts",
+    ],
+    options,
+    async run(given, operands, edges) {
+      if (operands.length !== 1) {
+        throw new CommandError(exitCodes.usage, "Cannot replay as one FILE must be named");
+      }
+      return await new Replay(stages, given, edges).run(operands[0]);
+    },
+  });
+}
+
+class Replay {
+  readonly #stages: Stages;
+  readonly #options: ReplayOptions;
+  readonly #edges: Edges;
+  #state: "replaying" | "idle" = "replaying";
+
+  constructor(stages: Stages, options: ReplayOptions, edges: Edges) {
+    this.#stages = stages;
+    this.#options = options;
+    this.#edges = edges;
+  }
+
+  async run(path: string): Promise<number> {
+    const { clock, reporter } = this.#edges;
+    let session: Session | null = null;
+    const sink: SegmentSink = {
+      take: async (rows) => {
+        if (this.#options.flows && rows.length > 0) {
+          const lines = Array.from({ length: rows.length }, (_, i) => JSON.stringify(rows.object(i)));
+          this.#edges.print(lines.join("\n"));
+        }
+        await session?.outbox.take(rows);
+      },
+    };
+    // The file is opened before anything else starts, so that a wrong name is said at once.
+    const source = this.#stages.fileSource(path, this.#options.speed > 0 ? pacedChunkBytes : undefined);
+    await source.start();
+    const deepLane = await startDeepLane(this.#stages, this.#options, false, this.#edges);
+    const fastLane = this.#stages.fastLane({ live: false, flow: flowSettings(this.#options) }, {
+      sink,
+      reporter,
+      clock,
+      deepLane,
+    });
+    source.attach(fastLane);
+    try {
+      if (this.#options.ship) session = await this.#openSession(source, fastLane, deepLane);
+      await session?.start();
+      await this.#feed(source, fastLane);
+      await fastLane.finish();
+    } finally {
+      await source.close();
+      await deepLane?.stop();
+    }
+    this.#state = "idle";
+    return await this.#conclude(source, fastLane, session);
+  }
+
+  async #openSession(
+    source: CaptureSource,
+    fastLane: FastLane,
+    deepLane: RunningDeepLane | null,
+  ): Promise<Session> {
+    const capture = () => captureHealth(this.#state, source, fastLane, deepLane);
+    const { disk } = this.#stages;
+    return await openSession({ live: false }, this.#options, this.#edges, { disk, capture });
+  }
+
+  async #feed(source: CaptureSource, fastLane: FastLane): Promise<void> {
+    const { signal, progress, clock } = this.#edges;
+    const total = source.bytesTotal ?? 0;
+    const isShown = progress !== null && total >= progressBytesMin;
+    const startedMs = clock.monotonicMs();
+    let shownMs = 0;
+    while (!signal.aborted && await source.next()) {
+      await fastLane.turn();
+      if (this.#options.speed > 0) await this.#keepPace(fastLane, startedMs);
+      const nowMs = clock.monotonicMs();
+      if (isShown && nowMs - shownMs > 200) {
+        shownMs = nowMs;
+        progress(bar(source.bytesRead / total, (nowMs - startedMs) / 1_000));
+      }
+    }
+    if (isShown) progress("");
+  }
+
+  /** Waits until the capture's own time, divided by the speed, has passed. */
+  async #keepPace(fastLane: FastLane, startedMs: number): Promise<void> {
+    const { first, last } = fastLane.summary("");
+    if (first === null || last === null) return;
+    const { clock, signal } = this.#edges;
+    const dueMs = startedMs + (last - first) * 1_000 / this.#options.speed;
+    if (dueMs > clock.monotonicMs()) await clock.sleep(dueMs - clock.monotonicMs(), signal);
+  }
+
+  /** Says how it ended, ships what is left, prints the account. */
+  async #conclude(source: CaptureSource, fastLane: FastLane, session: Session | null): Promise<number> {
+    const { reporter, signal, print } = this.#edges;
+    const summary = fastLane.summary(source.name);
+    const isInterrupted = signal.aborted;
+    const shipped = session ? await this.#ship(session) : null;
+    const note = source.problem?.code ?? (isInterrupted ? "interrupted" : null);
+    if (source.problem) reporter.warn(`${source.name}: ${source.problem.message}`);
+    print(
+      JSON.stringify({
+        capture: note === null ? summary : { ...summary, note },
+        ...(shipped === null ? {} : { shipped }),
+      }),
+    );
+    if (shipped !== null && shipped.left_in_spool > 0) return exitCodes.environment;
+    if (note === null || note === "cut_capture") return exitCodes.ok;
+    const isUsed = (note === "bad_record" || note === "bad_block") && summary.packets > 0;
+    return isUsed ? exitCodes.ok : exitCodes.failed;
+  }
+
+  async #ship(session: Session): Promise<{ batches: number; left_in_spool: number }> {
+    const { reporter, signal } = this.#edges;
+    await session.outbox.flush();
+    const isDone = await this.#drain(session, signal);
+    const problem = session.shipper.problem;
+    await session.stop();
+    const shipped = { batches: session.shipper.sentBatches, left_in_spool: session.spool.batches };
+    if (!isDone) {
+      reporter.error("not everything was shipped, the rest stays in the spool for the next run", {
+        batches: shipped.left_in_spool,
+        why: problem?.message ?? (signal.aborted ? "interrupted" : "time limit"),
+      });
+    }
+    return shipped;
+  }
+
+  /** Waits for the last acknowledgement, as long as there is progress now and then. */
+  async #drain(session: Session, signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.#edges;
+    const limitMs = this.#options.timeoutMs;
+    let sent = session.shipper.sentBatches;
+    for (;;) {
+      const given = new AbortController();
+      const abort = () => given.abort();
+      signal.addEventListener("abort", abort, { once: true });
+      if (signal.aborted) abort();
+      if (limitMs > 0) clock.sleep(limitMs, given.signal).then(abort);
+      const isDone = await session.outbox.drained(given.signal);
+      signal.removeEventListener("abort", abort);
+      abort();
+      const hasProgress = session.shipper.sentBatches > sent;
+      sent = session.shipper.sentBatches;
+      if (isDone || signal.aborted || !hasProgress) return isDone;
+    }
+  }
+}
+
+function bar(share: number, seconds: number): string {
+  const filled = Math.round(Math.min(1, share) * 30);
+  const percent = String(Math.floor(Math.min(1, share) * 100)).padStart(3);
+  return `replay [${"#".repeat(filled)}${"-".repeat(30 - filled)}] ${percent} % ${seconds.toFixed(1)} s`;
+}

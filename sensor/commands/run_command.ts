@@ -1,0 +1,115 @@
+/** `picket-sensor run`: captures until it is told to stop.
+ *
+ * In: interfaces. Out: sealed batches in the spool and on their way. Aggregator, brokers and tshark may all be absent.
+ * Invariant: on SIGINT or SIGTERM dumpcap is asked to stop, what it had is read, sealed and spooled, in bounded time. @module */
+
+import type { Options } from "../../shared/options.ts";
+import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { OverloadGuard } from "../prefilter/overload.ts";
+import { captureOptions, factsOptions, flowOptions, flowSettings, generalOptions } from "./common_options.ts";
+import { startDeepLane } from "./deep_lane.ts";
+import { feed } from "./live_feed.ts";
+import { resolvePeers } from "./own_peers.ts";
+import { openSession, sessionOptions } from "./session.ts";
+import { captureHealth, type CaptureSource, type FastLane, type Stages } from "./stages.ts";
+
+const options = {
+  ...captureOptions,
+  ...factsOptions,
+  ...flowOptions,
+  ...sessionOptions,
+  ...generalOptions,
+} as const;
+
+export function runCommand(stages: Stages): Command {
+  return command({
+    name: "run",
+    summary: "capture live and ship, until Ctrl-C",
+    operands: "",
+    about:
+      `Captures with dumpcap, reads facts with tshark, seals flows into signed batches, spools them and ships them to the fleet.
+Starts and goes on without aggregator, brokers or tshark; what cannot be shipped waits in the spool. Needs an enrolled sensor and
+the permission to capture: run as root, or give dumpcap the capability (\`picket-sensor doctor\` says how).
+Its own traffic to aggregator and brokers is left out.`,
+    examples: [
+      "run --interface eth0",
+      'run --interface eth0,wlan0 --filter "not port 22"',
+      "run --config /etc/picket/sensor.json",
+    ],
+    options,
+    async run(given, operands, edges) {
+      if (operands.length > 0) {
+        throw new CommandError(
+          exitCodes.usage,
+          `Cannot run as "${operands[0]}" is not expected: name interfaces with --interface`,
+        );
+      }
+      return await capture(stages, given, edges);
+    },
+  });
+}
+
+async function capture(stages: Stages, given: Options<typeof options>, edges: Edges): Promise<number> {
+  const { clock, reporter, signal } = edges;
+  const interfaces = given.interface.length > 0
+    ? given.interface
+    : [await firstInterface(stages, given.dumpcapPath)];
+  let state: "idle" | "capturing" | "failed" = "idle";
+  const parts: { source: CaptureSource | null; fastLane: FastLane | null } = { source: null, fastLane: null };
+  const deepLane = await startDeepLane(stages, given, true, edges);
+  try {
+    const session = await openSession({ live: true }, given, edges, {
+      disk: stages.disk,
+      capture: () => captureHealth(state, parts.source!, parts.fastLane!, deepLane),
+    });
+    const fastLane = parts.fastLane = stages.fastLane({ live: true, flow: flowSettings(given) }, {
+      sink: session.outbox,
+      reporter,
+      clock,
+      deepLane,
+    });
+    const source = parts.source = stages.liveSource({
+      interfaces,
+      filter: given.filter,
+      snaplen: given.snaplen,
+      bufferMb: given.bufferMb,
+      dumpcapPath: given.dumpcapPath,
+      exclude: await resolvePeers(session.peers, { clock, reporter }),
+    }, { clock, reporter });
+    const bufferBytes = given.bufferMb * 1024 * 1024;
+    const guard = new OverloadGuard({ bufferBytes, levelMax: Math.floor(Math.log2(given.sampleMax)) });
+    source.attach(fastLane);
+    await source.start();
+    state = "capturing";
+    await session.start();
+    reporter.info("capturing", { interfaces: interfaces.join(","), sensor: session.enrolment.name });
+    try {
+      await feed(source, fastLane, guard, edges);
+      state = source.problem && !signal.aborted ? "failed" : "idle";
+      await fastLane.finish();
+    } finally {
+      // Whatever happened: what is sealed and open goes to the spool.
+      await session.stop();
+      await source.close();
+    }
+    reporter.info("stopped", { spooled_batches: session.spool.batches });
+    edges.print(JSON.stringify({ capture: fastLane.summary(source.name), spooled: session.spool.batches }));
+    if (state !== "failed") return exitCodes.ok;
+    reporter.error("capture ended by itself", { why: source.problem!.message });
+    return exitCodes.failed;
+  } finally {
+    await deepLane?.stop();
+  }
+}
+
+/** The first interface that is up and not loopback. */
+async function firstInterface(stages: Stages, dumpcapPath: string): Promise<string> {
+  const all = await stages.interfaces(dumpcapPath);
+  const found = all.find((candidate) => candidate.isUp && !candidate.isLoopback) ??
+    all.find((candidate) => !candidate.isLoopback && candidate.name !== "any");
+  if (found) return found.name;
+  throw new CommandError(
+    exitCodes.environment,
+    "Cannot run as no interface to capture on was found: name one with --interface, see `picket-sensor interfaces`",
+  );
+}

@@ -1,0 +1,223 @@
+/** The fleet side of `run` and `replay --ship`: identity, epoch, spool, transport, check-ins, as one thing that starts and stops.
+ *
+ * In: options and the capture's health. Out: an outbox for segments. Nothing here needs aggregator or broker to be there.
+ * Invariant: one session in a state folder at a time; a revoked sensor goes on capturing and spooling but ships nothing. @module */
+
+import { createKafka } from "../../shared/kafka.ts";
+import type { Options } from "../../shared/options.ts";
+import type { AggregatorClient } from "../control/aggregator_client.ts";
+import { CheckIn } from "../control/check_in.ts";
+import { type CaptureHealth, healthReport, type HealthSources } from "../control/health.ts";
+import {
+  type Enrolment,
+  type Identity,
+  loadIdentity,
+  openStateFolder,
+  raiseEpoch,
+} from "../control/identity.ts";
+import { lockState } from "../control/state_lock.ts";
+import { writeStatus } from "../control/status_file.ts";
+import type { Disk } from "../ship/disk.ts";
+import { HttpTransport } from "../ship/http.ts";
+import { KafkaTransport } from "../ship/kafka.ts";
+import { Outbox } from "../ship/outbox.ts";
+import { Sealer } from "../ship/seal.ts";
+import { Shipper } from "../ship/shipper.ts";
+import { Spool } from "../ship/spool.ts";
+import type { Transport } from "../ship/transport.ts";
+import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/command.ts";
+import type { Peer } from "./own_peers.ts";
+import {
+  aggregatorOptions,
+  kafkaSettings,
+  openAggregator,
+  shipOptions,
+  stateFolder,
+} from "./common_options.ts";
+
+export const sessionOptions = { ...aggregatorOptions, ...shipOptions } as const;
+export type SessionOptions = Options<typeof sessionOptions> & { state: string };
+
+/** Opens the session of a state folder. @throws {CommandError} when it is not enrolled or in use. */
+export async function openSession(
+  mode: { live: boolean },
+  options: SessionOptions,
+  edges: Edges,
+  deps: { disk: Disk; capture: () => CaptureHealth },
+): Promise<Session> {
+  const folder = stateFolder(options.state, edges.env);
+  const identity = await loadIdentity(deps.disk, folder);
+  if (!identity?.enrolment) {
+    throw new CommandError(
+      exitCodes.environment,
+      `Cannot ship as this sensor is not enrolled in "${folder}": use \`picket-sensor enrol\` first, or name its folder with --state`,
+    );
+  }
+  const url = options.aggregator || identity.enrolment.aggregator;
+  const client = await openAggregator(url, options, controlTimeoutMs);
+  const { transport, peers } = await openTransport(url, identity.enrolment, options, edges);
+  await openStateFolder(deps.disk, folder);
+  const lock = await lockState(folder, edges.clock);
+  if (!lock) {
+    throw new CommandError(
+      exitCodes.environment,
+      `Cannot use "${folder}" as another picket-sensor runs with it: stop that one, or enrol a second sensor with another --state`,
+    );
+  }
+  const epoch = await raiseEpoch(deps.disk, folder, edges.clock.nowMs());
+  return new Session(mode, options, edges, deps, { folder, identity, client, transport, peers, lock, epoch });
+}
+
+const controlTimeoutMs = 4_000;
+
+interface Opened {
+  folder: string;
+  identity: Identity;
+  client: AggregatorClient;
+  transport: Transport;
+  peers: Peer[];
+  lock: { release(): void };
+  epoch: number;
+}
+
+export class Session {
+  readonly enrolment: Enrolment;
+  readonly outbox: Outbox;
+  readonly spool: Spool;
+  readonly shipper: Shipper;
+  /** Hosts and ports of our own traffic, for the capture filter. */
+  readonly peers: Peer[];
+  readonly #checkIn: CheckIn;
+  readonly #sources: HealthSources;
+  readonly #opened: Opened;
+  readonly #edges: Edges;
+  readonly #disk: Disk;
+
+  constructor(
+    mode: { live: boolean },
+    options: SessionOptions,
+    edges: Edges,
+    deps: { disk: Disk; capture: () => CaptureHealth },
+    opened: Opened,
+  ) {
+    const { clock, reporter } = edges;
+    const { identity, transport, epoch, folder } = opened;
+    const { disk } = deps;
+    this.#opened = opened;
+    this.#edges = edges;
+    this.#disk = disk;
+    this.enrolment = identity.enrolment!;
+    this.peers = opened.peers;
+    const { sensor_id: sensor, buckets } = this.enrolment;
+    const signer = { sensor, key: identity.key, privateKey: identity.privateKey };
+    const random = randomOf(edges);
+    const bytesMax = options.spoolMb * 1024 * 1024;
+    const sealer = new Sealer({ buckets, epoch, sealAgeMs: options.sealAgeMs }, { signer, reporter });
+    const spool = this.spool = new Spool({ folder: `${folder}/spool`, bytesMax }, { disk, reporter });
+    // A replay is waited for by somebody; a live sensor has time.
+    const shipper = this.shipper = new Shipper({ backoffMaxMs: mode.live ? 30_000 : 5_000 }, {
+      spool,
+      transport,
+      identity: signer,
+      clock,
+      reporter,
+      random,
+    });
+    this.outbox = new Outbox(mode, { sealer, spool, shipper, clock, reporter });
+    this.#sources = {
+      sensorId: sensor,
+      epoch,
+      startedMs: clock.nowMs(),
+      transportKind: transport.kind,
+      capture: deps.capture,
+      sealer,
+      spool,
+      shipper,
+      reporter,
+    };
+    this.#checkIn = new CheckIn({ intervalMs: options.checkInS * 1_000 }, {
+      client: opened.client,
+      identity,
+      clock,
+      reporter,
+      random,
+      report: () => healthReport(this.#sources, clock.nowMs()),
+      onAnswer: async (revoked) => {
+        obey(revoked, shipper, edges);
+        await this.#saveStatus(false);
+      },
+    });
+  }
+
+  /** Opens the spool, begins to ship and to check in. */
+  async start(): Promise<void> {
+    await this.outbox.start();
+    this.#checkIn.start();
+  }
+
+  /** Seals, spools, reports a last time, closes everything. */
+  async stop(): Promise<void> {
+    // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
+    await Promise.all([this.outbox.stop(), this.#checkIn.halt()]);
+    await this.#checkIn.stop(true);
+    await this.#saveStatus(true);
+    this.#opened.lock.release();
+  }
+
+  async #saveStatus(stopped: boolean): Promise<void> {
+    const { clock, reporter } = this.#edges;
+    const status = {
+      written_ms: clock.nowMs(),
+      pid: Deno.pid,
+      stopped,
+      clock_offset_ms: this.#checkIn.offsetMs,
+      check_in_error: this.#checkIn.problem,
+      health: healthReport(this.#sources, clock.nowMs()),
+    };
+    // A full disk must not end the check-ins; the spool says so already.
+    await writeStatus(this.#disk, this.#opened.folder, status)
+      .catch(() => reporter.count("status_write_errors_total"));
+  }
+}
+
+/** What a check-in's answer means for shipping. */
+function obey(revoked: boolean | null, shipper: Shipper, edges: Edges): void {
+  const isPaused = shipper.problem?.code === "paused";
+  if (revoked === true && !isPaused) {
+    shipper.pause("this sensor is revoked or quarantined by the aggregator");
+    edges.reporter.error(
+      "this sensor is revoked or quarantined by the aggregator: it goes on capturing and spooling, but ships nothing",
+    );
+  } else if (revoked === false && isPaused) {
+    shipper.resume();
+    edges.reporter.info("this sensor is accepted again, shipping goes on");
+  }
+}
+
+async function openTransport(
+  url: string,
+  enrolment: Enrolment,
+  options: SessionOptions,
+  edges: Edges,
+): Promise<{ transport: Transport; peers: Peer[] }> {
+  const address = new URL(url);
+  const port = Number(address.port) || (address.protocol === "https:" ? 443 : 80);
+  const aggregator = { host: address.hostname.replace(/^\[|\]$/g, ""), port };
+  const isKafka = options.transport === "kafka" || (options.transport === "auto" && enrolment.kafka !== null);
+  if (!isKafka) {
+    const client = await openAggregator(url, options, 30_000);
+    return { transport: new HttpTransport(client), peers: [aggregator] };
+  }
+  const settings = await kafkaSettings(options, enrolment.kafka, enrolment.sensor_id, edges);
+  const topic = options.kafkaTopic || enrolment.kafka?.topic;
+  const brokers = settings.brokers.map((broker) => ({
+    host: broker.slice(0, broker.lastIndexOf(":")).replace(/^\[|\]$/g, ""),
+    port: Number(broker.slice(broker.lastIndexOf(":") + 1)),
+  }));
+  try {
+    const transport = new KafkaTransport(createKafka(settings), topic === undefined ? {} : { topic });
+    return { transport, peers: [aggregator, ...brokers] };
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
+  }
+}

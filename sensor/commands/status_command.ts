@@ -1,0 +1,67 @@
+/** `picket-sensor status`: how the sensor of this state folder is doing, from the file it writes at each check-in. @module */
+
+import { escapeLine } from "../../shared/escape.ts";
+import { loadIdentity } from "../control/identity.ts";
+import { readStatus, type Status } from "../control/status_file.ts";
+import type { Disk } from "../ship/disk.ts";
+import { type Command, command, exitCodes } from "../../shared/command.ts";
+import { generalOptions, stateFolder } from "./common_options.ts";
+
+/** A running sensor writes its status at each check-in; one that is older stopped or hangs. */
+const freshMs = 60_000;
+
+export function statusCommand(deps: { disk: Disk }): Command {
+  return command({
+    name: "status",
+    summary: "how the sensor on this machine is doing",
+    operands: "",
+    about: `Reads what the running sensor last wrote into its state folder; asks nobody else.
+Exit code 0 when it runs and ships, 1 when it does not, 3 when this machine is not enrolled.`,
+    examples: ["status", "status --json --state /var/lib/picket-sensor"],
+    options: generalOptions,
+    async run(given, _operands, edges) {
+      const folder = stateFolder(given.state, edges.env);
+      const identity = await loadIdentity(deps.disk, folder);
+      const status = await readStatus(deps.disk, folder);
+      const ageMs = status ? edges.clock.nowMs() - status.written_ms : null;
+      const isRunning = status !== null && !status.stopped && ageMs !== null && ageMs < freshMs;
+      const enrolled = identity?.enrolment ?? null;
+      if (given.json) {
+        edges.print(JSON.stringify({ state: folder, enrolled, running: isRunning, age_ms: ageMs, status }));
+      } else {
+        if (enrolled) {
+          const { name, sensor_id, site, aggregator } = enrolled;
+          edges.print(`sensor     ${name} (${sensor_id}), site ${site}, aggregator ${aggregator}`);
+        } else edges.print(`sensor     not enrolled in ${folder}: see \`picket-sensor enrol --help\``);
+        for (const line of status ? lines(status, isRunning, ageMs!) : ["running    never, or not yet"]) {
+          edges.print(escapeLine(line));
+        }
+      }
+      if (!enrolled) return exitCodes.environment;
+      return isRunning && status.health.transport.error === null ? exitCodes.ok : exitCodes.failed;
+    },
+  });
+}
+
+function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
+  const { capture, flows, facts, spool, transport } = status.health;
+  const leftOut = Object.values(capture.left_out).reduce((sum, count) => sum + count, 0);
+  return [
+    `running    ${isRunning ? "yes" : "no"}, as of ${Math.max(0, Math.round(ageMs / 1_000))} s ago`,
+    `capture    ${capture.state} ${capture.source}${capture.error ? `: ${capture.error}` : ""}`,
+    `packets    ${capture.packets} seen, ${capture.in_flows} in flows, ${leftOut} left out, ${capture.dropped} dropped before the sensor`,
+    `flows      ${flows.open} open, ${flows.segments} segments sealed, ${flows.evicted} evicted${
+      flows.factor > 1 ? `; overloaded, keeps 1 flow in ${flows.factor}` : ""
+    }`,
+    `facts      ${facts.answered} of ${facts.offered} packets answered, ${facts.refused} refused, ${facts.restarts} restarts`,
+    `spool      ${spool.batches} batches, ${spool.bytes} of ${spool.bytes_max} octets, oldest ${
+      Math.round(spool.oldest_s)
+    } s, ${spool.dropped_batches} dropped, ${spool.quarantined} set aside`,
+    `transport  ${transport.kind}, ${transport.sent_batches} batches sent${
+      transport.error ? `: ${transport.error}` : ""
+    }`,
+    `check-in   ${status.check_in_error ?? "good"}${
+      status.clock_offset_ms === null ? "" : `, clock ${status.clock_offset_ms} ms behind the aggregator's`
+    }`,
+  ];
+}

@@ -1,0 +1,99 @@
+/** The health report of a sensor, put together from its parts at one moment.
+ *
+ * In: capture account, counters, spool, shipper, sealer. Out: the body of a check-in, also written to the status file.
+ * Invariant: only reads; a part that does not run reports zero of what it would have done, never an error. @module */
+
+import type { captureStates, CheckInRequest } from "../../shared/control.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import { version } from "../../shared/version.ts";
+import type { Sealer } from "../ship/seal.ts";
+import type { Shipper } from "../ship/shipper.ts";
+import type { Spool } from "../ship/spool.ts";
+
+/** What capture and fast lane say about themselves. */
+export interface CaptureHealth {
+  state: typeof captureStates[number];
+  /** Interfaces or file. */
+  source: string;
+  error: string | null;
+  packets: number;
+  bytes: number;
+  in_flows: number;
+  left_out: Record<string, number>;
+  dropped: number;
+  last_packet: number | null;
+  flows_open: number;
+  /** New flows are kept one in this many. */
+  factor: number;
+  facts: { offered: number; answered: number; refused: number };
+}
+
+export interface HealthSources {
+  sensorId: string;
+  epoch: number;
+  startedMs: number;
+  transportKind: "http" | "kafka";
+  capture: () => CaptureHealth;
+  sealer: Sealer;
+  spool: Spool;
+  shipper: Shipper;
+  reporter: Reporter;
+}
+
+const countersMax = 1_500;
+const textCharactersMax = 400;
+
+/** The report of this moment, all but `sent_ms`. */
+export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckInRequest, "sent_ms"> {
+  const { spool, shipper, sealer, reporter } = sources;
+  const { flows_open, factor, facts, ...capture } = sources.capture();
+  const counters = reporter.snapshot();
+  const error = shipper.problem?.message ?? null;
+  return {
+    sensor_id: sources.sensorId,
+    version,
+    epoch: sources.epoch,
+    started_ms: sources.startedMs,
+    capture: {
+      ...capture,
+      source: capture.source.slice(0, textCharactersMax),
+      error: capture.error?.slice(0, textCharactersMax) ?? null,
+    },
+    flows: {
+      open: flows_open,
+      segments: counterSum(counters, "segments_sealed_total"),
+      evicted: counterSum(counters, "flows_evicted_total"),
+      factor,
+    },
+    facts: { ...facts, restarts: counterSum(counters, "dissector_starts_total", 'reason="restart"') },
+    spool: {
+      batches: spool.batches,
+      bytes: spool.bytes,
+      bytes_max: spool.bytesMax,
+      dropped_batches: spool.droppedBatches,
+      quarantined: spool.quarantined,
+      oldest_s: spool.oldestS(nowMs),
+    },
+    transport: {
+      kind: sources.transportKind,
+      error: error?.slice(0, textCharactersMax) ?? null,
+      sent_batches: shipper.sentBatches,
+    },
+    sealed: sealer.sealed,
+    counters: Object.fromEntries(
+      [...counters].filter(([name, value]) => name.length <= 200 && Number.isFinite(value)).slice(
+        0,
+        countersMax,
+      ),
+    ),
+  };
+}
+
+/** Sum of a counter over its labels; with `label` only of series that carry it. */
+export function counterSum(counters: Map<string, number>, name: string, label = ""): number {
+  let sum = 0;
+  for (const [key, value] of counters) {
+    if ((key === name || key.startsWith(`${name}{`)) && key.includes(label)) sum += value;
+  }
+  return sum;
+}

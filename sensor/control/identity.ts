@@ -1,0 +1,134 @@
+/** Who a sensor is: its Ed25519 key, what the aggregator made of it, and the number of this start.
+ *
+ * In: the state folder. Out: a signer for batches and check-ins, the enrolment, the epoch.
+ * Files: `identity.json` (0600; the seed of the key, and the enrolment or null), `epoch` (a number), `lock` (held while running).
+ * Invariant: the key exists on disk before it is ever shown to an aggregator, so that a lost answer can be asked for again with the
+ * same token; the epoch is raised and durable before the first batch of a run is sealed.
+ * The seed leaves this file only as a signature. @module */
+
+import type { KeyObject } from "node:crypto";
+import { keyId, keysFromSeed } from "../../shared/batch.ts";
+import { z } from "../../shared/schema.ts";
+import { type Disk, replaceFile } from "../ship/disk.ts";
+
+const enrolment = z.object({
+  sensor_id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+  name: z.string(),
+  site: z.string(),
+  buckets: z.int().min(1).max(1024),
+  kafka: z.object({ brokers: z.array(z.string()), topic: z.string() }).nullable(),
+  /** Address under which the aggregator answered. */
+  aggregator: z.string(),
+});
+export type Enrolment = z.infer<typeof enrolment>;
+
+const identityFile = z.object({
+  version: z.literal(1),
+  /** 32 octets, base64. */
+  seed: z.string().length(44),
+  enrolment: enrolment.nullable(),
+});
+
+export interface Identity {
+  privateKey: KeyObject;
+  /** Raw, 32 octets. */
+  publicKey: Uint8Array;
+  /** Key id, as in every batch header. */
+  key: string;
+  enrolment: Enrolment | null;
+}
+
+/** Cannot be used as it is; the message says what to do. */
+export class IdentityError extends Error {
+  override name = "IdentityError";
+}
+
+/** Reads the identity of a state folder; null when there is none yet. @throws {IdentityError} */
+export async function loadIdentity(disk: Disk, folder: string): Promise<Identity | null> {
+  const path = `${folder}/identity.json`;
+  const text = await readIfThere(disk, path);
+  if (text === null) return null;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // Not JSON: falls through to the same message as JSON of another shape, and never quotes what may hold the seed.
+  }
+  const checked = identityFile.safeParse(parsed);
+  if (!checked.success) {
+    throw new IdentityError(
+      `Cannot read identity as "${path}" is damaged: restore it from a backup, or delete it and enrol again`,
+    );
+  }
+  return identityOf(checked.data.seed, checked.data.enrolment);
+}
+
+/** Makes a key from 32 random octets and writes it, not enrolled yet. */
+export async function createIdentity(disk: Disk, folder: string, seed: Uint8Array): Promise<Identity> {
+  await openStateFolder(disk, folder);
+  const text = base64(seed);
+  await writeIdentity(disk, folder, text, null);
+  return identityOf(text, null);
+}
+
+/** Writes what the aggregator answered beside the key. */
+export async function saveEnrolment(disk: Disk, folder: string, answer: Enrolment): Promise<void> {
+  const file = identityFile.parse(JSON.parse(await readIfThere(disk, `${folder}/identity.json`) ?? "null"));
+  await writeIdentity(disk, folder, file.seed, answer);
+}
+
+/** Raises the epoch of a state folder and makes it durable. */
+export async function raiseEpoch(disk: Disk, folder: string, nowMs: number): Promise<number> {
+  const text = await readIfThere(disk, `${folder}/epoch`);
+  const last = text === null ? 0 : Number(text.trim());
+  // A damaged file must not make an old epoch new again; the clock in seconds is above anything counted one by one.
+  const isGood = Number.isSafeInteger(last) && last >= 0 && text?.trim() !== "";
+  const epoch = isGood ? last + 1 : Math.floor(nowMs / 1_000);
+  await replaceFile(disk, folder, "epoch", new TextEncoder().encode(`${epoch}\n`));
+  return epoch;
+}
+
+/** Makes the state folder, for its owner only. @throws {IdentityError} when that is not possible. */
+export async function openStateFolder(disk: Disk, folder: string): Promise<void> {
+  try {
+    await disk.makeFolder(folder);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new IdentityError(
+      `Cannot use state folder "${folder}": ${why}; name another one with --state`,
+      { cause },
+    );
+  }
+}
+
+function identityOf(seed: string, enrolled: Enrolment | null): Identity {
+  const { privateKey, publicKey } = keysFromSeed(Uint8Array.from(atob(seed), (c) => c.charCodeAt(0)));
+  return { privateKey, publicKey, key: keyId(publicKey), enrolment: enrolled };
+}
+
+async function writeIdentity(
+  disk: Disk,
+  folder: string,
+  seed: string,
+  enrolled: Enrolment | null,
+): Promise<void> {
+  const text = JSON.stringify({ version: 1, seed, enrolment: enrolled }, null, 2) + "\n";
+  await replaceFile(disk, folder, "identity.json", new TextEncoder().encode(text));
+}
+
+async function readIfThere(disk: Disk, path: string): Promise<string | null> {
+  try {
+    return new TextDecoder().decode(await disk.read(path));
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return null;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new IdentityError(
+      `Cannot read "${path}": ${why}; run as the user the sensor was enrolled as, or name the state folder with --state`,
+      { cause },
+    );
+  }
+}
+
+export function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}

@@ -1,0 +1,367 @@
+/** Chooses the packets that carry meaning, for the deep lane.
+ *
+ * In: a decoded packet, how many payload packets its direction had before, and the memory of that direction. Out: yes or no, in the memory.
+ * Invariant: what begins a message that matters is chosen whatever the port, and so is what continues it over a segment border;
+ * bulk data is not. A segment seen before (by its sequence number) is never chosen again, so that retransmissions add no facts.
+ * Hot path: no allocation; a few bytes of the payload are compared, and five numbers are kept for each direction, in a
+ * table whose oldest place is taken over when it is full: a flow needs no goodbye.
+ * Why this split of work: tshark dissects 50-90 thousand packets a second, the fast lane a million. @module */
+
+import type { Packet } from "../decode/packet.ts";
+import type { Chooser } from "../pipeline.ts";
+import { plainKind, type PlainPayload } from "./plain.ts";
+import {
+  fragmentHash,
+  hasHeaderEnd,
+  isDhcpPort,
+  isDnsPort,
+  isHttpPort,
+  isHttpStart,
+  isQuicInitial,
+  isSipStart,
+  isTextPort,
+  isTlsPort,
+  lowerPort,
+  smbMatters,
+} from "./signs.ts";
+import { mayHaveName } from "./udp_signs.ts";
+
+/** Payload packets each way of a flow that nothing recognises: mostly enough for tshark to name the protocol. */
+const firstTcpPackets = 1;
+const firstUdpPackets = 1;
+const firstQuicPortPackets = 3;
+/** After an SSH banner: the key exchange, for its fingerprint. */
+const sshPackets = 3;
+/** Lines each way of FTP; of SMTP, POP, IMAP and IRC only the first ones, up to STARTTLS. */
+const ftpPacketsMax = 250;
+const textPacketsMax = 12;
+const textBytesMax = 1_024;
+/** Chosen packets each way of kinds without another bound (SMB, SIP, QUIC, fragments, ICMP errors). */
+const kindPacketsMax = 250;
+/** Segments that may continue one HTTP header or one TLS flight. */
+const headerSegmentsMax = 16;
+const flightSegmentsMax = 24;
+
+/** Data this far behind is not a retransmission: the segment before it lied about its place, or the numbers began anew. */
+const resyncBytes = 1_048_576;
+
+/** What the next segment of a direction continues. */
+const mode = { none: 0, header: 1, records: 2, message: 3, early: 4 } as const;
+
+const icmp = 1;
+const tcp = 6;
+const udp = 17;
+const icmp6 = 58;
+const sctp = 132;
+
+/** Directions whose state is kept; the one made longest ago loses its state when another needs it. */
+const statesMaxDefault = 131_072;
+/** Datagrams in fragments remembered at a time; a power of two. */
+const fragmentsMax = 4_096;
+const indexBits = 17;
+const generationMax = 0x3fff;
+
+export class PacketChooser implements Chooser, PlainPayload {
+  readonly #statesMax: number;
+  /** End of the data seen so far (sequence number). */
+  readonly #end: Int32Array;
+  /** Where the record or message being continued ends. */
+  readonly #until: Int32Array;
+  /** A hole in a record being continued: what fills it is wanted although it comes late. Equal = no hole. */
+  readonly #holeFrom: Int32Array;
+  readonly #holeTo: Int32Array;
+  readonly #mode: Uint8Array;
+  /** Segments the current mode may still choose. */
+  readonly #left: Uint8Array;
+  /** Packets chosen by kinds that are bounded for each direction. */
+  readonly #spent: Uint8Array;
+  /** Which use of a place this is: a direction that finds another number has lost its state. */
+  readonly #generation: Uint16Array;
+  /** Datagrams whose first fragment was chosen, by hash; the lowest bit says so. */
+  readonly #fragments: Int32Array;
+  /** What the packet chosen last may be read as without the dissector, see plain.ts, and where its payload is. */
+  plainKind: number = plainKind.none;
+  plainOffset = 0;
+  plainLength = 0;
+  plainPort = 0;
+  isFromServer = false;
+  #next = 0;
+  #memory = 0;
+
+  /** `statesMax`: at most 131,072, the places a memory can name. */
+  constructor(statesMax = statesMaxDefault) {
+    if (!(statesMax >= 1 && statesMax <= 1 << indexBits)) {
+      throw new RangeError(
+        `Cannot choose packets as "statesMax" must be 1 to ${1 << indexBits}: current value is ${statesMax}`,
+      );
+    }
+    this.#statesMax = statesMax;
+    this.#end = new Int32Array(statesMax);
+    this.#until = new Int32Array(statesMax);
+    this.#holeFrom = new Int32Array(statesMax);
+    this.#holeTo = new Int32Array(statesMax);
+    this.#fragments = new Int32Array(fragmentsMax);
+    this.#mode = new Uint8Array(statesMax);
+    this.#left = new Uint8Array(statesMax);
+    this.#spent = new Uint8Array(statesMax);
+    this.#generation = new Uint16Array(statesMax);
+  }
+
+  /** Memory of a direction: bit 0 = chosen, 17 bits place, 14 bits generation; 0 = no state yet. */
+  choose(packet: Packet, buffer: Uint8Array, payloadIndex: number, memory: number): number {
+    this.#memory = memory & ~1;
+    this.plainKind = plainKind.none;
+    return this.#chooses(packet, buffer, payloadIndex) ? this.#memory | 1 : this.#memory;
+  }
+
+  #chooses(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
+    if (packet.isFragment) return this.#choosesFragment(packet, buffer, payloadIndex);
+    if (packet.protocol === tcp) {
+      return packet.payloadLength > 0 && this.#choosesTcp(packet, buffer, payloadIndex);
+    }
+    if (packet.protocol === udp) return this.#choosesUdp(packet, buffer, payloadIndex);
+    if (packet.protocol === icmp || packet.protocol === icmp6) return this.#choosesIcmpError(packet, buffer);
+    return packet.protocol === sctp && packet.payloadLength > 0 && payloadIndex < firstTcpPackets;
+  }
+
+  /** The place of this direction's state, or -1 when it has none (any more). */
+  #find(): number {
+    if (this.#memory === 0) return -1;
+    const state = this.#memory >>> 1 & ((1 << indexBits) - 1);
+    return this.#generation[state] === this.#memory >>> (indexBits + 1) ? state : -1;
+  }
+
+  /** Takes a place for this direction. */
+  #make(): number {
+    const state = this.#next;
+    this.#next = state + 1 === this.#statesMax ? 0 : state + 1;
+    const generation = this.#generation[state] === generationMax ? 1 : this.#generation[state] + 1;
+    this.#generation[state] = generation;
+    this.#mode[state] = mode.none;
+    this.#left[state] = 0;
+    this.#spent[state] = 0;
+    this.#holeFrom[state] = this.#holeTo[state] = 0;
+    this.#memory = generation << (indexBits + 1) | state << 1;
+    return state;
+  }
+
+  #spend(): boolean {
+    const found = this.#find();
+    const state = found < 0 ? this.#make() : found;
+    if (this.#spent[state] >= kindPacketsMax) return false;
+    this.#spent[state]++;
+    return true;
+  }
+
+  #choosesTcp(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
+    const seq = packet.tcpSeq;
+    const end = (seq + packet.payloadLength) | 0;
+    let state = this.#find();
+    if (state < 0) {
+      state = this.#make();
+    } else {
+      const ahead = (seq - this.#end[state]) | 0;
+      if (ahead < 0 && ahead > -resyncBytes) return this.#fillsHole(state, seq, end);
+      if (ahead > 0) this.#skips(state, seq);
+    }
+    this.#end[state] = end;
+    const current = this.#mode[state];
+    if (current !== mode.none && this.#continues(current, packet, buffer, state, seq, end)) return true;
+    return this.#starts(packet, buffer, state, seq, end, payloadIndex);
+  }
+
+  /** Data is missing before `seq`. A record with a known end goes on behind the hole, a header does not; "early" counts packets and does
+   * not mind. */
+  #skips(state: number, seq: number): void {
+    const current = this.#mode[state];
+    if (current === mode.records || current === mode.message) {
+      this.#holeFrom[state] = this.#end[state];
+      this.#holeTo[state] = seq;
+    } else if (current !== mode.early) {
+      this.#mode[state] = mode.none;
+    }
+  }
+
+  /** Late data: wanted when it fills the hole in a record, else seen before. */
+  #fillsHole(state: number, seq: number, end: number): boolean {
+    const from = this.#holeFrom[state];
+    if (from === this.#holeTo[state] || seq !== from) return false;
+    this.#holeFrom[state] = ((this.#holeTo[state] - end) | 0) > 0 ? end : this.#holeTo[state];
+    return true;
+  }
+
+  #continues(
+    current: number,
+    packet: Packet,
+    buffer: Uint8Array,
+    state: number,
+    seq: number,
+    end: number,
+  ): boolean {
+    if (this.#left[state] === 0) {
+      this.#mode[state] = mode.none;
+      return false;
+    }
+    this.#left[state]--;
+    if (current === mode.early) return true;
+    if (current === mode.header) {
+      if (hasHeaderEnd(buffer, packet.payloadOffset, packet.payloadCaptured)) this.#mode[state] = mode.none;
+      return true;
+    }
+    const remaining = (this.#until[state] - seq) | 0;
+    if (remaining <= 0) {
+      this.#mode[state] = mode.none;
+      return false;
+    }
+    if (remaining < packet.payloadLength && current === mode.records) {
+      this.#walkRecords(packet, buffer, state, seq, remaining);
+    } else if (((this.#until[state] - end) | 0) <= 0) {
+      this.#mode[state] = mode.none;
+    }
+    return true;
+  }
+
+  /** Whether this segment begins something that matters. */
+  #starts(
+    packet: Packet,
+    buffer: Uint8Array,
+    state: number,
+    seq: number,
+    end: number,
+    payloadIndex: number,
+  ): boolean {
+    const at = packet.payloadOffset;
+    const length = packet.payloadCaptured;
+    if (isDnsPort(packet.srcPort) || isDnsPort(packet.dstPort)) return true;
+    if (length >= 6) {
+      const first = buffer[at];
+      if (first >= 20 && first <= 23 && buffer[at + 1] === 3 && buffer[at + 2] <= 4) {
+        // After a HelloRetryRequest the second ClientHello comes behind a ChangeCipherSpec, six octets long.
+        const from = first === 20 && length >= 12 && buffer[at + 6] === 22 ? 6 : 0;
+        const handshake = buffer[at + from] === 22 ? buffer[at + from + 5] : 0;
+        const isTls = payloadIndex < firstTcpPackets && isTlsPort(lowerPort(packet));
+        if (handshake !== 1 && handshake !== 2 && handshake !== 11) {
+          if (isTls && first === 23) this.#note(plainKind.tls, packet);
+          return payloadIndex < firstTcpPackets;
+        }
+        if (isTls && from === 0) this.#note(plainKind.hello, packet);
+        this.#left[state] = flightSegmentsMax;
+        this.#walkRecords(packet, buffer, state, seq, from);
+        return true;
+      }
+      if (first >= 65 && isHttpStart(buffer, at)) {
+        if (!hasHeaderEnd(buffer, at, length)) {
+          this.#mode[state] = mode.header;
+          this.#left[state] = headerSegmentsMax;
+        } else if (isHttpPort(lowerPort(packet))) {
+          this.#note(plainKind.http, packet);
+        }
+        return true;
+      }
+      if (first === 0x53 && buffer[at + 1] === 0x53 && buffer[at + 2] === 0x48 && buffer[at + 3] === 0x2d) {
+        // tshark knows SSH by its port; on others the banner is all there is to read.
+        if (lowerPort(packet) !== 22) {
+          this.#note(plainKind.ssh, packet);
+          return payloadIndex < firstTcpPackets;
+        }
+        this.#mode[state] = mode.early;
+        this.#left[state] = sshPackets;
+        return true;
+      }
+      if (first === 0 && length >= 20 && smbMatters(buffer, at)) {
+        this.#until[state] = (seq + 4 + (buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3])) | 0;
+        this.#mode[state] = ((this.#until[state] - end) | 0) > 0 ? mode.message : mode.none;
+        this.#left[state] = flightSegmentsMax;
+        return this.#spend();
+      }
+    }
+    // A single octet is a keep-alive probe.
+    if (payloadIndex < firstTcpPackets && packet.payloadLength > 1) return true;
+    const port = lowerPort(packet);
+    if (port === 21) return packet.payloadLength <= textBytesMax && payloadIndex < ftpPacketsMax;
+    if (isTextPort(port)) return packet.payloadLength <= textBytesMax && payloadIndex < textPacketsMax;
+    return length >= 4 && isSipStart(buffer, at) && this.#spend();
+  }
+
+  /** Follows handshake records from `from` on; leaves in the state where the last one ends beyond this segment. */
+  #walkRecords(packet: Packet, buffer: Uint8Array, state: number, seq: number, from: number): void {
+    const at = packet.payloadOffset;
+    const length = packet.payloadCaptured;
+    let position = from;
+    while (position + 5 <= length && buffer[at + position] === 22 && buffer[at + position + 1] === 3) {
+      position += 5 + (buffer[at + position + 3] << 8 | buffer[at + position + 4]);
+    }
+    if (position > packet.payloadLength) {
+      this.#mode[state] = mode.records;
+      this.#until[state] = (seq + position) | 0;
+    } else if (position < length && length - position < 5 && buffer[at + position] === 22) {
+      // The header of the next record is cut by the segment border: the next segment is needed to read it.
+      this.#mode[state] = mode.message;
+      this.#until[state] = (seq + packet.payloadLength + 1) | 0;
+    } else {
+      this.#mode[state] = mode.none;
+    }
+  }
+
+  #choosesUdp(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
+    const { srcPort, dstPort } = packet;
+    if (isDnsPort(srcPort) || isDnsPort(dstPort)) {
+      if (isDnsPort(lowerPort(packet))) this.#note(plainKind.dns, packet);
+      return packet.payloadLength > 0;
+    }
+    if (isDhcpPort(srcPort) || isDhcpPort(dstPort)) return true;
+    if (packet.payloadCaptured < 4) return payloadIndex < firstUdpPackets && packet.payloadLength > 0;
+    const at = packet.payloadOffset;
+    if (isQuicInitial(buffer, at, packet.payloadCaptured)) return this.#spend();
+    if (srcPort === 1900 || dstPort === 1900) {
+      this.#note(plainKind.ssdp, packet);
+      return isHttpStart(buffer, at);
+    }
+    if (payloadIndex < firstUdpPackets) {
+      if (srcPort === 137 && dstPort === 137) this.#note(plainKind.nbns, packet);
+      return mayHaveName(packet, buffer);
+    }
+    if (srcPort === 443 || dstPort === 443) return payloadIndex < firstQuicPortPackets;
+    return isSipStart(buffer, at) && this.#spend();
+  }
+
+  /** The packet may be plain, if all of it is here. The lower port is the one that decides what it is. */
+  #note(kind: number, packet: Packet): void {
+    if (packet.isFragment || packet.payloadCaptured !== packet.payloadLength) return;
+    this.plainKind = kind;
+    this.plainOffset = packet.payloadOffset;
+    this.plainLength = packet.payloadLength;
+    this.plainPort = lowerPort(packet);
+    this.isFromServer = packet.srcPort < packet.dstPort;
+  }
+
+  /** All fragments of a chosen datagram, in whatever order they come. */
+  #choosesFragment(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
+    const hash = fragmentHash(packet);
+    const place = hash >>> 1 & (fragmentsMax - 1);
+    if (packet.fragmentOffset === 0) {
+      const chosen = packet.protocol === udp && this.#choosesUdp(packet, buffer, payloadIndex);
+      this.#fragments[place] = chosen ? hash | 1 : hash;
+      return chosen;
+    }
+    const known = this.#fragments[place];
+    if ((known & ~1) === hash) return (known & 1) === 1;
+    // A fragment that runs ahead of its first: it may belong to a datagram that matters.
+    return packet.protocol === udp && this.#spend();
+  }
+
+  /** ICMP errors that quote a DNS message: tshark reads it there too. */
+  #choosesIcmpError(packet: Packet, buffer: Uint8Array): boolean {
+    const type = packet.srcPort;
+    const v4 = packet.protocol === icmp;
+    if (v4 ? type !== 3 && type !== 5 && type !== 11 && type !== 12 : type < 1 || type > 4) return false;
+    const start = packet.ipOffset + (packet.family === 4 ? (buffer[packet.ipOffset] & 15) * 4 : 40);
+    const quoted = start + 8;
+    if (quoted + 48 > buffer.length) return false;
+    const ports = v4 ? quoted + (buffer[quoted] & 15) * 4 : quoted + 40;
+    if ((v4 ? buffer[quoted + 9] : buffer[quoted + 6]) !== udp || ports + 4 > buffer.length) return false;
+    const from = buffer[ports] << 8 | buffer[ports + 1];
+    const to = buffer[ports + 2] << 8 | buffer[ports + 3];
+    return (isDnsPort(from) || isDnsPort(to)) && this.#spend();
+  }
+}

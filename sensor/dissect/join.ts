@@ -1,0 +1,183 @@
+/** Joins facts to segments: what was read in the packets of each segment of each flow.
+ *
+ * In: lines of the dissector, or payloads read on the spot, with the flow and the segment their packet was counted in. Out:
+ * {@link FlowFacts} when that segment is reported. Answers lag, so facts of several segments of one flow may be held at a time.
+ * Invariant: facts stand in the segment whose packets brought them; those that come after it was reported stand in a later one. The
+ * name of a flow's application protocol stays known for its later segments.
+ * Bounds: `flowsMax` flows and `charactersMax` characters held; when there is no room the older half goes, counted where it was unread.
+ * One segment holds {@link segmentCharactersMax} characters; a packet beyond it is counted in `cut`.
+ * Why halves: taking single oldest keys out of a large Map makes V8 walk over all the holes left before. @module */
+
+import type { Facts } from "../../shared/facts.ts";
+import { charactersKept } from "./bounds.ts";
+import { readFacts } from "./facts.ts";
+import { type PlainPayload, readPlain } from "./plain.ts";
+
+export interface FlowFacts {
+  /** "" = not recognised. */
+  app_protocol: string;
+  /** null = nothing read in this segment. */
+  facts: Facts | null;
+}
+
+/** With room for escapes and the other columns, one segment always fits a batch of 900 kB. */
+export const segmentCharactersMax = 131_072;
+const charactersMaxDefault = 33_554_432;
+
+/** Facts of one segment. */
+interface Part {
+  readonly segment: number;
+  readonly facts: Facts;
+  characters: number;
+  next: Part | null;
+}
+
+/** What is held of one flow. */
+interface Held {
+  app: string;
+  /** Segments reported so far. */
+  taken: number;
+  /** In the order of their first facts; mostly one. */
+  first: Part | null;
+}
+
+export class FactsJoin {
+  #young = new Map<number, Held>();
+  #old = new Map<number, Held>();
+  /** Characters added since the last change of halves. */
+  #youngCharacters = 0;
+  readonly #flowsHalf: number;
+  readonly #charactersHalf: number;
+  /** Flows whose facts were dropped unread because the join was full. */
+  dropped = 0;
+
+  constructor(flowsMax: number, charactersMax = charactersMaxDefault) {
+    if (!(flowsMax >= 2)) {
+      throw new RangeError(`Cannot join facts as "flowsMax" must be >= 2: current value is ${flowsMax}`);
+    }
+    this.#flowsHalf = Math.floor(flowsMax / 2);
+    this.#charactersHalf = charactersMax / 2;
+  }
+
+  /** Flows held. */
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  /** Adds what one line says about a flow. */
+  add(flowId: number, segment: number, columns: readonly string[]): void {
+    const held = this.#find(flowId);
+    const part = openPart(held, segment);
+    const facts = part.characters < segmentCharactersMax ? part.facts : {};
+    const before = charactersKept();
+    const app = readFacts(columns, facts);
+    this.#keep(flowId, held, part, facts, app, charactersKept() - before);
+  }
+
+  /** Adds what can be read of a plain payload; false when it is not plain, and then nothing is added. */
+  addPlain(flowId: number, segment: number, payload: PlainPayload, buffer: Uint8Array): boolean {
+    const held = this.#find(flowId);
+    const part = openPart(held, segment);
+    const facts = part.characters < segmentCharactersMax ? part.facts : {};
+    const before = charactersKept();
+    const app = readPlain(payload, buffer, facts);
+    if (app === null) return false;
+    this.#keep(flowId, held, part, facts, app, charactersKept() - before);
+    return true;
+  }
+
+  /** What was read in the packets of this segment; the segments of a flow are asked for in order, each once. */
+  take(flowId: number, segment: number): FlowFacts {
+    const held = this.#young.get(flowId) ?? this.#old.get(flowId);
+    if (!held) return { app_protocol: "", facts: null };
+    held.taken = segment + 1;
+    const app_protocol = held.app;
+    let before: Part | null = null;
+    for (let part = held.first; part !== null; before = part, part = part.next) {
+      if (part.segment > segment) continue;
+      if (before === null) held.first = part.next;
+      else before.next = part.next;
+      return { app_protocol, facts: part.facts };
+    }
+    return { app_protocol, facts: null };
+  }
+
+  /** `facts` are those of `part`, or when that was full what there was no room for. */
+  #keep(
+    flowId: number,
+    held: Held | undefined,
+    part: Part,
+    facts: Facts,
+    app: string,
+    characters: number,
+  ): void {
+    const isEmpty = isNothing(facts);
+    if (held === undefined && app === "" && isEmpty) return;
+    const kept = held ?? this.#hold(flowId);
+    if (kept.app === "") kept.app = app;
+    if (isEmpty) return;
+    if (facts !== part.facts) {
+      part.facts.cut = (part.facts.cut ?? 0) + 1;
+      return;
+    }
+    if (part.characters === 0 && !holds(kept, part)) append(kept, part);
+    part.characters += characters;
+    this.#youngCharacters += characters;
+  }
+
+  /** The flow being added to; it moves to the younger half. */
+  #find(flowId: number): Held | undefined {
+    const young = this.#young.get(flowId);
+    if (young) return young;
+    const old = this.#old.get(flowId);
+    if (!old) return undefined;
+    this.#old.delete(flowId);
+    this.#put(flowId, old);
+    return old;
+  }
+
+  #hold(flowId: number): Held {
+    const held: Held = { app: "", taken: 0, first: null };
+    this.#put(flowId, held);
+    return held;
+  }
+
+  #put(flowId: number, held: Held): void {
+    if (this.#young.size >= this.#flowsHalf || this.#youngCharacters >= this.#charactersHalf) {
+      for (const one of this.#old.values()) if (one.first !== null) this.dropped++;
+      this.#old = this.#young;
+      this.#young = new Map();
+      this.#youngCharacters = 0;
+    }
+    this.#young.set(flowId, held);
+  }
+}
+
+/** The part facts of this segment go to; a new one is not yet held. */
+function openPart(held: Held | undefined, segment: number): Part {
+  const place = held !== undefined && held.taken > segment ? held.taken : segment;
+  for (let part = held?.first ?? null; part !== null; part = part.next) {
+    if (part.segment === place) return part;
+  }
+  return { segment: place, facts: {}, characters: 0, next: null };
+}
+
+function holds(held: Held, wanted: Part): boolean {
+  for (let part = held.first; part !== null; part = part.next) if (part === wanted) return true;
+  return false;
+}
+
+function append(held: Held, part: Part): void {
+  if (held.first === null) {
+    held.first = part;
+    return;
+  }
+  let last = held.first;
+  while (last.next !== null) last = last.next;
+  last.next = part;
+}
+
+function isNothing(facts: Facts): boolean {
+  for (const _ in facts) return false;
+  return true;
+}

@@ -1,0 +1,346 @@
+/** The deep lane: chosen packets through supervised dissector children, their facts joined to flows.
+ *
+ * In: packets offered by the pipeline. Out: tickets answered in order, facts by flow, health.
+ * Invariant: every ticket is answered (by a child, or at once where the packet can be read here) or given up; packets offered to children
+ * = answered + given up + waiting. The fast lane never waits in live mode: what does not fit is refused and counted. In replay mode
+ * `turn` waits instead, so that nothing is refused.
+ * Supervision: a child that owes answers and says nothing for `silenceMs` is killed, one that dies is replaced after a growing delay,
+ * one that has seen `handOverPackets` is relieved: the new child takes the new packets while the old one answers what it has.
+ * Why hand over: tshark keeps 100-500 bytes for every packet it has ever seen. @module */
+
+import type { Clock } from "../../shared/clock.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import type { DeepLane } from "../pipeline.ts";
+import { type ChildEnd, DissectorChild } from "./child.ts";
+import { FactsJoin, type FlowFacts } from "./join.ts";
+import { type LaneOptions, laneOptions } from "./lane_options.ts";
+import { plainKind, type PlainPayload } from "./plain.ts";
+import type { DissectorProgram } from "./tshark.ts";
+
+/** A payload read on the spot costs this part of a packet given to a child. */
+const plainTokens = 0.1;
+
+/** Children alive at once: the one taking packets, and those answering what they have. */
+const childrenMax = 3;
+
+/** Why a packet was not taken. */
+export const refusalReasons = ["packets_max", "bytes_max", "rate", "no_child", "link_types"] as const;
+type RefusalReason = typeof refusalReasons[number];
+
+export interface LaneHealth {
+  version: string;
+  /** Walls in force around the child, see sandbox.ts. */
+  walls: readonly string[];
+  /** Process ids of the children alive. */
+  children: number[];
+  offered: number;
+  /** Payloads read without a child. */
+  read_here: number;
+  answered: number;
+  given_up: number;
+  refused: number;
+  /** Packets the current child has taken since it started. */
+  child_packets: number;
+}
+
+interface Watched {
+  child: DissectorChild;
+  startedMs: number;
+  /** When it last answered, or last owed nothing. */
+  progressMs: number;
+  answeredThen: number;
+}
+
+export class DissectLane implements DeepLane {
+  readonly #options: LaneOptions;
+  readonly #program: DissectorProgram;
+  readonly #clock: Clock;
+  readonly #reporter: Reporter;
+  readonly #join: FactsJoin;
+  readonly #chooser: PlainPayload | null;
+  /** Oldest first; the last one takes packets when `#current` is it. */
+  readonly #children: Watched[] = [];
+  #current: Watched | null = null;
+  #lastTicket = 0;
+  #answered = 0;
+  #givenUp = 0;
+  #readHere = 0;
+  readonly #refused: Record<RefusalReason, number> = {
+    packets_max: 0,
+    bytes_max: 0,
+    rate: 0,
+    no_child: 0,
+    link_types: 0,
+  };
+  /** What the reporter was told last, by counter. */
+  readonly #told = new Map<string, number>();
+  #tokens: number;
+  #refilledMs = 0;
+  #failures = 0;
+  #restartAtMs = 0;
+  readonly #stopping = new AbortController();
+  #tending: Promise<void> | null = null;
+  #draining = false;
+  #changed: (() => void) | null = null;
+
+  constructor(
+    options: Partial<LaneOptions>,
+    deps: { program: DissectorProgram; clock: Clock; reporter: Reporter; chooser?: PlainPayload },
+  ) {
+    this.#options = laneOptions(options);
+    this.#program = deps.program;
+    this.#chooser = deps.chooser ?? null;
+    this.#clock = deps.clock;
+    this.#reporter = deps.reporter;
+    this.#join = new FactsJoin(this.#options.flowsMax);
+    this.#tokens = this.#options.packetsPerSecondMax;
+  }
+
+  /** Finds the dissector and starts the first child. Rejects with a message for the operator when there is none. */
+  async start(): Promise<void> {
+    await this.#program.prepare();
+    this.#refilledMs = this.#clock.monotonicMs();
+    this.#spawn("start");
+    this.#tending = this.#tend();
+  }
+
+  /** Ends all children at once; what they owe is given up. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const ends = this.#children.map((watched) => watched.child.ended);
+    for (const watched of this.#children) watched.child.kill("stopped");
+    await Promise.all(ends);
+    await this.#tending;
+    this.#tell();
+    await this.#program.dispose();
+  }
+
+  offer(
+    buffer: Uint8Array,
+    offset: number,
+    capturedLength: number,
+    wireLength: number,
+    timeUs: number,
+    linkType: number,
+    flowId: number,
+    segment = 0,
+  ): number {
+    if (this.#readsPlain(buffer, flowId, segment)) return ++this.#lastTicket;
+    if (this.#current === null) return this.#refuse("no_child");
+    const { child } = this.#current;
+    const refusal = child.refusal;
+    if (refusal !== "") return this.#refuse(refusal);
+    if (this.#options.live && this.#tokens < 1) return this.#refuse("rate");
+    const ticket = this.#lastTicket + 1;
+    if (!child.offer(buffer, offset, capturedLength, wireLength, timeUs, linkType, ticket, flowId, segment)) {
+      return this.#refuse("link_types");
+    }
+    this.#tokens--;
+    return this.#lastTicket = ticket;
+  }
+
+  get answeredTicket(): number {
+    let oldest = this.#lastTicket + 1;
+    for (const { child } of this.#children) {
+      const ticket = child.oldestTicket;
+      if (ticket < oldest) oldest = ticket;
+    }
+    return oldest - 1;
+  }
+
+  takeFacts(flowId: number, segment = 0): FlowFacts {
+    return this.#join.take(flowId, segment);
+  }
+
+  async turn(): Promise<void> {
+    const current = this.#current;
+    current?.child.pump();
+    if (current && current.child.offered >= this.#options.handOverPackets) this.#handOver();
+    if (this.#options.live) return;
+    while (!this.#hasRoom() && !this.#stopping.signal.aborted) await this.#change();
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#current = null;
+    for (const { child } of this.#children) void child.finish();
+    while (this.#children.length > 0 && !this.#stopping.signal.aborted) await this.#change();
+    this.#tell();
+  }
+
+  get health(): LaneHealth {
+    return {
+      version: this.#program.version,
+      walls: this.#program.walls,
+      children: this.#children.map(({ child }) => child.pid),
+      offered: this.#lastTicket - this.#readHere,
+      read_here: this.#readHere,
+      answered: this.#answered,
+      given_up: this.#givenUp,
+      refused: Object.values(this.#refused).reduce((sum, count) => sum + count, 0),
+      child_packets: this.#current?.child.offered ?? 0,
+    };
+  }
+
+  /** Reads a plain payload on the spot; what the chooser saw last is the packet being offered. */
+  #readsPlain(buffer: Uint8Array, flowId: number, segment: number): boolean {
+    const chooser = this.#chooser;
+    if (chooser === null || chooser.plainKind === plainKind.none) return false;
+    if (this.#options.live && this.#tokens < plainTokens) return false;
+    if (!this.#join.addPlain(flowId, segment, chooser, buffer)) return false;
+    this.#tokens -= plainTokens;
+    this.#readHere++;
+    return true;
+  }
+
+  #refuse(reason: RefusalReason): number {
+    this.#refused[reason]++;
+    return 0;
+  }
+
+  /** Replay: half of every bound is free, so that the next chunk fits. */
+  #hasRoom(): boolean {
+    if (this.#current === null) return false;
+    const { child } = this.#current;
+    const { waitingPacketsMax, replayPacketsMax } = this.#options;
+    return child.waiting <= Math.min(waitingPacketsMax / 2, replayPacketsMax) &&
+      child.bufferedBytes <= this.#options.bufferBytesMax / 2;
+  }
+
+  /** Resolves when a child answered, started or ended. */
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      const before = this.#changed;
+      this.#changed = before ? () => (before(), resolve()) : resolve;
+    });
+  }
+
+  #signal(): void {
+    const waiting = this.#changed;
+    this.#changed = null;
+    waiting?.();
+  }
+
+  #spawn(reason: "start" | "restart" | "hand_over"): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    const { waitingPacketsMax, bufferBytesMax } = this.#options;
+    let child: DissectorChild;
+    try {
+      const bounds = { packetsMax: waitingPacketsMax, bytesMax: bufferBytesMax };
+      child = new DissectorChild(this.#program.spawn(), bounds, (flowId, segment, columns) => {
+        this.#answered++;
+        this.#join.add(flowId, segment, columns);
+        if (this.#changed) this.#signal();
+      });
+    } catch (error) {
+      this.#failed(nowMs, error instanceof Error ? error.message : String(error));
+      return false;
+    }
+    const watched = { child, startedMs: nowMs, progressMs: nowMs, answeredThen: 0 };
+    this.#children.push(watched);
+    this.#current = watched;
+    this.#reporter.count("dissector_starts_total", { reason });
+    void child.ended.then((end) => this.#ended(watched, end));
+    this.#signal();
+    return true;
+  }
+
+  #ended(watched: Watched, end: ChildEnd): void {
+    this.#children.splice(this.#children.indexOf(watched), 1);
+    const wasCurrent = this.#current === watched;
+    if (wasCurrent) this.#current = null;
+    if (end.givenUp > 0) {
+      this.#givenUp += end.givenUp;
+      this.#reporter.count("facts_given_up_total", { reason: end.reason }, end.givenUp);
+    }
+    if (!this.#stopping.signal.aborted && end.reason !== "drained") {
+      this.#reporter.warn("the dissector ended, facts of these packets are lost", {
+        packets: end.givenUp,
+        reason: end.words,
+      });
+      if (wasCurrent && watched.child.answered > 0) this.#failures = 0;
+      if (wasCurrent) this.#failed(this.#clock.monotonicMs(), "");
+    }
+    this.#signal();
+  }
+
+  #failed(nowMs: number, words: string): void {
+    const { restartMinMs, restartMaxMs } = this.#options;
+    this.#restartAtMs = nowMs + Math.min(restartMaxMs, restartMinMs * 2 ** Math.min(this.#failures, 20));
+    this.#failures++;
+    if (words !== "") this.#reporter.warn("cannot start the dissector, will retry", { reason: words });
+  }
+
+  #handOver(): void {
+    const old = this.#current;
+    if (old === null || this.#children.length >= childrenMax || !this.#spawn("hand_over")) return;
+    void old.child.finish();
+  }
+
+  async #tend(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#clock.sleep(this.#options.tendMs, signal);
+      if (signal.aborted) return;
+      const nowMs = this.#clock.monotonicMs();
+      this.#refill(nowMs);
+      for (const watched of [...this.#children]) this.#watch(watched, nowMs);
+      this.#relieve(nowMs);
+      this.#tell();
+    }
+  }
+
+  #refill(nowMs: number): void {
+    const { packetsPerSecondMax } = this.#options;
+    const gained = (nowMs - this.#refilledMs) / 1_000 * packetsPerSecondMax;
+    this.#tokens = Math.min(packetsPerSecondMax, this.#tokens + gained);
+    this.#refilledMs = nowMs;
+  }
+
+  #watch(watched: Watched, nowMs: number): void {
+    const { child } = watched;
+    child.pump();
+    if (child.answered !== watched.answeredThen || child.waiting === 0) {
+      watched.answeredThen = child.answered;
+      watched.progressMs = nowMs;
+    }
+    const limitMs = child.answered === 0 ? this.#options.startMs : this.#options.silenceMs;
+    if (nowMs - watched.progressMs > limitMs) {
+      child.kill(`no answer for ${Math.round(nowMs - watched.progressMs)} ms`);
+    } else if (child.waiting > 0 && this.#options.live) {
+      child.push();
+    }
+  }
+
+  #relieve(nowMs: number): void {
+    if (this.#draining) return;
+    const { handOverMs, handOverPackets } = this.#options;
+    if (this.#current === null) {
+      if (nowMs >= this.#restartAtMs && this.#children.length < childrenMax) this.#spawn("restart");
+    } else if (
+      this.#current.child.offered >= handOverPackets || nowMs - this.#current.startedMs >= handOverMs
+    ) {
+      this.#handOver();
+    }
+  }
+
+  /** Counters grow on the hot path as plain numbers; the reporter learns of them here. */
+  #tell(): void {
+    this.#tellOne("facts_offered_total", this.#lastTicket - this.#readHere);
+    this.#tellOne("facts_answered_total", this.#answered);
+    this.#tellOne("facts_read_here_total", this.#readHere);
+    this.#tellOne("facts_flows_dropped_total", this.#join.dropped);
+    for (const reason of refusalReasons) {
+      this.#tellOne("facts_refused_total", this.#refused[reason], reason);
+    }
+    this.#reporter.gauge("dissector_children", this.#children.length);
+  }
+
+  #tellOne(name: string, value: number, reason?: RefusalReason): void {
+    const key = reason === undefined ? name : `${name} ${reason}`;
+    const before = this.#told.get(key) ?? 0;
+    if (value === before) return;
+    this.#told.set(key, value);
+    this.#reporter.count(name, reason === undefined ? undefined : { reason }, value - before);
+  }
+}

@@ -1,0 +1,156 @@
+/** Signs by which the first bytes of a payload, or a port, tell what it is.
+ *
+ * In: bytes at an offset. Out: yes or no. Invariant: reads only bytes the caller says are there (at least 4, see each function).
+ * Hot path: integer comparisons, no allocation. @module */
+
+import type { Packet } from "../decode/packet.ts";
+
+const word = (text: string) =>
+  text.charCodeAt(0) << 24 | text.charCodeAt(1) << 16 | text.charCodeAt(2) << 8 | text.charCodeAt(3);
+
+function starts(texts: readonly string[]): { low: number; high: number; words: Int32Array } {
+  const words = Int32Array.from(texts.map(word)).sort();
+  return { low: words[0], high: words[words.length - 1], words };
+}
+
+const httpStarts = starts([
+  "HTTP",
+  "GET ",
+  "POST",
+  "HEAD",
+  "PUT ",
+  "DELE",
+  "OPTI",
+  "CONN",
+  "TRAC",
+  "PATC",
+  "NOTI",
+  "M-SE",
+  "SUBS",
+  "UNSU",
+  "PROP",
+  "REPO",
+  "MKCO",
+  "COPY",
+  "MOVE",
+  "LOCK",
+  "UNLO",
+  "SEAR",
+  "BCOP",
+  "BMOV",
+  "BDEL",
+  "BPRO",
+  "POLL",
+  "ICY ",
+  "RPC_",
+  "CCM_",
+  "LINK",
+  "MERG",
+  "CHEC",
+  "BASE",
+  "PURG",
+]);
+const sipStarts = starts([
+  "SIP/",
+  "INVI",
+  "REGI",
+  "ACK ",
+  "BYE ",
+  "CANC",
+  "INFO",
+  "REFE",
+  "MESS",
+  "PRAC",
+  "UPDA",
+]);
+
+function matches(set: { low: number; high: number; words: Int32Array }, value: number): boolean {
+  if (value < set.low || value > set.high) return false;
+  const { words } = set;
+  for (let i = 0; i < words.length; i++) if (words[i] === value) return true;
+  return false;
+}
+
+/** Four bytes or more: begins an HTTP (or SSDP) request or response. */
+export function isHttpStart(buffer: Uint8Array, at: number): boolean {
+  return matches(httpStarts, buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]);
+}
+
+/** Four bytes or more: begins a SIP request or response. */
+export function isSipStart(buffer: Uint8Array, at: number): boolean {
+  return matches(sipStarts, buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]);
+}
+
+/** A QUIC long header of type Initial or Retry, or a version negotiation. */
+export function isQuicInitial(buffer: Uint8Array, at: number, length: number): boolean {
+  const first = buffer[at];
+  if (first < 0x80 || length < 16) return false;
+  const version = (buffer[at + 1] << 24 | buffer[at + 2] << 16 | buffer[at + 3] << 8 | buffer[at + 4]) >>> 0;
+  const type = first >> 4 & 3;
+  if (version === 0x6b3343cf) return type === 1 || type === 0;
+  if (version === 0) return (first & 0x40) !== 0;
+  const isKnown = version === 1 || version >>> 8 === 0xff0000 || version >>> 16 === 0xface ||
+    buffer[at + 1] === 0x51 || buffer[at + 1] === 0x54 || (version & 0x0f0f0f0f) === 0x0a0a0a0a;
+  return isKnown && (type === 0 || type === 3);
+}
+
+/** Twenty bytes or more, after a zero byte: an SMB message that names something (negotiation, login, share, file), not a read or write. */
+export function smbMatters(buffer: Uint8Array, at: number): boolean {
+  if (buffer[at + 5] !== 0x53 || buffer[at + 6] !== 0x4d || buffer[at + 7] !== 0x42) return false;
+  if (buffer[at + 4] === 0xfe) {
+    const command = buffer[at + 16] | buffer[at + 17] << 8;
+    return command === 0 || command === 1 || command === 3 || command === 5;
+  }
+  if (buffer[at + 4] !== 0xff) return false;
+  const command = buffer[at + 8];
+  return command === 0x72 || command === 0x73 || command === 0x75 || command === 0xa2 || command === 0x2d;
+}
+
+/** DNS, mDNS, LLMNR. */
+export function isDnsPort(port: number): boolean {
+  return port === 53 || port === 5353 || port === 5355;
+}
+
+/** DHCP and DHCPv6. */
+export function isDhcpPort(port: number): boolean {
+  return port === 67 || port === 68 || port === 546 || port === 547;
+}
+
+/** SMTP, submission, POP, IMAP, IRC: lines, of which the first ones tell who talks and when TLS begins. */
+export function isTextPort(port: number): boolean {
+  return port === 25 || port === 587 || port === 110 || port === 143 || port === 6667;
+}
+
+/** Ports on which tshark takes TCP for HTTP. */
+export function isHttpPort(port: number): boolean {
+  return port === 80 || port === 8080 || port === 3128 || port === 3132 || port === 5985 || port === 8088 ||
+    port === 11371 || port === 2869 || port === 2710;
+}
+
+/** Ports on which TCP begins with TLS. */
+export function isTlsPort(port: number): boolean {
+  return port === 443 || port === 993 || port === 995 || port === 465 || port === 853 || port === 8443;
+}
+
+/** The port that mostly says what a packet carries. */
+export function lowerPort(packet: Packet): number {
+  return packet.srcPort < packet.dstPort ? packet.srcPort : packet.dstPort;
+}
+
+/** An even number for the datagram a fragment belongs to. */
+export function fragmentHash(packet: Packet): number {
+  let hash = Math.imul(packet.fragmentId ^ packet.protocol << 16, 0x9e3779b1);
+  hash = Math.imul(hash ^ packet.src0 ^ packet.src3, 0x85ebca6b);
+  hash = Math.imul(hash ^ hash >>> 15 ^ packet.dst0 ^ packet.dst3, 0xc2b2ae35);
+  return (hash ^ hash >>> 13) & ~1;
+}
+
+/** Whether an empty line ends a header in these bytes. */
+export function hasHeaderEnd(buffer: Uint8Array, at: number, length: number): boolean {
+  const last = at + length - 1;
+  for (let i = at + 1; i <= last; i++) {
+    if (buffer[i] !== 10) continue;
+    if (buffer[i - 1] === 10 || (i - at >= 3 && buffer[i - 1] === 13 && buffer[i - 2] === 10)) return true;
+  }
+  return false;
+}

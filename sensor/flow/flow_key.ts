@@ -1,0 +1,83 @@
+/** The key of a flow: addresses, ports, VLAN, protocol, and what it travels in.
+ *
+ * In: a packet. Out: the words that are compared, and a hash that is the same for both directions.
+ * Invariant: one reused object; `ports` and `reverse` are the key's port word seen from either side.
+ * Why a seeded hash: whoever sends packets chooses addresses and ports, and must not be able to choose the hash chain. Hot path. @module */
+
+import { icmpCounterpart } from "../../shared/community_id.ts";
+import type { Packet } from "../decode/packet.ts";
+
+const oneWayBit = 1 << 24;
+/** Answering ICMP type, 255 = one-way; for ICMPv6 from 256 on. */
+const counterparts = new Uint8Array(512).map((_, index) => {
+  const answer = icmpCounterpart(index < 256 ? 1 : 58, index & 255);
+  return answer < 0 ? 255 : answer;
+});
+/** Types that answer: seen first, the other side is the initiator. */
+const answers = new Uint8Array(512);
+for (const type of [0, 14, 16, 9, 18]) answers[type] = 1;
+for (const type of [129, 134, 136, 131, 140, 145]) answers[256 + type] = 1;
+
+export class FlowKey {
+  ports = 0;
+  reverse = 0;
+  meta = 0;
+  vlan = 0;
+  hash = 0;
+  isOneWay = false;
+  #seed: number;
+
+  constructor(seed: number) {
+    this.#seed = seed | 0;
+  }
+
+  /** Computes the key of `p`. */
+  of(p: Packet): void {
+    const protocol = p.protocol;
+    let meta = protocol | p.family << 9 | p.depth << 12 | p.tunnel << 16;
+    const srcPort = p.srcPort;
+    let dstPort = p.dstPort;
+    this.isOneWay = false;
+    if (protocol === 1 || protocol === 58) {
+      const answer = counterparts[(protocol === 58 ? 256 : 0) + (srcPort & 255)];
+      if (answer === 255) {
+        this.isOneWay = true;
+        meta |= oneWayBit;
+      } else dstPort = answer;
+    } else if (protocol === 256) {
+      this.isOneWay = true;
+      meta |= oneWayBit;
+    }
+    this.ports = srcPort << 16 | dstPort;
+    this.reverse = dstPort << 16 | srcPort;
+    this.meta = meta;
+    this.vlan = p.vlan | p.vlanInner << 12;
+    let src = Math.imul(p.src0 ^ this.#seed, 0x9e3779b1 | 0);
+    let dst = Math.imul(p.dst0 ^ this.#seed, 0x9e3779b1 | 0);
+    if (p.family !== 4) {
+      src = fold(fold(fold(src, p.src1), p.src2), p.src3);
+      dst = fold(fold(fold(dst, p.dst1), p.dst2), p.dst3);
+    }
+    src = fold(src, srcPort);
+    dst = fold(dst, dstPort);
+    // Sum and product are the same either way round.
+    let hash = (src + dst | 0) ^ Math.imul(src ^ this.#seed, dst ^ this.#seed);
+    hash = Math.imul(hash ^ meta ^ this.vlan << 5, 0x85ebca6b | 0);
+    hash ^= hash >>> 13;
+    hash = Math.imul(hash, 0xc2b2ae35 | 0);
+    this.hash = hash ^ hash >>> 16;
+  }
+}
+
+function fold(hash: number, value: number): number {
+  hash = Math.imul(hash ^ hash >>> 15 ^ value, 0x85ebca77 | 0);
+  return hash ^ hash >>> 13;
+}
+
+/** Whether this packet, seen first, comes from the responder: a SYN-ACK, or an ICMP answer to one host. */
+export function isAnswer(p: Packet): boolean {
+  if (p.protocol === 6) return (p.tcpFlags & 0x12) === 0x12;
+  if (p.protocol !== 1 && p.protocol !== 58) return false;
+  const isMulticast = p.family === 4 ? p.dst0 >>> 28 >= 14 : p.dst0 >>> 24 === 255;
+  return !isMulticast && answers[(p.protocol === 58 ? 256 : 0) + (p.srcPort & 255)] === 1;
+}

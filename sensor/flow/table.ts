@@ -1,0 +1,394 @@
+/** Flow table: packets to bidirectional flows, flows to segments.
+ *
+ * In: packets and their stamps, in the order of the capture. Out: rows of exported segments, each packet in exactly one.
+ * Invariant: packets counted = packets in exported segments + packets in open flows; at most `flowsMax` flows are open.
+ * Why one block of memory a flow: a packet then touches two or three cache lines, and nothing for the garbage collector.
+ * Hot path: typed arrays only. @module */
+
+import type { Packet } from "../decode/packet.ts";
+import type { EndReason } from "../../shared/segment.ts";
+import { checkFlowOptions, type FlowOptions } from "./flow_options.ts";
+import { FlowKey, isAnswer } from "./flow_key.ts";
+import { clearSegment, countPacket, countSum, followTcp, type PacketSum, putMac } from "./flow_record.ts";
+import { float, strideWords, word } from "./layout.ts";
+import { PacketClock } from "./packet_clock.ts";
+import { appendSegment } from "./export.ts";
+import type { SegmentRows } from "./segment_rows.ts";
+import { FlowSampler, notSampled } from "../prefilter/sampling.ts";
+import { flag, isClosed, isClosing, isMidstream, isReset, isUnanswered, stateBit } from "./tcp_state.ts";
+import { Wheel } from "./wheel.ts";
+
+const { hash, chain, src, dst, ports, meta, vlan, state, timeoutClass, packets, isn } = word;
+const { startUs, lastUs, touchedUs, openedUs, flowStartUs, flowId } = float;
+/** Which time-out applies; index into the table's time-outs. */
+const classTcp = 0, classOther = 1, classUnanswered = 2, classLinger = 3;
+const flowsAtStart = 4_096;
+const none = -1;
+
+/** Decides where the segment of a flow goes: at once on its way, or to those that wait for facts up to `ticket`. */
+export interface RowTarget {
+  rowsFor(flowId: number, ticket: number, segment: number): SegmentRows;
+}
+
+export class FlowTable {
+  /** Direction of the packet last located: 0 = from the initiator. */
+  direction = 0;
+  words: Int32Array;
+  floats: Float64Array;
+  openFlows = 0;
+  evicted = 0;
+  flowsTotal = 0;
+  readonly sampler: FlowSampler;
+  /** Sampling level of the flow around those that are opened next in a tunnel: they are kept as it was. */
+  #outerLevel = 0;
+  #heads: Int32Array;
+  #free: Int32Array;
+  #freeCount = 0;
+  #due: Int32Array;
+  #capacity: number;
+  #key: FlowKey;
+  #clock: PacketClock;
+  #wheel = new Wheel();
+  #options: FlowOptions;
+  #timeoutsUs: Float64Array;
+  #activeUs: number;
+  #closedUs: number;
+  #target: RowTarget;
+
+  /** `elapsedUs`: a clock that never steps, when the packets are live; see packet_clock.ts.
+   * @throws {RangeError} when an option is out of range. */
+  constructor(options: Partial<FlowOptions>, target: RowTarget, elapsedUs: (() => number) | null = null) {
+    const checked = checkFlowOptions(options);
+    this.#options = checked;
+    this.#target = target;
+    this.#key = new FlowKey(checked.hashSeed);
+    this.#clock = new PacketClock(checked.stepBackMs * 1000, elapsedUs);
+    this.sampler = new FlowSampler(Math.max(checked.tcpIdleMs, checked.otherIdleMs) * 1000);
+    this.#timeoutsUs = Float64Array.of(
+      checked.tcpIdleMs * 1000,
+      checked.otherIdleMs * 1000,
+      checked.unansweredIdleMs * 1000,
+      checked.lingerMs * 1000,
+    );
+    this.#activeUs = checked.activeMs * 1000;
+    this.#closedUs = Math.min(checked.closedMs, checked.lingerMs) * 1000;
+    this.#capacity = Math.min(flowsAtStart, checked.flowsMax);
+    const memory = new ArrayBuffer(this.#capacity * strideWords * 4);
+    this.words = new Int32Array(memory);
+    this.floats = new Float64Array(memory);
+    this.#heads = new Int32Array(headsFor(this.#capacity)).fill(none);
+    this.#free = new Int32Array(this.#capacity);
+    this.#due = new Int32Array(this.#capacity);
+    this.#release(0, this.#capacity);
+  }
+
+  /** Table time, see packet_clock.ts. */
+  get nowUs(): number {
+    return this.#clock.nowUs;
+  }
+
+  /** Steps back of the packets' clock. */
+  get stepsBack(): number {
+    return this.#clock.stepsBack;
+  }
+
+  /** Steps forward of it, only noticed live. */
+  get stepsForward(): number {
+    return this.#clock.stepsForward;
+  }
+
+  /** Lets packet time pass: ends flows that have been silent, cuts segments that have become long. */
+  advance(timeUs: number): void {
+    const nowUs = this.#clock.advance(timeUs);
+    if (nowUs >= this.#wheel.nextUs) this.#turn(nowUs);
+  }
+
+  /** The same, for time in which no packet came. */
+  pass(us: number): void {
+    const nowUs = this.#clock.pass(us);
+    if (nowUs >= this.#wheel.nextUs) this.#turn(nowUs);
+  }
+
+  /** The open flow of a packet, made if there is none, or {@link notSampled}; sets `direction`. `bytes` is the buffer of the frame. */
+  locate(p: Packet, bytes: Uint8Array, timeUs: number): number {
+    const key = this.#key;
+    key.of(p);
+    const found = this.#find(p);
+    if (found === none) return this.#open(p, bytes, timeUs);
+    const words = this.words, floats = this.floats;
+    const base = found * strideWords, half = base >> 1;
+    const nowUs = this.#clock.nowUs;
+    if (nowUs - floats[half + touchedUs] > this.#timeoutsUs[words[base + timeoutClass]]) {
+      this.#end(found, this.#silentReason(base));
+      return this.#open(p, bytes, timeUs);
+    }
+    if (p.protocol === 6 && (p.tcpFlags & 0x12) === flag.syn && this.#isReuse(p, base)) {
+      this.#end(found, "reused");
+      return this.#open(p, bytes, timeUs);
+    }
+    if (words[base + packets] + words[base + packets + 1] === 0) floats[half + openedUs] = nowUs;
+    else if (
+      this.#isSegmentOver(base, nowUs) ||
+      this.#isClockStep(timeUs - floats[half + lastUs], nowUs - floats[half + touchedUs])
+    ) {
+      this.#export(base, this.#cutReason(base));
+      floats[half + openedUs] = nowUs;
+      // After a step back the flow's beginning lies in the future: it begins anew.
+      if (timeUs < floats[half + flowStartUs]) floats[half + flowStartUs] = timeUs;
+    }
+    return found;
+  }
+
+  /** The packet goes on in a tunnel, whose own flow is `flow`. */
+  noteOuter(flow: number): void {
+    this.#outerLevel = flow < 0 ? 0 : this.words[flow * strideWords + word.code] >>> 16;
+  }
+
+  /** Counts a packet in the flow that {@link locate} returned for it. */
+  count(flow: number, p: Packet, timeUs: number): void {
+    const words = this.words, floats = this.floats;
+    const base = flow * strideWords;
+    countPacket(words, floats, base, p, this.direction, timeUs);
+    floats[(base >> 1) + touchedUs] = this.#clock.nowUs;
+    if (p.protocol === 6 && !(p.isFragment && p.fragmentOffset > 0)) {
+      const before = words[base + timeoutClass];
+      const bits = followTcp(words, floats, base, p, this.direction, timeUs);
+      const now = isClosed(bits) ? classLinger : isUnanswered(bits) ? classUnanswered : classTcp;
+      if (now !== before) this.#reclass(flow, base, now);
+    }
+  }
+
+  /** Counts packets that were added up elsewhere, in the flow and direction of the last {@link locate}. */
+  countSum(flow: number, sum: PacketSum): void {
+    const base = flow * strideWords;
+    countSum(this.words, this.floats, base, sum, this.direction);
+    this.floats[(base >> 1) + touchedUs] = this.#clock.nowUs;
+  }
+
+  /** Ends every flow, the oldest first: the capture is over. */
+  endAll(): void {
+    const { words, floats } = this;
+    const open: number[] = [];
+    for (const head of this.#heads) {
+      for (let flow = head; flow !== none; flow = words[flow * strideWords + chain]) open.push(flow);
+    }
+    const numberOf = (flow: number) => floats[(flow * strideWords >> 1) + flowId];
+    open.sort((a, b) => numberOf(a) - numberOf(b));
+    for (const flow of open) {
+      const base = flow * strideWords;
+      this.#end(flow, words[base + timeoutClass] === classLinger ? this.#silentReason(base) : "stopped");
+    }
+  }
+
+  #find(p: Packet): number {
+    const key = this.#key;
+    const words = this.words;
+    const wanted = key.hash;
+    const isIpv4 = p.family === 4;
+    for (let flow = this.#heads[wanted & this.#heads.length - 1]; flow !== none;) {
+      const base = flow * strideWords;
+      if (
+        words[base + hash] === wanted && words[base + meta] === key.meta && words[base + vlan] === key.vlan
+      ) {
+        if (
+          words[base + ports] === key.ports && words[base + src] === p.src0 && words[base + dst] === p.dst0 &&
+          (isIpv4 || this.#restEquals(p, base + src, base + dst))
+        ) {
+          this.direction = 0;
+          return flow;
+        }
+        if (
+          !key.isOneWay && words[base + ports] === key.reverse && words[base + src] === p.dst0 &&
+          words[base + dst] === p.src0 && (isIpv4 || this.#restEquals(p, base + dst, base + src))
+        ) {
+          this.direction = 1;
+          return flow;
+        }
+      }
+      flow = words[base + chain];
+    }
+    return none;
+  }
+
+  #restEquals(p: Packet, from: number, to: number): boolean {
+    const words = this.words;
+    return words[from + 1] === p.src1 && words[from + 2] === p.src2 && words[from + 3] === p.src3 &&
+      words[to + 1] === p.dst1 && words[to + 2] === p.dst2 && words[to + 3] === p.dst3;
+  }
+
+  /** A SYN that begins another connection than the one in the table. */
+  #isReuse(p: Packet, base: number): boolean {
+    const bits = this.words[base + state];
+    const isKnown = (bits & stateBit.isnKnown) !== 0;
+    if (this.direction === 0 && isKnown) return this.words[base + isn] !== p.tcpSeq;
+    return isClosing(bits) || isMidstream(bits);
+  }
+
+  #open(p: Packet, bytes: Uint8Array, timeUs: number): number {
+    const { sampler } = this;
+    const isOutermost = p.depth === 1;
+    if (sampler.isActive && isOutermost && sampler.leavesOut(p, this.#key.hash, this.#clock.nowUs)) {
+      return notSampled;
+    }
+    if (this.#freeCount === 0) this.#makeRoom();
+    const flow = this.#free[--this.#freeCount];
+    const words = this.words, floats = this.floats, key = this.#key;
+    const base = flow * strideWords, half = base >> 1;
+    const nowUs = this.#clock.nowUs;
+    const isBackward = !key.isOneWay && isAnswer(p);
+    this.direction = isBackward ? 1 : 0;
+    words.fill(0, base, base + strideWords);
+    const from = base + (isBackward ? dst : src), to = base + (isBackward ? src : dst);
+    words[from] = p.src0;
+    words[from + 1] = p.src1;
+    words[from + 2] = p.src2;
+    words[from + 3] = p.src3;
+    words[to] = p.dst0;
+    words[to + 1] = p.dst1;
+    words[to + 2] = p.dst2;
+    words[to + 3] = p.dst3;
+    words[base + ports] = isBackward ? key.reverse : key.ports;
+    words[base + word.code] = p.dstPort | (isOutermost ? sampler.level : this.#outerLevel) << 16;
+    words[base + meta] = key.meta;
+    words[base + vlan] = key.vlan;
+    words[base + hash] = key.hash;
+    const head = key.hash & this.#heads.length - 1;
+    words[base + chain] = this.#heads[head];
+    this.#heads[head] = flow;
+    clearSegment(words, floats, base);
+    putMac(words, base + word.macs, bytes, p.srcMacOffset, isBackward ? 6 : 0);
+    putMac(words, base + word.macs, bytes, p.dstMacOffset, isBackward ? 0 : 6);
+    words[base + timeoutClass] = p.protocol === 6 ? classUnanswered : classOther;
+    floats[half + flowStartUs] = timeUs;
+    floats[half + startUs] = timeUs;
+    floats[half + openedUs] = nowUs;
+    floats[half + touchedUs] = nowUs;
+    floats[half + flowId] = ++this.flowsTotal;
+    this.openFlows++;
+    this.#wheel.start(nowUs);
+    this.#wheel.insert(words, flow, this.#dueUs(base));
+    return flow;
+  }
+
+  /** The stamps of a flow's packets moved differently from table time: a segment must not last over that. */
+  #isClockStep(byStampsUs: number, byTableUs: number): boolean {
+    const stepUs = this.#options.stepBackMs * 1000;
+    return byStampsUs < -stepUs || byStampsUs - byTableUs > stepUs;
+  }
+
+  /** The flow goes on, or lingers, but what it has so far is due. */
+  #isSegmentOver(base: number, nowUs: number): boolean {
+    const half = base >> 1;
+    if (nowUs - this.floats[half + openedUs] >= this.#activeUs) return true;
+    return this.words[base + timeoutClass] === classLinger &&
+      nowUs - this.floats[half + touchedUs] > this.#closedUs;
+  }
+
+  #cutReason(base: number): EndReason {
+    return this.words[base + timeoutClass] === classLinger ? this.#silentReason(base) : "active";
+  }
+
+  #dueUs(base: number): number {
+    const half = base >> 1;
+    const { words, floats } = this;
+    const idle = floats[half + touchedUs] + this.#timeoutsUs[words[base + timeoutClass]];
+    if (words[base + packets] + words[base + packets + 1] === 0) return idle;
+    if (words[base + timeoutClass] === classLinger) return floats[half + touchedUs] + this.#closedUs;
+    const active = floats[half + openedUs] + this.#activeUs;
+    return active < idle ? active : idle;
+  }
+
+  #reclass(flow: number, base: number, now: number): void {
+    this.words[base + timeoutClass] = now;
+    // A shorter time-out must not wait for the longer one's turn; a longer one is noticed when the shorter comes up.
+    if (now !== classLinger) return;
+    this.#wheel.remove(this.words, flow);
+    this.#wheel.insert(this.words, flow, this.#dueUs(base));
+  }
+
+  #turn(nowUs: number): void {
+    const words = this.words, floats = this.floats;
+    const count = this.#wheel.turn(words, nowUs, this.#due);
+    for (let i = 0; i < count; i++) {
+      const flow = this.#due[i];
+      const base = flow * strideWords, half = base >> 1;
+      if (nowUs - floats[half + touchedUs] > this.#timeoutsUs[words[base + timeoutClass]]) {
+        // It has left the wheel already: back in for a moment, so that ending a flow is one operation.
+        this.#wheel.insert(words, flow, nowUs);
+        this.#end(flow, this.#silentReason(base));
+        continue;
+      }
+      const isEmpty = words[base + packets] + words[base + packets + 1] === 0;
+      if (!isEmpty && this.#isSegmentOver(base, nowUs)) this.#export(base, this.#cutReason(base));
+      this.#wheel.insert(words, flow, this.#dueUs(base));
+    }
+  }
+
+  #silentReason(base: number): EndReason {
+    if (this.words[base + timeoutClass] !== classLinger) return "idle";
+    return isReset(this.words[base + state]) ? "rst" : "fin";
+  }
+
+  #end(flow: number, reason: EndReason): void {
+    const words = this.words;
+    const base = flow * strideWords;
+    this.#export(base, reason);
+    this.#wheel.remove(words, flow);
+    const head = words[base + hash] & this.#heads.length - 1;
+    if (this.#heads[head] === flow) this.#heads[head] = words[base + chain];
+    else {
+      let before = this.#heads[head] * strideWords;
+      while (words[before + chain] !== flow) before = words[before + chain] * strideWords;
+      words[before + chain] = words[base + chain];
+    }
+    this.#free[this.#freeCount++] = flow;
+    this.openFlows--;
+  }
+
+  /** Exports the segment unless it is empty, and begins the next. */
+  #export(base: number, reason: EndReason): void {
+    const words = this.words, floats = this.floats;
+    if (words[base + packets] + words[base + packets + 1] === 0) return;
+    const half = base >> 1;
+    const segment = words[base + word.segment];
+    const rows = this.#target.rowsFor(floats[half + flowId], floats[half + float.ticket], segment);
+    appendSegment(rows, words, floats, base, reason);
+    words[base + word.segment]++;
+    clearSegment(words, floats, base);
+  }
+
+  #makeRoom(): void {
+    if (this.#capacity >= this.#options.flowsMax) {
+      this.evicted++;
+      this.#end(this.#wheel.first(), "evicted");
+      return;
+    }
+    const before = this.#capacity;
+    const capacity = Math.min(before * 2, this.#options.flowsMax);
+    const memory = new ArrayBuffer(capacity * strideWords * 4);
+    const words = new Int32Array(memory);
+    words.set(this.words);
+    this.words = words;
+    this.floats = new Float64Array(memory);
+    this.#capacity = capacity;
+    this.#free = new Int32Array(capacity);
+    this.#due = new Int32Array(capacity);
+    this.#release(before, capacity);
+    this.#heads = new Int32Array(headsFor(capacity)).fill(none);
+    for (let flow = 0; flow < before; flow++) {
+      const base = flow * strideWords;
+      const head = words[base + hash] & this.#heads.length - 1;
+      words[base + chain] = this.#heads[head];
+      this.#heads[head] = flow;
+    }
+  }
+
+  #release(from: number, to: number): void {
+    for (let flow = to - 1; flow >= from; flow--) this.#free[this.#freeCount++] = flow;
+  }
+}
+
+/** Twice as many hash chains as flows, a power of two. */
+function headsFor(capacity: number): number {
+  return 2 ** Math.ceil(Math.log2(capacity * 2));
+}

@@ -1,0 +1,344 @@
+/** Pipeline: frame -> decode -> prefilter -> flow table -> (wait for facts) -> segment sink.
+ *
+ * In: packets from a capture reader, in their order. Out: segments to a {@link SegmentSink}, and the capture's account.
+ * Invariant: packets = packets in flows + packets left out, by reason, at any moment.
+ * Why the deep lane is only asked and never awaited here: a slow or dead lane may cost facts, never a count. @module */
+
+import type { Facts } from "../shared/facts.ts";
+import type { Reporter } from "../shared/reporter.ts";
+import type { Clock } from "../shared/clock.ts";
+import { Decoder } from "./decode/decoder.ts";
+import type { Packet } from "./decode/packet.ts";
+import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
+import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
+import { notSampled } from "./prefilter/sampling.ts";
+import type { FlowOptions } from "./flow/flow_options.ts";
+import { Fragments } from "./flow/fragments.ts";
+import { float, strideWords, word } from "./flow/layout.ts";
+import type { SegmentRows } from "./flow/segment_rows.ts";
+import { FlowTable } from "./flow/table.ts";
+import { WaitingRows } from "./flow/waiting.ts";
+
+/** The slow lane that reads payloads. */
+export interface DeepLane {
+  /** Copies the packet for dissection. Returns a ticket (1, 2, 3, ... rising), or 0 when refused; the lane counts refusals.
+   * `segment`, by default 0, is the number of the flow's segment the packet was counted in. */
+  offer(
+    buffer: Uint8Array,
+    offset: number,
+    capturedLength: number,
+    wireLength: number,
+    timeUs: number,
+    linkType: number,
+    flowId: number,
+    segment?: number,
+  ): number;
+  /** Every ticket <= this one has been answered, or given up and counted. */
+  readonly answeredTicket: number;
+  /** Takes what was read in the packets of this segment; the segments of a flow are asked for in order. */
+  takeFacts(flowId: number, segment?: number): { app_protocol: string; facts: Facts | null };
+  /** Lets I/O happen; called between chunks. Resolves soon; applies back-pressure in replay mode. */
+  turn(): Promise<void>;
+  /** No more packets: resolves when all tickets are answered or given up. */
+  drain(): Promise<void>;
+}
+
+/** Picks the packets that the deep lane sees. Pure, on the hot path, no allocation. */
+export interface Chooser {
+  /** `packet` is the innermost header of its frame. `payloadIndex` says how many packets with payload this direction of the flow had
+   * before this one. `memory` is what this returned for the direction's previous packet (0 at first): the chooser's 32 bits of state.
+   * Returns the new memory; its lowest bit set = hand this packet to the deep lane. Also called for packets without payload. */
+  choose(packet: Packet, buffer: Uint8Array, payloadIndex: number, memory: number): number;
+}
+
+/** Where exported segments go. */
+export interface SegmentSink {
+  /** Takes all rows; they are the sink's from here on, the pipeline starts new ones. Awaited between chunks: back-pressure. */
+  take(rows: SegmentRows): void | Promise<void>;
+}
+
+/** The capture's account, as printed by `replay` and `analyze`. */
+export interface CaptureSummary {
+  file: string;
+  packets: number;
+  /** Octets on the wire. */
+  bytes: number;
+  /** Stamps of the earliest and the latest packet, epoch seconds; null without packets. */
+  first: number | null;
+  last: number | null;
+  in_flows: number;
+  left_out: Record<string, number>;
+}
+
+export interface PipelineOptions {
+  /** Live: nobody waits for facts longer than `factsWaitMs`. Replay waits as long as it takes. @default false */
+  live: boolean;
+  /** @default 1000 */
+  factsWaitMs: number;
+  /** Segments that may wait for facts. @default 50000 */
+  waitingRowsMax: number;
+  flow: Partial<FlowOptions>;
+  noise: NoisePolicy;
+}
+
+const pipelineDefaults: Readonly<PipelineOptions> = {
+  live: false,
+  factsWaitMs: 1_000,
+  waitingRowsMax: 50_000,
+  flow: {},
+  noise: {},
+};
+
+/** Longest time between a packet's stamp and its coming out of an idle dumpcap, whose kernel buffer is emptied four times a second. */
+const deliveryLagUs = 300_000;
+
+export class Pipeline {
+  packets = 0;
+  bytes = 0;
+  /** Stamp of the packet that came last. */
+  stampUs = 0;
+  /** Time without packets since the last chunk. */
+  #silentUs = 0;
+  #firstUs = Infinity;
+  #lastUs = -Infinity;
+  #leftOut = new Float64Array(leftOutReasons.length);
+  #innerFaults = new Float64Array(innerFaults.length);
+  #decoder = new Decoder();
+  #filter: NoiseFilter;
+  #table: FlowTable;
+  #fragments: Fragments;
+  #waiting: WaitingRows;
+  #options: PipelineOptions;
+  #sink: SegmentSink;
+  #reporter: Reporter;
+  #clock: Clock;
+  #deepLane: DeepLane | null;
+  #chooser: Chooser | null;
+  #reported = new Map<string, number>();
+
+  /** Without a deep lane or a chooser, segments carry no facts and wait for none.
+   * @throws {RangeError} when an option is out of range. */
+  constructor(
+    options: Partial<PipelineOptions>,
+    deps: {
+      sink: SegmentSink;
+      reporter: Reporter;
+      clock: Clock;
+      deepLane: DeepLane | null;
+      chooser: Chooser | null;
+    },
+  ) {
+    this.#options = { ...pipelineDefaults, ...options };
+    for (const name of ["factsWaitMs", "waitingRowsMax"] as const) {
+      if (!(this.#options[name] >= 1)) {
+        throw new RangeError(
+          `Cannot open pipeline as "${name}" must be >= 1: current value is ${this.#options[name]}`,
+        );
+      }
+    }
+    const { live, factsWaitMs, waitingRowsMax } = this.#options;
+    this.#waiting = new WaitingRows({ waitMs: live ? factsWaitMs : Infinity, rowsMax: waitingRowsMax });
+    const elapsedUs = live ? () => deps.clock.monotonicMs() * 1000 : null;
+    this.#table = new FlowTable(this.#options.flow, this.#waiting, elapsedUs);
+    this.#fragments = new Fragments(this.#table);
+    this.#filter = new NoiseFilter(this.#options.noise);
+    this.#sink = deps.sink;
+    this.#reporter = deps.reporter;
+    this.#clock = deps.clock;
+    this.#deepLane = deps.deepLane;
+    this.#chooser = deps.chooser;
+  }
+
+  /** Flows open in the table. */
+  get openFlows(): number {
+    return this.#table.openFlows;
+  }
+
+  /** Flows begun, and those of them reported early as the table was full. */
+  get flowCounts(): { opened: number; evicted: number } {
+    return { opened: this.#table.flowsTotal, evicted: this.#table.evicted };
+  }
+
+  /** New flows are kept one in `factor`, a power of two; see prefilter/sampling.ts. */
+  get factor(): number {
+    return 2 ** this.#table.sampler.level;
+  }
+
+  /** Keeps new flows one in 2^level from here on. */
+  sample(level: number): void {
+    this.#table.sampler.setLevel(level, this.#table.nowUs);
+  }
+
+  /** One packet. Hot path; called by the capture reader. */
+  packet(
+    buffer: Uint8Array,
+    offset: number,
+    capturedLength: number,
+    wireLength: number,
+    timeUs: number,
+    linkType: number,
+  ): void {
+    this.packets++;
+    this.bytes += wireLength;
+    this.stampUs = timeUs;
+    if (timeUs < this.#firstUs) this.#firstUs = timeUs;
+    if (timeUs > this.#lastUs) this.#lastUs = timeUs;
+    const decoder = this.#decoder;
+    let stopped = decoder.decode(buffer, offset, capturedLength, wireLength, linkType);
+    if (stopped === 0 && this.#filter.isActive) stopped = this.#filter.leaveOut(decoder.layers[0], buffer);
+    if (stopped !== 0) {
+      this.#leftOut[stopped]++;
+      return;
+    }
+    if (decoder.innerFault !== 0) this.#innerFaults[decoder.innerFault]++;
+    this.#table.advance(timeUs);
+    const layerCount = decoder.layerCount;
+    let flow = -1;
+    for (let layer = 0; layer < layerCount; layer++) {
+      flow = this.#countLayer(decoder.layers[layer], buffer, timeUs);
+      if (flow === notSampled) {
+        this.#leftOut[reason.not_sampled]++;
+        return;
+      }
+      // What travels in a tunnel is kept or left out with it.
+      if (layer === 0 && layerCount > 1) this.#table.noteOuter(flow);
+    }
+    if (this.#deepLane !== null && this.#chooser !== null && flow >= 0) {
+      const innermost = decoder.layers[layerCount - 1];
+      if (this.#chooses(this.#chooser, flow, innermost, buffer)) {
+        const half = flow * strideWords >> 1;
+        const floats = this.#table.floats;
+        const id = floats[half + float.flowId];
+        const segment = this.#table.words[flow * strideWords + word.segment];
+        const ticket = this.#deepLane.offer(
+          buffer,
+          offset,
+          capturedLength,
+          wireLength,
+          timeUs,
+          linkType,
+          id,
+          segment,
+        );
+        if (ticket > 0) floats[half + float.ticket] = ticket;
+      }
+    }
+  }
+
+  #countLayer(p: Packet, buffer: Uint8Array, timeUs: number): number {
+    if (p.isFragment) return this.#fragments.count(p, buffer, timeUs);
+    const flow = this.#table.locate(p, buffer, timeUs);
+    if (flow !== notSampled) this.#table.count(flow, p, timeUs);
+    return flow;
+  }
+
+  #chooses(chooser: Chooser, flow: number, p: Packet, buffer: Uint8Array): boolean {
+    const words = this.#table.words;
+    const base = flow * strideWords + this.#table.direction;
+    // The packet itself has been counted already.
+    const index = words[base + word.payloads] - (p.payloadLength > 0 ? 1 : 0);
+    const memory = chooser.choose(p, buffer, index, words[base + word.memory]);
+    words[base + word.memory] = memory;
+    return (memory & 1) !== 0;
+  }
+
+  /** Between chunks: lets the deep lane work, hands exported rows on. */
+  async turn(): Promise<void> {
+    this.#silentUs = 0;
+    await this.#work();
+  }
+
+  /** Live only: for `ms` more no packet came. */
+  async advance(ms: number): Promise<void> {
+    // Packets may still be on their way through the kernel: their stamps are the time that counts.
+    const passedUs = Math.max(0, this.#silentUs - deliveryLagUs);
+    this.#silentUs += ms * 1_000;
+    const silentUs = Math.max(0, this.#silentUs - deliveryLagUs);
+    if (this.packets > 0 && silentUs > passedUs) this.#table.pass(silentUs - passedUs);
+    await this.#work();
+  }
+
+  async #work(): Promise<void> {
+    if (this.#deepLane !== null) await this.#deepLane.turn();
+    await this.#handOn(false);
+  }
+
+  /** No more packets: ends all flows, waits for their facts, hands everything on. */
+  async finish(): Promise<void> {
+    this.#fragments.flush();
+    this.#table.endAll();
+    await this.#handOn(false);
+    if (this.#deepLane !== null) await this.#deepLane.drain();
+    await this.#handOn(true);
+    this.report();
+  }
+
+  async #handOn(isLast: boolean): Promise<void> {
+    const waiting = this.#waiting;
+    if (this.#deepLane !== null) {
+      // After draining there is nothing left to wait for, whatever the tickets say.
+      const source = isLast ? answeredAll(this.#deepLane) : this.#deepLane;
+      waiting.release(source, this.#clock.monotonicMs());
+    }
+    for (const rows of waiting.take()) await this.#sink.take(rows);
+  }
+
+  summary(file: string): CaptureSummary {
+    const left = Object.fromEntries(
+      leftOutReasons.map((name, index) => [name, this.#leftOutBy(index)] as const).filter(([, count]) =>
+        count > 0
+      ),
+    );
+    const leftOut = Object.values(left).reduce((sum, count) => sum + count, 0);
+    const hasPackets = this.packets > 0;
+    return {
+      file,
+      packets: this.packets,
+      bytes: this.bytes,
+      first: hasPackets ? this.#firstUs / 1e6 : null,
+      last: hasPackets ? this.#lastUs / 1e6 : null,
+      in_flows: this.packets - leftOut,
+      left_out: left,
+    };
+  }
+
+  /** Fragments wait for the first one of their datagram before it is known whether their flow is left out. */
+  #leftOutBy(index: number): number {
+    return this.#leftOut[index] + (index === reason.not_sampled ? this.#fragments.notSampled : 0);
+  }
+
+  /** Brings the counters of the reporter up to date. */
+  report(): void {
+    this.#count("packets_total", {}, this.packets);
+    this.#count("packet_bytes_total", {}, this.bytes);
+    for (let index = 1; index < leftOutReasons.length; index++) {
+      this.#count("packets_left_out_total", { reason: leftOutReasons[index] }, this.#leftOutBy(index));
+    }
+    for (let index = 1; index < innerFaults.length; index++) {
+      this.#count("inner_headers_refused_total", { reason: innerFaults[index] }, this.#innerFaults[index]);
+    }
+    this.#count("flows_total", {}, this.#table.flowsTotal);
+    this.#count("flows_evicted_total", {}, this.#table.evicted);
+    this.#count("clock_steps_back_total", {}, this.#table.stepsBack);
+    this.#count("clock_steps_forward_total", {}, this.#table.stepsForward);
+    this.#reporter.gauge("sampling_factor", this.factor);
+    this.#count("fragments_orphaned_total", {}, this.#fragments.orphans);
+    this.#count("segments_hurried_total", {}, this.#waiting.hurried);
+    this.#reporter.gauge("flows_open", this.#table.openFlows);
+    this.#reporter.gauge("segments_waiting", this.#waiting.waitingCount);
+  }
+
+  #count(name: string, labels: Record<string, string>, total: number): void {
+    const key = name + (labels.reason ?? "");
+    const by = total - (this.#reported.get(key) ?? 0);
+    if (by > 0) this.#reporter.count(name, labels, by);
+    this.#reported.set(key, total);
+  }
+}
+
+function answeredAll(lane: DeepLane) {
+  return {
+    answeredTicket: Infinity,
+    takeFacts: (flowId: number, segment: number) => lane.takeFacts(flowId, segment),
+  };
+}

@@ -1,0 +1,58 @@
+/** The filter expression that dumpcap hands to the kernel.
+ *
+ * In: the sensor's own peers, the noise classes to drop, the operator's expression. Out: one BPF expression, "" = everything.
+ * Invariant: the sensor's own traffic is always excluded; only checked addresses and ports reach the text. @module */
+
+import { parseIp } from "../../shared/ip.ts";
+import type { NoiseClass, NoisePolicy } from "./noise.ts";
+
+/** Where the sensor itself sends: aggregator and brokers. `host` is an address or a name that dumpcap can resolve. */
+export interface OwnPeer {
+  host: string;
+  port: number;
+}
+
+const classFilters: Readonly<Record<NoiseClass, string>> = {
+  arp: "arp",
+  mdns: "udp port 5353",
+  ssdp: "udp port 1900",
+  llmnr: "udp port 5355",
+  netbios: "udp portrange 137-138",
+  dhcp: "udp portrange 67-68 or udp portrange 546-547",
+  igmp: "igmp",
+  broadcast: "ether broadcast",
+  loopback: "src net 127.0.0.0/8 or src host ::1",
+};
+const peersMax = 64;
+
+/** @throws {TypeError} when a host is neither an address nor a host name, {RangeError} when there are too many. */
+export function kernelFilter(
+  options: { ownPeers: readonly OwnPeer[]; noise?: NoisePolicy; expression?: string },
+): string {
+  const { ownPeers, noise = {}, expression = "" } = options;
+  if (ownPeers.length > peersMax) {
+    throw new RangeError(
+      `Cannot compose filter as "ownPeers" must be <= ${peersMax}: current value is ${ownPeers.length}`,
+    );
+  }
+  const unwanted = ownPeers.map(peerFilter);
+  for (const [name, action] of Object.entries(noise)) {
+    if (action === "drop") unwanted.push(classFilters[name as NoiseClass]);
+  }
+  const parts = unwanted.map((filter) => `not (${filter})`);
+  if (expression.trim() !== "") parts.unshift(`(${expression.trim()})`);
+  return parts.join(" and ");
+}
+
+function peerFilter({ host, port }: OwnPeer): string {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new RangeError(`Cannot compose filter as "port" must be 1 to 65535: current value is ${port}`);
+  }
+  const isName = /^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$/i.test(host);
+  if (parseIp(host) === null && !isName) {
+    throw new TypeError(
+      `Cannot compose filter as "host" must be an address or a host name: current value is "${host}"`,
+    );
+  }
+  return `host ${host} and tcp port ${port}`;
+}

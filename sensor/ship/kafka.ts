@@ -1,0 +1,111 @@
+/** Batches to Kafka: one record a batch, key and partition from the bucket, headers from `writeHeader`, compressed by Kafka's codec.
+ *
+ * In: batches. Out: taken once all in-sync replicas have them (`acks` -1); refused when the broker will never take such a record.
+ * Invariant: one request is under way at a time, so records of a bucket keep their order. The producer is closed after any error
+ * and made anew: kafkajs can be left with a connection that never answers.
+ * The topic is made by the aggregator; until it exists every send is a problem that passes. @module */
+
+import { Buffer } from "node:buffer";
+import { batchTopic, writeHeader } from "../../shared/batch.ts";
+import { disconnect, isRetriable, type Kafka, type Producer, zstdCompression } from "../../shared/kafka.ts";
+import type { PackedBatch } from "./packed_batch.ts";
+import type { SendResult, Transport } from "./transport.ts";
+
+/** Uncompressed octets of one request; a single larger batch still goes alone. Below the broker's standard limit of 1 MiB. */
+const requestBytesMax = 950_000;
+
+export class KafkaTransport implements Transport {
+  readonly kind = "kafka";
+  #kafka: Kafka;
+  #topic: string;
+  #producer: Producer | null = null;
+
+  constructor(kafka: Kafka, options: { topic?: string } = {}) {
+    this.#kafka = kafka;
+    this.#topic = options.topic ?? batchTopic;
+  }
+
+  async send(batches: PackedBatch[]): Promise<SendResult> {
+    const result: SendResult = { taken: [], refused: [], problem: null };
+    for (const request of requests(batches)) {
+      await this.#sendRequest(request, result);
+      if (result.problem) break;
+    }
+    return result;
+  }
+
+  async close(): Promise<void> {
+    const producer = this.#producer;
+    this.#producer = null;
+    if (producer) await disconnect(producer);
+  }
+
+  async #sendRequest(request: PackedBatch[], result: SendResult): Promise<void> {
+    try {
+      const producer = await this.#connected();
+      await producer.send({
+        topic: this.#topic,
+        acks: -1,
+        compression: zstdCompression,
+        messages: request.map((batch) => ({
+          key: String(batch.header.bucket),
+          value: Buffer.from(batch.value.buffer, batch.value.byteOffset, batch.value.length),
+          headers: writeHeader(batch.header),
+          timestamp: String(batch.header.sealed),
+        })),
+      });
+      result.taken.push(...request);
+    } catch (error) {
+      if (!isRetriable(error) && request.length > 1) {
+        // One of them is refused; each alone tells which.
+        for (const batch of request) if (!result.problem) await this.#sendRequest([batch], result);
+        return;
+      }
+      const message = error instanceof Error ? error.message : String(error);
+      if (!isRetriable(error)) result.refused.push({ batch: request[0], reason: "broker" });
+      else result.problem = { code: "unreachable", message: `Kafka did not take the batch: ${message}` };
+      await this.close();
+    }
+  }
+
+  async #connected(): Promise<Producer> {
+    if (this.#producer) return this.#producer;
+    const producer = this.#kafka.producer({
+      allowAutoTopicCreation: false,
+      maxInFlightRequests: 1,
+      createPartitioner: () => partitionOf,
+    });
+    try {
+      await producer.connect();
+    } catch (error) {
+      await disconnect(producer);
+      throw error;
+    }
+    return this.#producer = producer;
+  }
+}
+
+/** Bucket modulo partitions, so that all sightings of a flow meet in one partition. */
+function partitionOf(
+  { partitionMetadata, message }: {
+    partitionMetadata: { partitionId: number }[];
+    message: { key?: Buffer | string | null };
+  },
+): number {
+  return Number(String(message.key)) % partitionMetadata.length;
+}
+
+/** Splits batches into requests of at most {@link requestBytesMax}, in order. */
+function* requests(batches: PackedBatch[]): Generator<PackedBatch[]> {
+  let request: PackedBatch[] = [], bytes = 0;
+  for (const batch of batches) {
+    if (request.length > 0 && bytes + batch.value.length > requestBytesMax) {
+      yield request;
+      request = [];
+      bytes = 0;
+    }
+    request.push(batch);
+    bytes += batch.value.length;
+  }
+  if (request.length > 0) yield request;
+}

@@ -1,0 +1,169 @@
+/** The Kafka client, in one place: who connects, how sockets are set, how records are compressed.
+ *
+ * In: brokers, TLS and SASL settings. Out: a `Kafka` from which a program makes its producer, consumer or admin.
+ * Invariant: every connection has Nagle's algorithm off (kafkajs over TLS stalls 44 ms a request with it on), and a record set that
+ * unpacks to more than {@link recordSetBytesMax} never gets memory: it is handed on as records without value and headers.
+ * Why records without value: a codec that throws stops the whole partition; an empty record is refused like any other bad one.
+ * Why no idempotent producer and no transactions: the aggregator's ledger drops what arrives twice. @module */
+
+import { Buffer } from "node:buffer";
+import { connect as connectPlain, isIP, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import process from "node:process";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import kafkajs from "kafkajs";
+import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaConfig, Producer, SASLOptions } from "kafkajs";
+import { batchLimits } from "./batch.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Reporter } from "./reporter.ts";
+
+export type { Admin, Consumer, EachBatchPayload, Kafka, Producer };
+
+/** Uncompressed octets of the records that one producer sent together; a sensor stays far below. */
+export const recordSetBytesMax = 2 * batchLimits.valueBytesMax;
+
+export const saslMechanisms = ["plain", "scram-sha-256", "scram-sha-512"] as const;
+
+export interface KafkaSettings {
+  /** `host:port` of at least one broker. */
+  brokers: string[];
+  clientId: string;
+  /** Present: TLS, with an own certificate authority (PEM) where the system's ones do not do. */
+  tls?: { ca?: string };
+  sasl?: { mechanism: typeof saslMechanisms[number]; username: string; password: string };
+  reporter: Reporter;
+  /** Tries of kafkajs itself after the first; a group on a new broker needs several, a caller with an own loop few. @default 8 */
+  retriesMax?: number;
+  /** @default 5000 */
+  connectTimeoutMs?: number;
+  /** @default 10000 */
+  requestTimeoutMs?: number;
+}
+
+/** Compression of everything we produce; readable by every Kafka tool. */
+export const zstdCompression = kafkajs.CompressionTypes.ZSTD;
+
+/** Makes a client; nothing is opened before its producer, consumer or admin connects.
+ * @throws {RangeError} when a broker is not `host:port`. */
+export function createKafka(settings: KafkaSettings): Kafka {
+  const { brokers, clientId, tls, sasl, retriesMax = 8 } = settings;
+  const { connectTimeoutMs = 5_000, requestTimeoutMs = 10_000 } = settings;
+  if (brokers.length === 0) {
+    throw new RangeError(`Cannot use Kafka as "brokers" must name one: list is empty`);
+  }
+  const wrong = brokers.find((broker) => !/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$/.test(broker));
+  if (wrong !== undefined) {
+    throw new RangeError(`Cannot use Kafka as "brokers" must be host:port: current value is "${wrong}"`);
+  }
+  kafkajs.CompressionCodecs[zstdCompression] = () => zstdCodec;
+  silenceTimerWarning();
+  const config: KafkaConfig = {
+    brokers,
+    clientId,
+    connectionTimeout: connectTimeoutMs,
+    authenticationTimeout: connectTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    // The callers have their own outer loop; kafkajs gives up for good after its last retry anyway.
+    retry: { retries: retriesMax, initialRetryTime: 200, maxRetryTime: 2_000 },
+    socketFactory: ({ host, port, ssl, onConnect }) => openSocket(host, port, ssl, onConnect),
+    logLevel: kafkajs.logLevel.WARN,
+    logCreator: () => logTo(settings.reporter),
+  };
+  if (tls) config.ssl = tls.ca ? { ca: [tls.ca] } : true;
+  if (sasl) config.sasl = sasl as SASLOptions;
+  return new kafkajs.Kafka(config);
+}
+
+/** Disconnects, but not for longer than 5 s: kafkajs waits for ever when requests are in flight on a dead socket. */
+export async function disconnect(
+  client: { disconnect(): Promise<void> },
+  clock: Clock = systemClock,
+): Promise<void> {
+  const given = new AbortController();
+  const ended = client.disconnect().catch(() => undefined); // What cannot be closed is gone already.
+  await Promise.race([ended, clock.sleep(disconnectTimeoutMs, given.signal)]);
+  given.abort();
+}
+const disconnectTimeoutMs = 5_000;
+
+/** Whether trying again later can help. kafkajs calls its own give-up "not retriable", so the cause decides. */
+export function isRetriable(error: unknown): boolean {
+  const type = (error as { type?: string })?.type ?? (error as { cause?: { type?: string } })?.cause?.type;
+  return type === undefined || !permanentTypes.has(type);
+}
+const permanentTypes = new Set([
+  "MESSAGE_TOO_LARGE",
+  "RECORD_LIST_TOO_LARGE",
+  "INVALID_RECORD",
+  "UNSUPPORTED_FOR_MESSAGE_FORMAT",
+]);
+
+function openSocket(
+  host: string,
+  port: number,
+  ssl: ConnectionOptions | undefined,
+  done: () => void,
+): Socket {
+  const named = isIP(host) ? {} : { servername: host };
+  const socket = ssl
+    ? connectTls({ host, port, ...named, ...ssl }, done) as unknown as Socket
+    : connectPlain({ host, port }, done);
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 60_000);
+  return socket;
+}
+
+const zstdCodec = {
+  compress(encoder: { buffer: Buffer }): Promise<Buffer> {
+    const params = { [constants.ZSTD_c_compressionLevel]: 3 };
+    return Promise.resolve(Buffer.from(zstdCompressSync(encoder.buffer, { params })));
+  },
+  decompress(packed: Buffer): Promise<Buffer> {
+    try {
+      return Promise.resolve(Buffer.from(zstdDecompressSync(packed, { maxOutputLength: recordSetBytesMax })));
+    } catch {
+      return Promise.resolve(emptyRecords());
+    }
+  },
+};
+
+let empty: Buffer | null = null;
+
+/** Records 0, 1, 2, ... of a record set, with null key, null value and no headers; as many as a record set may hold. */
+function emptyRecords(): Buffer {
+  if (empty) return empty;
+  const bytes: number[] = [];
+  for (let i = 0; i < batchLimits.flowsMax; i++) {
+    const delta: number[] = [];
+    let rest = i * 2; // Zigzag, then 7 bits a byte, as Kafka writes every number of a record.
+    for (; rest > 127; rest >>>= 7) delta.push(rest & 127 | 128);
+    delta.push(rest);
+    bytes.push((5 + delta.length) * 2, 0, 0, ...delta, 1, 1, 0);
+  }
+  return empty = Buffer.from(bytes);
+}
+
+/** kafkajs' log lines as ours; its errors are warnings here, since a retry follows and the caller says what was lost. */
+function logTo(reporter: Reporter) {
+  return ({ log }: { log: { message: string; [extra: string]: unknown } }) => {
+    reporter.count("kafka_client_messages_total");
+    const { message, error, broker } = log;
+    reporter.warn(`Kafka client: ${message}`, {
+      ...(broker === undefined ? {} : { broker }),
+      ...(error === undefined ? {} : { error }),
+    });
+  };
+}
+
+let isSilenced = false;
+
+/** kafkajs 2.2.4 asks for timers in the past (tulios/kafkajs#1751); they fire at once, the warning says nothing more. */
+function silenceTimerWarning(): void {
+  if (isSilenced) return;
+  isSilenced = true;
+  const emit = process.emitWarning.bind(process) as (...args: unknown[]) => void;
+  process.emitWarning = ((warning: unknown, ...rest: unknown[]) => {
+    const name = typeof rest[0] === "string" ? rest[0] : (warning as Error)?.name;
+    if (name !== "TimeoutNegativeWarning") emit(warning, ...rest);
+  }) as typeof process.emitWarning;
+}

@@ -1,0 +1,109 @@
+/** Who may call what: a matrix made from the route table, so that a new route is in it at once. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { mayCall, routes } from "../../../aggregator/api/routes.ts";
+import { roles } from "../../../aggregator/store/store.ts";
+import { startFixture } from "./fixture.ts";
+
+const missing = "0123456789abcdef0123456789abcdef";
+
+Deno.test("access table opens nothing but sensors' doors, health and the dashboard's pages without a key", () => {
+  const open = routes.filter((route) => route.access === "public" || route.access === "sensor");
+  assertEquals(open.map((route) => `${route.method} ${route.path}`).sort(), [
+    "GET /",
+    "GET /assets/dashboard.css",
+    "GET /assets/dashboard.js",
+    "GET /assets/docs.js",
+    "GET /assets/logo.svg",
+    "GET /docs",
+    "GET /healthz",
+    "GET /readyz",
+    "POST /api/v1/batches",
+    "POST /api/v1/check-in",
+    "POST /api/v1/enrol",
+    "POST /login",
+    "POST /logout",
+  ]);
+});
+
+Deno.test("every route answers 401 without a key and with a wrong one", async () => {
+  const fixture = await startFixture();
+  for (const [index, route] of routes.entries()) {
+    if (route.access === "public" || route.access === "sensor") continue;
+    const path = route.path.replace(":id", missing);
+    const { status, body } = await fixture.ask(route.method, path);
+    assertEquals(
+      [status, body.error.code],
+      [401, "unauthenticated"],
+      `${route.method} ${path} without a key`,
+    );
+    const wrong = await fixture.ask(route.method, path, { key: "pk_wrong", source: `192.0.2.${index}` });
+    assertEquals(
+      [wrong.status, wrong.body.error.code],
+      [401, "unauthenticated"],
+      `${route.method} ${path}, wrong key`,
+    );
+  }
+  assert(fixture.counter("keys_refused_total") > 20);
+  await fixture.stop();
+});
+
+Deno.test("every route refuses a role below its own and lets the others in, foreign object ids included", async () => {
+  const fixture = await startFixture();
+  for (const route of routes) {
+    if (route.access === "public" || route.access === "sensor") continue;
+    for (const role of roles) {
+      const { status } = await fixture.ask(route.method, route.path.replace(":id", missing), { role });
+      const isAllowed = mayCall(route.access, role);
+      assertEquals(status === 403, !isAllowed, `${route.method} ${route.path} as ${role} answered ${status}`);
+      if (isAllowed && route.path.includes(":id") && route.method === "GET") assertEquals(status, 404);
+      if (isAllowed) assert(status < 500, `${route.method} ${route.path} as ${role} answered ${status}`);
+    }
+  }
+  await fixture.stop();
+});
+
+Deno.test("what is not in the table is 404, whoever asks", async () => {
+  const fixture = await startFixture();
+  for (
+    const [method, path] of [
+      ["GET", "/api/v1/nothing"],
+      ["GET", "/api/v2/flows"],
+      ["DELETE", "/api/v1/flows"],
+      ["PUT", "/api/v1/tokens"],
+      ["GET", "/assets/../main.ts"],
+      ["OPTIONS", "/api/v1/flows"],
+    ]
+  ) {
+    const { status, body } = await fixture.ask(method, path, { role: "admin" });
+    assertEquals([status, body.error.code], [404, "not_found"], `${method} ${path}`);
+  }
+  await fixture.stop();
+});
+
+Deno.test("a key works in any case of the scheme and not as another scheme, a query or a cookie", async () => {
+  const fixture = await startFixture();
+  const { viewer } = fixture.keys;
+  const status = async (headers: Record<string, string>, path = "/api/v1/session") =>
+    (await fixture.ask("GET", path, { headers })).status;
+  assertEquals(await status({ authorization: `bearer ${viewer}` }), 200);
+  assertEquals(await status({ authorization: `Basic ${btoa(`x:${viewer}`)}` }), 401);
+  assertEquals(await status({ cookie: `picket_session=${viewer}` }), 401);
+  assertEquals(await status({}, `/api/v1/session?key=${viewer}`), 401);
+  await fixture.stop();
+});
+
+Deno.test("guessing keys is throttled by source, and not for others", async () => {
+  const fixture = await startFixture();
+  const guess = (source: string) => fixture.ask("GET", "/api/v1/fleet", { key: "pk_guess", source });
+  for (let i = 0; i < 5; i++) assertEquals((await guess("198.51.100.7")).status, 401);
+  const refused = await guess("198.51.100.7");
+  assertEquals([refused.status, refused.body.error.code], [429, "too_many"]);
+  assert(Number(refused.headers.get("retry-after")) >= 1);
+  const right = await fixture.ask("GET", "/api/v1/fleet", { role: "viewer", source: "198.51.100.7" });
+  assertEquals(right.status, 429, "a source under suspicion waits, even with a right key");
+  assertEquals((await guess("198.51.100.8")).status, 401);
+  fixture.clock.ms += 10_000;
+  assertEquals((await guess("198.51.100.7")).status, 401);
+  await fixture.stop();
+});

@@ -1,0 +1,144 @@
+/** The HTTP edge: headers, hosts, bodies, parameters, errors. @module */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { StoreUnavailable } from "../../../aggregator/store/store.ts";
+import { Gate } from "../../../aggregator/api/gate.ts";
+import { startFixture } from "./fixture.ts";
+
+Deno.test("every answer carries a strict policy and no CORS header", async () => {
+  const fixture = await startFixture();
+  for (const path of ["/", "/api/v1/fleet", "/nothing", "/assets/dashboard.js", "/healthz"]) {
+    const { headers } = await fixture.ask("GET", path, { headers: { origin: "https://evil.example" } });
+    const policy = headers.get("content-security-policy") ?? "";
+    assertStringIncludes(policy, "default-src 'none'");
+    assert(!policy.includes("unsafe"), policy);
+    assertEquals(headers.get("x-content-type-options"), "nosniff");
+    assertEquals(headers.get("access-control-allow-origin"), null);
+  }
+  await fixture.stop();
+});
+
+Deno.test("a foreign host name is refused on loopback", async () => {
+  const fixture = await startFixture(undefined, ["127.0.0.1", "localhost"]);
+  const status = async (host: string, path = "/healthz") =>
+    (await fixture.ask("GET", path, { headers: { host } })).status;
+  assertEquals(await status("127.0.0.1:8600"), 200);
+  assertEquals(await status("LOCALHOST"), 200);
+  assertEquals(await status("rebound.evil.example:8600"), 421);
+  assertEquals(await status("rebound.evil.example", "/nothing"), 421);
+  await fixture.stop();
+});
+
+Deno.test("a wrong parameter is named with its rule and value", async () => {
+  const fixture = await startFixture();
+  const cases: [string, string][] = [
+    ["/flows?limit=0", '"limit"'],
+    ["/flows?limit=1001", "current value is 1001"],
+    ["/flows?limit=many", '"many"'],
+    ["/flows?limmit=3", 'Unknown parameter "limmit"'],
+    ["/flows?limit=1&limit=2", "must be given once"],
+    ["/flows?cursor=%27;drop", '"cursor"'],
+    ["/flows/search?ip=10.0.0", "must be an IPv4 or IPv6 address"],
+    ["/flows/search?port=70000", '"port"'],
+    ["/flows/search?protocol=TCP;--", "must be a lower-case name"],
+    ["/flows/search?from=20&to=10", '"from" must be <= "to"'],
+    [`/flows/search?name=${"x".repeat(600)}`, "<= 500 characters"],
+    ["/threats?severity_min=worst", '"severity_min"'],
+    ["/stats/series?from=0&to=100000&step=1", '"step" must be >= 50'],
+    ["/gaps?open=perhaps", '"open"'],
+  ];
+  for (const [path, words] of cases) {
+    const { status, body } = await fixture.ask("GET", `/api/v1${path}`, { role: "viewer" });
+    assertEquals([status, body.error.code], [400, "bad_parameter"], path);
+    assertStringIncludes(body.error.detail, words);
+  }
+  await fixture.stop();
+});
+
+Deno.test("a body beyond the limit is refused, announced or not, and never kept", async () => {
+  const fixture = await startFixture();
+  const announced = await fixture.ask("POST", "/login", {
+    json: { key: "x" },
+    headers: { "content-length": "99999999" },
+  });
+  assertEquals([announced.status, announced.body.error.code], [413, "too_large"]);
+  let pulled = 0;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      pulled++;
+      controller.enqueue(new Uint8Array(512));
+    },
+  });
+  const response = await fixture.api.fetch(
+    new Request("http://127.0.0.1:8600/login", { method: "POST", body: endless }),
+    { source: "192.0.2.1", isSecure: false },
+  );
+  assertEquals(response.status, 413);
+  await response.body?.cancel();
+  assert(pulled < 10, `read ${pulled} chunks of an endless body`);
+  await fixture.stop();
+});
+
+Deno.test("a wrong body names the field, and no JSON says so", async () => {
+  const fixture = await startFixture();
+  const field = await fixture.ask("POST", "/api/v1/keys", {
+    role: "admin",
+    json: { name: "x", role: "god" },
+  });
+  assertEquals([field.status, field.body.error.code], [400, "bad_body"]);
+  assertStringIncludes(field.body.error.detail, '"role"');
+  const text = await fixture.ask("POST", "/api/v1/keys", {
+    role: "admin",
+    bytes: new TextEncoder().encode("{"),
+  });
+  assertEquals(text.body.error.detail, "Body must be JSON");
+  await fixture.stop();
+});
+
+Deno.test("a database that is away is 503, a mistake of ours 500 without its words", async () => {
+  const fixture = await startFixture((services) => ({
+    store: new Proxy(services.store, {
+      get(store, name) {
+        if (name === "readTotals") {
+          return () => Promise.reject(new StoreUnavailable("no route to db.internal"));
+        }
+        if (name === "readProtocols") return () => Promise.reject(new Error("password is hunter2"));
+        // deno-lint-ignore no-explicit-any -- the rest of the store is handed through as it is.
+        return (store as any)[name].bind(store);
+      },
+    }),
+  }));
+  const away = await fixture.ask("GET", "/api/v1/stats/totals", { role: "viewer" });
+  assertEquals([away.status, away.body.error.code], [503, "store_unavailable"]);
+  assert(away.headers.has("retry-after"));
+  const broken = await fixture.ask("GET", "/api/v1/stats/protocols", { role: "viewer" });
+  assertEquals([broken.status, broken.body.error.code], [500, "internal"]);
+  assert(!broken.text.includes("hunter2") && !away.text.includes("db.internal"));
+  assertEquals(fixture.counter('request_errors_total{code="internal"}'), 1);
+  await fixture.stop();
+});
+
+Deno.test("gate lets a bounded number run, a bounded number wait, and refuses the rest at once", async () => {
+  const fixture = await startFixture();
+  const { reporter } = fixture.services;
+  const gate = new Gate({ kind: "query", activeMax: 2, waitingMax: 1 }, { reporter });
+  const open: (() => void)[] = [];
+  let running = 0, most = 0;
+  const work = () =>
+    gate.run(async () => {
+      most = Math.max(most, ++running);
+      await new Promise<void>((resolve) => open.push(resolve));
+      running--;
+    });
+  const all = [work(), work(), work(), work()].map((one) => one.then(() => "done", (error) => error.code));
+  assertEquals(await all[3], "busy");
+  while (open.length > 0) {
+    open.shift()!();
+    await new Promise<void>((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
+    await Promise.resolve();
+  }
+  assertEquals(await Promise.all(all), ["done", "done", "done", "busy"]);
+  assertEquals(most, 2);
+  assertEquals(fixture.counter('requests_refused_total{kind="query"}'), 1);
+  await fixture.stop();
+});

@@ -1,0 +1,219 @@
+/** An API over a real store in memory, with a clock and randomness that the test owns.
+ *
+ * Out: the services, one key a role, and `ask`, which calls the API without a socket.
+ * Why a real store: the shapes that pass through are then those that people get. @module */
+
+import { Buffer } from "node:buffer";
+import { type Api, createApi } from "../../../aggregator/api/api.ts";
+import { ApiKeys, makeApiKey } from "../../../aggregator/api/api_keys.ts";
+import { Gate } from "../../../aggregator/api/gate.ts";
+import type { Services } from "../../../aggregator/api/route.ts";
+import { Sessions } from "../../../aggregator/api/sessions.ts";
+import { Throttle } from "../../../aggregator/api/throttle.ts";
+import { makeJoinToken } from "../../../aggregator/api/tokens.ts";
+import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
+import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
+import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
+import { openStore } from "../../../aggregator/store/open.ts";
+import { type Role, roles } from "../../../aggregator/store/store.ts";
+import { keyId, keysFromSeed, sha256Hex, signText } from "../../../shared/batch.ts";
+import type { Clock } from "../../../shared/clock.ts";
+import { checkInMessage, type CheckInRequest, enrolMessage } from "../../../shared/control.ts";
+import { createReporter } from "../../../shared/reporter.ts";
+
+export class TestClock implements Clock {
+  ms = 1_800_000_000_000;
+  nowMs(): number {
+    return this.ms;
+  }
+  monotonicMs(): number {
+    return this.ms;
+  }
+  sleep(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export interface Reply {
+  status: number;
+  // deno-lint-ignore no-explicit-any -- a test reads what the API says, whatever its shape.
+  body: any;
+  text: string;
+  headers: Headers;
+}
+
+export interface Asked {
+  role?: Role;
+  key?: string;
+  json?: unknown;
+  bytes?: Uint8Array;
+  headers?: Record<string, string>;
+  source?: string;
+  isSecure?: boolean;
+}
+
+export interface Fixture {
+  api: Api;
+  services: Services;
+  clock: TestClock;
+  keys: Record<Role, string>;
+  submitted: { outcome: IngestOutcome | null; bodies: Uint8Array[] };
+  ask(method: string, path: string, asked?: Asked): Promise<Reply>;
+  counter(key: string): number;
+  stop(): Promise<void>;
+}
+
+export const host = "127.0.0.1:8600";
+
+/** Starts a fixture; `change` replaces services. */
+export async function startFixture(
+  change: (services: Services) => Partial<Services> = () => ({}),
+  hostnames: string[] | null = null,
+): Promise<Fixture> {
+  const clock = new TestClock();
+  const reporter = createReporter({ component: "test", write: () => undefined, clock });
+  const store = openStore("sqlite::memory:", { reporter, clock });
+  await store.start();
+  const keys = {} as Record<Role, string>;
+  for (const role of roles) {
+    const made = makeApiKey(randomBytes(20), { name: `${role}-key`, role, nowMs: clock.ms });
+    await store.addApiKey(made.row);
+    keys[role] = made.key;
+  }
+  const submitted: Fixture["submitted"] = { outcome: null, bodies: [] };
+  const standard: Services = {
+    store,
+    reporter,
+    clock,
+    directory: new SensorDirectory({}, { store }),
+    clockOffsets: new ClockOffsets(),
+    keys: new ApiKeys({}, { store }),
+    sessions: new Sessions(),
+    enrolThrottle: new Throttle({ burst: 60, refillMs: 1_000 }),
+    guessThrottle: new Throttle({ burst: 5, refillMs: 10_000 }),
+    queryGate: new Gate({ kind: "query", activeMax: 4, waitingMax: 32 }, { reporter }),
+    uploadGate: new Gate({ kind: "upload", activeMax: 32, waitingMax: 0 }, { reporter }),
+    submit: (_header, compressed) => {
+      submitted.bodies.push(compressed);
+      return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
+    },
+    onThreatStatus: () => undefined,
+    progress: () => ({ pending: 0, lastMs: clock.ms, failure: null }),
+    randomBytes,
+    fleet: { buckets: 4, kafka: null },
+    site: "default",
+  };
+  const services = { ...standard, ...change(standard) };
+  const api = createApi({ hostnames }, services);
+  return {
+    api,
+    services,
+    clock,
+    keys,
+    submitted,
+    ask: (method, path, asked = {}) => ask(api, keys, method, path, asked),
+    counter: (key) => reporter.snapshot().get(key) ?? 0,
+    stop: () => store.stop(),
+  };
+}
+
+async function ask(
+  api: Api,
+  keys: Record<Role, string>,
+  method: string,
+  path: string,
+  asked: Asked,
+): Promise<Reply> {
+  const key = asked.key ?? (asked.role ? keys[asked.role] : undefined);
+  const body = asked.json === undefined ? asked.bytes : JSON.stringify(asked.json);
+  const response = await api.fetch(
+    new Request(`http://${host}${path}`, {
+      method,
+      headers: { host, ...(key ? { authorization: `Bearer ${key}` } : {}), ...asked.headers },
+      ...(body === undefined ? {} : { body: body as BodyInit }),
+    }),
+    { source: asked.source ?? "192.0.2.1", isSecure: asked.isSecure ?? false },
+  );
+  const text = await response.text();
+  const isJson = response.headers.get("content-type")?.startsWith("application/json");
+  return { status: response.status, text, headers: response.headers, body: isJson ? JSON.parse(text) : null };
+}
+
+export function randomBytes(length: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(length));
+}
+
+/** A sensor's key and what it signs with it. */
+export class TestSensor {
+  readonly name: string;
+  readonly keys = keysFromSeed(randomBytes(32));
+  id = "";
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get publicKey(): string {
+    return Buffer.from(this.keys.publicKey).toString("base64");
+  }
+
+  get keyId(): string {
+    return keyId(this.keys.publicKey);
+  }
+
+  enrolment(token: string): Record<string, unknown> {
+    const unsigned = { token, name: this.name, public_key: this.publicKey };
+    return {
+      ...unsigned,
+      version: "0.1.0",
+      signature: signText(enrolMessage(unsigned), this.keys.privateKey),
+    };
+  }
+
+  /** Enrols with a token made in the store; returns the reply. */
+  async enrol(fixture: Fixture, site = "lab"): Promise<Reply> {
+    const made = makeJoinToken(randomBytes(24), { site, tags: ["roof"], nowMs: fixture.clock.ms });
+    await fixture.services.store.addJoinToken(made.row);
+    const reply = await fixture.ask("POST", "/api/v1/enrol", { json: this.enrolment(made.token) });
+    this.id = reply.body.sensor_id ?? "";
+    return reply;
+  }
+
+  checkIn(fixture: Fixture, health: CheckInRequest, path = "/api/v1/check-in"): Promise<Reply> {
+    const json = JSON.stringify(health);
+    const message = checkInMessage(this.id, health.sent_ms, sha256Hex(json));
+    const signature = signText(message, this.keys.privateKey);
+    return fixture.ask("POST", path, {
+      bytes: new TextEncoder().encode(json),
+      headers: { "picket-signature": signature },
+    });
+  }
+}
+
+/** A check-in of a sensor that is well. */
+export function healthOf(sensorId: string, sentMs: number): CheckInRequest {
+  return {
+    sensor_id: sensorId,
+    version: "0.1.0",
+    epoch: 1,
+    sent_ms: sentMs,
+    started_ms: sentMs - 600_000,
+    capture: {
+      state: "capturing",
+      source: "eth0",
+      error: null,
+      packets: 1_000,
+      bytes: 900_000,
+      in_flows: 990,
+      left_out: { not_ip: 10 },
+      dropped: 0,
+      last_packet: sentMs / 1_000 - 1,
+    },
+    flows: { open: 10, segments: 100, evicted: 0, factor: 1 },
+    facts: { offered: 100, answered: 100, refused: 0, restarts: 0 },
+    spool: { batches: 0, bytes: 0, bytes_max: 1_000_000, dropped_batches: 0, quarantined: 0, oldest_s: 0 },
+    transport: { kind: "http", error: null, sent_batches: 4 },
+    sealed: { "0": 3, "1": 1 },
+    counters: {},
+  };
+}

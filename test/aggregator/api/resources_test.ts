@@ -1,0 +1,125 @@
+/** What people read: threats, keys and tokens, health, metrics, the OpenAPI page. @module */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { Threat } from "../../../aggregator/detect/threat.ts";
+import { routes } from "../../../aggregator/api/routes.ts";
+import { healthOf, startFixture, TestSensor } from "./fixture.ts";
+import { sampleThreat } from "./samples.ts";
+
+Deno.test("threats are listed, filtered, paged, read and given a status", async () => {
+  const fixture = await startFixture();
+  await fixture.services.store.saveThreats([
+    sampleThreat(),
+    sampleThreat({
+      id: "00112233445566ab",
+      identity: "other",
+      last_seen: 1_799_999_500,
+      severity: "low",
+      score: 25,
+    }),
+  ]);
+  const list = async (query: string) =>
+    (await fixture.ask("GET", `/api/v1/threats${query}`, { role: "viewer" })).body;
+  assertEquals((await list("")).rows.map((row: Threat) => row.severity), ["low", "high"]);
+  assertEquals((await list("?severity_min=medium")).rows.length, 1);
+  const page = await list("?limit=1");
+  assertEquals((await list(`?limit=1&cursor=${page.next_cursor}`)).rows[0].id, "00112233445566aa");
+  const one = await fixture.ask("GET", "/api/v1/threats/00112233445566aa", { role: "viewer" });
+  assertEquals([one.body.src_ip, one.body.dst_ip, one.body.explanation.length > 10], [
+    "10.0.0.5",
+    "10.0.0.9",
+    true,
+  ]);
+  const set = await fixture.ask("POST", "/api/v1/threats/00112233445566aa/status", {
+    role: "analyst",
+    json: { status: "closed" },
+  });
+  assertEquals(set.status, 200);
+  assertEquals((await list("?status=closed")).rows.length, 1);
+  assertEquals(fixture.counter('threat_status_changes_total{status="closed"}'), 1);
+  await fixture.stop();
+});
+
+Deno.test("a new key works at once and its text is in one answer only; a token too", async () => {
+  const fixture = await startFixture();
+  const made = await fixture.ask("POST", "/api/v1/keys", {
+    role: "admin",
+    json: { name: "grafana", role: "viewer" },
+  });
+  assertEquals(made.status, 201);
+  assertMatch(made.body.key, /^pk_[A-Za-z0-9_-]{27}$/);
+  const me = await fixture.ask("GET", "/api/v1/session", { key: made.body.key });
+  assertEquals(me.body, { name: "grafana", role: "viewer" });
+  const list = await fixture.ask("GET", "/api/v1/keys", { role: "admin" });
+  assert(!list.text.includes(made.body.key) && list.text.includes("grafana"));
+  const token = await fixture.ask("POST", "/api/v1/tokens", {
+    role: "admin",
+    json: { site: "lab", tags: ["roof"] },
+  });
+  assertEquals([token.status, token.body.expires_ms], [201, fixture.clock.ms + 900_000]);
+  const enrolled = await fixture.ask("POST", "/api/v1/enrol", {
+    json: new TestSensor("x").enrolment(token.body.token),
+  });
+  assertEquals([enrolled.status, enrolled.body.site], [200, "lab"]);
+  await fixture.stop();
+});
+
+Deno.test("health tells of progress: waiting batches that are not stored are not well", async () => {
+  let pending = 0, failure: string | null = null;
+  const lastMs = 1_800_000_000_000;
+  const fixture = await startFixture(() => ({ progress: () => ({ pending, lastMs, failure }) }));
+  const health = () => fixture.ask("GET", "/healthz");
+  fixture.clock.ms += 3_600_000;
+  assertEquals((await health()).status, 200, "an idle aggregator is well");
+  pending = 3;
+  const stuck = await health();
+  assertEquals([stuck.status, stuck.body.error.code], [503, "no_progress"]);
+  pending = 0;
+  failure = "Kafka consumer crashed";
+  assertEquals((await health()).body.error.detail, failure);
+  assertEquals((await fixture.ask("GET", "/readyz")).status, 200);
+  await fixture.services.store.stop();
+  assertEquals((await fixture.ask("GET", "/readyz")).status, 503);
+});
+
+Deno.test("metrics are Prometheus text with the aggregator's counters and each sensor's health", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof");
+  await sensor.enrol(fixture);
+  await sensor.checkIn(fixture, healthOf(sensor.id, fixture.clock.ms));
+  const { text, headers } = await fixture.ask("GET", "/metrics", { role: "viewer" });
+  assertStringIncludes(headers.get("content-type")!, "version=0.0.4");
+  assertStringIncludes(
+    text,
+    '# TYPE picket_enrolments_total counter\npicket_enrolments_total{outcome="enrolled"} 1\n',
+  );
+  assertStringIncludes(text, 'picket_sensor_packets{sensor="roof",site="lab"} 1000');
+  assertStringIncludes(text, 'picket_sensor_status{sensor="roof",site="lab",status="healthy"} 1');
+  const line = /^(# TYPE picket_[a-z0-9_]+ (counter|gauge)|picket_[a-z0-9_]+(\{[^\n]*\})? -?[0-9.e+-]+)$/;
+  for (const row of text.trimEnd().split("\n")) assertMatch(row, line);
+  await fixture.stop();
+});
+
+Deno.test("the OpenAPI page describes every route of the table with its parameters and bodies", async () => {
+  const fixture = await startFixture();
+  const { body } = await fixture.ask("GET", "/openapi.json", { role: "viewer" });
+  assertEquals(body.openapi, "3.1.0");
+  for (const route of routes.filter((one) => one.summary !== null)) {
+    const path = route.path.replace(":id", "{id}");
+    const described = body.paths[path]?.[route.method.toLowerCase()];
+    assert(described, `${route.method} ${path} is described`);
+    const names = (described.parameters ?? []).map((parameter: { name: string }) => parameter.name);
+    for (const name of Object.keys(route.query?.shape ?? {})) {
+      assert(names.includes(name), `${path} has ${name}`);
+    }
+    assertEquals(described.requestBody !== undefined, route.bodyBytesMax > 0, path);
+  }
+  const limit = body.paths["/api/v1/flows"].get.parameters.find((one: { name: string }) =>
+    one.name === "limit"
+  );
+  assertEquals([limit.schema.type, limit.schema.maximum, limit.schema.default], ["integer", 1_000, 50]);
+  const ids = Object.values(body.paths).flatMap((methods) =>
+    Object.values(methods as Record<string, { operationId: string }>).map((one) => one.operationId)
+  );
+  assertEquals(new Set(ids).size, ids.length);
+  await fixture.stop();
+});

@@ -1,0 +1,171 @@
+/** What sensors call: enrolment, check-in, batches. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { makeJoinToken } from "../../../aggregator/api/tokens.ts";
+import { enrolResponse } from "../../../shared/control.ts";
+import { sealBatch, writeHeader } from "../../../shared/batch.ts";
+import { type Fixture, healthOf, randomBytes, startFixture, TestSensor } from "./fixture.ts";
+
+async function newToken(fixture: Fixture): Promise<string> {
+  const { token, row } = makeJoinToken(randomBytes(24), { site: "lab", tags: [], nowMs: fixture.clock.ms });
+  await fixture.services.store.addJoinToken(row);
+  return token;
+}
+
+Deno.test("enrolment gives a sensor its id, site and buckets, and again with the same token and key", async () => {
+  const fixture = await startFixture();
+  const token = await newToken(fixture), sensor = new TestSensor("roof");
+  const first = await fixture.ask("POST", "/api/v1/enrol", { json: sensor.enrolment(token) });
+  assertEquals(first.status, 200);
+  const { sensor_id, site, buckets } = enrolResponse.parse(first.body);
+  assertEquals([site, buckets], ["lab", 4]);
+  const again = await fixture.ask("POST", "/api/v1/enrol", { json: sensor.enrolment(token) });
+  assertEquals([again.status, again.body.sensor_id], [200, sensor_id]);
+  const other = await fixture.ask("POST", "/api/v1/enrol", {
+    json: new TestSensor("other").enrolment(token),
+  });
+  assertEquals([other.status, other.body.error.code], [409, "used_token"]);
+  await fixture.stop();
+});
+
+Deno.test("enrolment refuses unknown and old tokens, taken names and foreign signatures", async () => {
+  const fixture = await startFixture();
+  const code = async (json: unknown) =>
+    (await fixture.ask("POST", "/api/v1/enrol", { json })).body.error?.code;
+  assertEquals(await code(new TestSensor("a").enrolment("pj_" + "x".repeat(32))), "unknown_token");
+  const old = await newToken(fixture);
+  fixture.clock.ms += 15 * 60_000 + 1;
+  assertEquals(await code(new TestSensor("a").enrolment(old)), "expired_token");
+  await new TestSensor("roof").enrol(fixture);
+  assertEquals(await code(new TestSensor("roof").enrolment(await newToken(fixture))), "name_taken");
+  const thief = new TestSensor("thief");
+  const forged = { ...thief.enrolment(await newToken(fixture)), public_key: new TestSensor("x").publicKey };
+  assertEquals(await code(forged), "bad_signature");
+  assertEquals(fixture.counter('enrolments_total{outcome="bad_signature"}'), 1);
+  await fixture.stop();
+});
+
+Deno.test("1,000 redemptions of one token at once enrol exactly one sensor", async () => {
+  const fixture = await startFixture();
+  const token = await newToken(fixture);
+  const replies = await Promise.all(
+    Array.from({ length: 1_000 }, (_, i) =>
+      fixture.ask("POST", "/api/v1/enrol", {
+        json: new TestSensor(`s${i}`).enrolment(token),
+        source: `198.51.${i >> 6}.1`,
+      })),
+  );
+  assertEquals(replies.filter((reply) => reply.status === 200).length, 1);
+  assertEquals((await fixture.services.store.readSensors()).length, 1);
+  await fixture.stop();
+});
+
+Deno.test("enrolment is throttled by source", async () => {
+  const fixture = await startFixture();
+  const json = new TestSensor("a").enrolment("pj_" + "x".repeat(32));
+  const codes = [];
+  for (let i = 0; i < 61; i++) {
+    codes.push((await fixture.ask("POST", "/api/v1/enrol", { json })).body.error.code);
+  }
+  assertEquals(codes.filter((code) => code === "too_many").length, 1);
+  assertEquals(fixture.counter('enrolments_total{outcome="throttled"}'), 1);
+  await fixture.stop();
+});
+
+Deno.test("a check-in is stored with the clock's offset and shows in the fleet", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof");
+  await sensor.enrol(fixture);
+  for (const delayMs of [400, 30, 900]) {
+    fixture.clock.ms += 10_000;
+    const { status, body } = await sensor.checkIn(
+      fixture,
+      healthOf(sensor.id, fixture.clock.ms + 5_000 - delayMs),
+    );
+    assertEquals([status, body.received_ms, body.revoked], [200, fixture.clock.ms, false]);
+  }
+  const { body } = await fixture.ask("GET", "/api/v1/fleet", { role: "viewer" });
+  assertEquals(body.sensors[0].status, "healthy");
+  assertEquals(body.sensors[0].clock_offset_ms, 4_970);
+  assertEquals(body.conservation, {
+    packets: 1_000,
+    in_flows: 990,
+    left_out: { not_ip: 10 },
+    dropped: 0,
+    unaccounted: 0,
+  });
+  assertEquals(body.sensors[0].delivery, { sealed: 4, stored: 0, spooled: 0, dropped: 0, in_flight: 4 });
+  await fixture.stop();
+});
+
+Deno.test("a check-in that is forged, changed, old or played back is not stored", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof"), other = new TestSensor("other");
+  await sensor.enrol(fixture);
+  await other.enrol(fixture);
+  const good = healthOf(sensor.id, fixture.clock.ms);
+  const keep = other.id;
+  other.id = sensor.id;
+  assertEquals((await other.checkIn(fixture, good)).body.error.code, "bad_signature");
+  other.id = keep;
+  const stale = await sensor.checkIn(fixture, healthOf(sensor.id, fixture.clock.ms - 300_001));
+  assertEquals([stale.status, stale.body.error.code], [409, "clock_skew"]);
+  assertEquals((await fixture.services.store.readSensors())[0].check_in, null);
+  assertEquals((await sensor.checkIn(fixture, good)).status, 200);
+  fixture.clock.ms += 60_000;
+  assertEquals((await sensor.checkIn(fixture, good)).status, 200);
+  assertEquals(fixture.counter('check_ins_total{outcome="replay"}'), 1);
+  assertEquals(fixture.counter('check_ins_total{outcome="stored"}'), 1);
+  const { body } = await fixture.ask("GET", "/api/v1/fleet", { role: "viewer" });
+  assertEquals(body.sensors.find((row: { name: string }) => row.name === "roof").status, "late");
+  await fixture.stop();
+});
+
+Deno.test("a revoked sensor is told so, and its batches are refused before their body is read", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof");
+  await sensor.enrol(fixture);
+  const revoked = await fixture.ask("POST", `/api/v1/sensors/${sensor.id}/revoke`, { role: "admin" });
+  assertEquals(revoked.status, 200);
+  const told = await sensor.checkIn(fixture, healthOf(sensor.id, fixture.clock.ms));
+  assertEquals([told.status, told.body.revoked], [200, true]);
+  const reply = await fixture.ask("POST", "/api/v1/batches", {
+    bytes: new Uint8Array(10),
+    headers: header(sensor),
+  });
+  assertEquals([reply.status, reply.body.reason, reply.body.error.code], [403, "revoked", "revoked"]);
+  assertEquals(fixture.submitted.bodies.length, 0);
+  const { body } = await fixture.ask("GET", `/api/v1/sensors/${sensor.id}`, { role: "viewer" });
+  assertEquals(body.status, "revoked");
+  await fixture.stop();
+});
+
+Deno.test("a batch is acknowledged when stored or a replay, and refused with its reason", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof");
+  await sensor.enrol(fixture);
+  const send = () =>
+    fixture.ask("POST", "/api/v1/batches", { bytes: new Uint8Array([1, 2]), headers: header(sensor) });
+  assertEquals((await send()).body, { outcome: "stored" });
+  fixture.submitted.outcome = { outcome: "replay" };
+  assertEquals((await send()).body, { outcome: "replay" });
+  fixture.submitted.outcome = { outcome: "refused", reason: "signature" };
+  const refused = await send();
+  assertEquals([refused.status, refused.body.reason], [422, "signature"]);
+  const bare = await fixture.ask("POST", "/api/v1/batches", { bytes: new Uint8Array(1) });
+  assertEquals([bare.status, bare.body.reason], [400, "header_missing"]);
+  const unknown = new TestSensor("nobody");
+  unknown.id = "s-unknown";
+  const foreign = await fixture.ask("POST", "/api/v1/batches", {
+    bytes: new Uint8Array(1),
+    headers: header(unknown),
+  });
+  assertEquals([foreign.status, foreign.body.reason], [401, "unknown_sensor"]);
+  assertEquals(fixture.submitted.bodies.length, 3);
+  assertEquals(fixture.counter('batches_refused_total{reason="unknown_sensor"}'), 1);
+  await fixture.stop();
+});
+
+function header(sensor: TestSensor): Record<string, string> {
+  const identity = { sensor: sensor.id, key: sensor.keyId, privateKey: sensor.keys.privateKey };
+  const position = { epoch: 1, bucket: 0, seq: 1, flows: 1, sealed: 1 };
+  const { header } = sealBatch(new TextEncoder().encode("{}"), identity, position);
+  assert(header.signature.length === 88);
+  return writeHeader(header);
+}

@@ -1,0 +1,89 @@
+/** The dashboard's session: login, cookie, expiry, and other sites' pages. @module */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Sessions } from "../../../aggregator/api/sessions.ts";
+import { host, randomBytes, type Reply, startFixture } from "./fixture.ts";
+
+const origin = `http://${host}`;
+
+function cookieOf(reply: Reply): string {
+  return reply.headers.get("set-cookie")!.split(";")[0];
+}
+
+Deno.test("login turns a key into a cookie that scripts and other sites cannot use", async () => {
+  const fixture = await startFixture();
+  const reply = await fixture.ask("POST", "/login", {
+    json: { key: fixture.keys.analyst },
+    headers: { origin },
+  });
+  assertEquals([reply.status, reply.body.role], [200, "analyst"]);
+  const cookie = reply.headers.get("set-cookie")!;
+  for (const part of ["HttpOnly", "SameSite=Strict", "Path=/"]) assertStringIncludes(cookie, part);
+  assert(!cookie.includes("Secure") && !cookie.includes(fixture.keys.analyst));
+  const secure = await fixture.ask("POST", "/login", { json: { key: fixture.keys.viewer }, isSecure: true });
+  assertStringIncludes(secure.headers.get("set-cookie")!, "; Secure");
+  const me = await fixture.ask("GET", "/api/v1/session", { headers: { cookie: cookieOf(reply) } });
+  assertEquals(me.body, { name: "analyst-key", role: "analyst" });
+  await fixture.stop();
+});
+
+Deno.test("a change by session needs the page's own origin", async () => {
+  const fixture = await startFixture();
+  const login = await fixture.ask("POST", "/login", {
+    json: { key: fixture.keys.admin },
+    headers: { origin },
+  });
+  const cookie = cookieOf(login);
+  const change = async (headers: Record<string, string>) =>
+    (await fixture.ask("POST", "/api/v1/tokens", { json: {}, headers: { cookie, ...headers } })).status;
+  assertEquals(await change({ origin }), 201);
+  assertEquals(await change({}), 403);
+  assertEquals(await change({ origin: "https://evil.example" }), 403);
+  assertEquals(await change({ origin: "null" }), 403);
+  const foreign = await fixture.ask("POST", "/login", {
+    json: { key: fixture.keys.admin },
+    headers: { origin: "https://evil.example" },
+  });
+  assertEquals(foreign.body.error.code, "cross_origin");
+  await fixture.stop();
+});
+
+Deno.test("a session ends by logout, silence, age, and with its key", async () => {
+  const fixture = await startFixture();
+  const open = async () =>
+    cookieOf(await fixture.ask("POST", "/login", { json: { key: fixture.keys.viewer } }));
+  const status = async (cookie: string) =>
+    (await fixture.ask("GET", "/api/v1/session", { headers: { cookie } })).status;
+  const first = await open();
+  await fixture.ask("POST", "/logout", { headers: { cookie: first } });
+  assertEquals(await status(first), 401);
+  const second = await open();
+  fixture.clock.ms += 3_600_001;
+  assertEquals(await status(second), 401);
+  const third = await open();
+  for (let hour = 0; hour < 12; hour++) {
+    assertEquals(await status(third), 200, `hour ${hour}`);
+    fixture.clock.ms += 3_600_000;
+  }
+  fixture.clock.ms += 1;
+  assertEquals(await status(third), 401);
+  await fixture.stop();
+});
+
+Deno.test("sessions are bounded, the oldest goes first, and ids from a browser are never taken over", () => {
+  const sessions = new Sessions({ sessionsMax: 2 });
+  const cookies = [1, 2, 3].map((n) => sessions.open(`hash${n}`, randomBytes(24), 0, false).split(";")[0]);
+  assertEquals(cookies.map((cookie) => sessions.find(cookie, 1)), [null, "hash2", "hash3"]);
+  assertEquals(sessions.find("picket_session=" + "A".repeat(32), 1), null);
+  assertEquals(sessions.find(undefined, 1), null);
+});
+
+Deno.test("login is throttled after wrong keys", async () => {
+  const fixture = await startFixture();
+  const login = (key: string) => fixture.ask("POST", "/login", { json: { key } });
+  for (let i = 0; i < 5; i++) assertEquals((await login("pk_wrong")).status, 401);
+  assertEquals((await login(fixture.keys.admin)).status, 429);
+  assertEquals(fixture.counter('logins_total{outcome="throttled"}'), 1);
+  assertEquals(fixture.counter('logins_total{outcome="refused"}'), 5);
+  await fixture.stop();
+});

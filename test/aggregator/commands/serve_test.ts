@@ -1,0 +1,89 @@
+/** `serve` and `analyze` as the real program: starting, ending, and each way not to start, with its exit code. @module */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { runProgram, spawnProgram, withFolder } from "./harness.ts";
+
+const demo = new URL("../../../deploy/demo/office-day.pcap", import.meta.url).pathname;
+
+async function firstLine(child: Deno.ChildProcess): Promise<string> {
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
+    .getReader();
+  const { value } = await lines.read();
+  lines.releaseLock();
+  return value ?? "";
+}
+
+Deno.test("serve says where it listens, answers, and ends well on SIGTERM; a second one finds the port taken", () =>
+  withFolder(async (folder) => {
+    const child = spawnProgram(["serve", "--state", folder, "--listen", "127.0.0.1:0"]);
+    const errors = new Response(child.stderr).text();
+    const ready = JSON.parse(await firstLine(child));
+    assertEquals(ready.dashboard, `${ready.listening}/`);
+    const key = (await Deno.readTextFile(ready.key_file)).trim();
+    const page = await fetch(ready.dashboard);
+    assertStringIncludes(await page.text(), "<title>Picket</title>");
+    const totals = await fetch(`${ready.listening}/api/v1/stats/totals`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    assertEquals((await totals.json()).flows, 0);
+    const health = await fetch(`${ready.listening}/healthz`);
+    assertEquals((await health.json()).status, "ok");
+
+    const second = await runProgram(["serve", "--state", folder, "--listen", new URL(ready.listening).host]);
+    assertEquals(second.code, 3);
+    assertStringIncludes(second.stderr, "another program listens there");
+    assertEquals(second.stdout, "");
+
+    const token = await runProgram(["token", "--state", folder, "--json"]);
+    assertEquals(token.code, 0, token.stderr);
+    const report = await runProgram(["report", "--url", ready.listening, "--state", folder]);
+    assertEquals(report.code, 1);
+    assertStringIncludes(report.stderr, "no flow is stored yet");
+
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0);
+    const log = await errors;
+    assertStringIncludes(log, "admin API key written");
+    assert(!log.includes(key), "the key is not in the log");
+  }));
+
+Deno.test("serve does not start without its database, its broker or its address, and says so", () =>
+  withFolder(async (folder) => {
+    const serve = ["serve", "--listen", "127.0.0.1:0"];
+    const cases: [string[], number, string][] = [
+      [["--store", "mariadb://picket@127.0.0.1:1/picket"], 3, "127.0.0.1"],
+      [["--store", "postgres://x"], 2, "must be sqlite:PATH or mariadb://"],
+      [["--kafka-brokers", "127.0.0.1:1"], 3, "Cannot consume from Kafka at 127.0.0.1:1"],
+      [["--kafka-brokers", "nowhere"], 2, "must be host:port"],
+      [["--listen", "192.0.2.1:8600", "--insecure-http"], 3, "does not have that address"],
+      [["--listen", "0.0.0.0:0"], 2, "--insecure-http"],
+      [["--detectors", `${folder}/none`], 2, "is not readable"],
+    ];
+    const results = await Promise.all(
+      cases.map(([args], index) => runProgram([...serve, "--state", `${folder}/${index}`, ...args])),
+    );
+    for (const [index, [args, code, words]] of cases.entries()) {
+      const { code: got, stderr, stdout } = results[index];
+      assertEquals(got, code, `${args.join(" ")}: ${stderr}`);
+      assertStringIncludes(stderr, words);
+      assertEquals(stdout, "");
+    }
+  }));
+
+Deno.test("analyze prints the capture's account and explained threats, and refuses what is no capture", () =>
+  withFolder(async (folder) => {
+    const { code, stdout, stderr } = await runProgram(["analyze", demo, "--json"]);
+    assertEquals(code, 0, stderr);
+    const { capture, flows, threats } = JSON.parse(stdout);
+    const leftOut = Object.values(capture.left_out as Record<string, number>).reduce((sum, n) => sum + n, 0);
+    assertEquals(capture.packets, capture.in_flows + leftOut);
+    assert(flows.count > 100);
+    for (const threat of threats) {
+      assert(threat.explanation.length > 40 && threat.suggested_action.length > 20);
+    }
+    await Deno.writeTextFile(`${folder}/text`, "this is no capture, whatever its name says");
+    assertEquals((await runProgram(["analyze", `${folder}/text`])).code, 1);
+    assertEquals((await runProgram(["analyze", `${folder}/none`])).code, 3);
+    assertEquals((await runProgram(["analyze"])).code, 2);
+  }));

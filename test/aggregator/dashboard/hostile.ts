@@ -1,0 +1,119 @@
+/** Strings an attacker would put on the wire, and an aggregator over HTTP whose every wire field holds one.
+ *
+ * Why one world for the browser: what is rendered inert here is rendered by the same functions everywhere. @module */
+
+import { startFixture } from "../api/fixture.ts";
+import { type Fixture, healthOf, TestSensor } from "../api/fixture.ts";
+import { sampleFlow, sampleStart, sampleThreat, sampleWrite } from "../api/samples.ts";
+
+/** Each would do something if it were taken for markup, script, a link, or a direction. */
+export const hostileStrings = [
+  "<script>alert(1)</script>",
+  '<img src=x onerror="alert(2)">',
+  '"><svg onload=alert(3)>',
+  "javascript:alert(4)",
+  "<iframe src=https://evil.example></iframe>",
+  "<style>@import url(https://evil.example/x.css)</style>",
+  "{{constructor.constructor('alert(5)')()}}",
+  "</textarea><script>fetch('https://evil.example')</script>",
+  "good\u202Emoc.elpmaxe",
+  "zero\u200Bwidth\u0007bell\u001b[31mred",
+  "<a href=https://evil.example>log in again</a>",
+  "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+] as const;
+
+export interface HostileWorld {
+  url: string;
+  fixture: Fixture;
+  stop(): Promise<void>;
+}
+
+/** Starts it on a free port of loopback. */
+export async function startHostileWorld(): Promise<HostileWorld> {
+  const fixture = await startFixture(() => ({}), ["127.0.0.1"]);
+  fixture.clock.ms = (sampleStart + 2_000) * 1_000;
+  const { store } = fixture.services;
+  for (const name of ["roof", "cellar", "never"]) {
+    const sensor = new TestSensor(name);
+    await sensor.enrol(fixture);
+    if (name === "never") continue;
+    const health = healthOf(sensor.id, fixture.clock.ms - 20);
+    health.capture.source = name === "roof" ? hostileStrings[1] : "eth1";
+    health.capture.packets = 182_340;
+    health.capture.in_flows = 181_900;
+    health.capture.left_out = { not_ip: 320, malformed: 120 };
+    if (name === "cellar") health.capture.dropped = 12_000;
+    await sensor.checkIn(fixture, health);
+  }
+  const flows = Array.from({ length: 160 }, (_, index) => {
+    const name = hostileStrings[index % hostileStrings.length];
+    const facts = index % 3 === 0
+      ? { tls: { sni: name } }
+      : { http: [{ host: "files.example.com", user_agent: name }] };
+    return sampleFlow(index, { facts, app_protocol: index % 3 === 0 ? "tls" : "http" });
+  });
+  await store.ingest(sampleWrite(flows));
+  await store.saveThreats(threats(flows.slice(0, 5).map((flow) => flow.flow_id)));
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => undefined },
+    (request) => fixture.api.fetch(request, { source: "127.0.0.1", isSecure: false }),
+  );
+  return {
+    url: `http://127.0.0.1:${(server.addr as Deno.NetAddr).port}`,
+    fixture,
+    async stop() {
+      await server.shutdown();
+      await fixture.stop();
+    },
+  };
+}
+
+function threats(flowIds: string[]) {
+  return [
+    sampleThreat({
+      flow_ids: flowIds,
+      explanation:
+        "The computer 10.0.0.5 tried 240 different ports of 10.0.0.9 within one minute, and got almost no answer. " +
+        "This is how someone finds out which services a machine offers before attacking one of them.",
+      suggested_action:
+        "Find out who uses 10.0.0.5 and whether a scan was planned. If not, take it off the network and check it.",
+    }),
+    sampleThreat({
+      id: "00112233445566ab",
+      identity: "dns_tunnel",
+      detector: "dns_tunnel",
+      technique: "T1071.004",
+      title: "DNS tunnel",
+      severity: "critical",
+      score: 92,
+      dst_ips: ["198.51.100.53"],
+      dst_port: 53,
+      last_seen: 1_799_999_500,
+      explanation: `10.0.0.7 asked for 1,204 names below ${hostileStrings[0]} that carry data. ${
+        hostileStrings[1]
+      }`,
+      suggested_action: `Block the domain. ${hostileStrings[4]}`,
+      reasons: hostileStrings.map((text, i) => ({ name: `r${i}`, points: 5, text })),
+      evidence: hostileStrings.map((value, i) => ({
+        id: `e${i}`,
+        name: "longest name",
+        value,
+        hostile: true,
+      })),
+    }),
+    sampleThreat({
+      id: "00112233445566ac",
+      identity: "beacon",
+      detector: "beacon",
+      technique: "T1071.001",
+      title: "Beacon",
+      severity: "medium",
+      score: 52,
+      status: "acknowledged",
+      last_seen: 1_799_998_900,
+      first_seen: 1_799_998_100,
+      dst_ips: ["203.0.113.9"],
+      dst_port: 443,
+    }),
+  ];
+}

@@ -1,0 +1,277 @@
+/** Password guessing, beacons and DNS tunnels: found where they are, not where programs are merely busy. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { beaconLimits, createBeacon, scoreCalls } from "../../../aggregator/detect/beacon.ts";
+import { createDnsTunnel, dnsTunnelLimits } from "../../../aggregator/detect/dns_tunnel.ts";
+import {
+  createPasswordGuessing,
+  passwordGuessingLimits,
+} from "../../../aggregator/detect/password_guessing.ts";
+import { evidenceValue } from "../../../aggregator/detect/detector.ts";
+import { Capture } from "../../../deploy/demo/packets.ts";
+import { lookUp, run, severity, silent, times, update } from "./updates.ts";
+
+const sshTry = {
+  dst_ip: "10.0.0.22",
+  dst_port: 22,
+  app_protocol: "ssh",
+  fwd_payload_bytes: 1_900,
+  bwd_payload_bytes: 2_300,
+};
+const attemptsMin = passwordGuessingLimits.attemptsMin;
+
+Deno.test("password guessing against SSH is found by the shape of its sessions, on any port", () => {
+  assertEquals(run(createPasswordGuessing(), times(attemptsMin - 1, (i) => update(i, sshTry))), []);
+  for (const port of [22, 902]) {
+    const tries = times(
+      60,
+      (i) => update(i * 0.5, { ...sshTry, dst_port: port, bwd_payload_bytes: 2_300 + i % 7 }),
+    );
+    const [finding] = run(createPasswordGuessing(), tries);
+    assertEquals([finding.src_ips, finding.dst_ips, finding.dst_port], [["10.0.0.5"], ["10.0.0.22"], port]);
+    assertEquals([finding.technique, finding.count], ["T1110.001", 60]);
+  }
+});
+
+Deno.test("password guessing that ends in a longer session says that a guess may have been right", () => {
+  const tries = times(60, (i) => update(i, sshTry));
+  const session = update(61, { ...sshTry, fwd_payload_bytes: 30_000, bwd_payload_bytes: 90_000 });
+  const [finding] = run(createPasswordGuessing(), [...tries, session]);
+  assert(finding.reasons.some((reason) => reason.name === "possible_success"));
+  assertEquals(severity(finding), "high");
+});
+
+Deno.test("password guessing is neither a few typos nor a script that logs in all day", () => {
+  const typos = times(5, (i) => update(i * 5, sshTry));
+  const work = times(
+    300,
+    (i) => update(100 + i, { ...sshTry, fwd_payload_bytes: 20_000, bwd_payload_bytes: 40_000 }),
+  );
+  const poll = times(100, (i) => update(1_000 + i * 60, { ...sshTry, src_ip: "10.0.0.77" }));
+  assertEquals(run(createPasswordGuessing(), [...typos, ...work, ...poll]), []);
+});
+
+Deno.test("password guessing against FTP is read from the replies, many in one session", () => {
+  const entries = times(10, (i) => [
+    { command: "USER", argument: "admin", reply: 331 },
+    { command: "PASS", argument: `guess${i}`, reply: 530 },
+  ]).flat();
+  const tries = times(
+    5,
+    (i) => update(i * 3, { dst_port: 21, app_protocol: "ftp", facts: { ftp: entries } }),
+  );
+  const [finding] = run(createPasswordGuessing(), tries);
+  assertEquals([finding.count, evidenceValue(finding, "user names tried")], [50, "admin"]);
+  assert(!JSON.stringify(finding).includes("guess1"), "passwords tried are nobody's business");
+});
+
+Deno.test("password guessing is not an FTP client that is let in each time", () => {
+  const entries = [{ command: "USER", argument: "a", reply: 331 }, {
+    command: "PASS",
+    argument: "b",
+    reply: 230,
+  }];
+  const visits = times(100, (i) => update(i, { dst_port: 21, app_protocol: "ftp", facts: { ftp: entries } }));
+  assertEquals(run(createPasswordGuessing(), visits), []);
+});
+
+Deno.test("password guessing against SMB and web logins is read from the answers", () => {
+  const smb = times(
+    30,
+    (i) => update(i, { dst_port: 445, facts: { smb: [{ account: "bob", status: "STATUS_LOGON_FAILURE" }] } }),
+  );
+  const web = times(
+    30,
+    (i) =>
+      update(i, {
+        dst_port: 80,
+        facts: { http: [{ method: "POST", uri: "/wp-login.php" }, { status: 200 }] },
+      }),
+  );
+  assertEquals(run(createPasswordGuessing(), smb).map((finding) => finding.count), [30]);
+  assertEquals(run(createPasswordGuessing(), web).map((finding) => finding.count), [30]);
+});
+
+Deno.test("password guessing is not a site that asks once and then lets in", () => {
+  const web = times(
+    100,
+    (i) =>
+      update(i, {
+        dst_port: 80,
+        facts: {
+          http: [{ method: "GET", uri: "/" }, { status: 401 }, { method: "GET", uri: "/" }, { status: 200 }],
+        },
+      }),
+  );
+  assertEquals(run(createPasswordGuessing(), web), []);
+});
+
+Deno.test("password guessing is not a load test of an unknown service", () => {
+  const echo = times(
+    500,
+    (i) =>
+      update(i * 0.01, {
+        dst_port: 9_000,
+        fwd_packets: 80,
+        bwd_packets: 80,
+        fwd_payload_bytes: 200 * (1 + i % 9),
+        bwd_payload_bytes: 200 * (1 + i % 9),
+      }),
+  );
+  assertEquals(run(createPasswordGuessing(), echo), []);
+});
+
+/** Calls every `periodS`, each late by up to `jitter` of it; the same numbers in each run. */
+function callsOf(count: number, periodS: number, jitter: number, change = {}) {
+  const random = new Capture(7);
+  return times(count, (i) => update(periodS * (i + jitter * random.random()), change));
+}
+
+Deno.test("beacon every minute is found, with up to half of the interval as jitter", () => {
+  for (const jitter of [0, 0.1, 0.3, 0.5]) {
+    const calls = callsOf(40, 60, jitter, { facts: { tls: { sni: "c2.example" } } });
+    const [finding] = run(createBeacon(), calls);
+    assertEquals([finding.dst_ips, finding.dst_port, severity(finding)], [["198.51.100.7"], 443, "medium"]);
+    assertEquals(evidenceValue(finding, "name of the service"), "c2.example");
+  }
+});
+
+Deno.test("beacon needs calls and time before it is one", () => {
+  assertEquals(run(createBeacon(), callsOf(beaconLimits.callsMin - 1, 60, 0)), []);
+  assertEquals(run(createBeacon(), callsOf(100, 2, 0)), []);
+});
+
+Deno.test("beacon is not a person who browses", () => {
+  const gaps = [
+    3,
+    40,
+    200,
+    7,
+    1,
+    600,
+    12,
+    90,
+    2,
+    300,
+    33,
+    5,
+    1_000,
+    61,
+    18,
+    4,
+    250,
+    9,
+    77,
+    480,
+    15,
+    6,
+    130,
+    800,
+  ];
+  let atS = 0;
+  const visits = gaps.map((gap, i) => update(atS += gap, { fwd_payload_bytes: 300 + i * 911 % 5_000 }));
+  assertEquals(run(createBeacon(), visits), []);
+});
+
+Deno.test("beacon is not time, name or discovery service", () => {
+  for (const dst_port of [53, 123, 1_900, 5_353]) {
+    assertEquals(run(createBeacon(), callsOf(100, 64, 0, { protocol: "udp", dst_port })), []);
+  }
+});
+
+Deno.test("beacon to an inside service is at most low", () => {
+  const [finding] = run(createBeacon(), callsOf(40, 60, 0.1, { dst_ip: "10.0.0.40" }));
+  assertEquals(severity(finding), "low");
+});
+
+Deno.test("beacon to a server that never answers is at most low", () => {
+  assertEquals(severity(run(createBeacon(), callsOf(25, 60, 0.2, silent))[0]), "low");
+});
+
+Deno.test("beacon scores are never NaN", () => {
+  for (const startsS of [[], [1], [1, 1], [1, 1, 1, 1]]) {
+    const score = scoreCalls({ startsS, bytes: startsS });
+    assert(Object.values(score).every(Number.isFinite), JSON.stringify(score));
+  }
+});
+
+/** Hexadecimal digits, the same for the same seed. */
+function digits(seed: number, length: number): string {
+  const random = new Capture(seed);
+  return times(length, () => random.between(0, 16).toString(16)).join("");
+}
+
+Deno.test("DNS tunnel in long names is found, with client and resolver", () => {
+  const updates = times(60, (i) => lookUp(i, `${digits(i, 50)}.t.example.org`, "TXT"));
+  const [finding] = run(createDnsTunnel(), updates);
+  assertEquals([finding.src_ips, finding.dst_ips, finding.dst_port], [["10.0.0.5"], ["10.0.0.2"], 53]);
+  assertEquals([evidenceValue(finding, "domain"), finding.count], ["example.org", 60]);
+});
+
+Deno.test("DNS tunnel in one long flow is found from the first facts of it", () => {
+  const names = times(32, (i) => `${digits(i, 12)}.www.tunnel.example`);
+  const dns = names.flatMap((name) => [
+    { id: 1, name, type: "KEY", rcode: null, answers: [] },
+    { id: 1, name, type: "KEY", rcode: "NOERROR", answers: [] },
+  ]);
+  const [finding] = run(createDnsTunnel(), [lookUp(0, "", "KEY", { facts: { dns, cut: 5_932 } })]);
+  assertEquals([finding.count, severity(finding)], [32, "medium"]);
+});
+
+Deno.test("DNS tunnel seen from the resolver's answers alone is found", () => {
+  const updates = times(60, (i) => {
+    const dns = [{
+      id: i,
+      name: `${digits(i, 60)}.example.org`,
+      type: "NULL",
+      rcode: "NOERROR",
+      answers: [],
+    }];
+    return lookUp(i, "", "", {
+      src_ip: "10.0.0.2",
+      src_port: 53,
+      dst_ip: "10.0.0.5",
+      dst_port: 40_000,
+      facts: { dns },
+    });
+  });
+  const [finding] = run(createDnsTunnel(), updates);
+  assertEquals([finding.src_ips, finding.dst_ips], [["10.0.0.5"], ["10.0.0.2"]]);
+});
+
+Deno.test("DNS tunnel to a server of its own, without a registered domain, is found by its tag", () => {
+  const updates = times(40, (i) => lookUp(i, `dnscat.${digits(i, 18)}`, ["TXT", "CNAME", "MX"][i % 3]));
+  const [finding] = run(createDnsTunnel(), updates);
+  assertEquals([evidenceValue(finding, "domain"), finding.count], ["dnscat", 40]);
+});
+
+Deno.test("DNS tunnel that hides below an honest zone is found when it carries much", () => {
+  const updates = times(1_500, (i) => lookUp(i * 0.1, `${digits(i, 60)}.mcafee.com`, "TXT"));
+  assertEquals(run(createDnsTunnel(), updates).length, 1);
+});
+
+const harmless: Record<string, (i: number) => [name: string, type: string]> = {
+  "a content network with many short names": (i) => [`img${i}.cdn.example.com`, "A"],
+  "reverse lookups": (i) => [`${i}.2.0.192.in-addr.arpa`, "PTR"],
+  "reverse lookups of IPv6": (i) => [`${digits(i, 32).split("").join(".")}.ip6.arpa`, "PTR"],
+  "a block list": (i) => [`${i}.113.0.203.zen.blocklist.example`, "TXT"],
+  "a virus scanner": (i) => [`${digits(i, 40)}.avqs.mcafee.com`, "A"],
+  "the same long name again and again": () => [`${digits(1, 60)}.example.com`, "TXT"],
+  "service discovery": (i) => [`_ldap._tcp.site${i}._sites.corp.example`, "SRV"],
+  "ordinary mail domains": (i) => [`mail${i}.example.net`, "MX"],
+  "local names": (i) => [`printer-${digits(i, 40)}.local`, "TXT"],
+};
+
+for (const [what, make] of Object.entries(harmless)) {
+  Deno.test(`DNS tunnel is not ${what}`, () => {
+    assertEquals(run(createDnsTunnel(), times(300, (i) => lookUp(i, ...make(i)))), []);
+  });
+}
+
+Deno.test("DNS tunnel needs more names than its threshold", () => {
+  const updates = times(
+    dnsTunnelLimits.namesMin - 1,
+    (i) => lookUp(i, `${digits(i, 60)}.example.org`, "TXT"),
+  );
+  assertEquals(run(createDnsTunnel(), updates), []);
+});

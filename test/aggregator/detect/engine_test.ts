@@ -1,0 +1,202 @@
+/** The engine: one threat for each identity, whatever comes in whatever order. @module */
+
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { createReporter } from "../../../shared/reporter.ts";
+import { createDetectors } from "../../../aggregator/detect/catalogue.ts";
+import { type Detector, numberEvidence } from "../../../aggregator/detect/detector.ts";
+import { Engine } from "../../../aggregator/detect/engine.ts";
+import { Episodes } from "../../../aggregator/detect/episodes.ts";
+import { loadOwnDetectors } from "../../../aggregator/detect/own_detectors.ts";
+import { createPortScanVertical } from "../../../aggregator/detect/port_scan_vertical.ts";
+import type { Flow, FlowUpdate } from "../../../aggregator/ingest/flow.ts";
+import { explainByRules } from "../../../aggregator/triage/rules.ts";
+import { refused, silent, times, update } from "./updates.ts";
+
+function setUp(detectors: Detector[] = createDetectors(), threatsMax = 100) {
+  const reporter = createReporter({ component: "test", write: () => {} });
+  const engine = new Engine({ threatsMax }, { detectors, reporter, explain: explainByRules });
+  return { engine, reporter };
+}
+
+const scan = (from: number, ports: number, atS = 0) =>
+  times(ports, (i) => update(atS + i * 0.1, { ...refused, dst_ip: "10.0.0.9", dst_port: from + i }));
+
+Deno.test("engine raises a threat once and counts it on", () => {
+  const { engine, reporter } = setUp();
+  const [raised] = engine.step(scan(1_000, 20), 5);
+  assertEquals([raised.count, raised.status, raised.stored_ms], [20, "open", 5]);
+  assertEquals(engine.step(scan(2_000, 5, 3), 6), [], "a little growth is not worth a write");
+  const [grown] = engine.step(scan(3_000, 100, 5), 7);
+  assertEquals([grown.id, grown.count, grown.stored_ms, grown.updated_ms], [raised.id, 125, 5, 7]);
+  assertEquals(engine.threats.length, 1);
+  const counted = [...reporter.snapshot()].filter(([name]) => name.startsWith("threats_total"));
+  assertEquals(counted.map(([, count]) => count), [1]);
+});
+
+Deno.test("engine hands on at a flush what grew too little before", () => {
+  const { engine } = setUp();
+  engine.step(scan(1_000, 20), 5);
+  engine.step(scan(2_000, 5, 3), 6);
+  assertEquals(engine.flush().map((threat) => threat.count), [25]);
+  assertEquals(engine.flush(), []);
+});
+
+Deno.test("engine adds the same scan after a pause to the same threat, and after days makes a new one", () => {
+  const { engine } = setUp();
+  const [raised] = engine.step(scan(1_000, 20), 1);
+  const [again] = engine.step(scan(1_000, 30, 7_200), 2);
+  assertEquals([again.id, again.count, again.first_seen], [raised.id, 50, raised.first_seen]);
+  const [fresh] = engine.step(scan(1_000, 20, 3 * 86_400), 3);
+  assert(fresh.id !== raised.id);
+  assertEquals(fresh.count, 20);
+});
+
+Deno.test("engine finds two episodes of one batch", () => {
+  const { engine } = setUp();
+  engine.step([...scan(1_000, 20), ...scan(1_000, 5, 7_200)], 1);
+  assertEquals(engine.threats.map((threat) => threat.count), [20]);
+});
+
+Deno.test("engine gives the same threats for updates in one batch and one by one", () => {
+  const updates = scan(1_000, 60);
+  const whole = setUp().engine, single = setUp().engine;
+  whole.step(updates, 1);
+  for (const one of updates) single.step([one], 1);
+  const [a] = whole.threats, [b] = single.threats;
+  assertEquals([a.id, a.count, a.score, a.explanation], [b.id, b.count, b.score, b.explanation]);
+});
+
+Deno.test("engine after a restart raises nothing again", () => {
+  const before = setUp().engine;
+  const updates = scan(1_000, 40);
+  before.step(updates, 1);
+  const threats = before.threats.map((threat) => ({ ...threat, status: "acknowledged" as const }));
+  const after = setUp().engine;
+  after.warm(threats, updates.map(flowOf));
+  const known = after.step(scan(2_000, 40, 6), 2);
+  assertEquals(known.map(({ id, count, status }) => [id, count, status]), [[
+    threats[0].id,
+    80,
+    "acknowledged",
+  ]]);
+});
+
+Deno.test("engine never lets a score fall", () => {
+  const { engine } = setUp();
+  const [strong] = engine.step(scan(1_000, 500), 1);
+  const slow = times(
+    600,
+    (i) => update(100 + i * 5, { ...refused, dst_ip: "10.0.0.9", dst_port: 1_000 + i }),
+  );
+  engine.step(slow, 2);
+  assert(engine.threats[0].score >= strong.score);
+});
+
+Deno.test("engine keeps a model's text while the threat is the same", () => {
+  const { engine } = setUp();
+  const [raised] = engine.step(scan(1_000, 200), 1);
+  engine.amend(raised.id, { explanation: "Model says so.", engine: "gemini:x", severity: "critical" });
+  engine.step([update(21, { ...refused, dst_ip: "10.0.0.9", dst_port: 1_000 })], 2);
+  assertEquals([engine.threats[0].explanation, engine.threats[0].severity], ["Model says so.", "critical"]);
+});
+
+Deno.test("engine forgets the stalest threat when there are too many, and counts it", () => {
+  const { engine, reporter } = setUp(createDetectors(), 3);
+  for (let host = 1; host <= 5; host++) {
+    engine.step(
+      scan(1_000, 20).map((one) => ({ ...one, segment: { ...one.segment, src_ip: `10.0.1.${host}` } })),
+      1,
+    );
+  }
+  assertEquals(engine.threats.length, 3);
+  assertEquals(reporter.snapshot().get("threats_forgotten_total"), 2);
+});
+
+Deno.test("engine goes on when a detector throws", () => {
+  const broken: Detector = {
+    ...createPortScanVertical(),
+    name: "broken",
+    step: () => {
+      throw new Error("no");
+    },
+  };
+  const { engine, reporter } = setUp([broken, ...createDetectors()]);
+  assertEquals(engine.step(scan(1_000, 20), 1).length, 1);
+  assertEquals(reporter.snapshot().get('detector_errors_total{detector="broken"}'), 20);
+});
+
+Deno.test("engine refuses a bound that is none", () => {
+  assertThrows(() => setUp([], 0), RangeError, "threatsMax");
+});
+
+Deno.test("engine explains every threat: who, whom, when, why, what next", () => {
+  const { engine } = setUp();
+  const [threat] = engine.step(scan(1_000, 20), 1);
+  for (
+    const part of ["10.0.0.5", "10.0.0.9", "2023-11-14 22:13:20 UTC", "sensor s1", "rule out", "20 different"]
+  ) {
+    assertStringIncludes(threat.explanation, part);
+  }
+  assert(threat.suggested_action.length > 40);
+  assertEquals([threat.engine, threat.confidence, threat.fallback], ["rules", 1, null]);
+});
+
+Deno.test("rules make hostile strings visible in the explanation", () => {
+  const detector = createPortScanVertical();
+  const hostile = { ...detector, advice: { ...detector.advice, summary: () => "name \u001b[2J\u202e" } };
+  const [finding] =
+    (times(20, (i) => detector.step(update(i, { ...silent, dst_port: i + 1 }))), detector.collect());
+  assertStringIncludes(explainByRules(finding, hostile, "low").explanation, "name \\u{1b}[2J\\u{202e}");
+});
+
+Deno.test("episodes hold no more keys than their bound and count those forgotten", () => {
+  const episodes = new Episodes({
+    keysMax: 10,
+    quietS: 60,
+    ageMaxS: 600,
+    create: () => ({ seen: 0 }),
+    isAboveThreshold: (state) => state.seen > 1,
+  });
+  for (let i = 0; i < 25; i++) episodes.touch(`k${i}`, update(i)).seen++;
+  assertEquals([episodes.tracked, episodes.evicted], [10, 15]);
+});
+
+Deno.test("own detectors come from a folder, and a bad file costs only itself", async () => {
+  const folder = await Deno.makeTempDir();
+  const good =
+    `export const detector = { name: "mine", advice: { summary: () => "s", meaning: "m", action: "a",
+    falseAlarm: "f" }, step() {}, collect: () => [], tracked: 0, evicted: 0 };`;
+  await Deno.writeTextFile(`${folder}/a_good.ts`, good);
+  await Deno.writeTextFile(`${folder}/b_same_name.ts`, good);
+  await Deno.writeTextFile(`${folder}/c_empty.js`, "export const nothing = 1;");
+  await Deno.writeTextFile(`${folder}/d_broken.js`, "export const detector = ;");
+  await Deno.writeTextFile(`${folder}/readme.txt`, "no module");
+  const { detectors, problems } = await loadOwnDetectors(folder, ["port_scan_vertical"]);
+  await Deno.remove(folder, { recursive: true });
+  assertEquals(detectors.map((detector) => detector.name), ["mine"]);
+  assertEquals(problems.length, 3);
+});
+
+Deno.test("evidence is numbered in its order", () => {
+  assertEquals(numberEvidence([["a", 1], ["b", "x", true]]), [
+    { id: "e1", name: "a", value: 1, hostile: false },
+    { id: "e2", name: "b", value: "x", hostile: true },
+  ]);
+});
+
+function flowOf(one: FlowUpdate): Flow {
+  const { segment: _, flow_start: __, ...rest } = one.segment;
+  return {
+    ...rest,
+    flow_id: one.flow_id,
+    network: one.network,
+    total_packets: 1,
+    total_bytes: 1,
+    fwd_sensor: "s1",
+    bwd_sensor: "",
+    time_suspect: false,
+    stored_ms: 0,
+    updated_ms: 0,
+    seen_by: [],
+  };
+}

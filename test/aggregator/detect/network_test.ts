@@ -1,0 +1,143 @@
+/** Sweeps, ICMP tunnels, amplification and bursts of missing domains: found where they are, quiet on their harmless likes. @module */
+
+import { assertEquals } from "@std/assert";
+import { createAmplification } from "../../../aggregator/detect/amplification.ts";
+import { isStructuralName, splitDomain } from "../../../aggregator/detect/domain_name.ts";
+import { createHostSweep } from "../../../aggregator/detect/host_sweep.ts";
+import { createIcmpTunnel } from "../../../aggregator/detect/icmp_tunnel.ts";
+import { createNxdomainBurst } from "../../../aggregator/detect/nxdomain_burst.ts";
+import { bowleySkew, deviationOf, entropyOf, medianOf } from "../../../aggregator/detect/statistics.ts";
+import { lookUp, run, severity, times, update } from "./updates.ts";
+
+const question = {
+  protocol: "arp",
+  fwd_packets: 1,
+  bwd_packets: 0,
+  fwd_payload_bytes: 0,
+  src_port: 0,
+  dst_port: 0,
+};
+const echo = { ...question, protocol: "icmp", src_port: 8 };
+
+Deno.test("host sweep by ARP and by ping is found", () => {
+  for (const kind of [question, echo]) {
+    const [finding] = run(
+      createHostSweep(),
+      times(200, (i) => update(i * 0.05, { ...kind, dst_ip: `10.0.0.${i + 10}` })),
+    );
+    assertEquals([finding.src_ips, finding.count, severity(finding)], [["10.0.0.5"], 200, "medium"]);
+  }
+});
+
+Deno.test("host sweep is neither a router that knows its hosts nor a slow neighbourhood", () => {
+  const router = times(200, (i) => update(i * 0.1, { ...question, bwd_packets: 1, dst_ip: `10.0.0.${i}` }));
+  const slow = times(200, (i) => update(i * 60, { ...question, src_ip: "10.0.0.6", dst_ip: `10.0.0.${i}` }));
+  const own = times(100, (i) => update(i, { ...question, src_ip: `10.0.0.${i}`, dst_ip: `10.0.0.${i}` }));
+  assertEquals(run(createHostSweep(), [...router, ...slow, ...own]), []);
+});
+
+const pings = { ...echo, fwd_packets: 30, bwd_packets: 30, packet_length_mean: 84 };
+
+Deno.test("ICMP tunnel is found by the changing size of its packets", () => {
+  const updates = times(
+    4,
+    (i) =>
+      update(i * 60, {
+        ...pings,
+        packet_length_min: 60,
+        packet_length_max: 1_080,
+        packet_length_deviation: 60,
+      }, i === 0),
+  );
+  assertEquals(run(createIcmpTunnel(), updates).map(({ count }) => count), [240]);
+});
+
+Deno.test("ICMP tunnel is not a ping that runs for days", () => {
+  const updates = times(
+    5_000,
+    (i) =>
+      update(
+        i * 60,
+        { ...pings, packet_length_min: 84, packet_length_max: 84, packet_length_deviation: 0 },
+        i === 0,
+      ),
+  );
+  assertEquals(run(createIcmpTunnel(), updates), []);
+});
+
+const answer = {
+  protocol: "udp",
+  src_port: 53,
+  dst_ip: "10.0.0.80",
+  dst_port: 4_444,
+  fwd_packets: 20,
+  fwd_bytes: 24_000,
+  bwd_packets: 0,
+};
+
+Deno.test("amplification names its victim", () => {
+  const updates = times(40, (i) => update(i * 0.1, { ...answer, src_ip: `198.51.100.${i}` }));
+  const [finding] = run(createAmplification(), updates);
+  assertEquals([finding.dst_ips, finding.src_ips.length, finding.title], [
+    ["10.0.0.80"],
+    40,
+    "DNS amplification",
+  ]);
+});
+
+Deno.test("amplification is not answers that were asked for, small ones, or those of one server", () => {
+  const asked = times(40, (i) => update(i, { ...answer, src_ip: `198.51.100.${i}`, bwd_packets: 1 }));
+  const small = times(
+    90,
+    (i) => update(i, { ...answer, src_ip: `203.0.113.${i}`, fwd_bytes: 2_400, dst_ip: "10.0.0.81" }),
+  );
+  const one = times(90, (i) => update(i, { ...answer, dst_ip: "10.0.0.82" }));
+  assertEquals(run(createAmplification(), [...asked, ...small, ...one]), []);
+});
+
+function missing(atS: number, name: string) {
+  return lookUp(atS, name, "A", {
+    facts: { dns: [{ id: 1, name, type: "A", rcode: "NXDOMAIN", answers: [] }] },
+  });
+}
+
+Deno.test("NXDOMAIN burst of computed domains is found", () => {
+  const updates = times(200, (i) => missing(i, `${(i * 7_919_777 + 1e9).toString(36)}qxw${i * 31}.xyz`));
+  const [finding] = run(createNxdomainBurst(), updates);
+  assertEquals([finding.src_ips, finding.count], [["10.0.0.5"], 200]);
+});
+
+Deno.test("NXDOMAIN burst is neither one dead domain nor a browser among many that exist", () => {
+  const dead = times(500, (i) => missing(i, `host${i}.gone.example`));
+  const few = times(49, (i) => missing(i, `a${i}bcdxyz.example${i}.com`));
+  const many = times(200, (i) => lookUp(i, `www.site${i}.com`, "A"));
+  assertEquals(run(createNxdomainBurst(), [...dead, ...few, ...many]), []);
+});
+
+Deno.test("names split at what was registered", () => {
+  const cases = {
+    "a.b.example.com": ["example.com", "a.b"],
+    "WWW.Example.CO.UK.": ["example.co.uk", "www"],
+    "example.org": ["example.org", ""],
+    "dnscat.0123abcd": ["dnscat", "0123abcd"],
+    "com": ["com", ""],
+  };
+  for (const [name, [domain, subdomain]] of Object.entries(cases)) {
+    assertEquals(splitDomain(name), { domain, subdomain });
+  }
+  assertEquals([isStructuralName("4.3.2.1.in-addr.arpa"), isStructuralName("arpa.example.com")], [
+    true,
+    false,
+  ]);
+});
+
+Deno.test("statistics are those of the textbook, and 0 for nothing", () => {
+  assertEquals([medianOf([3, 1, 2]), deviationOf([1, 2, 3, 100]), bowleySkew([1, 2, 3, 4, 5])], [2, 1, 0]);
+  assertEquals([medianOf([]), deviationOf([]), bowleySkew([]), entropyOf(""), entropyOf("ab")], [
+    0,
+    0,
+    0,
+    0,
+    1,
+  ]);
+});

@@ -1,0 +1,162 @@
+/** The parts of the merger and of the books, each by itself: against plain models, and at their bounds. @module */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { FactFilter } from "../../../aggregator/ingest/fact_filter.ts";
+import { FingerprintIndex } from "../../../aggregator/ingest/fingerprint_index.ts";
+import { GapBook } from "../../../aggregator/ingest/gaps.ts";
+import { Merger } from "../../../aggregator/ingest/merge.ts";
+import { Pool } from "../../../aggregator/ingest/pool.ts";
+import { TrafficSums } from "../../../aggregator/ingest/traffic_sums.ts";
+import { joinedState, turn } from "../../../aggregator/ingest/turn.ts";
+import { unpack } from "../../../aggregator/ingest/verify.ts";
+import { connStates } from "../../../shared/segment.ts";
+import { mergeFacts, namesOf } from "../../../aggregator/store/fact_names.ts";
+import { areFacts, factLimits } from "../../../shared/facts.ts";
+import { createReporter } from "../../../shared/reporter.ts";
+import { nowMs, segment, udpSegment } from "./fleet.ts";
+
+/** Whole numbers below `below`, the same for the same seed. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = Math.imul(state, 1_664_525) + 1_013_904_223 >>> 0;
+    return Math.floor(state / 2 ** 32 * below);
+  };
+}
+
+Deno.test("fingerprint index answers as a map does, through growth and removals", () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const next = numbers(seed);
+    const index = new FingerprintIndex();
+    const model = new Map<string, number>();
+    for (let step = 0; step < 20_000; step++) {
+      // Few low halves, so that probes collide; the home slot is the low half.
+      const low = next(30) * 4_096 + next(3), high = next(60);
+      const key = `${low}/${high}`;
+      if (next(3) === 0) {
+        index.delete(low, high);
+        model.delete(key);
+      } else {
+        index.set(low, high, step);
+        model.set(key, step);
+      }
+    }
+    for (let low = 0; low < 30 * 4_096; low += low % 4_096 === 2 ? 4_094 : 1) {
+      for (let high = 0; high < 60; high++) {
+        assertEquals(index.get(low, high), model.get(`${low}/${high}`) ?? -1, `seed ${seed}`);
+      }
+    }
+  }
+});
+
+Deno.test("pool restores what a transaction changed and takes rows given back first", () => {
+  const pool = new Pool({ count: Float64Array, flag: Uint8Array });
+  const rows = Array.from({ length: 3_000 }, () => pool.take());
+  rows.forEach((row) => pool.columns.count[row] = row);
+  pool.begin();
+  for (const row of [0, 5, 5, 2_999]) {
+    pool.touch(row);
+    pool.columns.count[row] = -1;
+  }
+  pool.rollback();
+  assertEquals([0, 5, 2_999].map((row) => pool.columns.count[row]), [0, 5, 2_999]);
+  pool.give(7);
+  assertEquals([pool.size, pool.take(), pool.columns.count[7], pool.size], [2_999, 7, 0, 3_000]);
+});
+
+Deno.test("turn gives the same segment back when it is done twice", () => {
+  const plain = segment({ conn_state: "RSTO", fwd_ttl: 3 });
+  assertEquals(turn(turn(plain)), plain);
+  const ping = udpSegment({ protocol: "icmp", src_port: 8, dst_port: 0 });
+  assertEquals([turn(ping).src_port, turn(ping).dst_port, turn(ping).src_ip], [0, 0, "10.0.0.9"]);
+  assertEquals(turn(turn(ping)), ping);
+  for (const state of connStates) {
+    assert(connStates.includes(turn(segment({ conn_state: state })).conn_state));
+  }
+});
+
+Deno.test("joined state says what flags of both directions say together", () => {
+  const fin = 1, syn = 2, rst = 4, ack = 16;
+  const cases: [number, number, string][] = [
+    [syn | ack | fin, syn | ack | fin, "SF"],
+    [syn | ack, syn | ack, "S1"],
+    [syn | ack | fin, syn | ack, "S2"],
+    [syn | ack, syn | ack | fin, "S3"],
+    [syn, rst | ack, "REJ"],
+    [syn | rst, syn | ack, "RSTO"],
+    [syn | ack, syn | rst, "RSTR"],
+    [ack, syn | rst, "RSTRH"],
+    [ack, syn | fin, "SHR"],
+    [ack, ack, "OTH"],
+  ];
+  for (const [fwd, bwd, state] of cases) assertEquals(joinedState("tcp", fwd, bwd), state);
+  assertEquals(joinedState("udp", 0, 0), "SF");
+});
+
+Deno.test("traffic sums lose no packet and no octet, whatever the span", () => {
+  const next = numbers(3);
+  for (let round = 0; round < 300; round++) {
+    const sums = new TrafficSums();
+    const start = next(1_000_000) * 1e6 + next(1_000_000), span = next(2) ? next(5_000_000) : next(900) * 1e6;
+    const packets = next(5_000), bytes = packets * 60 + next(100_000);
+    sums.add({ spanUs: [start, start + span], sensor_id: "a", protocol: "tcp", flows: 1, packets, bytes });
+    const rows = sums.rows();
+    assertEquals(rows.reduce((sum, row) => sum + row.packets, 0), packets);
+    assertEquals(rows.reduce((sum, row) => sum + row.bytes, 0), bytes);
+    assertEquals(rows.reduce((sum, row) => sum + row.flows, 0), 1);
+    assert(rows.length <= 120 && rows.every((row) => row.packets >= 0 && row.bytes >= 0));
+    assert(rows.every((row) => row.second * 1e6 <= start + span && row.second >= Math.floor(start / 1e6)));
+  }
+});
+
+Deno.test("fact filter stays within its facts and then believes only the trusted sighting", () => {
+  const filter = new FactFilter();
+  const message = (id: number) => ({ dns: [{ id, name: "a.example", type: "A", rcode: null, answers: [] }] });
+  for (let id = 0; id < 2 * factLimits.entriesMax; id++) {
+    assert(filter.take(message(id), 1, 10, true) !== null);
+  }
+  assert(filter.take(message(-1), 1, 10, true) !== null);
+  assertEquals(filter.take(message(-1), 1, 11, false), null);
+  assert(filter.take(message(-1), 2, 11, false) !== null);
+  filter.forget(1);
+  assert(filter.take(message(-1), 1, 11, false) !== null);
+});
+
+Deno.test("gap book keeps its gaps bounded and never forgets a missing number", async () => {
+  const store = { readPositions: () => Promise.resolve([]), readGaps: () => Promise.resolve([]) };
+  const book = new GapBook({ store });
+  const key = { sensor: "a", epoch: 1, bucket: 0 };
+  await book.load([key]);
+  for (let seq = 2; seq <= 2_000; seq += 2) book.note(key, seq, nowMs);
+  const { gaps, gapsReplaced } = book.changes(nowMs);
+  assertEquals([gaps.length, gapsReplaced.length], [256, 0]);
+  const isMissing = (seq: number) => gaps.some(({ from_seq, to_seq }) => from_seq <= seq && seq <= to_seq);
+  for (let seq = 1; seq < 2_000; seq += 2) assert(isMissing(seq), String(seq));
+  book.rollback();
+  assertEquals(book.changes(nowMs), { gaps: [], gapsReplaced: [] });
+});
+
+Deno.test("unpack hands on what is not compressed", () => {
+  const plain = new TextEncoder().encode('{"start_us":[1]}');
+  assertEquals(unpack(plain), plain);
+  assertEquals(unpack(new Uint8Array(0)), new Uint8Array(0));
+});
+
+Deno.test("facts stay within their limits however often they are merged", () => {
+  const { entriesMax } = factLimits;
+  const many = Array.from({ length: entriesMax - 4 }, (_, id) => (
+    { id, name: `H${id}.example`, type: "A", rcode: null, answers: [] }
+  ));
+  const merged = mergeFacts({ dns: many }, { dns: many, tls: { sni: "X.example" } })!;
+  assertEquals([merged.dns?.length, merged.cut, merged.tls?.sni], [entriesMax, entriesMax - 8, "X.example"]);
+  assert(areFacts(mergeFacts(merged, { dns: many, other: { a: "b" } })));
+  assertEquals(mergeFacts(null, null), null);
+  const line = namesOf(merged);
+  assert(line.startsWith("h0.example h1.example ") && line.length <= 1_000);
+  assertEquals(namesOf({ tls: { sni: "A\u0000B C\ud800" } }), "a_b_c\ufffd");
+});
+
+Deno.test("merger refuses limits that make no sense", () => {
+  const reporter = createReporter({ component: "test", write: () => {} });
+  assertThrows(() => new Merger({ flowsMax: 0 }, { reporter }), RangeError, '"flowsMax" must be >= 1');
+});

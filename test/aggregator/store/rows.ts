@@ -1,0 +1,153 @@
+/** Rows for the store's contract suite: one plausible row of each kind, with what a case changes.
+ *
+ * Invariant: times are fixed, so that two runs write the same. @module */
+
+import type { Flow, Sighting } from "../../../aggregator/ingest/flow.ts";
+import type { Threat } from "../../../aggregator/detect/threat.ts";
+import type { DeadLetter, FlowWrite, IngestWrite, LedgerRow } from "../../../aggregator/store/store.ts";
+
+export const t0 = 1_768_478_400;
+export const nowMs = t0 * 1_000 + 60_000;
+
+export function nothing(): IngestWrite {
+  return { ledger: [], flows: [], traffic: [], gaps: [], gapsReplaced: [], deadLetters: [], offsets: [] };
+}
+
+/** Id of the n-th flow, which starts n seconds after t0. */
+export function idOf(n: number): string {
+  return ((t0 + n) * 1e6).toString(16).padStart(14, "0") + n.toString(16).padStart(18, "0");
+}
+
+export function sighting(sensor_id: string): Sighting {
+  return {
+    sensor_id,
+    vlan: 0,
+    ip_depth: 1,
+    start: t0,
+    end: t0 + 2,
+    fwd_packets: 10,
+    fwd_bytes: 1_000,
+    bwd_packets: 5,
+    bwd_bytes: 2_000,
+    segments: 1,
+    clock_offset_ms: -0.5,
+  };
+}
+
+export function flowWrite(n: number, changes: Partial<Flow> = {}, rest: Partial<FlowWrite> = {}): FlowWrite {
+  const { seen_by: _, ...flow }: Flow = {
+    flow_id: idOf(n),
+    network: "lab",
+    community_id: `1:${n}`,
+    ip_depth: 1,
+    tunnel: "",
+    vlan: 3,
+    vlan_inner: 0,
+    protocol: "tcp",
+    src_ip: "10.0.0.5",
+    src_port: 40_000,
+    dst_ip: "10.0.0.9",
+    dst_port: 443,
+    src_mac: "02:00:00:00:00:05",
+    dst_mac: "",
+    start: t0 + n,
+    end: t0 + n + 2,
+    fwd_packets: 10,
+    fwd_bytes: 1_000,
+    fwd_payload_bytes: 480,
+    bwd_packets: 5,
+    bwd_bytes: 2_000,
+    bwd_payload_bytes: 1_700,
+    total_packets: 15,
+    total_bytes: 3_000,
+    fwd_tcp_flags: 27,
+    bwd_tcp_flags: 26,
+    fwd_syn_count: 1,
+    bwd_syn_count: 1,
+    fwd_fin_count: 1,
+    bwd_fin_count: 1,
+    fwd_rst_count: 0,
+    bwd_rst_count: 0,
+    fwd_ttl: 64,
+    bwd_ttl: 60,
+    conn_state: "SF",
+    handshake_rtt_us: 900,
+    tcp_isn: null,
+    packet_length_min: 52,
+    packet_length_max: 1_500,
+    packet_length_mean: 200,
+    packet_length_deviation: 150,
+    interarrival_us_min: 10.5,
+    interarrival_us_max: 2_000_000,
+    interarrival_us_mean: 143_000,
+    interarrival_us_deviation: 90_000,
+    end_reason: "fin",
+    factor: 1,
+    app_protocol: "tls",
+    facts: null,
+    fwd_sensor: "s-one",
+    bwd_sensor: "s-one",
+    time_suspect: false,
+    stored_ms: nowMs,
+    updated_ms: nowMs,
+    seen_by: [],
+    ...changes,
+  };
+  return { kind: "insert", flow, sightings: [sighting("s-one")], newSightings: 1, ...rest };
+}
+
+export function ledgerRow(seq: number): LedgerRow {
+  return {
+    sensor_id: "s-one",
+    epoch: 5,
+    bucket: 1,
+    seq,
+    sha256: "ab".repeat(32),
+    flows: 10,
+    packets: 100,
+    sealed_ms: nowMs - 100,
+    received_ms: nowMs,
+  };
+}
+
+export function deadLetter(reason: string): DeadLetter {
+  return {
+    received_ms: nowMs,
+    reason,
+    origin: "kafka:t/0@5",
+    sensor_id: "s-one",
+    sample: new Uint8Array([0, 255, 39, 92, 10]),
+  };
+}
+
+export function threat(id: string, changes: Partial<Threat> = {}): Threat {
+  return {
+    id,
+    detector: "port_scan_vertical",
+    identity: `port_scan_vertical|lab|${id}`,
+    technique: "T1046",
+    title: "Vertical port scan",
+    network: "lab",
+    src_ips: ["10.0.0.66"],
+    dst_ips: ["10.0.0.9"],
+    dst_port: null,
+    first_seen: t0,
+    last_seen: t0 + 5,
+    count: 3,
+    reasons: [{ name: "distinct_ports", points: 40, text: "40 ports in 2 s" }],
+    evidence: [{ id: "e1", name: "ports tried", value: 40, hostile: false }],
+    flow_ids: [],
+    sensors: ["s-one"],
+    explanation: "Somebody knocked at 40 doors. \u{1f6aa} 'quoted'",
+    suggested_action: "Ask them.",
+    engine: "rules",
+    confidence: 1,
+    fallback: null,
+    score: 40,
+    severity: "medium",
+    status: "open",
+    stored_ms: nowMs,
+    updated_ms: nowMs,
+    ...changes,
+  };
+}

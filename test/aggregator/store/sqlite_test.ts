@@ -1,0 +1,98 @@
+/** SQLite keeps the store's contract, on disk and in memory, and says clearly what is wrong with a file. @module */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { openStore } from "../../../aggregator/store/open.ts";
+import { StoreUnavailable } from "../../../aggregator/store/store.ts";
+import { createReporter } from "../../../shared/reporter.ts";
+import { storeContract, type Subject } from "./contract.ts";
+
+const reporter = createReporter({ component: "test", write: () => {} });
+
+storeContract("sqlite", async (): Promise<Subject> => {
+  const folder = await Deno.makeTempDir({ prefix: "picket-store-" });
+  const open = async () => {
+    const store = openStore(`sqlite:${folder}/picket.db`, { reporter });
+    await store.start();
+    return store;
+  };
+  const subject: Subject = {
+    store: await open(),
+    async reopen() {
+      await subject.store.stop();
+      return subject.store = await open();
+    },
+    async close() {
+      await subject.store.stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+  return subject;
+});
+
+Deno.test("sqlite store in memory answers readers while a writer waits", async () => {
+  const store = openStore("sqlite::memory:", { reporter });
+  await store.start();
+  const all = await Promise.all([store.revokeSensor("nobody", 1), store.readTotals(), store.ping()]);
+  assertEquals([all[0], all[1].flows], [false, 0]);
+  await store.stop();
+  await assertRejects(() => store.ping(), StoreUnavailable, "not started");
+});
+
+Deno.test("sqlite store offers the views that analysts' SQL asks for", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".db" });
+  const store = openStore(`sqlite:${path}`, { reporter });
+  await store.start();
+  await store.stop();
+  const database = new DatabaseSync(path);
+  const columns = (view: string) =>
+    database.prepare("SELECT name FROM pragma_table_info(?)").all(view).map(({ name }) => String(name));
+  assertEquals(columns("traffic_logs"), [
+    "event_time",
+    "source_ip",
+    "source_port",
+    "dest_ip",
+    "dest_port",
+    "protocol",
+    "length",
+    "info",
+    "is_suspicious",
+  ]);
+  assertEquals(columns("ai_threat_logs"), ["log_id", "ai_explanation", "suggested_action", "severity_level"]);
+  database.exec("UPDATE schema_versions SET version = 99");
+  database.close();
+  const newer = openStore(`sqlite:${path}`, { reporter });
+  await assertRejects(() => newer.start(), Error, "made by a newer Picket");
+  await Deno.remove(path);
+});
+
+Deno.test("sqlite store says which file it cannot open", async () => {
+  const folder = await Deno.makeTempDir();
+  const missing = openStore(`sqlite:${folder}/none/picket.db`, { reporter });
+  await assertRejects(
+    () => missing.start(),
+    StoreUnavailable,
+    `Cannot open database file "${folder}/none/picket.db"`,
+  );
+  await Deno.writeTextFile(
+    `${folder}/text.db`,
+    "this is no database, but it is long enough to look like one".repeat(99),
+  );
+  const wrong = openStore(`sqlite:${folder}/text.db`, { reporter });
+  await assertRejects(() => wrong.start(), StoreUnavailable, "not a database");
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("openStore refuses a URL that names no store and never shows its password", () => {
+  for (
+    const url of ["", "sqlite:", "postgres://u:secret@h/db", "picket.db", "mariadb://u:secret@h:port/db"]
+  ) {
+    const error = assertThrows(() => openStore(url, { reporter }), RangeError, "Cannot open store");
+    assert(!error.message.includes("secret"));
+  }
+  assertThrows(
+    () => openStore("mariadb://u@h/a`b", { reporter }),
+    RangeError,
+    "the database's name",
+  );
+});

@@ -1,0 +1,188 @@
+/** The sensor on a live wire: how fast until the first packet is lost, and how soon the end of a flow is visible in the API.
+ *
+ * In: a capture to send (argument; default the demo day). Out: a table of rates with packets sent, captured, dropped by the kernel, CPU;
+ * then p50, p99 and the slowest of the times from a TCP connection's end on the wire to its row in the API, everything durable.
+ * Use (as root): `deno run -A test/bench/live.ts [CAPTURE] [--flows 300] [--seconds 5] [--rates 20000,50000,...] [--only rates|latency]`.
+ * What it does not mean: sender, dumpcap, both lanes, tshark and the aggregator share this machine's cores; on a sensor of its own
+ * the first drop comes later. Rates stop at the first step that loses packets, the latencies are polled every 5 ms.
+ * @module */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { fromSource, World } from "../e2e/world.ts";
+import { cpuSeconds, Wire } from "./wire.ts";
+
+const demo = new URL("../../deploy/demo/office-day.pcap", import.meta.url).pathname;
+const ratesAtStart = "10000,20000,50000,100000,150000,200000,300000,400000,0";
+const exchangesAtOnceMax = 20;
+const waitS = 30;
+
+interface Step {
+  rate: number;
+  sent: number;
+  seconds: number;
+  captured: number;
+  dropped: number;
+  notSampled: number;
+  cpu: Map<string, number>;
+}
+
+/** A sensor that captures on the wire, in its own process. */
+class Sensor {
+  #child: Deno.ChildProcess;
+  #stdout: Promise<string>;
+
+  constructor(readonly wire: Wire, readonly world: World, readonly state: string) {
+    const [program, ...first] = fromSource.sensor;
+    const args = ["run", "--interface", wire.near, "--state", state, "--check-in-s", "1"];
+    this.#child = new Deno.Command(program, {
+      args: [...first, ...args],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    this.#stdout = new Response(this.#child.stdout).text();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  async isCapturing(sinceMs: number): Promise<void> {
+    await this.world.until(
+      "/fleet",
+      (fleet) =>
+        fleet.sensors.some((
+          one: { last_check_in_ms: number; check_in: { capture: { state: string } } | null },
+        ) => one.last_check_in_ms > sinceMs && one.check_in?.capture.state === "capturing"),
+      waitS,
+    );
+  }
+
+  async stop() {
+    this.#child.kill("SIGTERM");
+    await this.#child.status;
+    const { capture } = JSON.parse((await this.#stdout).trim().split("\n").at(-1)!);
+    const status = await this.world.sensor("status", "--json", "--state", this.state);
+    return { capture, dropped: JSON.parse(status.stdout).status.health.capture.dropped as number };
+  }
+}
+
+async function step(world: World, wire: Wire, capture: string, rate: number, seconds: number): Promise<Step> {
+  const state = await world.enrol(`rate-${rate}`);
+  const sinceMs = Date.now();
+  const sensor = new Sensor(wire, world, state);
+  await sensor.isCapturing(sinceMs);
+  const before = await cpuSeconds(sensor.pid);
+  const sent = await wire.send(capture, rate === 0 ? null : rate, seconds);
+  const after = await cpuSeconds(sensor.pid);
+  const { capture: summary, dropped } = await sensor.stop();
+  const cpu = new Map([...after].map(([name, value]) => [name, value - (before.get(name) ?? 0)]));
+  return {
+    rate,
+    sent: sent.packets,
+    seconds: sent.seconds,
+    captured: summary.packets,
+    dropped,
+    notSampled: summary.left_out.not_sampled ?? 0,
+    cpu,
+  };
+}
+
+async function rates(
+  world: World,
+  wire: Wire,
+  capture: string,
+  all: number[],
+  seconds: number,
+): Promise<void> {
+  write("   asked/s     sent/s       sent   captured   dropped  not sampled  CPU s: sensor  dumpcap  tshark");
+  for (const rate of all) {
+    const done = await step(world, wire, capture, rate, seconds);
+    const cpu = (name: string) => (done.cpu.get(name) ?? 0).toFixed(1);
+    const cells = [
+      (rate === 0 ? "top" : String(rate)).padStart(10),
+      String(Math.round(done.sent / done.seconds)).padStart(10),
+      String(done.sent).padStart(10),
+      String(done.captured).padStart(10),
+      String(done.dropped).padStart(9),
+      String(done.notSampled).padStart(12),
+      cpu("deno").padStart(14),
+      cpu("dumpcap").padStart(8),
+      cpu("tshark").padStart(7),
+    ];
+    write(cells.join(" "));
+    if (done.dropped > 0) return;
+  }
+}
+
+/** Ends `count` connections one after the other and waits until the API shows each. */
+async function latencies(world: World, wire: Wire, count: number): Promise<number[]> {
+  await wire.serve();
+  const state = await world.enrol("latency");
+  const sinceMs = Date.now();
+  const sensor = new Sensor(wire, world, state);
+  await sensor.isCapturing(sinceMs);
+  const open = new Map<number, number>();
+  const times: number[] = [];
+  let made = 0;
+  const poll = async () => {
+    const stopMs = Date.now() + waitS * 1_000 + count * 100;
+    while (times.length < count && Date.now() < stopMs) {
+      const { rows } = await world.get("/flows/search?protocol=tcp&port=" + wire.port + "&limit=100");
+      const nowMs = Date.now();
+      for (const { src_port, end_reason } of rows) {
+        const endMs = open.get(src_port);
+        if (endMs === undefined || end_reason !== "fin") continue;
+        times.push(nowMs - endMs);
+        open.delete(src_port);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  const polling = poll();
+  for (; made < count; made++) {
+    const { port, endMs } = await wire.exchange();
+    open.set(port, endMs);
+    // Not in step with any tick of the sensor; never more open than one answer of the API shows.
+    await new Promise((resolve) => setTimeout(resolve, 30 + 67 * (made * 0.618 % 1)));
+    while (open.size > exchangesAtOnceMax * 4) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await polling;
+  await sensor.stop();
+  if (open.size > 0) throw new Error(`${open.size} of ${count} flows did not come`);
+  return times.sort((a, b) => a - b);
+}
+
+function write(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(line + "\n"));
+}
+
+async function main(): Promise<void> {
+  const { _: [capture = demo], ...given } = parseArgs(Deno.args, {
+    string: ["flows", "seconds", "rates", "only"],
+    default: { flows: "300", seconds: "5", rates: ratesAtStart, only: "" },
+  });
+  const world = new World();
+  const wire = new Wire();
+  try {
+    await wire.start();
+    await world.start();
+    if (given.only !== "latency") {
+      const steps = String(given.rates).split(",").map(Number);
+      await rates(world, wire, String(capture), steps, Number(given.seconds));
+    }
+    if (given.only !== "rates") {
+      const times = await latencies(world, wire, Number(given.flows));
+      const at = (share: number) => times[Math.min(times.length - 1, Math.floor(share * times.length))];
+      write(
+        `end of a TCP flow on the wire -> row in the API, ${times.length} flows: ` +
+          `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, slowest ${times.at(-1)} ms`,
+      );
+    }
+  } finally {
+    await world.stop();
+    await wire.stop();
+  }
+}
+
+await main();

@@ -1,0 +1,119 @@
+/** The gate: the one place that says what must hold before a change is done.
+ *
+ * Steps: format, lint, types, services up, all tests, services down. Run as `deno task ok` or `./test/run.sh`.
+ * In: test files or folders as arguments (none: all). Out: progress; last line `N passed, N failed`; exit code 0 when none failed.
+ * Invariant: every step runs even when one before it failed; a step that fails counts as one failure, as does a service that is
+ * there but does not start. Why: type errors are found once by the types step, so that one broken file does not hide the tests of
+ * all others. @module */
+
+import { browser } from "./services/browser.ts";
+import { kafka } from "./services/kafka.ts";
+import { mariadb } from "./services/mariadb.ts";
+import type { Service, Start } from "./services/service.ts";
+import { skippedTests, summaryLine, type Totals, totalsOfRun } from "./summary.ts";
+
+const testTimeoutMs = 40 * 60_000;
+const encoder = new TextEncoder();
+const steps: readonly (readonly [name: string, args: string[]])[] = [
+  ["format", ["fmt", "--check"]],
+  ["lint", ["lint"]],
+  ["types", ["check", "."]],
+];
+
+const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+for (const [name, args] of steps) {
+  const code = await runStep(name, args);
+  if (code === 0) totals.passed++;
+  else totals.failed++;
+}
+const { services, env } = await startServices();
+const folder = await Deno.makeTempDir({ prefix: "picket-gate-" });
+try {
+  await runTests(folder, { ...env, PICKET_TEST_SKIPS: `${folder}/skips` });
+} finally {
+  await Promise.all(services.map((service) => service.stop()));
+  await Deno.remove(folder, { recursive: true });
+}
+say(summaryLine(totals));
+Deno.exit(totals.failed === 0 ? 0 : 1);
+
+async function runStep(name: string, args: string[]): Promise<number> {
+  say(`== ${name}`);
+  const started = performance.now();
+  const { code } = await new Deno.Command(Deno.execPath(), { args: ["-q", ...args], stdin: "null" }).spawn()
+    .status;
+  say(`== ${name}: ${code === 0 ? "ok" : "FAILED"} (${seconds(started)})`);
+  return code;
+}
+
+/** One of each service for the whole run; the tests find them in variables. */
+async function startServices(): Promise<{ services: Service[]; env: Record<string, string> }> {
+  const services: Service[] = [];
+  const env: Record<string, string> = {};
+  await Promise.all([mariadb, kafka, browser].map(async (start: Start) => {
+    const variable = `PICKET_TEST_${start.name.toUpperCase()}`;
+    const started = performance.now();
+    const reason = await start.missing();
+    if (reason) {
+      say(`== service ${start.name}: missing: ${reason}`);
+      env[variable] = `missing: ${reason}`;
+      return;
+    }
+    try {
+      const service = await start.start();
+      services.push(service);
+      env[variable] = service.address;
+      say(`== service ${start.name}: up (${seconds(started)})`);
+    } catch (error) {
+      totals.failed++;
+      env[variable] = "missing: it did not start";
+      say(`== service ${start.name}: FAILED\n${(error as Error).message}`);
+    }
+  }));
+  return { services, env };
+}
+
+async function runTests(folder: string, env: Record<string, string>): Promise<void> {
+  say("== tests");
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "-A", "--no-prompt", "--no-check", `--junit-path=${folder}/junit.xml`, ...Deno.args],
+    env,
+    stdin: "null",
+    stdout: "piped",
+    signal: AbortSignal.timeout(testTimeoutMs),
+  }).spawn();
+  let output = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    // Only the end holds the closing line; a talkative run must not fill the memory.
+    output = (output + text).slice(-1_000_000);
+    await write(text);
+  }
+  const run = totalsOfRun(output, (await child.status).code);
+  totals.passed += run.passed;
+  totals.failed += run.failed;
+  totals.skipped += run.skipped;
+  if (run.skipped > 0) await listSkipped(folder);
+}
+
+async function listSkipped(folder: string): Promise<void> {
+  say("== skipped");
+  const reasons = await Deno.readTextFile(`${folder}/skips`).catch(() => "");
+  for (const line of new Set(reasons.trimEnd().split("\n").filter(Boolean))) say(`   ${line}`);
+  for (const test of skippedTests(await Deno.readTextFile(`${folder}/junit.xml`).catch(() => ""))) {
+    say(`   ${test}`);
+  }
+}
+
+function seconds(started: number): string {
+  return `${((performance.now() - started) / 1_000).toFixed(1)} s`;
+}
+
+function say(line: string): void {
+  Deno.stdout.writeSync(encoder.encode(`${line}\n`));
+}
+
+async function write(text: string): Promise<void> {
+  const writer = Deno.stdout.writable.getWriter();
+  await writer.write(encoder.encode(text));
+  writer.releaseLock();
+}

@@ -1,0 +1,153 @@
+/** What the sensor reads on the spot, against what tshark says of the same packets.
+ *
+ * In: ../shared/data/pcap, where it is. Out: facts and application protocols, packet by packet, are equal.
+ * Why one by one: the yield of a capture could hide two faults that cancel out. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { systemClock } from "../../shared/clock.ts";
+import type { Facts } from "../../shared/facts.ts";
+import { createReporter } from "../../shared/reporter.ts";
+import { FileSource } from "../../sensor/capture/file_source.ts";
+import { pump } from "../../sensor/capture/pump.ts";
+import { PacketChooser } from "../../sensor/dissect/choose.ts";
+import { DissectLane } from "../../sensor/dissect/lane.ts";
+import { plainKind, readPlain } from "../../sensor/dissect/plain.ts";
+import { type DeepLane, Pipeline } from "../../sensor/pipeline.ts";
+import { forgetProgram, program } from "./facts_yield.ts";
+
+const folder = new URL("../../../shared/data/pcap", import.meta.url).pathname;
+/** Kinds tshark does not know on the ports they are read on. */
+const beyondTshark: ReadonlySet<number> = new Set([plainKind.ssh]);
+
+interface Reading {
+  app: string;
+  facts: Facts | null;
+}
+
+/** Reads every chosen packet with the dissector, and the plain ones on the spot too; gives each packet a flow of its own. */
+class TwiceRead implements DeepLane {
+  readonly here = new Map<number, Reading>();
+  readonly #chooser: PacketChooser;
+  readonly #lane: DissectLane;
+  #packets = 0;
+
+  constructor(chooser: PacketChooser, lane: DissectLane) {
+    this.#chooser = chooser;
+    this.#lane = lane;
+  }
+
+  get answeredTicket(): number {
+    return this.#lane.answeredTicket;
+  }
+
+  offer(
+    buffer: Uint8Array,
+    offset: number,
+    captured: number,
+    wire: number,
+    timeUs: number,
+    linkType: number,
+  ): number {
+    const packet = ++this.#packets;
+    if (!beyondTshark.has(this.#chooser.plainKind)) {
+      const facts: Facts = {};
+      const app = readPlain(this.#chooser, buffer, facts);
+      if (app !== null) this.here.set(packet, { app, facts: Object.keys(facts).length > 0 ? facts : null });
+    }
+    return this.#lane.offer(buffer, offset, captured, wire, timeUs, linkType, packet);
+  }
+
+  takeFacts(): { app_protocol: string; facts: Facts | null } {
+    return { app_protocol: "", facts: null };
+  }
+
+  turn(): Promise<void> {
+    return this.#lane.turn();
+  }
+
+  drain(): Promise<void> {
+    return this.#lane.drain();
+  }
+
+  /** Packets of which the two say different things. */
+  differences(): { packet: number; here: Reading; tshark: Reading }[] {
+    const found = [];
+    for (const [packet, here] of this.here) {
+      const { app_protocol: app, facts } = this.#lane.takeFacts(packet);
+      const tshark = { app, facts };
+      // It does not look for every tunnel.
+      if (app === "" && facts === null) continue;
+      if (JSON.stringify(sorted(here)) !== JSON.stringify(sorted(tshark))) {
+        found.push({ packet, here, tshark });
+      }
+    }
+    return found;
+  }
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1).map(([k, v]) => [k, sorted(v)]),
+  );
+}
+
+/** What is read of one capture, both ways. */
+export async function readTwice(file: string): Promise<TwiceRead> {
+  const reporter = createReporter({ component: "plain", quiet: true });
+  const chooser = new PacketChooser();
+  const lane = new DissectLane({ live: false, flowsMax: 4_000_000 }, {
+    program,
+    clock: systemClock,
+    reporter,
+  });
+  await lane.start();
+  const twice = new TwiceRead(chooser, lane);
+  const source = new FileSource(file);
+  try {
+    const deps = { sink: { take() {} }, reporter, clock: systemClock, deepLane: twice, chooser };
+    const pipeline = new Pipeline({ live: false }, deps);
+    await source.start();
+    await pump(source, pipeline, () => pipeline.turn());
+    await pipeline.finish();
+  } finally {
+    await source.stop();
+    await lane.stop();
+  }
+  return twice;
+}
+
+function capturesHere(): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => /\.pcap(ng)?$/.test(name))
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+const captures = capturesHere();
+if (captures.length === 0) {
+  const words = "SKIPPED: plain readings are not compared, as ../shared/data/pcap is not here\n";
+  Deno.stderr.writeSync(new TextEncoder().encode(words));
+}
+
+Deno.test({
+  name: "what is read on the spot is what tshark says of the same packet",
+  ignore: captures.length === 0,
+  async fn() {
+    let packets = 0;
+    const list: string[] = [];
+    for (const name of captures) {
+      const twice = await readTwice(`${folder}/${name}`);
+      packets += twice.here.size;
+      for (const { packet, here, tshark } of twice.differences()) {
+        list.push(`${name} ${packet}: ${JSON.stringify(here)} is not ${JSON.stringify(tshark)}`);
+      }
+    }
+    await forgetProgram();
+    assert(packets > 10_000, `only ${packets} packets were read on the spot`);
+    assertEquals(list.length, 0, `${list.length} of ${packets}:\n${list.slice(0, 20).join("\n")}`);
+  },
+});

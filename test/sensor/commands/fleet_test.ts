@@ -1,0 +1,294 @@
+/** Tests of enrol, replay and run against an aggregator in memory: what arrives, what is said, what is left. @module */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { dispatch } from "../../../shared/dispatch.ts";
+import { enrolCommand } from "../../../sensor/commands/enrol_command.ts";
+import { replayCommand } from "../../../sensor/commands/replay_command.ts";
+import { runCommand } from "../../../sensor/commands/run_command.ts";
+import { statusCommand } from "../../../sensor/commands/status_command.ts";
+import { realDisk } from "../../../sensor/ship/disk.ts";
+import { captureBytes, FakeAggregator, fakeEdges, FakeLive, fakeStages, programOf } from "./fakes.ts";
+
+class Machine {
+  readonly folder = Deno.makeTempDirSync({ prefix: "picket-fleet-" });
+  readonly state = `${this.folder}/state`;
+  readonly aggregator = new FakeAggregator().start();
+  readonly live = new FakeLive();
+  readonly #stages = fakeStages(this.live);
+
+  begin(...args: string[]) {
+    const fake = fakeEdges();
+    const commands = [
+      enrolCommand({ disk: realDisk, hostname: () => "testhost" }),
+      runCommand(this.#stages),
+      replayCommand(this.#stages),
+      statusCommand({ disk: realDisk }),
+    ];
+    const ended = dispatch([...args, "--state", this.state], programOf(commands), fake.edges);
+    return { ...fake, ended };
+  }
+
+  async call(...args: string[]) {
+    const { ended, printed, complaints, logs } = this.begin(...args);
+    const code = await ended;
+    return { code, out: printed.join("\n"), err: complaints.join("\n"), log: logs.join("\n") };
+  }
+
+  enrol(token = this.aggregator.token) {
+    return this.call("enrol", "--aggregator", this.aggregator.url, "--token", token);
+  }
+
+  capture(packets: number, cutOctets = 0): string {
+    const path = `${this.folder}/capture.pcap`;
+    Deno.writeFileSync(path, captureBytes(packets, cutOctets));
+    return path;
+  }
+
+  spooled(): string[] {
+    return [...Deno.readDirSync(`${this.state}/spool`)].filter((entry) => entry.isFile).map((entry) =>
+      entry.name
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.aggregator.stop();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** fetch keeps connections of its own for a while. */
+const loose = { sanitizeOps: false, sanitizeResources: false };
+
+function machineTest(name: string, use: (machine: Machine) => Promise<void>): void {
+  Deno.test({
+    name,
+    ...loose,
+    fn: async () => {
+      const machine = new Machine();
+      try {
+        await use(machine);
+      } finally {
+        await machine.stop();
+      }
+    },
+  });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert(condition(), "waited 10 s in vain");
+}
+
+machineTest("enrol makes a private key, redeems the token, and can be said again", async (machine) => {
+  const first = await machine.enrol();
+  assertEquals([first.code, first.err], [0, ""]);
+  assertStringIncludes(first.out, "Enrolled as testhost (s_fake) at site lab");
+  assertEquals(machine.aggregator.enrolled?.name, "testhost");
+  assertEquals(Deno.statSync(`${machine.state}/identity.json`).mode! & 0o777, 0o600);
+  assertEquals(Deno.statSync(machine.state).mode! & 0o777, 0o700);
+  const key = machine.aggregator.enrolled?.public_key;
+  assertEquals((await machine.enrol()).code, 0);
+  assertEquals(machine.aggregator.enrolled?.public_key, key);
+  const seed = JSON.parse(Deno.readTextFileSync(`${machine.state}/identity.json`)).seed;
+  assert(!first.out.includes(seed) && !first.log.includes(seed));
+});
+
+machineTest("enrol says what to do about a wrong token, a used one, a silent address", async (machine) => {
+  const wrong = await machine.enrol("jt_00000000000000000000000000");
+  assertEquals(wrong.code, 1);
+  assertStringIncludes(wrong.err, "this join token is not known");
+  assertStringIncludes(wrong.err, "make a fresh one");
+  machine.aggregator.enrolled = { name: "other", public_key: "A".repeat(43) + "=" };
+  const used = await machine.enrol();
+  assertEquals(used.code, 1);
+  assertStringIncludes(used.err, "was used by another sensor");
+  const short = await machine.enrol("abc");
+  assertEquals(short.code, 2);
+  const { token } = machine.aggregator;
+  const silent = await machine.call("enrol", "--aggregator", "http://127.0.0.1:9", "--token", token);
+  assertEquals(silent.code, 3);
+  assertStringIncludes(silent.err, "http://127.0.0.1:9 is not reachable");
+  assertEquals((await machine.call("enrol", "--aggregator", "nonsense", "--token", token)).code, 2);
+  assertEquals((await machine.call("enrol", "--token", token)).code, 2);
+});
+
+machineTest(
+  "replay --ship seals, spools and ships every segment, checks in, and leaves nothing behind",
+  async (machine) => {
+    await machine.enrol();
+    const { code, out, err } = await machine.call("replay", machine.capture(12_000), "--ship", "--no-facts");
+    assertEquals([code, err], [0, ""]);
+    const { capture, shipped } = JSON.parse(out);
+    assertEquals([capture.packets, capture.in_flows, capture.bytes], [12_000, 12_000, 720_000]);
+    assertEquals(machine.aggregator.flows, 12_000);
+    assertEquals(shipped, { batches: machine.aggregator.batches.size, left_in_spool: 0 });
+    assertEquals(machine.spooled(), []);
+    const last = machine.aggregator.checkIns.at(-1)!;
+    assertEquals([last.capture.state, last.capture.packets, last.spool.batches], ["idle", 12_000, 0]);
+    assertEquals(last.transport.sent_batches, machine.aggregator.batches.size);
+    for (const [bucket, seq] of Object.entries(last.sealed)) {
+      assert(machine.aggregator.batches.has(`1-${bucket}-${seq}`));
+    }
+  },
+);
+
+machineTest(
+  "replay --flows prints one object a segment and the account last, and says that tshark is missing",
+  async (machine) => {
+    const { code, out, log } = await machine.call("replay", machine.capture(3), "--flows");
+    const lines = out.split("\n").map((line) => JSON.parse(line));
+    assertEquals([code, lines.length], [0, 4]);
+    assertEquals([lines[0].src_ip, lines[0].start], ["192.0.2.1", 1_700_000_000]);
+    assertEquals(lines[3].capture.packets, 3);
+    assertStringIncludes(log, "tshark");
+    const strict = await machine.call("replay", machine.capture(3), "--flows", "--require-facts");
+    assertEquals(strict.code, 3);
+    assertStringIncludes(strict.err, "tshark");
+  },
+);
+
+machineTest("replay names what is wrong with a file", async (machine) => {
+  const missing = await machine.call("replay", `${machine.folder}/none.pcap`);
+  assertEquals(missing.code, 3);
+  assertStringIncludes(missing.err, "none.pcap");
+  assertStringIncludes(missing.err, "no such file");
+  assertEquals((await machine.call("replay", machine.folder)).code, 3);
+  const text = `${machine.folder}/notes.txt`;
+  Deno.writeTextFileSync(text, "not a capture, but long enough to look at");
+  const wrong = await machine.call("replay", text, "--no-facts");
+  assertEquals(wrong.code, 1);
+  assertStringIncludes(wrong.log, "not a capture file");
+  assertEquals(JSON.parse(wrong.out).capture.note, "not_a_capture");
+  const cut = await machine.call("replay", machine.capture(5, 10), "--no-facts");
+  assertEquals(cut.code, 0);
+  assertEquals([JSON.parse(cut.out).capture.packets, JSON.parse(cut.out).capture.note], [4, "cut_capture"]);
+  assertStringIncludes(cut.log, "cut short");
+  assertEquals((await machine.call("replay")).code, 2);
+});
+
+machineTest("replay --ship without enrolment says how to enrol", async (machine) => {
+  const { code, err } = await machine.call("replay", machine.capture(1), "--ship", "--no-facts");
+  assertEquals(code, 3);
+  assertStringIncludes(err, "picket-sensor enrol");
+});
+
+machineTest(
+  "replay --ship keeps everything in the spool while the aggregator is away, and the next run ships it",
+  async (machine) => {
+    await machine.enrol();
+    await machine.aggregator.stop();
+    const away = await machine.call(
+      "replay",
+      machine.capture(100),
+      "--ship",
+      "--no-facts",
+      "--timeout-ms",
+      "300",
+    );
+    assertEquals(away.code, 3);
+    assertStringIncludes(away.log, "stays in the spool");
+    assertStringIncludes(away.log, "not reachable");
+    const left = machine.spooled().length;
+    assert(left > 0);
+    assertEquals(JSON.parse(away.out).shipped, { batches: 0, left_in_spool: left });
+    machine.aggregator.start();
+    const back = await machine.call("replay", machine.capture(50), "--ship", "--no-facts");
+    assertEquals(back.code, 0);
+    assertEquals(machine.aggregator.flows, 150);
+    assertEquals(machine.spooled(), []);
+    assert(
+      [...machine.aggregator.batches.keys()].some((name) => name.startsWith("2-")),
+      "epoch did not rise",
+    );
+  },
+);
+
+machineTest("replay --ship of a revoked sensor ships nothing and says so", async (machine) => {
+  await machine.enrol();
+  machine.aggregator.revoked = true;
+  const { code, log } = await machine.call("replay", machine.capture(10), "--ship", "--no-facts");
+  assertEquals(code, 3);
+  assertStringIncludes(log, "revoked");
+  assertEquals(machine.aggregator.batches.size, 0);
+  assert(machine.spooled().length > 0);
+});
+
+machineTest("replay sets aside a batch that the aggregator refuses for good", async (machine) => {
+  await machine.enrol();
+  machine.aggregator.batchAnswer = () => Response.json({ reason: "column_value" }, { status: 422 });
+  const { code, log } = await machine.call("replay", machine.capture(10), "--ship", "--no-facts");
+  assertEquals(code, 0);
+  assertStringIncludes(log, "column_value");
+  assert([...Deno.readDirSync(`${machine.state}/spool/quarantine`)].length > 0);
+});
+
+machineTest(
+  "run captures, makes a packet visible within 1.5 s, and on a signal leaves nothing unsealed",
+  async (machine) => {
+    await machine.enrol();
+    machine.aggregator.clockAheadMs = 5_000;
+    const { ended, stop, printed, logs } = machine.begin("run", "--no-facts");
+    await until(() => logs.some((line) => line.includes("capturing")));
+    assert(logs.some((line) => line.includes("fake0")));
+    const fedMs = performance.now();
+    machine.live.packet(Date.now() * 1_000);
+    await until(() => machine.aggregator.flows === 1);
+    assert(performance.now() - fedMs < 1_500, `${performance.now() - fedMs} ms`);
+    machine.live.packet(Date.now() * 1_000);
+    stop();
+    assertEquals(await ended, 0);
+    assert(machine.live.isStopped);
+    // What was not shipped before the end is in the spool.
+    assertEquals(machine.aggregator.flows + machine.spooled().length, 2);
+    assertEquals(JSON.parse(printed.at(-1)!).capture.packets, 2);
+    assertEquals(machine.aggregator.checkIns.at(-1)?.epoch, 1);
+    const status = JSON.parse(Deno.readTextFileSync(`${machine.state}/status.json`));
+    assert(Math.abs(status.clock_offset_ms - 5_000) < 500, `${status.clock_offset_ms}`);
+    assertEquals(status.stopped, true);
+    assertEquals((await machine.call("status")).code, 1);
+  },
+);
+
+machineTest(
+  "run starts without an aggregator, and goes on when its capture is all that works",
+  async (machine) => {
+    await machine.enrol();
+    await machine.aggregator.stop();
+    const { ended, stop, logs } = machine.begin("run", "--interface", "fake0");
+    await until(() => logs.some((line) => line.includes("cannot check in")));
+    assert(logs.some((line) => line.includes("no facts will be read")));
+    machine.live.packet(Date.now() * 1_000);
+    await until(() => machine.spooled().length > 0);
+    await until(() => logs.some((line) => line.includes("they stay in the spool")));
+    stop();
+    assertEquals(await ended, 0);
+    assert(machine.spooled().length > 0);
+  },
+);
+
+machineTest(
+  "run is told by the aggregator that it is revoked, and ships again when it is not",
+  async (machine) => {
+    await machine.enrol();
+    machine.aggregator.revoked = true;
+    const { ended, stop, logs } = machine.begin("run", "--no-facts", "--check-in-s", "1");
+    await until(() => logs.some((line) => line.includes("revoked or quarantined")));
+    machine.live.packet(Date.now() * 1_000);
+    await until(() => machine.spooled().length > 0);
+    assertEquals(machine.aggregator.flows, 0);
+    machine.aggregator.revoked = false;
+    await until(() => machine.aggregator.flows === 1);
+    stop();
+    assertEquals(await ended, 0);
+  },
+);
+
+machineTest("run ends with its own exit code when the capture ends by itself", async (machine) => {
+  await machine.enrol();
+  const { ended, logs } = machine.begin("run", "--no-facts");
+  await until(() => logs.some((line) => line.includes("capturing")));
+  machine.live.problem = { code: "read_failed", message: "dumpcap went away" };
+  machine.live.stop();
+  assertEquals(await ended, 1);
+  assert(logs.some((line) => line.includes("dumpcap went away")));
+});

@@ -1,0 +1,211 @@
+/** What the chooser picks, packet by packet. @module */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { Packet } from "../../../sensor/decode/packet.ts";
+import { PacketChooser } from "../../../sensor/dissect/choose.ts";
+import { plainKind } from "../../../sensor/dissect/plain.ts";
+import { bytesOf, dnsMessage, packetOf } from "./fixture.ts";
+
+/** One direction of one flow: which of its packets are chosen. */
+class Direction {
+  #memory = 0;
+  #index = 0;
+  #seq = 1_000;
+  constructor(readonly chooser: PacketChooser, readonly fields: Partial<Packet> = {}) {}
+
+  /** Sends `payload` next in sequence, or at `seq`. */
+  sends(payload: Uint8Array | string, fields: Partial<Packet> = {}): boolean {
+    const octets = typeof payload === "string" ? bytesOf(payload) : payload;
+    const { packet, buffer } = packetOf(octets, { tcpSeq: this.#seq | 0, ...this.fields, ...fields });
+    this.#memory = this.chooser.choose(packet, buffer, this.#index, this.#memory);
+    if (packet.payloadLength > 0) this.#index++;
+    if (fields.tcpSeq === undefined) this.#seq += octets.length;
+    return (this.#memory & 1) === 1;
+  }
+  get seq(): number {
+    return this.#seq;
+  }
+}
+
+const bulk = new Uint8Array(1_400).fill(0x99);
+
+/** Handshake records of the sizes given, one after the other. */
+function records(...handshakes: { type: number; size: number }[]): Uint8Array {
+  const octets: number[] = [];
+  for (const { type, size } of handshakes) {
+    octets.push(22, 3, 1, size >> 8, size & 255, type, ...new Array<number>(size - 1).fill(7));
+  }
+  return Uint8Array.from(octets);
+}
+
+Deno.test("chooser takes the first payload packet of a flow and leaves bulk data", () => {
+  const flow = new Direction(new PacketChooser());
+  assert(!flow.sends(""));
+  assert(flow.sends(bulk));
+  for (let i = 0; i < 50; i++) assert(!flow.sends(bulk));
+});
+
+Deno.test("chooser takes HTTP requests on any port and on persistent connections", () => {
+  const flow = new Direction(new PacketChooser());
+  flow.sends(bulk);
+  for (let i = 0; i < 5; i++) {
+    assert(flow.sends("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert(!flow.sends(bulk));
+  }
+});
+
+Deno.test("chooser follows a header over segment borders until its empty line", () => {
+  const flow = new Direction(new PacketChooser());
+  assert(flow.sends("GET /a HTTP/1.1\r\nHost: x\r\n"));
+  assert(flow.sends("User-Agent: y\r\n"));
+  assert(flow.sends("Accept: z\r\n\r\nbody"));
+  assert(!flow.sends(bulk));
+});
+
+Deno.test("chooser takes a ClientHello in three segments and nothing after it", () => {
+  const flow = new Direction(new PacketChooser());
+  const hello = records({ type: 1, size: 3_000 });
+  assert(flow.sends(hello.subarray(0, 1_400)));
+  assert(flow.sends(hello.subarray(1_400, 2_800)));
+  assert(flow.sends(hello.subarray(2_800)));
+  assert(!flow.sends(bulk));
+});
+
+Deno.test("chooser follows a server's flight from record to record", () => {
+  const flow = new Direction(new PacketChooser());
+  const flight = records({ type: 2, size: 90 }, { type: 11, size: 4_000 }, { type: 14, size: 10 });
+  for (let at = 0; at < flight.length; at += 1_000) assert(flow.sends(flight.subarray(at, at + 1_000)));
+  assert(!flow.sends(bulk));
+});
+
+Deno.test("chooser takes the segment that fills a hole in a record, and only once", () => {
+  const flow = new Direction(new PacketChooser());
+  const flight = records({ type: 2, size: 4_000 });
+  assert(flow.sends(flight.subarray(0, 1_000)));
+  const late = flow.seq;
+  assert(flow.sends(flight.subarray(2_000, 3_000), { tcpSeq: late + 1_000 }));
+  assert(flow.sends(flight.subarray(1_000, 2_000), { tcpSeq: late }));
+  assert(!flow.sends(flight.subarray(1_000, 2_000), { tcpSeq: late }));
+});
+
+Deno.test("chooser leaves out what was sent before", () => {
+  const flow = new Direction(new PacketChooser());
+  const request = "GET /a HTTP/1.1\r\n\r\n";
+  const seq = flow.seq;
+  assert(flow.sends(request));
+  assert(!flow.sends(request, { tcpSeq: seq }));
+});
+
+Deno.test("chooser is not blinded by one segment far ahead", () => {
+  const flow = new Direction(new PacketChooser());
+  flow.sends(bulk);
+  flow.sends(bulk, { tcpSeq: flow.seq + 500_000_000 });
+  assert(flow.sends("GET /a HTTP/1.1\r\n\r\n"));
+});
+
+Deno.test("chooser takes the second ClientHello behind a ChangeCipherSpec", () => {
+  const flow = new Direction(new PacketChooser());
+  flow.sends(records({ type: 1, size: 400 }));
+  const second = Uint8Array.from([20, 3, 3, 0, 1, 1, ...records({ type: 1, size: 400 })]);
+  assert(flow.sends(second));
+  assert(!flow.sends(Uint8Array.from([23, 3, 3, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9])));
+});
+
+Deno.test("chooser takes every DNS message, over UDP and TCP", () => {
+  const chooser = new PacketChooser();
+  const query = dnsMessage([1, 0x100, 1, 0, 0, 0], ["a", 0, 0, 1, 0, 1]);
+  const udp = new Direction(chooser, { protocol: 17, dstPort: 53 });
+  const tcp = new Direction(chooser, { srcPort: 53 });
+  for (let i = 0; i < 300; i++) {
+    assert(udp.sends(query));
+    assertEquals([chooser.plainKind, chooser.plainLength], [plainKind.dns, query.length]);
+    assert(tcp.sends(query));
+    assertEquals(chooser.plainKind, plainKind.none);
+  }
+});
+
+Deno.test("chooser takes all fragments of a DNS datagram and none of a bulk one", () => {
+  const chooser = new PacketChooser();
+  const fragment = { protocol: 17, isFragment: true };
+  const dns = new Direction(chooser, { ...fragment, srcPort: 53 });
+  const other = new Direction(chooser, { ...fragment, srcPort: 7_777 });
+  other.sends(bulk, { fragmentId: 1 });
+  for (let id = 2; id < 600; id++) {
+    assert(dns.sends(bulk, { fragmentId: id }));
+    assert(!other.sends(bulk, { fragmentId: id + 10_000 }));
+  }
+  assert(dns.sends(bulk, { fragmentId: 599, fragmentOffset: 1_400, srcPort: 0, dstPort: 0 }));
+  assert(dns.sends(bulk, { fragmentId: 598, fragmentOffset: 1_400, srcPort: 0, dstPort: 0 }));
+  assert(!other.sends(bulk, { fragmentId: 10_599, fragmentOffset: 1_400, srcPort: 0, dstPort: 0 }));
+});
+
+Deno.test("chooser takes QUIC Initials and leaves the rest of QUIC", () => {
+  const flow = new Direction(new PacketChooser(), { protocol: 17, dstPort: 4_433 });
+  const initial = Uint8Array.from([0xc3, 0, 0, 0, 1, ...new Array<number>(1_195).fill(5)]);
+  const handshake = Uint8Array.from([0xe3, ...initial.subarray(1)]);
+  const short = new Uint8Array(1_200).fill(0x45);
+  assert(flow.sends(initial));
+  assert(flow.sends(initial));
+  assert(!flow.sends(handshake));
+  assert(!flow.sends(short));
+});
+
+Deno.test("chooser takes the SSH banner and the key exchange", () => {
+  const flow = new Direction(new PacketChooser(), { dstPort: 22 });
+  assert(flow.sends("SSH-2.0-OpenSSH_9.2\r\n"));
+  assertEquals([1, 2, 3, 4].map(() => flow.sends(bulk)), [true, true, true, false]);
+});
+
+Deno.test("chooser says that an SSH banner on another port is plain", () => {
+  const chooser = new PacketChooser();
+  const flow = new Direction(chooser, { srcPort: 902 });
+  assert(flow.sends("SSH-2.0-OpenSSH_9.2\r\n"));
+  assertEquals([chooser.plainKind, chooser.plainPort, chooser.isFromServer], [plainKind.ssh, 902, true]);
+  assert(!flow.sends(bulk));
+  assertEquals(chooser.plainKind, plainKind.none);
+});
+
+Deno.test("chooser takes SMB logins and file names, not reads", () => {
+  const flow = new Direction(new PacketChooser(), { dstPort: 445 });
+  const smb = (command: number) =>
+    Uint8Array.from([
+      0,
+      0,
+      0,
+      64,
+      0xfe,
+      0x53,
+      0x4d,
+      0x42,
+      64,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      command,
+      0,
+      ...bulk.subarray(0, 50),
+    ]);
+  flow.sends(smb(0));
+  assert(flow.sends(smb(1)));
+  assert(flow.sends(smb(5)));
+  assert(!flow.sends(smb(8)));
+});
+
+Deno.test("chooser spends at most 250 packets a direction on kinds without another bound", () => {
+  const flow = new Direction(new PacketChooser(), { protocol: 17, dstPort: 5_060 });
+  let chosen = 0;
+  for (let i = 0; i < 1_000; i++) if (flow.sends("INVITE sip:a SIP/2.0\r\n")) chosen++;
+  assertEquals(chosen, 251);
+});
+
+Deno.test("chooser with a full table forgets the oldest direction and goes on", () => {
+  const chooser = new PacketChooser(2);
+  const flows = Array.from({ length: 5 }, () => new Direction(chooser));
+  for (const flow of flows) assert(flow.sends(records({ type: 1, size: 3_000 }).subarray(0, 1_400)));
+  for (const flow of flows) assert(flow.sends("GET / HTTP/1.1\r\n\r\n"));
+  assertThrows(() => new PacketChooser(0), RangeError, '"statesMax" must be 1 to 131072: current value is 0');
+});

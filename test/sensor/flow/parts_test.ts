@@ -1,0 +1,159 @@
+/** The small parts of the flow table: layout, Community ID, clock, wheel, rows that wait. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { communityHash } from "../../../sensor/flow/community_hash.ts";
+import { roundTo3 } from "../../../sensor/flow/export.ts";
+import { float, strideWords, word } from "../../../sensor/flow/layout.ts";
+import { PacketClock } from "../../../sensor/flow/packet_clock.ts";
+import type { SegmentRows } from "../../../sensor/flow/segment_rows.ts";
+import { WaitingRows } from "../../../sensor/flow/waiting.ts";
+import { Wheel } from "../../../sensor/flow/wheel.ts";
+import { communityIdDigest } from "../../../shared/community_id.ts";
+import { segmentColumnNames, segmentColumns } from "../../../shared/segment.ts";
+
+Deno.test("layout keeps integer and float fields apart, within one flow's memory", () => {
+  const lastWord = word.code + 1;
+  assert(Math.min(...Object.values(float)) * 2 >= lastWord);
+  assert(Math.max(...Object.values(float)) * 2 + 2 <= strideWords);
+  assertEquals(strideWords % 2, 0);
+});
+
+Deno.test("community hash equals the shared one, for every protocol and both families", () => {
+  const octets = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+  const port = fc.integer({ min: 0, max: 65_535 });
+  fc.assert(fc.property(
+    fc.boolean().chain((isIpv6) => fc.tuple(octets(isIpv6 ? 16 : 4), octets(isIpv6 ? 16 : 4))),
+    fc.constantFrom(1, 2, 6, 17, 47, 58, 132, 255),
+    port,
+    port,
+    fc.boolean(),
+    ([src, other], protocol, srcPort, dstPort, isSame) => {
+      const dst = isSame ? src : other;
+      const icmp = protocol === 1 || protocol === 58;
+      const ports = [icmp ? srcPort & 255 : srcPort, icmp ? dstPort & 255 : dstPort] as const;
+      const words = new Int32Array(8);
+      const view = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset);
+      for (let i = 0; i < src.length / 4; i++) {
+        words[i] = view(src).getInt32(4 * i);
+        words[4 + i] = view(dst).getInt32(4 * i);
+      }
+      const out = new Uint8Array(24);
+      communityHash(protocol, words, 0, 4, src.length / 4, ports, out, 4);
+      assertEquals([...out.subarray(4)], [...communityIdDigest(protocol, src, dst, ...ports)]);
+    },
+  ));
+});
+
+Deno.test("numbers are rounded to three significant digits", () => {
+  const cases = [0, 0.0123456, 1, 9.996, 99.96, 123.4, 999.6, 1234, 123_456_789, 40];
+  assertEquals(cases.map(roundTo3), [0, 0.0123, 1, 10, 100, 123, 1000, 1230, 123_000_000, 40]);
+});
+
+Deno.test("packet clock never steps back, and starts anew after a long step", () => {
+  const clock = new PacketClock(30e6);
+  assertEquals([100e6, 90e6, 110e6, 10e6, 11e6, 12e6].map((us) => clock.advance(us)), [
+    100e6,
+    100e6,
+    110e6,
+    110e6,
+    111e6,
+    112e6,
+  ]);
+  assertEquals(clock.stepsBack, 1);
+});
+
+Deno.test("wheel gives each flow once, not before it is due, however far time jumps", () => {
+  fc.assert(fc.property(
+    fc.array(fc.tuple(fc.integer({ min: 0, max: 400 }), fc.integer({ min: 1, max: 100 })), { maxLength: 60 }),
+    (steps) => {
+      const wheel = new Wheel();
+      const words = new Int32Array(64 * strideWords);
+      const due = new Int32Array(64);
+      const dueUs = new Map<number, number>();
+      let nowUs = 1_700_000_000_000_000;
+      wheel.start(nowUs);
+      steps.forEach(([afterSeconds, jumpSeconds], flow) => {
+        const horizon = Math.min(afterSeconds, 255);
+        dueUs.set(flow, nowUs + horizon * 1e6);
+        wheel.insert(words, flow, nowUs + afterSeconds * 1e6);
+        nowUs += jumpSeconds * 1e6;
+        const count = wheel.turn(words, nowUs, due);
+        for (let i = 0; i < count; i++) {
+          assert(dueUs.get(due[i])! <= nowUs + 1e6, "too early");
+          dueUs.delete(due[i]);
+        }
+        for (const us of dueUs.values()) assert(us > nowUs - 1e6, "too late");
+      });
+      const count = wheel.turn(words, nowUs + 1e15, due);
+      assertEquals(count, dueUs.size);
+      assertEquals(wheel.first(), -1);
+    },
+  ));
+});
+
+/** Rows of defaults, told apart by their source port. */
+function fill(rows: SegmentRows, port: number): void {
+  rows.addRow();
+  for (const name of segmentColumnNames) {
+    rows.columns[name].push(name === "src_port" ? port : segmentColumns[name].default);
+  }
+}
+
+Deno.test("rows wait for their answers, and get their facts", () => {
+  const waiting = new WaitingRows({ waitMs: 1_000, rowsMax: 10 });
+  const source = {
+    answeredTicket: 0,
+    takeFacts: (flowId: number) => ({ app_protocol: `app${flowId}`, facts: { cut: flowId } }),
+  };
+  const ports = () => waiting.take().map((rows) => rows.columns.src_port);
+  fill(waiting.rowsFor(1, 5), 1);
+  fill(waiting.rowsFor(2, 3), 2);
+  fill(waiting.rowsFor(3, 0), 3);
+  waiting.release(source, 0);
+  fill(waiting.rowsFor(4, 6), 4);
+  assertEquals([ports(), waiting.waitingCount], [[[3]], 3]);
+  source.answeredTicket = 4;
+  waiting.release(source, 10);
+  assertEquals(ports(), []);
+  source.answeredTicket = 5;
+  waiting.release(source, 20);
+  const [rows, ...others] = waiting.take();
+  assertEquals(others.length, 0);
+  assertEquals(rows.columns.src_port, [1, 2]);
+  assertEquals(rows.columns.app_protocol, ["app1", "app2"]);
+  assertEquals(rows.object(1).facts, { cut: 2 });
+  source.answeredTicket = 6;
+  waiting.release(source, 30);
+  assertEquals([ports(), waiting.waitingCount, waiting.hurried], [[[4]], 0, 0]);
+});
+
+Deno.test("rows wait no longer than told, and no more of them than told; both are counted", () => {
+  const never = { answeredTicket: 0, takeFacts: () => ({ app_protocol: "", facts: null }) };
+  const late = new WaitingRows({ waitMs: 1_000, rowsMax: 10 });
+  fill(late.rowsFor(1, 1), 1);
+  late.release(never, 5_000);
+  late.release(never, 5_999);
+  assertEquals(late.take(), []);
+  late.release(never, 6_000);
+  assertEquals([late.take().length, late.hurried], [1, 1]);
+  const full = new WaitingRows({ waitMs: Infinity, rowsMax: 3 });
+  for (let port = 1; port <= 5; port++) {
+    fill(full.rowsFor(port, port), port);
+    full.release(never, 0);
+  }
+  assertEquals(full.take().map((rows) => rows.columns.src_port), [[1], [2]]);
+  assertEquals([full.waitingCount, full.hurried], [3, 2]);
+});
+
+Deno.test("rows that came in one go leave in pages, none lost", () => {
+  const waiting = new WaitingRows({ waitMs: Infinity, rowsMax: 10_000 });
+  for (let port = 0; port < 2_000; port++) fill(waiting.rowsFor(port, port + 1), port);
+  waiting.release({ answeredTicket: 2_000, takeFacts: () => ({ app_protocol: "", facts: null }) }, 0);
+  const pages = waiting.take();
+  assertEquals(pages.map((rows) => rows.length), [512, 512, 512, 464]);
+  assertEquals(
+    pages.flatMap((rows) => rows.columns.src_port),
+    Array.from({ length: 2_000 }, (_, port) => port),
+  );
+});
