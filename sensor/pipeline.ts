@@ -97,8 +97,9 @@ export class Pipeline {
   bytes = 0;
   /** Stamp of the packet that came last. */
   stampUs = 0;
-  /** Time without packets since the last chunk. */
+  /** Time without packets since the last chunk, and as much of it as table time has passed. */
   #silentUs = 0;
+  #passedUs = 0;
   #firstUs = Infinity;
   #lastUs = -Infinity;
   #leftOut = new Float64Array(leftOutReasons.length);
@@ -244,21 +245,26 @@ export class Pipeline {
 
   /** Between chunks: lets the deep lane work, hands exported rows on. */
   async turn(): Promise<void> {
-    this.#silentUs = 0;
+    this.#silentUs = this.#passedUs = 0;
     await this.#work();
   }
 
-  /** Live only: for `ms` more no packet came. */
-  async advance(ms: number): Promise<void> {
-    // Packets may still be on their way through the kernel: their stamps are the time that counts.
-    const passedUs = Math.max(0, this.#silentUs - deliveryLagUs);
+  /** Live only: for `ms` more no packet came; the last one was `lagMs` old when it came, so that much time passed before. */
+  async advance(ms: number, lagMs: number): Promise<void> {
+    if (this.packets === 0) return await this.#work();
     this.#silentUs += ms * 1_000;
-    const silentUs = Math.max(0, this.#silentUs - deliveryLagUs);
-    if (this.packets > 0 && silentUs > passedUs) this.#table.pass(silentUs - passedUs);
+    // Packets may still be on their way through the kernel: their stamps are the time that counts.
+    const silentUs = Math.max(0, this.#silentUs - deliveryLagUs) +
+      Math.max(0, Math.min(deliveryLagUs, lagMs * 1_000));
+    if (silentUs > this.#passedUs) {
+      this.#table.pass(silentUs - this.#passedUs);
+      this.#passedUs = silentUs;
+    }
     await this.#work();
   }
 
   async #work(): Promise<void> {
+    this.#fragments.expire();
     if (this.#deepLane !== null) await this.#deepLane.turn();
     await this.#handOn(false);
   }

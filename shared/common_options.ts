@@ -3,8 +3,11 @@
  * Out: tables to spread into a command's own; the state folder, access to brokers, the text of a file an option names. @module */
 
 import { CommandError, exitCodes } from "./command.ts";
-import { type KafkaSettings, saslMechanisms } from "./kafka.ts";
+import type { KafkaSettings } from "./kafka.ts";
 import type { Options, OptionTable } from "./options.ts";
+
+const saslMechanisms = ["plain", "scram-sha-256", "scram-sha-512"] as const;
+export type SaslMechanism = typeof saslMechanisms[number];
 
 export const brokerAccessOptions = {
   kafkaTls: { kind: "flag", default: false, help: "Use TLS to the brokers" },
@@ -33,7 +36,7 @@ export async function brokerAccess(
   else if (options.kafkaTls) access.tls = {};
   if (options.kafkaUser !== "") {
     access.sasl = {
-      mechanism: options.kafkaSasl as typeof saslMechanisms[number],
+      mechanism: options.kafkaSasl as SaslMechanism,
       username: options.kafkaUser,
       password: options.kafkaPassword,
     };

@@ -15,6 +15,7 @@ import kafkajs from "kafkajs";
 import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaConfig, Producer, SASLOptions } from "kafkajs";
 import { batchLimits } from "./batch.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import type { SaslMechanism } from "./common_options.ts";
 import type { Reporter } from "./reporter.ts";
 
 export type { Admin, Consumer, EachBatchPayload, Kafka, Producer };
@@ -22,15 +23,13 @@ export type { Admin, Consumer, EachBatchPayload, Kafka, Producer };
 /** Uncompressed octets of the records that one producer sent together; a sensor stays far below. */
 export const recordSetBytesMax = 2 * batchLimits.valueBytesMax;
 
-export const saslMechanisms = ["plain", "scram-sha-256", "scram-sha-512"] as const;
-
 export interface KafkaSettings {
   /** `host:port` of at least one broker. */
   brokers: string[];
   clientId: string;
   /** Present: TLS, with an own certificate authority (PEM) where the system's ones do not do. */
   tls?: { ca?: string };
-  sasl?: { mechanism: typeof saslMechanisms[number]; username: string; password: string };
+  sasl?: { mechanism: SaslMechanism; username: string; password: string };
   reporter: Reporter;
   /** Tries of kafkajs itself after the first; a group on a new broker needs several, a caller with an own loop few. @default 8 */
   retriesMax?: number;

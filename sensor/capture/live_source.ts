@@ -66,7 +66,9 @@ export class LiveSource {
     this.#reader = new CaptureReader(this.#handler);
   }
 
-  /** Packets lost in the kernel, as far as children that have ended said. */
+  /** Packets lost in the kernel, as far as children that have ended said: dumpcap tells only then. A queue that is about to overflow
+   * is seen earlier, by its lag; see prefilter/overload.ts. Considered: relieving dumpcap by another one every ten minutes. Two
+   * captures give one packet stamps up to 16 us apart, so that no instant divides busy traffic without loss or double counting. */
   get dropped(): number {
     return this.#dropped;
   }

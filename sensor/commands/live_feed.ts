@@ -9,9 +9,13 @@ import type { OverloadGuard } from "../prefilter/overload.ts";
 import type { CaptureSource, FastLane } from "./stages.ts";
 
 /** How often time passes for flows while no packet comes, and how long the loop waits for one. */
-const tickMs = 100;
+const tickMs = 25;
+/** When nothing followed a chunk for this long, everything captured up to then has been delivered. */
+const silenceMsMin = 5;
 /** A tick later than this says that the program stood still, not that the network was silent. */
-const tickMsMax = 2 * tickMs;
+const passedMsMax = 200;
+/** The kernel hands packets to dumpcap four times a second; one that is told to end leaves there what it has not got yet. */
+const deliveryMs = 300;
 const stopTimeoutMs = 5_000;
 
 /** Returns when the source has no more packets, or did not end in time. */
@@ -21,35 +25,58 @@ export async function feed(
   guard: OverloadGuard,
   edges: Edges,
 ): Promise<void> {
-  const { clock, signal } = edges;
-  let stoppedMs: number | null = null;
+  const { clock } = edges;
+  const ended = new AbortController();
+  // One timer for many chunks: there are thousands a second.
+  const nextTick = () => clock.sleep(tickMs, ended.signal).then(() => null);
+  const stopping = new Stopping(source, edges);
   let sinceMs = clock.monotonicMs();
-  let stampUs = 0;
-  let chunk = source.next();
-  for (;;) {
-    const given = new AbortController();
-    const isMore = await Promise.race([chunk, clock.sleep(tickMs, given.signal).then(() => null)]);
-    given.abort();
-    if (isMore === false) return;
-    if (isMore === null) await fastLane.advance(Math.min(tickMsMax, clock.monotonicMs() - sinceMs));
-    else {
-      // A chunk may bring the middle of a packet, or only the news that dumpcap runs again.
-      if (fastLane.stampUs !== stampUs) guard.chunk(clock.nowMs() - fastLane.stampUs / 1_000);
-      stampUs = fastLane.stampUs;
-      await fastLane.turn();
+  let stampUs = 0, lagMs = 0;
+  let chunk = source.next(), tick = nextTick();
+  try {
+    while (!stopping.isOverdue()) {
+      const isMore = await Promise.race([chunk, tick]);
+      if (isMore === false) return;
+      const nowMs = clock.monotonicMs();
+      if (isMore) {
+        // A chunk may bring the middle of a packet, or only the news that dumpcap runs again.
+        if (fastLane.stampUs !== stampUs) guard.chunk(lagMs = clock.nowMs() - fastLane.stampUs / 1_000);
+        stampUs = fastLane.stampUs;
+        await fastLane.turn();
+        sinceMs = clock.monotonicMs();
+        // Asked for only now: what the parts before read belongs to the buffer of the last chunk.
+        chunk = source.next();
+      } else {
+        tick = nextTick();
+        if (nowMs - sinceMs < silenceMsMin) continue;
+        await fastLane.advance(Math.min(passedMsMax, nowMs - sinceMs), lagMs);
+        sinceMs = nowMs;
+      }
+      watch(source, fastLane, guard, edges);
     }
-    sinceMs = clock.monotonicMs();
-    watch(source, fastLane, guard, edges);
-    // Asked for only now: what the parts before read belongs to the buffer of the last chunk.
-    if (isMore) chunk = source.next();
-    if (!signal.aborted) continue;
-    if (stoppedMs === null) {
-      stoppedMs = clock.monotonicMs();
-      source.stop();
-    } else if (clock.monotonicMs() - stoppedMs > stopTimeoutMs) {
-      edges.reporter.warn("capture did not end in time, packets on their way are left");
-      return;
+    edges.reporter.warn("capture did not end in time, packets on their way are left");
+  } finally {
+    ended.abort();
+  }
+}
+
+/** Tells the source to stop once the program is told to, and when it has had its time. */
+class Stopping {
+  #sinceMs: number | null = null;
+  #isTold = false;
+
+  constructor(readonly source: CaptureSource, readonly edges: Edges) {}
+
+  isOverdue(): boolean {
+    const { clock, signal } = this.edges;
+    if (!signal.aborted) return false;
+    this.#sinceMs ??= clock.monotonicMs();
+    const passedMs = clock.monotonicMs() - this.#sinceMs;
+    if (!this.#isTold && passedMs >= deliveryMs) {
+      this.#isTold = true;
+      this.source.stop();
     }
+    return passedMs > stopTimeoutMs;
   }
 }
 

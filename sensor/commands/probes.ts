@@ -3,7 +3,6 @@
  * In: options and stages. Out: one `Check` each, see `sensor/doctor.ts`. @module */
 
 import { statfs } from "node:fs/promises";
-import { createKafka, disconnect } from "../../shared/kafka.ts";
 import { batchTopic } from "../../shared/batch.ts";
 import type { Options } from "../../shared/options.ts";
 import { version } from "../../shared/version.ts";
@@ -136,6 +135,7 @@ export function brokerCheck(
     if (!isKafka) return ok("not needed, batches travel over HTTP");
     const settings = await kafkaSettings(options, enrolment?.kafka ?? null, "picket-doctor", edges);
     const shown = settings.brokers.join(", ");
+    const { createKafka, disconnect } = await import("../../shared/kafka.ts"); // As in session.ts: only where it is used.
     const admin = createKafka({ ...settings, connectTimeoutMs: 2_000, requestTimeoutMs: 3_000 }).admin();
     const topic = options.kafkaTopic || enrolment?.kafka?.topic || batchTopic;
     try {

@@ -3,7 +3,6 @@
  * In: options and the capture's health. Out: an outbox for segments. Nothing here needs aggregator or broker to be there.
  * Invariant: one session in a state folder at a time; a revoked sensor goes on capturing and spooling but ships nothing. @module */
 
-import { createKafka } from "../../shared/kafka.ts";
 import type { Options } from "../../shared/options.ts";
 import type { AggregatorClient } from "../control/aggregator_client.ts";
 import { CheckIn } from "../control/check_in.ts";
@@ -19,7 +18,6 @@ import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
 import type { Disk } from "../ship/disk.ts";
 import { HttpTransport } from "../ship/http.ts";
-import { KafkaTransport } from "../ship/kafka.ts";
 import { Outbox } from "../ship/outbox.ts";
 import { Sealer } from "../ship/seal.ts";
 import { Shipper } from "../ship/shipper.ts";
@@ -215,6 +213,9 @@ async function openTransport(
     port: Number(broker.slice(broker.lastIndexOf(":") + 1)),
   }));
   try {
+    // Loaded only here: a sensor that ships over HTTP saves the client's 5 MB.
+    const { createKafka } = await import("../../shared/kafka.ts");
+    const { KafkaTransport } = await import("../ship/kafka.ts");
     const transport = new KafkaTransport(createKafka(settings), topic === undefined ? {} : { topic });
     return { transport, peers: [aggregator, ...brokers] };
   } catch (cause) {

@@ -52,8 +52,8 @@ export interface RunningDeepLane {
 /** The fast lane, from packets to segments. */
 export interface FastLane extends PacketHandler {
   turn(): Promise<void>;
-  /** For `ms` more no packet came. */
-  advance(ms: number): Promise<void>;
+  /** For `ms` more no packet came; the last one was `lagMs` old when it came. */
+  advance(ms: number, lagMs: number): Promise<void>;
   finish(): Promise<void>;
   summary(file: string): CaptureSummary;
   /** Brings the reporter's counters up to date. */

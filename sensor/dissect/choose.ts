@@ -9,7 +9,7 @@
 
 import type { Packet } from "../decode/packet.ts";
 import type { Chooser } from "../pipeline.ts";
-import { plainKind, type PlainPayload } from "./plain.ts";
+import { type ChosenPacket, plainKind } from "./plain.ts";
 import {
   fragmentHash,
   hasHeaderEnd,
@@ -61,7 +61,7 @@ const fragmentsMax = 4_096;
 const indexBits = 17;
 const generationMax = 0x3fff;
 
-export class PacketChooser implements Chooser, PlainPayload {
+export class PacketChooser implements Chooser, ChosenPacket {
   readonly #statesMax: number;
   /** End of the data seen so far (sequence number). */
   readonly #end: Int32Array;
@@ -85,6 +85,7 @@ export class PacketChooser implements Chooser, PlainPayload {
   plainLength = 0;
   plainPort = 0;
   isFromServer = false;
+  isContinuing = false;
   #next = 0;
   #memory = 0;
 
@@ -111,6 +112,7 @@ export class PacketChooser implements Chooser, PlainPayload {
   choose(packet: Packet, buffer: Uint8Array, payloadIndex: number, memory: number): number {
     this.#memory = memory & ~1;
     this.plainKind = plainKind.none;
+    this.isContinuing = false;
     return this.#chooses(packet, buffer, payloadIndex) ? this.#memory | 1 : this.#memory;
   }
 
@@ -161,12 +163,14 @@ export class PacketChooser implements Chooser, PlainPayload {
       state = this.#make();
     } else {
       const ahead = (seq - this.#end[state]) | 0;
-      if (ahead < 0 && ahead > -resyncBytes) return this.#fillsHole(state, seq, end);
+      if (ahead < 0 && ahead > -resyncBytes) return this.isContinuing = this.#fillsHole(state, seq, end);
       if (ahead > 0) this.#skips(state, seq);
     }
     this.#end[state] = end;
     const current = this.#mode[state];
-    if (current !== mode.none && this.#continues(current, packet, buffer, state, seq, end)) return true;
+    if (current !== mode.none && this.#continues(current, packet, buffer, state, seq, end)) {
+      return this.isContinuing = true;
+    }
     return this.#starts(packet, buffer, state, seq, end, payloadIndex);
   }
 
@@ -232,7 +236,11 @@ export class PacketChooser implements Chooser, PlainPayload {
   ): boolean {
     const at = packet.payloadOffset;
     const length = packet.payloadCaptured;
-    if (isDnsPort(packet.srcPort) || isDnsPort(packet.dstPort)) return true;
+    if (isDnsPort(packet.srcPort) || isDnsPort(packet.dstPort)) {
+      // Its lengths are not followed here, so this may be the rest of a message.
+      this.isContinuing = payloadIndex > 0;
+      return true;
+    }
     if (length >= 6) {
       const first = buffer[at];
       if (first >= 20 && first <= 23 && buffer[at + 1] === 3 && buffer[at + 2] <= 4) {
@@ -312,7 +320,11 @@ export class PacketChooser implements Chooser, PlainPayload {
     if (isDhcpPort(srcPort) || isDhcpPort(dstPort)) return true;
     if (packet.payloadCaptured < 4) return payloadIndex < firstUdpPackets && packet.payloadLength > 0;
     const at = packet.payloadOffset;
-    if (isQuicInitial(buffer, at, packet.payloadCaptured)) return this.#spend();
+    if (isQuicInitial(buffer, at, packet.payloadCaptured)) {
+      // Keys come from the first Initial.
+      this.isContinuing = payloadIndex > 0;
+      return this.#spend();
+    }
     if (srcPort === 1900 || dstPort === 1900) {
       this.#note(plainKind.ssdp, packet);
       return isHttpStart(buffer, at);
@@ -344,6 +356,7 @@ export class PacketChooser implements Chooser, PlainPayload {
       this.#fragments[place] = chosen ? hash | 1 : hash;
       return chosen;
     }
+    this.isContinuing = true;
     const known = this.#fragments[place];
     if ((known & ~1) === hash) return (known & 1) === 1;
     // A fragment that runs ahead of its first: it may belong to a datagram that matters.

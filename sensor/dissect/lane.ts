@@ -5,7 +5,7 @@
  * = answered + given up + waiting. The fast lane never waits in live mode: what does not fit is refused and counted. In replay mode
  * `turn` waits instead, so that nothing is refused.
  * Supervision: a child that owes answers and says nothing for `silenceMs` is killed, one that dies is replaced after a growing delay,
- * one that has seen `handOverPackets` is relieved: the new child takes the new packets while the old one answers what it has.
+ * one that has seen `handOverPackets` is relieved: the new child takes the new packets, the old one finishes the messages it has begun.
  * Why hand over: tshark keeps 100-500 bytes for every packet it has ever seen. @module */
 
 import type { Clock } from "../../shared/clock.ts";
@@ -14,7 +14,7 @@ import type { DeepLane } from "../pipeline.ts";
 import { type ChildEnd, DissectorChild } from "./child.ts";
 import { FactsJoin, type FlowFacts } from "./join.ts";
 import { type LaneOptions, laneOptions } from "./lane_options.ts";
-import { plainKind, type PlainPayload } from "./plain.ts";
+import { type ChosenPacket, plainKind } from "./plain.ts";
 import type { DissectorProgram } from "./tshark.ts";
 
 /** A payload read on the spot costs this part of a packet given to a child. */
@@ -57,10 +57,14 @@ export class DissectLane implements DeepLane {
   readonly #clock: Clock;
   readonly #reporter: Reporter;
   readonly #join: FactsJoin;
-  readonly #chooser: PlainPayload | null;
+  readonly #chooser: ChosenPacket | null;
   /** Oldest first; the last one takes packets when `#current` is it. */
   readonly #children: Watched[] = [];
   #current: Watched | null = null;
+  /** The child before it, while it may have messages to finish. */
+  #previous: Watched | null = null;
+  /** Flows the current child has had packets of while there is a previous one. */
+  readonly #begun = new Set<number>();
   #lastTicket = 0;
   #answered = 0;
   #givenUp = 0;
@@ -85,7 +89,7 @@ export class DissectLane implements DeepLane {
 
   constructor(
     options: Partial<LaneOptions>,
-    deps: { program: DissectorProgram; clock: Clock; reporter: Reporter; chooser?: PlainPayload },
+    deps: { program: DissectorProgram; clock: Clock; reporter: Reporter; chooser?: ChosenPacket },
   ) {
     this.#options = laneOptions(options);
     this.#program = deps.program;
@@ -127,7 +131,7 @@ export class DissectLane implements DeepLane {
   ): number {
     if (this.#readsPlain(buffer, flowId, segment)) return ++this.#lastTicket;
     if (this.#current === null) return this.#refuse("no_child");
-    const { child } = this.#current;
+    const child = this.#childFor(flowId, this.#current);
     const refusal = child.refusal;
     if (refusal !== "") return this.#refuse(refusal);
     if (this.#options.live && this.#tokens < 1) return this.#refuse("rate");
@@ -153,9 +157,10 @@ export class DissectLane implements DeepLane {
   }
 
   async turn(): Promise<void> {
-    const current = this.#current;
-    current?.child.pump();
-    if (current && current.child.offered >= this.#options.handOverPackets) this.#handOver();
+    for (const { child } of this.#children) child.pump();
+    const taken = this.#current?.child.offered ?? 0;
+    if (this.#previous && taken >= this.#options.overlapPackets) this.#endOverlap();
+    if (taken >= this.#options.handOverPackets) this.#handOver();
     if (this.#options.live) return;
     while (!this.#hasRoom() && !this.#stopping.signal.aborted) await this.#change();
   }
@@ -163,6 +168,7 @@ export class DissectLane implements DeepLane {
   async drain(): Promise<void> {
     this.#draining = true;
     this.#current = null;
+    this.#previous = null;
     for (const { child } of this.#children) void child.finish();
     while (this.#children.length > 0 && !this.#stopping.signal.aborted) await this.#change();
     this.#tell();
@@ -249,6 +255,7 @@ export class DissectLane implements DeepLane {
     this.#children.splice(this.#children.indexOf(watched), 1);
     const wasCurrent = this.#current === watched;
     if (wasCurrent) this.#current = null;
+    if (this.#previous === watched) this.#previous = null;
     if (end.givenUp > 0) {
       this.#givenUp += end.givenUp;
       this.#reporter.count("facts_given_up_total", { reason: end.reason }, end.givenUp);
@@ -273,8 +280,23 @@ export class DissectLane implements DeepLane {
 
   #handOver(): void {
     const old = this.#current;
-    if (old === null || this.#children.length >= childrenMax || !this.#spawn("hand_over")) return;
-    void old.child.finish();
+    if (old === null || this.#children.length >= childrenMax) return;
+    this.#endOverlap();
+    if (this.#spawn("hand_over")) this.#previous = old;
+  }
+
+  /** The rest of a message goes to the child that has its beginning. */
+  #childFor(flowId: number, current: Watched): DissectorChild {
+    if (this.#previous === null) return current.child;
+    if (this.#chooser?.isContinuing && !this.#begun.has(flowId)) return this.#previous.child;
+    this.#begun.add(flowId);
+    return current.child;
+  }
+
+  #endOverlap(): void {
+    void this.#previous?.child.finish();
+    this.#previous = null;
+    this.#begun.clear();
   }
 
   async #tend(): Promise<void> {
@@ -314,7 +336,8 @@ export class DissectLane implements DeepLane {
 
   #relieve(nowMs: number): void {
     if (this.#draining) return;
-    const { handOverMs, handOverPackets } = this.#options;
+    const { handOverMs, handOverPackets, overlapMs } = this.#options;
+    if (this.#previous && this.#current && nowMs - this.#current.startedMs >= overlapMs) this.#endOverlap();
     if (this.#current === null) {
       if (nowMs >= this.#restartAtMs && this.#children.length < childrenMax) this.#spawn("restart");
     } else if (

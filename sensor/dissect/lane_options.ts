@@ -22,6 +22,9 @@ export interface LaneOptions {
   /** A child is relieved after this many packets, or after this time. */
   handOverPackets: number;
   handOverMs: number;
+  /** After a hand-over the old child goes on with messages it has begun, until the new one took this many packets, or for this time. */
+  overlapPackets: number;
+  overlapMs: number;
   /** First and last delay between a crash and the next child. */
   restartMinMs: number;
   restartMaxMs: number;
@@ -38,8 +41,10 @@ const defaults: LaneOptions = {
   flowsMax: 65_536,
   silenceMs: 3_000,
   startMs: 5_000,
-  handOverPackets: 300_000,
+  handOverPackets: 100_000,
   handOverMs: 600_000,
+  overlapPackets: 4_096,
+  overlapMs: 2_000,
   restartMinMs: 100,
   restartMaxMs: 5_000,
   tendMs: 50,

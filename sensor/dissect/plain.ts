@@ -16,6 +16,12 @@ import { readTlsHello } from "./tls_hello.ts";
 export const plainKind = { none: 0, dns: 1, http: 2, ssdp: 3, hello: 4, ssh: 5, tls: 6, nbns: 7 } as const;
 
 /** What the chooser tells of the packet it chose last. */
+export interface ChosenPacket extends PlainPayload {
+  /** It goes on with a message that an earlier packet began. */
+  readonly isContinuing: boolean;
+}
+
+/** Where a payload is that may be read on the spot. */
 export interface PlainPayload {
   /** Of {@link plainKind}. */
   readonly plainKind: number;

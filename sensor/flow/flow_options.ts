@@ -27,7 +27,7 @@ export const flowDefaults: Readonly<FlowOptions> = {
   tcpIdleMs: 120_000,
   otherIdleMs: 30_000,
   unansweredIdleMs: 10_000,
-  closedMs: 300,
+  closedMs: 100,
   lingerMs: 2_000,
   activeMs: 60_000,
   stepBackMs: 30_000,

@@ -71,6 +71,12 @@ export class Fragments {
     return -1;
   }
 
+  /** Gives up first fragments that are overdue, also when no other fragment comes. */
+  expire(): void {
+    const nowUs = this.#table.nowUs;
+    if (this.#pendingCount > 0 && nowUs >= this.#sweepUs) this.#sweep(nowUs);
+  }
+
   /** Counts all that still wait, in flows with ports 0. */
   flush(): void {
     for (let entry = 0; entry < entriesMax && this.#pendingCount > 0; entry++) this.#giveUp(entry);

@@ -6,8 +6,9 @@
 
 import { strideWords, word } from "./layout.ts";
 
-const slots = 1_024;
-const slotUs = 250_000;
+/** Fine slots, as what is due waits for the end of its slot. */
+const slots = 8_192;
+const slotUs = 31_250;
 const none = -1;
 
 export class Wheel {

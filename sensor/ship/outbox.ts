@@ -19,7 +19,7 @@ export interface OutboxDeps {
 }
 
 const unwrittenBatchesWait = 32;
-const sealTickMs = 100;
+const sealTickMs = 25;
 /** Share of the spool's limit at which a replay waits for the transport instead of dropping its own oldest batches. */
 const replayFillMax = 0.8;
 

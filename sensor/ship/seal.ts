@@ -15,7 +15,8 @@ export interface SealOptions {
   /** Fleet-wide number of buckets, from the enrolment. */
   buckets: number;
   epoch: number;
-  /** With the ticks of whoever asks, rows stay below one second in memory. @default 800 */
+  /** Longest; with the ticks of whoever asks, rows stay below one second in memory. The fewer buckets wait, the sooner they are sealed,
+   * down to an eighth of this: twenty batches a second at most, which the card of a small sensor can write. @default 800 */
   sealAgeMs?: number;
   /** @default 5000 */
   batchFlowsMax?: number;
@@ -90,10 +91,13 @@ export class Sealer {
 
   /** Seals what is old enough; with `everything` also what is not. */
   seal(nowMs: number, everything = false): Batch[] {
+    const { sealAgeMs } = this.#options;
+    const waiting = this.#open.reduce((sum, { length }) => sum + (length > 0 ? 1 : 0), 0);
+    const dueMs = Math.min(sealAgeMs, Math.max(2, waiting) * sealAgeMs / 16);
     return this.#open.flatMap(({ length, sinceMs }, bucket) => {
       const age = nowMs - sinceMs;
       // A negative age: the clock was set back, and nobody knows how old the rows are.
-      const isDue = everything || age >= this.#options.sealAgeMs || age < 0;
+      const isDue = everything || age >= dueMs || age < 0;
       return length > 0 && isDue ? this.#close(bucket, nowMs) : [];
     });
   }

@@ -4,7 +4,7 @@
  * then p50, p99 and the slowest of the times from a TCP connection's end on the wire to its row in the API, everything durable.
  * Use (as root): `deno run -A test/bench/live.ts [CAPTURE] [--flows 300] [--seconds 5] [--rates 20000,50000,...] [--only rates|latency]`.
  * What it does not mean: sender, dumpcap, both lanes, tshark and the aggregator share this machine's cores; on a sensor of its own
- * the first drop comes later. Rates stop at the first step that loses packets, the latencies are polled every 5 ms.
+ * the first drop comes later. Rates stop at the first step that loses packets twice, the latencies are polled every 5 ms.
  * @module */
 
 import { parseArgs } from "@std/cli/parse-args";
@@ -13,7 +13,7 @@ import { cpuSeconds, Wire } from "./wire.ts";
 
 const demo = new URL("../../deploy/demo/office-day.pcap", import.meta.url).pathname;
 const ratesAtStart = "10000,20000,50000,100000,150000,200000,300000,400000,0";
-const exchangesAtOnceMax = 20;
+const openMax = 80;
 const waitS = 30;
 
 interface Step {
@@ -68,13 +68,15 @@ class Sensor {
 }
 
 async function step(world: World, wire: Wire, capture: string, rate: number, seconds: number): Promise<Step> {
-  const state = await world.enrol(`rate-${rate}`);
+  const state = await world.enrol(`rate-${rate}-${crypto.randomUUID().slice(0, 4)}`);
   const sinceMs = Date.now();
   const sensor = new Sensor(wire, world, state);
   await sensor.isCapturing(sinceMs);
   const before = await cpuSeconds(sensor.pid);
   const sent = await wire.send(capture, rate === 0 ? null : rate, seconds);
   const after = await cpuSeconds(sensor.pid);
+  // dumpcap empties the kernel's buffer four times a second; what it has not taken when it is told to stop, nobody counts.
+  await new Promise((resolve) => setTimeout(resolve, 600));
   const { capture: summary, dropped } = await sensor.stop();
   const cpu = new Map([...after].map(([name, value]) => [name, value - (before.get(name) ?? 0)]));
   return {
@@ -95,8 +97,10 @@ async function rates(
   all: number[],
   seconds: number,
 ): Promise<void> {
+  let hasLost = false;
   write("   asked/s     sent/s       sent   captured   dropped  not sampled  CPU s: sensor  dumpcap  tshark");
-  for (const rate of all) {
+  for (const [rate, attempt] of all.flatMap((rate) => [[rate, 1], [rate, 2]])) {
+    if (attempt > 1 && !hasLost) continue;
     const done = await step(world, wire, capture, rate, seconds);
     const cpu = (name: string) => (done.cpu.get(name) ?? 0).toFixed(1);
     const cells = [
@@ -111,7 +115,9 @@ async function rates(
       cpu("tshark").padStart(7),
     ];
     write(cells.join(" "));
-    if (done.dropped > 0) return;
+    // Others may have had the machine: only what is lost twice counts.
+    if (hasLost && done.dropped > 0) return;
+    hasLost = done.dropped > 0;
   }
 }
 
@@ -124,7 +130,6 @@ async function latencies(world: World, wire: Wire, count: number): Promise<numbe
   await sensor.isCapturing(sinceMs);
   const open = new Map<number, number>();
   const times: number[] = [];
-  let made = 0;
   const poll = async () => {
     const stopMs = Date.now() + waitS * 1_000 + count * 100;
     while (times.length < count && Date.now() < stopMs) {
@@ -139,15 +144,16 @@ async function latencies(world: World, wire: Wire, count: number): Promise<numbe
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   };
-  const polling = poll();
-  for (; made < count; made++) {
-    const { port, endMs } = await wire.exchange();
-    open.set(port, endMs);
-    // Not in step with any tick of the sensor; never more open than one answer of the API shows.
-    await new Promise((resolve) => setTimeout(resolve, 30 + 67 * (made * 0.618 % 1)));
-    while (open.size > exchangesAtOnceMax * 4) await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  await polling;
+  const make = async () => {
+    for (let made = 0; made < count; made++) {
+      const { port, endMs } = await wire.exchange();
+      open.set(port, endMs);
+      // Not in step with any tick of the sensor; never more open than one answer of the API shows.
+      await new Promise((resolve) => setTimeout(resolve, 30 + 67 * (made * 0.618 % 1)));
+      while (open.size > openMax) await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  await Promise.all([poll(), make()]);
   await sensor.stop();
   if (open.size > 0) throw new Error(`${open.size} of ${count} flows did not come`);
   return times.sort((a, b) => a - b);
@@ -180,8 +186,7 @@ async function main(): Promise<void> {
       );
     }
   } finally {
-    await world.stop();
-    await wire.stop();
+    await wire.stop().finally(() => world.stop());
   }
 }
 

@@ -27,6 +27,8 @@ export interface Measured {
 }
 
 const sampleMs = 50;
+/** A program that hangs must not take the bench with it. */
+const programSecondsMax = 900;
 
 /** Rejects when the command fails; what it said on standard error is in the message. */
 export async function measure(
@@ -35,7 +37,7 @@ export async function measure(
 ): Promise<Measured> {
   const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const errors = await Deno.makeTempFile({ prefix: "picket-bench-" });
-  const script = `TIMEFORMAT='%R %U %S'; time ${quoted} 2>'${errors}'`;
+  const script = `TIMEFORMAT='%R %U %S'; time timeout ${programSecondsMax} ${quoted} 2>'${errors}'`;
   const child = new Deno.Command("bash", {
     args: ["-c", script],
     cwd: options.cwd,
@@ -61,7 +63,7 @@ function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** Looks at the processes below a shell; the first of them is the program itself, all others are its children. */
+/** Looks at the processes below a shell: the first is `timeout`, the next the program itself, all others are its children. */
 class Watch {
   readonly #shell: number;
   readonly #capture: string;
@@ -77,7 +79,7 @@ class Watch {
   }
 
   sample(): void {
-    const pids = below(this.#shell);
+    const pids = below(this.#shell).slice(1);
     if (pids.length === 0) return;
     if (this.#program < 0) this.#program = pids[0];
     let sum = 0;

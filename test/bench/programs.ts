@@ -79,7 +79,7 @@ export function peerPrograms(python: string): Program[] {
         "-p",
         `${folder}/pid`,
         "-c",
-        `${folder}/ctl`,
+        "none",
         "-n",
         "127.0.0.1:9",
       ],

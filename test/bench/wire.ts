@@ -11,15 +11,19 @@ const serverPort = 7_000;
 
 export class Wire {
   readonly near: string;
-  readonly farAddress = "198.18.77.2";
+  readonly farAddress: string;
   readonly port = serverPort;
   #space: string;
   #far: string;
+  #net: string;
   #server: Deno.ChildProcess | null = null;
 
   constructor() {
     const id = crypto.randomUUID().slice(0, 6);
     [this.#space, this.near, this.#far] = [`picket-${id}`, `pk${id}a`, `pk${id}b`];
+    // Two wires at a time do not meet.
+    this.#net = `198.18.${crypto.getRandomValues(new Uint8Array(1))[0]}`;
+    this.farAddress = `${this.#net}.2`;
   }
 
   async start(): Promise<void> {
@@ -28,7 +32,7 @@ export class Wire {
         `netns add ${this.#space}`,
         `link add ${this.near} type veth peer name ${this.#far}`,
         `link set ${this.#far} netns ${this.#space}`,
-        `addr add 198.18.77.1/30 dev ${this.near}`,
+        `addr add ${this.#net}.1/30 dev ${this.near}`,
         `link set ${this.near} up`,
         `-n ${this.#space} addr add ${this.farAddress}/30 dev ${this.#far}`,
         `-n ${this.#space} link set ${this.#far} up`,

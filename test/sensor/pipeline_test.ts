@@ -174,11 +174,11 @@ Deno.test("pipeline does not wait for packets that the deep lane refused", async
 
 Deno.test("pipeline ends flows when time passes without packets", async () => {
   const { pipeline, segments, send } = harness({ live: true });
-  await pipeline.advance(999e6);
+  await pipeline.advance(999e6, 0);
   send(ethernet(0x0800, ipv4(17, udp(1, 2))), 0);
-  await pipeline.advance(29_000);
+  await pipeline.advance(29_000, 0);
   assertEquals([segments.length, pipeline.openFlows], [0, 1]);
-  await pipeline.advance(2_000);
+  await pipeline.advance(2_000, 0);
   assertEquals([segments.length, pipeline.openFlows], [1, 0]);
 });
 
@@ -226,7 +226,7 @@ Deno.test("pipeline ends no flow and loses no packet when the wall clock is set 
       send(ethernet(0x0800, ipv4(17, udp(1, 2))), second * 1_000 + stepMs);
       for (let tick = 0; tick < 10; tick++) {
         pass(100);
-        await pipeline.advance(100);
+        await pipeline.advance(100, 0);
       }
       await pipeline.turn();
     }
@@ -251,7 +251,7 @@ Deno.test("pipeline goes on ending flows after the clock was set, and counts the
   assertEquals([segments.length, pipeline.openFlows], [0, 2]);
   for (let tick = 0; tick < 320; tick++) {
     pass(100);
-    await pipeline.advance(100);
+    await pipeline.advance(100, 0);
   }
   assertEquals([segments.length, pipeline.openFlows], [2, 0]);
   pipeline.report();

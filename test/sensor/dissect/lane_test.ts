@@ -16,6 +16,7 @@ function open(options: Partial<LaneOptions> = {}, answersItself = true, chooser?
   plainLength: number;
   plainPort: number;
   isFromServer: boolean;
+  isContinuing: boolean;
 }) {
   const program = new FakeProgram(answersItself);
   const clock = new FakeClock();
@@ -105,7 +106,7 @@ Deno.test("nonsense from the dissector never reaches a flow", async () => {
 });
 
 Deno.test("a hand-over loses nothing and keeps the order of tickets", async () => {
-  const { lane, program, offer, settle } = open({ handOverPackets: 10 }, false);
+  const { lane, program, offer, settle } = open({ handOverPackets: 10, overlapPackets: 5 }, false);
   await lane.start();
   for (let i = 0; i < 10; i++) offer(1);
   await lane.turn();
@@ -122,6 +123,52 @@ Deno.test("a hand-over loses nothing and keeps the order of tickets", async () =
   old.exit("");
   await settle();
   assertEquals([lane.answeredTicket, lane.health.given_up, lane.health.children.length], [15, 0, 1]);
+  await lane.stop();
+});
+
+Deno.test("after a hand-over the rest of a message goes to the child that has its beginning, for a while", async () => {
+  const chooser = {
+    plainKind: plainKind.none as number,
+    plainOffset: 0,
+    plainLength: 0,
+    plainPort: 0,
+    isFromServer: false,
+    isContinuing: false,
+  };
+  const options = { handOverPackets: 10, overlapPackets: 4, overlapMs: 2_000 };
+  const { lane, program, offer, settle } = open(options, false, chooser);
+  await lane.start();
+  for (let i = 0; i < 10; i++) offer(1);
+  await lane.turn();
+  await settle();
+  const [old, young] = program.processes;
+  const rest = (flow: number) => {
+    chooser.isContinuing = true;
+    offer(flow);
+    chooser.isContinuing = false;
+  };
+  offer(2);
+  rest(1);
+  rest(2);
+  await lane.turn();
+  await settle();
+  assertEquals([old.packets, young.packets, old.ended], [11, 2, false]);
+  offer(1);
+  rest(1);
+  await lane.turn();
+  await settle();
+  assertEquals([old.packets, young.packets, old.ended], [11, 4, true]);
+  await lane.stop();
+});
+
+Deno.test("a hand-over is over after some time too", async () => {
+  const { lane, program, clock, offer } = open({ handOverPackets: 2, overlapMs: 500 });
+  await lane.start();
+  for (let i = 0; i < 2; i++) offer(1);
+  await lane.turn();
+  assert(!program.processes[0].ended);
+  await clock.advance(600);
+  assert(program.processes[0].ended && !program.processes[1].ended);
   await lane.stop();
 });
 
@@ -207,6 +254,7 @@ Deno.test("plain DNS is read on the spot, without a child", async () => {
     plainLength: query.length,
     plainPort: 53,
     isFromServer: false,
+    isContinuing: false,
   };
   const { lane, program, clock, reporter, offer } = open({}, false, chooser);
   await lane.start();

@@ -59,14 +59,23 @@ Deno.test("sealer puts every row into one batch of its bucket, sorted by start, 
 });
 
 Deno.test("sealer seals by age, not before, and at once when the clock was set back", () => {
-  const { sealer: it } = sealer({ buckets: 1, sealAgeMs: 1_000 });
+  const { sealer: it } = sealer({ buckets: 1, sealAgeMs: 1_600 });
   it.add(rowsOf([flow(1)]), 10_000);
-  it.add(rowsOf([flow(2)]), 10_900);
-  assertEquals(it.seal(10_999), []);
-  assertEquals(it.seal(11_000)[0].header.flows, 2);
+  it.add(rowsOf([flow(2)]), 10_100);
+  assertEquals(it.seal(10_199), []);
+  assertEquals(it.seal(10_200)[0].header.flows, 2);
   assertEquals(it.seal(20_000), []);
   it.add(rowsOf([flow(3)]), 20_000);
   assertEquals(it.seal(15_000).length, 1);
+});
+
+Deno.test("sealer lets the buckets gather longer the more of them wait, up to the seal age", () => {
+  for (const [buckets, dueMs] of [[8, 400], [64, 800]]) {
+    const { sealer: it } = sealer({ buckets, sealAgeMs: 800 });
+    it.add(rowsOf(Array.from({ length: 2_000 }, (_, i) => flow(i))), 0);
+    assertEquals(it.seal(dueMs - 1), []);
+    assertEquals(it.seal(dueMs).length, buckets);
+  }
 });
 
 Deno.test("sealer closes a bucket that is full", () => {
