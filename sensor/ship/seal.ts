@@ -45,12 +45,19 @@ interface OpenBucket {
   sinceMs: number;
 }
 
+/** Mean octets of a row without many facts, uncompressed. */
+const rowBytesAtStart = 150;
+/** How full a batch is meant to be; rows differ. */
+const fillShare = 0.85;
+
 export class Sealer {
   #open: OpenBucket[];
   #seq: number[];
   #options: Required<SealOptions>;
   #signer: Signer;
   #reporter: Reporter;
+  /** Octets of a row in the batches before: so that a bucket is cut well at once, not encoded again in halves. */
+  #rowBytes = rowBytesAtStart;
 
   /** @throws {RangeError} when a limit is out of range. */
   constructor(options: SealOptions, deps: { signer: Signer; reporter: Reporter }) {
@@ -121,12 +128,20 @@ export class Sealer {
   #close(bucket: number, nowMs: number): Batch[] {
     const { columns, length } = this.#open[bucket];
     this.#open[bucket] = emptyBucket();
-    return this.#sealRows(bucket, byStart(columns, length), 0, length, nowMs);
+    const sorted = byStart(columns, length);
+    const parts = Math.ceil(length * this.#rowBytes / (this.#options.batchBytesMax * fillShare));
+    const rows = Math.ceil(length / parts);
+    const batches: Batch[] = [];
+    for (let from = 0; from < length; from += rows) {
+      batches.push(...this.#sealRows(bucket, sorted, from, Math.min(from + rows, length), nowMs));
+    }
+    return batches;
   }
 
   /** Seals rows `from` to `to`, in halves when they are too many octets for one batch. */
   #sealRows(bucket: number, columns: SegmentTable, from: number, to: number, nowMs: number): Batch[] {
     const value = encodeValue(columns, from, to);
+    this.#rowBytes += (value.length / (to - from) - this.#rowBytes) / 4;
     if (value.length > this.#options.batchBytesMax) {
       if (to - from > 1) {
         const middle = (from + to) >> 1;

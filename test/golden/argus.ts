@@ -1,7 +1,8 @@
 /** Judges how our flows and those of argus agree, conversation by conversation.
  *
  * In: both meters' flows of a capture, and its frames. Out: a verdict for each conversation, and what nobody can explain.
- * Invariant: a verdict is given only where its check holds; octets are brought to one unit by adding up the link headers.
+ * Invariant: every verdict but `fuzzed`, `not_ip` and that on the outer header of a `tunnel` rests on equal packet counts; octets are brought
+ * to one unit by adding up the link headers.
  * Why argus: it is older than NetFlow, reads packets by itself, and knows no word of Picket. @module */
 
 import { type Frame, type MeterFlow, sentBy } from "./meters.ts";

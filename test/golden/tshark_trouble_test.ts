@@ -2,7 +2,8 @@
  * are lost are few and said.
  *
  * Method: one flow for each of thousands of DHCP packets, so that every fact lost is one segment without facts; the trouble begins when the
- * first answers are there. The time-outs are shorter than in life, where the silence allowed is 3 s; see lane_options.ts. @module */
+ * first answers are there. The time-outs are shorter than in life, where the silence allowed is 3 s; see lane_options.ts.
+ * What it does not mean: what hogs memory also says nothing, and mostly the silence ends it before the memory limit does. @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Tshark } from "../../sensor/dissect/tshark.ts";
