@@ -38,6 +38,7 @@ export class Episodes<State extends object> {
   readonly #changed = new Set<string>();
   /** Episodes above the threshold that ended before anyone asked for them. */
   #ended: (State & Episode)[] = [];
+  /** Keys, and ended episodes above the threshold, that went for want of room. */
   evicted = 0;
 
   constructor(options: EpisodeOptions<State>) {
@@ -107,6 +108,7 @@ export class Episodes<State extends object> {
   #end(episode: State & Episode): void {
     if (!this.#changed.delete(episode.key) || !this.#options.isAboveThreshold(episode)) return;
     if (this.#ended.length < this.#options.keysMax) this.#ended.push(episode);
+    else this.evicted++;
   }
 
   #keep(key: string, episode: State & Episode): void {
