@@ -13,7 +13,7 @@ import { pump } from "../sensor/capture/pump.ts";
 import { PacketChooser } from "../sensor/dissect/choose.ts";
 import { DissectLane } from "../sensor/dissect/lane.ts";
 import { Tshark } from "../sensor/dissect/tshark.ts";
-import type { SegmentRows } from "../sensor/flow/segment_rows.ts";
+import type { SegmentPage } from "../sensor/flow/segment_page.ts";
 import { type CaptureSummary, Pipeline } from "../sensor/pipeline.ts";
 import { CommandError, exitCodes } from "../shared/command.ts";
 import { threatLines } from "./commands/words.ts";
@@ -66,7 +66,7 @@ export async function analyzeFile(path: string, options: AnalyzeOptions): Promis
   const lane = await startLane(options, clock, chooser);
   try {
     const pipeline = new Pipeline({ live: false }, {
-      sink: { take: (rows) => centre.take(rows) },
+      sink: { take: (page) => centre.take(page) },
       reporter,
       clock,
       deepLane: lane,
@@ -138,8 +138,8 @@ class Centre {
     });
   }
 
-  take(rows: SegmentRows): void {
-    const segments = Array.from({ length: rows.length }, (_, i) => rows.object(i));
+  take(page: SegmentPage): void {
+    const segments = Array.from({ length: page.length }, (_, i) => page.object(i));
     const nowMs = this.#clock.nowMs();
     this.#merger.begin();
     const { writes, updates } = this.#merger.take(

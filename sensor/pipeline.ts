@@ -15,7 +15,7 @@ import { notSampled } from "./prefilter/sampling.ts";
 import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
 import { float, strideWords, word } from "./flow/layout.ts";
-import type { SegmentRows } from "./flow/segment_rows.ts";
+import type { SegmentPage } from "./flow/segment_page.ts";
 import { FlowTable } from "./flow/table.ts";
 import { WaitingRows } from "./flow/waiting.ts";
 
@@ -53,8 +53,8 @@ export interface Chooser {
 
 /** Where exported segments go. */
 export interface SegmentSink {
-  /** Takes all rows; they are the sink's from here on, the pipeline starts new ones. Awaited between chunks: back-pressure. */
-  take(rows: SegmentRows): void | Promise<void>;
+  /** Takes what it needs of the page, which is filled anew afterwards. Awaited between chunks: back-pressure. */
+  take(page: SegmentPage): void | Promise<void>;
 }
 
 /** The capture's account, as printed by `replay` and `analyze`. */
@@ -272,7 +272,7 @@ export class Pipeline {
   /** No more packets: ends all flows, waits for their facts, hands everything on. */
   async finish(): Promise<void> {
     this.#fragments.flush();
-    this.#table.endAll();
+    for (const _ of this.#table.endAll()) await this.#work();
     await this.#handOn(false);
     if (this.#deepLane !== null) await this.#deepLane.drain();
     await this.#handOn(true);
@@ -286,7 +286,10 @@ export class Pipeline {
       const source = isLast ? answeredAll(this.#deepLane) : this.#deepLane;
       waiting.release(source, this.#clock.monotonicMs());
     }
-    for (const rows of waiting.take()) await this.#sink.take(rows);
+    for (const page of waiting.take()) {
+      await this.#sink.take(page);
+      waiting.giveBack(page);
+    }
   }
 
   summary(file: string): CaptureSummary {

@@ -92,20 +92,6 @@ export function signedText(header: Omit<BatchHeader, "signature">): string {
   return `picket.batch.v1\n${headerNames.slice(0, 8).map((name) => header[name as "sensor"]).join("\n")}`;
 }
 
-/** Encodes `columns` (arrays of one length, rows `from` to `to`) as the value of a batch; columns that hold only defaults are left out. */
-export function encodeValue(columns: SegmentTable, from: number, to: number): Uint8Array {
-  const parts: string[] = [];
-  for (const name of segmentColumnNames) {
-    const all = columns[name];
-    if (!all) continue;
-    const rows = from === 0 && to === all.length ? all : all.slice(from, to);
-    const standard = segmentColumns[name].default;
-    if (name !== "start_us" && rows.every((value) => value === standard)) continue;
-    parts.push(`"${name}":${JSON.stringify(rows)}`);
-  }
-  return encoder.encode(`{${parts.join(",")}}`);
-}
-
 /** Signs `value` and makes its header. */
 export function sealBatch(
   value: Uint8Array,

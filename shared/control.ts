@@ -38,6 +38,28 @@ export function enrolMessage(request: Omit<EnrolRequest, "signature" | "version"
 
 export const captureStates = ["capturing", "replaying", "idle", "failed"] as const;
 
+/** What the kernel counted for one interface since the capture began. */
+const interfaceCounters = z.object({
+  name: z.string().max(60),
+  rx_packets: z.int().min(0),
+  tx_packets: z.int().min(0),
+  /** Lost before any capture could have them: in the kernel's way to it, in the card for want of room, in the card's queue. */
+  rx_dropped: z.int().min(0),
+  rx_missed: z.int().min(0),
+  rx_fifo: z.int().min(0),
+  /** Broken frames: of the cable, not of the load. */
+  rx_errors: z.int().min(0),
+});
+export type InterfaceCounters = z.infer<typeof interfaceCounters>;
+
+/** Packets that card and driver lost before the kernel could hand them to a capture. */
+export function cardDrops(interfaces: readonly InterfaceCounters[]): number {
+  return interfaces.reduce(
+    (sum, { rx_dropped, rx_missed, rx_fifo }) => sum + rx_dropped + rx_missed + rx_fifo,
+    0,
+  );
+}
+
 /** Health of a sensor. All counters are totals of the epoch. Missing parts are unknown, not zero. */
 export const checkInRequest = z.object({
   sensor_id: z.string().max(64),
@@ -56,6 +78,15 @@ export const checkInRequest = z.object({
     left_out: z.record(z.string().max(60), z.int().min(0)),
     /** Packets the kernel or dumpcap dropped before the sensor saw them. */
     dropped: z.int().min(0),
+    /** Counters of the interfaces; absent = unknown. */
+    interfaces: z.array(interfaceCounters).max(16).optional(),
+    /** The part of the totals that is of the last minute or less; absent = unknown. */
+    recent: z.object({
+      seconds: z.number().min(0),
+      packets: z.int().min(0),
+      dropped: z.int().min(0),
+      card_dropped: z.int().min(0),
+    }).optional(),
     /** Last packet's time stamp, epoch seconds; null = none yet. */
     last_packet: z.number().nullable(),
   }),

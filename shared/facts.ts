@@ -6,7 +6,7 @@
 
 /** Upper bounds of the facts of one flow. */
 export const factLimits = {
-  /** Entries of a list (DNS messages, HTTP requests, ...) per segment. */
+  /** Entries of a list (DNS questions with their answers, HTTP messages, ...) per segment. */
   entriesMax: 1_024,
   /** Characters of one string. */
   charactersMax: 255,
@@ -14,15 +14,18 @@ export const factLimits = {
   answersMax: 16,
 } as const;
 
-/** One DNS (or mDNS, LLMNR) message. `name`/`type` are those of the question; `rcode` is null in a query. */
+/** One question of DNS, mDNS or LLMNR and its answer, as a line of Zeek's dns.log: a response stands with the query of the same flow and
+ * segment, DNS id, name and type. */
 export interface DnsFact {
-  id: number;
+  /** Of the question; "" in a response that does not repeat it (mDNS). */
   name: string;
   type: string;
-  /** null: a query. "NOERROR", "NXDOMAIN", ... */
-  rcode: string | null;
-  /** Addresses, names and text of the answer section, in order. */
-  answers: string[];
+  /** "NOERROR", "NXDOMAIN", ... Absent: no answer was seen in this segment. */
+  rcode?: string;
+  /** Addresses, names and text of the answer section, in order. Absent: none. Without `rcode` those that the asker knows already (mDNS). */
+  answers?: string[];
+  /** The question was not seen in this segment: lost, in an earlier one, or never asked (mDNS announcements). */
+  unasked?: true;
 }
 
 export interface TlsFact {
@@ -66,17 +69,49 @@ export interface Facts {
   cut?: number;
 }
 
-const names = ["dns", "tls", "http", "quic", "ssh", "dhcp", "ftp", "smb", "other", "cut"];
+/** Facts that are lists of entries, and those that are one object. */
+export const factLists = ["dns", "http", "ftp", "smb"] as const;
+export const factParts = ["tls", "quic", "ssh", "dhcp", "other"] as const;
 
-/** Whether `value`, from another machine, is an object of the bounds above. Strings are bounded, not trusted. */
+/** The queries and responses that `entries` stand for, each as an entry of its own; a query comes before its response. */
+export function dnsMessages(entries: readonly DnsFact[]): DnsFact[] {
+  const messages: DnsFact[] = [];
+  for (const entry of entries) {
+    const { name, type, rcode, answers, unasked } = entry;
+    if (rcode === undefined || unasked) messages.push(entry);
+    else messages.push({ name, type }, { name, type, rcode, ...answers && { answers }, unasked: true });
+  }
+  return messages;
+}
+
+/** Whether `value`, from another machine, has the shape and the bounds above. Strings are bounded, not trusted. */
 export function areFacts(value: unknown): value is Facts {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.keys(value).every((name) => names.includes(name)) && isBounded(value, 0);
+  if (!isRecord(value) || !isBounded(value, 0)) return false;
+  return Object.entries(value).every(([name, part]) => {
+    if (name === "cut") return typeof part === "number";
+    if (name === "dns") return Array.isArray(part) && part.every(isDnsFact);
+    if (factLists.some((list) => list === name)) return Array.isArray(part) && part.every(isRecord);
+    return factParts.some((one) => one === name) && isRecord(part);
+  });
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isDnsFact(value: unknown): value is DnsFact {
+  if (!isRecord(value)) return false;
+  const { name, type, rcode, answers, unasked } = value;
+  if (typeof name !== "string" || typeof type !== "string") return false;
+  if (rcode !== undefined && typeof rcode !== "string") return false;
+  if (unasked !== undefined && (unasked !== true || rcode === undefined)) return false;
+  return answers === undefined || Array.isArray(answers) && answers.every((one) => typeof one === "string");
 }
 
 function isBounded(value: unknown, depth: number): boolean {
   if (value === null) return true;
   if (typeof value === "string") return value.length <= factLimits.charactersMax;
+  if (typeof value === "boolean") return true;
   if (typeof value === "number") return Number.isFinite(value);
   if (typeof value !== "object" || depth > 4) return false;
   const parts = Array.isArray(value) ? value : Object.values(value);

@@ -1,7 +1,7 @@
 /** A segment: the part of a flow reported in one record, and the columns it travels in.
  *
  * In: the flow table of a sensor. Out: the columnar value of a batch, a line of `replay --flows`, the merger of the aggregator.
- * Invariant: {@link segmentColumns} names every field that travels, once; `community_id` and `end` are derived, not sent.
+ * Invariant: {@link segmentColumns} names every field that travels, once; `community_id`, `end` and means are derived, not sent.
  * Why columns and integers: one JSON array a field compresses to a fraction of one object a flow, and any Kafka tool can read it.
  * @module */
 
@@ -161,11 +161,9 @@ export const segmentColumns = {
   tcp_isn: column("isn", null),
   packet_length_min: column("count", 0),
   packet_length_max: column("count", 0),
-  packet_length_mean: column("number", 0),
   packet_length_deviation: column("number", 0),
   interarrival_us_min: column("number", 0),
   interarrival_us_max: column("number", 0),
-  interarrival_us_mean: column("number", 0),
   interarrival_us_deviation: column("number", 0),
   end_reason: column("end_reason", "idle"),
   factor: column("count", 1),
@@ -174,6 +172,37 @@ export const segmentColumns = {
 } as const;
 export type SegmentColumn = keyof typeof segmentColumns;
 export const segmentColumnNames = Object.keys(segmentColumns) as SegmentColumn[];
+
+/** Means of a segment, which follow from its other columns and do not travel; see {@link Segment}. */
+export function meansOf(
+  row: {
+    fwd_packets: number;
+    bwd_packets: number;
+    fwd_bytes: number;
+    bwd_bytes: number;
+    duration_us: number;
+  },
+): Pick<Segment, "packet_length_mean" | "interarrival_us_mean"> {
+  const packets = row.fwd_packets + row.bwd_packets;
+  return {
+    packet_length_mean: packets > 0 ? roundTo3((row.fwd_bytes + row.bwd_bytes) / packets) : 0,
+    interarrival_us_mean: packets > 1 ? roundTo3(row.duration_us / (packets - 1)) : 0,
+  };
+}
+
+/** Three significant digits: more would only make batches larger. */
+export function roundTo3(value: number): number {
+  if (value >= 100) {
+    let unit = 1;
+    while (value >= 999.5 * unit) unit *= 10;
+    return Math.round(value / unit) * unit;
+  }
+  if (value >= 10) return Math.round(value * 10) / 10;
+  if (value >= 1) return Math.round(value * 100) / 100;
+  if (value < 1e-9) return 0;
+  const unit = 10 ** (2 - Math.floor(Math.log10(value)));
+  return Math.round(value * unit) / unit;
+}
 
 /** The value of a batch: one array a column, all of one length. A column whose every value is its default may be absent. */
 export type SegmentTable = { [column in SegmentColumn]?: unknown[] };

@@ -62,6 +62,7 @@ function sensorValues(sensor: FleetHealth["sensors"][number]): [name: string, va
     ["sensor_packets", conservation?.packets ?? null],
     ["sensor_in_flows_packets", conservation?.in_flows ?? null],
     ["sensor_dropped_packets", conservation?.dropped ?? null],
+    ["sensor_card_dropped_packets", checkIn?.capture.interfaces ? conservation?.card_dropped ?? null : null],
     ["sensor_unaccounted_packets", conservation?.unaccounted ?? null],
     ["sensor_open_flows", checkIn?.flows.open ?? null],
     ["sensor_spool_batches", checkIn?.spool.batches ?? null],

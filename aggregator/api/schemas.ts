@@ -73,6 +73,14 @@ export const sightingAnswer = z.object({
   clock_offset_ms: z.number(),
 });
 
+const dnsAnswer = z.object({
+  name: z.string(),
+  type: z.string(),
+  rcode: z.string().optional().describe("Absent: no answer seen in this part of the flow"),
+  answers: z.array(z.string()).optional().describe("Absent: none"),
+  unasked: z.literal(true).optional().describe("The question was not seen in this part of the flow"),
+});
+
 export const flowAnswer = z.object({
   flow_id: z.string(),
   community_id: z.string(),
@@ -97,7 +105,9 @@ export const flowAnswer = z.object({
   conn_state: z.enum(connStates),
   end_reason: z.enum(endReasons),
   app_protocol: z.string(),
-  facts: z.looseObject({}).nullable().describe("What was read in the payload; chosen by whoever sent it"),
+  facts: z.looseObject({ dns: z.array(dnsAnswer).optional() }).nullable().describe(
+    "What was read in the payload; chosen by whoever sent it",
+  ),
   time_suspect: z.boolean(),
   seen_by: z.array(sightingAnswer),
 }).loose();
@@ -151,7 +161,8 @@ const conservation = z.object({
   packets: count,
   in_flows: count,
   left_out: z.record(z.string(), count),
-  dropped: count,
+  dropped: count.describe("Packets the kernel or dumpcap dropped before the sensor saw them"),
+  card_dropped: count.describe("Packets card and driver dropped before that, where it is known"),
   unaccounted: z.int().describe("Packets neither in flows nor left out: must be 0"),
 });
 

@@ -8,7 +8,8 @@ const statusTones = {
 function showTiles(fleet, totals, openThreats) {
   const all = fleet.sensors.length;
   const good = fleet.summary.healthy;
-  const { unaccounted, dropped } = fleet.conservation;
+  const { unaccounted, dropped: kernelDropped, card_dropped: cardDropped } = fleet.conservation;
+  const dropped = kernelDropped + cardDropped;
   const worst = openThreats.worst;
   fill("tiles",
     tile(count(openThreats.count) + (openThreats.more ? "+" : ""), openThreats.count === 1 ? "open threat" : "open threats",
@@ -47,6 +48,9 @@ function sensorRow(sensor, nowMs) {
   const leftOut = kept ? Object.values(kept.left_out).reduce((sum, n) => sum + n, 0) : 0;
   const leftOutCell = cell("Left out", h("span.number", kept ? count(leftOut) : "-"), "right");
   if (kept) leftOutCell.title = Object.entries(kept.left_out).map(([cause, n]) => cause + ": " + n).join(", ") || "nothing";
+  const lost = kept ? [[kept.dropped, "by the kernel"], [kept.card_dropped, "by the card"], [Math.abs(kept.unaccounted), "unaccounted for"]] : [];
+  const lostParts = lost.filter(([n]) => n > 0).map(([n, where]) => h("div.soft.small", count(n) + " " + where));
+  const lostCell = cell("Lost", h("div", h("span.number", kept ? count(lost.reduce((sum, [n]) => sum + n, 0)) : "-"), ...lostParts), "right");
   return h("tr",
     cell("Sensor", h("div", h("strong", sensor.name), h("div.soft.small", [sensor.site, ...sensor.tags].join(" · ")))),
     cell("Status", badge(sensor.status.replace("_", " "), statusTones[sensor.status] ?? "info")),
@@ -55,7 +59,7 @@ function sensorRow(sensor, nowMs) {
       : h("span", "-")),
     cell("Packets", h("span.number", kept ? count(kept.packets) : "-"), "right"),
     leftOutCell,
-    cell("Lost", h("span.number", kept ? count(kept.dropped + Math.abs(kept.unaccounted)) : "-"), "right"),
+    lostCell,
     cell("Last check-in", h("span.number", sensor.last_check_in_ms === null ? "never" : ago(nowMs - sensor.last_check_in_ms)), "right"));
 }
 `;

@@ -31,7 +31,7 @@ function flowRow(flow) {
     cell("From", ...endpoint(flow.src_ip, flow.src_port, flow.protocol)),
     cell("To", ...endpoint(flow.dst_ip, flow.dst_port, flow.protocol)),
     cell("Protocol", h("span", flow.app_protocol ? flow.app_protocol + " / " + flow.protocol : flow.protocol), "when"),
-    cell("Name", wire(nameOf(flow.facts))),
+    cell("Name", wire(nameOf(flow))),
     cell("Packets", h("span.number", count(flow.total_packets)), "right"),
     cell("Bytes", h("span.number", bytes(flow.total_bytes)), "right"),
     cell("State", h("span.number", flow.conn_state), "extra"),
@@ -46,10 +46,18 @@ function endpoint(ip, port, protocol) {
 }
 
 /** The first name that was read in the flow. */
-function nameOf(facts) {
+function nameOf({ facts, app_protocol }) {
+  const question = facts?.dns?.find((entry) => entry.name);
   const found = facts?.tls?.sni ?? facts?.quic?.sni ?? facts?.http?.find((entry) => entry.host)?.host
-    ?? facts?.dns?.find((entry) => entry.name)?.name ?? facts?.ssh?.server ?? facts?.dhcp?.hostname ?? "-";
+    ?? (question ? dnsText(question, app_protocol) : facts?.ssh?.server ?? facts?.dhcp?.hostname ?? "-");
   return found.length > 60 ? found.slice(0, 60) + "…" : found;
+}
+
+/** "A example.com → 192.0.2.1", "A example.com NXDOMAIN", "A example.com no answer". Multicast questions are answered in other flows. */
+function dnsText({ name, type, rcode, answers }, app) {
+  const asked = type + " " + name;
+  if (rcode === undefined) return app === "dns" ? asked + " no answer" : asked;
+  return rcode === "NOERROR" && answers ? asked + " → " + answers.join(", ") : asked + " " + rcode;
 }
 
 /** Fills the search form, runs it and goes there. */

@@ -7,7 +7,7 @@
  * Sources: Born and Gustafson, "Detecting DNS Tunnels Using Character Frequency Analysis" (2010); the SANS paper of Farnham, "Detecting
  * DNS Tunneling" (2013): names longer than 52 characters, many different names a domain, record types TXT, NULL, KEY. @module */
 
-import type { DnsFact } from "../../shared/facts.ts";
+import { type DnsFact, dnsMessages } from "../../shared/facts.ts";
 import type { FlowUpdate } from "../ingest/flow.ts";
 import type { Finding, Reason } from "./threat.ts";
 import { type Advice, type Detector, evidenceValue, growingPoints, numberEvidence } from "./detector.ts";
@@ -111,23 +111,25 @@ export function createDnsTunnel(): Detector {
 
   function step(update: FlowUpdate): void {
     const { segment } = update;
-    const messages = segment.facts?.dns;
-    if (!messages || segment.app_protocol === "mdns" || segment.app_protocol === "llmnr") return;
+    const entries = segment.facts?.dns;
+    if (!entries || segment.app_protocol === "mdns" || segment.app_protocol === "llmnr") return;
     if (segment.fwd_packets + segment.bwd_packets === 0) return;
+    const messageBytes = (segment.fwd_payload_bytes + segment.bwd_payload_bytes) /
+      dnsMessages(entries).length;
     // A capture that begins with the answer has the resolver as initiator.
     const isTurned = segment.src_port === 53 && segment.dst_port !== 53;
     const client = isTurned ? segment.dst_ip : segment.src_ip;
-    for (const message of messages) {
-      if (message.name === "" || isStructuralName(message.name)) continue;
-      const { domain, subdomain } = splitDomain(message.name);
+    for (const entry of entries) {
+      if (entry.name === "" || isStructuralName(entry.name)) continue;
+      const { domain, subdomain } = splitDomain(entry.name);
       if (subdomain === "" || isReversedAddress(subdomain)) continue;
       const questions = domains.touch(`${update.network}|${client}|${domain}`, update);
       questions.client = client;
       questions.resolver = isTurned ? segment.src_ip : segment.dst_ip;
       questions.resolverPort = isTurned ? segment.src_port : segment.dst_port;
       questions.domain = domain;
-      questions.payloadBytes += (segment.fwd_payload_bytes + segment.bwd_payload_bytes) / messages.length;
-      readMessage(questions, message, subdomain);
+      questions.payloadBytes += messageBytes * (entry.rcode !== undefined && !entry.unasked ? 2 : 1);
+      readEntry(questions, entry, subdomain);
     }
   }
 
@@ -163,19 +165,17 @@ function newQuestions(): Questions {
   };
 }
 
-/** Counts a question once, by its query or, where only answers are seen, by its answer. */
-function readMessage(questions: Questions, message: DnsFact, subdomain: string): void {
+/** Counts a question once; one whose query was not seen, by its first response. */
+function readEntry(questions: Questions, entry: DnsFact, subdomain: string): void {
+  const { type, rcode, answers, unasked } = entry;
   const isNew = !questions.names.has(subdomain) && questions.names.size < limits.namesMax;
-  if (message.rcode !== null) {
-    for (const answer of message.answers) questions.answerCharacters += answer.length;
-    if (!isNew) return;
+  if (rcode !== undefined) {
+    for (const answer of answers ?? []) questions.answerCharacters += answer.length;
   }
+  if (unasked && !isNew) return;
   questions.asked++;
-  questions.types.set(
-    message.type,
-    (questions.types.get(message.type) ?? 0) + (questions.types.size < 64 ? 1 : 0),
-  );
-  if (oddTypes.has(message.type)) questions.odd++;
+  questions.types.set(type, (questions.types.get(type) ?? 0) + (questions.types.size < 64 ? 1 : 0));
+  if (oddTypes.has(type)) questions.odd++;
   if (!isNew) return;
   questions.names.add(subdomain);
   const text = subdomain.replaceAll(".", "");

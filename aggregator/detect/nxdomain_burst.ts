@@ -67,12 +67,12 @@ export function createNxdomainBurst(): Detector {
 
   function step(update: FlowUpdate): void {
     const { segment } = update;
-    const messages = segment.facts?.dns;
-    if (!messages || segment.app_protocol === "mdns" || segment.app_protocol === "llmnr") return;
+    const entries = segment.facts?.dns;
+    if (!entries || segment.app_protocol === "mdns" || segment.app_protocol === "llmnr") return;
     const isTurned = segment.src_port === 53 && segment.dst_port !== 53;
     const client = isTurned ? segment.dst_ip : segment.src_ip;
-    for (const { name, rcode } of messages) {
-      if (rcode === null || name === "" || isStructuralName(name)) continue;
+    for (const { name, rcode } of entries) {
+      if (rcode === undefined || name === "" || isStructuralName(name)) continue;
       const { domain } = splitDomain(name);
       const host = hosts.touch(`${update.network}|${client}`, update);
       host.client = client;

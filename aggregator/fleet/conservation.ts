@@ -3,7 +3,7 @@
  * In: what sensors say of their capture and their batches, what the ledger holds. Out: both sides, and the difference.
  * Invariant: packets = in_flows + sum(left_out) + unaccounted; sealed = stored + spooled + dropped + in_flight. @module */
 
-import type { CheckInRequest } from "../../shared/control.ts";
+import { cardDrops, type CheckInRequest } from "../../shared/control.ts";
 
 export interface Conservation {
   /** Packets the sensor was given. */
@@ -11,8 +11,10 @@ export interface Conservation {
   in_flows: number;
   /** By cause. */
   left_out: Record<string, number>;
-  /** Packets lost before the sensor saw them; not part of `packets`. */
+  /** Packets the kernel or dumpcap dropped before the sensor saw them; not part of `packets`. */
   dropped: number;
+  /** Packets card and driver dropped before that, where it is known. */
+  card_dropped: number;
   /** Must be 0. */
   unaccounted: number;
 }
@@ -36,11 +38,19 @@ export interface Delivery {
 
 /** Sums the captures of any number of sensors. */
 export function conservationOf(captures: readonly CheckInRequest["capture"][]): Conservation {
-  const sum: Conservation = { packets: 0, in_flows: 0, left_out: {}, dropped: 0, unaccounted: 0 };
+  const sum: Conservation = {
+    packets: 0,
+    in_flows: 0,
+    left_out: {},
+    dropped: 0,
+    card_dropped: 0,
+    unaccounted: 0,
+  };
   for (const capture of captures) {
     sum.packets += capture.packets;
     sum.in_flows += capture.in_flows;
     sum.dropped += capture.dropped;
+    sum.card_dropped += cardDrops(capture.interfaces ?? []);
     sum.unaccounted += capture.packets - capture.in_flows;
     for (const [cause, packets] of Object.entries(capture.left_out)) {
       sum.left_out[cause] = (sum.left_out[cause] ?? 0) + packets;

@@ -5,7 +5,7 @@
  * What it does not mean: `healthy` says that the sensor reports and loses nothing, not that the right cable is plugged in. @module */
 
 import type { Gap, SensorRow } from "../store/store.ts";
-import type { CheckInRequest } from "../../shared/control.ts";
+import { cardDrops, type CheckInRequest } from "../../shared/control.ts";
 import {
   type Conservation,
   conservationOf,
@@ -33,7 +33,8 @@ export const fleetLimits = {
   lateAfterMs: 30_000,
   /** A network without one ARP or broadcast in this time is unplugged, or the port mirror is off. */
   blindAfterS: 60,
-  /** Packets dropped by the kernel or dumpcap, as a share of all. Below it a reader could not notice it in any count. */
+  /** Packets dropped by the kernel or dumpcap, or by the card, as a share of all: since the start, or of the last minute. Below it a reader
+   * could not notice it in any count. */
   dropShareMax: 0.001,
   /** Packets chosen for tshark that the bounded deep lane did not take, as a share of those chosen. */
   factRefusalShareMax: 0.01,
@@ -168,14 +169,7 @@ function sight({ capture, sent_ms, started_ms }: CheckInRequest): Found[] {
 
 function loss(checkIn: CheckInRequest): Found[] {
   const { capture, flows, facts, spool, transport } = checkIn;
-  const found: Found[] = [];
-  const dropShare = share(capture.dropped, capture.packets + capture.dropped);
-  if (dropShare > fleetLimits.dropShareMax) {
-    found.push([
-      "lossy",
-      `${capture.dropped} packets (${percent(dropShare)}) were dropped before the sensor saw them`,
-    ]);
-  }
+  const found: Found[] = drops(capture);
   const leftOut = capture.left_out.not_sampled ?? 0;
   if (flows.factor > 1) {
     found.push([
@@ -208,6 +202,26 @@ function loss(checkIn: CheckInRequest): Found[] {
       `${spool.batches} batches wait in the spool since ${span(spool.oldest_s * 1_000)}: ${transport.error}`,
     ]);
   }
+  return found;
+}
+
+/** What kernel and card dropped, each for itself: the cures differ. What goes on now comes first. */
+function drops({ packets, dropped, interfaces = [], recent }: CheckInRequest["capture"]): Found[] {
+  const found: Found[] = [];
+  const say = (count: number, of: number, text: string) => {
+    const part = share(count, of + count);
+    if (part > fleetLimits.dropShareMax) found.push(["lossy", `${count} packets (${percent(part)}) ${text}`]);
+  };
+  const kernel = "were dropped by the kernel before the sensor saw them";
+  const card = "were dropped by the card or its driver before the kernel could hand them on";
+  if (recent) {
+    const lately = `in the last ${span(recent.seconds * 1_000)}`;
+    say(recent.dropped, recent.packets, `${kernel}, ${lately}`);
+    say(recent.card_dropped, recent.packets, `${card}, ${lately}`);
+  }
+  say(dropped, packets, `${kernel}, since it started`);
+  const names = interfaces.filter((one) => cardDrops([one]) > 0).map(({ name }) => name).join(", ");
+  say(cardDrops(interfaces), packets, `${card} (${names}), since it started`);
   return found;
 }
 

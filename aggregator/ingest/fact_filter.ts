@@ -2,13 +2,19 @@
  *
  * In: facts of a segment and the sighting they belong to. Out: those facts that no other sighting has told before.
  * Invariant: a fact belongs to the sighting that told it first; the same one may tell it again, since a question asked twice is two
- * facts. Bounds: {@link factsPerFlowMax} a flow; beyond, only the sighting that the caller calls trusted is believed. @module */
+ * facts. Of a DNS question that one sensor saw without its answer, another tells the answer: its query and its response are two facts.
+ * Bounds: {@link factsPerFlowMax} a flow; beyond, only the sighting that the caller calls trusted is believed. @module */
 
-import { factLimits, type Facts } from "../../shared/facts.ts";
+import {
+  type DnsFact,
+  dnsMessages,
+  factLimits,
+  factLists,
+  factParts,
+  type Facts,
+} from "../../shared/facts.ts";
 
 const factsPerFlowMax = 2 * factLimits.entriesMax;
-const lists = ["dns", "http", "ftp", "smb"] as const;
-const parts = ["tls", "quic", "ssh", "dhcp", "other"] as const;
 
 export class FactFilter {
   /** Flow to fact to sighting. */
@@ -41,11 +47,14 @@ export class FactFilter {
     if (facts === null) return null;
     const isNew = (kind: string, entry: unknown) => this.#isNew(flow, sighting, isTrusted, kind, entry);
     const kept: Record<string, unknown> = {};
-    for (const kind of lists) {
-      const entries = ((facts[kind] ?? []) as unknown[]).filter((entry) => isNew(kind, entry));
+    for (const kind of factLists) {
+      const all: unknown[] = facts[kind] ?? [];
+      const entries = kind === "dns" && facts.dns
+        ? facts.dns.flatMap((entry) => newMessages(entry, isNew))
+        : all.filter((entry) => isNew(kind, entry));
       if (entries.length > 0) kept[kind] = entries;
     }
-    for (const kind of parts) {
+    for (const kind of factParts) {
       const entries = Object.entries(facts[kind] ?? {}).filter((entry) => isNew(kind, entry));
       if (entries.length > 0) kept[kind] = Object.fromEntries(entries);
     }
@@ -64,6 +73,13 @@ export class FactFilter {
     this.#added?.push({ flow, fact });
     return true;
   }
+}
+
+/** What is new of a question and its answer: the entry itself, one of its messages, or nothing. */
+function newMessages(entry: DnsFact, isNew: (kind: string, message: DnsFact) => boolean): DnsFact[] {
+  const messages = dnsMessages([entry]);
+  const left = messages.filter((message) => isNew("dns", message));
+  return left.length === messages.length ? [entry] : left;
 }
 
 /** 53 bits of two multiplicative hashes: equal facts meet, others do not by chance within one flow. */

@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { flowDigest, formatCommunityId } from "../../shared/community_id.ts";
-import { type Segment, segmentColumnNames, type SegmentTable } from "../../shared/segment.ts";
+import { meansOf, type Segment, segmentColumnNames, type SegmentTable } from "../../shared/segment.ts";
 
 export interface KeyedSegment {
   segment: Segment;
@@ -15,14 +15,19 @@ export interface KeyedSegment {
   key: Uint8Array;
 }
 
-/** `digests` are those that the bucket check made: one for each row, null where a row has none. */
+/** `digests` are those that the bucket check made: one for each row, null where a row has none. Segments come back by start: in a
+ * batch they stand as they compress best. */
 export function readRows(table: Required<SegmentTable>, digests: (Uint8Array | null)[]): KeyedSegment[] {
-  return digests.map((digest, index) => {
+  const start = table.start_us as number[];
+  const order = digests.map((_, index) => index).sort((a, b) => start[a] - start[b]);
+  return order.map((index) => {
+    const digest = digests[index];
     const row: Record<string, unknown> = {};
     for (const name of segmentColumnNames) row[name] = table[name][index];
     const { start_us, duration_us, flow_age_us, ...rest } = row as Record<string, number>;
     const isNamed = digest !== null && row.protocol !== "arp";
     const segment = rest as unknown as Segment;
+    Object.assign(segment, meansOf({ ...segment, duration_us }));
     segment.community_id = isNamed ? formatCommunityId(digest) : "";
     segment.start = start_us / 1e6;
     segment.end = (start_us + duration_us) / 1e6;

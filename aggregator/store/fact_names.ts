@@ -3,7 +3,7 @@
  * In: facts. Out: one bounded lower-case line of all names in them, for searching; and two sets of facts as one.
  * Invariant: the result is within `factLimits`; what does not fit is counted in `cut`. @module */
 
-import { factLimits, type Facts } from "../../shared/facts.ts";
+import { factLimits, factLists, factParts, type Facts } from "../../shared/facts.ts";
 
 const namesCharactersMax = 1_000;
 
@@ -29,21 +29,18 @@ export function namesOf(facts: Facts): string {
   return line.slice(1);
 }
 
-const listNames = ["dns", "http", "ftp", "smb"] as const;
-const partNames = ["tls", "quic", "ssh", "dhcp", "other"] as const;
-
 /** What `before` and `added` say together. Of single values the first one stays. */
 export function mergeFacts(before: Facts | null, added: Facts | null): Facts | null {
   if (before === null || added === null) return before ?? added;
   const merged: Record<string, unknown> = {};
   let cut = (before.cut ?? 0) + (added.cut ?? 0);
-  for (const name of listNames) {
+  for (const name of factLists) {
     const all: unknown[] = [...before[name] ?? [], ...added[name] ?? []];
     if (all.length === 0) continue;
     merged[name] = all.slice(0, factLimits.entriesMax);
     cut += Math.max(0, all.length - factLimits.entriesMax);
   }
-  for (const name of partNames) {
+  for (const name of factParts) {
     if (!before[name] && !added[name]) continue;
     const all = Object.entries({ ...added[name], ...before[name] });
     merged[name] = Object.fromEntries(all.slice(0, factLimits.entriesMax));

@@ -49,6 +49,8 @@ export interface RecordParser {
   readonly error: CaptureError | null;
   /** Packets lost by the kernel or the interface, as far as the capture says. */
   readonly drops: number;
+  /** Which interface of the capture the packet being handed on is of; absent where the format knows one only. */
+  readonly interfaceIndex?: number;
 }
 
 /** Largest time stamp that stays an exact integer of microseconds (year 2255). */

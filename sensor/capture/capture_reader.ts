@@ -41,6 +41,11 @@ export class CaptureReader {
     return this.#format?.drops ?? 0;
   }
 
+  /** Which interface of the capture the packet being handed on is of. */
+  get interfaceIndex(): number {
+    return this.#format?.interfaceIndex ?? 0;
+  }
+
   /** Where the next bytes go; never empty. */
   space(): Uint8Array {
     return this.#bytes.subarray(this.#length);

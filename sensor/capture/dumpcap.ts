@@ -40,6 +40,9 @@ export interface DumpcapOptions {
 const stopTimeoutMs = 5_000;
 const stderrCharactersMax = 16_384;
 const chunkBytes = 65_536;
+/** Bounds of dumpcap's own queue: what it can count to. */
+const queuePacketsMax = 1_000_000;
+const queueBytesMax = 2 ** 31 - 1;
 
 export class Dumpcap {
   #options: DumpcapOptions;
@@ -130,15 +133,16 @@ export class Dumpcap {
     await child.status;
   }
 
-  /** What the child said at its end: a failure, and packets lost. Call after `read` returned null. */
-  async ending(): Promise<{ isFailure: boolean; message: string; drops: number }> {
+  /** What the child said at its end: a failure, and packets lost, `flushed` of them as it had been told to end. Call after `read` returned
+   * null. */
+  async ending(): Promise<{ isFailure: boolean; message: string; drops: number; flushed: number }> {
     await this.#wordsRead;
     const status = await this.#child?.status;
     const isFailure = status !== undefined && !status.success;
     return {
       isFailure,
       message: explainFailure(this.#words, this.#options).message,
-      drops: dropsIn(this.#words),
+      ...dropsIn(this.#words),
     };
   }
 
@@ -162,22 +166,29 @@ function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
   }
 }
 
-/** Arguments: what stands before the first `-i` holds for every interface. */
+/** Arguments: what stands before the first `-i` holds for every interface. Of several interfaces dumpcap makes a queue of its own behind
+ * those of the kernel; left as it is, it holds 1,000 packets and loses a third of the traffic that fits into a buffer like the kernel's. */
 export function dumpcapArguments(options: DumpcapOptions): string[] {
   const { interfaces, filter, snaplen, bufferMb } = options;
   const args = ["-q", "-s", String(snaplen > 0 ? snaplen : 262_144), "-B", String(bufferMb)];
   if (filter !== "") args.push("-f", filter);
+  if (interfaces.length > 1) {
+    args.push("-N", String(queuePacketsMax), "-C", String(Math.min(bufferMb * 1024 * 1024, queueBytesMax)));
+  }
   for (const name of interfaces) args.push("-i", name);
   return [...args, "-w", "-"];
 }
 
-/** Packets lost, from the line "Packets received/dropped on interface 'x': 10/2 (...)" of each interface. */
-export function dropsIn(words: string): number {
-  let drops = 0;
-  for (const match of words.matchAll(/received\/dropped on interface '[^']*': \d+\/(\d+)/g)) {
+/** Packets lost, from the line "Packets received/dropped on interface 'x': 10/2 (pcap:1/dumpcap:0/flushed:1/..." of each interface. */
+export function dropsIn(words: string): { drops: number; flushed: number } {
+  let drops = 0, flushed = 0;
+  const line =
+    /received\/dropped on interface '[^']*': \d+\/(\d+)(?: \(pcap:\d+\/dumpcap:\d+\/flushed:(\d+))?/g;
+  for (const match of words.matchAll(line)) {
     drops += Number(match[1]);
+    flushed += Number(match[2] ?? 0);
   }
-  return drops;
+  return { drops, flushed };
 }
 
 /** The reason in dumpcap's words, and what to do about it. */

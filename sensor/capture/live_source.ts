@@ -3,7 +3,16 @@
  * In: capture options and a handler. Out: packets, chunk by chunk; packets lost; what is wrong right now.
  * Invariant: only the first start fails aloud; later ends are restarted with growing pauses until `stop`, each counted. Every child
  * begins a new pcapng section, so a child that died in the middle of a block spoils nothing after it.
- * Why never give up: an interface may come back; a sensor that stopped trying would look like a quiet network. @module */
+ * Why never give up: an interface may come back; a sensor that stopped trying would look like a quiet network.
+ * Why hand over: the kernel tells its drops only to the process that captures, and dumpcap tells them only when it ends. So every
+ * `handOverMs` a second dumpcap begins beside the first, which is ended once all that it had got before has been read; what both have is
+ * handed on once, see seam.ts. A start costs 10 ms of CPU. `dropped` may count a packet that the other one had, never one too few. When
+ * the clock is set just then, some packets come twice; none is lost.
+ * Considered: `dumpcap -S` (counts for a handle of its own, on every interface), its signals and `-Z` (say drops at the end only),
+ * `ss -0`, /proc/net/packet and ptype (show no drops of a ring), the interface's packets minus ours (wrong with a filter).
+ * Delay: dumpcap reads with a fixed time-out of 250 ms, up to the present 4.x (`--update-interval` is another thing), so that a packet
+ * waits for 125 ms in the mean, less where the kernel's block of 256 KiB is full before; no `-B`, `-s`, `-t` and no `tshark -w -` changes
+ * that. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -12,11 +21,14 @@ import type { NoisePolicy } from "../prefilter/noise.ts";
 import { CaptureReader } from "./capture_reader.ts";
 import type { PacketHandler } from "./capture_error.ts";
 import { type CaptureStartError, Dumpcap, type DumpcapOptions } from "./dumpcap.ts";
+import { Seam } from "./seam.ts";
 
 export interface LiveSourceOptions extends DumpcapOptions {
   /** Aggregator and brokers: the sensor's own traffic is never captured. */
   exclude: readonly OwnPeer[];
   noise?: NoisePolicy;
+  /** How often a dumpcap is relieved by another. @default 20_000 */
+  handOverMs?: number;
 }
 
 /** One dumpcap, as this file uses it; a test puts a fake here. */
@@ -24,6 +36,20 @@ export type CaptureChild = Pick<Dumpcap, "start" | "read" | "stop" | "close" | "
 
 const pauseMinMs = 500;
 const pauseMaxMs = 30_000;
+const handOverMsDefault = 20_000;
+/** The old dumpcap must be read up to the start of the new one in this time. */
+const handOverMsMax = 10_000;
+const handOverStepMs = 5;
+/** For so long at least both capture: what only the old one has must be too old to be taken for what only the new one has. */
+const overlapMs = 5;
+/** A clock that is only slowed down or sped up changes by less between two chunks, and the seam bears that. */
+const clockSetMs = 15;
+/** dumpcap hands on what it has at most this long after it came. */
+const deliveryMs = 300;
+/** When nothing was read for this long, nothing waits. */
+const quietMs = 50;
+/** Packets of the old dumpcap cannot come again later than this after the new one took over. */
+const seamMs = 2_000;
 
 export class LiveSource {
   bytesRead = 0;
@@ -36,8 +62,16 @@ export class LiveSource {
   #reporter: Reporter;
   #makeChild: (options: DumpcapOptions) => CaptureChild;
   #child: CaptureChild | null = null;
-  #handler: PacketHandler = { packet() {} };
-  #reader: CaptureReader;
+  /** The one that relieves it, once it captures. */
+  #next: CaptureChild | null = null;
+  #handingOver: Promise<void> | null = null;
+  #seam!: Seam;
+  #reader!: CaptureReader;
+  #handOverMs: number;
+  #startedMs = 0;
+  /** Wall clock minus monotonic clock, of the last chunk or of the hand-over's begin. */
+  #offsetMs = 0;
+  #readMs = 0;
   #dropped = 0;
   #pauseMs = pauseMinMs;
   #stopping = new AbortController();
@@ -57,26 +91,29 @@ export class LiveSource {
         }"`,
       );
     }
-    const { exclude, noise = {}, filter } = options;
+    const { exclude, noise = {}, filter, handOverMs = handOverMsDefault } = options;
+    if (!(handOverMs >= 1)) {
+      throw new RangeError(`Cannot capture as "handOverMs" must be >= 1: current value is ${handOverMs}`);
+    }
+    this.#handOverMs = handOverMs;
     this.#options = { ...options, filter: kernelFilter({ ownPeers: exclude, noise, expression: filter }) };
     this.name = options.interfaces.join(",");
     this.#clock = deps.clock;
     this.#reporter = deps.reporter;
     this.#makeChild = deps.makeChild ?? ((given) => new Dumpcap(given, { clock: deps.clock }));
-    this.#reader = new CaptureReader(this.#handler);
+    this.attach({ packet() {} });
   }
 
-  /** Packets lost in the kernel, as far as children that have ended said: dumpcap tells only then. A queue that is about to overflow
-   * is seen earlier, by its lag; see prefilter/overload.ts. Considered: relieving dumpcap by another one every ten minutes. Two
-   * captures give one packet stamps up to 16 us apart, so that no instant divides busy traffic without loss or double counting. */
+  /** Packets lost in the kernel or in dumpcap, up to the last hand-over. A queue that is about to overflow is seen earlier, by its lag; see
+   * prefilter/overload.ts. */
   get dropped(): number {
     return this.#dropped;
   }
 
   /** Who gets the packets. */
   attach(handler: PacketHandler): void {
-    this.#handler = handler;
-    this.#reader = new CaptureReader(handler);
+    this.#seam = new Seam(handler, () => this.#reader.interfaceIndex);
+    this.#reader = new CaptureReader(this.#seam);
   }
 
   /** Starts capturing. @throws {CaptureStartError} when that is not possible. */
@@ -88,17 +125,22 @@ export class LiveSource {
     const child = this.#makeChild(this.#options);
     await child.start();
     this.#child = child;
+    this.#startedMs = this.#clock.monotonicMs();
   }
 
   /** Hands on the packets of the next chunk; false = stopped, and everything captured was handed on. */
   async next(): Promise<boolean> {
     if (this.#child === null) return await this.#restart();
+    this.#relieve(this.#child);
     const count = await this.#child.read(this.#reader.space());
     if (count === null) return await this.#ended(this.#child);
+    this.#readMs = this.#clock.monotonicMs();
+    if (this.#seam.isCrossed && this.#isClockSet()) this.#seam.end();
     this.bytesRead += count;
     this.#pauseMs = pauseMinMs;
     this.#reader.commit(count);
-    if (this.#reader.error === null) return true;
+    // A dumpcap told to end while it writes may leave the packet it was at in pieces; the other one has it too.
+    if (this.#reader.error === null || this.#isEnding) return true;
     this.#reporter.error("capture stream is damaged, starting it anew", { error: this.#reader.error });
     return await this.#ended(this.#child);
   }
@@ -107,23 +149,95 @@ export class LiveSource {
   stop(): void {
     this.#stopping.abort();
     this.#child?.stop();
+    this.#next?.stop();
   }
 
   async close(): Promise<void> {
     this.#stopping.abort();
+    await this.#handingOver;
     await this.#child?.close();
-    this.#child = null;
+    await this.#next?.close();
+    this.#child = this.#next = null;
+  }
+
+  /** Whether the child that is read was told to end. */
+  get #isEnding(): boolean {
+    return this.#next !== null || this.#stopping.signal.aborted;
+  }
+
+  /** Whether the clock was set since then: stamps of before and after cannot be compared. */
+  #isClockSet(): boolean {
+    return Math.abs(this.#clock.nowMs() - this.#clock.monotonicMs() - this.#offsetMs) > clockSetMs;
+  }
+
+  /** Begins a hand-over when it is time. */
+  #relieve(child: CaptureChild): void {
+    if (this.#handingOver !== null || this.#isEnding) return;
+    const nowMs = this.#clock.monotonicMs(), passedMs = nowMs - this.#startedMs;
+    // After the clock was set, what still waits has stamps of before.
+    const isClockSet = this.#isClockSet();
+    if (isClockSet) this.#startedMs = nowMs;
+    if (this.#seam.isCrossed && (isClockSet || passedMs > seamMs)) this.#seam.end();
+    this.#offsetMs = this.#clock.nowMs() - nowMs;
+    if (passedMs < this.#handOverMs || isClockSet) return;
+    // One that fails is tried again after another such time.
+    this.#startedMs = nowMs;
+    this.#handingOver = this.#handOver(child).finally(() => this.#handingOver = null);
+  }
+
+  async #handOver(child: CaptureChild): Promise<void> {
+    const next = this.#makeChild(this.#options);
+    let message = "the one before it could not be read up to its start, or the clock was set";
+    this.#seam.begin();
+    try {
+      await next.start();
+      if (await this.#isReadUpTo(child, (this.#clock.nowMs() + overlapMs) * 1_000)) {
+        this.#next = next;
+        child.stop();
+        return;
+      }
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    this.#seam.end();
+    await next.close();
+    if (this.#stopping.signal.aborted) return;
+    this.#reporter.count("capture_hand_over_failures_total");
+    this.#reporter.warn("cannot relieve capture, packets dropped are not known yet", { message });
+  }
+
+  /** Waits until everything was read that `child` had got at a moment which is now past. */
+  async #isReadUpTo(child: CaptureChild, timeUs: number): Promise<boolean> {
+    const { signal } = this.#stopping;
+    const sinceMs = this.#clock.monotonicMs();
+    // Each interface has its own queue: a later stamp of one says nothing of another.
+    const leastMs = this.#options.interfaces.length > 1 ? deliveryMs : 0;
+    for (let passedMs = 0; passedMs < handOverMsMax; passedMs = this.#clock.monotonicMs() - sinceMs) {
+      await this.#clock.sleep(handOverStepMs, signal);
+      if (signal.aborted || this.#child !== child || this.#isClockSet()) return false;
+      if (passedMs >= leastMs && this.#seam.stampUs >= timeUs) return true;
+      if (passedMs >= deliveryMs && this.#clock.monotonicMs() - this.#readMs >= quietMs) return true;
+    }
+    return false;
   }
 
   async #ended(child: CaptureChild): Promise<boolean> {
-    const isDamaged = this.#reader.error !== null;
-    if (isDamaged) await child.close();
-    const { message, drops } = await child.ending();
-    // Both sources count the same losses; whichever saw more of them is right.
-    this.#dropped += Math.max(drops, this.#reader.drops);
+    // One that writes nonsense need not end by itself.
+    if (this.#reader.error !== null && !this.#isEnding) await child.close();
+    const { message, drops, flushed } = await child.ending();
+    // What it threw away once it was told to end, the one that relieves it has. Else words and capture count the same losses; whichever
+    // saw more of them is right.
+    this.#dropped += this.#next !== null ? drops - flushed : Math.max(drops, this.#reader.drops);
     await child.close();
-    this.#child = null;
-    this.#reader = new CaptureReader(this.#handler);
+    this.#child = this.#next;
+    this.#next = null;
+    this.#reader = new CaptureReader(this.#seam);
+    if (this.#child !== null) {
+      this.#seam.cross();
+      this.#startedMs = this.#clock.monotonicMs();
+      this.#reporter.count("capture_hand_overs_total");
+      return true;
+    }
     if (this.#stopping.signal.aborted) return false;
     this.problem = { code: "capture_failed", message };
     this.#reporter.count("capture_restarts_total");

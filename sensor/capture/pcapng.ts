@@ -40,6 +40,7 @@ function byteOrder(b: Uint8Array, o: number): "little" | "big" | null {
 
 export class PcapngBlocks implements RecordParser {
   error: CaptureError | null = null;
+  interfaceIndex = 0;
   #isLittle = true;
   #interfaces: PcapngInterface[] = [];
   #lastTimeUs = 0;
@@ -129,6 +130,7 @@ export class PcapngBlocks implements RecordParser {
     const about = this.#interfaces[index];
     const timeUs = about.timeUs(this.#word(b, o + 12), this.#word(b, o + 16));
     this.#lastTimeUs = timeUs < 0 ? 0 : timeUs > timeUsMax ? timeUsMax : timeUs;
+    this.interfaceIndex = index;
     this.#handler.packet(
       b,
       o + headerBytes,
@@ -148,6 +150,7 @@ export class PcapngBlocks implements RecordParser {
     let captured = length - 16;
     if (wire < captured) captured = wire;
     if (snapLength > 0 && snapLength < captured) captured = snapLength;
+    this.interfaceIndex = 0;
     this.#handler.packet(b, o + 12, captured, wire, this.#lastTimeUs, linkType);
     return true;
   }

@@ -4,6 +4,7 @@
 
 import { statfs } from "node:fs/promises";
 import { batchTopic } from "../../shared/batch.ts";
+import { cardDrops } from "../../shared/control.ts";
 import type { Options } from "../../shared/options.ts";
 import { version } from "../../shared/version.ts";
 import type { Enrolment } from "../control/identity.ts";
@@ -42,7 +43,7 @@ export function toolCheck(path: string, whatFor: string, isNeeded: boolean): Che
   };
 }
 
-/** A capture of two seconds: the permission is there, and packets come by. */
+/** A capture of two seconds: the permission is there, packets come by, and neither kernel nor card drops them. */
 export function captureCheck(stages: Stages, live: Omit<LiveOptions, "exclude">, edges: Edges): Check {
   return async () => {
     const { clock, reporter } = edges;
@@ -68,10 +69,22 @@ export function captureCheck(stages: Stages, live: Omit<LiveOptions, "exclude">,
     }
     if (source.problem) return fail(source.problem.message, captureAdvice);
     const where = interfaces.join(", ");
-    return packets > 0 ? ok(`${packets} packets on ${where} in ${captureCheckMs / 1_000} s`) : warn(
-      `no packet on ${where} in ${captureCheckMs / 1_000} s`,
-      "is it the right interface, and is the mirror port on?",
-    );
+    const span = `on ${where} in ${captureCheckMs / 1_000} s`;
+    const { dropped: kernel, interfaces: counters } = source;
+    if (packets === 0 && kernel === 0) {
+      return warn(`no packet ${span}`, "is it the right interface, and is the mirror port on?");
+    }
+    const card = counters?.length ? cardDrops(counters) : null;
+    const text = `${packets} packets ${span}, ${kernel} dropped by the kernel, ${
+      card ?? "an unknown number"
+    } by the card`;
+    if (kernel > 0) {
+      return warn(text, "raise --buffer-mb, narrow --filter, or give the sensor a faster machine");
+    }
+    if (card) {
+      return warn(text, `give the card more room (ethtool -G ${interfaces[0]} rx N), or more processors`);
+    }
+    return card === null ? ok(`${text} (needs \`ip\`)`) : ok(text);
   };
 }
 

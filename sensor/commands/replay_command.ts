@@ -87,12 +87,12 @@ class Replay {
     const { clock, reporter } = this.#edges;
     let session: Session | null = null;
     const sink: SegmentSink = {
-      take: async (rows) => {
-        if (this.#options.flows && rows.length > 0) {
-          const lines = Array.from({ length: rows.length }, (_, i) => JSON.stringify(rows.object(i)));
+      take: async (page) => {
+        if (this.#options.flows && page.length > 0) {
+          const lines = Array.from({ length: page.length }, (_, i) => JSON.stringify(page.object(i)));
           this.#edges.print(lines.join("\n"));
         }
-        await session?.outbox.take(rows);
+        await session?.outbox.take(page);
       },
     };
     // The file is opened before anything else starts, so that a wrong name is said at once.

@@ -5,6 +5,7 @@
 
 import type { Options } from "../../shared/options.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { RecentLoss } from "../control/recent_loss.ts";
 import { OverloadGuard } from "../prefilter/overload.ts";
 import { captureOptions, factsOptions, flowOptions, flowSettings, generalOptions } from "./common_options.ts";
 import { startDeepLane } from "./deep_lane.ts";
@@ -56,11 +57,15 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
     : [await firstInterface(stages, given.dumpcapPath)];
   let state: "idle" | "capturing" | "failed" = "idle";
   const parts: { source: CaptureSource | null; fastLane: FastLane | null } = { source: null, fastLane: null };
+  const recentLoss = new RecentLoss();
   const deepLane = await startDeepLane(stages, given, true, edges);
   try {
     const session = await openSession({ live: true }, given, edges, {
       disk: stages.disk,
-      capture: () => captureHealth(state, parts.source!, parts.fastLane!, deepLane),
+      capture: () => {
+        const live = { recentLoss, monotonicMs: clock.monotonicMs() };
+        return captureHealth(state, parts.source!, parts.fastLane!, deepLane, live);
+      },
     });
     const fastLane = parts.fastLane = stages.fastLane({ live: true, flow: flowSettings(given) }, {
       sink: session.outbox,

@@ -19,7 +19,7 @@ import { writeStatus } from "../control/status_file.ts";
 import type { Disk } from "../ship/disk.ts";
 import { HttpTransport } from "../ship/http.ts";
 import { Outbox } from "../ship/outbox.ts";
-import { Sealer } from "../ship/seal.ts";
+import { SealThread } from "../ship/seal_thread.ts";
 import { Shipper } from "../ship/shipper.ts";
 import { Spool } from "../ship/spool.ts";
 import type { Transport } from "../ship/transport.ts";
@@ -110,7 +110,7 @@ export class Session {
     const signer = { sensor, key: identity.key, privateKey: identity.privateKey };
     const random = randomOf(edges);
     const bytesMax = options.spoolMb * 1024 * 1024;
-    const sealer = new Sealer({ buckets, epoch, sealAgeMs: options.sealAgeMs }, { signer, reporter });
+    const sealing = new SealThread({ buckets, epoch, sealAgeMs: options.sealAgeMs }, { signer, reporter });
     const spool = this.spool = new Spool({ folder: `${folder}/spool`, bytesMax }, { disk, reporter });
     // A replay is waited for by somebody; a live sensor has time.
     const shipper = this.shipper = new Shipper({ backoffMaxMs: mode.live ? 30_000 : 5_000 }, {
@@ -121,14 +121,14 @@ export class Session {
       reporter,
       random,
     });
-    this.outbox = new Outbox(mode, { sealer, spool, shipper, clock, reporter });
+    this.outbox = new Outbox(mode, { sealing, spool, shipper, clock, reporter });
     this.#sources = {
       sensorId: sensor,
       epoch,
       startedMs: clock.nowMs(),
       transportKind: transport.kind,
       capture: deps.capture,
-      sealer,
+      sealing,
       spool,
       shipper,
       reporter,

@@ -3,9 +3,11 @@
  * Why here: a command decides what runs and when; which program captures or dissects is wiring. @module */
 
 import type { Clock } from "../../shared/clock.ts";
+import { cardDrops, type InterfaceCounters } from "../../shared/control.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { PacketHandler } from "../capture/capture_error.ts";
 import type { CaptureHealth } from "../control/health.ts";
+import type { RecentLoss } from "../control/recent_loss.ts";
 import type { CaptureSummary, Chooser, DeepLane, SegmentSink } from "../pipeline.ts";
 import type { Disk } from "../ship/disk.ts";
 
@@ -18,6 +20,8 @@ export interface CaptureSource {
   readonly bytesTotal: number | null;
   /** Packets lost before the sensor saw them. */
   readonly dropped: number;
+  /** Live: what the kernel counted for the interfaces since the start; one that has no counters is absent. */
+  readonly interfaces?: readonly InterfaceCounters[];
   /** First thing found wrong with what was captured, a word of `captureErrors` and a sentence; null = nothing. */
   readonly problem: { code: string; message: string } | null;
   /** Opens it. Rejects with a `CommandError` that says what to do. */
@@ -94,16 +98,19 @@ export interface Stages {
   interfaces(dumpcapPath: string): Promise<CaptureInterface[]>;
 }
 
-/** What a check-in says about capture, from the stages that run. */
+/** What a check-in says about capture, from the stages that run; of a live one with what it lost lately. */
 export function captureHealth(
   state: CaptureHealth["state"],
   source: CaptureSource,
   fastLane: FastLane,
   deepLane: RunningDeepLane | null,
+  live?: { recentLoss: RecentLoss; monotonicMs: number },
 ): CaptureHealth {
   fastLane.report();
   const { packets, bytes, in_flows, left_out, last } = fastLane.summary(source.name);
   const facts = deepLane?.health() ?? { offered: 0, answered: 0, refused: 0 };
+  const { dropped, interfaces } = source;
+  const totals = { packets, dropped, card_dropped: cardDrops(interfaces ?? []) };
   return {
     // A capture that is being started again sees nothing, whatever the command is doing.
     state: state === "capturing" && source.problem !== null ? "failed" : state,
@@ -113,7 +120,9 @@ export function captureHealth(
     bytes,
     in_flows,
     left_out,
-    dropped: source.dropped,
+    dropped,
+    interfaces: interfaces?.length ? [...interfaces] : undefined,
+    recent: live?.recentLoss.take(totals, live.monotonicMs),
     last_packet: last,
     flows_open: fastLane.openFlows,
     factor: fastLane.factor,

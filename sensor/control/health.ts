@@ -3,10 +3,9 @@
  * In: capture account, counters, spool, shipper, sealer. Out: the body of a check-in, also written to the status file.
  * Invariant: only reads; a part that does not run reports zero of what it would have done, never an error. @module */
 
-import type { captureStates, CheckInRequest } from "../../shared/control.ts";
+import type { captureStates, CheckInRequest, InterfaceCounters } from "../../shared/control.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { version } from "../../shared/version.ts";
-import type { Sealer } from "../ship/seal.ts";
 import type { Shipper } from "../ship/shipper.ts";
 import type { Spool } from "../ship/spool.ts";
 
@@ -21,6 +20,9 @@ export interface CaptureHealth {
   in_flows: number;
   left_out: Record<string, number>;
   dropped: number;
+  /** What the kernel counted for the interfaces; undefined = unknown. */
+  interfaces?: InterfaceCounters[] | undefined;
+  recent?: CheckInRequest["capture"]["recent"];
   last_packet: number | null;
   flows_open: number;
   /** New flows are kept one in this many. */
@@ -34,7 +36,7 @@ export interface HealthSources {
   startedMs: number;
   transportKind: "http" | "kafka";
   capture: () => CaptureHealth;
-  sealer: Sealer;
+  sealing: { readonly sealed: Record<string, number> };
   spool: Spool;
   shipper: Shipper;
   reporter: Reporter;
@@ -45,7 +47,7 @@ const textCharactersMax = 400;
 
 /** The report of this moment, all but `sent_ms`. */
 export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckInRequest, "sent_ms"> {
-  const { spool, shipper, sealer, reporter } = sources;
+  const { spool, shipper, sealing, reporter } = sources;
   const { flows_open, factor, facts, ...capture } = sources.capture();
   const counters = reporter.snapshot();
   const error = shipper.problem?.message ?? null;
@@ -79,7 +81,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
       error: error?.slice(0, textCharactersMax) ?? null,
       sent_batches: shipper.sentBatches,
     },
-    sealed: sealer.sealed,
+    sealed: sealing.sealed,
     counters: Object.fromEntries(
       [...counters].filter(([name, value]) => name.length <= 200 && Number.isFinite(value)).slice(
         0,

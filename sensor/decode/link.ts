@@ -8,6 +8,7 @@ import { afterEtherType, ethernet, llc, pppoe } from "./ether.ts";
 import { ppp } from "./ppp.ts";
 import { avs, ppi, prism, radiotap, wlan } from "./wlan.ts";
 import { reason } from "./reasons.ts";
+import { searchNetwork } from "./search.ts";
 
 /** Steps from the frame's start to its network header. */
 export function link(cursor: Cursor, b: Uint8Array, linkType: number): number {
@@ -55,7 +56,7 @@ function otherLink(cursor: Cursor, b: Uint8Array, linkType: number): number {
     case 239:
       return nflog(cursor, b);
     default:
-      return reason.link_type_unknown;
+      return searchNetwork(cursor, b);
   }
 }
 

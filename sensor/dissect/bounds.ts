@@ -27,12 +27,15 @@ export function boundText(facts: Facts, text: string): string {
   return text.slice(0, factLimits.charactersMax);
 }
 
-/** Appends `entry` unless the list is full. */
-export function pushEntry<Entry>(facts: Facts, list: Entry[], entry: Entry): void {
-  if (list.length < factLimits.entriesMax) {
-    list.push(entry);
-    kept += entryCharacters;
-  } else facts.cut = (facts.cut ?? 0) + 1;
+/** Appends `entry`; false when the list is full. */
+export function pushEntry<Entry>(facts: Facts, list: Entry[], entry: Entry): boolean {
+  if (list.length >= factLimits.entriesMax) {
+    facts.cut = (facts.cut ?? 0) + 1;
+    return false;
+  }
+  list.push(entry);
+  kept += entryCharacters;
+  return true;
 }
 
 /** A finite integer >= 0 from decimal or 0x text; 0 when it is none. */

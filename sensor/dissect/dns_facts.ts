@@ -1,13 +1,14 @@
 /** Reads DNS, mDNS and LLMNR messages out of the columns of one packet.
  *
- * In: the columns of one line. Out: one {@link DnsFact} for each question of each message, the answers with the first question.
+ * In: the columns of one line. Out: the questions of each message, or its answers to them, for {@link addDnsQuery} and {@link addDnsResponse}.
  * Invariant: answers are those of the answer section, in the order of the packet; a response without a question (mDNS) has an empty name.
  * Why counting: every list of tshark runs over the whole packet; the counts in the headers say where a message or a section ends.
  * @module */
 
-import { factLimits, type Facts } from "../../shared/facts.ts";
-import { boundText, pushEntry, wireFlag, wireNumber } from "./bounds.ts";
+import type { Facts } from "../../shared/facts.ts";
+import { wireFlag, wireNumber } from "./bounds.ts";
 import { dnsTypeName, rcodeName } from "./dns_names.ts";
+import { addDnsQuery, addDnsResponse, boundAnswers, type DnsHalves } from "./dns_transactions.ts";
 import { slot, type SlotName } from "./slots.ts";
 import { splitCounted, splitPlain } from "./split.ts";
 
@@ -25,46 +26,46 @@ const valueSlots = new Map<number, SlotName>([
   [65, "service"],
   [10, "bytes"],
 ]);
-const optType = 41;
 
-/** Adds the messages of one packet to `facts`. */
-export function readDns(columns: readonly string[], facts: Facts): void {
+/** Adds the messages of one packet to `facts`; `halves` are those of the same segment. */
+export function readDns(columns: readonly string[], facts: Facts, halves: DnsHalves): void {
   const ids = splitPlain(columns[slot.kind]);
   if (ids.length === 0) return;
   const responses = splitPlain(columns[slot.status]);
   const rcodes = splitPlain(columns[slot.rcode]);
-  const answerCounts = splitPlain(columns[slot.answers]).map(wireNumber);
   const types = splitPlain(columns[slot.type]);
   const questions = splitPlain(columns[slot.questions]).map(wireNumber);
   const names = splitCounted(columns[slot.name], types.length);
-  const walk = recordWalker(columns, answerCounts, ids.length);
+  const counts = splitPlain(columns[slot.answers]).map(wireNumber);
+  // An update counts other things than questions and answers.
+  const hasAnswers = questions.length === ids.length;
+  const take = recordReader(columns);
   let rcodeIndex = 0;
   let question = 0;
   for (let message = 0; message < ids.length; message++) {
     const isResponse = wireFlag(responses[message]);
-    const rcode = isResponse ? rcodeName(wireNumber(rcodes[rcodeIndex++])) : null;
-    const answers = walk(answerCounts[message] ?? 0).map((answer) => boundText(facts, answer));
-    if (answers.length > factLimits.answersMax) {
-      facts.cut = (facts.cut ?? 0) + answers.length - factLimits.answersMax;
-      answers.length = factLimits.answersMax;
-    }
-    const id = wireNumber(ids[message]);
+    const rcode = isResponse ? rcodeName(wireNumber(rcodes[rcodeIndex++])) : "";
+    const answers = take(hasAnswers ? counts[message] ?? 0 : 0);
+    // The records of its other sections: the next message's begin behind them.
+    take((counts[ids.length + message] ?? 0) + (counts[2 * ids.length + message] ?? 0));
+    const id = wireNumber(ids[message]) & 0xffff;
     const end = ids.length === 1
       ? names.length
       : Math.min(question + (questions[message] ?? 0), names.length);
     if (question >= end && !isResponse) continue;
-    const list = facts.dns ??= [];
-    if (question >= end && isResponse) pushEntry(facts, list, { id, name: "", type: "", rcode, answers });
+    boundAnswers(facts, answers);
+    if (question >= end) addDnsResponse(facts, halves, id, "", "", rcode, answers);
     for (let first = true; question < end; question++, first = false) {
       const type = types[question] === undefined ? "" : dnsTypeName(wireNumber(types[question]));
-      const name = boundText(facts, names[question]);
-      pushEntry(facts, list, { id, name, type, rcode, answers: first ? answers : [] });
+      const name = names[question];
+      if (isResponse) addDnsResponse(facts, halves, id, name, type, rcode, first ? answers : []);
+      else addDnsQuery(facts, halves, id, name, type, first ? answers : []);
     }
   }
 }
 
-/** Returns a function that takes the values of the next message's answer section. */
-function recordWalker(columns: readonly string[], answerCounts: readonly number[], messages: number) {
+/** Returns a function that takes the values of the next records. */
+function recordReader(columns: readonly string[]): (count: number) => string[] {
   const types = splitPlain(columns[slot.responseType]).map(wireNumber);
   const totals = new Map<SlotName, number>();
   for (const type of types) {
@@ -82,16 +83,12 @@ function recordWalker(columns: readonly string[], answerCounts: readonly number[
     used.set(name, index + 1);
     return values.get(name)?.[index] ?? "";
   };
-  const answersOnly = answerCounts.reduce((sum, count) => sum + count, 0) +
-      types.filter((type) => type === optType).length === types.length;
-  return (count: number): string[] => {
+  return (count) => {
     const taken: string[] = [];
     for (let i = 0; i < count && next < types.length; i++) {
       const value = valueOf(types[next++]);
       if (value !== "") taken.push(value);
     }
-    // Between two messages of one segment only OPT records can be told apart without the other sections' counts.
-    if (messages > 1 && answersOnly) { while (types[next] === optType) next++; }
     return taken;
   };
 }

@@ -1,17 +1,17 @@
 /** Reads plain DNS messages where they arrive, without the dissector.
  *
- * In: the payload of one UDP datagram. Out: {@link DnsFact}s, or false: "not plain, ask tshark".
+ * In: the payload of one UDP datagram. Out: entries of facts, or false: "not plain, ask tshark".
  * Invariant: what is read here is, letter for letter, what tshark would have said; anything it might say otherwise (odd octets in names,
  * records we do not know, a length that does not fit) is left to it. `test/golden/facts_yield.ts` compares the two.
  * Bounded: at most {@link recordsMax} records and {@link pointersMax} compression pointers; no recursion.
  * Why: one packet in six of ordinary traffic is DNS, and tshark takes 12 us for each. This takes 2. @module */
 
 import { Buffer } from "node:buffer";
-import { type DnsFact, factLimits, type Facts } from "../../shared/facts.ts";
+import type { Facts } from "../../shared/facts.ts";
 import { formatIp } from "../../shared/ip.ts";
-import { boundText, pushEntry } from "./bounds.ts";
 import { dnsTypeName, rcodeName } from "./dns_names.ts";
-import { readText, wordAt } from "./octets.ts";
+import { addDnsQuery, addDnsResponse, boundAnswers, type DnsHalves } from "./dns_transactions.ts";
+import { readText, textAt, wordAt } from "./octets.ts";
 
 const headerBytes = 12;
 const questionsMax = 8;
@@ -26,9 +26,23 @@ const silentTypes = new Set([6, 41, 43, 46, 47, 48, 50]);
 let nameEnd = 0;
 /** The name being read, with dots between its labels. */
 const nameOctets = Buffer.alloc(nameBytesMax + 64);
+/** Questions of the message being read, until it is known to be plain. */
+const names = new Array<string>(questionsMax).fill("");
+const types = new Array<string>(questionsMax).fill("");
+/** Values of its answer section. Copied out of here, a list has room for them and no more. */
+const values = new Array<string>(recordsMax).fill("");
+let valueCount = 0;
+const none: string[] = [];
 
-/** Adds the message in `buffer[at, at + length)` to `facts`; false when it is not plain, and then nothing was added. */
-export function readDnsMessage(buffer: Uint8Array, at: number, length: number, facts: Facts): boolean {
+/** Adds the message in `buffer[at, at + length)` to `facts`; false when it is not plain, and then nothing was added. `halves` are
+ * those of the same segment. */
+export function readDnsMessage(
+  buffer: Uint8Array,
+  at: number,
+  length: number,
+  facts: Facts,
+  halves: DnsHalves,
+): boolean {
   if (length < headerBytes) return false;
   const flags = wordAt(buffer, at + 2);
   const questions = wordAt(buffer, at + 4);
@@ -38,46 +52,36 @@ export function readDnsMessage(buffer: Uint8Array, at: number, length: number, f
   const isResponse = (flags & 0x8000) !== 0;
   if (!isResponse && records > 0) return false;
   const limit = at + length;
-  const found: DnsFact[] = [];
   const id = wordAt(buffer, at);
-  const rcode = isResponse ? rcodeName(flags & 15) : null;
+  const rcode = rcodeName(flags & 15);
   let next = at + headerBytes;
   for (let i = 0; i < questions; i++) {
-    const name = readName(buffer, at, next, limit);
+    names[i] = readName(buffer, at, next, limit);
     if (nameEnd < 0 || nameEnd + 4 > limit) return false;
-    found.push({ id, name, type: dnsTypeName(wordAt(buffer, nameEnd)), rcode, answers: [] });
+    types[i] = dnsTypeName(wordAt(buffer, nameEnd));
     next = nameEnd + 4;
   }
-  const answers: string[] = [];
+  valueCount = 0;
   for (let i = 0; i < records; i++) {
-    next = readRecord(buffer, at, next, limit, answers);
+    next = readRecord(buffer, at, next, limit);
     if (next < 0) return false;
   }
-  if (found.length === 0 && isResponse) found.push({ id, name: "", type: "", rcode, answers: [] });
-  keep(found, answers, facts);
+  const answers = valueCount > 0 ? values.slice(0, valueCount) : none;
+  boundAnswers(facts, answers);
+  if (questions === 0 && isResponse) addDnsResponse(facts, halves, id, "", "", rcode, answers);
+  for (let i = 0; i < questions; i++) {
+    if (!isResponse) addDnsQuery(facts, halves, id, names[i], types[i], none);
+    else addDnsResponse(facts, halves, id, names[i], types[i], rcode, i === 0 ? answers : none);
+  }
   return true;
 }
 
-function keep(found: DnsFact[], answers: string[], facts: Facts): void {
-  if (answers.length > factLimits.answersMax) {
-    facts.cut = (facts.cut ?? 0) + answers.length - factLimits.answersMax;
-    answers.length = factLimits.answersMax;
-  }
-  for (let i = 0; i < answers.length; i++) answers[i] = boundText(facts, answers[i]);
-  if (found.length > 0) found[0].answers = answers;
-  for (const fact of found) {
-    fact.name = boundText(facts, fact.name);
-    pushEntry(facts, facts.dns ??= [], fact);
-  }
-}
-
-/** Appends the value of one record; returns where the next one begins, -1 when this one is not plain. */
+/** Adds the value of one record to {@link values}; returns where the next one begins, -1 when this one is not plain. */
 function readRecord(
   buffer: Uint8Array,
   message: number,
   start: number,
   limit: number,
-  answers: string[],
 ): number {
   readName(buffer, message, start, limit);
   const at = nameEnd;
@@ -89,7 +93,7 @@ function readRecord(
   if (end > limit) return -1;
   const value = silentTypes.has(type) ? "" : readValue(buffer, message, type, data, end);
   if (value === null) return -1;
-  if (value !== "") answers.push(value);
+  if (value !== "") values[valueCount++] = value;
   return end;
 }
 
@@ -160,5 +164,5 @@ function readName(buffer: Uint8Array, message: number, start: number, limit: num
     at++;
   }
   nameEnd = end < 0 ? at + 1 : end;
-  return length === 0 ? "<Root>" : nameOctets.toString("latin1", 0, length);
+  return length === 0 ? "<Root>" : textAt(nameOctets, 0, length);
 }

@@ -8,6 +8,7 @@ import type { Facts } from "../../shared/facts.ts";
 import { readProtocols } from "./app_protocol.ts";
 import { boundText } from "./bounds.ts";
 import { readDns } from "./dns_facts.ts";
+import type { DnsHalves } from "./dns_transactions.ts";
 import { readHttp } from "./http_facts.ts";
 import { readDhcp, readFtp, readSmb, readSsh } from "./login_facts.ts";
 import { slot, slotCount } from "./slots.ts";
@@ -26,12 +27,12 @@ export function splitLine(line: string, frame: number): { columns: string[] } | 
   return { columns };
 }
 
-/** Grows `facts` by what one packet says; returns its application protocol. */
-export function readFacts(columns: readonly string[], facts: Facts): string {
+/** Grows `facts` by what one packet says; returns its application protocol. `halves` are those of the same segment. */
+export function readFacts(columns: readonly string[], facts: Facts, halves: DnsHalves): string {
   const protocols = readProtocols(columns[slot.protocols]);
   switch (protocols.family) {
     case "dns":
-      readDns(columns, facts);
+      readDns(columns, facts, halves);
       break;
     case "tls":
       readTls(columns, facts, protocols.quic);

@@ -10,6 +10,7 @@
 
 import type { Facts } from "../../shared/facts.ts";
 import { charactersKept } from "./bounds.ts";
+import type { DnsHalves } from "./dns_transactions.ts";
 import { readFacts } from "./facts.ts";
 import { type PlainPayload, readPlain } from "./plain.ts";
 
@@ -24,8 +25,8 @@ export interface FlowFacts {
 export const segmentCharactersMax = 131_072;
 const charactersMaxDefault = 33_554_432;
 
-/** Facts of one segment. */
-interface Part {
+/** Facts of one segment, and the DNS entries among them that miss a half. */
+interface Part extends DnsHalves {
   readonly segment: number;
   readonly facts: Facts;
   characters: number;
@@ -68,21 +69,21 @@ export class FactsJoin {
   add(flowId: number, segment: number, columns: readonly string[]): void {
     const held = this.#find(flowId);
     const part = openPart(held, segment);
-    const facts = part.characters < segmentCharactersMax ? part.facts : {};
+    const target = part.characters < segmentCharactersMax ? part : newPart(segment);
     const before = charactersKept();
-    const app = readFacts(columns, facts);
-    this.#keep(flowId, held, part, facts, app, charactersKept() - before);
+    const app = readFacts(columns, target.facts, target);
+    this.#keep(flowId, held, part, target.facts, app, charactersKept() - before);
   }
 
   /** Adds what can be read of a plain payload; false when it is not plain, and then nothing is added. */
   addPlain(flowId: number, segment: number, payload: PlainPayload, buffer: Uint8Array): boolean {
     const held = this.#find(flowId);
     const part = openPart(held, segment);
-    const facts = part.characters < segmentCharactersMax ? part.facts : {};
+    const target = part.characters < segmentCharactersMax ? part : newPart(segment);
     const before = charactersKept();
-    const app = readPlain(payload, buffer, facts);
+    const app = readPlain(payload, buffer, target.facts, target);
     if (app === null) return false;
-    this.#keep(flowId, held, part, facts, app, charactersKept() - before);
+    this.#keep(flowId, held, part, target.facts, app, charactersKept() - before);
     return true;
   }
 
@@ -159,7 +160,11 @@ function openPart(held: Held | undefined, segment: number): Part {
   for (let part = held?.first ?? null; part !== null; part = part.next) {
     if (part.segment === place) return part;
   }
-  return { segment: place, facts: {}, characters: 0, next: null };
+  return newPart(place);
+}
+
+function newPart(segment: number): Part {
+  return { segment, facts: {}, characters: 0, halves: null, responses: 0, next: null };
 }
 
 function holds(held: Held, wanted: Part): boolean {

@@ -329,7 +329,8 @@ export class DissectLane implements DeepLane {
     const limitMs = child.answered === 0 ? this.#options.startMs : this.#options.silenceMs;
     if (nowMs - watched.progressMs > limitMs) {
       child.kill(`no answer for ${Math.round(nowMs - watched.progressMs)} ms`);
-    } else if (child.waiting > 0 && this.#options.live) {
+    } else if (child.waiting > 0 && (this.#options.live || nowMs > watched.progressMs)) {
+      // A replay at full speed pushes by itself; one that is paced, or waits, does not.
       child.push();
     }
   }

@@ -8,6 +8,7 @@
 import type { Facts } from "../../shared/facts.ts";
 import { boundText } from "./bounds.ts";
 import { readDnsMessage } from "./dns_message.ts";
+import type { DnsHalves } from "./dns_transactions.ts";
 import { readHttpMessage } from "./http_message.ts";
 import { readText } from "./octets.ts";
 import { readTlsHello } from "./tls_hello.ts";
@@ -36,12 +37,17 @@ export interface PlainPayload {
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
-/** Reads the payload into `facts`; returns the application protocol, null when nothing was read. */
-export function readPlain(payload: PlainPayload, buffer: Uint8Array, facts: Facts): string | null {
+/** Reads the payload into `facts`; returns the application protocol, null when nothing was read. `halves` are those of its segment. */
+export function readPlain(
+  payload: PlainPayload,
+  buffer: Uint8Array,
+  facts: Facts,
+  halves: DnsHalves,
+): string | null {
   const { plainKind: kind, plainOffset: at, plainLength: length, plainPort: port } = payload;
   switch (kind) {
     case plainKind.dns:
-      return readDnsMessage(buffer, at, length, facts) ? dnsApps[port] : null;
+      return readDnsMessage(buffer, at, length, facts, halves) ? dnsApps[port] : null;
     case plainKind.http:
       return readHttpMessage(buffer, at, length, facts) ? "http" : null;
     case plainKind.ssdp:

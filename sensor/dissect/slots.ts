@@ -34,7 +34,8 @@ const slots = {
   ],
   rcode: ["dns.flags.rcode", "tls.handshake.extensions.supported_version"],
   questions: ["dns.count.queries", "tls.handshake.ciphersuite"],
-  answers: ["dns.count.answers", "tls.handshake.extension.type"],
+  // The three counts of each message come one list after the other.
+  answers: ["dns.count.answers", "dns.count.auth_rr", "dns.count.add_rr", "tls.handshake.extension.type"],
   name: [
     "dns.qry.name",
     "tls.handshake.extensions_server_name",

@@ -8,18 +8,17 @@ import { icmpCounterpart } from "../../shared/community_id.ts";
 const block = new Uint8Array(64);
 const schedule = new Int32Array(80);
 
-/** Writes the Community ID digest (version 1, seed 0) to `out[at .. at + 20)`. Addresses are big-endian words, `count` (1 or 4) of them. */
+/** Writes the 20 octets of the Community ID digest (version 1, seed 0) to `out`. Addresses are big-endian words, `count` (1 or 4) of them. */
 export function communityHash(
   protocol: number,
   words: Int32Array,
   src: number,
   dst: number,
   count: number,
-  ports: readonly [number, number],
+  srcPort: number,
+  dstPort: number,
   out: Uint8Array,
-  at: number,
 ): void {
-  let [srcPort, dstPort] = ports;
   let isOneWay = false;
   if (protocol === 1 || protocol === 58) {
     const counterpart = icmpCounterpart(protocol, srcPort);
@@ -46,7 +45,7 @@ export function communityHash(
   block[end] = 0x80;
   block[62] = end >> 5;
   block[63] = end << 3;
-  sha1(out, at);
+  sha1(out);
 }
 
 function putWords(words: Int32Array, from: number, count: number, at: number): number {
@@ -60,7 +59,7 @@ function putWords(words: Int32Array, from: number, count: number, at: number): n
   return at;
 }
 
-function sha1(out: Uint8Array, at: number): void {
+function sha1(out: Uint8Array): void {
   const w = schedule;
   for (let i = 0; i < 16; i++) {
     w[i] = block[4 * i] << 24 | block[4 * i + 1] << 16 | block[4 * i + 2] << 8 | block[4 * i + 3];
@@ -83,11 +82,11 @@ function sha1(out: Uint8Array, at: number): void {
     b = a;
     a = t;
   }
-  put(out, at, (a + 0x67452301) | 0);
-  put(out, at + 4, (b + 0xefcdab89) | 0);
-  put(out, at + 8, (c + 0x98badcfe) | 0);
-  put(out, at + 12, (d + 0x10325476) | 0);
-  put(out, at + 16, (e + 0xc3d2e1f0) | 0);
+  put(out, 0, (a + 0x67452301) | 0);
+  put(out, 4, (b + 0xefcdab89) | 0);
+  put(out, 8, (c + 0x98badcfe) | 0);
+  put(out, 12, (d + 0x10325476) | 0);
+  put(out, 16, (e + 0xc3d2e1f0) | 0);
 }
 
 function put(out: Uint8Array, at: number, value: number): void {

@@ -10,6 +10,8 @@ export const word = {
   hash: 0,
   /** Next flow of the same hash chain, -1 = last. */
   chain: 1,
+  /** In an exported segment, which is in no chain: index of its end reason. */
+  endReason: 1,
   src: 2, // four words
   dst: 6, // four words
   /** Source port in the upper half; for ICMP the type and the type that answers it. */

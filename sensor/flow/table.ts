@@ -1,6 +1,6 @@
 /** Flow table: packets to bidirectional flows, flows to segments.
  *
- * In: packets and their stamps, in the order of the capture. Out: rows of exported segments, each packet in exactly one.
+ * In: packets and their stamps, in the order of the capture. Out: exported segments, each packet in exactly one.
  * Invariant: packets counted = packets in exported segments + packets in open flows; at most `flowsMax` flows are open.
  * Why one block of memory a flow: a packet then touches two or three cache lines, and nothing for the garbage collector.
  * Hot path: typed arrays only. @module */
@@ -12,8 +12,7 @@ import { FlowKey, isAnswer } from "./flow_key.ts";
 import { clearSegment, countPacket, countSum, followTcp, type PacketSum, putMac } from "./flow_record.ts";
 import { float, strideWords, word } from "./layout.ts";
 import { PacketClock } from "./packet_clock.ts";
-import { appendSegment } from "./export.ts";
-import type { SegmentRows } from "./segment_rows.ts";
+import type { SegmentPage } from "./segment_page.ts";
 import { FlowSampler, notSampled } from "../prefilter/sampling.ts";
 import { flag, isClosed, isClosing, isMidstream, isReset, isUnanswered, stateBit } from "./tcp_state.ts";
 import { Wheel } from "./wheel.ts";
@@ -23,11 +22,14 @@ const { startUs, lastUs, touchedUs, openedUs, flowStartUs, flowId } = float;
 /** Which time-out applies; index into the table's time-outs. */
 const classTcp = 0, classOther = 1, classUnanswered = 2, classLinger = 3;
 const flowsAtStart = 4_096;
+/** Flows ended at the end of a capture before their segments are handed on. */
+const endPortion = 8_192;
 const none = -1;
 
 /** Decides where the segment of a flow goes: at once on its way, or to those that wait for facts up to `ticket`. */
-export interface RowTarget {
-  rowsFor(flowId: number, ticket: number, segment: number): SegmentRows;
+export interface SegmentTarget {
+  /** A page with room for one more. */
+  pageFor(ticket: number): SegmentPage;
 }
 
 export class FlowTable {
@@ -53,11 +55,11 @@ export class FlowTable {
   #timeoutsUs: Float64Array;
   #activeUs: number;
   #closedUs: number;
-  #target: RowTarget;
+  #target: SegmentTarget;
 
   /** `elapsedUs`: a clock that never steps, when the packets are live; see packet_clock.ts.
    * @throws {RangeError} when an option is out of range. */
-  constructor(options: Partial<FlowOptions>, target: RowTarget, elapsedUs: (() => number) | null = null) {
+  constructor(options: Partial<FlowOptions>, target: SegmentTarget, elapsedUs: (() => number) | null = null) {
     const checked = checkFlowOptions(options);
     this.#options = checked;
     this.#target = target;
@@ -165,18 +167,20 @@ export class FlowTable {
     this.floats[(base >> 1) + touchedUs] = this.#clock.nowUs;
   }
 
-  /** Ends every flow, the oldest first: the capture is over. */
-  endAll(): void {
+  /** Ends every flow, the oldest first: the capture is over. Pauses now and then, so that what it exported can be handed on. */
+  *endAll(): Generator<void> {
     const { words, floats } = this;
-    const open: number[] = [];
+    const open = new Int32Array(this.openFlows);
+    let count = 0;
     for (const head of this.#heads) {
-      for (let flow = head; flow !== none; flow = words[flow * strideWords + chain]) open.push(flow);
+      for (let flow = head; flow !== none; flow = words[flow * strideWords + chain]) open[count++] = flow;
     }
     const numberOf = (flow: number) => floats[(flow * strideWords >> 1) + flowId];
     open.sort((a, b) => numberOf(a) - numberOf(b));
-    for (const flow of open) {
-      const base = flow * strideWords;
-      this.#end(flow, words[base + timeoutClass] === classLinger ? this.#silentReason(base) : "stopped");
+    for (let i = 0; i < open.length; i++) {
+      const base = open[i] * strideWords;
+      this.#end(open[i], words[base + timeoutClass] === classLinger ? this.#silentReason(base) : "stopped");
+      if (i % endPortion === endPortion - 1) yield;
     }
   }
 
@@ -349,10 +353,7 @@ export class FlowTable {
   #export(base: number, reason: EndReason): void {
     const words = this.words, floats = this.floats;
     if (words[base + packets] + words[base + packets + 1] === 0) return;
-    const half = base >> 1;
-    const segment = words[base + word.segment];
-    const rows = this.#target.rowsFor(floats[half + flowId], floats[half + float.ticket], segment);
-    appendSegment(rows, words, floats, base, reason);
+    this.#target.pageFor(floats[(base >> 1) + float.ticket]).append(words, base, reason);
     words[base + word.segment]++;
     clearSegment(words, floats, base);
   }

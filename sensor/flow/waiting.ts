@@ -1,13 +1,14 @@
 /** Segments on their way out: those whose flow has questions open in the deep lane wait for the answers.
  *
- * In: exported rows with their segment's number and the last ticket of their flow. Out: rows, with facts where there are any.
- * Invariant: every row leaves once; rows that wait leave in the order they came, and no later than `waitMs` (Infinity in a replay).
- * Bound: `rowsMax` waiting rows; beyond it the oldest leave with the facts there are, counted in `hurried`.
- * Why pages: rows that came together wait together and leave as they are; copying each row cost more than making it. @module */
+ * In: exported segments with the last ticket of their flow. Out: pages of segments, with facts where there are any.
+ * Invariant: every segment leaves once; those that wait leave in the order they came, and no later than `waitMs` (Infinity in a replay).
+ * Bound: `rowsMax` waiting segments; beyond it the oldest leave with the facts there are, counted in `hurried`.
+ * Why pages: segments that came together wait together and leave as they are; pages handed back are filled again. @module */
 
 import type { Facts } from "../../shared/facts.ts";
-import { SegmentRows } from "./segment_rows.ts";
-import type { RowTarget } from "./table.ts";
+import { float, strideWords, word } from "./layout.ts";
+import { SegmentPage } from "./segment_page.ts";
+import type { SegmentTarget } from "./table.ts";
 
 /** The part of the deep lane that is asked for facts. */
 export interface FactSource {
@@ -15,26 +16,25 @@ export interface FactSource {
   takeFacts(flowId: number, segment: number): { app_protocol: string; facts: Facts | null };
 }
 
-const pageRowsMax = 512;
+/** Pages kept for reuse. */
+const sparePagesMax = 16;
 
-/** Rows that wait together, with the flow, the segment and the last ticket of each. */
-class Page {
-  rows = new SegmentRows();
-  flowIds: number[] = [];
-  segments: number[] = [];
-  tickets: number[] = [];
-  lastTicket = 0;
+interface WaitingPage {
+  page: SegmentPage;
+  lastTicket: number;
   /** When it began to wait, by the clock of `release`; -1 = since the last release. */
-  sinceMs = -1;
+  sinceMs: number;
 }
 
-export class WaitingRows implements RowTarget {
-  /** Rows that left before their answers, because too many waited or for too long. */
+export class WaitingRows implements SegmentTarget {
+  /** Segments that left before their answers, because too many waited or for too long. */
   hurried = 0;
   waitingCount = 0;
-  #ready = new SegmentRows();
-  #pages: Page[] = [];
-  #answered: SegmentRows[] = [];
+  #spare: SegmentPage[] = [];
+  /** Takes segments that wait for nothing. */
+  #open: SegmentPage = new SegmentPage();
+  #ready: SegmentPage[] = [];
+  #pages: WaitingPage[] = [];
   #waitMs: number;
   #rowsMax: number;
 
@@ -43,18 +43,18 @@ export class WaitingRows implements RowTarget {
     this.#rowsMax = options.rowsMax;
   }
 
-  rowsFor(flowId: number, ticket: number, segment = 0): SegmentRows {
-    if (ticket === 0) return this.#ready;
-    let page = this.#pages.at(-1);
-    if (page === undefined || page.sinceMs >= 0 || page.rows.length >= pageRowsMax) {
-      this.#pages.push(page = new Page());
+  pageFor(ticket: number): SegmentPage {
+    if (ticket === 0) {
+      if (this.#open.isFull) this.#close();
+      return this.#open;
     }
-    page.flowIds.push(flowId);
-    page.segments.push(segment);
-    page.tickets.push(ticket);
-    if (ticket > page.lastTicket) page.lastTicket = ticket;
+    let last = this.#pages.at(-1);
+    if (last === undefined || last.sinceMs >= 0 || last.page.isFull) {
+      this.#pages.push(last = { page: this.#newPage(), lastTicket: 0, sinceMs: -1 });
+    }
+    if (ticket > last.lastTicket) last.lastTicket = ticket;
     this.waitingCount++;
-    return page.rows;
+    return last.page;
   }
 
   /** Lets go the pages that have their answers, or have waited long enough. */
@@ -63,34 +63,50 @@ export class WaitingRows implements RowTarget {
       this.#pages[index].sinceMs = nowMs;
     }
     let left = 0;
-    for (const page of this.#pages) {
-      const isLate = nowMs - page.sinceMs >= this.#waitMs || this.waitingCount > this.#rowsMax;
-      if (page.lastTicket > source.answeredTicket && !isLate) break;
-      this.#answer(page, source);
+    for (const waiting of this.#pages) {
+      const isLate = nowMs - waiting.sinceMs >= this.#waitMs || this.waitingCount > this.#rowsMax;
+      if (waiting.lastTicket > source.answeredTicket && !isLate) break;
+      this.#answer(waiting.page, source);
       left++;
     }
     if (left > 0) this.#pages.splice(0, left);
   }
 
-  #answer(page: Page, source: FactSource): void {
+  #answer(page: SegmentPage, source: FactSource): void {
     const answered = source.answeredTicket;
-    for (let index = 0; index < page.rows.length; index++) {
-      if (page.tickets[index] > answered) this.hurried++;
-      const { app_protocol, facts } = source.takeFacts(page.flowIds[index], page.segments[index]);
-      page.rows.setFacts(index, app_protocol, facts);
+    for (let index = 0; index < page.length; index++) {
+      const base = index * strideWords, half = base >> 1;
+      if (page.floats[half + float.ticket] > answered) this.hurried++;
+      const { app_protocol, facts } = source.takeFacts(
+        page.floats[half + float.flowId],
+        page.words[base + word.segment],
+      );
+      page.setFacts(index, app_protocol, facts);
     }
-    this.waitingCount -= page.rows.length;
-    this.#answered.push(page.rows);
+    this.waitingCount -= page.length;
+    this.#ready.push(page);
   }
 
-  /** Takes the rows that wait for nothing any more; never an empty one. */
-  take(): SegmentRows[] {
-    const taken = this.#answered;
-    this.#answered = [];
-    if (this.#ready.length > 0) {
-      taken.push(this.#ready);
-      this.#ready = new SegmentRows();
-    }
+  /** Takes the pages that wait for nothing any more; never an empty one. */
+  take(): SegmentPage[] {
+    if (this.#open.length > 0) this.#close();
+    const taken = this.#ready;
+    this.#ready = [];
     return taken;
+  }
+
+  /** A page that was taken may be filled again. */
+  giveBack(page: SegmentPage): void {
+    page.clear();
+    if (this.#spare.length < sparePagesMax) this.#spare.push(page);
+  }
+
+  #close(): void {
+    this.#ready.push(this.#open);
+    this.#open = this.#newPage();
+  }
+
+  #newPage(): SegmentPage {
+    return this.#spare.pop() ?? new SegmentPage();
   }
 }

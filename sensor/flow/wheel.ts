@@ -15,6 +15,8 @@ export class Wheel {
   /** First flow of each slot. */
   #heads = new Int32Array(slots).fill(none);
   #tick = 0;
+  /** No flow is due before this tick: a full table asks for the first one with every packet of a flood. */
+  #earliest = 0;
   #isStarted = false;
   #count = 0;
 
@@ -28,6 +30,7 @@ export class Wheel {
     let tick = Math.floor(dueUs / slotUs) + 1;
     if (tick <= this.#tick) tick = this.#tick + 1;
     else if (tick >= this.#tick + slots) tick = this.#tick + slots - 1;
+    if (tick < this.#earliest) this.#earliest = tick;
     const slot = tick % slots;
     const base = flow * strideWords;
     const head = this.#heads[slot];
@@ -77,9 +80,12 @@ export class Wheel {
   /** The flow that is due first, -1 when there is none. */
   first(): number {
     if (this.#count === 0) return none;
-    for (let step = 1; step <= slots; step++) {
-      const head = this.#heads[(this.#tick + step) % slots];
-      if (head !== none) return head;
+    const from = Math.max(this.#earliest, this.#tick + 1);
+    for (let tick = from; tick < from + slots; tick++) {
+      const head = this.#heads[tick % slots];
+      if (head === none) continue;
+      this.#earliest = tick;
+      return head;
     }
     return none;
   }

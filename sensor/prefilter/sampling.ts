@@ -32,7 +32,6 @@ export class FlowSampler {
   #hashes = new Int32Array(0);
   #touchedUs = new Float64Array(0);
   #addresses = new Int32Array(8);
-  #ports: [number, number] = [0, 0];
   #digest = new Uint8Array(20);
 
   /** `idleUs`: the longest silence within a flow. */
@@ -99,10 +98,8 @@ export class FlowSampler {
     words[5] = p.dst1;
     words[6] = p.dst2;
     words[7] = p.dst3;
-    this.#ports[0] = p.srcPort;
-    this.#ports[1] = p.dstPort;
     const addressWords = p.family === family.ipv6 ? 4 : 1;
-    communityHash(p.protocol, words, 0, 4, addressWords, this.#ports, digest, 0);
+    communityHash(p.protocol, words, 0, 4, addressWords, p.srcPort, p.dstPort, digest);
     return ((digest[18] << 8 | digest[19]) & this.#mask) === 0;
   }
 }

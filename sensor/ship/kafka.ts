@@ -8,8 +8,14 @@
 import { Buffer } from "node:buffer";
 import { batchTopic, writeHeader } from "../../shared/batch.ts";
 import { disconnect, isRetriable, type Kafka, type Producer, zstdCompression } from "../../shared/kafka.ts";
-import type { PackedBatch } from "./packed_batch.ts";
+import { type PackedBatch, valueOf } from "./packed_batch.ts";
 import type { SendResult, Transport } from "./transport.ts";
+
+/** A batch with its value, which Kafka compresses in its own way. */
+interface Record {
+  batch: PackedBatch;
+  value: Uint8Array;
+}
 
 /** Uncompressed octets of one request; a single larger batch still goes alone. Below the broker's standard limit of 1 MiB. */
 const requestBytesMax = 950_000;
@@ -40,29 +46,29 @@ export class KafkaTransport implements Transport {
     if (producer) await disconnect(producer);
   }
 
-  async #sendRequest(request: PackedBatch[], result: SendResult): Promise<void> {
+  async #sendRequest(request: Record[], result: SendResult): Promise<void> {
     try {
       const producer = await this.#connected();
       await producer.send({
         topic: this.#topic,
         acks: -1,
         compression: zstdCompression,
-        messages: request.map((batch) => ({
+        messages: request.map(({ batch, value }) => ({
           key: String(batch.header.bucket),
-          value: Buffer.from(batch.value.buffer, batch.value.byteOffset, batch.value.length),
+          value: Buffer.from(value.buffer, value.byteOffset, value.length),
           headers: writeHeader(batch.header),
           timestamp: String(batch.header.sealed),
         })),
       });
-      result.taken.push(...request);
+      result.taken.push(...request.map(({ batch }) => batch));
     } catch (error) {
       if (!isRetriable(error) && request.length > 1) {
         // One of them is refused; each alone tells which.
-        for (const batch of request) if (!result.problem) await this.#sendRequest([batch], result);
+        for (const record of request) if (!result.problem) await this.#sendRequest([record], result);
         return;
       }
       const message = error instanceof Error ? error.message : String(error);
-      if (!isRetriable(error)) result.refused.push({ batch: request[0], reason: "broker" });
+      if (!isRetriable(error)) result.refused.push({ batch: request[0].batch, reason: "broker" });
       else result.problem = { code: "unreachable", message: `Kafka did not take the batch: ${message}` };
       await this.close();
     }
@@ -96,16 +102,17 @@ function partitionOf(
 }
 
 /** Splits batches into requests of at most {@link requestBytesMax}, in order. */
-function* requests(batches: PackedBatch[]): Generator<PackedBatch[]> {
-  let request: PackedBatch[] = [], bytes = 0;
+function* requests(batches: PackedBatch[]): Generator<Record[]> {
+  let request: Record[] = [], bytes = 0;
   for (const batch of batches) {
-    if (request.length > 0 && bytes + batch.value.length > requestBytesMax) {
+    const value = valueOf(batch);
+    if (request.length > 0 && bytes + value.length > requestBytesMax) {
       yield request;
       request = [];
       bytes = 0;
     }
-    request.push(batch);
-    bytes += batch.value.length;
+    request.push({ batch, value });
+    bytes += value.length;
   }
   if (request.length > 0) yield request;
 }

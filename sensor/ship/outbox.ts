@@ -1,17 +1,20 @@
-/** The way out of a sensor: sealer, spool and shipper as one sink for segments.
+/** The way out of a sensor: sealing, spool and shipper as one sink for segments.
  *
- * In: exported rows. Out: signed batches on disk within `sealAgeMs`, then on the other side.
+ * In: pages of exported segments. Out: signed batches on disk within `sealAgeMs`, then on the other side.
  * Invariant: rows taken = rows in spooled batches + rows open for less than `sealAgeMs`. Live, capture never waits for the disk
- * unless `unwrittenBatchesWait` batches do; a replay waits for disk and transport, since a file can. @module */
+ * unless `unwrittenBatchesWait` batches do, nor for the sealing thread unless it owes `pagesWait` pages; a replay waits for disk and
+ * transport, since a file can. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { SealableRows, Sealer } from "./seal.ts";
+import type { SegmentPage } from "../flow/segment_page.ts";
+import type { BatchFile } from "./packed_batch.ts";
+import type { SealThread } from "./seal_thread.ts";
 import type { Shipper } from "./shipper.ts";
 import type { Spool } from "./spool.ts";
 
 export interface OutboxDeps {
-  sealer: Sealer;
+  sealing: SealThread;
   spool: Spool;
   shipper: Shipper;
   clock: Clock;
@@ -19,6 +22,8 @@ export interface OutboxDeps {
 }
 
 const unwrittenBatchesWait = 32;
+/** Pages of 150 kB at most. */
+const pagesWait = 32;
 const sealTickMs = 25;
 /** Share of the spool's limit at which a replay waits for the transport instead of dropping its own oldest batches. */
 const replayFillMax = 0.8;
@@ -28,6 +33,9 @@ export class Outbox {
   readonly #live: boolean;
   #stopping = new AbortController();
   #ticking: Promise<void> | null = null;
+  /** Pages on their way to the spool, oldest first. */
+  #under: Promise<void>[] = [];
+  #failure: unknown = null;
 
   constructor(options: { live: boolean }, deps: OutboxDeps) {
     this.#deps = deps;
@@ -36,7 +44,8 @@ export class Outbox {
 
   /** Opens the spool, then begins to seal by age and to ship. */
   async start(): Promise<void> {
-    const { spool, shipper, reporter } = this.#deps;
+    const { sealing, spool, shipper, reporter } = this.#deps;
+    sealing.start();
     await spool.start();
     if (spool.batches > 0) {
       reporter.info("found batches of an earlier run", { batches: spool.batches, bytes: spool.bytes });
@@ -45,21 +54,22 @@ export class Outbox {
     this.#ticking = this.#tick();
   }
 
-  /** Copies the rows out; the caller may forget them. */
-  async take(rows: SealableRows): Promise<void> {
-    const { sealer, spool, clock } = this.#deps;
-    const batches = sealer.add(rows, clock.nowMs());
-    if (batches.length > 0) {
-      const written = this.#put(batches);
-      if (!this.#live || spool.unwritten > unwrittenBatchesWait) await written;
-    }
+  /** Copies the page. Rejects when the sealing thread has ended. */
+  async take(page: SegmentPage): Promise<void> {
+    const { sealing, spool, clock } = this.#deps;
+    const sealed = sealing.add(page, clock.nowMs());
+    if (sealed !== null) this.#follow(this.#put(sealed));
+    if (this.#failure !== null) throw this.#failure;
+    while (this.#under.length > pagesWait) await this.#under[0];
+    if (spool.unwritten > unwrittenBatchesWait) await this.#put(Promise.resolve([]));
     if (!this.#live) await this.#waitForRoom();
   }
 
   /** Seals and spools what is open. */
   async flush(): Promise<void> {
-    const { sealer, clock } = this.#deps;
-    await this.#put(sealer.seal(clock.nowMs(), true));
+    const { sealing, clock } = this.#deps;
+    await this.#put(sealing.seal(clock.nowMs(), true));
+    await Promise.all(this.#under);
   }
 
   /** Resolves true when everything is on the other side, false when `signal` aborts first or nothing can be shipped any more. */
@@ -68,7 +78,7 @@ export class Outbox {
     while (spool.batches > 0 || spool.unwritten > 0) {
       const code = shipper.problem?.code;
       if (signal.aborted || code === "not_accepted" || code === "paused") return false;
-      if (spool.unwritten > 0) await this.#put([]);
+      if (spool.unwritten > 0) await this.#put(Promise.resolve([]));
       await clock.sleep(20, signal);
     }
     return true;
@@ -78,23 +88,41 @@ export class Outbox {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#ticking;
-    await this.flush();
-    await this.#deps.shipper.stop();
+    try {
+      await this.flush();
+    } finally {
+      this.#deps.sealing.stop();
+      await this.#deps.shipper.stop();
+    }
   }
 
   async #tick(): Promise<void> {
-    const { sealer, spool, clock } = this.#deps;
+    const { sealing, spool, clock } = this.#deps;
     while (!this.#stopping.signal.aborted) {
-      const due = sealer.seal(clock.nowMs());
-      if (due.length > 0 || spool.unwritten > 0) await this.#put(due);
+      // One question at a time: a thread that is busy is not asked again.
+      const due = await sealing.seal(clock.nowMs()).catch((error) => {
+        this.#failure = error;
+        return [];
+      });
+      if (due.length > 0 || spool.unwritten > 0) await this.#put(Promise.resolve(due));
       await clock.sleep(sealTickMs, this.#stopping.signal);
     }
   }
 
-  async #put(batches: Parameters<Spool["put"]>[0]): Promise<void> {
+  async #put(sealed: Promise<BatchFile[]>): Promise<void> {
     const { spool, shipper } = this.#deps;
-    await spool.put(batches);
+    const files = await sealed;
+    if (files.length === 0 && spool.unwritten === 0) return;
+    await spool.put(files);
     shipper.wake();
+  }
+
+  /** Keeps a page until it has passed, and its failure for the next `take`. */
+  #follow(page: Promise<void>): void {
+    const followed = page.catch((error) => void (this.#failure = error)).then(() => {
+      this.#under.splice(this.#under.indexOf(followed), 1);
+    });
+    this.#under.push(followed);
   }
 
   async #waitForRoom(): Promise<void> {

@@ -1,15 +1,19 @@
 /** Seals segments into signed batches: rows to buckets, buckets to batches.
  *
- * In: exported segment rows and `nowMs`. Out: batches, each row in exactly one, in the bucket of its Community ID, by start time.
+ * In: sealable rows and `nowMs`. Out: batches, each row in exactly one, in the bucket of its Community ID.
  * Invariant: rows taken = rows in batches returned + rows open; no row stays open longer than `sealAgeMs` after it came, as long
- * as `seal` is asked; seq rises by one in each bucket.
- * Why a limit of 900 kB uncompressed: whatever it shrinks to, Kafka's standard record limit of 1 MiB takes it. @module */
+ * as `seal` is asked; seq rises by one in each bucket. Bound: `openRowsMax`; the fullest bucket is sealed when it is reached.
+ * Why a limit of 900 kB uncompressed: whatever it shrinks to, Kafka's standard record limit of 1 MiB takes it.
+ * Why sorted by service, size and addresses, not by time: what stands together is alike, and a batch is a sixth smaller. @module */
 
 import type { KeyObject } from "node:crypto";
-import { type Batch, batchLimits, encodeValue, sealBatch } from "../../shared/batch.ts";
-import { bucketOf, flowDigest } from "../../shared/community_id.ts";
-import { type SegmentColumn, segmentColumnNames, type SegmentTable } from "../../shared/segment.ts";
-import type { Reporter } from "../../shared/reporter.ts";
+import { type Batch, batchLimits, sealBatch } from "../../shared/batch.ts";
+import { bucketOf } from "../../shared/community_id.ts";
+import { float, strideWords, word } from "../flow/layout.ts";
+import { flowHash } from "../flow/segment_page.ts";
+import { JsonColumns } from "./json_columns.ts";
+import { OpenRows } from "./open_rows.ts";
+import type { SealableRows } from "./sealable.ts";
 
 export interface SealOptions {
   /** Fleet-wide number of buckets, from the enrolment. */
@@ -22,6 +26,8 @@ export interface SealOptions {
   batchFlowsMax?: number;
   /** Octets of the uncompressed value. @default 900000 */
   batchBytesMax?: number;
+  /** Rows of all buckets together, 288 octets each beside their facts. @default 20000 */
+  openRowsMax?: number;
 }
 
 /** Who signs. */
@@ -31,151 +37,139 @@ export interface Signer {
   privateKey: KeyObject;
 }
 
-/** Exported segments, column by column; `community` holds the 20-octet digest of each row. */
-export interface SealableRows {
-  readonly columns: { readonly [name in SegmentColumn]: readonly unknown[] };
-  readonly length: number;
-  digest?(index: number): Uint8Array;
-}
-
-interface OpenBucket {
-  columns: Required<SegmentTable>;
-  length: number;
-  /** When its first row came. */
-  sinceMs: number;
-}
-
 /** Mean octets of a row without many facts, uncompressed. */
 const rowBytesAtStart = 150;
 /** How full a batch is meant to be; rows differ. */
 const fillShare = 0.85;
 
 export class Sealer {
-  #open: OpenBucket[];
+  /** Rows whose facts were left out, as they alone were too many octets for a batch. */
+  factsCut = 0;
+  #open: OpenRows;
+  #json = new JsonColumns();
+  #digest = new Uint8Array(20);
   #seq: number[];
   #options: Required<SealOptions>;
   #signer: Signer;
-  #reporter: Reporter;
   /** Octets of a row in the batches before: so that a bucket is cut well at once, not encoded again in halves. */
   #rowBytes = rowBytesAtStart;
 
   /** @throws {RangeError} when a limit is out of range. */
-  constructor(options: SealOptions, deps: { signer: Signer; reporter: Reporter }) {
-    this.#options = { sealAgeMs: 800, batchFlowsMax: 5_000, batchBytesMax: 900_000, ...options };
-    check("buckets", this.#options.buckets, 1_024);
-    check("sealAgeMs", this.#options.sealAgeMs, 60_000);
-    check("batchFlowsMax", this.#options.batchFlowsMax, batchLimits.flowsMax);
-    check("batchBytesMax", this.#options.batchBytesMax, batchLimits.valueBytesMax);
-    this.#open = Array.from({ length: options.buckets }, emptyBucket);
+  constructor(options: SealOptions, signer: Signer) {
+    this.#options = checkSealOptions(options);
+    this.#open = new OpenRows(options.buckets, this.#options.openRowsMax);
     this.#seq = new Array(options.buckets).fill(0);
-    this.#signer = deps.signer;
-    this.#reporter = deps.reporter;
-  }
-
-  /** Highest seq sealed in each bucket that has one, by bucket number. */
-  get sealed(): Record<string, number> {
-    return Object.fromEntries(this.#seq.flatMap((seq, bucket) => seq > 0 ? [[String(bucket), seq]] : []));
+    this.#signer = signer;
   }
 
   /** Rows that are in no batch yet. */
   get openRows(): number {
-    return this.#open.reduce((sum, bucket) => sum + bucket.length, 0);
+    return this.#open.length;
   }
 
-  /** Takes a copy of rows `from` to the end; returns the batches that became full. */
+  /** Takes a copy of the rows; returns the batches that became full. */
   add(rows: SealableRows, nowMs: number): Batch[] {
+    const open = this.#open;
     const full: Batch[] = [];
     for (let row = 0; row < rows.length; row++) {
-      const bucket = this.#bucketOf(rows, row);
-      const open = this.#open[bucket];
-      if (open.length === 0) open.sinceMs = nowMs;
-      for (const name of segmentColumnNames) open.columns[name].push(rows.columns[name][row]);
-      if (++open.length >= this.#options.batchFlowsMax) full.push(...this.#close(bucket, nowMs));
+      flowHash(rows.words, rows.floats, row * strideWords, this.#digest);
+      const bucket = bucketOf(this.#digest, this.#options.buckets);
+      if (open.isFull) full.push(...this.#close(open.fullest, nowMs));
+      open.add(rows, row, bucket, nowMs);
+      if (open.counts[bucket] >= this.#options.batchFlowsMax) full.push(...this.#close(bucket, nowMs));
     }
-    this.#reporter.count("segments_sealed_total", undefined, rows.length);
     return full;
   }
 
   /** Seals what is old enough; with `everything` also what is not. */
   seal(nowMs: number, everything = false): Batch[] {
     const { sealAgeMs } = this.#options;
-    const waiting = this.#open.reduce((sum, { length }) => sum + (length > 0 ? 1 : 0), 0);
+    const { counts, sinceMs } = this.#open;
+    const waiting = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
     const dueMs = Math.min(sealAgeMs, Math.max(2, waiting) * sealAgeMs / 16);
-    return this.#open.flatMap(({ length, sinceMs }, bucket) => {
-      const age = nowMs - sinceMs;
+    const batches: Batch[] = [];
+    for (let bucket = 0; bucket < counts.length; bucket++) {
+      const age = nowMs - sinceMs[bucket];
       // A negative age: the clock was set back, and nobody knows how old the rows are.
       const isDue = everything || age >= dueMs || age < 0;
-      return length > 0 && isDue ? this.#close(bucket, nowMs) : [];
-    });
-  }
-
-  #bucketOf(rows: SealableRows, row: number): number {
-    let digest: Uint8Array | null = rows.digest?.(row) ?? null;
-    // ARP has no Community ID; its bucket comes from the addresses alone, as the aggregator computes it too.
-    if (digest === null || digest.every((octet) => octet === 0)) {
-      const { protocol, src_ip, dst_ip, src_port, dst_port } = rows.columns;
-      digest = flowDigest({
-        protocol: protocol[row] as string,
-        src_ip: src_ip[row] as string,
-        dst_ip: dst_ip[row] as string,
-        src_port: src_port[row] as number,
-        dst_port: dst_port[row] as number,
-      });
-    }
-    return digest === null ? 0 : bucketOf(digest, this.#options.buckets);
-  }
-
-  #close(bucket: number, nowMs: number): Batch[] {
-    const { columns, length } = this.#open[bucket];
-    this.#open[bucket] = emptyBucket();
-    const sorted = byStart(columns, length);
-    const parts = Math.ceil(length * this.#rowBytes / (this.#options.batchBytesMax * fillShare));
-    const rows = Math.ceil(length / parts);
-    const batches: Batch[] = [];
-    for (let from = 0; from < length; from += rows) {
-      batches.push(...this.#sealRows(bucket, sorted, from, Math.min(from + rows, length), nowMs));
+      if (counts[bucket] > 0 && isDue) batches.push(...this.#close(bucket, nowMs));
     }
     return batches;
   }
 
+  #close(bucket: number, nowMs: number): Batch[] {
+    const slots = this.#open.take(bucket);
+    this.#sort(slots);
+    const parts = Math.ceil(slots.length * this.#rowBytes / (this.#options.batchBytesMax * fillShare));
+    const rows = Math.ceil(slots.length / parts);
+    const batches: Batch[] = [];
+    for (let from = 0; from < slots.length; from += rows) {
+      batches.push(...this.#sealRows(bucket, slots, from, Math.min(from + rows, slots.length), nowMs));
+    }
+    this.#open.giveBack(slots);
+    return batches;
+  }
+
+  /** By protocol and what stands beside it in the word, service, size, destination, source, time. */
+  #sort(slots: Int32Array): void {
+    const { words, floats } = this.#open;
+    slots.sort((slot, other) => {
+      const a = slot * strideWords, b = other * strideWords;
+      return words[a + word.meta] - words[b + word.meta] ||
+        (words[a + word.ports] & 0xffff) - (words[b + word.ports] & 0xffff) ||
+        words[a + word.packets] + words[a + word.packets + 1] - words[b + word.packets] -
+          words[b + word.packets + 1] ||
+        words[a + word.dst] - words[b + word.dst] ||
+        words[a + word.dst + 3] - words[b + word.dst + 3] ||
+        words[a + word.src] - words[b + word.src] ||
+        floats[(a >> 1) + float.startUs] - floats[(b >> 1) + float.startUs];
+    });
+  }
+
   /** Seals rows `from` to `to`, in halves when they are too many octets for one batch. */
-  #sealRows(bucket: number, columns: SegmentTable, from: number, to: number, nowMs: number): Batch[] {
-    const value = encodeValue(columns, from, to);
+  #sealRows(bucket: number, slots: Int32Array, from: number, to: number, nowMs: number): Batch[] {
+    const value = this.#json.encode(this.#open, slots, from, to);
     this.#rowBytes += (value.length / (to - from) - this.#rowBytes) / 4;
     if (value.length > this.#options.batchBytesMax) {
       if (to - from > 1) {
         const middle = (from + to) >> 1;
         return [
-          ...this.#sealRows(bucket, columns, from, middle, nowMs),
-          ...this.#sealRows(bucket, columns, middle, to, nowMs),
+          ...this.#sealRows(bucket, slots, from, middle, nowMs),
+          ...this.#sealRows(bucket, slots, middle, to, nowMs),
         ];
       }
-      if (columns.facts![from] !== null) {
-        this.#reporter.count("facts_cut_total", { reason: "batch_bytes" });
-        columns.facts![from] = null;
-        return this.#sealRows(bucket, columns, from, to, nowMs);
+      const { facts } = this.#open;
+      if (facts[slots[from]] !== "") {
+        this.factsCut++;
+        facts[slots[from]] = "";
+        return this.#sealRows(bucket, slots, from, to, nowMs);
       }
     }
     const seq = ++this.#seq[bucket];
     const sealed = Math.max(0, Math.floor(nowMs));
     const position = { epoch: this.#options.epoch, bucket, seq, flows: to - from, sealed };
-    this.#reporter.count("batches_sealed_total");
-    return [sealBatch(value, this.#signer, position)];
+    return [sealBatch(value.slice(), this.#signer, position)];
   }
+}
+
+/** Fills in defaults. @throws {RangeError} when a limit is out of range. */
+export function checkSealOptions(given: SealOptions): Required<SealOptions> {
+  const options = {
+    sealAgeMs: 800,
+    batchFlowsMax: 5_000,
+    batchBytesMax: 900_000,
+    openRowsMax: 20_000,
+    ...given,
+  };
+  check("buckets", options.buckets, 1_024);
+  check("sealAgeMs", options.sealAgeMs, 60_000);
+  check("batchFlowsMax", options.batchFlowsMax, batchLimits.flowsMax);
+  check("batchBytesMax", options.batchBytesMax, batchLimits.valueBytesMax);
+  check("openRowsMax", options.openRowsMax, 1_000_000);
+  return options;
 }
 
 function check(name: string, value: number, max: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= max) return;
   throw new RangeError(`Cannot seal batches as "${name}" must be 1 to ${max}: current value is ${value}`);
-}
-
-function emptyBucket(): OpenBucket {
-  const columns = Object.fromEntries(segmentColumnNames.map((name) => [name, [] as unknown[]]));
-  return { columns: columns as Required<SegmentTable>, length: 0, sinceMs: 0 };
-}
-
-function byStart(columns: Required<SegmentTable>, length: number): SegmentTable {
-  const start = columns.start_us as number[];
-  const order = Array.from({ length }, (_, i) => i).sort((a, b) => start[a] - start[b]);
-  return Object.fromEntries(segmentColumnNames.map((name) => [name, order.map((row) => columns[name][row])]));
 }

@@ -1,6 +1,6 @@
 /** The spool: sealed batches on disk until the other side has them. One file each, `<epoch>-<bucket>-<seq>.batch`.
  *
- * In: sealed batches. Out: the oldest ones to send; deleted when acknowledged.
+ * In: files of sealed batches. Out: the oldest ones to send; deleted when acknowledged.
  * Invariant: a batch for which `put` resolved with nothing left unwritten survives a power cut until `acknowledge`, unless the limit
  * (`bytesMax`, `filesMax`) dropped it, and that is counted. Writing: file, fsync, rename, fsync folder; all of it may be done again.
  * Recovery: list the folder. No file is opened, so it takes the same memory whatever is there; what cannot be read is found when
@@ -8,10 +8,10 @@
  * Full: the oldest batches go first. The aggregator sees the hole in their seq as a gap; `droppedBatches` says how many.
  * Why one file a batch: no reader and writer ever share a file, so nothing needs a cursor that could be wrong. @module */
 
-import type { Batch } from "../../shared/batch.ts";
+import type { BatchHeader } from "../../shared/batch.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Disk } from "./disk.ts";
-import { packBatch, type PackedBatch, unpackBatch } from "./packed_batch.ts";
+import { type BatchFile, type PackedBatch, unpackBatch } from "./packed_batch.ts";
 
 export interface SpoolOptions {
   folder: string;
@@ -46,7 +46,7 @@ export class Spool {
   #quarantined = 0;
   /** Entries that a sender holds; never dropped to make room, since they may be stored already. */
   #lent = new Set<SpoolEntry>();
-  #unwritten: Batch[] = [];
+  #unwritten: BatchFile[] = [];
   #writing: Promise<void> = Promise.resolve();
   #options: Required<SpoolOptions>;
   #disk: Disk;
@@ -115,16 +115,15 @@ export class Spool {
   }
 
   /** Makes batches durable, in their order. Never rejects: what the disk refuses waits in memory for the next call. */
-  put(batches: readonly Batch[]): Promise<void> {
-    this.#unwritten.push(...batches);
+  put(files: readonly BatchFile[]): Promise<void> {
+    this.#unwritten.push(...files);
     return this.#writing = this.#writing.then(() => this.#write());
   }
 
   async #write(): Promise<void> {
-    const waiting = this.#unwritten;
-    if (waiting.length === 0) return;
+    const files = this.#unwritten;
+    if (files.length === 0) return;
     this.#unwritten = [];
-    const files = waiting.map((batch) => ({ batch, name: nameOf(batch), bytes: packBatch(batch) }));
     const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
     try {
       await this.#makeRoom(bytes, files.length);
@@ -135,28 +134,29 @@ export class Spool {
         await this.#writeFiles(files);
       });
     } catch (error) {
-      this.#keepUnwritten(waiting, error);
+      this.#keepUnwritten(files, error);
       return;
     }
-    for (const { batch, name, bytes } of files) {
-      const { epoch, bucket, seq, sealed } = batch.header;
-      this.#add({ name, epoch, bucket, seq, bytes: bytes.length, sealedMs: sealed });
+    for (const { header, bytes } of files) {
+      const { epoch, bucket, seq, sealed } = header;
+      this.#add({ name: nameOf(header), epoch, bucket, seq, bytes: bytes.length, sealedMs: sealed });
     }
     this.#reporter.count("batches_spooled_total", undefined, files.length);
   }
 
-  async #writeFiles(files: { name: string; bytes: Uint8Array }[]): Promise<void> {
+  async #writeFiles(files: readonly BatchFile[]): Promise<void> {
     const { folder } = this.#options;
-    for (const { name, bytes } of files) await this.#disk.write(`${folder}/${name}.part`, bytes);
-    await Promise.all(files.map(({ name }) => this.#disk.sync(`${folder}/${name}.part`)));
-    for (const { name } of files) await this.#disk.rename(`${folder}/${name}.part`, `${folder}/${name}`);
+    const paths = files.map(({ header }) => `${folder}/${nameOf(header)}`);
+    for (const [i, { bytes }] of files.entries()) await this.#disk.write(`${paths[i]}.part`, bytes);
+    await Promise.all(paths.map((path) => this.#disk.sync(`${path}.part`)));
+    for (const path of paths) await this.#disk.rename(`${path}.part`, path);
     await this.#disk.syncFolder(folder); // Last: only now would a power cut leave the names in place.
   }
 
-  #keepUnwritten(batches: Batch[], error: unknown): void {
+  #keepUnwritten(files: BatchFile[], error: unknown): void {
     this.#reporter.count("spool_write_errors_total");
     this.#reporter.error("cannot write spool, batches wait in memory", { error: messageOf(error) });
-    this.#unwritten = [...batches, ...this.#unwritten];
+    this.#unwritten = [...files, ...this.#unwritten];
     const excess = this.#unwritten.length - this.#options.unwrittenBatchesMax;
     if (excess > 0) this.#countDropped(this.#unwritten.splice(0, excess).length, "unwritable");
   }
@@ -225,7 +225,7 @@ export class Spool {
     const batch = unpackBatch(file);
     const damage = typeof batch === "string"
       ? batch
-      : nameOf(batch) !== entry.name
+      : nameOf(batch.header) !== entry.name
       ? "name"
       : batch.header.sensor !== identity.sensor || batch.header.key !== identity.key
       ? "identity"
@@ -269,8 +269,7 @@ export class Spool {
   }
 }
 
-function nameOf(batch: Batch): string {
-  const { epoch, bucket, seq } = batch.header;
+function nameOf({ epoch, bucket, seq }: BatchHeader): string {
   return `${epoch}-${bucket}-${seq}.batch`;
 }
 

@@ -1,18 +1,27 @@
-/** The sensor on a live wire: how fast until the first packet is lost, and how soon the end of a flow is visible in the API.
+/** The sensor on a live wire: how fast until the first packet is lost, how soon a packet is captured, and how soon the end of a flow is
+ * visible in the API.
  *
  * In: a capture to send (argument; default the demo day). Out: a table of rates with packets sent, captured, dropped by the kernel, CPU;
- * then p50, p99 and the slowest of the times from a TCP connection's end on the wire to its row in the API, everything durable.
- * Use (as root): `deno run -A test/bench/live.ts [CAPTURE] [--flows 300] [--seconds 5] [--rates 20000,50000,...] [--only rates|latency]`.
+ * the time from a packet's stamp to the sensor's hands at three rates; then p50, p99 and the slowest of the times from a TCP connection's
+ * end on the wire to its row in the API, everything durable.
+ * Use (as root): `deno run -A test/bench/live.ts [CAPTURE] [--flows 300] [--seconds 5] [--rates 20000,50000,...]
+ * [--only rates|delay|latency]`.
  * What it does not mean: sender, dumpcap, both lanes, tshark and the aggregator share this machine's cores; on a sensor of its own
- * the first drop comes later. Rates stop at the first step that loses packets twice, the latencies are polled every 5 ms.
+ * the first drop comes later. CPU is that of the processes alive: a dumpcap that was relieved, every 20 s, is no longer among them. Rates
+ * stop at the first step that loses packets twice, the latencies are polled every 5 ms.
  * @module */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { LiveSource } from "../../sensor/capture/live_source.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { createReporter } from "../../shared/reporter.ts";
 import { fromSource, World } from "../e2e/world.ts";
 import { cpuSeconds, Wire } from "./wire.ts";
 
 const demo = new URL("../../deploy/demo/office-day.pcap", import.meta.url).pathname;
 const ratesAtStart = "10000,20000,50000,100000,150000,200000,300000,400000,0";
+/** Packets a second, for how many seconds. The first rate walks through all phases of dumpcap's quarter of a second. */
+const delayRates = [[0.93, 40], [100, 10], [10_000, 5]] as const;
 const openMax = 80;
 const waitS = 30;
 
@@ -121,6 +130,31 @@ async function rates(
   }
 }
 
+/** Times from a packet's stamp to the handler, ms, in order. */
+async function delays(wire: Wire, capture: string, rate: number, seconds: number): Promise<number[]> {
+  const source = new LiveSource({
+    interfaces: [wire.near],
+    filter: "",
+    snaplen: 0,
+    bufferMb: 32,
+    dumpcapPath: "dumpcap",
+    exclude: [],
+  }, { clock: systemClock, reporter: createReporter({ component: "bench" }) });
+  const times: number[] = [];
+  source.attach({
+    packet: (_buffer, _offset, _captured, _wire, timeUs) =>
+      void times.push(performance.timeOrigin + performance.now() - timeUs / 1_000),
+  });
+  await source.start();
+  const sending = wire.send(capture, rate, seconds).then(() => systemClock.sleep(600)).then(() =>
+    source.stop()
+  );
+  while (await source.next());
+  await sending;
+  await source.close();
+  return times.sort((a, b) => a - b);
+}
+
 /** Ends `count` connections one after the other and waits until the API shows each. */
 async function latencies(world: World, wire: Wire, count: number): Promise<number[]> {
   await wire.serve();
@@ -173,13 +207,22 @@ async function main(): Promise<void> {
   try {
     await wire.start();
     await world.start();
-    if (given.only !== "latency") {
+    if (given.only === "" || given.only === "rates") {
       const steps = String(given.rates).split(",").map(Number);
       await rates(world, wire, String(capture), steps, Number(given.seconds));
     }
-    if (given.only !== "rates") {
+    const share = (times: number[], of: number) =>
+      times[Math.min(times.length - 1, Math.floor(of * times.length))];
+    if (given.only === "" || given.only === "delay") {
+      for (const [rate, seconds] of delayRates) {
+        const times = await delays(wire, String(capture), rate, seconds);
+        const [p50, p99] = [0.5, 0.99].map((of) => share(times, of).toFixed(0));
+        write(`packet on the wire -> in hand, ${rate} packets/s: p50 ${p50} ms, p99 ${p99} ms`);
+      }
+    }
+    if (given.only === "" || given.only === "latency") {
       const times = await latencies(world, wire, Number(given.flows));
-      const at = (share: number) => times[Math.min(times.length - 1, Math.floor(share * times.length))];
+      const at = (of: number) => share(times, of);
       write(
         `end of a TCP flow on the wire -> row in the API, ${times.length} flows: ` +
           `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, slowest ${times.at(-1)} ms`,

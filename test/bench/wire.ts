@@ -33,6 +33,9 @@ export class Wire {
         `link add ${this.near} type veth peer name ${this.#far}`,
         `link set ${this.#far} netns ${this.#space}`,
         `addr add ${this.#net}.1/30 dev ${this.near}`,
+        // Without an IPv6 address neither end says anything by itself.
+        `link set ${this.near} addrgenmode none`,
+        `-n ${this.#space} link set ${this.#far} addrgenmode none`,
         `link set ${this.near} up`,
         `-n ${this.#space} addr add ${this.farAddress}/30 dev ${this.#far}`,
         `-n ${this.#space} link set ${this.#far} up`,
@@ -82,16 +85,34 @@ export class Wire {
     return { port, endMs: Date.now() };
   }
 
-  /** Sends a capture over and over from the far end for `seconds`. `pps` null = as fast as it goes. */
+  /** Sends datagrams that the far end may send and the near end may not take: it counts each as dropped, and no capture sees one. */
+  async sendTooLong(count: number): Promise<void> {
+    const script = `
+      const socket = Deno.listenDatagram({ hostname: "${this.farAddress}", port: 0, transport: "udp" });
+      for (let i = 0; i <= ${count}; i++) {
+        const to = { hostname: "${this.#net}.1", port: 9, transport: "udp" };
+        await socket.send(new Uint8Array(i === 0 ? 1 : 1400), to).catch(() => {});
+        await new Promise((resolve) => setTimeout(resolve, i === 0 ? 100 : 1));
+      }`;
+    const far = ["netns", "exec", this.#space, Deno.execPath(), "eval", "--unstable-net", "--ext=js"];
+    for (const [mtu, words] of [["1000", [...far, script]], ["1500", null]] as const) {
+      await run(["ip", "link", "set", this.near, "mtu", mtu]);
+      const sent = words && await run(["ip", ...words]);
+      if (sent && sent.code !== 0) throw new Error(`Cannot send what is too long: ${sent.stderr.trim()}`);
+    }
+  }
+
+  /** Sends a capture over and over from the far end for `seconds`, null = once. `pps` null = as fast as it goes. */
   async send(
     capture: string,
     pps: number | null,
-    seconds: number,
+    seconds: number | null,
   ): Promise<{ packets: number; seconds: number }> {
+    const times = seconds === null ? ["--loop", "1"] : ["--loop", "100000", "--duration", String(seconds)];
     const rate = pps === null ? ["--topspeed"] : ["--pps", String(pps)];
     const { code, stdout, stderr } = await run([
       ...["ip", "netns", "exec", this.#space],
-      ...["tcpreplay", "--quiet", "--preload-pcap", "--loop", "100000", "--duration", String(seconds)],
+      ...["tcpreplay", "--quiet", "--preload-pcap", ...times],
       ...[...rate, "-i", this.#far, capture],
     ]);
     const sent = /Actual: (\d+) packets .* sent in ([\d.]+) seconds/.exec(stdout);

@@ -1,73 +1,182 @@
-/** Live capture: packets sent over a veth pair between two network namespaces come out as flows in the API.
+/** Live capture: packets sent over a veth pair between two network namespaces come out as flows in the API, once each, also while one
+ * dumpcap relieves another; what kernel and card drop is said while it happens, each for itself.
  *
- * Method: a sensor runs `dumpcap` on one end while `tcpreplay` sends the demo capture into the other; the sensor reaches the
- * aggregator on loopback, which it shares. Needs root for `ip netns`; skipped loudly otherwise. @module */
+ * Method: dumpcap on one end, `tcpreplay` and oversized datagrams into the other; the sensor reaches the aggregator on loopback, which it
+ * shares. Needs root for `ip netns`; skipped loudly otherwise. @module */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { LiveSource } from "../../sensor/capture/live_source.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { Wire } from "../bench/wire.ts";
+import { counted, silentReporter } from "../sensor/ship/helpers.ts";
 import { skipLoudly } from "../services/services.ts";
+import { missingForWire } from "./live_needs.ts";
 import { demoCapture as capture } from "./scenarios.ts";
-import { run, World } from "./world.ts";
+import { fromSource, type Programs, World } from "./world.ts";
 
-async function missing(): Promise<string | null> {
-  for (const tool of ["ip", "tcpreplay", "dumpcap"]) {
-    const found = await run(["sh", "-c", `command -v ${tool}`]);
-    if (found.code !== 0) return `"${tool}" is not installed`;
-  }
-  const made = await run(["ip", "netns", "add", "picket-probe"]);
-  if (made.code !== 0) return `cannot make a network namespace: ${made.stderr.trim()}`;
-  await run(["ip", "netns", "delete", "picket-probe"]);
-  return null;
-}
-
-const reason = await missing();
+const reason = await missingForWire();
 const { ignore } = reason ? skipLoudly("live capture", reason) : { ignore: false };
 
-Deno.test({
-  name: "packets sent over a veth pair come out as flows in the API",
-  ignore,
-  fn: async () => {
-    const id = crypto.randomUUID().slice(0, 6);
-    const [space, near, far] = [`picket-${id}`, `pk${id}a`, `pk${id}b`];
-    const world = new World();
-    try {
-      for (
-        const command of [
-          ["ip", "netns", "add", space],
-          ["ip", "link", "add", near, "type", "veth", "peer", "name", far],
-          ["ip", "link", "set", far, "netns", space],
-          ["ip", "link", "set", near, "up"],
-          ["ip", "-n", space, "link", "set", far, "up"],
-        ]
-      ) assertEquals((await run(command)).code, 0, command.join(" "));
-      await world.start();
-      const state = await world.enrol("wire");
-      const sensor = world.spawnSensor("run", "--interface", near, "--state", state);
-      await world.until("/fleet", (fleet) => JSON.stringify(fleet).includes('"capturing"'), 30);
-      const sent = await run([
-        "ip",
-        "netns",
-        "exec",
-        space,
-        "tcpreplay",
-        "--pps",
-        "5000",
-        "-i",
-        far,
-        capture,
-      ]);
-      assertEquals(sent.code, 0, sent.stderr);
-      const { rows } = await world.until("/flows?limit=1000", (body) => body.rows.length >= 100, 30);
-      assert(rows.some((flow: { protocol: string }) => flow.protocol === "tcp"));
-      sensor.kill("SIGTERM");
-      assertEquals((await sensor.status).code, 0);
-      const totals = await world.get("/stats/totals");
-      const expected = await world.sensor("replay", capture, "--no-facts");
-      const { capture: summary } = JSON.parse(expected.stdout.trim().split("\n").at(-1)!);
-      assert(totals.packets >= summary.in_flows, `${totals.packets} of ${summary.in_flows} packets arrived`);
-    } finally {
-      await world.stop();
-      await run(["ip", "netns", "delete", space]);
-      await run(["ip", "link", "delete", near]);
-    }
-  },
+function liveTest(name: string, fn: (wire: Wire, world: World) => Promise<void>, programs?: Programs): void {
+  Deno.test({
+    name,
+    ignore,
+    fn: async () => {
+      const world = new World(programs && { programs });
+      const wire = new Wire();
+      try {
+        await wire.start();
+        await fn(wire, world);
+      } finally {
+        await world.stop();
+        await wire.stop();
+      }
+    },
+  });
+}
+
+const isCapturing = (fleet: unknown) => JSON.stringify(fleet).includes('"capturing"');
+
+liveTest("packets sent over a veth pair come out as flows in the API", async (wire, world) => {
+  await world.start();
+  const state = await world.enrol("wire");
+  const sensor = world.spawnSensor("run", "--interface", wire.near, "--state", state);
+  await world.until("/fleet", isCapturing, 30);
+  await wire.send(capture, 5_000, null);
+  const { rows } = await world.until("/flows?limit=1000", (body) => body.rows.length >= 100, 30);
+  assert(rows.some((flow: { protocol: string }) => flow.protocol === "tcp"));
+  sensor.kill("SIGTERM");
+  assertEquals((await sensor.status).code, 0);
+  const totals = await world.get("/stats/totals");
+  const expected = await world.sensor("replay", capture, "--no-facts");
+  const { capture: summary } = JSON.parse(expected.stdout.trim().split("\n").at(-1)!);
+  assert(totals.packets >= summary.in_flows, `${totals.packets} of ${summary.in_flows} packets arrived`);
 });
+
+liveTest("a sensor captures everything on an interface but its own traffic", async (_wire, world) => {
+  await world.start();
+  const state = await world.enrol("loopback");
+  const sensor = world.spawnSensor("run", "--interface", "lo", "--state", state, "--check-in-s", "1");
+  await world.until("/fleet", isCapturing, 30);
+  // Check-ins and batches pass by for three seconds, and one datagram that is not ours.
+  const socket = Deno.listenDatagram({ hostname: "127.0.0.1", port: 0, transport: "udp" });
+  const { port } = socket.addr as Deno.NetAddr;
+  await socket.send(new Uint8Array(10), { hostname: "127.0.0.1", port, transport: "udp" });
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  socket.close();
+  sensor.kill("SIGTERM");
+  assertEquals((await sensor.status).code, 0);
+  assertEquals((await world.get(`/flows/search?port=${port}`)).rows.length, 1);
+  assertEquals((await world.get(`/flows/search?port=${world.port}`)).rows, []);
+});
+
+/** A source on the near end of the wire, and how many packets it handed on. */
+function sourceOn(wire: Wire, bufferMb: number, handOverMs: number) {
+  const { reporter } = silentReporter();
+  const source = new LiveSource({
+    interfaces: [wire.near],
+    filter: "",
+    snaplen: 0,
+    bufferMb,
+    dumpcapPath: "dumpcap",
+    exclude: [],
+    handOverMs,
+  }, { clock: systemClock, reporter });
+  const seen = { packets: 0 };
+  source.attach({ packet: () => void seen.packets++ });
+  return { source, seen, reporter };
+}
+
+liveTest(
+  "one dumpcap relieves another in the middle of traffic, and every packet is captured once",
+  async (wire) => {
+    const { source, seen, reporter } = sourceOn(wire, 32, 250);
+    await source.start();
+    const sending = wire.send(capture, 30_000, 3);
+    void sending.then(() => systemClock.sleep(500)).then(() => source.stop());
+    while (await source.next());
+    await source.close();
+    const handOvers = counted(reporter, "capture_hand_overs_total");
+    assert(handOvers >= 4, `${handOvers} hand-overs`);
+    assertEquals([seen.packets, source.dropped, source.problem], [(await sending).packets, 0, null]);
+  },
+);
+
+liveTest("what the kernel drops while the sensor stands still is known while it captures", async (wire) => {
+  const { source, seen } = sourceOn(wire, 1, 1_000);
+  await source.start();
+  const sending = wire.send(capture, 40_000, 4);
+  await systemClock.sleep(800);
+  let knownAt = Infinity, stoppedAt = Infinity;
+  const startedAt = systemClock.monotonicMs();
+  void sending.then(() => systemClock.sleep(500)).then(() => {
+    stoppedAt = systemClock.monotonicMs() - startedAt;
+    source.stop();
+  });
+  while (await source.next()) {
+    if (source.dropped > 0) knownAt = Math.min(knownAt, systemClock.monotonicMs() - startedAt);
+  }
+  await source.close();
+  const { packets: sent } = await sending;
+  assert(
+    knownAt + 1_000 < stoppedAt,
+    `drops were known after ${knownAt} ms, the end came after ${stoppedAt} ms`,
+  );
+  assert(seen.packets < sent, "nothing was dropped");
+  assertEquals(seen.packets + source.dropped, sent);
+});
+
+/** The programs with the permissions that deno.json gives them: what these forbid, `-A` would hide. */
+async function asShipped(): Promise<Programs> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
+  const words = String(tasks.sensor).split(" ").slice(1, -1);
+  return { ...fromSource, sensor: [Deno.execPath(), ...words, "--no-check", fromSource.sensor.at(-1)!] };
+}
+
+liveTest(
+  "what the card drops is told to the fleet, apart from what the kernel drops",
+  async (wire, world) => {
+    await world.start();
+    const state = await world.enrol("small-card");
+    const options = ["--interface", wire.near, "--state", state];
+    const sensor = world.spawnSensor("run", ...options, "--check-in-s", "1");
+    await world.until("/fleet", isCapturing, 30);
+    await wire.send(capture, 500, 1);
+    // What is longer than the near end takes is dropped where a full card would: before any capture.
+    await wire.sendTooLong(40);
+    const { sensors: [health] } = await world.until(
+      "/fleet",
+      ({ sensors }) => sensors[0].conservation?.card_dropped >= 40,
+      15,
+    );
+    assertEquals([health.status, health.conservation.dropped], ["lossy", 0]);
+    const said = health.reasons.join("\n");
+    const dropped = health.conservation.card_dropped;
+    assertMatch(said, new RegExp(`^${dropped} packets .* by the card or its driver .*, in the last`, "m"));
+    assertMatch(
+      said,
+      new RegExp(`^${dropped} packets .* by the card or its driver .*\\(${wire.near}\\), since`, "m"),
+    );
+    const [counters] = health.check_in.capture.interfaces;
+    assertEquals([counters.name, counters.rx_dropped], [wire.near, dropped]);
+    assert(counters.rx_packets >= 500, JSON.stringify(counters));
+    const status = await world.sensor("status", "--state", state);
+    assertMatch(
+      status.stdout,
+      new RegExp(`lost +0 dropped by the kernel, ${dropped} by the card \\(${wire.near}: `),
+    );
+    const key = (await Deno.readTextFile(world.keyFile())).trim();
+    const metrics = await fetch(`${world.url}/metrics`, { headers: { authorization: `Bearer ${key}` } });
+    assertMatch(await metrics.text(), new RegExp(`sensor_card_dropped_packets\\{[^}]*\\} ${dropped}\n`));
+    sensor.kill("SIGTERM");
+    assertEquals((await sensor.status).code, 0);
+    const sending = wire.send(capture, 500, 6).then(() => {});
+    const dropping = systemClock.sleep(1_500).then(() => wire.sendTooLong(200));
+    const doctor = await world.sensor("doctor", ...options, "--json");
+    await Promise.all([sending, dropping]);
+    const { findings } = JSON.parse(doctor.stdout);
+    const found = findings.find(({ name }: { name: string }) => name === "capture");
+    assertMatch(found.detail, /^\d+ packets on \S+ in 2 s, 0 dropped by the kernel, \d+ by the card$/);
+  },
+  ignore ? undefined : await asShipped(),
+);

@@ -3,6 +3,7 @@
  * In: which programs (source or compiled binaries) and where the aggregator stores. Out: functions that enrol, replay, ask the API.
  * Invariant: every process it started is gone, and its folder removed, when `stop()` returns. @module */
 
+import { freePort } from "../services/guarded_child.ts";
 import { TextLineStream } from "@std/streams/text-line-stream";
 
 /** How to start the two programs. */
@@ -45,14 +46,6 @@ export async function run(command: string[], env: Record<string, string> = {}): 
   return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
 }
 
-/** A port that was free a moment ago. */
-export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
-}
-
 /** One aggregator process and its sensors. */
 export class World {
   readonly folder = Deno.makeTempDirSync({ prefix: "picket-e2e-" });
@@ -62,6 +55,7 @@ export class World {
   #serveArgs: string[];
   #env: Record<string, string>;
   #aggregator: Deno.ChildProcess | null = null;
+  #sensors: Deno.ChildProcess[] = [];
   #log: Promise<string> = Promise.resolve("");
 
   constructor(options: { programs?: Programs; serveArgs?: string[]; env?: Record<string, string> } = {}) {
@@ -104,12 +98,14 @@ export class World {
   }
 
   async stop(): Promise<void> {
-    try {
-      this.#aggregator?.kill("SIGTERM");
-    } catch {
-      // It ended by itself; its status says why.
+    for (const child of [...this.#sensors, this.#aggregator]) {
+      try {
+        child?.kill("SIGTERM");
+      } catch {
+        // It ended by itself; its status says why.
+      }
+      await child?.status;
     }
-    await this.#aggregator?.status;
     await this.#log;
     await Deno.remove(this.folder, { recursive: true });
   }
@@ -151,12 +147,14 @@ export class World {
   /** Starts a sensor command and leaves it running. */
   spawnSensor(...args: string[]): Deno.ChildProcess {
     const [program, ...first] = this.#programs.sensor;
-    return new Deno.Command(program, {
+    const child = new Deno.Command(program, {
       args: [...first, ...args],
       stdin: "null",
       stdout: "null",
       stderr: "null",
     }).spawn();
+    this.#sensors.push(child);
+    return child;
   }
 
   /** Runs an aggregator command to its end. */

@@ -1,6 +1,7 @@
 /** Facts at equal yield: the deep lane reads of chosen packets what tshark reads of all.
  *
- * In: ../shared/data/pcap, where it is. Out: at most one fact in a thousand missed; the miss list is printed by `facts_yield.ts`.
+ * In: ../shared/data/pcap, where it is. Out: at most one fact in a thousand missed, and one more than tshark has; `facts_yield.ts`
+ * prints both lists.
  * Why few files at a time: each reading takes one tshark and one deep lane. @module */
 
 import { assert, assertEquals } from "@std/assert";
@@ -34,19 +35,24 @@ Deno.test({
     let missed = 0;
     let extra = 0;
     const list: string[] = [];
+    const more: string[] = [];
     for (const name of captures) {
       const one = await yieldOf(`${data}/pcap/${name}`);
       facts += one.facts;
       missed += total(one.missed);
       extra += total(one.extra);
       for (const [key, count] of one.missed) list.push(`${name}: ${count} x ${JSON.stringify(key)}`);
+      for (const [key, count] of one.extra) more.push(`${name}: ${count} x ${JSON.stringify(key)}`);
     }
     await forgetProgram();
     assert(facts > 100_000);
     assert(missed <= facts / 1_000, `${missed} of ${facts} missed:\n${list.slice(0, 50).join("\n")}`);
-    // More than tshark says of the whole is no loss: texts of DNS answers, headers of responses whose body never ended, segments that
-    // it takes for retransmissions.
-    assert(extra <= facts / 500, `${extra} of ${facts} beyond what tshark reads`);
+    // What the sensor says beyond tshark was on the wire: HTTP messages whose body does not end in the capture, data that tshark
+    // takes for retransmitted although it was not captured before, or does not put in order, and HTTP in a Teredo tunnel on another port than 3544.
+    assert(
+      extra <= facts / 1_000,
+      `${extra} of ${facts} beyond what tshark reads:\n${more.slice(0, 50).join("\n")}`,
+    );
   },
 });
 

@@ -1,19 +1,22 @@
 /** Yield of the deep lane: what it reads of a capture, against what tshark reads when it dissects every packet.
  *
  * In: captures (arguments; default all of ../shared/data/pcap). Out: a table file / facts / missed / extra, and the miss list.
- * Invariant: both sides are multisets of "kind value"; the chosen packets pass the real decoder, chooser and child.
- * Why a flow for each packet: facts of one flow are bounded; what is compared here is what was read, not what was kept. @module */
+ * Invariant: both sides are multisets of "kind value"; the chosen packets pass the real decoder, chooser and child. DNS questions and
+ * answers are put together as in any flow, and taken apart again to be compared.
+ * Why a flow for each packet, and a segment for few of DNS: facts of a segment are bounded; what is compared here is what was read,
+ * not what was kept. @module */
 
-import type { Facts } from "../../shared/facts.ts";
+import { dnsMessages, type Facts } from "../../shared/facts.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createReporter } from "../../shared/reporter.ts";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import { Decoder } from "../../sensor/decode/decoder.ts";
 import type { Packet } from "../../sensor/decode/packet.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
-import { dnsTypeName, rcodeName } from "../../sensor/dissect/dns_names.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
+import { isDnsPort } from "../../sensor/dissect/signs.ts";
 import { type DissectorProcess, type DissectorProgram, Tshark } from "../../sensor/dissect/tshark.ts";
+import { dnsFields, readDnsFields } from "./dns_reference.ts";
 
 export type Multiset = Map<string, number>;
 
@@ -27,19 +30,7 @@ export interface Yield {
 }
 
 const fields = [
-  "dns.flags.response",
-  "dns.flags.rcode",
-  "dns.qry.name",
-  "dns.qry.type",
-  "dns.count.answers",
-  "dns.resp.type",
-  "dns.a",
-  "dns.aaaa",
-  "dns.cname",
-  "dns.ns",
-  "dns.ptr.domain_name",
-  "dns.mx.mail_exchange",
-  "dns.srv.target",
+  ...dnsFields,
   "tls.handshake.extensions_server_name",
   "tls.handshake.ja3",
   "tls.handshake.ja3s",
@@ -53,26 +44,22 @@ const fields = [
   "gquic.tag.sni",
 ] as const;
 const characters = 255;
+/** DNS packets of a flow that share a segment. */
+const segmentPackets = 16;
 
-/** What tshark reads, one line of fields a packet. */
+/** What tshark reads with its standard settings, one line of fields a packet. */
 export async function readWhole(file: string): Promise<Multiset> {
-  const args = ["-Q", "-n", "-r", file, "-T", "fields", "-E", "separator=/t", "-E", "aggregator=\x1f"];
-  const command = new Deno.Command("tshark", {
-    args: [...args, ...fields.flatMap((field) => ["-e", field])],
-    stderr: "null",
-  });
   const found: Multiset = new Map();
-  for (const line of new TextDecoder().decode((await command.output()).stdout).split("\n")) {
-    const columns = line.split("\t");
-    if (columns.length !== fields.length) continue;
+  for (const columns of await readFields(file, fields)) {
     const at = (field: typeof fields[number]) => {
       const text = columns[fields.indexOf(field)];
       return text === "" ? [] : text.split("\x1f");
     };
-    addAll(found, "dns name", at("dns.qry.name"));
-    addAll(found, "dns type", at("dns.qry.type").map((type) => dnsTypeName(Number(type))));
-    addAll(found, "dns rcode", at("dns.flags.rcode").map((rcode) => rcodeName(Number(rcode))));
-    if (at("dns.flags.response").length === 1) addAll(found, "dns answer", wholeAnswers(at));
+    const { names, types, rcodes, answers } = readDnsFields(at);
+    addAll(found, "dns name", names);
+    addAll(found, "dns type", types);
+    addAll(found, "dns rcode", rcodes);
+    addAll(found, "dns answer", answers);
     addAll(found, "sni", [...at("tls.handshake.extensions_server_name"), ...at("gquic.tag.sni")]);
     addAll(found, "ja3", at("tls.handshake.ja3"));
     addAll(found, "ja3s", at("tls.handshake.ja3s"));
@@ -87,24 +74,41 @@ export async function readWhole(file: string): Promise<Multiset> {
   return found;
 }
 
-/** Addresses and names (texts are left out) of the answer section, of a packet with one message. */
-function wholeAnswers(at: (field: typeof fields[number]) => string[]): string[] {
-  const count = Number(at("dns.count.answers")[0] ?? 0);
-  const lists: Record<string, string[]> = {
-    1: at("dns.a"),
-    2: at("dns.ns"),
-    5: at("dns.cname"),
-    12: at("dns.ptr.domain_name"),
-    15: at("dns.mx.mail_exchange"),
-    28: at("dns.aaaa"),
-    33: at("dns.srv.target"),
-  };
-  const answers: string[] = [];
-  for (const type of at("dns.resp.type").slice(0, count)) {
-    const value = lists[type]?.shift();
-    if (value !== undefined && answers.length < 16) answers.push(value);
-  }
-  return answers;
+/** Columns of each packet that `filter` lets pass; the occurrences of one field are joined by octet 31. */
+export async function readFields(
+  file: string,
+  fields: readonly string[],
+  filter = "frame",
+): Promise<string[][]> {
+  const args = [
+    "-Q",
+    "-n",
+    "-r",
+    file,
+    "-Y",
+    filter,
+    "-T",
+    "fields",
+    "-E",
+    "separator=/t",
+    "-E",
+    "aggregator=\x1f",
+  ];
+  const command = new Deno.Command("tshark", {
+    args: [...args, ...fields.flatMap((field) => ["-e", field])],
+    stderr: "null",
+  });
+  const lines = new TextDecoder().decode((await command.output()).stdout).split("\n");
+  return lines.map((line) => line.split("\t")).filter((columns) => columns.length === fields.length);
+}
+
+/** SSH banners on ports where tshark does not look for SSH, out of the octets it shows. */
+async function readBanners(file: string): Promise<string[]> {
+  const filter = "tcp.payload[0:4] == 53:53:48:2d && !ssh && !tcp.analysis.retransmission";
+  const columns = await readFields(file, ["tcp.payload"], filter);
+  return columns.filter(([hex]) => hex !== "").map(([hex]) =>
+    new TextDecoder("latin1").decode(Uint8Array.fromHex(hex)).split("\n")[0].trimEnd()
+  );
 }
 
 /** One tshark, prepared once for all captures. Its folder goes when the process that uses this does not want it any more. */
@@ -153,6 +157,7 @@ export async function readChosen(
   await lane.start();
   const decoder = new Decoder();
   const memories = new Map<string, { memory: number; payloads: number }>();
+  const dnsFlows = new Map<string, { flow: number; packets: number }>();
   let packets = 0;
   let chosen = 0;
   const reader = new CaptureReader({
@@ -168,7 +173,16 @@ export async function readChosen(
       memories.set(key, known);
       if ((known.memory & 1) === 0) return;
       chosen++;
-      lane.offer(buffer, offset, captured, wire, timeUs, linkType, packets);
+      let flow = packets;
+      let segment = 0;
+      if (isDnsPort(packet.srcPort) || isDnsPort(packet.dstPort)) {
+        const ends = endsKey(packet);
+        const dns = dnsFlows.get(ends) ?? { flow: -2 - dnsFlows.size, packets: 0 };
+        dnsFlows.set(ends, dns);
+        flow = dns.flow;
+        segment = Math.floor(dns.packets++ / segmentPackets);
+      }
+      lane.offer(buffer, offset, captured, wire, timeUs, linkType, flow, segment);
     },
   });
   using source = await Deno.open(file);
@@ -183,6 +197,11 @@ export async function readChosen(
   const found: Multiset = new Map();
   const ja4: Multiset = new Map();
   for (let flow = 1; flow <= packets; flow++) addFacts(found, ja4, lane.takeFacts(flow).facts);
+  for (const { flow, packets } of dnsFlows.values()) {
+    for (let segment = 0; segment * segmentPackets < packets; segment++) {
+      addFacts(found, ja4, lane.takeFacts(flow, segment).facts);
+    }
+  }
   await lane.stop();
   return { found, packets, chosen, ja4 };
 }
@@ -192,29 +211,22 @@ function flowKey(packet: Packet): string {
   return [src0, src1, src2, src3, dst0, dst1, dst2, dst3, srcPort, dstPort, protocol, vlan, depth].join();
 }
 
+/** The same for both directions. */
+function endsKey(packet: Packet): string {
+  const { src0, src1, src2, src3, dst0, dst1, dst2, dst3, srcPort, dstPort, protocol, vlan, depth } = packet;
+  const ends = [[src0, src1, src2, src3, srcPort].join(), [dst0, dst1, dst2, dst3, dstPort].join()];
+  return [...ends.sort(), protocol, vlan, depth].join();
+}
+
 function addFacts(found: Multiset, ja4: Multiset, facts: Facts | null): void {
   if (!facts) return;
   const add = (kind: string, value: string | number | undefined | null) => {
     if (value !== undefined && value !== null && value !== "") addAll(found, kind, [String(value)]);
   };
-  const messages = facts.dns ?? [];
-  for (const message of messages) {
-    add("dns name", message.name);
-    add("dns type", message.type);
-  }
-  // One rcode a message; a message with several questions repeats it.
-  const responses = messages.filter((message) => message.rcode !== null);
-  const first = new Set<number>();
-  for (const message of responses) {
-    if (first.has(message.id) && messages.length > 1 && message.answers.length === 0) continue;
-    first.add(message.id);
-    add("dns rcode", message.rcode);
-  }
-  if (new Set(messages.map((message) => message.id)).size === 1) {
-    // Octets of NULL records are shown up to the 36th, and texts are not compared.
-    const answers = messages.flatMap((message) => message.answers).filter((answer) =>
-      !answer.endsWith("\u2026")
-    );
+  for (const { name, type, rcode, answers = [] } of dnsMessages(facts.dns ?? [])) {
+    add("dns name", name);
+    add("dns type", type);
+    add("dns rcode", rcode);
     for (const answer of answers) add("dns answer", answer);
   }
   add("sni", facts.tls?.sni);
@@ -260,6 +272,8 @@ export function total(set: Multiset): number {
 /** Both readings of one capture, compared. */
 export async function yieldOf(file: string): Promise<Yield> {
   const [whole, { found, packets, chosen }] = await Promise.all([readWhole(file), readChosen(file)]);
+  const isBanner = (fact: string) => fact.startsWith("ssh banner ");
+  if ([...minus(found, whole).keys()].some(isBanner)) addAll(whole, "ssh banner", await readBanners(file));
   return {
     file: file.slice(file.lastIndexOf("/") + 1),
     packets,
@@ -279,6 +293,7 @@ if (import.meta.main) {
   const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(line + "\n"));
   let facts = 0;
   let missed = 0;
+  let extra = 0;
   let packets = 0;
   let chosen = 0;
   print("file\tpackets\tchosen\tfacts\tmissed\textra");
@@ -291,9 +306,10 @@ if (import.meta.main) {
     for (const [key, count] of [...one.extra].slice(0, 6)) print(`  extra ${count} x ${JSON.stringify(key)}`);
     facts += one.facts;
     missed += total(one.missed);
+    extra += total(one.extra);
     packets += one.packets;
     chosen += one.chosen;
   }
   await forgetProgram();
-  print(`all\t${packets}\t${chosen}\t${facts}\t${missed}`);
+  print(`all\t${packets}\t${chosen}\t${facts}\t${missed}\t${extra}`);
 }

@@ -9,7 +9,7 @@ import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import type { LaneOptions } from "../../sensor/dissect/lane_options.ts";
-import type { SegmentRows } from "../../sensor/flow/segment_rows.ts";
+import type { SegmentPage } from "../../sensor/flow/segment_page.ts";
 import { Pipeline } from "../../sensor/pipeline.ts";
 import { forgetProgram, program } from "./facts_yield.ts";
 
@@ -38,7 +38,7 @@ async function readSegments(name: string, options: Partial<LaneOptions>) {
   const chooser = new PacketChooser();
   const deepLane = new DissectLane({ live: false, ...options }, { program, chooser, clock, reporter });
   const segments: string[] = [];
-  const take = (rows: SegmentRows) => {
+  const take = (rows: SegmentPage) => {
     for (let i = 0; i < rows.length; i++) segments.push(JSON.stringify(rows.object(i)));
   };
   const pipeline = new Pipeline({ live: false }, { sink: { take }, reporter, clock, deepLane, chooser });

@@ -51,7 +51,7 @@ class TwiceRead implements DeepLane {
     const packet = ++this.#packets;
     if (!beyondTshark.has(this.#chooser.plainKind)) {
       const facts: Facts = {};
-      const app = readPlain(this.#chooser, buffer, facts);
+      const app = readPlain(this.#chooser, buffer, facts, { halves: null, responses: 0 });
       if (app !== null) this.here.set(packet, { app, facts: Object.keys(facts).length > 0 ? facts : null });
     }
     return this.#lane.offer(buffer, offset, captured, wire, timeUs, linkType, packet);

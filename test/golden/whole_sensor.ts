@@ -13,7 +13,8 @@ import { DissectLane } from "../../sensor/dissect/lane.ts";
 import type { LaneOptions } from "../../sensor/dissect/lane_options.ts";
 import type { DissectorProgram } from "../../sensor/dissect/tshark.ts";
 import { Pipeline } from "../../sensor/pipeline.ts";
-import { packBatch, unpackBatch } from "../../sensor/ship/packed_batch.ts";
+import { packBatch, unpackBatch, valueOf } from "../../sensor/ship/packed_batch.ts";
+import { sealableOf } from "../sensor/ship/helpers.ts";
 import { Sealer } from "../../sensor/ship/seal.ts";
 import { type Batch, decodeValue, publicKeyFromRaw, verifyBatch } from "../../shared/batch.ts";
 import { systemClock } from "../../shared/clock.ts";
@@ -48,9 +49,9 @@ export class WholeSensor {
       reporter,
       chooser,
     });
-    this.#sealer = new Sealer({ buckets, epoch: 1 }, { signer, reporter });
+    this.#sealer = new Sealer({ buckets, epoch: 1 }, signer);
     this.pipeline = new Pipeline({ flow: { flowsMax: 8_192 } }, {
-      sink: { take: (rows) => this.#receive(this.#sealer.add(rows, 0)) },
+      sink: { take: (page) => this.#receive(this.#sealer.add(sealableOf(page), 0)) },
       reporter,
       clock: systemClock,
       deepLane: this.lane,
@@ -101,8 +102,9 @@ export class WholeSensor {
 
   #receive(batches: readonly Batch[]): void {
     for (const sealed of batches) {
-      const batch = unpackBatch(packBatch(sealed));
-      assert(typeof batch !== "string", `a batch cannot be unpacked: ${batch}`);
+      const packed = unpackBatch(packBatch(sealed).bytes);
+      assert(typeof packed !== "string", `a batch cannot be unpacked: ${packed}`);
+      const batch = { header: packed.header, value: valueOf(packed) };
       assertEquals(verifyBatch(batch, verifyingKey), null);
       const table = decodeValue(batch.value, batch.header.flows);
       assert(typeof table !== "string", `a batch would be refused: ${table}`);

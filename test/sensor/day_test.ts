@@ -122,12 +122,13 @@ Deno.test("a day of capture leaves nothing behind: memory flat, every packet acc
   const logins: Segment[] = [];
   const pipeline = new Pipeline({ live: false }, {
     sink: {
-      take(rows) {
-        for (let row = 0; row < rows.length; row++) {
-          counted += (rows.columns.fwd_packets[row] as number) + (rows.columns.bwd_packets[row] as number);
-          if (rows.columns.facts[row] !== null) withFacts++;
-          if (rows.columns.src_port[row] === 22 || rows.columns.dst_port[row] === 22) {
-            logins.push(rows.object(row));
+      take(page) {
+        for (let row = 0; row < page.length; row++) {
+          const segment = page.object(row);
+          counted += segment.fwd_packets + segment.bwd_packets;
+          if (segment.facts !== null) withFacts++;
+          if (segment.src_port === 22 || segment.dst_port === 22) {
+            logins.push(segment);
           }
         }
       },

@@ -112,12 +112,19 @@ export class GuardedChild {
   }
 }
 
-/** A port that was free a moment ago. Another program may take it first; the start then fails and says so. */
+/** A port nobody listens on. Below the range that the system takes for outgoing connections (from 32768), so that none of those has it by
+ * the time a program listens there. */
 export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
+  for (let tries = 0; tries < 100; tries++) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  throw new Error("Cannot find a free port between 20000 and 31999: all of a hundred tried are in use");
 }
 
 /** The absolute path of a program, or undefined. */

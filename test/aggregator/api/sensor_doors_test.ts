@@ -91,6 +91,7 @@ Deno.test("a check-in is stored with the clock's offset and shows in the fleet",
     in_flows: 990,
     left_out: { not_ip: 10 },
     dropped: 0,
+    card_dropped: 0,
     unaccounted: 0,
   });
   assertEquals(body.sensors[0].delivery, { sealed: 4, stored: 0, spooled: 0, dropped: 0, in_flight: 4 });

@@ -91,7 +91,8 @@ Deno.test({
     withPage(1280, async (page, world) => {
       await logIn(page, world.fixture.keys.analyst);
       const fleet = await page.locator("#fleet-list").innerText();
-      for (const words of ["roof", "healthy", "lossy", "12000 packets", "never seen", hostileStrings[1]]) {
+      const lost = ["12000 packets", "12.0 k by the kernel", "345 by the card"];
+      for (const words of ["roof", "healthy", "lossy", ...lost, "never seen", hostileStrings[1]]) {
         assertStringIncludes(fleet, words);
       }
       const threats = page.locator("#threat-list");
@@ -108,6 +109,10 @@ Deno.test({
       );
       assertEquals(await page.locator("#chart svg[role=img]").count(), 1);
       assert(await page.locator("#talkers .share").count() > 3);
+      const flows = await page.locator("#flow-list").innerText();
+      for (const end of ["svg onload=alert(3)> → 192.0.2.1", "moc.elpmaxe NXDOMAIN", "(3)> no answer"]) {
+        assertStringIncludes(flows, end);
+      }
       await page.locator("#talkers a").first().click();
       await page.locator("#flows-note").filter({ hasText: "that fit" }).waitFor();
     }),

@@ -22,6 +22,14 @@ export const hostileStrings = [
   "<meta http-equiv=refresh content='0;url=https://evil.example'>",
 ] as const;
 
+/** How questions of DNS end. */
+const dnsEnds = [
+  { rcode: "NOERROR", answers: ["192.0.2.1", hostileStrings[0]] },
+  { rcode: "NXDOMAIN" },
+  {},
+  { rcode: hostileStrings[1] },
+];
+
 export interface HostileWorld {
   url: string;
   fixture: Fixture;
@@ -42,15 +50,22 @@ export async function startHostileWorld(): Promise<HostileWorld> {
     health.capture.packets = 182_340;
     health.capture.in_flows = 181_900;
     health.capture.left_out = { not_ip: 320, malformed: 120 };
-    if (name === "cellar") health.capture.dropped = 12_000;
+    if (name === "cellar") {
+      health.capture.dropped = 12_000;
+      const counters = { rx_packets: 190_000, tx_packets: 0, rx_dropped: 0, rx_fifo: 0, rx_errors: 0 };
+      health.capture.interfaces = [{ name: hostileStrings[1].slice(0, 60), ...counters, rx_missed: 345 }];
+    }
     await sensor.checkIn(fixture, health);
   }
   const flows = Array.from({ length: 160 }, (_, index) => {
     const name = hostileStrings[index % hostileStrings.length];
-    const facts = index % 3 === 0
-      ? { tls: { sni: name } }
-      : { http: [{ host: "files.example.com", user_agent: name }] };
-    return sampleFlow(index, { facts, app_protocol: index % 3 === 0 ? "tls" : "http" });
+    const dns = [{ name, type: "A", ...dnsEnds[Math.floor(index / 6) % dnsEnds.length] }];
+    const read = [
+      { app_protocol: "tls", facts: { tls: { sni: name } } },
+      { app_protocol: "http", facts: { http: [{ host: "files.example.com", user_agent: name }] } },
+      { app_protocol: "dns", facts: { dns } },
+    ];
+    return sampleFlow(index, read[index % read.length]);
   });
   await store.ingest(sampleWrite(flows));
   await store.saveThreats(threats(flows.slice(0, 5).map((flow) => flow.flow_id)));

@@ -210,23 +210,27 @@ Deno.test("DNS tunnel in long names is found, with client and resolver", () => {
 
 Deno.test("DNS tunnel in one long flow is found from the first facts of it", () => {
   const names = times(32, (i) => `${digits(i, 12)}.www.tunnel.example`);
-  const dns = names.flatMap((name) => [
-    { id: 1, name, type: "KEY", rcode: null, answers: [] },
-    { id: 1, name, type: "KEY", rcode: "NOERROR", answers: [] },
-  ]);
+  const dns = names.map((name) => ({ name, type: "KEY", rcode: "NOERROR" }));
   const [finding] = run(createDnsTunnel(), [lookUp(0, "", "KEY", { facts: { dns, cut: 5_932 } })]);
   assertEquals([finding.count, severity(finding)], [32, "medium"]);
 });
 
+Deno.test("DNS tunnel is told its share of a flow, by the messages of each question", () => {
+  const names = times(30, (i) => `${digits(i, 50)}.t.example.org`);
+  const dns = [
+    ...names.map((name) => ({ name, type: "TXT", rcode: "NOERROR", answers: ["abcd"] })),
+    ...times(20, (i) => ({ name: `www${i}.example.net`, type: "A" })),
+  ];
+  const octets = { fwd_payload_bytes: 5_000, bwd_payload_bytes: 3_000 };
+  const [finding] = run(createDnsTunnel(), [lookUp(0, "", "", { ...octets, facts: { dns } })]);
+  assertEquals(evidenceValue(finding, "octets in questions and answers"), 6_000);
+  assertEquals(evidenceValue(finding, "characters answered"), 120);
+});
+
 Deno.test("DNS tunnel seen from the resolver's answers alone is found", () => {
   const updates = times(60, (i) => {
-    const dns = [{
-      id: i,
-      name: `${digits(i, 60)}.example.org`,
-      type: "NULL",
-      rcode: "NOERROR",
-      answers: [],
-    }];
+    const name = `${digits(i, 60)}.example.org`;
+    const dns = [{ name, type: "NULL", rcode: "NOERROR", unasked: true } as const];
     return lookUp(i, "", "", {
       src_ip: "10.0.0.2",
       src_port: 53,
@@ -257,6 +261,7 @@ const harmless: Record<string, (i: number) => [name: string, type: string]> = {
   "a block list": (i) => [`${i}.113.0.203.zen.blocklist.example`, "TXT"],
   "a virus scanner": (i) => [`${digits(i, 40)}.avqs.mcafee.com`, "A"],
   "the same long name again and again": () => [`${digits(1, 60)}.example.com`, "TXT"],
+  "a few dozen long names again and again": (i) => [`${digits(i % 30, 60)}.example.com`, "TXT"],
   "service discovery": (i) => [`_ldap._tcp.site${i}._sites.corp.example`, "SRV"],
   "ordinary mail domains": (i) => [`mail${i}.example.net`, "MX"],
   "local names": (i) => [`printer-${digits(i, 40)}.local`, "TXT"],

@@ -105,8 +105,7 @@ export const unansweredDatagram: Partial<Segment> = {
 
 /** A question to a resolver and its answer. */
 export function lookUp(atS: number, name: string, type: string, change: Partial<Segment> = {}): FlowUpdate {
-  const query: DnsFact = { id: 1, name, type, rcode: null, answers: [] };
-  const answer: DnsFact = { ...query, rcode: "NOERROR", answers: ["192.0.2.1"] };
+  const dns: DnsFact[] = [{ name, type, rcode: "NOERROR", answers: ["192.0.2.1"] }];
   return update(atS, {
     protocol: "udp",
     dst_ip: "10.0.0.2",
@@ -119,7 +118,7 @@ export function lookUp(atS: number, name: string, type: string, change: Partial<
     fwd_syn_count: 0,
     fwd_tcp_flags: 0,
     bwd_tcp_flags: 0,
-    facts: { dns: [query, answer] },
+    facts: { dns },
     ...change,
   });
 }

@@ -6,7 +6,7 @@ import { conservationOf, deliveryOf } from "../../../aggregator/fleet/conservati
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import { fleetHealth, sensorHealth, span } from "../../../aggregator/fleet/fleet.ts";
 import type { SensorRow } from "../../../aggregator/store/store.ts";
-import type { CheckInRequest } from "../../../shared/control.ts";
+import type { CheckInRequest, InterfaceCounters } from "../../../shared/control.ts";
 import { healthOf } from "../api/fixture.ts";
 
 const nowMs = 1_800_000_000_000;
@@ -36,6 +36,11 @@ function row(
   };
 }
 
+function counters(name: string, change: Partial<InterfaceCounters>): InterfaceCounters {
+  const zeros = { rx_dropped: 0, rx_missed: 0, rx_fifo: 0, rx_errors: 0 };
+  return { name, rx_packets: 900, tx_packets: 100, ...zeros, ...change };
+}
+
 Deno.test("sensor health names the worst status and every reason with its number", () => {
   const cases: [string, SensorRow, string][] = [
     ["healthy", row(), ""],
@@ -54,7 +59,25 @@ Deno.test("sensor health names the worst status and every reason with its number
       row({}, (c) => Object.assign(c.capture, { state: "failed", error: "eth0 is down" })),
       "Capture of eth0 failed: eth0 is down",
     ],
-    ["lossy", row({}, (c) => c.capture.dropped = 20), "20 packets (2.0 %) were dropped"],
+    ["lossy", row({}, (c) => c.capture.dropped = 20), "20 packets (2.0 %) were dropped by the kernel"],
+    ["healthy", row({}, (c) => c.capture.interfaces = [counters("eth0", {})]), ""],
+    [
+      "lossy",
+      row(
+        {},
+        (c) => c.capture.interfaces = [counters("eth0", {}), counters("eth1", { rx_missed: 5, rx_fifo: 6 })],
+      ),
+      "11 packets (1.1 %) were dropped by the card or its driver before the kernel could hand them on (eth1), since it started",
+    ],
+    [
+      // Since the start it is too small a part to be seen.
+      "lossy",
+      row({}, (c) => {
+        Object.assign(c.capture, { packets: 1e9, in_flows: 1e9, left_out: {}, dropped: 9 });
+        c.capture.recent = { seconds: 60, packets: 491, dropped: 9, card_dropped: 0 };
+      }),
+      "9 packets (1.8 %) were dropped by the kernel before the sensor saw them, in the last 60 s",
+    ],
     [
       "lossy",
       row({}, (c) => {
@@ -126,12 +149,13 @@ Deno.test("fleet health counts gaps, sums what was captured, and puts the worst 
     in_flows: 2_970,
     left_out: { not_ip: 30 },
     dropped: 0,
+    card_dropped: 0,
     unaccounted: 0,
   });
 });
 
 Deno.test("conservation adds up causes and shows what nobody accounts for", () => {
-  const one = healthOf("s1", nowMs).capture,
+  const one = { ...healthOf("s1", nowMs).capture, interfaces: [counters("eth0", { rx_dropped: 3 })] },
     two = { ...one, left_out: { not_ip: 4, malformed: 1 }, dropped: 7 };
   const sum = conservationOf([one, two]);
   assertEquals(sum, {
@@ -139,6 +163,7 @@ Deno.test("conservation adds up causes and shows what nobody accounts for", () =
     in_flows: 1_980,
     left_out: { not_ip: 14, malformed: 1 },
     dropped: 7,
+    card_dropped: 6,
     unaccounted: 5,
   });
   const health = healthOf("s1", nowMs);

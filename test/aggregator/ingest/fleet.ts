@@ -6,15 +6,7 @@ import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
 import type { Clock } from "../../../shared/clock.ts";
-import {
-  type Batch,
-  encodeValue,
-  keyId,
-  keysFromSeed,
-  sealBatch,
-  sha256Hex,
-  writeHeader,
-} from "../../../shared/batch.ts";
+import { type Batch, keyId, keysFromSeed, sealBatch, sha256Hex, writeHeader } from "../../../shared/batch.ts";
 import { bucketOf, communityId, flowDigest } from "../../../shared/community_id.ts";
 import {
   type Segment,
@@ -22,6 +14,7 @@ import {
   segmentColumnNames,
   type SegmentTable,
 } from "../../../shared/segment.ts";
+import { encodeValue } from "../../shared/columns.ts";
 import type { HeaderGetter } from "../../../aggregator/ingest/verify.ts";
 import type { Store } from "../../../aggregator/store/store.ts";
 
@@ -181,7 +174,7 @@ export class TestSensor {
     rows: readonly Segment[],
     position: { bucket: number; seq: number; sealed?: number; epoch?: number },
   ): Batch {
-    return sealBatch(encodeValue(tableOf(rows), 0, rows.length), {
+    return sealBatch(encodeValue(tableOf(rows)), {
       sensor: this.id,
       key: this.key,
       privateKey: this.#privateKey,

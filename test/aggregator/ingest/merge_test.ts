@@ -265,15 +265,15 @@ Deno.test("merger tells ARP flows apart by the sender's MAC", () => {
 
 Deno.test("merger tells a fact once, from whichever sensor came first, and a repeated one again", () => {
   const { merger } = newMerger();
-  const query = { id: 7, name: "example.org", type: "A", rcode: null, answers: [] };
-  const answer = { ...query, rcode: "NOERROR", answers: ["192.0.2.1"] };
+  const query = { name: "example.org", type: "A" };
+  const answered = { ...query, rcode: "NOERROR", answers: ["192.0.2.1"] };
   const first = merger.take([udpSegment({ facts: { dns: [query, query] } })], a, nowMs);
   assertEquals(first.updates[0].segment.facts, { dns: [query, query] });
-  const second = merger.take([udpSegment({ facts: { dns: [query, answer] } })], b, nowMs);
-  assertEquals(second.updates[0].segment.facts, { dns: [answer] });
+  const second = merger.take([udpSegment({ facts: { dns: [answered] } })], b, nowMs);
+  assertEquals(second.updates[0].segment.facts, { dns: [{ ...answered, unasked: true }] });
   const again = merger.take([udpSegment({ facts: { dns: [query] }, segment: 1 })], a, nowMs);
   assertEquals(again.updates[0].segment.facts, { dns: [query] });
-  const third = merger.take([udpSegment({ facts: { dns: [query, answer] } })], c, nowMs);
+  const third = merger.take([udpSegment({ facts: { dns: [answered, query] } })], c, nowMs);
   assertEquals(third.updates, []);
 });
 

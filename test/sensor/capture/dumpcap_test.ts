@@ -24,7 +24,11 @@ const options: DumpcapOptions = {
 
 Deno.test("dumpcap is given lengths and filter before the interfaces, so that they hold for each", () => {
   const args = dumpcapArguments(options);
-  assertEquals(args, ["-q", "-s", "256", "-B", "16", "-f", "tcp", "-i", "eth0", "-i", "eth1", "-w", "-"]);
+  const queue = ["-N", "1000000", "-C", String(16 * 1024 * 1024)];
+  const head = ["-q", "-s", "256", "-B", "16", "-f", "tcp"];
+  assertEquals(args, [...head, ...queue, "-i", "eth0", "-i", "eth1", "-w", "-"]);
+  const one = dumpcapArguments({ ...options, interfaces: ["eth0"] });
+  assertEquals(one, [...head, "-i", "eth0", "-w", "-"]);
   assertEquals(dumpcapArguments({ ...options, filter: "", snaplen: 0 }).includes("-f"), false);
 });
 
@@ -45,10 +49,14 @@ Deno.test("dumpcap's words become a reason and an advice", () => {
 });
 
 Deno.test("dumpcap's losses are added up over its interfaces", () => {
-  const line = (drops: number) =>
-    `Packets received/dropped on interface 'x': 10/${drops} (pcap:${drops}/dumpcap:0/flushed:0/ps_ifdrop:0) (1.0%)\n`;
-  assertEquals(dropsIn(line(3) + line(4)), 7);
-  assertEquals(dropsIn("nothing"), 0);
+  const line = (drops: number, flushed: number) =>
+    `Packets received/dropped on interface 'x': 10/${drops} (pcap:1/dumpcap:0/flushed:${flushed}/ps_ifdrop:0) (1.0%)\n`;
+  assertEquals(dropsIn(line(3, 2) + line(4, 0)), { drops: 7, flushed: 2 });
+  assertEquals(dropsIn("Packets received/dropped on interface 'Loopback: lo': 10/5\n"), {
+    drops: 5,
+    flushed: 0,
+  });
+  assertEquals(dropsIn("nothing"), { drops: 0, flushed: 0 });
 });
 
 Deno.test("dumpcap that is not installed is said to be missing", async () => {
@@ -60,7 +68,7 @@ Deno.test("dumpcap that is not installed is said to be missing", async () => {
 /** A child that plays chunks and then ends. */
 function fakeChild(
   chunks: Uint8Array[],
-  ending = { isFailure: false, message: "gone", drops: 0 },
+  ending = { isFailure: false, message: "gone", drops: 0, flushed: 0 },
 ): CaptureChild {
   return {
     start: () => Promise.resolve(),
@@ -79,7 +87,12 @@ function fakeChild(
 Deno.test("live source restarts a child that died in the middle of a block, and loses no later packet", async () => {
   const whole = bytes(sectionHeader(), interfaceBlock(1), enhancedPacket(0, 5n, bytes(1, 2, 3, 4)));
   const children = [
-    fakeChild([whole, whole.subarray(48, 60)], { isFailure: true, message: "it crashed", drops: 4 }),
+    fakeChild([whole, whole.subarray(48, 60)], {
+      isFailure: true,
+      message: "it crashed",
+      drops: 4,
+      flushed: 1,
+    }),
     null,
     fakeChild([whole]),
   ];

@@ -3,9 +3,13 @@
 import { Buffer } from "node:buffer";
 import { zstdDecompressSync } from "node:zlib";
 import { publicKeyFromRaw, readHeader, sha256Hex, verifyBatch, verifyText } from "../../../shared/batch.ts";
-import { checkInMessage, checkInRequest, enrolMessage, enrolRequest } from "../../../shared/control.ts";
-import { flowDigest } from "../../../shared/community_id.ts";
-import { segmentColumnNames, segmentColumns } from "../../../shared/segment.ts";
+import {
+  checkInMessage,
+  checkInRequest,
+  enrolMessage,
+  enrolRequest,
+  type InterfaceCounters,
+} from "../../../shared/control.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import type { Command, Edges } from "../../../shared/command.ts";
@@ -15,7 +19,8 @@ import type { PacketHandler } from "../../../sensor/capture/capture_error.ts";
 import { FileSource } from "../../../sensor/capture/file_source.ts";
 import { FileCapture } from "../../../sensor/commands/file_capture.ts";
 import type { CaptureSource, FastLane, Stages } from "../../../sensor/commands/stages.ts";
-import { SegmentRows } from "../../../sensor/flow/segment_rows.ts";
+import { SegmentPage } from "../../../sensor/flow/segment_page.ts";
+import { appendRow } from "../flow/pages.ts";
 import type { SegmentSink } from "../../../sensor/pipeline.ts";
 import { canaryFrame } from "../../../sensor/doctor.ts";
 import { realDisk } from "../../../sensor/ship/disk.ts";
@@ -148,7 +153,7 @@ class OneFlowPerPacket implements FastLane {
   factor = 1;
   stampUs = 0;
   flowCounts = { opened: 0, evicted: 0 };
-  #rows = new SegmentRows();
+  #pages: SegmentPage[] = [];
   #packets = 0;
   #bytes = 0;
   #first: number | null = null;
@@ -159,24 +164,15 @@ class OneFlowPerPacket implements FastLane {
     this.#bytes += wire;
     this.#first ??= timeUs / 1e6;
     this.#last = timeUs / 1e6;
-    const at = this.#rows.addRow();
-    const row = {
-      start_us: timeUs,
-      src_ip: "192.0.2.1",
-      dst_ip: "192.0.2.2",
-      src_port: this.#packets % 60_000,
-    };
-    this.#rows.community.set(flowDigest({ protocol: "tcp", ...row, dst_port: 80 })!, at);
-    for (const name of segmentColumnNames) {
-      this.#rows.columns[name].push(
-        name in row ? row[name as "src_ip"] : name === "dst_port" ? 80 : segmentColumns[name].default,
-      );
-    }
+    if (this.#pages.at(-1)?.isFull ?? true) this.#pages.push(new SegmentPage());
+    const src_port = this.#packets % 60_000;
+    const [src_ip, dst_ip] = ["192.0.2.1", "192.0.2.2"];
+    appendRow(this.#pages.at(-1)!, { start_us: timeUs, src_ip, dst_ip, src_port, dst_port: 80 });
   }
   async turn(): Promise<void> {
-    const rows = this.#rows;
-    this.#rows = new SegmentRows();
-    if (rows.length > 0) await this.sink.take(rows);
+    const pages = this.#pages;
+    this.#pages = [];
+    for (const page of pages) await this.sink.take(page);
   }
   advance(): Promise<void> {
     return this.turn();
@@ -200,6 +196,7 @@ export class FakeLive implements CaptureSource {
   readonly bytesRead = 0;
   readonly bytesTotal = null;
   dropped = 0;
+  interfaces: InterfaceCounters[] = [];
   problem: { code: string; message: string } | null = null;
   isStopped = false;
   #given = Promise.withResolvers<boolean>();

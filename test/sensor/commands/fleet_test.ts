@@ -249,6 +249,29 @@ machineTest(
   },
 );
 
+machineTest("run tells the fleet what kernel and card dropped, and status shows it", async (machine) => {
+  await machine.enrol();
+  const { ended, stop, logs } = machine.begin("run", "--no-facts", "--check-in-s", "1");
+  await until(() => logs.some((line) => line.includes("capturing")));
+  await until(() => machine.aggregator.checkIns.length > 0);
+  assertEquals(machine.aggregator.checkIns[0].capture.interfaces, undefined);
+  const counters = { name: "fake0", rx_packets: 9, tx_packets: 1, rx_missed: 2, rx_fifo: 0, rx_errors: 5 };
+  machine.live.interfaces = [{ ...counters, rx_dropped: 3 }];
+  machine.live.dropped = 7;
+  machine.live.packet(Date.now() * 1_000);
+  await until(() => machine.aggregator.checkIns.at(-1)!.capture.dropped === 7);
+  const { interfaces, recent } = machine.aggregator.checkIns.at(-1)!.capture;
+  assertEquals(interfaces, machine.live.interfaces);
+  assertEquals({ ...recent, seconds: 0 }, { seconds: 0, packets: 1, dropped: 7, card_dropped: 5 });
+  const { out } = await machine.call("status");
+  assertStringIncludes(
+    out,
+    "lost       7 dropped by the kernel, 5 by the card (fake0: 9 in, 1 out, 5 with errors); in the last",
+  );
+  stop();
+  assertEquals(await ended, 0);
+});
+
 machineTest(
   "run starts without an aggregator, and goes on when its capture is all that works",
   async (machine) => {

@@ -115,7 +115,29 @@ Deno.test("decoder reads every link type it names", () => {
   assertEquals(decode(bytes([0x0f, 0, 8, 0], segment), 104), plain);
   assertEquals(decode(bytes([1, 0xff, 3, 0, 0x21], segment), 204), plain);
   assertEquals(decode(bytes([1, 3, 0, 0x21], segment), 166), plain);
-  assertEquals(decode(segment, 999), "link_type_unknown");
+});
+
+Deno.test("decoder finds IP in a link type it does not know, if the header proves itself", () => {
+  const summed = segment.slice();
+  const view = new DataView(summed.buffer);
+  let sum = 0;
+  for (let at = 0; at < 20; at += 2) sum += view.getUint16(at);
+  view.setUint16(10, ~(sum % 0xffff) & 0xffff);
+  assertEquals(decode(summed, 999), plain);
+  // Zeros, a version's digit, an address: none of it is a header.
+  const header = bytes(new Uint8Array(40), 0x45, 0x60, macA, [0x45, 0, 0, 20]);
+  assertEquals(decode(bytes(header, summed), 258), plain);
+  assertEquals(decode(bytes(header, summed, [1, 2, 3, 4]), 258), plain);
+  assertEquals(decode(bytes(header, datagram6), 258), plain6);
+  assertEquals(decode(segment, 999), "link_type_unknown", "a checksum that is wrong");
+  assertEquals(
+    decode(bytes(header, summed, new Uint8Array(33)), 258),
+    "link_type_unknown",
+    "a length that is wrong",
+  );
+  assertEquals(decode(bytes(new Uint8Array(200), summed), 258), "link_type_unknown", "too far in");
+  assertEquals(decode(new Uint8Array(300), 258), "link_type_unknown");
+  assertEquals(decode(bytes(), 258), "link_type_unknown");
 });
 
 Deno.test("decoder reads 802.11 data frames behind any radio header", () => {

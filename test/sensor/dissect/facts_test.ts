@@ -11,7 +11,7 @@ import { splitCounted } from "../../../sensor/dissect/split.ts";
 import { columnsOf, lineOf } from "./fixture.ts";
 
 function read(values: Partial<Record<SlotName, string>>, facts: Facts = {}): { app: string; facts: Facts } {
-  return { app: readFacts(columnsOf(values), facts), facts };
+  return { app: readFacts(columnsOf(values), facts, { halves: null, responses: 0 }), facts };
 }
 
 const tcp = "eth:ethertype:ip:tcp:";
@@ -34,31 +34,47 @@ Deno.test("a DNS response gives question, rcode and the answer section in order"
   });
   assertEquals(app, "dns");
   assertEquals(facts.dns, [{
-    id: 42,
     name: "www.example.org",
     type: "A",
     rcode: "NOERROR",
     answers: ["host.example.org", "192.0.2.7"],
+    unasked: true,
   }]);
 });
 
-Deno.test("two DNS messages in one segment are told apart", () => {
+Deno.test("two DNS messages in one packet are told apart, and their answers from the records of other sections", () => {
   const { facts } = read({
     protocols: tcp + "dns:dns",
     kind: "0x0001,0x0002",
     status: "1,1",
-    rcode: "0,3",
+    rcode: "3,0",
     questions: "1,1",
-    answers: "1,0",
+    // Answers, authority, additional.
+    answers: "0,1,1,0,1,1",
     name: "a.test,b.test",
-    type: "28,1",
-    responseType: "28,41",
-    aaaa: "2001:db8::1",
+    type: "28,2",
+    responseType: "2,41,2,41",
+    ns: "above.test,ns.b.test",
   });
-  assertEquals(facts.dns?.map(({ id, name, type, rcode, answers }) => [id, name, type, rcode, answers]), [
-    [1, "a.test", "AAAA", "NOERROR", ["2001:db8::1"]],
-    [2, "b.test", "A", "NXDOMAIN", []],
+  assertEquals(facts.dns, [
+    { name: "a.test", type: "AAAA", rcode: "NXDOMAIN", unasked: true },
+    { name: "b.test", type: "NS", rcode: "NOERROR", answers: ["ns.b.test"], unasked: true },
   ]);
+});
+
+Deno.test("a DNS update has no answers, whatever its counts count", () => {
+  const { facts } = read({
+    protocols: udp + "dns",
+    kind: "0x0001",
+    status: "1",
+    rcode: "0",
+    answers: "1",
+    name: "a.test",
+    type: "6",
+    responseType: "1",
+    a: "192.0.2.7",
+  });
+  assertEquals(facts.dns, [{ name: "a.test", type: "SOA", rcode: "NOERROR", unasked: true }]);
 });
 
 Deno.test("a DNS query has no rcode, in the words of both generations of tshark", () => {
@@ -73,7 +89,7 @@ Deno.test("a DNS query has no rcode, in the words of both generations of tshark"
     };
     const { app, facts } = read(values);
     assertEquals(app, "mdns");
-    assertEquals(facts.dns, [{ id: 0, name: "x", type: "TYPE65400", rcode: null, answers: [] }]);
+    assertEquals(facts.dns, [{ name: "x", type: "TYPE65400" }]);
   }
 });
 
@@ -214,7 +230,7 @@ Deno.test("every list and string stays within its bound, and what is cut is coun
     responseType: many.map(() => "1").join(),
     a: many.join(),
   });
-  assertEquals([dns.dns?.[0].answers.length, dns.cut], [factLimits.answersMax, 14]);
+  assertEquals([dns.dns?.[0].answers?.length, dns.cut], [factLimits.answersMax, 14]);
 });
 
 Deno.test("a line with other columns or another frame number is told by its reason", () => {
@@ -285,6 +301,31 @@ Deno.test("facts that come after their segment was reported stand in a later one
   join.add(1, 0, request("late"));
   join.add(1, 1, request("b"));
   assertEquals(hosts(join.take(1, 1).facts), ["late", "b"]);
+});
+
+Deno.test("a DNS answer stands with its question where both are of one segment", () => {
+  const join = new FactsJoin(100);
+  const message = (id: number, isResponse: boolean) =>
+    columnsOf({
+      protocols: udp + "dns",
+      kind: `0x${id.toString(16)}`,
+      status: isResponse ? "1" : "0",
+      rcode: isResponse ? "0" : "",
+      questions: "1",
+      answers: "0",
+      name: "a.test",
+      type: "1",
+    });
+  join.add(1, 0, message(1, false));
+  join.add(2, 0, message(1, true));
+  join.add(1, 0, message(2, false));
+  join.add(1, 1, message(2, true));
+  join.add(1, 0, message(1, true));
+  const question = { name: "a.test", type: "A" };
+  const answered = { ...question, rcode: "NOERROR" };
+  assertEquals(join.take(1, 0).facts?.dns, [answered, question]);
+  assertEquals(join.take(1, 1).facts?.dns, [{ ...answered, unasked: true }]);
+  assertEquals(join.take(2, 0).facts?.dns, [{ ...answered, unasked: true }]);
 });
 
 Deno.test("the characters of a segment are bounded, and each packet beyond them is counted", () => {

@@ -13,7 +13,7 @@ function read(kind: number, payload: Uint8Array | string, isFromServer = false) 
   buffer.set(octets, 5);
   const where = { plainKind: kind, plainOffset: 5, plainLength: octets.length, plainPort: 80, isFromServer };
   const facts: Facts = {};
-  const app = readPlain(where, buffer, facts);
+  const app = readPlain(where, buffer, facts, { halves: null, responses: 0 });
   return { app, facts };
 }
 

@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { PacketChooser } from "../../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../../sensor/dissect/lane.ts";
-import type { SegmentRows } from "../../../sensor/flow/segment_rows.ts";
+import type { SegmentPage } from "../../../sensor/flow/segment_page.ts";
 import { Pipeline } from "../../../sensor/pipeline.ts";
 import { FakeClock, silentReporter, turn } from "../ship/helpers.ts";
 import { bytesOf, dnsMessage, FakeProgram, lineOf, rawUdp } from "./fixture.ts";
@@ -18,7 +18,7 @@ async function open(answersItself: boolean) {
   const lane = new DissectLane({ live: false }, { program, clock, reporter, chooser });
   await lane.start();
   const segments: { segment: number; app: string; facts: unknown }[] = [];
-  const take = (rows: SegmentRows) => {
+  const take = (rows: SegmentPage) => {
     for (let i = 0; i < rows.length; i++) {
       const { segment, app_protocol: app, facts } = rows.object(i);
       segments.push({ segment, app, facts });

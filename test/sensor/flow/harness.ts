@@ -5,7 +5,7 @@
 import { Decoder } from "../../../sensor/decode/decoder.ts";
 import type { FlowOptions } from "../../../sensor/flow/flow_options.ts";
 import { Fragments } from "../../../sensor/flow/fragments.ts";
-import { SegmentRows } from "../../../sensor/flow/segment_rows.ts";
+import { SegmentPage } from "../../../sensor/flow/segment_page.ts";
 import { FlowTable } from "../../../sensor/flow/table.ts";
 import type { Segment } from "../../../shared/segment.ts";
 import { ipv4, tcp, type TcpOptions, udp } from "../frames.ts";
@@ -16,11 +16,11 @@ export class Harness {
   table: FlowTable;
   fragments: Fragments;
   packets = 0;
-  #rows = new SegmentRows();
+  #pages: SegmentPage[] = [];
   #decoder = new Decoder();
 
   constructor(options: Partial<FlowOptions> = {}) {
-    this.table = new FlowTable(options, { rowsFor: () => this.#rows });
+    this.table = new FlowTable(options, { pageFor: () => this.#page() });
     this.fragments = new Fragments(this.table);
   }
 
@@ -64,9 +64,17 @@ export class Harness {
   segments(all = true): Segment[] {
     if (all) {
       this.fragments.flush();
-      this.table.endAll();
+      for (const _ of this.table.endAll());
     }
-    return Array.from({ length: this.#rows.length }, (_, index) => this.#rows.object(index));
+    return this.#pages.flatMap((page) => Array.from({ length: page.length }, (_, i) => page.object(i)));
+  }
+
+  #page(): SegmentPage {
+    const last = this.#pages.at(-1);
+    if (last !== undefined && !last.isFull) return last;
+    const page = new SegmentPage();
+    this.#pages.push(page);
+    return page;
   }
 }
 

@@ -3,14 +3,14 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { communityHash } from "../../../sensor/flow/community_hash.ts";
-import { roundTo3 } from "../../../sensor/flow/export.ts";
 import { float, strideWords, word } from "../../../sensor/flow/layout.ts";
 import { PacketClock } from "../../../sensor/flow/packet_clock.ts";
-import type { SegmentRows } from "../../../sensor/flow/segment_rows.ts";
 import { WaitingRows } from "../../../sensor/flow/waiting.ts";
 import { Wheel } from "../../../sensor/flow/wheel.ts";
 import { communityIdDigest } from "../../../shared/community_id.ts";
-import { segmentColumnNames, segmentColumns } from "../../../shared/segment.ts";
+import { roundTo3 } from "../../../shared/segment.ts";
+import type { SegmentPage } from "../../../sensor/flow/segment_page.ts";
+import { appendRow } from "./pages.ts";
 
 Deno.test("layout keeps integer and float fields apart, within one flow's memory", () => {
   const lastWord = word.code + 1;
@@ -38,9 +38,9 @@ Deno.test("community hash equals the shared one, for every protocol and both fam
         words[i] = view(src).getInt32(4 * i);
         words[4 + i] = view(dst).getInt32(4 * i);
       }
-      const out = new Uint8Array(24);
-      communityHash(protocol, words, 0, 4, src.length / 4, ports, out, 4);
-      assertEquals([...out.subarray(4)], [...communityIdDigest(protocol, src, dst, ...ports)]);
+      const out = new Uint8Array(20);
+      communityHash(protocol, words, 0, 4, src.length / 4, ...ports, out);
+      assertEquals([...out], [...communityIdDigest(protocol, src, dst, ...ports)]);
     },
   ));
 });
@@ -92,12 +92,50 @@ Deno.test("wheel gives each flow once, not before it is due, however far time ju
   ));
 });
 
-/** Rows of defaults, told apart by their source port. */
-function fill(rows: SegmentRows, port: number): void {
-  rows.addRow();
-  for (const name of segmentColumnNames) {
-    rows.columns[name].push(name === "src_port" ? port : segmentColumns[name].default);
-  }
+Deno.test("wheel names a flow of the first slot, whatever came and went before", () => {
+  const slotUs = 31_250;
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom("insert", "remove", "turn", "first"), fc.nat(300)), {
+        maxLength: 80,
+      }),
+      (steps) => {
+        const wheel = new Wheel();
+        const words = new Int32Array(100 * strideWords), due = new Int32Array(100);
+        const slotOf = new Map<number, number>();
+        let tick = 0, flows = 0;
+        wheel.start(0);
+        for (const [what, by] of steps) {
+          if (what === "insert") {
+            slotOf.set(flows, tick + by + 1);
+            wheel.insert(words, flows++, (tick + by) * slotUs);
+          } else if (what === "remove" && slotOf.size > 0) {
+            const flow = [...slotOf.keys()][by % slotOf.size];
+            slotOf.delete(flow);
+            wheel.remove(words, flow);
+          } else if (what === "turn") {
+            tick += by;
+            const count = wheel.turn(words, tick * slotUs, due);
+            for (let i = 0; i < count; i++) slotOf.delete(due[i]);
+          } else if (what === "first") {
+            const first = wheel.first();
+            if (slotOf.size === 0) assertEquals(first, -1);
+            else assertEquals(slotOf.get(first), Math.min(...slotOf.values()));
+          }
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+/** Adds a segment to those that wait for `ticket`, told from others by its source port. */
+function fill(waiting: WaitingRows, flow_id: number, ticket: number, src_port = flow_id): void {
+  appendRow(waiting.pageFor(ticket), { flow_id, ticket, src_port });
+}
+
+function portsOf(page: SegmentPage): number[] {
+  return Array.from({ length: page.length }, (_, i) => page.object(i).src_port);
 }
 
 Deno.test("rows wait for their answers, and get their facts", () => {
@@ -106,12 +144,12 @@ Deno.test("rows wait for their answers, and get their facts", () => {
     answeredTicket: 0,
     takeFacts: (flowId: number) => ({ app_protocol: `app${flowId}`, facts: { cut: flowId } }),
   };
-  const ports = () => waiting.take().map((rows) => rows.columns.src_port);
-  fill(waiting.rowsFor(1, 5), 1);
-  fill(waiting.rowsFor(2, 3), 2);
-  fill(waiting.rowsFor(3, 0), 3);
+  const ports = () => waiting.take().map(portsOf);
+  fill(waiting, 1, 5);
+  fill(waiting, 2, 3);
+  fill(waiting, 3, 0);
   waiting.release(source, 0);
-  fill(waiting.rowsFor(4, 6), 4);
+  fill(waiting, 4, 6);
   assertEquals([ports(), waiting.waitingCount], [[[3]], 3]);
   source.answeredTicket = 4;
   waiting.release(source, 10);
@@ -120,8 +158,8 @@ Deno.test("rows wait for their answers, and get their facts", () => {
   waiting.release(source, 20);
   const [rows, ...others] = waiting.take();
   assertEquals(others.length, 0);
-  assertEquals(rows.columns.src_port, [1, 2]);
-  assertEquals(rows.columns.app_protocol, ["app1", "app2"]);
+  assertEquals(portsOf(rows), [1, 2]);
+  assertEquals(rows.apps, ["app1", "app2"]);
   assertEquals(rows.object(1).facts, { cut: 2 });
   source.answeredTicket = 6;
   waiting.release(source, 30);
@@ -131,7 +169,7 @@ Deno.test("rows wait for their answers, and get their facts", () => {
 Deno.test("rows wait no longer than told, and no more of them than told; both are counted", () => {
   const never = { answeredTicket: 0, takeFacts: () => ({ app_protocol: "", facts: null }) };
   const late = new WaitingRows({ waitMs: 1_000, rowsMax: 10 });
-  fill(late.rowsFor(1, 1), 1);
+  fill(late, 1, 1);
   late.release(never, 5_000);
   late.release(never, 5_999);
   assertEquals(late.take(), []);
@@ -139,21 +177,21 @@ Deno.test("rows wait no longer than told, and no more of them than told; both ar
   assertEquals([late.take().length, late.hurried], [1, 1]);
   const full = new WaitingRows({ waitMs: Infinity, rowsMax: 3 });
   for (let port = 1; port <= 5; port++) {
-    fill(full.rowsFor(port, port), port);
+    fill(full, port, port);
     full.release(never, 0);
   }
-  assertEquals(full.take().map((rows) => rows.columns.src_port), [[1], [2]]);
+  assertEquals(full.take().map(portsOf), [[1], [2]]);
   assertEquals([full.waitingCount, full.hurried], [3, 2]);
 });
 
 Deno.test("rows that came in one go leave in pages, none lost", () => {
   const waiting = new WaitingRows({ waitMs: Infinity, rowsMax: 10_000 });
-  for (let port = 0; port < 2_000; port++) fill(waiting.rowsFor(port, port + 1), port);
+  for (let port = 0; port < 2_000; port++) fill(waiting, port, port + 1);
   waiting.release({ answeredTicket: 2_000, takeFacts: () => ({ app_protocol: "", facts: null }) }, 0);
   const pages = waiting.take();
   assertEquals(pages.map((rows) => rows.length), [512, 512, 512, 464]);
   assertEquals(
-    pages.flatMap((rows) => rows.columns.src_port),
+    pages.flatMap(portsOf),
     Array.from({ length: 2_000 }, (_, port) => port),
   );
 });

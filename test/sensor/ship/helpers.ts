@@ -3,6 +3,9 @@
 import { type Batch, keyId, keysFromSeed, sealBatch } from "../../../shared/batch.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { createReporter, type Reporter } from "../../../shared/reporter.ts";
+import { type BatchFile, packBatch } from "../../../sensor/ship/packed_batch.ts";
+import { Packer, type SealableRows, unpack } from "../../../sensor/ship/sealable.ts";
+import type { SegmentPage } from "../../../sensor/flow/segment_page.ts";
 import type { Signer } from "../../../sensor/ship/seal.ts";
 
 const keys = keysFromSeed(new Uint8Array(32).fill(7));
@@ -21,6 +24,18 @@ export function batchOf(epoch: number, bucket: number, seq: number, filler = 0):
   );
   const value = new TextEncoder().encode(`{"start_us":[${seq}],"app_protocol":["${text}"]}`);
   return sealBatch(value, signer, { epoch, bucket, seq, flows: 1, sealed: 1_000 + seq });
+}
+
+/** The same as a file. */
+export function fileOf(epoch: number, bucket: number, seq: number, filler = 0): BatchFile {
+  return packBatch(batchOf(epoch, bucket, seq, filler));
+}
+
+/** A page as it comes out on the other side of the thread. */
+export function sealableOf(page: SegmentPage): SealableRows {
+  const packer = new Packer();
+  for (let row = 0; row < page.length; row++) packer.add(page, row);
+  return unpack(packer.take());
 }
 
 /** Mulberry32: 0 <= value < 1, the same for the same seed. */

@@ -9,7 +9,7 @@ import { packBatch, type PackedBatch, unpackBatch } from "../../../sensor/ship/p
 import { batchOf } from "./helpers.ts";
 
 const packed = (bucket: number, seq: number) =>
-  unpackBatch(packBatch(batchOf(1, bucket, seq))) as PackedBatch;
+  unpackBatch(packBatch(batchOf(1, bucket, seq)).bytes) as PackedBatch;
 
 async function withServer(
   answer: (request: Request) => Response | Promise<Response>,

@@ -9,7 +9,7 @@ import { newTopic, useKafka } from "../../services/services.ts";
 import { batchOf, counted, silentReporter } from "./helpers.ts";
 
 const packed = (bucket: number, seq: number) =>
-  unpackBatch(packBatch(batchOf(1, bucket, seq, 300))) as PackedBatch;
+  unpackBatch(packBatch(batchOf(1, bucket, seq, 300)).bytes) as PackedBatch;
 
 Deno.test("Kafka transport says that no broker is there, and keeps the batches", async () => {
   const { reporter } = silentReporter();

@@ -5,7 +5,7 @@ import { Shipper } from "../../../sensor/ship/shipper.ts";
 import { Spool } from "../../../sensor/ship/spool.ts";
 import type { PackedBatch } from "../../../sensor/ship/packed_batch.ts";
 import type { SendResult, Transport } from "../../../sensor/ship/transport.ts";
-import { batchOf, counted, FakeClock, signer, silentReporter, turn } from "./helpers.ts";
+import { counted, FakeClock, fileOf, signer, silentReporter, turn } from "./helpers.ts";
 import { FakeDisk } from "./fake_disk.ts";
 
 class ScriptedTransport implements Transport {
@@ -47,12 +47,12 @@ async function open(options = {}) {
 
 Deno.test("shipper sends in order, acknowledges what was taken, then waits for more", async () => {
   const { spool, transport, shipper, clock, reporter } = await open({ inFlightBatchesMax: 2 });
-  await spool.put([1, 2, 3].map((seq) => batchOf(1, 0, seq)));
+  await spool.put([1, 2, 3].map((seq) => fileOf(1, 0, seq)));
   shipper.start();
   await clock.advance(0);
   assertEquals(transport.sent, [[1, 2], [3]]);
   assertEquals(spool.batches, 0);
-  await spool.put([batchOf(1, 0, 4)]);
+  await spool.put([fileOf(1, 0, 4)]);
   shipper.wake();
   await clock.advance(0);
   assertEquals(transport.sent.at(-1), [4]);
@@ -65,7 +65,7 @@ Deno.test("shipper sends in order, acknowledges what was taken, then waits for m
 Deno.test("shipper keeps everything while the other side is away, waits longer each time, and says so", async () => {
   const { spool, transport, shipper, clock, reporter, lines } = await open();
   transport.answer = down;
-  await spool.put([batchOf(1, 0, 1)]);
+  await spool.put([fileOf(1, 0, 1)]);
   shipper.start();
   const tries: number[] = [];
   for (let s = 0; s < 120; s++) {
@@ -92,7 +92,7 @@ Deno.test("shipper waits as long as the other side asks", async () => {
     refused: [],
     problem: { code: "overloaded", message: "busy", retryAfterMs: 7_000 },
   });
-  await spool.put([batchOf(1, 0, 1)]);
+  await spool.put([fileOf(1, 0, 1)]);
   assertEquals(await shipper.turn(), 7_000);
 });
 
@@ -103,7 +103,7 @@ Deno.test("shipper sets aside what is refused for good, and goes on", async () =
     refused: [{ batch: first, reason: "signature" }],
     problem: null,
   });
-  await spool.put([1, 2].map((seq) => batchOf(1, 0, seq)));
+  await spool.put([1, 2].map((seq) => fileOf(1, 0, seq)));
   await shipper.turn();
   assertEquals(spool.batches, 0);
   assertEquals(disk.paths("/spool/quarantine/"), ["/spool/quarantine/1-0-1.batch.signature"]);
@@ -113,7 +113,7 @@ Deno.test("shipper sets aside what is refused for good, and goes on", async () =
 Deno.test("shipper that is paused keeps everything until it resumes", async () => {
   const { spool, transport, shipper, clock } = await open();
   shipper.pause("revoked");
-  await spool.put([batchOf(1, 0, 1)]);
+  await spool.put([fileOf(1, 0, 1)]);
   shipper.start();
   await clock.advance(10_000);
   assertEquals(transport.sent, []);
@@ -127,7 +127,7 @@ Deno.test("shipper that is paused keeps everything until it resumes", async () =
 
 Deno.test("shipper survives a disk that fails to read", async () => {
   const { spool, transport, shipper, disk, reporter } = await open();
-  await spool.put([batchOf(1, 0, 1)]);
+  await spool.put([fileOf(1, 0, 1)]);
   disk.failAt = disk.operations + 1;
   assert(await shipper.turn() > 0);
   assertEquals(counted(reporter, "spool_read_errors_total"), 1);

@@ -8,7 +8,7 @@ import { Shipper } from "../../../sensor/ship/shipper.ts";
 import { Spool, type SpoolEntry } from "../../../sensor/ship/spool.ts";
 import type { PackedBatch } from "../../../sensor/ship/packed_batch.ts";
 import type { SendResult, Transport } from "../../../sensor/ship/transport.ts";
-import { batchOf, FakeClock, prng, signer, silentReporter } from "./helpers.ts";
+import { FakeClock, fileOf, prng, signer, silentReporter } from "./helpers.ts";
 import { FakeDisk } from "./fake_disk.ts";
 
 /** The other side: knows what it stored, and that a replay is one. */
@@ -101,7 +101,7 @@ async function simulate(seed: number, SpoolClass: typeof Spool = Spool): Promise
       world.attempted.add(name);
       const isCrashing = random() < crashRatio;
       if (isCrashing) disk.cutAt = disk.operations + 1 + Math.floor(random() * 8);
-      await spool.put([batchOf(epoch, made % 2, seq)]);
+      await spool.put([fileOf(epoch, made % 2, seq)]);
       if (spool.unwritten === 0) world.promised.add(name);
       if (random() < 0.7) await shipper.turn();
       if (random() < 0.1) clock.step((random() - 0.5) * 1e11);

@@ -3,8 +3,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { realDisk } from "../../../sensor/ship/disk.ts";
+import { valueOf } from "../../../sensor/ship/packed_batch.ts";
 import { Spool, type SpoolOptions } from "../../../sensor/ship/spool.ts";
-import { batchOf, counted, prng, signer, silentReporter } from "./helpers.ts";
+import { batchOf, counted, fileOf, prng, signer, silentReporter } from "./helpers.ts";
 import { FakeDisk } from "./fake_disk.ts";
 
 const folder = "/spool";
@@ -25,13 +26,13 @@ function names(spool: Spool): string[] {
 
 Deno.test("spool gives back what was put, oldest first, and forgets what is acknowledged", async () => {
   const { spool, disk } = await openSpool();
-  await spool.put([batchOf(1, 0, 1), batchOf(1, 1, 1)]);
-  await spool.put([batchOf(1, 0, 2)]);
+  await spool.put([fileOf(1, 0, 1), fileOf(1, 1, 1)]);
+  await spool.put([fileOf(1, 0, 2)]);
   assertEquals(names(spool), ["1-0-1.batch", "1-1-1.batch", "1-0-2.batch"]);
   const [first] = spool.lend(1, 1e6);
   const batch = await spool.read(first, signer);
   assertEquals(batch?.header.seq, 1);
-  assertEquals(batch?.value, batchOf(1, 0, 1).value);
+  assertEquals(valueOf(batch!), batchOf(1, 0, 1).value);
   await spool.acknowledge(first);
   assertEquals(names(spool), ["1-1-1.batch", "1-0-2.batch"]);
   assertEquals(disk.paths("/spool/").length, 2);
@@ -41,7 +42,7 @@ Deno.test("spool gives back what was put, oldest first, and forgets what is ackn
 Deno.test("spool after a start holds what an earlier run left, by epoch and seq, and clears half-written files", async () => {
   const disk = new FakeDisk();
   const first = await openSpool(disk);
-  await first.spool.put([batchOf(2, 0, 10), batchOf(2, 0, 9), batchOf(1, 3, 30)]);
+  await first.spool.put([fileOf(2, 0, 10), fileOf(2, 0, 9), fileOf(1, 3, 30)]);
   await disk.write("/spool/2-0-11.batch.part", new Uint8Array(3));
   await disk.write("/spool/notes.txt", new Uint8Array(3));
   const { spool } = await openSpool(disk);
@@ -52,7 +53,7 @@ Deno.test("spool after a start holds what an earlier run left, by epoch and seq,
 
 Deno.test("spool that is full drops its oldest batches, counts them, and stays below its limit", async () => {
   const { spool, reporter, lines } = await openSpool(new FakeDisk(), { bytesMax: 4_000 });
-  for (let seq = 1; seq <= 20; seq++) await spool.put([batchOf(1, 0, seq, 500)]);
+  for (let seq = 1; seq <= 20; seq++) await spool.put([fileOf(1, 0, seq, 500)]);
   assert(spool.bytes <= 4_000, `${spool.bytes}`);
   assert(spool.batches >= 2);
   assertEquals(spool.batches + spool.droppedBatches, 20);
@@ -63,9 +64,9 @@ Deno.test("spool that is full drops its oldest batches, counts them, and stays b
 
 Deno.test("spool never drops a batch that a sender holds", async () => {
   const { spool } = await openSpool(new FakeDisk(), { bytesMax: 4_000 });
-  await spool.put([batchOf(1, 0, 1, 500)]);
+  await spool.put([fileOf(1, 0, 1, 500)]);
   const [held] = spool.lend(1, 1e6);
-  for (let seq = 2; seq <= 20; seq++) await spool.put([batchOf(1, 0, seq, 500)]);
+  for (let seq = 2; seq <= 20; seq++) await spool.put([fileOf(1, 0, seq, 500)]);
   assertEquals((await spool.read(held, signer))?.header.seq, 1);
 });
 
@@ -73,7 +74,7 @@ Deno.test("spool on a full disk drops its oldest batches to write the newest", a
   const disk = new FakeDisk();
   disk.bytesMax = 5_000;
   const { spool, reporter } = await openSpool(disk);
-  for (let seq = 1; seq <= 20; seq++) await spool.put([batchOf(1, 0, seq, 500)]);
+  for (let seq = 1; seq <= 20; seq++) await spool.put([fileOf(1, 0, seq, 500)]);
   assertEquals(names(spool).at(-1), "1-0-20.batch");
   assertEquals(spool.unwritten, 0);
   assertEquals(spool.batches + counted(reporter, "batches_dropped_total"), 20);
@@ -85,7 +86,7 @@ Deno.test("spool keeps batches in memory while the disk refuses, writes them lat
   disk.failRatio = 1;
   const broken = () => 0.5;
   Object.defineProperty(disk, "random", { value: broken });
-  for (let seq = 1; seq <= 5; seq++) await spool.put([batchOf(1, 0, seq)]);
+  for (let seq = 1; seq <= 5; seq++) await spool.put([fileOf(1, 0, seq)]);
   assertEquals(spool.unwritten, 3);
   assertEquals(spool.droppedBatches, 2);
   assertEquals(counted(reporter, "batches_dropped_total", "unwritable"), 2);
@@ -97,7 +98,7 @@ Deno.test("spool keeps batches in memory while the disk refuses, writes them lat
 Deno.test("spool sets a damaged, renamed or foreign file aside, counts it, and goes on with the next", async () => {
   const disk = new FakeDisk();
   const { spool, reporter } = await openSpool(disk);
-  await spool.put([1, 2, 3, 4, 5, 6].map((seq) => batchOf(1, 0, seq)));
+  await spool.put([1, 2, 3, 4, 5, 6].map((seq) => fileOf(1, 0, seq)));
   disk.damage("/spool/1-0-1.batch", (bytes) => bytes.slice(0, 20));
   disk.damage("/spool/1-0-2.batch", (bytes) => bytes.with(bytes.length - 3, bytes.at(-3)! ^ 255));
   disk.damage("/spool/1-0-3.batch", () => new Uint8Array(0));
@@ -119,7 +120,7 @@ Deno.test("spool sets a damaged, renamed or foreign file aside, counts it, and g
 
 Deno.test("spool refuses a batch signed by another identity", async () => {
   const { spool, reporter } = await openSpool();
-  await spool.put([batchOf(1, 0, 1)]);
+  await spool.put([fileOf(1, 0, 1)]);
   const [entry] = spool.lend(1, 1e9);
   assertEquals(await spool.read(entry, { sensor: "s_other", key: signer.key }), null);
   assertEquals(counted(reporter, "batches_quarantined_total", "identity"), 1);
@@ -127,7 +128,7 @@ Deno.test("spool refuses a batch signed by another identity", async () => {
 
 Deno.test("spool bounds its quarantine", async () => {
   const { spool, disk } = await openSpool(new FakeDisk(), { quarantineFilesMax: 3 });
-  await spool.put([1, 2, 3, 4, 5].map((seq) => batchOf(1, 0, seq)));
+  await spool.put([1, 2, 3, 4, 5].map((seq) => fileOf(1, 0, seq)));
   for (const entry of spool.lend(100, 1e9)) await spool.quarantine(entry, "refused");
   assertEquals(disk.paths("/spool/quarantine/").length, 3);
   assertEquals(spool.quarantined, 3);
@@ -153,7 +154,7 @@ async function work(disk: FakeDisk): Promise<{ promised: Set<string>; spool: Spo
     return { promised, spool: null };
   }
   for (let seq = 1; seq <= 4; seq++) {
-    await spool.put([batchOf(1, 0, seq), batchOf(1, 1, seq)]);
+    await spool.put([fileOf(1, 0, seq), fileOf(1, 1, seq)]);
     if (spool.unwritten === 0) { for (const name of names(spool)) promised.add(name); }
     const [entry] = spool.lend(1, 1e9);
     if (!entry) continue;
@@ -226,7 +227,7 @@ Deno.test("spool behaves like a plain list over put, acknowledge and crash", asy
       for (const step of actions) {
         if (step.kind === "put") {
           seq++;
-          const batches = Array.from({ length: step.buckets }, (_, bucket) => batchOf(epoch, bucket, seq));
+          const batches = Array.from({ length: step.buckets }, (_, bucket) => fileOf(epoch, bucket, seq));
           await spool.put(batches);
           model.push(...batches.map(({ header }) => `${epoch}-${header.bucket}-${seq}.batch`));
           returning = new Set();
@@ -262,12 +263,12 @@ Deno.test("spool works on the real disk, and its files are readable by their own
     const { reporter } = silentReporter();
     const spool = new Spool({ folder: `${real}/spool` }, { disk: realDisk, reporter });
     await spool.start();
-    await spool.put([batchOf(1, 0, 1), batchOf(1, 0, 2)]);
+    await spool.put([fileOf(1, 0, 1), fileOf(1, 0, 2)]);
     assertEquals((await Deno.stat(`${real}/spool/1-0-1.batch`)).mode! & 0o777, 0o600);
     const again = new Spool({ folder: `${real}/spool` }, { disk: realDisk, reporter });
     await again.start();
     const [first, second] = again.lend(2, 1e9);
-    assertEquals((await again.read(first, signer))?.value, batchOf(1, 0, 1).value);
+    assertEquals(valueOf((await again.read(first, signer))!), batchOf(1, 0, 1).value);
     await again.acknowledge(first);
     await again.quarantine(second, "refused");
     assertEquals([...Deno.readDirSync(`${real}/spool`)].map((entry) => entry.name), ["quarantine"]);
