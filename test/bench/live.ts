@@ -1,9 +1,9 @@
 /** The sensor on a live wire: how fast until the first packet is lost, how soon a packet is captured, and how soon the end of a flow is
  * visible in the API.
  *
- * In: a capture to send (argument; default the demo day). Out: a table of rates with packets sent, captured, dropped by the kernel, CPU;
- * the time from a packet's stamp to the sensor's hands at three rates; then p50, p99 and the slowest of the times from a TCP connection's
- * end on the wire to its row in the API, everything durable.
+ * In: a capture to send (argument; default the demo day). Out: a table of rates with packets sent, captured, dropped by the kernel, CPU
+ * and the sensor's own peak of memory; the time from a packet's stamp to the sensor's hands at three rates; then p50, p99 and the slowest
+ * of the times from a TCP connection's end on the wire to its row in the API, everything durable.
  * Use (as root): `deno run -A test/bench/live.ts [CAPTURE] [--flows 300] [--seconds 5] [--rates 20000,50000,...]
  * [--only rates|delay|latency]`.
  * What it does not mean: sender, dumpcap, both lanes, tshark and the aggregator share this machine's cores; on a sensor of its own
@@ -16,7 +16,7 @@ import { LiveSource } from "../../sensor/capture/live_source.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createReporter } from "../../shared/reporter.ts";
 import { fromSource, World } from "../e2e/world.ts";
-import { cpuSeconds, Wire } from "./wire.ts";
+import { cpuSeconds, peakBytes, Wire } from "./wire.ts";
 
 const demo = new URL("../../deploy/demo/office-day.pcap", import.meta.url).pathname;
 const ratesAtStart = "10000,20000,50000,100000,150000,200000,300000,400000,0";
@@ -33,6 +33,8 @@ interface Step {
   dropped: number;
   notSampled: number;
   cpu: Map<string, number>;
+  /** Peak of the sensor alone, without its children. */
+  ownBytes: number;
 }
 
 /** A sensor that captures on the wire, in its own process. */
@@ -84,6 +86,7 @@ async function step(world: World, wire: Wire, capture: string, rate: number, sec
   const before = await cpuSeconds(sensor.pid);
   const sent = await wire.send(capture, rate === 0 ? null : rate, seconds);
   const after = await cpuSeconds(sensor.pid);
+  const ownBytes = await peakBytes(sensor.pid);
   // dumpcap empties the kernel's buffer four times a second; what it has not taken when it is told to stop, nobody counts.
   await new Promise((resolve) => setTimeout(resolve, 600));
   const { capture: summary, dropped } = await sensor.stop();
@@ -96,6 +99,7 @@ async function step(world: World, wire: Wire, capture: string, rate: number, sec
     dropped,
     notSampled: summary.left_out.not_sampled ?? 0,
     cpu,
+    ownBytes,
   };
 }
 
@@ -107,7 +111,9 @@ async function rates(
   seconds: number,
 ): Promise<void> {
   let hasLost = false;
-  write("   asked/s     sent/s       sent   captured   dropped  not sampled  CPU s: sensor  dumpcap  tshark");
+  write(
+    "   asked/s     sent/s       sent   captured   dropped  not sampled  CPU s: sensor  dumpcap  tshark  sensor MB",
+  );
   for (const [rate, attempt] of all.flatMap((rate) => [[rate, 1], [rate, 2]])) {
     if (attempt > 1 && !hasLost) continue;
     const done = await step(world, wire, capture, rate, seconds);
@@ -122,6 +128,7 @@ async function rates(
       cpu("deno").padStart(14),
       cpu("dumpcap").padStart(8),
       cpu("tshark").padStart(7),
+      (done.ownBytes / 1e6).toFixed(0).padStart(10),
     ];
     write(cells.join(" "));
     // Others may have had the machine: only what is lost twice counts.

@@ -144,3 +144,9 @@ export async function cpuSeconds(pid: number): Promise<Map<string, number>> {
   }
   return seconds;
 }
+
+/** Most memory the process itself ever had (VmHWM), octets; 0 = it has ended. */
+export async function peakBytes(pid: number): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => "");
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
+}
