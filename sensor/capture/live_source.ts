@@ -6,8 +6,8 @@
  * Why never give up: an interface may come back; a sensor that stopped trying would look like a quiet network.
  * Why hand over: the kernel tells its drops only to the process that captures, and dumpcap tells them only when it ends. So every
  * `handOverMs` a second dumpcap begins beside the first, which is ended once all that it had got before has been read; what both have is
- * handed on once, see seam.ts. A start costs 10 ms of CPU. `dropped` may count a packet that the other one had, never one too few. When
- * the clock is set just then, some packets come twice; none is lost.
+ * handed on once, see seam.ts. A start costs 10 ms of CPU, and for half a second the kernel's buffer twice. `dropped` may count a packet
+ * that the other one had, never one too few. When the clock is set just then, some packets come twice; none is lost.
  * Considered: `dumpcap -S` (counts for a handle of its own, on every interface), its signals and `-Z` (say drops at the end only),
  * `ss -0`, /proc/net/packet and ptype (show no drops of a ring), the interface's packets minus ours (wrong with a filter).
  * Delay: dumpcap reads with a fixed time-out of 250 ms, up to the present 4.x (`--update-interval` is another thing), so that a packet

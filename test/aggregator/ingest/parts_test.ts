@@ -7,13 +7,16 @@ import { GapBook } from "../../../aggregator/ingest/gaps.ts";
 import { Merger } from "../../../aggregator/ingest/merge.ts";
 import { Pool } from "../../../aggregator/ingest/pool.ts";
 import { TrafficSums } from "../../../aggregator/ingest/traffic_sums.ts";
+import { digestRows, readRows } from "../../../aggregator/ingest/rows.ts";
 import { joinedState, turn } from "../../../aggregator/ingest/turn.ts";
 import { unpack } from "../../../aggregator/ingest/verify.ts";
 import { connStates } from "../../../shared/segment.ts";
 import { mergeFacts, namesOf } from "../../../aggregator/store/fact_names.ts";
 import { areFacts, factLimits } from "../../../shared/facts.ts";
 import { createReporter } from "../../../shared/reporter.ts";
-import { nowMs, segment, udpSegment } from "./fleet.ts";
+import { decodeValue } from "../../../shared/batch.ts";
+import { encodeValue } from "../../shared/columns.ts";
+import { nowMs, segment, t0, tableOf, udpSegment } from "./fleet.ts";
 
 /** Whole numbers below `below`, the same for the same seed. */
 function numbers(seed: number): (below: number) => number {
@@ -159,4 +162,16 @@ Deno.test("facts stay within their limits however often they are merged", () => 
 Deno.test("merger refuses limits that make no sense", () => {
   const reporter = createReporter({ component: "test", write: () => {} });
   assertThrows(() => new Merger({ flowsMax: 0 }, { reporter }), RangeError, '"flowsMax" must be >= 1');
+});
+
+Deno.test("rows of a batch come by start, each with its own values and the means that did not travel", () => {
+  const sent = [3, 1, 2].map((second) =>
+    segment({ start: t0 + second, end: t0 + second + 2, src_port: second, fwd_bytes: 1_000 * second })
+  );
+  const table = decodeValue(encodeValue(tableOf(sent)), 3);
+  assert(typeof table !== "string");
+  const read = readRows(table, digestRows(table, 3)).map(({ segment }) => segment);
+  assertEquals(read.map((one) => [one.start - t0, one.src_port]), [[1, 1], [2, 2], [3, 3]]);
+  assertEquals(read.map((one) => one.packet_length_mean), [500, 556, 611]);
+  assertEquals(read.map((one) => one.interarrival_us_mean), [118_000, 118_000, 118_000]);
 });
