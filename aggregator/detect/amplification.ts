@@ -15,7 +15,7 @@ import {
   growingPoints,
   numberEvidence,
 } from "./detector.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 import { isGroupAddress } from "./probe.ts";
 
 export const amplificationLimits = {
@@ -96,18 +96,7 @@ export function createAmplification(): Detector {
     if (flood.reflectors.size < limits.reflectorsMax) flood.reflectors.add(src_ip);
   }
 
-  return {
-    name: "amplification",
-    advice,
-    step,
-    collect: () => floods.takeChanged().map(describe),
-    get tracked() {
-      return floods.tracked;
-    },
-    get evicted() {
-      return floods.evicted;
-    },
-  };
+  return episodeDetector("amplification", advice, floods, step, describe);
 }
 
 function describe(flood: Flood & Episode): Finding {

@@ -10,7 +10,7 @@ import { isPrivateIp } from "../../shared/ip.ts";
 import type { FlowUpdate } from "../ingest/flow.ts";
 import type { Finding, Reason } from "./threat.ts";
 import { type Advice, type Detector, evidenceValue, growingPoints, numberEvidence } from "./detector.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 import { isGroupAddress } from "./probe.ts";
 import { bowleySkew, deviationOf, medianOf, sortedCopy } from "./statistics.ts";
 
@@ -150,18 +150,7 @@ export function createBeacon(): Detector {
     calls.bytes.push(segment.fwd_payload_bytes);
   }
 
-  return {
-    name: "beacon",
-    advice,
-    step,
-    collect: () => pairs.takeChanged().map(describe),
-    get tracked() {
-      return pairs.tracked;
-    },
-    get evicted() {
-      return pairs.evicted;
-    },
-  };
+  return episodeDetector("beacon", advice, pairs, step, describe);
 }
 
 /** RITA's sub-scores of the calls remembered. */

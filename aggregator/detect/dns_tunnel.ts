@@ -12,7 +12,7 @@ import type { FlowUpdate } from "../ingest/flow.ts";
 import type { Finding, Reason } from "./threat.ts";
 import { type Advice, type Detector, evidenceValue, growingPoints, numberEvidence } from "./detector.ts";
 import { isReversedAddress, isStructuralName, splitDomain } from "./domain_name.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 import { entropyOf } from "./statistics.ts";
 
 export const dnsTunnelLimits = {
@@ -133,18 +133,7 @@ export function createDnsTunnel(): Detector {
     }
   }
 
-  return {
-    name: "dns_tunnel",
-    advice,
-    step,
-    collect: () => domains.takeChanged().map(describe),
-    get tracked() {
-      return domains.tracked;
-    },
-    get evicted() {
-      return domains.evicted;
-    },
-  };
+  return episodeDetector("dns_tunnel", advice, domains, step, describe);
 }
 
 function newQuestions(): Questions {

@@ -8,7 +8,8 @@
  * longer than `quietS`, in either direction, starts a new episode; nothing else ever depends on the order of times. @module */
 
 import type { FlowUpdate } from "../ingest/flow.ts";
-import { findingLimits } from "./detector.ts";
+import { type Advice, type Detector, findingLimits } from "./detector.ts";
+import type { Finding } from "./threat.ts";
 
 /** What every episode has. Times are epoch seconds. */
 export interface Episode {
@@ -121,6 +122,28 @@ export class Episodes<State extends object> {
     }
     this.#young.set(key, episode);
   }
+}
+
+/** The detector that keeps `episodes` by `step` and tells of those above their threshold. */
+export function episodeDetector<State extends object>(
+  name: string,
+  advice: Advice,
+  episodes: Episodes<State>,
+  step: (update: FlowUpdate) => void,
+  describe: (episode: State & Episode) => Finding,
+): Detector {
+  return {
+    name,
+    advice,
+    step,
+    collect: () => episodes.takeChanged().map(describe),
+    get tracked() {
+      return episodes.tracked;
+    },
+    get evicted() {
+      return episodes.evicted;
+    },
+  };
 }
 
 /** The part of a finding that an episode gives. */

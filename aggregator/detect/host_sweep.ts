@@ -14,7 +14,7 @@ import {
   growingPoints,
   numberEvidence,
 } from "./detector.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 import { isGroupAddress } from "./probe.ts";
 
 export const hostSweepLimits = {
@@ -80,18 +80,7 @@ export function createHostSweep(): Detector {
     if (hosts.size < limits.hostsMax) hosts.add(dst_ip);
   }
 
-  return {
-    name: "host_sweep",
-    advice,
-    step,
-    collect: () => sweeps.takeChanged().map(describe),
-    get tracked() {
-      return sweeps.tracked;
-    },
-    get evicted() {
-      return sweeps.evicted;
-    },
-  };
+  return episodeDetector("host_sweep", advice, sweeps, step, describe);
 }
 
 function isSweep(sweep: Sweep & Episode): boolean {

@@ -8,7 +8,7 @@
 import type { FlowUpdate } from "../ingest/flow.ts";
 import type { Finding, Reason } from "./threat.ts";
 import { type Advice, type Detector, evidenceValue, growingPoints, numberEvidence } from "./detector.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 import { isGroupAddress } from "./probe.ts";
 
 export const icmpTunnelLimits = {
@@ -81,18 +81,7 @@ export function createIcmpTunnel(): Detector {
     pair.deviation += packets * segment.packet_length_deviation / Math.max(1, segment.packet_length_mean);
   }
 
-  return {
-    name: "icmp_tunnel",
-    advice,
-    step,
-    collect: () => pairs.takeChanged().map(describe),
-    get tracked() {
-      return pairs.tracked;
-    },
-    get evicted() {
-      return pairs.evicted;
-    },
-  };
+  return episodeDetector("icmp_tunnel", advice, pairs, step, describe);
 }
 
 function isTunnel(pair: Pings): boolean {

@@ -9,7 +9,7 @@ import type { FlowUpdate } from "../ingest/flow.ts";
 import type { Finding, Reason } from "./threat.ts";
 import { type Advice, type Detector, evidenceValue, growingPoints, numberEvidence } from "./detector.ts";
 import { isStructuralName, splitDomain } from "./domain_name.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 import { entropyOf } from "./statistics.ts";
 
 export const nxdomainBurstLimits = {
@@ -86,18 +86,7 @@ export function createNxdomainBurst(): Detector {
     }
   }
 
-  return {
-    name: "nxdomain_burst",
-    advice,
-    step,
-    collect: () => hosts.takeChanged().map(describe),
-    get tracked() {
-      return hosts.tracked;
-    },
-    get evicted() {
-      return hosts.evicted;
-    },
-  };
+  return episodeDetector("nxdomain_burst", advice, hosts, step, describe);
 }
 
 function isBurst(host: Failures): boolean {

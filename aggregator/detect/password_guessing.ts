@@ -8,7 +8,7 @@
 import type { FlowUpdate } from "../ingest/flow.ts";
 import type { Finding, Reason } from "./threat.ts";
 import { type Advice, type Detector, evidenceValue, growingPoints, numberEvidence } from "./detector.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 import { readLoginAttempts, unnamedService } from "./login_attempts.ts";
 import { deviationOf, medianOf } from "./statistics.ts";
 
@@ -111,18 +111,7 @@ export function createPasswordGuessing(): Detector {
     }
   }
 
-  return {
-    name: "password_guessing",
-    advice,
-    step,
-    collect: () => pairs.takeChanged().map(describe),
-    get tracked() {
-      return pairs.tracked;
-    },
-    get evicted() {
-      return pairs.evicted;
-    },
-  };
+  return episodeDetector("password_guessing", advice, pairs, step, describe);
 }
 
 function isGuessing(pair: Guessing & Episode): boolean {

@@ -16,7 +16,7 @@ import {
   growingPoints,
   numberEvidence,
 } from "./detector.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 import { isGroupAddress, probeOutcome } from "./probe.ts";
 
 export const portScanHorizontalLimits = {
@@ -90,18 +90,7 @@ export function createPortScanHorizontal(): Detector {
     if (hosts === tally.failed && sweep.failedHosts.size < limits.hostsMax) sweep.failedHosts.add(dst_ip);
   }
 
-  return {
-    name: "port_scan_horizontal",
-    advice,
-    step,
-    collect: () => sweeps.takeChanged().map(describe),
-    get tracked() {
-      return sweeps.tracked;
-    },
-    get evicted() {
-      return sweeps.evicted;
-    },
-  };
+  return episodeDetector("port_scan_horizontal", advice, sweeps, step, describe);
 }
 
 function newTally(): PortTally {

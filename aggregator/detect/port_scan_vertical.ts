@@ -8,7 +8,7 @@
 import type { FlowUpdate } from "../ingest/flow.ts";
 import type { Finding, Reason } from "./threat.ts";
 import { type Advice, type Detector, evidenceValue, growingPoints, numberEvidence } from "./detector.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 import { probeOutcome } from "./probe.ts";
 
 export const portScanVerticalLimits = {
@@ -86,18 +86,7 @@ export function createPortScanVertical(): Detector {
     if (ports.size < limits.portsMax) ports.add(dst_port);
   }
 
-  return {
-    name: "port_scan_vertical",
-    advice,
-    step,
-    collect: () => scans.takeChanged().map(describe),
-    get tracked() {
-      return scans.tracked;
-    },
-    get evicted() {
-      return scans.evicted;
-    },
-  };
+  return episodeDetector("port_scan_vertical", advice, scans, step, describe);
 }
 
 function isScan(scan: Scan): boolean {

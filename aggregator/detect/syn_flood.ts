@@ -14,7 +14,7 @@ import {
   growingPoints,
   numberEvidence,
 } from "./detector.ts";
-import { type Episode, episodeParts, Episodes } from "./episodes.ts";
+import { type Episode, episodeDetector, episodeParts, Episodes } from "./episodes.ts";
 
 export const synFloodLimits = {
   /** Step of the rate, seconds. */
@@ -122,18 +122,7 @@ export function createSynFlood(): Detector {
     }
   }
 
-  return {
-    name: "syn_flood",
-    advice,
-    step,
-    collect: () => floods.takeChanged().map(describe),
-    get tracked() {
-      return floods.tracked;
-    },
-    get evicted() {
-      return floods.evicted;
-    },
-  };
+  return episodeDetector("syn_flood", advice, floods, step, describe);
 }
 
 function isFlood(flood: Flood): boolean {

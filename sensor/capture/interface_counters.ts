@@ -61,6 +61,7 @@ export class InterfaceWatch {
     try {
       for (const name of this.#names) this.#add(name, await this.#read(name));
     } catch (error) {
+      this.#reporter.count("interface_counter_errors_total");
       this.#reporter.warn("cannot read the counters of interfaces, drops of the card are not seen", {
         problem: (error as Error).message,
       });
@@ -73,7 +74,8 @@ export class InterfaceWatch {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await this.#clock.sleep(intervalMs, signal);
-      if (!signal.aborted && !await this.update()) return;
+      // One that fails now was there before: the next may do.
+      if (!signal.aborted) await this.update();
     }
   }
 

@@ -7,8 +7,7 @@
 
 import { formatIp } from "../../shared/ip.ts";
 import { protocolName } from "../../shared/protocols.ts";
-import { connStates, endReasons, type SegmentColumn } from "../../shared/segment.ts";
-import { roundTo3 } from "../../shared/segment.ts";
+import { connStates, endReasons, roundTo3, type SegmentColumn } from "../../shared/segment.ts";
 import { family, tunnelNames } from "../decode/packet.ts";
 import { float, word } from "./layout.ts";
 import { connStateOf, stateBit } from "./tcp_state.ts";

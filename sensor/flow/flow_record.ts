@@ -163,6 +163,18 @@ function noteSyn(
   return bits;
 }
 
+/** Writes the addresses of a packet, four words each. */
+export function putAddresses(words: Int32Array, src: number, dst: number, p: Packet): void {
+  words[src] = p.src0;
+  words[src + 1] = p.src1;
+  words[src + 2] = p.src2;
+  words[src + 3] = p.src3;
+  words[dst] = p.dst0;
+  words[dst + 1] = p.dst1;
+  words[dst + 2] = p.dst2;
+  words[dst + 3] = p.dst3;
+}
+
 /** Writes six octets into the twelve of a flow, at octet `at`; none = zeros. */
 export function putMac(words: Int32Array, from: number, bytes: Uint8Array, offset: number, at: number): void {
   if (offset < 0) return;

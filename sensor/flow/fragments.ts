@@ -7,7 +7,7 @@
  * @module */
 
 import { Packet } from "../decode/packet.ts";
-import type { PacketSum } from "./flow_record.ts";
+import { type PacketSum, putAddresses } from "./flow_record.ts";
 import { notSampled } from "../prefilter/sampling.ts";
 import type { FlowTable } from "./table.ts";
 
@@ -192,14 +192,7 @@ export class Fragments {
   /** The entry of a datagram; a free or the oldest one of its set is made its own. */
   #entryOf(p: Packet, nowUs: number): number {
     const key = this.#key, words = this.#words, floats = this.#floats;
-    key[0] = p.src0;
-    key[1] = p.src1;
-    key[2] = p.src2;
-    key[3] = p.src3;
-    key[4] = p.dst0;
-    key[5] = p.dst1;
-    key[6] = p.dst2;
-    key[7] = p.dst3;
+    putAddresses(key, 0, 4, p);
     key[8] = p.fragmentId;
     key[9] = p.protocol | p.family << 9 | p.depth << 12 | p.tunnel << 16;
     key[10] = p.vlan | p.vlanInner << 12;

@@ -9,7 +9,15 @@ import type { Packet } from "../decode/packet.ts";
 import type { EndReason } from "../../shared/segment.ts";
 import { checkFlowOptions, type FlowOptions } from "./flow_options.ts";
 import { FlowKey, isAnswer } from "./flow_key.ts";
-import { clearSegment, countPacket, countSum, followTcp, type PacketSum, putMac } from "./flow_record.ts";
+import {
+  clearSegment,
+  countPacket,
+  countSum,
+  followTcp,
+  type PacketSum,
+  putAddresses,
+  putMac,
+} from "./flow_record.ts";
 import { float, strideWords, word } from "./layout.ts";
 import { PacketClock } from "./packet_clock.ts";
 import type { SegmentPage } from "./segment_page.ts";
@@ -243,14 +251,7 @@ export class FlowTable {
     this.direction = isBackward ? 1 : 0;
     words.fill(0, base, base + strideWords);
     const from = base + (isBackward ? dst : src), to = base + (isBackward ? src : dst);
-    words[from] = p.src0;
-    words[from + 1] = p.src1;
-    words[from + 2] = p.src2;
-    words[from + 3] = p.src3;
-    words[to] = p.dst0;
-    words[to + 1] = p.dst1;
-    words[to + 2] = p.dst2;
-    words[to + 3] = p.dst3;
+    putAddresses(words, from, to, p);
     words[base + ports] = isBackward ? key.reverse : key.ports;
     words[base + word.code] = p.dstPort | (isOutermost ? sampler.level : this.#outerLevel) << 16;
     words[base + meta] = key.meta;

@@ -12,6 +12,7 @@
 import type { Packet } from "../decode/packet.ts";
 import { family } from "../decode/packet.ts";
 import { communityHash } from "../flow/community_hash.ts";
+import { putAddresses } from "../flow/flow_record.ts";
 import { arpProtocol } from "../../shared/protocols.ts";
 
 /** One flow in 1024. */
@@ -90,14 +91,7 @@ export class FlowSampler {
 
   #isKept(p: Packet): boolean {
     const words = this.#addresses, digest = this.#digest;
-    words[0] = p.src0;
-    words[1] = p.src1;
-    words[2] = p.src2;
-    words[3] = p.src3;
-    words[4] = p.dst0;
-    words[5] = p.dst1;
-    words[6] = p.dst2;
-    words[7] = p.dst3;
+    putAddresses(words, 0, 4, p);
     const addressWords = p.family === family.ipv6 ? 4 : 1;
     communityHash(p.protocol, words, 0, 4, addressWords, p.srcPort, p.dstPort, digest);
     return ((digest[18] << 8 | digest[19]) & this.#mask) === 0;

@@ -37,14 +37,14 @@ export class JsonColumns {
   /** JSON text of the names of each column, by code. */
   #names = new Map<string, Uint8Array[]>();
 
-  /** Writes rows `from` to `to` of `slots`. The octets are good until the next call. */
-  encode(rows: RowMemory, slots: Int32Array, from: number, to: number): Uint8Array {
+  /** Writes the rows of `slots`. The octets are good until the next call. */
+  encode(rows: RowMemory, slots: Int32Array): Uint8Array {
     this.#at = 0;
-    if (this.#values.length < to - from) this.#values = new Float64Array(to - from);
+    if (this.#values.length < slots.length) this.#values = new Float64Array(slots.length);
     this.#put(brace);
-    for (const [name, field] of columns) this.#column(name, field, rows, slots, from, to);
-    this.#apps(rows, slots, from, to);
-    this.#facts(rows, slots, from, to);
+    for (const [name, field] of columns) this.#column(name, field, rows, slots);
+    this.#apps(rows, slots);
+    this.#facts(rows, slots);
     this.#put(braceEnd);
     return this.#bytes.subarray(0, this.#at);
   }
@@ -54,35 +54,33 @@ export class JsonColumns {
     field: Field,
     rows: RowMemory,
     slots: Int32Array,
-    from: number,
-    to: number,
   ): void {
     if ("at" in field) {
-      return this.#addresses(name, field, rows, slots, from, to);
+      return this.#addresses(name, field, rows, slots);
     }
     const values = this.#values;
     const { words, floats } = rows;
     const { read } = field;
     const standard = segmentColumns[name].default;
     let isStandard = name !== "start_us";
-    const first = read(words, floats, slots[from] * strideWords);
-    for (let i = from; i < to; i++) {
+    const first = read(words, floats, slots[0] * strideWords);
+    for (let i = 0; i < slots.length; i++) {
       const value = read(words, floats, slots[i] * strideWords);
-      values[i - from] = value;
+      values[i] = value;
       if (value !== first) isStandard = false;
     }
     if (isStandard) {
       const only = field.kind === "name" ? field.nameOf(first) : first === -1 ? null : first;
       if (only === standard) return;
     }
-    this.#open(name, to - from);
+    this.#open(name, slots.length);
     if (field.kind === "name") {
-      for (let i = 0; i < to - from; i++) {
+      for (let i = 0; i < slots.length; i++) {
         this.#raw(this.#nameText(name, field.nameOf, values[i]));
         this.#put(comma);
       }
     } else {
-      for (let i = 0; i < to - from; i++) {
+      for (let i = 0; i < slots.length; i++) {
         this.#number(values[i]);
         this.#put(comma);
       }
@@ -101,16 +99,16 @@ export class JsonColumns {
     field: AddressField,
     { words }: RowMemory,
     slots: Int32Array,
-    from: number,
-    to: number,
   ): void {
     if (field.kind === "mac") {
       let isSeen = false;
-      for (let i = from; i < to && !isSeen; i++) isSeen = hasMac(words, slots[i] * strideWords, field.at);
+      for (let i = 0; i < slots.length && !isSeen; i++) {
+        isSeen = hasMac(words, slots[i] * strideWords, field.at);
+      }
       if (!isSeen) return;
     }
-    this.#open(name, to - from);
-    for (let i = from; i < to; i++) {
+    this.#open(name, slots.length);
+    for (let i = 0; i < slots.length; i++) {
       const base = slots[i] * strideWords;
       this.#put(quote);
       if (field.kind === "mac") this.#mac(words, base, field.at);
@@ -122,11 +120,10 @@ export class JsonColumns {
     this.#close();
   }
 
-  #apps({ apps }: RowMemory, slots: Int32Array, from: number, to: number): void {
-    const rows = slots.subarray(from, to);
-    if (rows.every((slot) => apps[slot] === "")) return;
-    this.#open("app_protocol", to - from);
-    for (const slot of rows) {
+  #apps({ apps }: RowMemory, slots: Int32Array): void {
+    if (slots.every((slot) => apps[slot] === "")) return;
+    this.#open("app_protocol", slots.length);
+    for (const slot of slots) {
       this.#put(quote);
       this.#ascii(apps[slot]);
       this.#put(quote);
@@ -135,9 +132,9 @@ export class JsonColumns {
     this.#close();
   }
 
-  #facts({ facts }: RowMemory, slots: Int32Array, from: number, to: number): void {
+  #facts({ facts }: RowMemory, slots: Int32Array): void {
     let text = "", isAny = false;
-    for (let i = from; i < to; i++) {
+    for (let i = 0; i < slots.length; i++) {
       const fact = facts[slots[i]];
       if (fact !== "") isAny = true;
       text += (fact === "" ? "null" : fact) + ",";

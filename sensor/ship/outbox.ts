@@ -1,9 +1,9 @@
 /** The way out of a sensor: sealing, spool and shipper as one sink for segments.
  *
  * In: pages of exported segments. Out: signed batches on disk within `sealAgeMs`, then on the other side.
- * Invariant: rows taken = rows in spooled batches + rows open for less than `sealAgeMs`. Live, capture never waits for the disk
- * unless `unwrittenBatchesWait` batches do, nor for the sealing thread unless it owes `pagesWait` pages; a replay waits for disk and
- * transport, since a file can. @module */
+ * Invariant: rows taken = rows in spooled batches + rows open for less than `sealAgeMs`. Live, capture waits for sealing thread and disk
+ * only while they owe `parcelsWait` parcels, or the disk has refused `unwrittenBatchesWait` batches; a replay waits for the transport
+ * too, since a file can. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -22,8 +22,8 @@ export interface OutboxDeps {
 }
 
 const unwrittenBatchesWait = 32;
-/** Pages of 150 kB at most. */
-const pagesWait = 32;
+/** Of 150 kB at most, see sealable.ts. */
+const parcelsWait = 32;
 const sealTickMs = 25;
 /** Share of the spool's limit at which a replay waits for the transport instead of dropping its own oldest batches. */
 const replayFillMax = 0.8;
@@ -33,8 +33,8 @@ export class Outbox {
   readonly #live: boolean;
   #stopping = new AbortController();
   #ticking: Promise<void> | null = null;
-  /** Pages on their way to the spool, oldest first. */
-  #under: Promise<void>[] = [];
+  /** Parcels on their way to the spool, oldest first. */
+  #parcels: Promise<void>[] = [];
   #failure: unknown = null;
 
   constructor(options: { live: boolean }, deps: OutboxDeps) {
@@ -58,18 +58,18 @@ export class Outbox {
   async take(page: SegmentPage): Promise<void> {
     const { sealing, spool, clock } = this.#deps;
     const sealed = sealing.add(page, clock.nowMs());
-    if (sealed !== null) this.#follow(this.#put(sealed));
+    if (sealed !== null) this.#follow(sealed.then((files) => this.#put(files)));
     if (this.#failure !== null) throw this.#failure;
-    while (this.#under.length > pagesWait) await this.#under[0];
-    if (spool.unwritten > unwrittenBatchesWait) await this.#put(Promise.resolve([]));
+    while (this.#parcels.length > parcelsWait) await this.#parcels[0];
+    if (spool.unwritten > unwrittenBatchesWait) await this.#put([]);
     if (!this.#live) await this.#waitForRoom();
   }
 
   /** Seals and spools what is open. */
   async flush(): Promise<void> {
     const { sealing, clock } = this.#deps;
-    await this.#put(sealing.seal(clock.nowMs(), true));
-    await Promise.all(this.#under);
+    await this.#put(await sealing.seal(clock.nowMs(), true));
+    await Promise.all(this.#parcels);
   }
 
   /** Resolves true when everything is on the other side, false when `signal` aborts first or nothing can be shipped any more. */
@@ -78,7 +78,7 @@ export class Outbox {
     while (spool.batches > 0 || spool.unwritten > 0) {
       const code = shipper.problem?.code;
       if (signal.aborted || code === "not_accepted" || code === "paused") return false;
-      if (spool.unwritten > 0) await this.#put(Promise.resolve([]));
+      if (spool.unwritten > 0) await this.#put([]);
       await clock.sleep(20, signal);
     }
     return true;
@@ -97,32 +97,32 @@ export class Outbox {
   }
 
   async #tick(): Promise<void> {
-    const { sealing, spool, clock } = this.#deps;
+    const { sealing, clock } = this.#deps;
     while (!this.#stopping.signal.aborted) {
       // One question at a time: a thread that is busy is not asked again.
       const due = await sealing.seal(clock.nowMs()).catch((error) => {
         this.#failure = error;
         return [];
       });
-      if (due.length > 0 || spool.unwritten > 0) await this.#put(Promise.resolve(due));
+      await this.#put(due);
       await clock.sleep(sealTickMs, this.#stopping.signal);
     }
   }
 
-  async #put(sealed: Promise<BatchFile[]>): Promise<void> {
+  /** Spools the files, and what the disk refused before. */
+  async #put(files: BatchFile[]): Promise<void> {
     const { spool, shipper } = this.#deps;
-    const files = await sealed;
     if (files.length === 0 && spool.unwritten === 0) return;
     await spool.put(files);
     shipper.wake();
   }
 
-  /** Keeps a page until it has passed, and its failure for the next `take`. */
-  #follow(page: Promise<void>): void {
-    const followed = page.catch((error) => void (this.#failure = error)).then(() => {
-      this.#under.splice(this.#under.indexOf(followed), 1);
+  /** Keeps a parcel until it has passed, and its failure for the next `take`. */
+  #follow(parcel: Promise<void>): void {
+    const followed = parcel.catch((error) => void (this.#failure = error)).then(() => {
+      this.#parcels.splice(this.#parcels.indexOf(followed), 1);
     });
-    this.#under.push(followed);
+    this.#parcels.push(followed);
   }
 
   async #waitForRoom(): Promise<void> {

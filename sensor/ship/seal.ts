@@ -104,7 +104,7 @@ export class Sealer {
     const rows = Math.ceil(slots.length / parts);
     const batches: Batch[] = [];
     for (let from = 0; from < slots.length; from += rows) {
-      batches.push(...this.#sealRows(bucket, slots, from, Math.min(from + rows, slots.length), nowMs));
+      batches.push(...this.#sealRows(bucket, slots.subarray(from, from + rows), nowMs));
     }
     this.#open.giveBack(slots);
     return batches;
@@ -126,28 +126,28 @@ export class Sealer {
     });
   }
 
-  /** Seals rows `from` to `to`, in halves when they are too many octets for one batch. */
-  #sealRows(bucket: number, slots: Int32Array, from: number, to: number, nowMs: number): Batch[] {
-    const value = this.#json.encode(this.#open, slots, from, to);
-    this.#rowBytes += (value.length / (to - from) - this.#rowBytes) / 4;
+  /** Seals these rows, in halves when they are too many octets for one batch. */
+  #sealRows(bucket: number, slots: Int32Array, nowMs: number): Batch[] {
+    const value = this.#json.encode(this.#open, slots);
+    this.#rowBytes += (value.length / slots.length - this.#rowBytes) / 4;
     if (value.length > this.#options.batchBytesMax) {
-      if (to - from > 1) {
-        const middle = (from + to) >> 1;
+      if (slots.length > 1) {
+        const middle = slots.length >> 1;
         return [
-          ...this.#sealRows(bucket, slots, from, middle, nowMs),
-          ...this.#sealRows(bucket, slots, middle, to, nowMs),
+          ...this.#sealRows(bucket, slots.subarray(0, middle), nowMs),
+          ...this.#sealRows(bucket, slots.subarray(middle), nowMs),
         ];
       }
       const { facts } = this.#open;
-      if (facts[slots[from]] !== "") {
+      if (facts[slots[0]] !== "") {
         this.factsCut++;
-        facts[slots[from]] = "";
-        return this.#sealRows(bucket, slots, from, to, nowMs);
+        facts[slots[0]] = "";
+        return this.#sealRows(bucket, slots, nowMs);
       }
     }
     const seq = ++this.#seq[bucket];
     const sealed = Math.max(0, Math.floor(nowMs));
-    const position = { epoch: this.#options.epoch, bucket, seq, flows: to - from, sealed };
+    const position = { epoch: this.#options.epoch, bucket, seq, flows: slots.length, sealed };
     return [sealBatch(value.slice(), this.#signer, position)];
   }
 }

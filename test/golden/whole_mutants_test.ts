@@ -1,7 +1,7 @@
 /** Damaged captures through the whole sensor, with the real tshark: no crash, no hang, every packet accounted for, no child left.
  *
- * Method: the captures of own_captures.ts and the beginnings of those in ../shared/data/pcap, damaged by a seeded generator, many through
- * one sensor. `MUTANTS=n` raises their number, `SEED=n` replays a failure. @module */
+ * Method: the captures of own_captures.ts, the demo capture in pieces and, where they are, the beginnings of those in
+ * ../shared/data/pcap, damaged by a seeded generator, many through one sensor. `MUTANTS=n` raises their number, `SEED=n` replays a failure. @module */
 
 import { assert } from "@std/assert";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
@@ -22,22 +22,23 @@ import { WholeSensor } from "./whole_sensor.ts";
 const mutants = Number(Deno.env.get("MUTANTS") ?? 600);
 const seed = Number(Deno.env.get("SEED") ?? 20_261_121);
 const mutantsASensor = 150;
-/** Packets taken of each real capture. */
+/** Packets taken of each real capture, and of each piece of the demo. */
 const packetsMax = 60;
 const bytesRead = 300_000;
+const demo = new URL("../../deploy/demo/office-day.pcap", import.meta.url).pathname;
 /** A hang would be noticed by the lane after 3 s; a sensor full of mutants takes about one. */
 const sensorMsMax = 60_000;
 
 const folder = new URL("../../../shared/data/pcap/", import.meta.url).pathname;
 
-/** The first packets of a real capture; of several link types only the first. */
-async function beginningOf(path: string): Promise<OwnCapture> {
+/** The first packets of a capture; of several link types only the first. */
+async function beginningOf(path: string, countMax = packetsMax): Promise<OwnCapture> {
   const packets: CapturedPacket[] = [];
   let linkType = -1;
   const reader = new CaptureReader({
     packet(b, offset, captured, wireLength, timeUs, type) {
       if (linkType < 0) linkType = type;
-      if (packets.length >= packetsMax || type !== linkType || timeUs < 0) return;
+      if (packets.length >= countMax || type !== linkType || timeUs < 0) return;
       packets.push({ timeUs, frame: b.slice(offset, offset + captured), wireLength });
     },
   });
@@ -51,15 +52,26 @@ async function beginningOf(path: string): Promise<OwnCapture> {
   return { name: path, linkType, packets };
 }
 
+/** The demo capture in pieces: what is in it can be read, in every checkout. */
+async function piecesOfDemo(): Promise<OwnCapture[]> {
+  const { name, linkType, packets } = await beginningOf(demo, Infinity);
+  const count = Math.ceil(packets.length / packetsMax);
+  return Array.from({ length: count }, (_, piece) => ({
+    name: `${name} ${piece}`,
+    linkType,
+    packets: packets.slice(piece * packetsMax, (piece + 1) * packetsMax),
+  }));
+}
+
 async function originals(): Promise<OwnCapture[]> {
-  const captures = ownCaptures();
+  const captures = [...ownCaptures(), ...await piecesOfDemo()];
   try {
     const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     for (const name of names.filter((name) => /\.pcap(ng)?$/.test(name))) {
       captures.push(await beginningOf(folder + name));
     }
   } catch (error) {
-    // Without the shared captures our own are damaged more often.
+    // Without the shared captures the others are damaged more often.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   return captures.filter(({ packets }) => packets.length > 0);

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type Counters, countersIn, InterfaceWatch } from "../../../sensor/capture/interface_counters.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { cardDrops } from "../../../shared/control.ts";
-import { FakeClock, silentReporter } from "../ship/helpers.ts";
+import { counted, FakeClock, silentReporter } from "../ship/helpers.ts";
 
 const zeros: Counters = {
   rx_packets: 0,
@@ -34,6 +34,22 @@ Deno.test("interface watch counts from its start on, every five seconds, and thr
   now = { ...zeros, rx_packets: 10, rx_dropped: 1 };
   await watch.stop();
   assertEquals(watch.totals, [{ name: "eth0", ...grown, rx_packets: 610, rx_dropped: 4 }]);
+});
+
+Deno.test("interface watch goes on after a reading that failed, and counts it", async () => {
+  const clock = new FakeClock();
+  const { reporter } = silentReporter();
+  let packets = 0;
+  const read = () =>
+    ++packets === 2
+      ? Promise.reject(new Error("out of file descriptors"))
+      : Promise.resolve({ ...zeros, rx_packets: packets });
+  const watch = new InterfaceWatch(["eth0"], { clock, reporter, read });
+  await watch.start();
+  await clock.advance(10_100);
+  assertEquals([packets, watch.totals[0].rx_packets], [3, 2]);
+  assertEquals(counted(reporter, "interface_counter_errors_total"), 1);
+  await watch.stop();
 });
 
 Deno.test("interface watch without a way to read says so once and is silent", async () => {
