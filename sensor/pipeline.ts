@@ -4,7 +4,6 @@
  * Invariant: packets = packets in flows + packets left out, by reason, at any moment.
  * Why the deep lane is only asked and never awaited here: a slow or dead lane may cost facts, never a count. @module */
 
-import type { Facts } from "../shared/facts.ts";
 import type { Reporter } from "../shared/reporter.ts";
 import type { Clock } from "../shared/clock.ts";
 import { Decoder } from "./decode/decoder.ts";
@@ -15,6 +14,7 @@ import { notSampled } from "./prefilter/sampling.ts";
 import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
 import { float, strideWords, word } from "./flow/layout.ts";
+import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
 import { FlowTable } from "./flow/table.ts";
 import { WaitingRows } from "./flow/waiting.ts";
@@ -35,8 +35,9 @@ export interface DeepLane {
   ): number;
   /** Every ticket <= this one has been answered, or given up and counted. */
   readonly answeredTicket: number;
-  /** Takes what was read in the packets of this segment; the segments of a flow are asked for in order. */
-  takeFacts(flowId: number, segment?: number): { app_protocol: string; facts: Facts | null };
+  /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns the application
+   * protocol, "" = not recognised. The segments of a flow are asked for in order. */
+  takeFacts(flowId: number, segment: number, out: Octets): string;
   /** Lets I/O happen; called between chunks. Resolves soon; applies back-pressure in replay mode. */
   turn(): Promise<void>;
   /** No more packets: resolves when all tickets are answered or given up. */
@@ -348,6 +349,6 @@ export class Pipeline {
 function answeredAll(lane: DeepLane) {
   return {
     answeredTicket: Infinity,
-    takeFacts: (flowId: number, segment: number) => lane.takeFacts(flowId, segment),
+    takeFacts: (flowId: number, segment: number, out: Octets) => lane.takeFacts(flowId, segment, out),
   };
 }

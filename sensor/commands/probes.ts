@@ -5,11 +5,13 @@
 import { statfs } from "node:fs/promises";
 import { batchTopic } from "../../shared/batch.ts";
 import { cardDrops } from "../../shared/control.ts";
+import type { Facts } from "../../shared/facts.ts";
 import type { Options } from "../../shared/options.ts";
 import { version } from "../../shared/version.ts";
 import type { Enrolment } from "../control/identity.ts";
 import { canaryFrame, type Check, checkClockOffset, fail, ok, warn } from "../doctor.ts";
 import type { Edges } from "../../shared/command.ts";
+import { Octets } from "../flow/octets.ts";
 import { kafkaSettings, openAggregator, type shipOptions } from "./common_options.ts";
 import type { LiveOptions, Stages } from "./stages.ts";
 
@@ -185,7 +187,9 @@ export function canaryCheck(stages: Stages, tsharkPath: string, edges: Edges): C
       deepLane.lane.offer(frame, 0, frame.length, frame.length, timeUs, ethernetLinkType, flowOfCanary);
       await deepLane.lane.turn();
       await deepLane.lane.drain();
-      const read = deepLane.lane.takeFacts(flowOfCanary).facts?.dns?.[0]?.name;
+      const facts = new Octets();
+      deepLane.lane.takeFacts(flowOfCanary, 0, facts);
+      const read = facts.length > 0 ? (JSON.parse(facts.toString()) as Facts).dns?.[0]?.name : null;
       const { walls } = deepLane.health();
       const tookMs = Math.round(clock.monotonicMs() - startedMs);
       if (read !== name) {

@@ -1,14 +1,14 @@
 /** Reads DNS, mDNS and LLMNR messages out of the columns of one packet.
  *
- * In: the columns of one line. Out: the questions of each message, or its answers to them, for {@link addDnsQuery} and {@link addDnsResponse}.
+ * In: the columns of one line. Out: the questions of each message, or its answers to them, in {@link SegmentFacts}.
  * Invariant: answers are those of the answer section, in the order of the packet; a response without a question (mDNS) has an empty name.
  * Why counting: every list of tshark runs over the whole packet; the counts in the headers say where a message or a section ends.
  * @module */
 
-import type { Facts } from "../../shared/facts.ts";
 import { wireFlag, wireNumber } from "./bounds.ts";
 import { dnsTypeName, rcodeName } from "./dns_names.ts";
-import { addDnsQuery, addDnsResponse, boundAnswers, type DnsHalves } from "./dns_transactions.ts";
+import { DnsText } from "./dns_text.ts";
+import type { SegmentFacts } from "./segment_facts.ts";
 import { slot, type SlotName } from "./slots.ts";
 import { splitCounted, splitPlain } from "./split.ts";
 
@@ -27,8 +27,10 @@ const valueSlots = new Map<number, SlotName>([
   [10, "bytes"],
 ]);
 
-/** Adds the messages of one packet to `facts`; `halves` are those of the same segment. */
-export function readDns(columns: readonly string[], facts: Facts, halves: DnsHalves): void {
+const text = new DnsText();
+
+/** Adds the messages of one packet to `facts`. */
+export function readDns(columns: readonly string[], facts: SegmentFacts): void {
   const ids = splitPlain(columns[slot.kind]);
   if (ids.length === 0) return;
   const responses = splitPlain(columns[slot.status]);
@@ -44,7 +46,7 @@ export function readDns(columns: readonly string[], facts: Facts, halves: DnsHal
   let question = 0;
   for (let message = 0; message < ids.length; message++) {
     const isResponse = wireFlag(responses[message]);
-    const rcode = isResponse ? rcodeName(wireNumber(rcodes[rcodeIndex++])) : "";
+    const rcode = isResponse ? rcodeName(wireNumber(rcodes[rcodeIndex++])) : null;
     const answers = take(hasAnswers ? counts[message] ?? 0 : 0);
     // The records of its other sections: the next message's begin behind them.
     take((counts[ids.length + message] ?? 0) + (counts[2 * ids.length + message] ?? 0));
@@ -53,14 +55,13 @@ export function readDns(columns: readonly string[], facts: Facts, halves: DnsHal
       ? names.length
       : Math.min(question + (questions[message] ?? 0), names.length);
     if (question >= end && !isResponse) continue;
-    boundAnswers(facts, answers);
-    if (question >= end) addDnsResponse(facts, halves, id, "", "", rcode, answers);
-    for (let first = true; question < end; question++, first = false) {
+    text.begin();
+    for (const answer of answers) text.answer(answer);
+    for (; question < end; question++) {
       const type = types[question] === undefined ? "" : dnsTypeName(wireNumber(types[question]));
-      const name = names[question];
-      if (isResponse) addDnsResponse(facts, halves, id, name, type, rcode, first ? answers : []);
-      else addDnsQuery(facts, halves, id, name, type, first ? answers : []);
+      text.question(names[question], type);
     }
+    text.addTo(facts, id, rcode);
   }
 }
 

@@ -6,12 +6,11 @@
  * Bounded: at most {@link recordsMax} records and {@link pointersMax} compression pointers; no recursion.
  * Why: one packet in six of ordinary traffic is DNS, and tshark takes 12 us for each. This takes 2. @module */
 
-import { Buffer } from "node:buffer";
-import type { Facts } from "../../shared/facts.ts";
 import { formatIp } from "../../shared/ip.ts";
 import { dnsTypeName, rcodeName } from "./dns_names.ts";
-import { addDnsQuery, addDnsResponse, boundAnswers, type DnsHalves } from "./dns_transactions.ts";
-import { readText, textAt, wordAt } from "./octets.ts";
+import { DnsText } from "./dns_text.ts";
+import { isPrintable, wordAt } from "./octets.ts";
+import type { SegmentFacts } from "./segment_facts.ts";
 
 const headerBytes = 12;
 const questionsMax = 8;
@@ -22,26 +21,22 @@ const nameBytesMax = 255;
 /** Record types whose value stays away, as it does when tshark reads them: SOA, OPT, DS, RRSIG, NSEC, DNSKEY, NSEC3. */
 const silentTypes = new Set([6, 41, 43, 46, 47, 48, 50]);
 
+const rootName = new TextEncoder().encode("<Root>");
+
 /** Where the name read last ended; -1 = it was not plain. */
 let nameEnd = 0;
-/** The name being read, with dots between its labels. */
-const nameOctets = Buffer.alloc(nameBytesMax + 64);
-/** Questions of the message being read, until it is known to be plain. */
-const names = new Array<string>(questionsMax).fill("");
-const types = new Array<string>(questionsMax).fill("");
-/** Values of its answer section. Copied out of here, a list has room for them and no more. */
-const values = new Array<string>(recordsMax).fill("");
-let valueCount = 0;
-const none: string[] = [];
+/** The name read last, with dots between its labels. */
+const nameOctets = new Uint8Array(nameBytesMax + 64);
+let nameLength = 0;
+/** The message being read, until it is known to be plain. */
+const text = new DnsText();
 
-/** Adds the message in `buffer[at, at + length)` to `facts`; false when it is not plain, and then nothing was added. `halves` are
- * those of the same segment. */
+/** Adds the message in `buffer[at, at + length)` to `facts`; false when it is not plain, and then nothing was added. */
 export function readDnsMessage(
   buffer: Uint8Array,
   at: number,
   length: number,
-  facts: Facts,
-  halves: DnsHalves,
+  facts: SegmentFacts,
 ): boolean {
   if (length < headerBytes) return false;
   const flags = wordAt(buffer, at + 2);
@@ -52,31 +47,23 @@ export function readDnsMessage(
   const isResponse = (flags & 0x8000) !== 0;
   if (!isResponse && records > 0) return false;
   const limit = at + length;
-  const id = wordAt(buffer, at);
-  const rcode = rcodeName(flags & 15);
+  text.begin();
   let next = at + headerBytes;
   for (let i = 0; i < questions; i++) {
-    names[i] = readName(buffer, at, next, limit);
+    readName(buffer, at, next, limit);
     if (nameEnd < 0 || nameEnd + 4 > limit) return false;
-    types[i] = dnsTypeName(wordAt(buffer, nameEnd));
+    text.questionOctets(nameOctets, nameLength, dnsTypeName(wordAt(buffer, nameEnd)));
     next = nameEnd + 4;
   }
-  valueCount = 0;
   for (let i = 0; i < records; i++) {
     next = readRecord(buffer, at, next, limit);
     if (next < 0) return false;
   }
-  const answers = valueCount > 0 ? values.slice(0, valueCount) : none;
-  boundAnswers(facts, answers);
-  if (questions === 0 && isResponse) addDnsResponse(facts, halves, id, "", "", rcode, answers);
-  for (let i = 0; i < questions; i++) {
-    if (!isResponse) addDnsQuery(facts, halves, id, names[i], types[i], none);
-    else addDnsResponse(facts, halves, id, names[i], types[i], rcode, i === 0 ? answers : none);
-  }
+  text.addTo(facts, wordAt(buffer, at), isResponse ? rcodeName(flags & 15) : null);
   return true;
 }
 
-/** Adds the value of one record to {@link values}; returns where the next one begins, -1 when this one is not plain. */
+/** Adds the value of one record to the answers; returns where the next one begins, -1 when this one is not plain. */
 function readRecord(
   buffer: Uint8Array,
   message: number,
@@ -91,26 +78,27 @@ function readRecord(
   const data = at + 10;
   const end = data + length;
   if (end > limit) return -1;
-  const value = silentTypes.has(type) ? "" : readValue(buffer, message, type, data, end);
-  if (value === null) return -1;
-  if (value !== "") values[valueCount++] = value;
-  return end;
+  return silentTypes.has(type) || readValue(buffer, message, type, data, end) ? end : -1;
 }
 
-/** Value of a record's data in `buffer[data, end)`; null when it is not plain. */
+/** Adds the value of a record's data in `buffer[data, end)`; false when it is not plain. */
 function readValue(
   buffer: Uint8Array,
   message: number,
   type: number,
   data: number,
   end: number,
-): string | null {
+): boolean {
   switch (type) {
     case 1:
-      return end - data === 4 ? formatIp(buffer, data, 4) : null;
+      if (end - data !== 4) return false;
+      text.answerIpv4(buffer, data);
+      return true;
     case 28:
       // Addresses with an IPv4 tail have two spellings; leave them.
-      return end - data === 16 && (buffer[data] | buffer[data + 1]) !== 0 ? formatIp(buffer, data, 16) : null;
+      if (end - data !== 16 || (buffer[data] | buffer[data + 1]) === 0) return false;
+      text.answer(formatIp(buffer, data, 16));
+      return true;
     case 2:
     case 5:
     case 12:
@@ -120,20 +108,24 @@ function readValue(
     case 33:
       return wholeName(buffer, message, data + 6, end);
     case 16:
-      return end - data === 1 + buffer[data] ? readText(buffer, data + 1, end) : null;
+      if (end - data !== 1 + buffer[data] || !isPrintable(buffer, data + 1, end)) return false;
+      if (end > data + 1) text.answerOctets(buffer, data + 1, end);
+      return true;
     default:
-      return null;
+      return false;
   }
 }
 
-function wholeName(buffer: Uint8Array, message: number, start: number, end: number): string | null {
-  if (start >= end) return null;
-  const name = readName(buffer, message, start, end);
-  return nameEnd === end ? name : null;
+function wholeName(buffer: Uint8Array, message: number, start: number, end: number): boolean {
+  if (start >= end) return false;
+  readName(buffer, message, start, end);
+  if (nameEnd !== end) return false;
+  text.answerOctets(nameOctets, 0, nameLength);
+  return true;
 }
 
-/** Name at `start`, its own octets ending by `limit`; `nameEnd` tells where they end, -1 when it is not plain. */
-function readName(buffer: Uint8Array, message: number, start: number, limit: number): string {
+/** Name at `start`, its own octets ending by `limit`, into {@link nameOctets}; `nameEnd` tells where they end, -1 when it is not plain. */
+function readName(buffer: Uint8Array, message: number, start: number, limit: number): void {
   let length = 0;
   let at = start;
   let bound = limit;
@@ -141,28 +133,32 @@ function readName(buffer: Uint8Array, message: number, start: number, limit: num
   let pointers = 0;
   nameEnd = -1;
   for (;;) {
-    if (at >= bound) return "";
+    if (at >= bound) return;
     const size = buffer[at];
     if (size === 0) break;
     if (size >= 0xc0) {
-      if (at + 1 >= bound || ++pointers > pointersMax) return "";
+      if (at + 1 >= bound || ++pointers > pointersMax) return;
       if (end < 0) end = at + 2;
       const target = message + ((size & 0x3f) << 8 | buffer[at + 1]);
       // A pointer leads back; one that does not may loop.
-      if (target >= at) return "";
+      if (target >= at) return;
       at = target;
       bound = limit;
       continue;
     }
-    if (size > 63 || at + size >= bound || length + size > nameBytesMax) return "";
+    if (size > 63 || at + size >= bound || length + size > nameBytesMax) return;
     if (length > 0) nameOctets[length++] = 0x2e;
     for (const last = at + size; at < last;) {
       const octet = buffer[++at];
-      if (octet < 0x20 || octet > 0x7e) return "";
+      if (octet < 0x20 || octet > 0x7e) return;
       nameOctets[length++] = octet;
     }
     at++;
   }
   nameEnd = end < 0 ? at + 1 : end;
-  return length === 0 ? "<Root>" : textAt(nameOctets, 0, length);
+  if (length === 0) {
+    nameOctets.set(rootName);
+    length = rootName.length;
+  }
+  nameLength = length;
 }

@@ -5,12 +5,12 @@
  * Hostile: the values come from the wire; every list and string is bounded by `bounds.ts`. @module */
 
 import type { Facts } from "../../shared/facts.ts";
-import { readProtocols } from "./app_protocol.ts";
+import { type PacketProtocols, readProtocols } from "./app_protocol.ts";
 import { boundText } from "./bounds.ts";
 import { readDns } from "./dns_facts.ts";
-import type { DnsHalves } from "./dns_transactions.ts";
 import { readHttp } from "./http_facts.ts";
 import { readDhcp, readFtp, readSmb, readSsh } from "./login_facts.ts";
+import type { SegmentFacts } from "./segment_facts.ts";
 import { slot, slotCount } from "./slots.ts";
 import { readTls } from "./tls_facts.ts";
 
@@ -27,44 +27,40 @@ export function splitLine(line: string, frame: number): { columns: string[] } | 
   return { columns };
 }
 
-/** Grows `facts` by what one packet says; returns its application protocol. `halves` are those of the same segment. */
-export function readFacts(columns: readonly string[], facts: Facts, halves: DnsHalves): string {
+/** Grows `facts` by what one packet says; returns its application protocol. */
+export function readFacts(columns: readonly string[], facts: SegmentFacts): string {
   const protocols = readProtocols(columns[slot.protocols]);
-  switch (protocols.family) {
-    case "dns":
-      readDns(columns, facts, halves);
-      break;
-    case "tls":
-      readTls(columns, facts, protocols.quic);
-      break;
-    case "gquic":
-      readGquic(columns, facts);
-      break;
-    case "http":
-      readHttp(columns, facts);
-      readOther(columns, facts);
-      break;
-    case "ssh":
-      readSsh(columns, facts);
-      break;
-    case "dhcp":
-      readDhcp(columns, facts);
-      break;
-    case "ftp":
-      readFtp(columns, facts);
-      break;
-    case "smb":
-      readSmb(columns, facts, columns[slot.protocols].includes("smb2"));
-      break;
-    case "sip":
-      addOther(facts, "sip.Method", columns[slot.kind]);
-      addOther(facts, "sip.r-uri", columns[slot.type]);
-      break;
-    case "other":
-      readOther(columns, facts);
-      break;
+  if (protocols.family === "dns") {
+    readDns(columns, facts);
+  } else {
+    if (protocols.family === "http") readHttp(columns, facts);
+    facts.addOthers((others) => readOthers(columns, others, protocols));
   }
   return protocols.app;
+}
+
+/** What is kept as an object. */
+function readOthers(columns: readonly string[], facts: Facts, protocols: PacketProtocols): void {
+  switch (protocols.family) {
+    case "tls":
+      return readTls(columns, facts, protocols.quic);
+    case "gquic":
+      return readGquic(columns, facts);
+    case "ssh":
+      return readSsh(columns, facts);
+    case "dhcp":
+      return readDhcp(columns, facts);
+    case "ftp":
+      return readFtp(columns, facts);
+    case "smb":
+      return readSmb(columns, facts, columns[slot.protocols].includes("smb2"));
+    case "sip":
+      addOther(facts, "sip.Method", columns[slot.kind]);
+      return addOther(facts, "sip.r-uri", columns[slot.type]);
+    case "http":
+    case "other":
+      return readOther(columns, facts);
+  }
 }
 
 function readGquic(columns: readonly string[], facts: Facts): void {

@@ -1,17 +1,19 @@
 /** Reads plain HTTP/1 headers where they arrive, without the dissector.
  *
- * In: the payload of one packet that begins with a request or a response. Out: one {@link HttpFact}, or false: "not plain, ask tshark".
+ * In: the payload of one packet that begins with a request or a response. Out: one entry of facts, or false: "not plain, ask tshark".
  * Invariant: what is read here is what tshark would have said. Left to it are headers that go over the segment, that are followed by
  * another message, that change what the connection carries (CONNECT, Upgrade), that hold a login it can read (NTLM, Kerberos), and
- * whatever is spelt in an odd way: repeated or folded lines, octets beyond ASCII. Bounded: {@link linesMax} lines. @module */
+ * whatever is spelt in an odd way: repeated or folded lines, octets beyond ASCII. Bounded: {@link linesMax} lines.
+ * Why places first and text last: of a header's ten lines three matter, and a message that is not plain leaves nothing behind. @module */
 
-import type { Facts, HttpFact } from "../../shared/facts.ts";
-import { boundText, pushEntry } from "./bounds.ts";
+import { FactText } from "./fact_text.ts";
 import { textAt } from "./octets.ts";
+import type { SegmentFacts } from "./segment_facts.ts";
 
 const linesMax = 64;
 const valueOctetsMax = 1_000;
-const methods = new Set([
+const octetsOf = (text: string) => new TextEncoder().encode(text);
+const methods = [
   "GET",
   "POST",
   "HEAD",
@@ -22,49 +24,76 @@ const methods = new Set([
   "M-SEARCH",
   "SUBSCRIBE",
   "UNSUBSCRIBE",
-]);
-const requestEnd = /^HTTP\/1\.[01]$/;
-const statusLine = /^HTTP\/1\.[01] ([2-5]\d\d)( .*)?$/;
-/** What a header is to us, by its name. */
-const headers: ReadonlyMap<string, "host" | "user_agent" | "content_type" | "login" | "upgrade"> = new Map([
-  ["host", "host"],
-  ["user-agent", "user_agent"],
-  ["content-type", "content_type"],
-  ["upgrade", "upgrade"],
-  ["authorization", "login"],
-  ["proxy-authorization", "login"],
-  ["www-authenticate", "login"],
-  ["proxy-authenticate", "login"],
-]);
-const nameLengths = new Set([...headers.keys()].map((name) => name.length));
+].map(octetsOf);
+const version = octetsOf("HTTP/1.");
+
+/** What a header is to us. */
+const kind = { host: 0, userAgent: 1, contentType: 2, login: 3, upgrade: 4 } as const;
+const kept = [`,"host":`, `,"user_agent":`, `,"content_type":`] as const;
+/** Headers by the length of their name: no two that matter are of one length. */
+const headers: ({ name: Uint8Array; kind: number } | undefined)[] = [];
+for (
+  const [name, what] of [
+    ["host", kind.host],
+    ["user-agent", kind.userAgent],
+    ["content-type", kind.contentType],
+    ["upgrade", kind.upgrade],
+    ["authorization", kind.login],
+    ["proxy-authorization", kind.login],
+    ["www-authenticate", kind.login],
+    ["proxy-authenticate", kind.login],
+  ] as const
+) headers[name.length] = { name: octetsOf(name), kind: what };
 const loginWeRead = /^\s*(ntlm|negotiate|kerberos)\b/i;
-const tab = 9, lineFeed = 10, carriageReturn = 13, space = 32, quote = 34, colon = 58, backslash = 92;
+const tab = 9,
+  lineFeed = 10,
+  carriageReturn = 13,
+  space = 32,
+  quote = 34,
+  zero = 48,
+  colon = 58,
+  backslash = 92;
+
+/** The message being read. */
+const text = new FactText();
+let isRequest = false;
+/** Where the value of each header that is kept begins and ends; begin -1 = not seen. */
+const starts = new Int32Array(kept.length);
+const ends = new Int32Array(kept.length);
 
 /** Adds the message in `buffer[at, at + length)` to `facts`; false when it is not plain, and then nothing was added. */
-export function readHttpMessage(buffer: Uint8Array, at: number, length: number, facts: Facts): boolean {
+export function readHttpMessage(
+  buffer: Uint8Array,
+  at: number,
+  length: number,
+  facts: SegmentFacts,
+): boolean {
   const limit = at + length;
   let end = lineEnd(buffer, at, limit);
-  const fact = end < 0 ? null : readFirstLine(buffer, at, end);
-  if (fact === null) return false;
+  text.begin();
+  if (end < 0 || !readFirstLine(buffer, at, end)) return false;
+  starts.fill(-1);
   for (let lines = 0; lines < linesMax; lines++) {
     const start = end + 2;
     end = lineEnd(buffer, start, limit);
     if (end === start) {
       if (holdsAnother(buffer, end + 2, limit)) return false;
-      keep(fact, facts);
+      keep(buffer, facts);
       return true;
     }
-    if (end < 0 || !readHeader(buffer, start, end, fact)) return false;
+    if (end < 0 || !readHeader(buffer, start, end)) return false;
   }
   return false;
 }
 
-function keep(fact: HttpFact, facts: Facts): void {
-  for (const name of ["method", "host", "uri", "user_agent", "content_type"] as const) {
-    const value = fact[name];
-    if (value !== undefined) fact[name] = boundText(facts, value);
+function keep(buffer: Uint8Array, facts: SegmentFacts): void {
+  for (let i = 0; i < kept.length; i++) {
+    if (starts[i] < 0) continue;
+    text.words(kept[i]);
+    text.quotedOctets(buffer, starts[i], ends[i]);
   }
-  pushEntry(facts, facts.http ??= [], fact);
+  facts.addHttp(text, 0, text.length);
+  facts.cut(text.cut);
 }
 
 /** Where the text of the line ends and its CR LF begins; -1 when there is no such end, or an octet is neither printable nor a tab. */
@@ -87,54 +116,83 @@ function holdsAnother(buffer: Uint8Array, start: number, limit: number): boolean
   return false;
 }
 
-function readFirstLine(buffer: Uint8Array, start: number, end: number): HttpFact | null {
+/** Writes method and target, or the status; false when the line is not plain. */
+function readFirstLine(buffer: Uint8Array, start: number, end: number): boolean {
   let first = start;
   while (first < end && buffer[first] !== space) first++;
   let last = end;
   while (last > first && buffer[last - 1] !== space) last--;
-  if (last - 1 > first && requestEnd.test(textAt(buffer, last, end))) {
-    const method = textAt(buffer, start, first);
-    const isOne = isPlain(buffer, first + 1, last - 1) &&
-      buffer.subarray(first + 1, last - 1).indexOf(space) < 0;
-    return methods.has(method) && isOne ? { method, uri: textAt(buffer, first + 1, last - 1) } : null;
+  isRequest = last - 1 > first && end - last === version.length + 1 && isVersion(buffer, last);
+  return isRequest ? readRequest(buffer, start, first, last - 1) : readStatus(buffer, start, end);
+}
+
+function readRequest(buffer: Uint8Array, start: number, first: number, last: number): boolean {
+  if (!isPlain(buffer, first + 1, last)) return false;
+  for (let i = first + 1; i < last; i++) if (buffer[i] === space) return false;
+  for (const method of methods) {
+    if (method.length !== first - start || !equals(buffer, start, method, 0)) continue;
+    text.words(`{"method":`);
+    text.quotedOctets(buffer, start, first);
+    text.words(`,"uri":`);
+    text.quotedOctets(buffer, first + 1, last);
+    return true;
   }
-  const status = statusLine.exec(textAt(buffer, start, end));
-  return status ? { status: Number(status[1]) } : null;
+  return false;
+}
+
+/** "HTTP/1.1 200", and what follows a space. */
+function readStatus(buffer: Uint8Array, start: number, end: number): boolean {
+  const code = start + version.length + 2;
+  if (code + 3 > end || !isVersion(buffer, start) || buffer[code - 1] !== space) return false;
+  if (code + 3 < end && buffer[code + 3] !== space) return false;
+  const hundreds = buffer[code] - zero, tens = buffer[code + 1] - zero, ones = buffer[code + 2] - zero;
+  if (hundreds < 2 || hundreds > 5 || tens < 0 || tens > 9 || ones < 0 || ones > 9) return false;
+  text.words(`{"status":`);
+  text.ensure(3);
+  text.append(buffer, code, code + 3);
+  return true;
+}
+
+/** "HTTP/1.0" or "HTTP/1.1". */
+function isVersion(buffer: Uint8Array, at: number): boolean {
+  const minor = buffer[at + version.length];
+  return (minor === zero || minor === zero + 1) && equals(buffer, at, version, 0);
 }
 
 /** Takes one header line; false when it is not plain. */
-function readHeader(buffer: Uint8Array, start: number, end: number, fact: HttpFact): boolean {
+function readHeader(buffer: Uint8Array, start: number, end: number): boolean {
   let at = start;
   while (at < end && buffer[at] !== colon) at++;
   // A folded line begins with a space.
   if (at === end || at === start || buffer[start] <= space) return false;
-  const kind = nameLengths.has(at - start) ? headers.get(textAt(buffer, start, at).toLowerCase()) : undefined;
-  switch (kind) {
-    case undefined:
-      return true;
-    case "upgrade":
+  const header = headers[at - start];
+  if (header === undefined || !equals(buffer, start, header.name, 0x20)) return true;
+  switch (header.kind) {
+    case kind.upgrade:
       return false;
-    case "login":
+    case kind.login:
       return !loginWeRead.test(textAt(buffer, at + 1, end));
-    case "content_type":
-      return setOnce(buffer, at + 1, end, fact, kind);
+    case kind.contentType:
+      return setOnce(buffer, at + 1, end, header.kind);
     default:
       // In a response these are headers like any other.
-      return fact.method === undefined || setOnce(buffer, at + 1, end, fact, kind);
+      return !isRequest || setOnce(buffer, at + 1, end, header.kind);
   }
 }
 
-function setOnce(
-  buffer: Uint8Array,
-  from: number,
-  end: number,
-  fact: HttpFact,
-  name: "host" | "user_agent" | "content_type",
-): boolean {
+/** Whether `name` stands at `start`; `caseBit` 0x20: in capitals or not. */
+function equals(buffer: Uint8Array, start: number, name: Uint8Array, caseBit: number): boolean {
+  for (let i = 0; i < name.length; i++) if ((buffer[start + i] | caseBit) !== name[i]) return false;
+  return true;
+}
+
+function setOnce(buffer: Uint8Array, from: number, end: number, what: number): boolean {
   let start = from;
   while (start < end && buffer[start] === space) start++;
-  if (fact[name] !== undefined || !isPlain(buffer, start, end)) return false;
-  if (start < end) fact[name] = textAt(buffer, start, end);
+  if (starts[what] >= 0 || !isPlain(buffer, start, end)) return false;
+  if (start === end) return true;
+  starts[what] = start;
+  ends[what] = end;
   return true;
 }
 

@@ -1,37 +1,24 @@
 /** Joins facts to segments: what was read in the packets of each segment of each flow.
  *
- * In: lines of the dissector, or payloads read on the spot, with the flow and the segment their packet was counted in. Out:
- * {@link FlowFacts} when that segment is reported. Answers lag, so facts of several segments of one flow may be held at a time.
+ * In: lines of the dissector, or payloads read on the spot, with the flow and the segment their packet was counted in. Out: the JSON of
+ * their {@link Facts} when that segment is reported. Answers lag, so facts of several segments of one flow may be held at a time.
  * Invariant: facts stand in the segment whose packets brought them; those that come after it was reported stand in a later one. The
  * name of a flow's application protocol stays known for its later segments.
  * Bounds: `flowsMax` flows and `charactersMax` characters held; when there is no room the older half goes, counted where it was unread.
  * One segment holds {@link segmentCharactersMax} characters; a packet beyond it is counted in `cut`.
  * Why halves: taking single oldest keys out of a large Map makes V8 walk over all the holes left before. @module */
 
-import type { Facts } from "../../shared/facts.ts";
-import { charactersKept } from "./bounds.ts";
-import type { DnsHalves } from "./dns_transactions.ts";
+import type { Octets } from "../flow/octets.ts";
+import { FactPool } from "./fact_pool.ts";
 import { readFacts } from "./facts.ts";
 import { type PlainPayload, readPlain } from "./plain.ts";
-
-export interface FlowFacts {
-  /** "" = not recognised. */
-  app_protocol: string;
-  /** null = nothing read in this segment. */
-  facts: Facts | null;
-}
+import { SegmentFacts } from "./segment_facts.ts";
 
 /** With room for escapes and the other columns, one segment always fits a batch of 900 kB. */
 export const segmentCharactersMax = 131_072;
 const charactersMaxDefault = 33_554_432;
-
-/** Facts of one segment, and the DNS entries among them that miss a half. */
-interface Part extends DnsHalves {
-  readonly segment: number;
-  readonly facts: Facts;
-  characters: number;
-  next: Part | null;
-}
+/** Octets of memory for each character held: the last block of an entry is seldom full. */
+const poolShare = 2;
 
 /** What is held of one flow. */
 interface Held {
@@ -39,7 +26,7 @@ interface Held {
   /** Segments reported so far. */
   taken: number;
   /** In the order of their first facts; mostly one. */
-  first: Part | null;
+  first: SegmentFacts | null;
 }
 
 export class FactsJoin {
@@ -49,6 +36,7 @@ export class FactsJoin {
   #youngCharacters = 0;
   readonly #flowsHalf: number;
   readonly #charactersHalf: number;
+  readonly #pool: FactPool;
   /** Flows whose facts were dropped unread because the join was full. */
   dropped = 0;
 
@@ -58,6 +46,7 @@ export class FactsJoin {
     }
     this.#flowsHalf = Math.floor(flowsMax / 2);
     this.#charactersHalf = charactersMax / 2;
+    this.#pool = new FactPool(poolShare * charactersMax);
   }
 
   /** Flows held. */
@@ -68,62 +57,72 @@ export class FactsJoin {
   /** Adds what one line says about a flow. */
   add(flowId: number, segment: number, columns: readonly string[]): void {
     const held = this.#find(flowId);
-    const part = openPart(held, segment);
-    const target = part.characters < segmentCharactersMax ? part : newPart(segment);
-    const before = charactersKept();
-    const app = readFacts(columns, target.facts, target);
-    this.#keep(flowId, held, part, target.facts, app, charactersKept() - before);
+    const part = this.#open(held, segment);
+    const before = part.characters;
+    const target = before < segmentCharactersMax ? part : new SegmentFacts(segment, this.#pool);
+    const app = readFacts(columns, target);
+    this.#keep(flowId, held, part, target, app, before);
   }
 
   /** Adds what can be read of a plain payload; false when it is not plain, and then nothing is added. */
   addPlain(flowId: number, segment: number, payload: PlainPayload, buffer: Uint8Array): boolean {
     const held = this.#find(flowId);
-    const part = openPart(held, segment);
-    const target = part.characters < segmentCharactersMax ? part : newPart(segment);
-    const before = charactersKept();
-    const app = readPlain(payload, buffer, target.facts, target);
+    const part = this.#open(held, segment);
+    const before = part.characters;
+    const target = before < segmentCharactersMax ? part : new SegmentFacts(segment, this.#pool);
+    const app = readPlain(payload, buffer, target);
     if (app === null) return false;
-    this.#keep(flowId, held, part, target.facts, app, charactersKept() - before);
+    this.#keep(flowId, held, part, target, app, before);
     return true;
   }
 
-  /** What was read in the packets of this segment; the segments of a flow are asked for in order, each once. */
-  take(flowId: number, segment: number): FlowFacts {
+  /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns the application
+   * protocol, "" = not recognised. The segments of a flow are asked for in order, each once. */
+  take(flowId: number, segment: number, out: Octets): string {
     const held = this.#young.get(flowId) ?? this.#old.get(flowId);
-    if (!held) return { app_protocol: "", facts: null };
+    if (!held) return "";
     held.taken = segment + 1;
-    const app_protocol = held.app;
-    let before: Part | null = null;
+    let before: SegmentFacts | null = null;
     for (let part = held.first; part !== null; before = part, part = part.next) {
       if (part.segment > segment) continue;
       if (before === null) held.first = part.next;
       else before.next = part.next;
-      return { app_protocol, facts: part.facts };
+      part.writeTo(out);
+      break;
     }
-    return { app_protocol, facts: null };
+    return held.app;
   }
 
-  /** `facts` are those of `part`, or when that was full what there was no room for. */
+  /** The part facts of this segment go to; a new one is not yet held. */
+  #open(held: Held | undefined, segment: number): SegmentFacts {
+    const place = held !== undefined && held.taken > segment ? held.taken : segment;
+    for (let part = held?.first ?? null; part !== null; part = part.next) {
+      if (part.segment === place) return part;
+    }
+    return new SegmentFacts(place, this.#pool);
+  }
+
+  /** `target` is `part`, or when that was full something else, which is given up. */
   #keep(
     flowId: number,
     held: Held | undefined,
-    part: Part,
-    facts: Facts,
+    part: SegmentFacts,
+    target: SegmentFacts,
     app: string,
-    characters: number,
+    before: number,
   ): void {
-    const isEmpty = isNothing(facts);
+    const { isEmpty } = target;
     if (held === undefined && app === "" && isEmpty) return;
     const kept = held ?? this.#hold(flowId);
     if (kept.app === "") kept.app = app;
     if (isEmpty) return;
-    if (facts !== part.facts) {
-      part.facts.cut = (part.facts.cut ?? 0) + 1;
+    if (target !== part) {
+      target.free();
+      part.cut(1);
       return;
     }
-    if (part.characters === 0 && !holds(kept, part)) append(kept, part);
-    part.characters += characters;
-    this.#youngCharacters += characters;
+    if (before === 0 && !holds(kept, part)) append(kept, part);
+    this.#youngCharacters += part.characters - before;
   }
 
   /** The flow being added to; it moves to the younger half. */
@@ -145,7 +144,10 @@ export class FactsJoin {
 
   #put(flowId: number, held: Held): void {
     if (this.#young.size >= this.#flowsHalf || this.#youngCharacters >= this.#charactersHalf) {
-      for (const one of this.#old.values()) if (one.first !== null) this.dropped++;
+      for (const one of this.#old.values()) {
+        if (one.first !== null) this.dropped++;
+        for (let part = one.first; part !== null; part = part.next) part.free();
+      }
       this.#old = this.#young;
       this.#young = new Map();
       this.#youngCharacters = 0;
@@ -154,25 +156,12 @@ export class FactsJoin {
   }
 }
 
-/** The part facts of this segment go to; a new one is not yet held. */
-function openPart(held: Held | undefined, segment: number): Part {
-  const place = held !== undefined && held.taken > segment ? held.taken : segment;
-  for (let part = held?.first ?? null; part !== null; part = part.next) {
-    if (part.segment === place) return part;
-  }
-  return newPart(place);
-}
-
-function newPart(segment: number): Part {
-  return { segment, facts: {}, characters: 0, halves: null, responses: 0, next: null };
-}
-
-function holds(held: Held, wanted: Part): boolean {
+function holds(held: Held, wanted: SegmentFacts): boolean {
   for (let part = held.first; part !== null; part = part.next) if (part === wanted) return true;
   return false;
 }
 
-function append(held: Held, part: Part): void {
+function append(held: Held, part: SegmentFacts): void {
   if (held.first === null) {
     held.first = part;
     return;
@@ -180,9 +169,4 @@ function append(held: Held, part: Part): void {
   let last = held.first;
   while (last.next !== null) last = last.next;
   last.next = part;
-}
-
-function isNothing(facts: Facts): boolean {
-  for (const _ in facts) return false;
-  return true;
 }

@@ -12,7 +12,8 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { DeepLane } from "../pipeline.ts";
 import { type ChildEnd, DissectorChild } from "./child.ts";
-import { FactsJoin, type FlowFacts } from "./join.ts";
+import type { Octets } from "../flow/octets.ts";
+import { FactsJoin } from "./join.ts";
 import { type LaneOptions, laneOptions } from "./lane_options.ts";
 import { type ChosenPacket, plainKind } from "./plain.ts";
 import type { DissectorProgram } from "./tshark.ts";
@@ -152,8 +153,8 @@ export class DissectLane implements DeepLane {
     return oldest - 1;
   }
 
-  takeFacts(flowId: number, segment = 0): FlowFacts {
-    return this.#join.take(flowId, segment);
+  takeFacts(flowId: number, segment: number, out: Octets): string {
+    return this.#join.take(flowId, segment, out);
   }
 
   async turn(): Promise<void> {

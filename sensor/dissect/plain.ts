@@ -8,9 +8,9 @@
 import type { Facts } from "../../shared/facts.ts";
 import { boundText } from "./bounds.ts";
 import { readDnsMessage } from "./dns_message.ts";
-import type { DnsHalves } from "./dns_transactions.ts";
 import { readHttpMessage } from "./http_message.ts";
 import { readText } from "./octets.ts";
+import type { SegmentFacts } from "./segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
 /** What a payload seems to be. `tls` and `nbns` need no reading: only the name is wanted. */
@@ -37,25 +37,22 @@ export interface PlainPayload {
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
-/** Reads the payload into `facts`; returns the application protocol, null when nothing was read. `halves` are those of its segment. */
-export function readPlain(
-  payload: PlainPayload,
-  buffer: Uint8Array,
-  facts: Facts,
-  halves: DnsHalves,
-): string | null {
+/** Reads the payload into `facts`; returns the application protocol, null when nothing was read. */
+export function readPlain(payload: PlainPayload, buffer: Uint8Array, facts: SegmentFacts): string | null {
   const { plainKind: kind, plainOffset: at, plainLength: length, plainPort: port } = payload;
   switch (kind) {
     case plainKind.dns:
-      return readDnsMessage(buffer, at, length, facts, halves) ? dnsApps[port] : null;
+      return readDnsMessage(buffer, at, length, facts) ? dnsApps[port] : null;
     case plainKind.http:
       return readHttpMessage(buffer, at, length, facts) ? "http" : null;
     case plainKind.ssdp:
       return readHttpMessage(buffer, at, length, facts) ? "ssdp" : null;
     case plainKind.hello:
-      return readTlsHello(buffer, at, length, facts) ? "tls" : null;
+      return facts.addOthers((others) => readTlsHello(buffer, at, length, others)) ? "tls" : null;
     case plainKind.ssh:
-      return readBanner(buffer, at, length, payload.isFromServer, facts) ? "ssh" : null;
+      return facts.addOthers((others) => readBanner(buffer, at, length, payload.isFromServer, others))
+        ? "ssh"
+        : null;
     case plainKind.tls:
       return "tls";
     case plainKind.nbns:

@@ -19,9 +19,14 @@ import {
 import { communityHash } from "./community_hash.ts";
 import { addressWords, type Field, fields, ipText, macText, protocolOf } from "./fields.ts";
 import { strideWords, word } from "./layout.ts";
+import { Octets } from "./octets.ts";
 
 export const pageRowsMax = 512;
 const rowsAtStart = 32;
+const factsBytesAtStart = 1_024;
+/** Memory for facts that an empty page keeps. */
+const factsBytesKept = 131_072;
+const decoder = new TextDecoder();
 const digest = new Uint8Array(20);
 const columns = Object.entries(fields) as [SegmentColumn, Field][];
 
@@ -29,9 +34,11 @@ export class SegmentPage {
   words!: Int32Array<ArrayBuffer>;
   floats!: Float64Array;
   length = 0;
-  /** By row; what the deep lane read. */
+  /** By row; the application protocol that the deep lane read. */
   readonly apps: string[] = [];
-  readonly facts: (Facts | null)[] = [];
+  /** Facts as JSON, one row behind the other; those of row `i` end at `factsEnds[i]`. */
+  readonly facts: Octets = new Octets(factsBytesAtStart);
+  readonly factsEnds: Int32Array = new Int32Array(pageRowsMax);
 
   constructor() {
     this.#resize(rowsAtStart);
@@ -48,19 +55,25 @@ export class SegmentPage {
     copyFlow(words, base, this.words, at);
     this.words[at + word.endReason] = endReasons.indexOf(reason);
     this.apps.push("");
-    this.facts.push(null);
+    this.factsEnds[this.length] = this.facts.length;
     this.length++;
   }
 
   /** Empty again, its memory kept. */
   clear(): void {
-    this.length = this.apps.length = this.facts.length = 0;
+    this.length = this.apps.length = 0;
+    this.facts.clear(factsBytesKept);
   }
 
-  /** Writes what the deep lane read for segment `index`. */
-  setFacts(index: number, appProtocol: string, facts: Facts | null): void {
+  /** What the deep lane read for segment `index` has been added to `facts`. Rows get theirs in order. */
+  endFacts(index: number, appProtocol: string): void {
     this.apps[index] = appProtocol;
-    this.facts[index] = facts;
+    this.factsEnds[index] = this.facts.length;
+  }
+
+  /** Where the facts of segment `index` begin. */
+  factsStart(index: number): number {
+    return index === 0 ? 0 : this.factsEnds[index - 1];
   }
 
   /** Segment `index` as an object, times in epoch seconds. */
@@ -75,11 +88,16 @@ export class SegmentPage {
       ...rest as unknown as Omit<Segment, "community_id" | "start" | "end" | "flow_start">,
       ...meansOf(row as unknown as Parameters<typeof meansOf>[0]),
       app_protocol: this.apps[index],
-      facts: this.facts[index],
+      facts: this.#factsOf(index),
       start: start_us / 1e6,
       end: (start_us + duration_us) / 1e6,
       flow_start: (start_us - flow_age_us) / 1e6,
     };
+  }
+
+  #factsOf(index: number): Facts | null {
+    const start = this.factsStart(index), end = this.factsEnds[index];
+    return start === end ? null : JSON.parse(decoder.decode(this.facts.bytes.subarray(start, end)));
   }
 
   #resize(rows: number): void {

@@ -5,15 +5,15 @@
  * Bound: `rowsMax` waiting segments; beyond it the oldest leave with the facts there are, counted in `hurried`.
  * Why pages: segments that came together wait together and leave as they are; pages handed back are filled again. @module */
 
-import type { Facts } from "../../shared/facts.ts";
 import { float, strideWords, word } from "./layout.ts";
+import type { Octets } from "./octets.ts";
 import { SegmentPage } from "./segment_page.ts";
 import type { SegmentTarget } from "./table.ts";
 
 /** The part of the deep lane that is asked for facts. */
 export interface FactSource {
   readonly answeredTicket: number;
-  takeFacts(flowId: number, segment: number): { app_protocol: string; facts: Facts | null };
+  takeFacts(flowId: number, segment: number, out: Octets): string;
 }
 
 /** Pages kept for reuse. */
@@ -77,11 +77,9 @@ export class WaitingRows implements SegmentTarget {
     for (let index = 0; index < page.length; index++) {
       const base = index * strideWords, half = base >> 1;
       if (page.floats[half + float.ticket] > answered) this.hurried++;
-      const { app_protocol, facts } = source.takeFacts(
-        page.floats[half + float.flowId],
-        page.words[base + word.segment],
-      );
-      page.setFacts(index, app_protocol, facts);
+      const flowId = page.floats[half + float.flowId];
+      const app = source.takeFacts(flowId, page.words[base + word.segment], page.facts);
+      page.endFacts(index, app);
     }
     this.waitingCount -= page.length;
     this.#ready.push(page);

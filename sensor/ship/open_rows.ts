@@ -6,7 +6,7 @@
 
 import { strideWords } from "../flow/layout.ts";
 import { copyFlow } from "../flow/segment_page.ts";
-import type { SealableRows } from "./sealable.ts";
+import { noFacts, type SealableRows } from "./sealable.ts";
 
 const rowsAtStart = 512;
 const none = -1;
@@ -16,7 +16,7 @@ export class OpenRows {
   floats: Float64Array = new Float64Array(0);
   /** By slot, as in {@link SealableRows}. */
   readonly apps: string[] = [];
-  readonly facts: string[] = [];
+  readonly facts: Uint8Array[] = [];
   length = 0;
   readonly counts: Int32Array;
   /** When the first row of each bucket came, ms. */
@@ -76,7 +76,7 @@ export class OpenRows {
 
   giveBack(slots: Int32Array): void {
     for (const slot of slots) {
-      this.facts[slot] = "";
+      this.facts[slot] = noFacts;
       this.#next[slot] = this.#free;
       this.#free = slot;
     }

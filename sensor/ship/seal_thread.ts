@@ -85,7 +85,10 @@ export class SealThread {
 
   #send(nowMs: number): Promise<BatchFile[]> {
     const parcel = this.#packer.take();
-    return this.#ask({ kind: "add", parcel, nowMs }, [parcel.words.buffer]);
+    return this.#ask({ kind: "add", parcel, nowMs }, [
+      parcel.words.buffer,
+      parcel.facts.buffer,
+    ]);
   }
 
   stop(): void {

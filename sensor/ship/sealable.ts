@@ -1,17 +1,22 @@
 /** Sealable rows: segments on their way to another thread.
  *
- * In: pages, however little there is in each. Out: parcels of {@link parcelRowsMax} rows, facts as JSON text; on the other side rows that
- * can be sealed. Invariant: rows packed = rows in parcels taken + rows packed since.
- * Why text, and one for all rows: copying an object between threads costs twice what writing it as JSON does, a thousand texts ten
- * times what one does, and JSON is what a batch wants in the end. Why parcels: a message costs as much as forty rows. @module */
+ * In: pages, however little there is in each. Out: parcels of {@link parcelRowsMax} rows; on the other side rows that can be sealed.
+ * Invariant: rows packed = rows in parcels taken + rows packed since.
+ * Why parcels: a message from thread to thread costs as much as forty rows. @module */
 
 import { copyFlow, pageRowsMax, type SegmentPage } from "../flow/segment_page.ts";
 import { strideWords } from "../flow/layout.ts";
+import { Octets } from "../flow/octets.ts";
 
 /** So that no page makes more than one parcel full. */
 export const parcelRowsMax = pageRowsMax;
 /** Memory of parcels kept for reuse, 150 kB each. */
 const spareMax = 8;
+
+/** Memory for facts that an empty packer keeps. */
+const factsBytesKept = 131_072;
+/** Of a row that has none. */
+export const noFacts = new Uint8Array(0);
 
 /** What goes from thread to thread. */
 export interface Parcel {
@@ -20,8 +25,9 @@ export interface Parcel {
   readonly rows: number;
   /** A line a row: the application protocol. */
   readonly apps: string;
-  /** A line a row: facts as JSON, empty = none. */
-  readonly facts: string;
+  /** Facts as JSON, one row behind the other, and where those of each row end. */
+  readonly facts: Uint8Array<ArrayBuffer>;
+  readonly factsEnds: Int32Array;
 }
 
 export interface SealableRows {
@@ -31,14 +37,15 @@ export interface SealableRows {
   readonly length: number;
   /** By row. */
   readonly apps: readonly string[];
-  readonly facts: readonly string[];
+  readonly facts: readonly Uint8Array[];
 }
 
 export class Packer {
   #spare: Int32Array<ArrayBuffer>[] = [];
   #words: Int32Array<ArrayBuffer> = this.#newWords();
   #apps: string[] = [];
-  #facts: string[] = [];
+  #facts = new Octets();
+  #factsEnds = new Int32Array(parcelRowsMax);
 
   /** Rows packed since the last parcel. */
   get length(): number {
@@ -52,17 +59,24 @@ export class Packer {
   /** Copies row `index` of a page. Not to be called when full. */
   add(page: SegmentPage, index: number): void {
     copyFlow(page.words, index * strideWords, this.#words, this.length * strideWords);
-    const facts = page.facts[index];
+    this.#facts.append(page.facts.bytes, page.factsStart(index), page.factsEnds[index]);
+    this.#factsEnds[this.length] = this.#facts.length;
     this.#apps.push(page.apps[index]);
-    this.#facts.push(facts === null ? "" : JSON.stringify(facts));
   }
 
   take(): Parcel {
     const words = this.#words;
-    const parcel = { words, rows: this.length, apps: this.#apps.join("\n"), facts: this.#facts.join("\n") };
+    const { length } = this;
+    const parcel = {
+      words,
+      rows: length,
+      apps: this.#apps.join("\n"),
+      facts: this.#facts.bytes.slice(0, this.#facts.length),
+      factsEnds: this.#factsEnds.slice(0, length),
+    };
     this.#words = this.#spare.pop() ?? this.#newWords();
     this.#apps = [];
-    this.#facts = [];
+    this.#facts.clear(factsBytesKept);
     return parcel;
   }
 
@@ -76,12 +90,15 @@ export class Packer {
   }
 }
 
-export function unpack({ words, rows, apps, facts }: Parcel): SealableRows {
+export function unpack({ words, rows, apps, facts, factsEnds }: Parcel): SealableRows {
   return {
     words,
     floats: new Float64Array(words.buffer),
     length: rows,
     apps: apps.split("\n"),
-    facts: facts.split("\n"),
+    facts: Array.from(factsEnds, (end, row) => {
+      const start = row === 0 ? 0 : factsEnds[row - 1];
+      return start === end ? noFacts : facts.subarray(start, end);
+    }),
   };
 }

@@ -16,6 +16,7 @@ import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import { isDnsPort } from "../../sensor/dissect/signs.ts";
 import { type DissectorProcess, type DissectorProgram, Tshark } from "../../sensor/dissect/tshark.ts";
+import { takenFrom } from "../sensor/dissect/readings.ts";
 import { dnsFields, readDnsFields } from "./dns_reference.ts";
 
 export type Multiset = Map<string, number>;
@@ -196,10 +197,10 @@ export async function readChosen(
   await lane.drain();
   const found: Multiset = new Map();
   const ja4: Multiset = new Map();
-  for (let flow = 1; flow <= packets; flow++) addFacts(found, ja4, lane.takeFacts(flow).facts);
+  for (let flow = 1; flow <= packets; flow++) addFacts(found, ja4, takenFrom(lane, flow).facts);
   for (const { flow, packets } of dnsFlows.values()) {
     for (let segment = 0; segment * segmentPackets < packets; segment++) {
-      addFacts(found, ja4, lane.takeFacts(flow, segment).facts);
+      addFacts(found, ja4, takenFrom(lane, flow, segment).facts);
     }
   }
   await lane.stop();

@@ -5,7 +5,6 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../shared/clock.ts";
-import type { Facts } from "../../shared/facts.ts";
 import { createReporter } from "../../shared/reporter.ts";
 import { FileSource } from "../../sensor/capture/file_source.ts";
 import { pump } from "../../sensor/capture/pump.ts";
@@ -13,16 +12,12 @@ import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import { plainKind, readPlain } from "../../sensor/dissect/plain.ts";
 import { type DeepLane, Pipeline } from "../../sensor/pipeline.ts";
+import { newFacts, type Reading, takenFrom, written } from "../sensor/dissect/readings.ts";
 import { forgetProgram, program } from "./facts_yield.ts";
 
 const folder = new URL("../../../shared/data/pcap", import.meta.url).pathname;
 /** Kinds tshark does not know on the ports they are read on. */
 const beyondTshark: ReadonlySet<number> = new Set([plainKind.ssh]);
-
-interface Reading {
-  app: string;
-  facts: Facts | null;
-}
 
 /** Reads every chosen packet with the dissector, and the plain ones on the spot too; gives each packet a flow of its own. */
 class TwiceRead implements DeepLane {
@@ -50,15 +45,18 @@ class TwiceRead implements DeepLane {
   ): number {
     const packet = ++this.#packets;
     if (!beyondTshark.has(this.#chooser.plainKind)) {
-      const facts: Facts = {};
-      const app = readPlain(this.#chooser, buffer, facts, { halves: null, responses: 0 });
-      if (app !== null) this.here.set(packet, { app, facts: Object.keys(facts).length > 0 ? facts : null });
+      const facts = newFacts();
+      const app_protocol = readPlain(this.#chooser, buffer, facts);
+      const isEmpty = facts.isEmpty;
+      if (app_protocol !== null) {
+        this.here.set(packet, { app_protocol, facts: isEmpty ? null : written(facts) });
+      }
     }
     return this.#lane.offer(buffer, offset, captured, wire, timeUs, linkType, packet);
   }
 
-  takeFacts(): { app_protocol: string; facts: Facts | null } {
-    return { app_protocol: "", facts: null };
+  takeFacts(): string {
+    return "";
   }
 
   turn(): Promise<void> {
@@ -73,10 +71,9 @@ class TwiceRead implements DeepLane {
   differences(): { packet: number; here: Reading; tshark: Reading }[] {
     const found = [];
     for (const [packet, here] of this.here) {
-      const { app_protocol: app, facts } = this.#lane.takeFacts(packet);
-      const tshark = { app, facts };
+      const tshark = takenFrom(this.#lane, packet);
       // It does not look for every tunnel.
-      if (app === "" && facts === null) continue;
+      if (tshark.app_protocol === "" && tshark.facts === null) continue;
       if (JSON.stringify(sorted(here)) !== JSON.stringify(sorted(tshark))) {
         found.push({ packet, here, tshark });
       }

@@ -6,6 +6,7 @@ import type { Packet } from "../../sensor/decode/packet.ts";
 import { type DeepLane, Pipeline, type PipelineOptions } from "../../sensor/pipeline.ts";
 import type { Segment } from "../../shared/segment.ts";
 import { systemClock } from "../../shared/clock.ts";
+import type { Octets } from "../../sensor/flow/octets.ts";
 import { createReporter } from "../../shared/reporter.ts";
 import { ack, arp, bytes, ethernet, ipv4, macA, psh, syn, tcp, udp } from "./frames.ts";
 
@@ -31,9 +32,10 @@ class FakeLane implements DeepLane {
     if (this.refuses) return 0;
     return this.offered.push({ flowId, length: captured });
   }
-  takeFacts(flowId: number) {
+  takeFacts(flowId: number, _segment: number, out: Octets) {
     const count = this.offered.filter((one) => one.flowId === flowId).length;
-    return { app_protocol: "http", facts: { cut: count } };
+    out.utf8(`{"cut":${count}}`);
+    return "http";
   }
   turn(): Promise<void> {
     this.turns++;

@@ -5,12 +5,13 @@ import fc from "fast-check";
 import type { Facts } from "../../../shared/facts.ts";
 import { readDnsMessage } from "../../../sensor/dissect/dns_message.ts";
 import { dnsMessage } from "./fixture.ts";
+import { newFacts, written } from "./readings.ts";
 
 function read(message: Uint8Array): Facts | null {
-  const facts: Facts = {};
+  const facts = newFacts();
   const shifted = new Uint8Array(message.length + 7);
   shifted.set(message, 3);
-  return readDnsMessage(shifted, 3, message.length, facts, { halves: null, responses: 0 }) ? facts : null;
+  return readDnsMessage(shifted, 3, message.length, facts) ? written(facts) : null;
 }
 
 const question = ["www", "example", "org", 0, 0, 1, 0, 1];

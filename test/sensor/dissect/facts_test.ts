@@ -4,14 +4,19 @@ import { assert, assertEquals } from "@std/assert";
 import { factLimits, type Facts } from "../../../shared/facts.ts";
 import { readProtocols } from "../../../sensor/dissect/app_protocol.ts";
 import { readFacts, splitLine } from "../../../sensor/dissect/facts.ts";
+import { FactPool } from "../../../sensor/dissect/fact_pool.ts";
 import { FactsJoin, segmentCharactersMax } from "../../../sensor/dissect/join.ts";
 import { columnFormat, slotCount, slotFields } from "../../../sensor/dissect/slots.ts";
 import type { SlotName } from "../../../sensor/dissect/slots.ts";
 import { splitCounted } from "../../../sensor/dissect/split.ts";
 import { columnsOf, lineOf } from "./fixture.ts";
+import { newFacts, takenFrom, written } from "./readings.ts";
 
-function read(values: Partial<Record<SlotName, string>>, facts: Facts = {}): { app: string; facts: Facts } {
-  return { app: readFacts(columnsOf(values), facts, { halves: null, responses: 0 }), facts };
+/** Facts of one segment with these lines, and the application protocol of the last. */
+function read(...lines: Partial<Record<SlotName, string>>[]): { app: string; facts: Facts } {
+  const facts = newFacts(new FactPool(10_000_000));
+  const apps = lines.map((values) => readFacts(columnsOf(values), facts));
+  return { app: apps.at(-1)!, facts: written(facts) };
 }
 
 const tcp = "eth:ethertype:ip:tcp:";
@@ -94,7 +99,7 @@ Deno.test("a DNS query has no rcode, in the words of both generations of tshark"
 });
 
 Deno.test("what the server chose replaces what the client offered", () => {
-  const { facts } = read({
+  const hello = {
     protocols: tcp + "tls",
     kind: "1",
     status: "0x0303",
@@ -106,11 +111,10 @@ Deno.test("what the server chose replaces what the client offered", () => {
     text: "4",
     srv: "h2,http/1.1",
     ptr: "abc",
-  });
-  assertEquals(facts.tls?.version, "TLS 1.3");
-  assertEquals(facts.tls?.alpn, "h2");
-  assertEquals(facts.tls?.cipher, undefined);
-  read({
+  };
+  const { facts: offered } = read(hello);
+  assertEquals([offered.tls?.version, offered.tls?.alpn, offered.tls?.cipher], ["TLS 1.3", "h2", undefined]);
+  const { facts } = read(hello, {
     protocols: tcp + "tls:tls",
     kind: "2,11",
     status: "0x0303",
@@ -123,7 +127,7 @@ Deno.test("what the server chose replaces what the client offered", () => {
     cname: "Certs CA 1,example.org",
     aaaa: "2026-01-01 00:00:00 (UTC),2027-02-03 04:05:06 (UTC)",
     bytes: "2,3",
-  }, facts);
+  });
   assertEquals({ ...facts.tls, ja4: undefined }, {
     sni: "example.org",
     version: "TLS 1.2",
@@ -180,10 +184,11 @@ Deno.test("one HTTP request keeps its commas, two are told apart", () => {
 });
 
 Deno.test("an FTP reply stands with its command", () => {
-  const facts: Facts = {};
-  read({ protocols: tcp + "ftp", status: "220" }, facts);
-  read({ protocols: tcp + "ftp", kind: "USER", name: "root" }, facts);
-  read({ protocols: tcp + "ftp", status: "331" }, facts);
+  const { facts } = read(
+    { protocols: tcp + "ftp", status: "220" },
+    { protocols: tcp + "ftp", kind: "USER", name: "root" },
+    { protocols: tcp + "ftp", status: "331" },
+  );
   assertEquals(facts.ftp, [
     { command: "", argument: "", reply: 220 },
     { command: "USER", argument: "root", reply: 331 },
@@ -191,15 +196,16 @@ Deno.test("an FTP reply stands with its command", () => {
 });
 
 Deno.test("SSH, DHCP, SMB, SIP and Kerberos names are read", () => {
-  const facts: Facts = {};
-  read({ protocols: tcp + "ssh", kind: "SSH-2.0-c", status: "0" }, facts);
-  read({ protocols: tcp + "ssh", kind: "SSH-2.0-s", status: "1" }, facts);
-  read({ protocols: tcp + "ssh", name: "0123", status: "0" }, facts);
-  read({ protocols: udp + "dhcp", kind: "3", name: "pi", a: "192.0.2.9", text: "MSFT 5.0" }, facts);
-  read({ protocols: tcp + "nbss:smb2:ntlmssp", kind: "1", status: "0xc000006d", aaaa: "bob" }, facts);
-  read({ protocols: udp + "sip", kind: "INVITE", type: "sip:a@b" }, facts);
-  const kerberos = read({ protocols: udp + "kerberos", ns: "alice" }, facts);
-  assertEquals(kerberos.app, "kerberos");
+  const { app, facts } = read(
+    { protocols: tcp + "ssh", kind: "SSH-2.0-c", status: "0" },
+    { protocols: tcp + "ssh", kind: "SSH-2.0-s", status: "1" },
+    { protocols: tcp + "ssh", name: "0123", status: "0" },
+    { protocols: udp + "dhcp", kind: "3", name: "pi", a: "192.0.2.9", text: "MSFT 5.0" },
+    { protocols: tcp + "nbss:smb2:ntlmssp", kind: "1", status: "0xc000006d", aaaa: "bob" },
+    { protocols: udp + "sip", kind: "INVITE", type: "sip:a@b" },
+    { protocols: udp + "kerberos", ns: "alice" },
+  );
+  assertEquals(app, "kerberos");
   assertEquals(facts, {
     ssh: { client: "SSH-2.0-c", server: "SSH-2.0-s", hassh: "0123" },
     dhcp: { message_type: "REQUEST", hostname: "pi", requested_ip: "192.0.2.9", vendor_class: "MSFT 5.0" },
@@ -209,14 +215,12 @@ Deno.test("SSH, DHCP, SMB, SIP and Kerberos names are read", () => {
 });
 
 Deno.test("every list and string stays within its bound, and what is cut is counted", () => {
-  const facts: Facts = {};
   const requests = factLimits.entriesMax + 36;
-  for (let i = 0; i < requests; i++) {
-    read({ protocols: tcp + "http", kind: "GET", srv: "/" + "x".repeat(factLimits.charactersMax) }, facts);
-  }
-  assertEquals(facts.http?.length, factLimits.entriesMax);
-  assert(facts.http!.every((entry) => entry.uri!.length === factLimits.charactersMax));
-  assertEquals(facts.cut, requests + 36);
+  const line = { protocols: tcp + "http", kind: "GET", srv: "/" + "x".repeat(factLimits.charactersMax) };
+  const { facts: { http = [], cut } } = read(...new Array(requests).fill(line));
+  assertEquals(http.length, factLimits.entriesMax);
+  assert(http.every((entry) => entry.uri!.length === factLimits.charactersMax));
+  assertEquals(cut, requests + 36);
   const many = Array.from({ length: 30 }, (_, i) => `192.0.2.${i}`);
   const { facts: dns } = read({
     protocols: udp + "dns",
@@ -269,18 +273,20 @@ Deno.test("each field is read once, and unknown ones are left out of the format"
 });
 
 const request = (name: string) => columnsOf({ protocols: tcp + "http", kind: "GET", name });
+const taken = (join: FactsJoin, flowId: number, segment: number) =>
+  takenFrom({ takeFacts: (...asked) => join.take(...asked) }, flowId, segment);
 const hosts = (facts: Facts | null) => facts?.http?.map((message) => message.host);
 
 Deno.test("the join gives facts once, the protocol always, and drops the older half when full", () => {
   const join = new FactsJoin(4);
   join.add(1, 0, request("a"));
-  assertEquals(join.take(1, 0), { app_protocol: "http", facts: { http: [{ method: "GET", host: "a" }] } });
-  assertEquals(join.take(1, 1), { app_protocol: "http", facts: null });
-  assertEquals(join.take(99, 0), { app_protocol: "", facts: null });
+  assertEquals(taken(join, 1, 0), { app_protocol: "http", facts: { http: [{ method: "GET", host: "a" }] } });
+  assertEquals(taken(join, 1, 1), { app_protocol: "http", facts: null });
+  assertEquals(taken(join, 99, 0), { app_protocol: "", facts: null });
   for (let flow = 2; flow < 8; flow++) join.add(flow, 0, request("b"));
   assertEquals([join.size, join.dropped], [3, 3]);
-  assertEquals(join.take(2, 0).facts, null);
-  assert(join.take(7, 0).facts);
+  assertEquals(taken(join, 2, 0).facts, null);
+  assert(taken(join, 7, 0).facts);
 });
 
 Deno.test("facts stand in the segment whose packets brought them, whenever the answers come", () => {
@@ -288,19 +294,19 @@ Deno.test("facts stand in the segment whose packets brought them, whenever the a
   join.add(1, 2, request("c"));
   join.add(1, 0, request("a"));
   join.add(1, 2, request("d"));
-  assertEquals(hosts(join.take(1, 0).facts), ["a"]);
-  assertEquals(join.take(1, 1), { app_protocol: "http", facts: null });
-  assertEquals(hosts(join.take(1, 2).facts), ["c", "d"]);
-  assertEquals(join.take(1, 3).facts, null);
+  assertEquals(hosts(taken(join, 1, 0).facts), ["a"]);
+  assertEquals(taken(join, 1, 1), { app_protocol: "http", facts: null });
+  assertEquals(hosts(taken(join, 1, 2).facts), ["c", "d"]);
+  assertEquals(taken(join, 1, 3).facts, null);
 });
 
 Deno.test("facts that come after their segment was reported stand in a later one", () => {
   const join = new FactsJoin(100);
   join.add(1, 0, request("a"));
-  join.take(1, 0);
+  taken(join, 1, 0);
   join.add(1, 0, request("late"));
   join.add(1, 1, request("b"));
-  assertEquals(hosts(join.take(1, 1).facts), ["late", "b"]);
+  assertEquals(hosts(taken(join, 1, 1).facts), ["late", "b"]);
 });
 
 Deno.test("a DNS answer stands with its question where both are of one segment", () => {
@@ -323,18 +329,18 @@ Deno.test("a DNS answer stands with its question where both are of one segment",
   join.add(1, 0, message(1, true));
   const question = { name: "a.test", type: "A" };
   const answered = { ...question, rcode: "NOERROR" };
-  assertEquals(join.take(1, 0).facts?.dns, [answered, question]);
-  assertEquals(join.take(1, 1).facts?.dns, [{ ...answered, unasked: true }]);
-  assertEquals(join.take(2, 0).facts?.dns, [{ ...answered, unasked: true }]);
+  assertEquals(taken(join, 1, 0).facts?.dns, [answered, question]);
+  assertEquals(taken(join, 1, 1).facts?.dns, [{ ...answered, unasked: true }]);
+  assertEquals(taken(join, 2, 0).facts?.dns, [{ ...answered, unasked: true }]);
 });
 
 Deno.test("the characters of a segment are bounded, and each packet beyond them is counted", () => {
   const join = new FactsJoin(100);
   const long = "x".repeat(factLimits.charactersMax);
-  const cost = 64 + "GET".length + factLimits.charactersMax;
+  const cost = JSON.stringify({ method: "GET", host: long }).length - 1;
   const room = Math.ceil(segmentCharactersMax / cost);
   for (let i = 0; i < room + 7; i++) join.add(1, 0, request(long));
-  const { facts } = join.take(1, 0);
+  const { facts } = taken(join, 1, 0);
   assertEquals([facts?.http?.length, facts?.cut], [room, 7]);
 });
 

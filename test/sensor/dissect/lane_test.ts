@@ -6,6 +6,7 @@ import type { LaneOptions } from "../../../sensor/dissect/lane_options.ts";
 import { plainKind } from "../../../sensor/dissect/plain.ts";
 import { counted, FakeClock, silentReporter, turn } from "../ship/helpers.ts";
 import { dnsMessage, FakeProgram, lineOf } from "./fixture.ts";
+import { takenFrom } from "./readings.ts";
 
 const frame = new Uint8Array(60);
 const query = dnsMessage([7, 0x0100, 1, 0, 0, 0], ["www", 0, 0, 1, 0, 1]);
@@ -40,8 +41,8 @@ Deno.test("tickets rise by one and are answered in order", async () => {
   program.processes[0].say(lineOf(2));
   await settle();
   assertEquals(lane.answeredTicket, 2);
-  assertEquals(lane.takeFacts(5), { app_protocol: "http", facts: { http: [{ method: "GET", host: "a" }] } });
-  assertEquals(lane.takeFacts(6), { app_protocol: "", facts: null });
+  assertEquals(takenFrom(lane, 5), { app_protocol: "http", facts: { http: [{ method: "GET", host: "a" }] } });
+  assertEquals(takenFrom(lane, 6), { app_protocol: "", facts: null });
   await lane.stop();
 });
 
@@ -99,7 +100,7 @@ Deno.test("nonsense from the dissector never reaches a flow", async () => {
     program.processes[0].say(nonsense);
     await settle();
     assert(program.processes[0].killed);
-    assertEquals(lane.takeFacts(1).facts, null);
+    assertEquals(takenFrom(lane, 1).facts, null);
     assertEquals(lane.answeredTicket, 1);
     await lane.stop();
   }
@@ -262,7 +263,7 @@ Deno.test("plain DNS is read on the spot, without a child", async () => {
   await lane.start();
   const ticket = lane.offer(query, 0, query.length, query.length, 0, 1, 9);
   assertEquals([ticket, lane.answeredTicket], [1, 1]);
-  assertEquals(lane.takeFacts(9).facts?.dns?.[0].name, "www");
+  assertEquals(takenFrom(lane, 9).facts?.dns?.[0].name, "www");
   chooser.plainKind = plainKind.none;
   assertEquals([offer(1), lane.answeredTicket], [2, 1]);
   await clock.advance(100);

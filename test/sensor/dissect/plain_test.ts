@@ -1,10 +1,10 @@
 /** Payloads read on the spot: what is plain is read, what is not is left to the dissector untouched. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Facts } from "../../../shared/facts.ts";
 import { plainKind, readPlain } from "../../../sensor/dissect/plain.ts";
 import { mayHaveName } from "../../../sensor/dissect/udp_signs.ts";
 import { bytesOf, packetOf } from "./fixture.ts";
+import { newFacts, written } from "./readings.ts";
 
 function read(kind: number, payload: Uint8Array | string, isFromServer = false) {
   const octets = typeof payload === "string" ? bytesOf(payload) : payload;
@@ -12,9 +12,9 @@ function read(kind: number, payload: Uint8Array | string, isFromServer = false) 
   const buffer = new Uint8Array(octets.length + 8).fill(0x58);
   buffer.set(octets, 5);
   const where = { plainKind: kind, plainOffset: 5, plainLength: octets.length, plainPort: 80, isFromServer };
-  const facts: Facts = {};
-  const app = readPlain(where, buffer, facts, { halves: null, responses: 0 });
-  return { app, facts };
+  const facts = newFacts();
+  const app = readPlain(where, buffer, facts);
+  return { app, facts: written(facts) };
 }
 
 const request = "GET /a?b=1 HTTP/1.1\r\nHost: x.example\r\nUSER-AGENT:  y/1\r\nAccept: */*\r\n\r\n";

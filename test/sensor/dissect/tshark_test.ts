@@ -8,6 +8,7 @@ import { findSandbox } from "../../../sensor/dissect/sandbox.ts";
 import { Tshark } from "../../../sensor/dissect/tshark.ts";
 import { counted, silentReporter } from "../ship/helpers.ts";
 import { bytesOf, dnsMessage, rawUdp } from "./fixture.ts";
+import { takenFrom } from "./readings.ts";
 
 const rawLinkType = 101;
 
@@ -52,7 +53,7 @@ Deno.test("one packet is answered in well under a second, without more traffic",
     offer(query("second"), 2);
     await until(() => lane.answeredTicket === 2, 5_000);
     assert(systemClock.monotonicMs() - startMs < 1_000);
-    assertEquals(lane.takeFacts(2).facts?.dns?.[0].name, "second");
+    assertEquals(takenFrom(lane, 2).facts?.dns?.[0].name, "second");
   }));
 
 Deno.test("hostile text stays one value of one packet", () =>
@@ -62,10 +63,10 @@ Deno.test("hostile text stays one value of one packet", () =>
     offer(rawUdp(40_000, 1_900, bytesOf(request)), 2);
     offer(query("after"), 3);
     await until(() => lane.answeredTicket === 3, 20_000);
-    assertEquals(lane.takeFacts(1).facts?.dns?.[0].name, "a\\tb\\nc\\000d,e");
-    const [http] = lane.takeFacts(2).facts?.http ?? [];
+    assertEquals(takenFrom(lane, 1).facts?.dns?.[0].name, "a\\tb\\nc\\000d,e");
+    const [http] = takenFrom(lane, 2).facts?.http ?? [];
     assertEquals([http.uri, http.user_agent], ["/a,b\\tc", "M (K, like G)\\033[31m"]);
-    assertEquals(lane.takeFacts(3).facts?.dns?.[0].name, "after");
+    assertEquals(takenFrom(lane, 3).facts?.dns?.[0].name, "after");
   }));
 
 Deno.test("the child has no capability, cannot gain one, and no network where that can be had", () =>
@@ -94,11 +95,11 @@ for (const [how, signal] of [["killed", "SIGKILL"], ["stopped", "SIGSTOP"]] as c
       let flow = 1;
       await until(() => {
         offer(query("during"), ++flow);
-        return lane.takeFacts(flow).facts !== null || lane.health.children.some((child) => child !== pid);
+        return takenFrom(lane, flow).facts !== null || lane.health.children.some((child) => child !== pid);
       }, 5_000);
       const ticket = offer(query("after"), 1_000_000);
       await until(() => lane.answeredTicket >= ticket, 5_000);
-      assertEquals(lane.takeFacts(1_000_000).facts?.dns?.[0].name, "after");
+      assertEquals(takenFrom(lane, 1_000_000).facts?.dns?.[0].name, "after");
       assert(systemClock.monotonicMs() - startMs < 6_000);
       const { offered, answered, given_up } = lane.health;
       assertEquals(offered, answered + given_up);

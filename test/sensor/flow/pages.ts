@@ -51,5 +51,11 @@ export function pageOf(rows: readonly RowOfPage[]): SegmentPage {
 
 export function appendRow(page: SegmentPage, row: RowOfPage): void {
   page.append(flowWords(row), 0, "idle");
-  if (row.facts) page.setFacts(page.length - 1, "", row.facts);
+  if (row.facts) putFacts(page, page.length - 1, "", row.facts);
+}
+
+/** Gives row `index` what a deep lane would have read; the rows before it have theirs. */
+export function putFacts(page: SegmentPage, index: number, app: string, facts: Facts | null): void {
+  if (facts !== null) page.facts.utf8(JSON.stringify(facts));
+  page.endFacts(index, app);
 }

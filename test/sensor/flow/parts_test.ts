@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { communityHash } from "../../../sensor/flow/community_hash.ts";
 import { float, strideWords, word } from "../../../sensor/flow/layout.ts";
+import type { Octets } from "../../../sensor/flow/octets.ts";
 import { PacketClock } from "../../../sensor/flow/packet_clock.ts";
 import { WaitingRows } from "../../../sensor/flow/waiting.ts";
 import { Wheel } from "../../../sensor/flow/wheel.ts";
@@ -142,7 +143,10 @@ Deno.test("rows wait for their answers, and get their facts", () => {
   const waiting = new WaitingRows({ waitMs: 1_000, rowsMax: 10 });
   const source = {
     answeredTicket: 0,
-    takeFacts: (flowId: number) => ({ app_protocol: `app${flowId}`, facts: { cut: flowId } }),
+    takeFacts(flowId: number, _segment: number, out: Octets) {
+      if (flowId !== 1) out.utf8(`{"cut":${flowId}}`);
+      return `app${flowId}`;
+    },
   };
   const ports = () => waiting.take().map(portsOf);
   fill(waiting, 1, 5);
@@ -160,14 +164,14 @@ Deno.test("rows wait for their answers, and get their facts", () => {
   assertEquals(others.length, 0);
   assertEquals(portsOf(rows), [1, 2]);
   assertEquals(rows.apps, ["app1", "app2"]);
-  assertEquals(rows.object(1).facts, { cut: 2 });
+  assertEquals([rows.object(0).facts, rows.object(1).facts], [null, { cut: 2 }]);
   source.answeredTicket = 6;
   waiting.release(source, 30);
   assertEquals([ports(), waiting.waitingCount, waiting.hurried], [[[4]], 0, 0]);
 });
 
 Deno.test("rows wait no longer than told, and no more of them than told; both are counted", () => {
-  const never = { answeredTicket: 0, takeFacts: () => ({ app_protocol: "", facts: null }) };
+  const never = { answeredTicket: 0, takeFacts: () => "" };
   const late = new WaitingRows({ waitMs: 1_000, rowsMax: 10 });
   fill(late, 1, 1);
   late.release(never, 5_000);
@@ -187,7 +191,7 @@ Deno.test("rows wait no longer than told, and no more of them than told; both ar
 Deno.test("rows that came in one go leave in pages, none lost", () => {
   const waiting = new WaitingRows({ waitMs: Infinity, rowsMax: 10_000 });
   for (let port = 0; port < 2_000; port++) fill(waiting, port, port + 1);
-  waiting.release({ answeredTicket: 2_000, takeFacts: () => ({ app_protocol: "", facts: null }) }, 0);
+  waiting.release({ answeredTicket: 2_000, takeFacts: () => "" }, 0);
   const pages = waiting.take();
   assertEquals(pages.map((rows) => rows.length), [512, 512, 512, 464]);
   assertEquals(

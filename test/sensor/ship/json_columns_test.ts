@@ -13,7 +13,7 @@ import { decodeValue } from "../../../shared/batch.ts";
 import type { Facts } from "../../../shared/facts.ts";
 import { arpProtocol } from "../../../shared/protocols.ts";
 import { endReasons, type Segment } from "../../../shared/segment.ts";
-import { pageOf } from "../flow/pages.ts";
+import { pageOf, putFacts } from "../flow/pages.ts";
 
 /** Segments of a batch with the value `bytes`, as the aggregator reads them. */
 function received(bytes: Uint8Array, rows: number): Segment[] {
@@ -63,7 +63,7 @@ Deno.test("columns written from words are the objects of the same segments", () 
         words[word.gapMaxUs] &= 0x7fffffff;
         if (index % 2 === 0) words[word.state] |= stateBit.isnKnown;
         page.append(words, 0, flow.reason);
-        page.setFacts(index, flow.facts === null ? "" : "http", flow.facts);
+        putFacts(page, index, flow.facts === null ? "" : "http", flow.facts);
       });
       const written = json.encode(sealableOf(page), slotsOf(page.length));
       const objects = Array.from({ length: page.length }, (_, i) => page.object(i));

@@ -1,9 +1,14 @@
-/** Queries and responses of one segment as transactions: what is put together, and what is not. @module */
+/** Facts of one segment: which queries and responses are put together, what is kept, what is cut. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { areFacts, type DnsFact, dnsMessages, factLimits, type Facts } from "../../../shared/facts.ts";
-import { addDnsQuery, addDnsResponse, boundAnswers } from "../../../sensor/dissect/dns_transactions.ts";
+import { DnsText } from "../../../sensor/dissect/dns_text.ts";
+import { FactPool } from "../../../sensor/dissect/fact_pool.ts";
+import { FactText } from "../../../sensor/dissect/fact_text.ts";
+import type { SegmentFacts } from "../../../sensor/dissect/segment_facts.ts";
+import { bytesOf } from "./fixture.ts";
+import { newFacts, written } from "./readings.ts";
 
 interface Message {
   id?: number;
@@ -14,14 +19,28 @@ interface Message {
   answers?: string[];
 }
 
+const text = new DnsText();
+
+/** Adds messages; every other one as octets of a packet, as far as those can be. */
+function add(facts: SegmentFacts, messages: readonly Message[]): void {
+  messages.forEach(({ id = 1, name = "a.example", type = "A", rcode, answers = [] }, index) => {
+    text.begin();
+    if (name !== "" || type !== "") {
+      if (index % 2 === 0 || name === "") text.question(name, type);
+      else text.questionOctets(bytesOf(name), name.length, type);
+    }
+    for (const answer of answers) {
+      if (index % 2 === 0) text.answer(answer);
+      else text.answerOctets(bytesOf(`.${answer}`), 1, answer.length + 1);
+    }
+    text.addTo(facts, id, rcode ?? null);
+  });
+}
+
 function read(messages: readonly Message[]): Facts {
-  const facts: Facts = {};
-  const halves = { halves: null, responses: 0 };
-  for (const { id = 1, name = "a.example", type = "A", rcode, answers = [] } of messages) {
-    if (rcode === undefined) addDnsQuery(facts, halves, id, name, type, [...answers]);
-    else addDnsResponse(facts, halves, id, name, type, rcode, [...answers]);
-  }
-  return facts;
+  const facts = newFacts();
+  add(facts, messages);
+  return written(facts);
 }
 
 const query: Message = {};
@@ -94,14 +113,17 @@ Deno.test("a response finds its question among hundreds that wait, in whatever o
 });
 
 Deno.test("answers beyond their number or length are cut and counted", () => {
-  const facts: Facts = {};
   const answers = Array.from(
     { length: factLimits.answersMax + 2 },
     () => "y".repeat(factLimits.charactersMax + 1),
   );
-  boundAnswers(facts, answers);
-  assertEquals([answers.length, answers[0].length], [factLimits.answersMax, factLimits.charactersMax]);
-  assertEquals(facts.cut, 2 + factLimits.answersMax);
+  const message = { ...response, answers };
+  for (const messages of [[message], [{ ...query, id: 9 }, message]]) {
+    const { dns, cut } = read(messages);
+    const kept = dns!.at(-1)!.answers!;
+    assertEquals([kept.length, kept[0].length], [factLimits.answersMax, factLimits.charactersMax]);
+    assertEquals(cut, 2 + factLimits.answersMax);
+  }
 });
 
 Deno.test("from the entries of any messages the messages can be rebuilt", () => {
@@ -130,4 +152,50 @@ Deno.test("from the entries of any messages the messages can be rebuilt", () => 
       }
     }
   }));
+});
+
+Deno.test("a name is the same question as octets and as text, quotes and all", () => {
+  const name = 'a"b\\c.example';
+  assertEquals(read([{ name }, { ...response, name }]).dns, [{ ...answered, name }]);
+  assertEquals(read([query, { name }, { ...response, name }]).dns, [asked, { ...answered, name }]);
+});
+
+Deno.test("an entry that has no room in the pool is counted, and what is there stays whole", () => {
+  const pool = new FactPool(64 * 20);
+  const facts = newFacts(pool);
+  const ids = Array.from({ length: 40 }, (_, id) => id);
+  add(facts, ids.map((id) => ({ id })));
+  add(facts, ids.map((id) => ({ ...response, id })));
+  const { dns = [], cut = 0 } = written(facts);
+  assert(dns.length > 5 && dns.length < 20, `${dns.length} entries`);
+  const answers = dns.filter(({ rcode }) => rcode !== undefined).length;
+  assertEquals(cut, 80 - dns.length - answers);
+  assertEquals(pool.used, 0);
+});
+
+Deno.test("what is written or freed leaves its memory to others", () => {
+  const pool = new FactPool(64 * 100);
+  const http = new FactText();
+  for (let turn = 0; turn < 1_000; turn++) {
+    const facts = newFacts(pool);
+    http.begin();
+    http.words(`{"method":"GET","uri":`);
+    http.quoted(`/${"x".repeat(turn % 300)}`);
+    facts.addHttp(http, 0, http.length);
+    add(facts, [query, response]);
+    if (turn % 3 === 0) facts.free();
+    else assertEquals([written(facts).http?.[0].uri?.length, pool.used], [Math.min(turn % 300 + 1, 255), 0]);
+    assert(facts.isEmpty);
+  }
+});
+
+Deno.test("lists and objects are one object of facts", () => {
+  const facts = newFacts();
+  assertEquals(written(facts), {});
+  facts.addOthers(() => {});
+  assert(facts.isEmpty);
+  add(facts, [query]);
+  facts.addOthers((others) => others.tls = { sni: "a.example" });
+  facts.cut(3);
+  assertEquals(written(facts), { dns: [asked], tls: { sni: "a.example" }, cut: 3 });
 });
