@@ -31,9 +31,6 @@ const versionTexts: Readonly<Record<number, string>> = {
   0xfefc: "d3",
 };
 const sniExtension = 0;
-/** Offers hashed lately: the clients of a network are few programs, and hashing costs more than all the rest. */
-const recent = new Map<string, string>();
-const recentMax = 1_024;
 const alpnExtension = 16;
 
 /** Reserved values a client mixes in to keep servers tolerant (RFC 8701): 0x0a0a, 0x1a1a, ... */
@@ -43,16 +40,6 @@ export function isGrease(value: number): boolean {
 
 /** JA4 of a ClientHello. */
 export function ja4(hello: ClientHello): string {
-  const key = JSON.stringify(hello);
-  const known = recent.get(key);
-  if (known !== undefined) return known;
-  const print = fingerprint(hello);
-  if (recent.size >= recentMax) recent.clear();
-  recent.set(key, print);
-  return print;
-}
-
-function fingerprint(hello: ClientHello): string {
   const ciphers = hello.ciphers.filter((value) => !isGrease(value));
   const extensions = hello.extensions.filter((value) => !isGrease(value));
   const signatures = hello.signatureAlgorithms.filter((value) => !isGrease(value));
@@ -65,8 +52,20 @@ function fingerprint(hello: ClientHello): string {
 
 const emptyHash = "000000000000";
 
+/** Texts hashed lately: browsers shuffle their extensions anew for each hello; sorted they are the same few texts. */
+const hashes = new Map<string, string>();
+const hashesMax = 1_024;
+const hashedCharactersMax = 1_024;
+
 function hash12(text: string): string {
-  return text === "" ? emptyHash : createHash("sha256").update(text).digest("hex").slice(0, 12);
+  if (text === "") return emptyHash;
+  const known = hashes.get(text);
+  if (known !== undefined) return known;
+  const hash = createHash("sha256").update(text).digest("hex").slice(0, 12);
+  if (text.length > hashedCharactersMax) return hash;
+  if (hashes.size >= hashesMax) hashes.clear();
+  hashes.set(text, hash);
+  return hash;
 }
 
 function sortedHex(values: readonly number[]): string {

@@ -25,15 +25,22 @@ export interface ClientOffer {
   handshakeVersion: number;
   /** Of `supported_versions`. */
   versions: readonly number[];
-  /** "" = none. */
-  sni: string;
   ciphers: readonly number[];
-  extensions: number[];
+  extensions: readonly number[];
   signatureAlgorithms: readonly number[];
   /** The first one, "" = none. */
   alpn: string;
   /** "" = not known. */
   ja3: string;
+}
+
+/** The same in the words of facts. */
+export interface OfferWords {
+  readonly quic: boolean;
+  readonly version: string;
+  readonly alpn: string;
+  readonly ja3: string;
+  readonly ja4: string;
 }
 
 /** What a server chose; undefined or "" = not known. */
@@ -42,6 +49,14 @@ export interface ServerChoice {
   cipher: number | undefined;
   alpn: string;
   ja3s: string;
+}
+
+/** The same in the words of facts; "" = not known. */
+export interface ChoiceWords {
+  readonly version: string;
+  readonly cipher: string;
+  readonly alpn: string;
+  readonly ja3s: string;
 }
 
 /** Adds the handshake messages of one packet to `facts`. */
@@ -63,55 +78,70 @@ function readQuicVersion(columns: readonly string[], facts: Facts): void {
 
 function readClientHello(columns: readonly string[], facts: Facts, quic: boolean): void {
   const extensions = numbers(columns[slot.answers]);
-  keepClientOffer(facts, {
+  const words = offerWords({
     quic,
     handshakeVersion: numbers(columns[slot.status])[0] ?? 0,
     versions: numbers(columns[slot.rcode]),
-    sni: columns[slot.name],
     ciphers: numbers(columns[slot.questions]),
     extensions,
     signatureAlgorithms: signatureAlgorithms(columns, extensions),
     alpn: firstAlpn(columns[slot.srv]),
     ja3: splitPlain(columns[slot.ptr])[0] ?? "",
   });
+  keepClientOffer(facts, columns[slot.name], words);
 }
 
-/** Keeps what a client offers, unless something was kept of it before. */
-export function keepClientOffer(facts: Facts, offer: ClientOffer): void {
-  const { quic, sni, alpn, extensions } = offer;
+/** Words for what a client offers. */
+export function offerWords(offer: ClientOffer): OfferWords {
+  const { quic, alpn, ja3 } = offer;
   const offered = offer.versions.filter((value) => !isGrease(value));
   const version = offered.length > 0 ? Math.max(...offered) : offer.handshakeVersion;
-  const fingerprint = ja4({ ...offer, version, sni: extensions.includes(0) });
+  const fingerprint = ja4({ ...offer, version, sni: offer.extensions.includes(0) });
+  return { quic, version: tlsVersionName(version), alpn, ja3, ja4: fingerprint };
+}
+
+/** Keeps what a client offers, unless something was kept of it before; `sni` "" = none. */
+export function keepClientOffer(
+  facts: Facts,
+  sni: string,
+  { quic, version, alpn, ja3, ja4 }: OfferWords,
+): void {
   const tls: TlsFact = facts.tls ??= {};
-  if (quic) {
-    const fact = facts.quic ??= {};
-    if (sni !== "") fact.sni ??= boundText(facts, sni);
-    fact.ja4 ??= fingerprint;
-  } else {
-    if (sni !== "") tls.sni ??= boundText(facts, sni);
-    tls.ja4 ??= fingerprint;
-  }
-  tls.version ??= tlsVersionName(version);
+  const fact = quic ? facts.quic ??= {} : tls;
+  if (sni !== "") fact.sni ??= boundText(facts, sni);
+  fact.ja4 ??= ja4;
+  tls.version ??= version;
   if (alpn !== "") tls.alpn ??= boundText(facts, alpn);
-  if (offer.ja3 !== "") tls.ja3 ??= boundText(facts, offer.ja3);
+  if (ja3 !== "") tls.ja3 ??= boundText(facts, ja3);
 }
 
 function readServerHello(columns: readonly string[], facts: Facts): void {
-  keepServerChoice(facts, {
+  const words = choiceWords({
     version: numbers(columns[slot.rcode])[0] ?? numbers(columns[slot.status])[0],
     cipher: numbers(columns[slot.questions])[0],
     alpn: firstAlpn(columns[slot.srv]),
     ja3s: splitPlain(columns[slot.mx])[0] ?? "",
   });
+  keepServerChoice(facts, words);
+}
+
+/** Words for what a server chose. */
+export function choiceWords({ version, cipher, alpn, ja3s }: ServerChoice): ChoiceWords {
+  return {
+    version: version === undefined ? "" : tlsVersionName(version),
+    cipher: cipher === undefined ? "" : cipherName(cipher),
+    alpn,
+    ja3s,
+  };
 }
 
 /** Keeps what a server chose, in place of what its client offered. */
-export function keepServerChoice(facts: Facts, choice: ServerChoice): void {
+export function keepServerChoice(facts: Facts, { version, cipher, alpn, ja3s }: ChoiceWords): void {
   const tls: TlsFact = facts.tls ??= {};
-  if (choice.version !== undefined) tls.version = tlsVersionName(choice.version);
-  if (choice.cipher !== undefined) tls.cipher = cipherName(choice.cipher);
-  if (choice.alpn !== "") tls.alpn = boundText(facts, choice.alpn);
-  if (choice.ja3s !== "") tls.ja3s ??= boundText(facts, choice.ja3s);
+  if (version !== "") tls.version = version;
+  if (cipher !== "") tls.cipher = cipher;
+  if (alpn !== "") tls.alpn = boundText(facts, alpn);
+  if (ja3s !== "") tls.ja3s ??= boundText(facts, ja3s);
 }
 
 /** Algorithms of extension 13 alone: tshark lists those of three extensions in one row, and the lengths of each apart. */

@@ -3,13 +3,23 @@
  * In: the payload of one packet that begins with a handshake record. Out: the facts of a ClientHello, or of a ServerHello that no
  * certificate follows, or false: "not plain, ask tshark".
  * Invariant: what is read here is what tshark would have said. Left to it are hellos over a segment border, several handshake messages,
- * more than one server name, names beyond plain ASCII, and every length that does not fit. @module */
+ * more than one server name, names beyond plain ASCII, and every length that does not fit.
+ * Hot path: a hello is walked once, in place. What its fingerprints rest on is put into a table of recent hellos; only one that is new
+ * there is hashed. GREASE, randoms, session ids, key shares, padding and the server name are no part of that. @module */
 
 import { createHash } from "node:crypto";
 import type { Facts } from "../../shared/facts.ts";
 import { isGrease } from "./ja4.ts";
-import { wordAt } from "./octets.ts";
-import { type ClientOffer, keepClientOffer, keepServerChoice, type ServerChoice } from "./tls_facts.ts";
+import { textAt, wordAt } from "./octets.ts";
+import { RecentHellos } from "./recent_hellos.ts";
+import {
+  type ChoiceWords,
+  choiceWords,
+  keepClientOffer,
+  keepServerChoice,
+  type OfferWords,
+  offerWords,
+} from "./tls_facts.ts";
 
 const extension = {
   serverName: 0,
@@ -24,6 +34,32 @@ const helloHeaderBytes = 4;
 /** Version and random. */
 const fixedBytes = 34;
 
+export const recentClients = new RecentHellos<OfferWords>();
+const recentServers = new RecentHellos<ChoiceWords>();
+
+/** Octets of the buffer. */
+class Span {
+  from = 0;
+  to = 0;
+
+  set(from: number, to: number): true {
+    this.from = from;
+    this.to = to;
+    return true;
+  }
+}
+
+/** What the extensions of the hello being read hold, without lengths; the last one of a kind counts. Empty: none. */
+const found = {
+  serverName: new Span(),
+  groups: new Span(),
+  pointFormats: new Span(),
+  signatureAlgorithms: new Span(),
+  alpn: new Span(),
+  supportedVersions: new Span(),
+};
+const spans = Object.values(found);
+
 /** Adds the hello in `buffer[at, at + length)` to `facts`; false when it is not plain, and then nothing was added. */
 export function readTlsHello(buffer: Uint8Array, at: number, length: number, facts: Facts): boolean {
   const start = at + recordHeaderBytes;
@@ -32,115 +68,105 @@ export function readTlsHello(buffer: Uint8Array, at: number, length: number, fac
   const helloBytes = buffer[start + 1] << 16 | wordAt(buffer, start + 2);
   if (end > at + length || start + helloHeaderBytes + helloBytes !== end) return false;
   const type = buffer[start];
-  if (type === 1) {
-    const offer = end === at + length ? readOffer(buffer, start + helloHeaderBytes, end) : null;
-    if (offer) keepClientOffer(facts, offer);
-    return offer !== null;
-  }
+  if (type === 1) return end === at + length && readClientHello(buffer, start + helloHeaderBytes, end, facts);
   // What follows is encrypted, or a ChangeCipherSpec: no certificate to read.
   if (type !== 2 || (end < at + length && buffer[end] !== 20 && buffer[end] !== 23)) return false;
-  const choice = readChoice(buffer, start + helloHeaderBytes, end);
-  if (choice) keepServerChoice(facts, choice);
-  return choice !== null;
+  return readServerHello(buffer, start + helloHeaderBytes, end, facts);
 }
 
-function readOffer(buffer: Uint8Array, start: number, end: number): ClientOffer | null {
+function readClientHello(buffer: Uint8Array, start: number, end: number, facts: Facts): boolean {
   let at = start + fixedBytes;
+  if (at >= end) return false;
   at += 1 + buffer[at];
-  if (at + 2 > end) return null;
-  const ciphers = words(buffer, at + 2, wordAt(buffer, at), end);
-  if (ciphers === null) return null;
-  at += 2 + wordAt(buffer, at);
-  if (at >= end) return null;
-  at += 1 + buffer[at];
-  const offer: ClientOffer = {
-    quic: false,
-    handshakeVersion: wordAt(buffer, start),
-    versions: [],
-    sni: "",
-    ciphers,
-    extensions: [],
-    signatureAlgorithms: [],
-    alpn: "",
-    ja3: "",
-  };
-  const curves = { groups: [] as number[], formats: [] as number[] };
-  if (
-    !walkExtensions(buffer, at, end, (type, from, to) => {
-      offer.extensions.push(type);
-      return readOffered(buffer, type, from, to, offer, curves);
-    })
-  ) return null;
-  const lists = [ciphers, offer.extensions, curves.groups].map((list) =>
-    list.filter((value) => !isGrease(value)).join("-")
-  );
-  offer.ja3 = md5([offer.handshakeVersion, ...lists, curves.formats.join("-")].join(","));
-  return offer;
+  if (at + 2 > end) return false;
+  const ciphers = at + 2;
+  const ciphersEnd = ciphers + wordAt(buffer, at);
+  if (ciphersEnd >= end || (ciphersEnd - ciphers & 1) !== 0) return false;
+  at = ciphersEnd + 1 + buffer[ciphersEnd];
+  recentClients.begin();
+  recentClients.beginList();
+  recentClients.put(wordAt(buffer, start));
+  putWords(buffer, ciphers, ciphersEnd);
+  recentClients.beginList();
+  if (!walkExtensions(buffer, at, end, takeOffered)) return false;
+  putWords(buffer, found.groups.from, found.groups.to);
+  putOctets(recentClients, buffer, found.pointFormats);
+  putWords(buffer, found.signatureAlgorithms.from, found.signatureAlgorithms.to);
+  putWords(buffer, found.supportedVersions.from, found.supportedVersions.to);
+  putOctets(recentClients, buffer, found.alpn);
+  const { from, to } = found.serverName;
+  keepClientOffer(facts, from < to ? textAt(buffer, from, to) : "", recentClients.words(describeClient));
+  return true;
 }
 
 /** One extension of a ClientHello; false when it is not plain. */
-function readOffered(
-  buffer: Uint8Array,
-  type: number,
-  from: number,
-  to: number,
-  offer: ClientOffer,
-  curves: { groups: number[]; formats: number[] },
-): boolean {
+function takeOffered(buffer: Uint8Array, type: number, from: number, to: number): boolean {
+  if (!isGrease(type)) recentClients.put(type);
   switch (type) {
-    case extension.serverName: {
-      const name = readServerName(buffer, from, to);
-      offer.sni = name ?? "";
-      return name !== null;
-    }
-    case extension.groups: {
-      const groups = listOfWords(buffer, from, to);
-      if (groups) curves.groups = groups;
-      return groups !== null;
-    }
+    case extension.serverName:
+      return findServerName(buffer, from, to);
+    case extension.groups:
+      return findWords(buffer, from, to, found.groups);
     case extension.pointFormats:
-      if (from >= to || from + 1 + buffer[from] !== to) return false;
-      curves.formats = [...buffer.subarray(from + 1, to)];
-      return true;
-    case extension.signatureAlgorithms: {
-      const algorithms = listOfWords(buffer, from, to);
-      if (algorithms) offer.signatureAlgorithms = algorithms;
-      return algorithms !== null;
-    }
-    case extension.supportedVersions: {
-      const versions = from < to ? words(buffer, from + 1, buffer[from], to) : null;
-      if (versions) offer.versions = versions;
-      return versions !== null && from + 1 + buffer[from] === to;
-    }
-    case extension.alpn: {
-      const alpn = readAlpn(buffer, from, to);
-      offer.alpn = alpn ?? "";
-      return alpn !== null;
-    }
+      return from < to && from + 1 + buffer[from] === to && found.pointFormats.set(from + 1, to);
+    case extension.signatureAlgorithms:
+      return findWords(buffer, from, to, found.signatureAlgorithms);
+    case extension.supportedVersions:
+      return from < to && from + 1 + buffer[from] === to && (to - from & 1) !== 0 &&
+        found.supportedVersions.set(from + 1, to);
+    case extension.alpn:
+      return findAlpn(buffer, from, to);
     default:
       return true;
   }
 }
 
-function readChoice(buffer: Uint8Array, start: number, end: number): ServerChoice | null {
-  let at = start + fixedBytes;
-  at += 1 + buffer[at];
-  if (at + 3 > end) return null;
-  const legacyVersion = wordAt(buffer, start);
-  const cipher = wordAt(buffer, at);
-  const choice: ServerChoice = { version: legacyVersion, cipher, alpn: "", ja3s: "" };
-  const extensions: number[] = [];
-  const isPlain = walkExtensions(buffer, at + 3, end, (type, from, to) => {
-    extensions.push(type);
-    if (type === extension.supportedVersions && to - from === 2) choice.version = wordAt(buffer, from);
-    if (type !== extension.alpn) return true;
-    const alpn = readAlpn(buffer, from, to);
-    choice.alpn = alpn ?? "";
-    return alpn !== null;
+function describeClient(
+  [[handshakeVersion], ciphers, extensions, groups, formats, signatureAlgorithms, versions, alpn]: number[][],
+): OfferWords {
+  return offerWords({
+    quic: false,
+    handshakeVersion,
+    versions,
+    ciphers,
+    extensions,
+    signatureAlgorithms,
+    alpn: String.fromCharCode(...alpn),
+    ja3: md5([handshakeVersion, ...[ciphers, extensions, groups, formats].map((list) => list.join("-"))]),
   });
-  if (!isPlain) return null;
-  choice.ja3s = md5([legacyVersion, cipher, extensions.join("-")].join(","));
-  return choice;
+}
+
+function readServerHello(buffer: Uint8Array, start: number, end: number, facts: Facts): boolean {
+  let at = start + fixedBytes;
+  if (at >= end) return false;
+  at += 1 + buffer[at];
+  if (at + 3 > end) return false;
+  recentServers.begin();
+  recentServers.beginList();
+  recentServers.put(wordAt(buffer, start));
+  recentServers.put(wordAt(buffer, at));
+  recentServers.beginList();
+  if (!walkExtensions(buffer, at + 3, end, takeChosen)) return false;
+  recentServers.beginList();
+  const { from, to } = found.supportedVersions;
+  if (from < to) recentServers.put(wordAt(buffer, from));
+  putOctets(recentServers, buffer, found.alpn);
+  keepServerChoice(facts, recentServers.words(describeServer));
+  return true;
+}
+
+/** One extension of a ServerHello; false when it is not plain. */
+function takeChosen(buffer: Uint8Array, type: number, from: number, to: number): boolean {
+  recentServers.put(type);
+  if (type === extension.supportedVersions && to - from === 2) found.supportedVersions.set(from, to);
+  return type !== extension.alpn || findAlpn(buffer, from, to);
+}
+
+function describeServer(
+  [[legacyVersion, cipher], extensions, [version = legacyVersion], alpn]: number[][],
+): ChoiceWords {
+  const ja3s = md5([legacyVersion, cipher, extensions.join("-")]);
+  return choiceWords({ version, cipher, alpn: String.fromCharCode(...alpn), ja3s });
 }
 
 /** Calls `take` for each extension of the list at `at`, which must end at `end`; false when it does not, or `take` says so. */
@@ -148,57 +174,64 @@ function walkExtensions(
   buffer: Uint8Array,
   at: number,
   end: number,
-  take: (type: number, from: number, to: number) => boolean,
+  take: (buffer: Uint8Array, type: number, from: number, to: number) => boolean,
 ): boolean {
+  for (const span of spans) span.set(0, 0);
   if (at === end) return true;
   if (at + 2 > end || at + 2 + wordAt(buffer, at) !== end) return false;
   let next = at + 2;
   while (next + 4 <= end) {
     const from = next + 4;
     const to = from + wordAt(buffer, next + 2);
-    if (to > end || !take(wordAt(buffer, next), from, to)) return false;
+    if (to > end || !take(buffer, wordAt(buffer, next), from, to)) return false;
     next = to;
   }
   return next === end;
 }
 
-/** The one host name of a list of one; null when it is anything else. */
-function readServerName(buffer: Uint8Array, from: number, to: number): string | null {
-  if (to - from < 6 || buffer[from + 2] !== 0) return null;
-  if (from + 2 + wordAt(buffer, from) !== to || from + 5 + wordAt(buffer, from + 3) !== to) return null;
-  return readToken(buffer, from + 5, to);
+/** The one host name of a list of one; false when it is anything else. */
+function findServerName(buffer: Uint8Array, from: number, to: number): boolean {
+  if (to - from < 6 || buffer[from + 2] !== 0) return false;
+  if (from + 2 + wordAt(buffer, from) !== to || from + 5 + wordAt(buffer, from + 3) !== to) return false;
+  return isToken(buffer, from + 5, to) && found.serverName.set(from + 5, to);
 }
 
-/** First of the protocols; null when the list is not plain. */
-function readAlpn(buffer: Uint8Array, from: number, to: number): string | null {
-  if (to - from < 4 || from + 2 + wordAt(buffer, from) !== to) return null;
+/** First of the protocols; false when the list is not plain. */
+function findAlpn(buffer: Uint8Array, from: number, to: number): boolean {
+  if (to - from < 4 || from + 2 + wordAt(buffer, from) !== to) return false;
   const end = from + 3 + buffer[from + 2];
-  return end > to ? null : readToken(buffer, from + 3, end);
+  return end <= to && isToken(buffer, from + 3, end) && found.alpn.set(from + 3, end);
 }
 
-/** Letters, digits, and what else names are made of; null when an octet is anything else. */
-function readToken(buffer: Uint8Array, start: number, end: number): string | null {
-  let text = "";
+/** A list of words, its length in front; false when it does not fit. */
+function findWords(buffer: Uint8Array, from: number, to: number, span: Span): boolean {
+  if (to - from < 2 || from + 2 + wordAt(buffer, from) !== to || (to - from & 1) !== 0) return false;
+  return span.set(from + 2, to);
+}
+
+/** Letters, digits, and what else names are made of. */
+function isToken(buffer: Uint8Array, start: number, end: number): boolean {
   for (let i = start; i < end; i++) {
     const octet = buffer[i];
-    if (octet <= 0x20 || octet > 0x7e || octet === 0x5c || octet === 0x22 || octet === 0x2c) return null;
-    text += String.fromCharCode(octet);
+    if (octet <= 0x20 || octet > 0x7e || octet === 0x5c || octet === 0x22 || octet === 0x2c) return false;
   }
-  return text;
+  return true;
 }
 
-function listOfWords(buffer: Uint8Array, from: number, to: number): number[] | null {
-  if (to - from < 2 || from + 2 + wordAt(buffer, from) !== to) return null;
-  return words(buffer, from + 2, to - from - 2, to);
+/** A list of what the client offers. */
+function putWords(buffer: Uint8Array, from: number, to: number): void {
+  recentClients.beginList();
+  for (let at = from; at < to; at += 2) {
+    const word = wordAt(buffer, at);
+    if (!isGrease(word)) recentClients.put(word);
+  }
 }
 
-function words(buffer: Uint8Array, from: number, bytes: number, end: number): number[] | null {
-  if (from + bytes > end || (bytes & 1) !== 0) return null;
-  const list: number[] = [];
-  for (let at = from; at < from + bytes; at += 2) list.push(wordAt(buffer, at));
-  return list;
+function putOctets(recent: RecentHellos<unknown>, buffer: Uint8Array, { from, to }: Span): void {
+  recent.beginList();
+  for (let at = from; at < to; at++) recent.put(buffer[at]);
 }
 
-function md5(text: string): string {
-  return createHash("md5").update(text).digest("hex");
+function md5(parts: readonly (string | number)[]): string {
+  return createHash("md5").update(parts.join(",")).digest("hex");
 }
