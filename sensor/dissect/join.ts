@@ -4,9 +4,10 @@
  * their {@link Facts} when that segment is reported. Answers lag, so facts of several segments of one flow may be held at a time.
  * Invariant: facts stand in the segment whose packets brought them; those that come after it was reported stand in a later one. The
  * name of a flow's application protocol stays known for its later segments.
- * Bounds: `flowsMax` flows and `charactersMax` characters held; when there is no room the older half goes, counted where it was unread.
- * One segment holds {@link segmentCharactersMax} characters; a packet beyond it is counted in `cut`.
- * Why halves: taking single oldest keys out of a large Map makes V8 walk over all the holes left before. @module */
+ * Bounds: `flowsMax` flows; when there is no place for one more, of eight the flow goes that was added to longest ago, counted where its
+ * facts were unread. `charactersMax` characters in all and {@link segmentCharactersMax} in one segment; a packet beyond is counted in `cut`.
+ * Why places and not a Map: flow numbers rise one by one, so their last bits are a good hash, and eight of them are one cache line.
+ * @module */
 
 import type { Octets } from "../flow/octets.ts";
 import { FactPool } from "./fact_pool.ts";
@@ -20,153 +21,163 @@ const charactersMaxDefault = 33_554_432;
 /** Octets of memory for each character held: the last block of an entry is seldom full. */
 const poolShare = 2;
 
-/** What is held of one flow. */
-interface Held {
-  app: string;
-  /** Segments reported so far. */
-  taken: number;
-  /** In the order of their first facts; mostly one. */
-  first: SegmentFacts | null;
-}
+/** Places a flow may take. */
+const waysMax = 8;
 
 export class FactsJoin {
-  #young = new Map<number, Held>();
-  #old = new Map<number, Held>();
-  /** Characters added since the last change of halves. */
-  #youngCharacters = 0;
-  readonly #flowsHalf: number;
-  readonly #charactersHalf: number;
-  readonly #pool: FactPool;
-  /** Flows whose facts were dropped unread because the join was full. */
+  /** Flows whose facts were dropped unread because there was no place. */
   dropped = 0;
+  /** By place: the flow, NaN = none, and when it was added to last. */
+  readonly #flows: Float64Array;
+  readonly #touched: Float64Array;
+  /** By place: application protocol, segments reported so far, facts in the order of the first of each segment; mostly one. */
+  readonly #apps: string[];
+  readonly #taken: Int32Array;
+  readonly #firsts: (SegmentFacts | null)[];
+  readonly #ways: number;
+  readonly #setMask: number;
+  readonly #charactersMax: number;
+  readonly #pool: FactPool;
+  #characters = 0;
+  #touches = 0;
 
   constructor(flowsMax: number, charactersMax = charactersMaxDefault) {
     if (!(flowsMax >= 2)) {
       throw new RangeError(`Cannot join facts as "flowsMax" must be >= 2: current value is ${flowsMax}`);
     }
-    this.#flowsHalf = Math.floor(flowsMax / 2);
-    this.#charactersHalf = charactersMax / 2;
+    this.#ways = Math.min(waysMax, Math.floor(flowsMax));
+    const sets = 2 ** Math.floor(Math.log2(flowsMax / this.#ways));
+    const places = sets * this.#ways;
+    this.#setMask = sets - 1;
+    this.#flows = new Float64Array(places).fill(NaN);
+    this.#touched = new Float64Array(places);
+    this.#apps = new Array(places).fill("");
+    this.#taken = new Int32Array(places);
+    this.#firsts = new Array(places).fill(null);
+    this.#charactersMax = charactersMax;
     this.#pool = new FactPool(poolShare * charactersMax);
   }
 
   /** Flows held. */
   get size(): number {
-    return this.#young.size + this.#old.size;
+    return this.#flows.reduce((count, flowId) => Number.isNaN(flowId) ? count : count + 1, 0);
   }
 
   /** Adds what one line says about a flow. */
   add(flowId: number, segment: number, columns: readonly string[]): void {
-    const held = this.#find(flowId);
-    const part = this.#open(held, segment);
+    const place = this.#find(flowId);
+    const part = this.#open(place, segment);
+    const target = this.#hasRoom(part) ? part : new SegmentFacts(segment, this.#pool);
     const before = part.characters;
-    const target = before < segmentCharactersMax ? part : new SegmentFacts(segment, this.#pool);
     const app = readFacts(columns, target);
-    this.#keep(flowId, held, part, target, app, before);
+    this.#keep(flowId, place, part, target, app, before);
   }
 
   /** Adds what can be read of a plain payload; false when it is not plain, and then nothing is added. */
   addPlain(flowId: number, segment: number, payload: PlainPayload, buffer: Uint8Array): boolean {
-    const held = this.#find(flowId);
-    const part = this.#open(held, segment);
+    const place = this.#find(flowId);
+    const part = this.#open(place, segment);
+    const target = this.#hasRoom(part) ? part : new SegmentFacts(segment, this.#pool);
     const before = part.characters;
-    const target = before < segmentCharactersMax ? part : new SegmentFacts(segment, this.#pool);
     const app = readPlain(payload, buffer, target);
     if (app === null) return false;
-    this.#keep(flowId, held, part, target, app, before);
+    this.#keep(flowId, place, part, target, app, before);
     return true;
   }
 
   /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns the application
    * protocol, "" = not recognised. The segments of a flow are asked for in order, each once. */
   take(flowId: number, segment: number, out: Octets): string {
-    const held = this.#young.get(flowId) ?? this.#old.get(flowId);
-    if (!held) return "";
-    held.taken = segment + 1;
+    const place = this.#find(flowId);
+    if (place < 0) return "";
+    this.#taken[place] = segment + 1;
     let before: SegmentFacts | null = null;
-    for (let part = held.first; part !== null; before = part, part = part.next) {
+    for (let part = this.#firsts[place]; part !== null; before = part, part = part.next) {
       if (part.segment > segment) continue;
-      if (before === null) held.first = part.next;
+      if (before === null) this.#firsts[place] = part.next;
       else before.next = part.next;
+      this.#characters -= part.characters;
       part.writeTo(out);
       break;
     }
-    return held.app;
+    return this.#apps[place];
+  }
+
+  #hasRoom(part: SegmentFacts): boolean {
+    return part.characters < segmentCharactersMax && this.#characters < this.#charactersMax;
   }
 
   /** The part facts of this segment go to; a new one is not yet held. */
-  #open(held: Held | undefined, segment: number): SegmentFacts {
-    const place = held !== undefined && held.taken > segment ? held.taken : segment;
-    for (let part = held?.first ?? null; part !== null; part = part.next) {
-      if (part.segment === place) return part;
+  #open(place: number, segment: number): SegmentFacts {
+    if (place < 0) return new SegmentFacts(segment, this.#pool);
+    const wanted = this.#taken[place] > segment ? this.#taken[place] : segment;
+    for (let part = this.#firsts[place]; part !== null; part = part.next) {
+      if (part.segment === wanted) return part;
     }
-    return new SegmentFacts(place, this.#pool);
+    return new SegmentFacts(wanted, this.#pool);
   }
 
   /** `target` is `part`, or when that was full something else, which is given up. */
   #keep(
     flowId: number,
-    held: Held | undefined,
+    known: number,
     part: SegmentFacts,
     target: SegmentFacts,
     app: string,
     before: number,
   ): void {
     const { isEmpty } = target;
-    if (held === undefined && app === "" && isEmpty) return;
-    const kept = held ?? this.#hold(flowId);
-    if (kept.app === "") kept.app = app;
+    if (known < 0 && app === "" && isEmpty) return;
+    const place = known < 0 ? this.#hold(flowId) : known;
+    this.#touched[place] = ++this.#touches;
+    if (this.#apps[place] === "") this.#apps[place] = app;
     if (isEmpty) return;
     if (target !== part) {
       target.free();
       part.cut(1);
+    }
+    this.#append(place, part);
+    this.#characters += part.characters - before;
+  }
+
+  /** The place of a flow, -1 = it has none. */
+  #find(flowId: number): number {
+    const flows = this.#flows;
+    const first = this.#firstPlace(flowId);
+    for (let place = first; place < first + this.#ways; place++) if (flows[place] === flowId) return place;
+    return -1;
+  }
+
+  #firstPlace(flowId: number): number {
+    return (flowId & this.#setMask) * this.#ways;
+  }
+
+  /** Gives a flow a place: a free one, or that of the flow added to longest ago. */
+  #hold(flowId: number): number {
+    const first = this.#firstPlace(flowId);
+    let oldest = first;
+    for (let place = first; place < first + this.#ways; place++) {
+      if (this.#touched[place] < this.#touched[oldest]) oldest = place;
+    }
+    if (this.#firsts[oldest] !== null) this.dropped++;
+    for (let part = this.#firsts[oldest]; part !== null; part = part.next) {
+      this.#characters -= part.characters;
+      part.free();
+    }
+    this.#flows[oldest] = flowId;
+    this.#apps[oldest] = "";
+    this.#taken[oldest] = 0;
+    this.#firsts[oldest] = null;
+    return oldest;
+  }
+
+  #append(place: number, part: SegmentFacts): void {
+    let last = this.#firsts[place];
+    if (last === null) {
+      this.#firsts[place] = part;
       return;
     }
-    if (before === 0 && !holds(kept, part)) append(kept, part);
-    this.#youngCharacters += part.characters - before;
+    while (last !== part && last.next !== null) last = last.next;
+    if (last !== part) last.next = part;
   }
-
-  /** The flow being added to; it moves to the younger half. */
-  #find(flowId: number): Held | undefined {
-    const young = this.#young.get(flowId);
-    if (young) return young;
-    const old = this.#old.get(flowId);
-    if (!old) return undefined;
-    this.#old.delete(flowId);
-    this.#put(flowId, old);
-    return old;
-  }
-
-  #hold(flowId: number): Held {
-    const held: Held = { app: "", taken: 0, first: null };
-    this.#put(flowId, held);
-    return held;
-  }
-
-  #put(flowId: number, held: Held): void {
-    if (this.#young.size >= this.#flowsHalf || this.#youngCharacters >= this.#charactersHalf) {
-      for (const one of this.#old.values()) {
-        if (one.first !== null) this.dropped++;
-        for (let part = one.first; part !== null; part = part.next) part.free();
-      }
-      this.#old = this.#young;
-      this.#young = new Map();
-      this.#youngCharacters = 0;
-    }
-    this.#young.set(flowId, held);
-  }
-}
-
-function holds(held: Held, wanted: SegmentFacts): boolean {
-  for (let part = held.first; part !== null; part = part.next) if (part === wanted) return true;
-  return false;
-}
-
-function append(held: Held, part: SegmentFacts): void {
-  if (held.first === null) {
-    held.first = part;
-    return;
-  }
-  let last = held.first;
-  while (last.next !== null) last = last.next;
-  last.next = part;
 }

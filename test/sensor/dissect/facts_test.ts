@@ -277,16 +277,29 @@ const taken = (join: FactsJoin, flowId: number, segment: number) =>
   takenFrom({ takeFacts: (...asked) => join.take(...asked) }, flowId, segment);
 const hosts = (facts: Facts | null) => facts?.http?.map((message) => message.host);
 
-Deno.test("the join gives facts once, the protocol always, and drops the older half when full", () => {
+Deno.test("the join gives facts once, the protocol always, and drops the flow added to longest ago when full", () => {
   const join = new FactsJoin(4);
   join.add(1, 0, request("a"));
   assertEquals(taken(join, 1, 0), { app_protocol: "http", facts: { http: [{ method: "GET", host: "a" }] } });
   assertEquals(taken(join, 1, 1), { app_protocol: "http", facts: null });
   assertEquals(taken(join, 99, 0), { app_protocol: "", facts: null });
-  for (let flow = 2; flow < 8; flow++) join.add(flow, 0, request("b"));
-  assertEquals([join.size, join.dropped], [3, 3]);
-  assertEquals(taken(join, 2, 0).facts, null);
-  assert(taken(join, 7, 0).facts);
+  for (const flow of [2, 3, 4, 2, 5, 6]) join.add(flow, 0, request("b"));
+  // Nothing of the first was unread.
+  assertEquals([join.size, join.dropped], [4, 1]);
+  assertEquals(taken(join, 3, 0), { app_protocol: "", facts: null });
+  for (const [flow, count] of [[2, 2], [4, 1], [5, 1], [6, 1]]) {
+    assertEquals(taken(join, flow, 0).facts?.http?.length, count);
+  }
+});
+
+Deno.test("every flow has its place, as many as told, however large its number", () => {
+  const join = new FactsJoin(1_024);
+  const first = 2 ** 40;
+  for (let flow = first; flow < first + 1_024; flow++) join.add(flow, 0, request(`${flow}`));
+  assertEquals([join.size, join.dropped], [1_024, 0]);
+  for (let flow = first; flow < first + 1_024; flow++) {
+    assertEquals(hosts(taken(join, flow, 0).facts), [`${flow}`]);
+  }
 });
 
 Deno.test("facts stand in the segment whose packets brought them, whenever the answers come", () => {
@@ -346,8 +359,16 @@ Deno.test("the characters of a segment are bounded, and each packet beyond them 
 
 Deno.test("the characters of all flows are bounded", () => {
   const join = new FactsJoin(1_000, 2_000);
-  for (let flow = 1; flow <= 40; flow++) join.add(flow, 0, request("x".repeat(100)));
-  assert(join.size < 20 && join.size + join.dropped === 40, `${join.size} held, ${join.dropped} dropped`);
+  const fill = (segment: number) => {
+    for (let flow = 1; flow <= 40; flow++) join.add(flow, segment, request("x".repeat(100)));
+    const all = Array.from({ length: 40 }, (_, i) => taken(join, i + 1, segment).facts);
+    const kept = all.filter((facts) => facts?.http).length;
+    assertEquals(kept + all.reduce((sum, facts) => sum + (facts?.cut ?? 0), 0), 40);
+    assert(kept > 10 && kept < 20, `${kept} kept`);
+  };
+  fill(0);
+  // What was taken leaves its room to others.
+  fill(1);
 });
 
 Deno.test("a certificate in an OCSP answer is no login", () => {
