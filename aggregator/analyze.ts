@@ -32,6 +32,8 @@ export interface AnalyzeOptions {
   clock?: Clock;
   /** Name or path of tshark. @default "tshark" */
   tsharkPath?: string;
+  /** Where what tshark says of itself is kept between runs, null = nowhere. @default null */
+  cacheFolder?: string | null;
   /** False: no deep lane; detectors that need facts find less. @default true */
   facts?: boolean;
   /** Asked about every threat; null or absent = the rules explain. */
@@ -102,10 +104,10 @@ async function startLane(
   clock: Clock,
   chooser: PacketChooser,
 ): Promise<DissectLane | null> {
-  const { reporter, facts = true, tsharkPath = "tshark" } = options;
+  const { reporter, facts = true, tsharkPath = "tshark", cacheFolder = null } = options;
   if (!facts) return null;
   const lane = new DissectLane({ live: false }, {
-    program: new Tshark({ tsharkPath }),
+    program: new Tshark({ tsharkPath, cacheFolder }, { reporter }),
     clock,
     reporter,
     chooser,

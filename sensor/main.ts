@@ -39,10 +39,11 @@ const stages: Stages = {
       deepLane: deepLane?.lane ?? null,
       chooser: deepLane?.chooser ?? null,
     }),
-  async deepLane({ live, tsharkPath }, deps): Promise<RunningDeepLane> {
+  async deepLane({ live, tsharkPath, cacheFolder }, deps): Promise<RunningDeepLane> {
     // One chooser for both: the lane reads plain DNS where the chooser found it.
     const chooser = new PacketChooser();
-    const lane = new DissectLane({ live }, { program: new Tshark({ tsharkPath }), chooser, ...deps });
+    const program = new Tshark({ tsharkPath, cacheFolder }, deps);
+    const lane = new DissectLane({ live }, { program, chooser, ...deps });
     await lane.start();
     return { lane, chooser, health: () => factsHealth(lane), stop: () => lane.stop() };
   },

@@ -1,6 +1,6 @@
 /** Options that both programs have, each defined once, and what they mean.
  *
- * Out: tables to spread into a command's own; the state folder, access to brokers, the text of a file an option names. @module */
+ * Out: tables to spread into a command's own; state and cache folder, access to brokers, the text of a file an option names. @module */
 
 import { CommandError, exitCodes } from "./command.ts";
 import type { KafkaSettings } from "./kafka.ts";
@@ -68,4 +68,21 @@ export function stateFolderOf(
   return home === undefined || home === "/root" || home === "/"
     ? `/var/lib/${program}`
     : `${home}/.local/state/${program}`;
+}
+
+/** The cache folder of `program`: systemd's `CACHE_DIRECTORY`, or that of the user who runs it; null = there is none.
+ * Why by user id, not by home as above: under sudo the home may be a user's, who could not replace what root leaves there. */
+export function cacheFolderOf(
+  program: string,
+  env: (name: string) => string | undefined,
+  userId: number | null = Deno.uid(),
+): string | null {
+  const given = env("CACHE_DIRECTORY")?.split(":")[0];
+  if (given) return given;
+  if (userId === 0) return `/var/cache/${program}`;
+  // The rules of XDG: a path that is not absolute is as none.
+  const absolute = (path: string | undefined) => path?.startsWith("/") ? path : null;
+  const home = absolute(env("HOME"));
+  const caches = absolute(env("XDG_CACHE_HOME")) ?? (home && `${home}/.cache`);
+  return caches && `${caches}/${program}`;
 }

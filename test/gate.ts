@@ -29,7 +29,12 @@ for (const [name, args] of steps) {
 const { services, env } = await startServices();
 const folder = await Deno.makeTempDir({ prefix: "picket-gate-" });
 try {
-  await runTests(folder, { ...env, PICKET_TEST_SKIPS: `${folder}/skips` });
+  // The programs under test keep what they cache here, not in the caches of whoever runs the gate.
+  await runTests(folder, {
+    ...env,
+    PICKET_TEST_SKIPS: `${folder}/skips`,
+    CACHE_DIRECTORY: `${folder}/cache`,
+  });
 } finally {
   await Promise.all(services.map((service) => service.stop()));
   await Deno.remove(folder, { recursive: true });

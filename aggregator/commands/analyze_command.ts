@@ -3,6 +3,7 @@
 import { readModel, triageOptions } from "./triage_options.ts";
 import type { analyzeFile, renderAnalysis } from "../analyze.ts";
 import { type Command, command, CommandError, exitCodes, onlyOperand } from "../../shared/command.ts";
+import { cacheFolderOf } from "../../shared/common_options.ts";
 import { generalOptions } from "./common_options.ts";
 import { loadDetectors } from "./own_detectors.ts";
 
@@ -38,6 +39,8 @@ without tshark it finds less, and says so. With GEMINI_API_KEY set the model exp
         reporter: edges.reporter,
         clock: edges.clock,
         tsharkPath: options.tsharkPath,
+        // The sensor's: what is kept there is about tshark, and the same for both.
+        cacheFolder: cacheFolderOf("picket-sensor", edges.env),
         facts: options.facts,
         model: readModel(options, edges),
         ownDetectors: await loadDetectors(options.detectors, edges),

@@ -1,10 +1,11 @@
 /** Options that several commands of the sensor share, each defined once.
  *
- * Out: tables to spread into a command's own; the state folder, the aggregator and the Kafka settings they mean. @module */
+ * Out: tables to spread into a command's own; the folders, the aggregator and the Kafka settings they mean. @module */
 
 import {
   brokerAccess,
   brokerAccessOptions,
+  cacheFolderOf,
   readOptionFile,
   stateFolderOf,
 } from "../../shared/common_options.ts";
@@ -153,6 +154,11 @@ export function flowSettings(options: Options<typeof flowOptions>): Record<strin
 /** The state folder meant by `--state` and the environment. */
 export function stateFolder(state: string, env: (name: string) => string | undefined): string {
   return stateFolderOf("picket-sensor", state, env);
+}
+
+/** The folder of what an earlier start found out, null = none. It may be emptied at any time. */
+export function cacheFolder(env: (name: string) => string | undefined): string | null {
+  return cacheFolderOf("picket-sensor", env);
 }
 
 /** A client for the aggregator at `url`. @throws {CommandError} when the address or the certificate file is not usable. */

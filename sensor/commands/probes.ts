@@ -176,9 +176,9 @@ export function canaryCheck(stages: Stages, tsharkPath: string, edges: Edges): C
   return async () => {
     const { clock, reporter } = edges;
     const advice = "without tshark flows are complete, but have no facts";
-    const deepLane = await stages.deepLane({ live: false, tsharkPath }, { clock, reporter }).catch((
-      error: Error,
-    ) => error);
+    // No cache: the doctor asks tshark itself, and changes nothing.
+    const options = { live: false, tsharkPath, cacheFolder: null };
+    const deepLane = await stages.deepLane(options, { clock, reporter }).catch((error: Error) => error);
     if (deepLane instanceof Error) return warn(deepLane.message, advice);
     try {
       const { frame, name } = canaryFrame();

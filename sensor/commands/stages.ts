@@ -91,7 +91,7 @@ export interface Stages {
   ): FastLane;
   /** Starts the dissector. Rejects with a message for the operator when it cannot run. */
   deepLane(
-    options: { live: boolean; tsharkPath: string },
+    options: { live: boolean; tsharkPath: string; cacheFolder: string | null },
     deps: { clock: Clock; reporter: Reporter },
   ): Promise<RunningDeepLane>;
   /** Interfaces that could be captured. Rejects with a `CommandError` when dumpcap cannot say. */

@@ -2,9 +2,13 @@
  *
  * In: its path. Out: {@link DissectorProcess}: pcapng in, one line a packet out. Invariant: the only file that runs tshark;
  * it gets no environment but PATH, a home that does not exist and its own configuration folder, and never a terminal.
+ * A profile kept by an earlier start (profile_cache.ts) spares asking it, never looking for it and never the walls.
  * Why `-r -` and not `-i -`: reading a capture from a pipe, tshark keeps no temporary file. @module */
 
+import type { Reporter } from "../../shared/reporter.ts";
 import { disabledProtocols, preferences, readVersion } from "./profile.ts";
+import { ProfileCache, type TsharkProfile } from "./profile_cache.ts";
+import { identifyProgram, searchFolders } from "./program_identity.ts";
 import { findSandbox, type Sandbox } from "./sandbox.ts";
 import { columnFormat, slotFields } from "./slots.ts";
 
@@ -36,29 +40,35 @@ export interface DissectorProgram {
 export interface TsharkOptions {
   /** Name or absolute path of tshark. */
   tsharkPath: string;
-  /** Folder for the child's configuration, made when absent; null = a private temporary one, removed by `dispose`. */
-  profileFolder: string | null;
+  /** Folder where what tshark says of itself is kept for the next start, made when absent; null = it is asked at each. */
+  cacheFolder: string | null;
   memoryBytesMax: number;
   cpuSecondsMax: number;
 }
 
 const stderrCharactersMax = 2_000;
 
+/** Where the profile of a start came from: the cache; tshark, now kept; tshark, and it could not be kept; tshark, as there is no cache. */
+export const profileOrigins = ["cache", "kept", "not_kept", "no_cache"] as const;
+type ProfileOrigin = typeof profileOrigins[number];
+
 export class Tshark implements DissectorProgram {
   readonly #options: TsharkOptions;
+  readonly #reporter: Reporter | null;
   #folder = "";
   #format = "";
   #sandbox: Sandbox = { prefix: [], walls: [] };
   #version = "";
 
-  constructor(options: Partial<TsharkOptions> = {}) {
+  constructor(options: Partial<TsharkOptions> = {}, deps: { reporter?: Reporter } = {}) {
     this.#options = {
       tsharkPath: "tshark",
-      profileFolder: null,
+      cacheFolder: null,
       memoryBytesMax: 2_000_000_000,
       cpuSecondsMax: 3_600,
       ...options,
     };
+    this.#reporter = deps.reporter ?? null;
   }
 
   get version(): string {
@@ -70,27 +80,20 @@ export class Tshark implements DissectorProgram {
   }
 
   async prepare(): Promise<void> {
-    const { tsharkPath, profileFolder } = this.#options;
-    // Side by side: each takes a fifth of a second, and somebody may wait for the first flow.
-    const [versionText, protocols, sandbox] = await Promise.all([
-      this.#read(["--version"]),
-      this.#read(["-G", "protocols"]),
+    // Side by side: somebody may wait for the first flow.
+    const [{ profile, origin }, sandbox] = await Promise.all([
+      this.#findProfile(),
       findSandbox(this.#options, tryCommand),
     ]);
-    const version = readVersion(versionText);
-    if (version === null) {
-      throw new Error(
-        `Cannot use tshark as ${tsharkPath} does not say its version: install Wireshark's tshark`,
-      );
-    }
+    const { version, disabled, fields } = profile;
+    this.#reporter?.count("dissector_profiles_total", { origin });
     this.#version = version;
-    if (profileFolder !== null) await Deno.mkdir(profileFolder, { recursive: true });
-    this.#folder = profileFolder ?? await Deno.makeTempDir({ prefix: "picket-tshark-" });
-    await Deno.writeTextFile(`${this.#folder}/disabled_protos`, disabledProtocols(protocols));
+    this.#folder = await Deno.makeTempDir({ prefix: "picket-tshark-" });
+    await Deno.writeTextFile(`${this.#folder}/disabled_protos`, disabled);
     // The child may run as another user; nothing in this folder is secret.
     await Deno.chmod(this.#folder, 0o755);
     await Deno.chmod(`${this.#folder}/disabled_protos`, 0o644);
-    this.#format = columnFormat(version.startsWith("4.0.") ? undefined : await this.#knownFields());
+    this.#format = columnFormat(fields === null ? undefined : (field) => fields.includes(field));
     this.#sandbox = sandbox;
   }
 
@@ -130,7 +133,7 @@ export class Tshark implements DissectorProgram {
   }
 
   async dispose(): Promise<void> {
-    if (this.#folder === "" || this.#options.profileFolder !== null) return;
+    if (this.#folder === "") return;
     const folder = this.#folder;
     this.#folder = "";
     await Deno.remove(folder, { recursive: true });
@@ -141,17 +144,44 @@ export class Tshark implements DissectorProgram {
     return ["-Q", "-n", "-r", "-", "-T", "tabs", ...set];
   }
 
-  async #knownFields(): Promise<(field: string) => boolean> {
+  async #findProfile(): Promise<{ profile: TsharkProfile; origin: ProfileOrigin }> {
+    const { cacheFolder, tsharkPath } = this.#options;
+    if (cacheFolder === null) return { profile: await this.#ask(), origin: "no_cache" };
+    const cache = new ProfileCache(cacheFolder);
+    const identity = await identifyProgram(tsharkPath);
+    const known = identity === null ? null : await cache.read(identity);
+    if (known !== null) return { profile: known, origin: "cache" };
+    const profile = await this.#ask();
+    // Replaced meanwhile: nobody knows which of the two has answered.
+    const isSame = identity !== null && await identifyProgram(tsharkPath) === identity;
+    return { profile, origin: isSame && await cache.write(identity, profile) ? "kept" : "not_kept" };
+  }
+
+  async #ask(): Promise<TsharkProfile> {
+    const { tsharkPath } = this.#options;
+    // Side by side: each takes a fifth of a second.
+    const [about, protocols] = await Promise.all([this.#run(["--version"]), this.#run(["-G", "protocols"])]);
+    const version = readVersion(about.text);
+    if (version === null) {
+      throw new Error(
+        `Cannot use tshark as ${tsharkPath} does not say its version: install Wireshark's tshark`,
+      );
+    }
+    const disabled = disabledProtocols(complete(protocols));
+    return { version, disabled, fields: version.startsWith("4.0.") ? null : await this.#knownFields() };
+  }
+
+  async #knownFields(): Promise<string[]> {
     const wanted = new Set(slotFields);
     const found = new Set<string>();
-    for (const line of (await this.#read(["-G", "fields"])).split("\n")) {
+    for (const line of complete(await this.#run(["-G", "fields"])).split("\n")) {
       const name = line.startsWith("F\t") ? line.split("\t", 3)[2] : "";
       if (wanted.has(name)) found.add(name);
     }
-    return (field) => found.has(field);
+    return [...found];
   }
 
-  async #read(args: string[]): Promise<string> {
+  async #run(args: string[]): Promise<Answer> {
     const { tsharkPath } = this.#options;
     try {
       const command = new Deno.Command(tsharkPath, {
@@ -161,7 +191,8 @@ export class Tshark implements DissectorProgram {
         stderr: "null",
         stdin: "null",
       });
-      return new TextDecoder().decode((await command.output()).stdout);
+      const { success, stdout } = await command.output();
+      return { question: `${tsharkPath} ${args.join(" ")}`, success, text: new TextDecoder().decode(stdout) };
     } catch (cause) {
       if (!(cause instanceof Deno.errors.NotFound)) throw cause;
       throw new Error(
@@ -172,9 +203,21 @@ export class Tshark implements DissectorProgram {
   }
 }
 
+interface Answer {
+  question: string;
+  success: boolean;
+  text: string;
+}
+
+/** A list that was cut would let through what it does not name, and would be kept. @throws {Error} */
+function complete({ question, success, text }: Answer): string {
+  if (success && text !== "") return text;
+  throw new Error(`Cannot use tshark as \`${question}\` did not end well: install Wireshark's tshark`);
+}
+
 function environment(folder: string): Record<string, string> {
   return {
-    PATH: "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+    PATH: searchFolders.join(":"),
     HOME: "/nonexistent",
     WIRESHARK_CONFIG_DIR: folder,
     LC_ALL: "C.UTF-8",

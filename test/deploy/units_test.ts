@@ -29,6 +29,7 @@ Deno.test("units name the commands, folders and restart the documentation promis
   const sensor = await Deno.readTextFile(`${deploy}picket-sensor.service`);
   assertStringIncludes(sensor, "ExecStart=/usr/local/bin/picket-sensor run\n");
   assertStringIncludes(sensor, "StateDirectory=picket-sensor\n");
+  assertStringIncludes(sensor, "CacheDirectory=picket-sensor\n");
   assertStringIncludes(sensor, "AmbientCapabilities=CAP_NET_RAW\n");
   const aggregator = await Deno.readTextFile(`${deploy}picket-aggregator.service`);
   assertStringIncludes(aggregator, "ExecStart=/usr/local/bin/picket-aggregator serve\n");
