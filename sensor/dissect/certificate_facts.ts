@@ -7,6 +7,7 @@
 
 import type { Facts, TlsFact } from "../../shared/facts.ts";
 import { boundText, wireNumber } from "./bounds.ts";
+import type { CertificateNames } from "./certificate.ts";
 import { slot } from "./slots.ts";
 import { splitCounted, splitPlain } from "./split.ts";
 
@@ -17,22 +18,36 @@ const directoryStrings = /^2\.5\.4\.(3|4|7|8|9|10|11|12|13|15|16|17|18|20|41|42|
 /** Which column holds each choice of DirectoryString: teletex, printable, universal, bmp, utf8. */
 const choiceSlots = [slot.service, slot.ns, -1, -1, slot.cname];
 
-/** Adds the first certificate's names to `tls`. */
-export function readCertificate(columns: readonly string[], facts: Facts, tls: TlsFact): void {
+/** Keeps what a certificate says, unless something was kept of one before; `notAfter` "" = not known. */
+export function keepCertificate(facts: Facts, { issuer, subject, notAfter }: CertificateNames): void {
+  const tls: TlsFact = facts.tls ??= {};
+  if (notAfter !== "") tls.certificate_not_after ??= notAfter;
+  if (issuer !== "") tls.certificate_issuer ??= boundText(facts, issuer);
+  if (subject !== "") tls.certificate_subject ??= boundText(facts, subject);
+}
+
+/** Adds the first certificate's names to `facts`. */
+export function readCertificate(columns: readonly string[], facts: Facts): void {
   const notAfter = splitPlain(columns[slot.aaaa])[1];
   const date = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}) \(UTC\)$/.exec(notAfter ?? "");
-  if (date) tls.certificate_not_after ??= `${date[1]}T${date[2]}Z`;
+  const names = { ...readNames(columns), notAfter: date ? `${date[1]}T${date[2]}Z` : "" };
+  keepCertificate(facts, names);
+}
+
+/** Issuer and subject; "" = not known. */
+function readNames(columns: readonly string[]): { issuer: string; subject: string } {
+  const nobody = { issuer: "", subject: "" };
   const sizes = splitPlain(columns[slot.bytes]).map(wireNumber);
-  if (sizes.length < 2 || sizes.length % 2 !== 0) return;
+  if (sizes.length < 2 || sizes.length % 2 !== 0) return nobody;
   // All subjects come before all issuers in the column, but an issuer comes before its subject in the certificate.
   const subjectSize = sizes[0];
   const issuerSize = sizes[sizes.length / 2];
   const attributes = readAttributes(columns, issuerSize + subjectSize);
-  if (!attributes) return;
-  const issuer = nameOf(attributes.slice(0, issuerSize));
-  const subject = nameOf(attributes.slice(issuerSize));
-  if (issuer !== "") tls.certificate_issuer ??= boundText(facts, issuer);
-  if (subject !== "") tls.certificate_subject ??= boundText(facts, subject);
+  if (!attributes) return nobody;
+  return {
+    issuer: nameOf(attributes.slice(0, issuerSize)),
+    subject: nameOf(attributes.slice(issuerSize)),
+  };
 }
 
 /** The first `count` attributes as (type, text); null when the lists do not add up. */

@@ -116,6 +116,11 @@ export class PacketChooser implements Chooser, ChosenPacket {
     return this.#chooses(packet, buffer, payloadIndex) ? this.#memory | 1 : this.#memory;
   }
 
+  settle(): void {
+    const state = this.#find();
+    if (state >= 0) this.#mode[state] = mode.none;
+  }
+
   #chooses(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
     if (packet.isFragment) return this.#choosesFragment(packet, buffer, payloadIndex);
     if (packet.protocol === tcp) {

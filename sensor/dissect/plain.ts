@@ -20,6 +20,8 @@ export const plainKind = { none: 0, dns: 1, http: 2, ssdp: 3, hello: 4, ssh: 5, 
 export interface ChosenPacket extends PlainPayload {
   /** It goes on with a message that an earlier packet began. */
   readonly isContinuing: boolean;
+  /** All that is wanted of the message begun in this packet has been read: the packets that go on with it need not be chosen. */
+  settle(): void;
 }
 
 /** Where a payload is that may be read on the spot. */

@@ -66,7 +66,7 @@ export function readTls(columns: readonly string[], facts: Facts, quic: boolean)
   if (types.length === 0) return;
   if (types.includes(clientHello)) readClientHello(columns, facts, quic);
   else if (types.includes(serverHello)) readServerHello(columns, facts);
-  if (types.includes(certificate)) readCertificate(columns, facts, facts.tls ??= {});
+  if (types.includes(certificate)) readCertificate(columns, facts);
 }
 
 function readQuicVersion(columns: readonly string[], facts: Facts): void {

@@ -1,14 +1,17 @@
 /** Reads plain TLS hellos where they arrive, without the dissector.
  *
- * In: the payload of one packet that begins with a handshake record. Out: the facts of a ClientHello, or of a ServerHello that no
- * certificate follows, or false: "not plain, ask tshark".
- * Invariant: what is read here is what tshark would have said. Left to it are hellos over a segment border, several handshake messages,
- * more than one server name, names beyond plain ASCII, and every length that does not fit.
+ * In: the payload of one packet that begins with a handshake record. Out: the facts of a ClientHello, or of a ServerHello
+ * and the certificate behind it, or false: "not plain, ask tshark".
+ * Invariant: what is read here is what tshark would have said of the whole flight. Left to it are hellos over a segment border, a
+ * certificate whose names are not all in the same segment, more than one server name, names beyond plain ASCII, and every length that
+ * does not fit.
  * Hot path: a hello is walked once, in place. What its fingerprints rest on is put into a table of recent hellos; only one that is new
  * there is hashed. GREASE, randoms, session ids, key shares, padding and the server name are no part of that. @module */
 
 import { createHash } from "node:crypto";
 import type { Facts } from "../../shared/facts.ts";
+import { type CertificateNames, readCertificateNames } from "./certificate.ts";
+import { keepCertificate } from "./certificate_facts.ts";
 import { isGrease } from "./ja4.ts";
 import { textAt, wordAt } from "./octets.ts";
 import { RecentHellos } from "./recent_hellos.ts";
@@ -30,7 +33,7 @@ const extension = {
   supportedVersions: 43,
 } as const;
 const recordHeaderBytes = 5;
-const helloHeaderBytes = 4;
+const messageHeaderBytes = 4;
 /** Version and random. */
 const fixedBytes = 34;
 
@@ -63,15 +66,48 @@ const spans = Object.values(found);
 /** Adds the hello in `buffer[at, at + length)` to `facts`; false when it is not plain, and then nothing was added. */
 export function readTlsHello(buffer: Uint8Array, at: number, length: number, facts: Facts): boolean {
   const start = at + recordHeaderBytes;
-  if (length < recordHeaderBytes + helloHeaderBytes + fixedBytes) return false;
-  const end = start + wordAt(buffer, at + 3);
-  const helloBytes = buffer[start + 1] << 16 | wordAt(buffer, start + 2);
-  if (end > at + length || start + helloHeaderBytes + helloBytes !== end) return false;
-  const type = buffer[start];
-  if (type === 1) return end === at + length && readClientHello(buffer, start + helloHeaderBytes, end, facts);
+  if (length < recordHeaderBytes + messageHeaderBytes + fixedBytes) return false;
+  const limit = at + length;
+  const recordEnd = start + wordAt(buffer, at + 3);
+  const hello = start + messageHeaderBytes;
+  const end = hello + messageBytes(buffer, start);
+  if (end > recordEnd || end > limit) return false;
+  if (buffer[start] === 1) {
+    return end === recordEnd && end === limit && readClientHello(buffer, hello, end, facts);
+  }
+  if (buffer[start] !== 2) return false;
   // What follows is encrypted, or a ChangeCipherSpec: no certificate to read.
-  if (type !== 2 || (end < at + length && buffer[end] !== 20 && buffer[end] !== 23)) return false;
-  return readServerHello(buffer, start + helloHeaderBytes, end, facts);
+  const isAlone = end === recordEnd && (end === limit || buffer[end] === 20 || buffer[end] === 23);
+  const names = isAlone ? null : readFirstCertificate(buffer, end, recordEnd, limit);
+  if (!isAlone && names === null) return false;
+  if (!readServerHello(buffer, hello, end, facts)) return false;
+  if (names !== null) keepCertificate(facts, names);
+  return true;
+}
+
+/** The first certificate of the message at `at`, or of that in the next record when this one ends there. */
+function readFirstCertificate(
+  buffer: Uint8Array,
+  at: number,
+  recordEnd: number,
+  limit: number,
+): CertificateNames | null {
+  let message = at;
+  let end = recordEnd;
+  if (at === recordEnd) {
+    message = at + recordHeaderBytes;
+    if (message > limit || buffer[at] !== 22 || buffer[at + 1] !== 3) return null;
+    end = message + wordAt(buffer, at + 3);
+  }
+  // Lengths of the list and of its first certificate stand before it.
+  const certificate = message + messageHeaderBytes + 6;
+  if (certificate > limit || buffer[message] !== 11) return null;
+  return readCertificateNames(buffer, certificate, Math.min(limit, end));
+}
+
+/** Octets of the handshake message at `at`, behind its header. */
+function messageBytes(buffer: Uint8Array, at: number): number {
+  return buffer[at + 1] << 16 | wordAt(buffer, at + 2);
 }
 
 function readClientHello(buffer: Uint8Array, start: number, end: number, facts: Facts): boolean {

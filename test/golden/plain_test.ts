@@ -24,6 +24,8 @@ class TwiceRead implements DeepLane {
   readonly here = new Map<number, Reading>();
   readonly #chooser: PacketChooser;
   readonly #lane: DissectLane;
+  /** By flow, the packet that began the flight whose certificate was read last. */
+  readonly #flights = new Map<number, number>();
   #packets = 0;
 
   constructor(chooser: PacketChooser, lane: DissectLane) {
@@ -42,15 +44,17 @@ class TwiceRead implements DeepLane {
     wire: number,
     timeUs: number,
     linkType: number,
+    flowId: number,
   ): number {
-    const packet = ++this.#packets;
+    // The dissector tells of a flight when it is whole, we when we see what it begins with.
+    const flight = this.#chooser.isContinuing ? this.#flights.get(flowId) : undefined;
+    const packet = flight ?? ++this.#packets;
     if (!beyondTshark.has(this.#chooser.plainKind)) {
       const facts = newFacts();
       const app_protocol = readPlain(this.#chooser, buffer, facts);
-      const isEmpty = facts.isEmpty;
-      if (app_protocol !== null) {
-        this.here.set(packet, { app_protocol, facts: isEmpty ? null : written(facts) });
-      }
+      const reading = facts.isEmpty ? null : written(facts);
+      if (app_protocol !== null) this.here.set(packet, { app_protocol, facts: reading });
+      if (reading?.tls?.certificate_not_after) this.#flights.set(flowId, packet);
     }
     return this.#lane.offer(buffer, offset, captured, wire, timeUs, linkType, packet);
   }
@@ -74,12 +78,20 @@ class TwiceRead implements DeepLane {
       const tshark = takenFrom(this.#lane, packet);
       // It does not look for every tunnel.
       if (tshark.app_protocol === "" && tshark.facts === null) continue;
-      if (JSON.stringify(sorted(here)) !== JSON.stringify(sorted(tshark))) {
+      const asRead = tshark.facts?.tls?.certificate_subject ? here : withoutNames(here);
+      if (JSON.stringify(sorted(asRead)) !== JSON.stringify(sorted(tshark))) {
         found.push({ packet, here, tshark });
       }
     }
     return found;
   }
+}
+
+/** tshark lists the parts of a certificate's names apart, and where the lists do not add up we take none; read here they do. */
+function withoutNames({ app_protocol, facts }: Reading): Reading {
+  if (!facts?.tls) return { app_protocol, facts };
+  const { certificate_subject: _, certificate_issuer: __, ...tls } = facts.tls;
+  return { app_protocol, facts: { ...facts, tls } };
 }
 
 function sorted(value: unknown): unknown {

@@ -78,6 +78,17 @@ Deno.test("chooser follows a server's flight from record to record", () => {
   assert(!flow.sends(bulk));
 });
 
+Deno.test("chooser leaves the rest of a flight that was read in its first segment", () => {
+  const chooser = new PacketChooser();
+  const flow = new Direction(chooser, { srcPort: 443, dstPort: 40_000 });
+  const flight = records({ type: 2, size: 80 }, { type: 11, size: 4_000 }, { type: 12, size: 300 });
+  assert(flow.sends(flight.subarray(0, 1_400)));
+  assertEquals(chooser.plainKind, plainKind.hello);
+  chooser.settle();
+  for (let at = 1_400; at < flight.length; at += 1_400) assert(!flow.sends(flight.subarray(at, at + 1_400)));
+  assert(flow.sends(records({ type: 1, size: 200 })));
+});
+
 Deno.test("chooser takes the segment that fills a hole in a record, and only once", () => {
   const flow = new Direction(new PacketChooser());
   const flight = records({ type: 2, size: 4_000 });

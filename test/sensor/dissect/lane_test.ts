@@ -18,6 +18,7 @@ function open(options: Partial<LaneOptions> = {}, answersItself = true, chooser?
   plainPort: number;
   isFromServer: boolean;
   isContinuing: boolean;
+  settle(): void;
 }) {
   const program = new FakeProgram(answersItself);
   const clock = new FakeClock();
@@ -135,6 +136,7 @@ Deno.test("after a hand-over the rest of a message goes to the child that has it
     plainPort: 0,
     isFromServer: false,
     isContinuing: false,
+    settle() {},
   };
   const options = { handOverPackets: 10, overlapPackets: 4, overlapMs: 2_000 };
   const { lane, program, offer, settle } = open(options, false, chooser);
@@ -258,6 +260,7 @@ Deno.test("plain DNS is read on the spot, without a child", async () => {
     plainPort: 53,
     isFromServer: false,
     isContinuing: false,
+    settle() {},
   };
   const { lane, program, clock, reporter, offer } = open({}, false, chooser);
   await lane.start();
