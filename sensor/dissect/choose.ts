@@ -83,6 +83,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
   plainKind: number = plainKind.none;
   plainOffset = 0;
   plainLength = 0;
+  plainIsCut = false;
   plainPort = 0;
   isFromServer = false;
   isContinuing = false;
@@ -172,11 +173,16 @@ export class PacketChooser implements Chooser, ChosenPacket {
       if (ahead > 0) this.#skips(state, seq);
     }
     this.#end[state] = end;
+    // Of a message that lacks octets nobody can read what comes behind them.
+    const isCut = packet.payloadCaptured < packet.payloadLength;
+    if (isCut && this.#mode[state] !== mode.early) this.#mode[state] = mode.none;
     const current = this.#mode[state];
     if (current !== mode.none && this.#continues(current, packet, buffer, state, seq, end)) {
       return this.isContinuing = true;
     }
-    return this.#starts(packet, buffer, state, seq, end, payloadIndex);
+    const isStart = this.#starts(packet, buffer, state, seq, end, payloadIndex);
+    if (isCut) this.#mode[state] = mode.none;
+    return isStart;
   }
 
   /** Data is missing before `seq`. A record with a known end goes on behind the hole, a header does not; "early" counts packets and does
@@ -342,12 +348,13 @@ export class PacketChooser implements Chooser, ChosenPacket {
     return isSipStart(buffer, at) && this.#spend();
   }
 
-  /** The packet may be plain, if all of it is here. The lower port is the one that decides what it is. */
+  /** The packet may be plain, if all of it is here or it is DNS. The lower port is the one that decides what it is. */
   #note(kind: number, packet: Packet): void {
-    if (packet.isFragment || packet.payloadCaptured !== packet.payloadLength) return;
+    this.plainIsCut = packet.payloadCaptured !== packet.payloadLength;
+    if (packet.isFragment || (this.plainIsCut && kind !== plainKind.dns)) return;
     this.plainKind = kind;
     this.plainOffset = packet.payloadOffset;
-    this.plainLength = packet.payloadLength;
+    this.plainLength = packet.payloadCaptured;
     this.plainPort = lowerPort(packet);
     this.isFromServer = packet.srcPort < packet.dstPort;
   }

@@ -29,7 +29,10 @@ export interface PlainPayload {
   /** Of {@link plainKind}. */
   readonly plainKind: number;
   readonly plainOffset: number;
+  /** Octets that are here. */
   readonly plainLength: number;
+  /** It was longer on the wire; of DNS messages only. */
+  readonly plainIsCut: boolean;
   /** The lower port. */
   readonly plainPort: number;
   /** The sender has the lower port. */
@@ -44,7 +47,7 @@ export function readPlain(payload: PlainPayload, buffer: Uint8Array, facts: Segm
   const { plainKind: kind, plainOffset: at, plainLength: length, plainPort: port } = payload;
   switch (kind) {
     case plainKind.dns:
-      return readDnsMessage(buffer, at, length, facts) ? dnsApps[port] : null;
+      return readDnsMessage(buffer, at, length, payload.plainIsCut, facts) ? dnsApps[port] : null;
     case plainKind.http:
       return readHttpMessage(buffer, at, length, facts) ? "http" : null;
     case plainKind.ssdp:

@@ -7,11 +7,11 @@ import { readDnsMessage } from "../../../sensor/dissect/dns_message.ts";
 import { dnsMessage } from "./fixture.ts";
 import { newFacts, written } from "./readings.ts";
 
-function read(message: Uint8Array): Facts | null {
+function read(message: Uint8Array, isCut = false): Facts | null {
   const facts = newFacts();
   const shifted = new Uint8Array(message.length + 7);
   shifted.set(message, 3);
-  return readDnsMessage(shifted, 3, message.length, facts) ? written(facts) : null;
+  return readDnsMessage(shifted, 3, message.length, isCut, facts) ? written(facts) : null;
 }
 
 const question = ["www", "example", "org", 0, 0, 1, 0, 1];
@@ -38,6 +38,32 @@ Deno.test("a plain query and its response are read", () => {
     answers: ["x.example.org", "192.0.2.1", "2001:db8::1"],
     unasked: true,
   }]);
+});
+
+Deno.test("of a message that the capture cut, what is whole is read", () => {
+  const response = dnsMessage([7, 0x8180, 1, 3, 0, 0], [
+    ...question,
+    ...record(5, [1, 120, 0xc0, 16]),
+    ...record(1, [192, 0, 2, 1]),
+    ...record(1, [192, 0, 2, 2]),
+  ]);
+  const ends = [12 + 17 + 4, 12 + 21 + 16, 12 + 21 + 32, response.length];
+  const answers = ["x.example.org", "192.0.2.1", "192.0.2.2"];
+  for (let size = 12; size < response.length; size++) {
+    const octets = response.subarray(0, size);
+    const whole = ends.filter((end) => end <= size).length;
+    const named = whole > 0 ? { name: "www.example.org", type: "A" } : { name: "", type: "" };
+    const given = whole > 1 ? { answers: answers.slice(0, whole - 1) } : {};
+    assertEquals(
+      read(octets, true)?.dns,
+      [{ ...named, rcode: "NOERROR", ...given, unasked: true }],
+      `${size}`,
+    );
+    assertEquals(read(octets), null, "when the sender cut it, the dissector is asked");
+  }
+  const query = dnsMessage([7, 0x0100, 1, 0, 0, 0], question);
+  assertEquals(read(query.subarray(0, 20), true), {}, "DNS, and no more is known");
+  assertEquals(read(response.subarray(0, 11), true), null);
 });
 
 Deno.test("the root has the name tshark gives it", () => {

@@ -15,6 +15,7 @@ function open(options: Partial<LaneOptions> = {}, answersItself = true, chooser?
   plainKind: number;
   plainOffset: number;
   plainLength: number;
+  plainIsCut: boolean;
   plainPort: number;
   isFromServer: boolean;
   isContinuing: boolean;
@@ -133,6 +134,7 @@ Deno.test("after a hand-over the rest of a message goes to the child that has it
     plainKind: plainKind.none as number,
     plainOffset: 0,
     plainLength: 0,
+    plainIsCut: false,
     plainPort: 0,
     isFromServer: false,
     isContinuing: false,
@@ -257,6 +259,7 @@ Deno.test("plain DNS is read on the spot, without a child", async () => {
     plainKind: plainKind.dns as number,
     plainOffset: 0,
     plainLength: query.length,
+    plainIsCut: false,
     plainPort: 53,
     isFromServer: false,
     isContinuing: false,

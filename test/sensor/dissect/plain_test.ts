@@ -11,7 +11,14 @@ function read(kind: number, payload: Uint8Array | string, isFromServer = false) 
   // Somewhere inside a larger buffer, as captures are.
   const buffer = new Uint8Array(octets.length + 8).fill(0x58);
   buffer.set(octets, 5);
-  const where = { plainKind: kind, plainOffset: 5, plainLength: octets.length, plainPort: 80, isFromServer };
+  const where = {
+    plainKind: kind,
+    plainOffset: 5,
+    plainLength: octets.length,
+    plainIsCut: false,
+    plainPort: 80,
+    isFromServer,
+  };
   const facts = newFacts();
   const app = readPlain(where, buffer, facts);
   return { app, facts: written(facts) };
