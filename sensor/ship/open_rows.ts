@@ -1,7 +1,8 @@
 /** Rows that wait to be sealed, by bucket.
  *
  * In: sealable rows, each with its bucket. Out: all rows of one bucket, as slots of one block of memory.
- * Invariant: rows added = rows given back + rows open; at most `rowsMax` are open, whatever the number of buckets.
+ * Invariant: rows added = rows given back + rows open; at most `rowsMax` are open, whatever the number of buckets, and
+ * `factsBytesMax` octets of facts and those of one row.
  * Why one block with chains through it: a thousand buckets that may each hold thousands of rows need no memory of their own. @module */
 
 import { strideWords } from "../flow/layout.ts";
@@ -10,6 +11,8 @@ import { noFacts, type SealableRows } from "./sealable.ts";
 
 const rowsAtStart = 512;
 const none = -1;
+/** Eight hundred octets a row where {@link OpenRows} is full of them; on ordinary traffic it is a sixth of that. */
+const factsBytesMax = 16_000_000;
 
 export class OpenRows {
   words: Int32Array = new Int32Array(0);
@@ -26,6 +29,7 @@ export class OpenRows {
   #next = new Int32Array(0);
   #free = none;
   #rowsMax: number;
+  #factsBytes = 0;
 
   constructor(buckets: number, rowsMax: number) {
     this.counts = new Int32Array(buckets);
@@ -35,7 +39,7 @@ export class OpenRows {
   }
 
   get isFull(): boolean {
-    return this.length === this.#rowsMax;
+    return this.length === this.#rowsMax || this.#factsBytes >= factsBytesMax;
   }
 
   /** The bucket with most rows. */
@@ -55,6 +59,7 @@ export class OpenRows {
     copyFlow(rows.words, index * strideWords, this.words, slot * strideWords);
     this.apps[slot] = rows.apps[index];
     this.facts[slot] = rows.facts[index];
+    this.#factsBytes += rows.facts[index].length;
     this.#next[slot] = this.#heads[bucket];
     this.#heads[bucket] = slot;
     if (this.counts[bucket]++ === 0) this.sinceMs[bucket] = nowMs;
@@ -74,9 +79,17 @@ export class OpenRows {
     return slots;
   }
 
+  /** Leaves out the facts of a row; false when it has none. */
+  dropFacts(slot: number): boolean {
+    const { length } = this.facts[slot];
+    this.#factsBytes -= length;
+    this.facts[slot] = noFacts;
+    return length > 0;
+  }
+
   giveBack(slots: Int32Array): void {
     for (const slot of slots) {
-      this.facts[slot] = noFacts;
+      this.dropFacts(slot);
       this.#next[slot] = this.#free;
       this.#free = slot;
     }

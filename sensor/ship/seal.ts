@@ -13,7 +13,7 @@ import { float, strideWords, word } from "../flow/layout.ts";
 import { flowHash } from "../flow/segment_page.ts";
 import { JsonColumns } from "./json_columns.ts";
 import { OpenRows } from "./open_rows.ts";
-import { noFacts, type SealableRows } from "./sealable.ts";
+import type { SealableRows } from "./sealable.ts";
 
 export interface SealOptions {
   /** Fleet-wide number of buckets, from the enrolment. */
@@ -138,10 +138,8 @@ export class Sealer {
           ...this.#sealRows(bucket, slots.subarray(middle), nowMs),
         ];
       }
-      const { facts } = this.#open;
-      if (facts[slots[0]].length > 0) {
+      if (this.#open.dropFacts(slots[0])) {
         this.factsCut++;
-        facts[slots[0]] = noFacts;
         return this.#sealRows(bucket, slots, nowMs);
       }
     }

@@ -1,6 +1,6 @@
 /** Sealable rows: segments on their way to another thread.
  *
- * In: pages, however little there is in each. Out: parcels of {@link parcelRowsMax} rows; on the other side rows that can be sealed.
+ * In: pages, however little there is in each. Out: parcels of {@link parcelRowsMax} rows, fewer when their facts are many; on the other side rows that can be sealed.
  * Invariant: rows packed = rows in parcels taken + rows packed since.
  * Why parcels: a message from thread to thread costs as much as forty rows. @module */
 
@@ -13,6 +13,8 @@ export const parcelRowsMax = pageRowsMax;
 /** Memory of parcels kept for reuse, 150 kB each. */
 const spareMax = 8;
 
+/** Octets of facts with which a parcel is full; those of one segment may go beyond. */
+export const parcelFactsMax = 1_000_000;
 /** Memory for facts that an empty packer keeps. */
 const factsBytesKept = 131_072;
 /** Of a row that has none. */
@@ -53,7 +55,7 @@ export class Packer {
   }
 
   get isFull(): boolean {
-    return this.length === parcelRowsMax;
+    return this.length === parcelRowsMax || this.#facts.length >= parcelFactsMax;
   }
 
   /** Copies row `index` of a page. Not to be called when full. */

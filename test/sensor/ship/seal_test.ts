@@ -101,6 +101,17 @@ Deno.test("sealer splits what is too many octets, and leaves out facts that are 
   assertEquals(it.factsCut, 1);
 });
 
+Deno.test("sealer closes the fullest bucket when the open rows hold too many facts", () => {
+  const it = sealer({ buckets: 1 });
+  const text = "a".repeat(80_000);
+  const rows = rowsOf(Array.from({ length: 500 }, (_, i) => ({ ...flow(i), facts: { other: { text } } })));
+  const batches = it.add(rows, 0);
+  assert(it.openRows > 0 && it.openRows <= 201, `${it.openRows} rows of 80 kB are open`);
+  assertEquals(batches.reduce((sum, batch) => sum + batch.header.flows, 0) + it.openRows, 500);
+  batches.push(...it.seal(0, true));
+  assertEquals(it.add(rowsOf(Array.from({ length: 100 }, (_, i) => flow(i))), 0), [], "room is room again");
+});
+
 Deno.test("sealer gives ARP, which has no Community ID, a bucket from its addresses", () => {
   const it = sealer({ buckets: 1_024 });
   const arp = { protocol: "arp", src_ip: "10.0.0.1", dst_ip: "10.0.0.2" };

@@ -94,6 +94,15 @@ Deno.test("thread is asked once it has a parcel full, in parcels whatever the pa
   sealing.stop();
 });
 
+Deno.test("thread is asked once the facts of a parcel are many, however few its rows", async () => {
+  const { sealing } = threadOf();
+  sealing.start();
+  const answer = sealing.add(page(40, "x".repeat(60_000)), 1_000);
+  assert(answer !== null && sealing.pending === 3, `${sealing.pending} requests`);
+  assertEquals((await sealing.seal(1_000, true)).reduce((sum, { header }) => sum + header.flows, 0), 40);
+  sealing.stop();
+});
+
 Deno.test("thread checks its limits before it starts, and is asked in vain before it did", async () => {
   const { reporter } = silentReporter();
   assertThrows(
