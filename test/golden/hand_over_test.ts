@@ -9,6 +9,7 @@ import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import type { LaneOptions } from "../../sensor/dissect/lane_options.ts";
+import { plainKind } from "../../sensor/dissect/plain.ts";
 import type { SegmentPage } from "../../sensor/flow/segment_page.ts";
 import { Pipeline } from "../../sensor/pipeline.ts";
 import { forgetProgram, program } from "./facts_yield.ts";
@@ -17,6 +18,17 @@ const folder = new URL("../../../shared/data/pcap", import.meta.url).pathname;
 const captures = ["normal-browsing-2018.pcap", "normal-teams.pcap"];
 /** Small chunks: the lane hands over between them. */
 const chunkBytes = 30_000;
+
+/** Nothing is read on the spot: every chosen packet is for a child. */
+const nothingPlain = {
+  plainKind: plainKind.none,
+  plainOffset: 0,
+  plainLength: 0,
+  plainIsCut: false,
+  plainPort: 0,
+  isFromServer: false,
+  settle() {},
+};
 
 function isHere(name: string): boolean {
   try {
@@ -36,7 +48,13 @@ async function readSegments(name: string, options: Partial<LaneOptions>) {
   const clock = systemClock;
   const reporter = createReporter({ component: "hand-over", quiet: true });
   const chooser = new PacketChooser();
-  const deepLane = new DissectLane({ live: false, ...options }, { program, chooser, clock, reporter });
+  const asked = {
+    ...nothingPlain,
+    get isContinuing() {
+      return chooser.isContinuing;
+    },
+  };
+  const deepLane = new DissectLane({ live: false, ...options }, { program, chooser: asked, clock, reporter });
   const segments: string[] = [];
   const take = (rows: SegmentPage) => {
     for (let i = 0; i < rows.length; i++) segments.push(JSON.stringify(rows.object(i)));
