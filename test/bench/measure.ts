@@ -23,10 +23,12 @@ export interface Measured {
   children: number;
   /** The program itself, over time. */
   samples: Sample[];
+  /** The end of it, at most {@link tailBytesMax} octets: tshark prints gigabytes. */
   stdout: string;
 }
 
 const sampleMs = 50;
+const tailBytesMax = 65_536;
 /** A program that hangs must not take the bench with it. */
 const programSecondsMax = 900;
 
@@ -48,19 +50,30 @@ export async function measure(
   const watch = new Watch(child.pid, await Deno.realPath(options.capture));
   const timer = setInterval(() => watch.sample(), sampleMs);
   try {
-    const { code, stdout, stderr } = await child.output();
+    const [{ code }, stdout, stderr] = await Promise.all([
+      child.status,
+      tail(child.stdout),
+      tail(child.stderr),
+    ]);
     const said = (await Deno.readTextFile(errors)).trim();
     if (code !== 0) throw new Error(`Cannot measure ${command[0]} as it failed with ${code}: ${said}`);
-    const [wallS, user, system] = text(stderr).trim().split("\n").at(-1)!.split(" ").map(Number);
-    return { wallS, cpuS: user + system, ...watch.result(), stdout: text(stdout) };
+    const [wallS, user, system] = stderr.trim().split("\n").at(-1)!.split(" ").map(Number);
+    return { wallS, cpuS: user + system, ...watch.result(), stdout };
   } finally {
     clearInterval(timer);
     await Deno.remove(errors);
   }
 }
 
-function text(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+async function tail(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let kept = new Uint8Array(0);
+  for await (const chunk of stream) {
+    const both = new Uint8Array(kept.length + chunk.length);
+    both.set(kept);
+    both.set(chunk, kept.length);
+    kept = both.slice(-tailBytesMax);
+  }
+  return new TextDecoder().decode(kept);
 }
 
 /** Looks at the processes below a shell: the first is `timeout`, the next the program itself, all others are its children. */
