@@ -28,7 +28,6 @@ const tag = {
   version: 0xa0,
 } as const;
 const partsMax = 32;
-const utcTimeBytes = 13;
 /** Last octet of the object identifiers 2.5.4.3 and 2.5.4.10. */
 const commonName = 3, organization = 10;
 
@@ -83,7 +82,7 @@ function readNotAfter(buffer: Uint8Array, at: number, limit: number): string | n
   if (!skip(buffer, at, tag.sequence, limit)) return null;
   const end = to;
   if (!skip(buffer, from, tag.utcTime, end) || !skip(buffer, to, tag.utcTime, end)) return null;
-  if (to !== end || to - from !== utcTimeBytes) return null;
+  if (to !== end) return null;
   const text = readText(buffer, from, to);
   if (text === null || !/^\d{12}Z$/.test(text)) return null;
   const [year, month, day, hour, minute, second] = text.match(/\d\d/g)!;

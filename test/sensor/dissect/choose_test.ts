@@ -89,6 +89,23 @@ Deno.test("chooser leaves the rest of a flight that was read in its first segmen
   assert(flow.sends(records({ type: 1, size: 200 })));
 });
 
+Deno.test("chooser follows nothing behind a segment that the capture cut", () => {
+  const cut = { payloadCaptured: 60 };
+  const header = `GET /a HTTP/1.1\r\nHost: x\r\nAccept: ${"y".repeat(80)}\r\n`;
+  const request = new Direction(new PacketChooser());
+  assert(request.sends(header, cut));
+  assert(!request.sends("User-Agent: y\r\n\r\n"));
+  const hello = records({ type: 1, size: 2_000 });
+  const flow = new Direction(new PacketChooser());
+  assert(flow.sends(hello.subarray(0, 700), cut));
+  assert(!flow.sends(hello.subarray(700, 1_400)));
+  // What was begun whole, and is cut further on.
+  const other = new Direction(new PacketChooser());
+  assert(other.sends(hello.subarray(0, 700)));
+  assert(!other.sends(hello.subarray(700, 1_400), cut));
+  assert(!other.sends(hello.subarray(1_400)));
+});
+
 Deno.test("chooser takes the segment that fills a hole in a record, and only once", () => {
   const flow = new Direction(new PacketChooser());
   const flight = records({ type: 2, size: 4_000 });
