@@ -9,7 +9,7 @@ import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import type { LaneOptions } from "../../sensor/dissect/lane_options.ts";
-import { plainKind } from "../../sensor/dissect/plain.ts";
+import { type ChosenPacket, plainKind } from "../../sensor/dissect/plain.ts";
 import type { SegmentPage } from "../../sensor/flow/segment_page.ts";
 import { Pipeline } from "../../sensor/pipeline.ts";
 import { forgetProgram, program } from "./facts_yield.ts";
@@ -19,16 +19,14 @@ const captures = ["normal-browsing-2018.pcap", "normal-teams.pcap"];
 /** Small chunks: the lane hands over between them. */
 const chunkBytes = 30_000;
 
-/** Nothing is read on the spot: every chosen packet is for a child. */
-const nothingPlain = {
-  plainKind: plainKind.none,
-  plainOffset: 0,
-  plainLength: 0,
-  plainIsCut: false,
-  plainPort: 0,
-  isFromServer: false,
-  settle() {},
-};
+/** What the chooser says, but no server's flight is read on the spot: so that there is enough for several children. */
+function flightsAsked(chooser: PacketChooser): ChosenPacket {
+  const isFlight = () => chooser.plainKind === plainKind.hello && chooser.isFromServer;
+  return Object.create(chooser, {
+    plainKind: { get: () => isFlight() ? plainKind.none : chooser.plainKind },
+    settle: { value: () => chooser.settle() },
+  });
+}
 
 function isHere(name: string): boolean {
   try {
@@ -48,13 +46,8 @@ async function readSegments(name: string, options: Partial<LaneOptions>) {
   const clock = systemClock;
   const reporter = createReporter({ component: "hand-over", quiet: true });
   const chooser = new PacketChooser();
-  const asked = {
-    ...nothingPlain,
-    get isContinuing() {
-      return chooser.isContinuing;
-    },
-  };
-  const deepLane = new DissectLane({ live: false, ...options }, { program, chooser: asked, clock, reporter });
+  const lane = { live: false, ...options };
+  const deepLane = new DissectLane(lane, { program, chooser: flightsAsked(chooser), clock, reporter });
   const segments: string[] = [];
   const take = (rows: SegmentPage) => {
     for (let i = 0; i < rows.length; i++) segments.push(JSON.stringify(rows.object(i)));
