@@ -6,7 +6,7 @@
  * one part, strings beyond printable ASCII, dates after 2049, and every length that does not fit. Bounded: {@link partsMax} parts a name.
  * Why: a certificate is three segments and costs tshark 200 us; all that we tell of it stands in the first. @module */
 
-import { readText } from "./octets.ts";
+import { readText } from "./read_octets.ts";
 
 export interface CertificateNames {
   /** Common name, else organisation; "" = neither. */

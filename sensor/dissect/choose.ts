@@ -1,8 +1,8 @@
 /** Chooses the packets that carry meaning, for the deep lane.
  *
  * In: a decoded packet, how many payload packets its direction had before, and the memory of that direction. Out: yes or no, in the memory.
- * Invariant: what begins a message that matters is chosen whatever the port, and so is what continues it over a segment border;
- * bulk data is not. A segment seen before (by its sequence number) is never chosen again, so that retransmissions add no facts.
+ * Invariant: what begins a message that matters is chosen whatever the port, and so is what continues it over a segment border,
+ * unless the capture cut it or all that is wanted of it was read (`settle`); bulk data is not. A segment seen before (by its sequence number) is never chosen again, so that retransmissions add no facts.
  * Hot path: no allocation; a few bytes of the payload are compared, and five numbers are kept for each direction, in a
  * table whose oldest place is taken over when it is full: a flow needs no goodbye.
  * Why this split of work: tshark dissects 50-90 thousand packets a second, the fast lane a million. @module */

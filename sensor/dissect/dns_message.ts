@@ -10,7 +10,7 @@
 import { formatIp } from "../../shared/ip.ts";
 import { dnsTypeName, rcodeName } from "./dns_names.ts";
 import { DnsText } from "./dns_text.ts";
-import { isPrintable, wordAt } from "./octets.ts";
+import { isPrintable, wordAt } from "./read_octets.ts";
 import type { SegmentFacts } from "./segment_facts.ts";
 
 const headerBytes = 12;

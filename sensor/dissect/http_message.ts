@@ -7,7 +7,7 @@
  * Why places first and text last: of a header's ten lines three matter, and a message that is not plain leaves nothing behind. @module */
 
 import { FactText } from "./fact_text.ts";
-import { textAt } from "./octets.ts";
+import { textAt } from "./read_octets.ts";
 import type { SegmentFacts } from "./segment_facts.ts";
 
 const linesMax = 64;

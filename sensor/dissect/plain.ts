@@ -1,15 +1,16 @@
 /** Payloads that are read where they arrive, without the dissector.
  *
  * In: where the chooser found a payload, and of what kind it seems to be. Out: facts and the name of the application protocol, or
- * null: "not plain, ask the dissector". Invariant: what is read here is, letter for letter, what tshark says of the same packet, and no
- * packet that comes later needs this one to be understood; `test/golden/plain_test.ts` compares the two on real captures.
+ * null: "not plain, ask the dissector". Invariant: what is read here is, letter for letter, what tshark says of the same packet, or of the
+ * handshake flight it begins, and no packet chosen later needs this one to be understood; `test/golden/plain_test.ts` compares the two on
+ * real captures.
  * Why: on ordinary traffic these few kinds are two thirds of all packets that carry meaning, and tshark takes 15-40 us for each. @module */
 
 import type { Facts } from "../../shared/facts.ts";
 import { boundText } from "./bounds.ts";
 import { readDnsMessage } from "./dns_message.ts";
 import { readHttpMessage } from "./http_message.ts";
-import { readText } from "./octets.ts";
+import { readText } from "./read_octets.ts";
 import type { SegmentFacts } from "./segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 

@@ -13,7 +13,7 @@ import type { Facts } from "../../shared/facts.ts";
 import { type CertificateNames, readCertificateNames } from "./certificate.ts";
 import { keepCertificate } from "./certificate_facts.ts";
 import { isGrease } from "./ja4.ts";
-import { textAt, wordAt } from "./octets.ts";
+import { textAt, wordAt } from "./read_octets.ts";
 import { RecentHellos } from "./recent_hellos.ts";
 import {
   type ChoiceWords,

@@ -17,7 +17,7 @@ import {
 } from "../flow/fields.ts";
 import { strideWords, word } from "../flow/layout.ts";
 import { Octets } from "../flow/octets.ts";
-import type { SealableRows } from "./sealable.ts";
+import type { SealableRows } from "./parcel.ts";
 
 /** Where rows stand, by slot. */
 type RowMemory = Omit<SealableRows, "length">;

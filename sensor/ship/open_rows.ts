@@ -7,7 +7,7 @@
 
 import { strideWords } from "../flow/layout.ts";
 import { copyFlow } from "../flow/segment_page.ts";
-import { noFacts, type SealableRows } from "./sealable.ts";
+import { noFacts, type SealableRows } from "./parcel.ts";
 
 const rowsAtStart = 512;
 const none = -1;

@@ -22,7 +22,7 @@ export interface OutboxDeps {
 }
 
 const unwrittenBatchesWait = 32;
-/** Of 150 kB and their facts, mostly half as much and 1.1 MB at most, see sealable.ts. */
+/** Of 150 kB and their facts, mostly half as much and 1.1 MB at most, see parcel.ts. */
 const parcelsWait = 32;
 const sealTickMs = 25;
 /** Share of the spool's limit at which a replay waits for the transport instead of dropping its own oldest batches. */

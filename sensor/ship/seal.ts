@@ -13,7 +13,7 @@ import { float, strideWords, word } from "../flow/layout.ts";
 import { flowHash } from "../flow/segment_page.ts";
 import { JsonColumns } from "./json_columns.ts";
 import { OpenRows } from "./open_rows.ts";
-import type { SealableRows } from "./sealable.ts";
+import type { SealableRows } from "./parcel.ts";
 
 export interface SealOptions {
   /** Fleet-wide number of buckets, from the enrolment. */

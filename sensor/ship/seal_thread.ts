@@ -11,7 +11,7 @@ import type { SegmentPage } from "../flow/segment_page.ts";
 import type { BatchFile } from "./packed_batch.ts";
 import type { SealAnswer, SealRequest } from "./seal_worker.ts";
 import { checkSealOptions, type SealOptions } from "./seal.ts";
-import { Packer } from "./sealable.ts";
+import { Packer } from "./parcel.ts";
 
 interface Asked {
   resolve(files: BatchFile[]): void;

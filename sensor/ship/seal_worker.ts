@@ -6,7 +6,7 @@
 import { type Batch, keysFromSeed } from "../../shared/batch.ts";
 import { type BatchFile, packBatch } from "./packed_batch.ts";
 import { Sealer, type SealOptions } from "./seal.ts";
-import { type Parcel, unpack } from "./sealable.ts";
+import { type Parcel, unpack } from "./parcel.ts";
 
 export type SealRequest =
   | { kind: "open"; options: SealOptions; sensor: string; key: string; seed: Uint8Array }

@@ -4,7 +4,7 @@ import { type Batch, keyId, keysFromSeed, sealBatch } from "../../../shared/batc
 import type { Clock } from "../../../shared/clock.ts";
 import { createReporter, type Reporter } from "../../../shared/reporter.ts";
 import { type BatchFile, packBatch } from "../../../sensor/ship/packed_batch.ts";
-import { Packer, type SealableRows, unpack } from "../../../sensor/ship/sealable.ts";
+import { Packer, type SealableRows, unpack } from "../../../sensor/ship/parcel.ts";
 import type { SegmentPage } from "../../../sensor/flow/segment_page.ts";
 import type { Signer } from "../../../sensor/ship/seal.ts";
 
