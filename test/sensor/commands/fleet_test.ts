@@ -74,9 +74,9 @@ function machineTest(name: string, use: (machine: Machine) => Promise<void>): vo
   });
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
-  assert(condition(), "waited 10 s in vain");
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 500 && !await condition(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert(await condition(), "waited 10 s in vain");
 }
 
 machineTest("enrol makes a private key, redeems the token, and can be said again", async (machine) => {
@@ -263,7 +263,9 @@ machineTest("run tells the fleet what kernel and card dropped, and status shows 
   const { interfaces, recent } = machine.aggregator.checkIns.at(-1)!.capture;
   assertEquals(interfaces, machine.live.interfaces);
   assertEquals({ ...recent, seconds: 0 }, { seconds: 0, packets: 1, dropped: 7, card_dropped: 5 });
-  const { out } = await machine.call("status");
+  // The file behind it is written once the aggregator has answered.
+  let out = "";
+  await until(async () => (out = (await machine.call("status")).out).includes("lost       7 "));
   assertStringIncludes(
     out,
     "lost       7 dropped by the kernel, 5 by the card (fake0: 9 in, 1 out, 5 with errors); in the last",
