@@ -183,7 +183,7 @@ class Replay {
     const problem = session.shipper.problem;
     await session.stop();
     const shipped = { batches: session.shipper.sentBatches, left_in_spool: session.spool.batches };
-    if (!isDone) {
+    if (!isDone || shipped.left_in_spool > 0) {
       reporter.error("not everything was shipped, the rest stays in the spool for the next run", {
         batches: shipped.left_in_spool,
         why: problem?.message ?? (signal.aborted ? "interrupted" : "time limit"),

@@ -47,6 +47,8 @@ export class Spool {
   /** Entries that a sender holds; never dropped to make room, since they may be stored already. */
   #lent = new Set<SpoolEntry>();
   #unwritten: BatchFile[] = [];
+  /** Batches that are being written. */
+  #underWay = 0;
   #writing: Promise<void> = Promise.resolve();
   #options: Required<SpoolOptions>;
   #disk: Disk;
@@ -86,9 +88,9 @@ export class Spool {
   get quarantined(): number {
     return this.#quarantined;
   }
-  /** Batches that are not on disk, because it refused them. */
+  /** Batches that are not on disk: being written, or refused by it. */
   get unwritten(): number {
-    return this.#unwritten.length;
+    return this.#unwritten.length + this.#underWay;
   }
 
   /** Age of the oldest batch, seconds. */
@@ -124,6 +126,7 @@ export class Spool {
     const files = this.#unwritten;
     if (files.length === 0) return;
     this.#unwritten = [];
+    this.#underWay = files.length;
     const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
     try {
       await this.#makeRoom(bytes, files.length);
@@ -136,6 +139,8 @@ export class Spool {
     } catch (error) {
       this.#keepUnwritten(files, error);
       return;
+    } finally {
+      this.#underWay = 0;
     }
     for (const { header, bytes } of files) {
       const { epoch, bucket, seq, sealed } = header;

@@ -11,7 +11,7 @@ import { Spool } from "../../../sensor/ship/spool.ts";
 import type { Transport } from "../../../sensor/ship/transport.ts";
 import { pageOf } from "../flow/pages.ts";
 import { FakeDisk } from "./fake_disk.ts";
-import { counted, publicKey, signer, silentReporter, turn } from "./helpers.ts";
+import { counted, fileOf, publicKey, signer, silentReporter, turn } from "./helpers.ts";
 
 const page = (count: number, text = "") =>
   pageOf(Array.from({ length: count }, (_, i) => ({
@@ -111,6 +111,40 @@ Deno.test("thread checks its limits before it starts, and is asked in vain befor
     'Cannot seal batches as "buckets" must be 1 to 1024: current value is 0',
   );
   await assertRejects(() => threadOf().sealing.seal(0), Error, "was not started");
+});
+
+Deno.test("outbox is neither flushed nor drained while a batch is being written that a tick sealed", async () => {
+  const { sealing, reporter } = threadOf();
+  const opened = Promise.withResolvers<void>();
+  const disk = new class extends FakeDisk {
+    override async write(path: string, bytes: Uint8Array): Promise<void> {
+      await opened.promise;
+      await super.write(path, bytes);
+    }
+  }();
+  const spool = new Spool({ folder: "/spool" }, { disk, reporter });
+  const transport: Transport = {
+    kind: "http",
+    send: (batches) => Promise.resolve({ taken: batches, refused: [], problem: null }),
+    close: () => Promise.resolve(),
+  };
+  const deps = { spool, transport, identity: signer, clock: systemClock, reporter, random: () => 0.5 };
+  const shipper = new Shipper({}, deps);
+  const outbox = new Outbox({ live: false }, { sealing, spool, shipper, clock: systemClock, reporter });
+  await outbox.start();
+  const writing = spool.put([fileOf(5, 0, 1)]);
+  await turn();
+  assertEquals(spool.unwritten, 1);
+  const ended: string[] = [];
+  const flushed = outbox.flush().then(() => ended.push("flushed"));
+  const drained = outbox.drained(new AbortController().signal).then(() => ended.push("drained"));
+  await systemClock.sleep(100); // The thread has answered long ago.
+  assertEquals(ended, []);
+  opened.resolve();
+  await Promise.all([writing, flushed, drained]);
+  assertEquals(ended, ["flushed", "drained"]);
+  assertEquals([spool.batches, shipper.sentBatches], [0, 1]);
+  await outbox.stop();
 });
 
 Deno.test("outbox takes many pages, keeps few of them waiting, and every row is acknowledged", async () => {
