@@ -15,8 +15,10 @@ import {
   hasHeaderEnd,
   isDhcpPort,
   isDnsPort,
+  isGnutella,
   isHttpPort,
   isHttpStart,
+  isPadding,
   isQuicInitial,
   isSipStart,
   isTextPort,
@@ -258,12 +260,13 @@ export class PacketChooser implements Chooser, ChosenPacket {
         // After a HelloRetryRequest the second ClientHello comes behind a ChangeCipherSpec, six octets long.
         const from = first === 20 && length >= 12 && buffer[at + 6] === 22 ? 6 : 0;
         const handshake = buffer[at + from] === 22 ? buffer[at + from + 5] : 0;
-        const isTls = payloadIndex < firstTcpPackets && isTlsPort(lowerPort(packet));
+        const isFirst = payloadIndex < firstTcpPackets;
         if (handshake !== 1 && handshake !== 2 && handshake !== 11) {
-          if (isTls && first === 23) this.#note(plainKind.tls, packet);
-          return payloadIndex < firstTcpPackets;
+          if (isFirst && first === 23 && isTlsPort(lowerPort(packet))) this.#note(plainKind.tls, packet);
+          return isFirst;
         }
-        if (isTls && from === 0) this.#note(plainKind.hello, packet);
+        // What begins a connection with a whole hello is TLS on any port.
+        if (isFirst && from === 0) this.#note(plainKind.hello, packet);
         this.#left[state] = flightSegmentsMax;
         this.#walkRecords(packet, buffer, state, seq, from);
         return true;
@@ -295,7 +298,11 @@ export class PacketChooser implements Chooser, ChosenPacket {
       }
     }
     // A single octet is a keep-alive probe.
-    if (payloadIndex < firstTcpPackets && packet.payloadLength > 1) return true;
+    if (payloadIndex < firstTcpPackets && packet.payloadLength > 1) {
+      // tshark knows Gnutella by its port, where few speak it.
+      if (length >= 4 && isGnutella(buffer, at)) this.#note(plainKind.gnutella, packet);
+      return length < packet.payloadLength || !isPadding(buffer, at, length);
+    }
     const port = lowerPort(packet);
     if (port === 21) return packet.payloadLength <= textBytesMax && payloadIndex < ftpPacketsMax;
     if (isTextPort(port)) return packet.payloadLength <= textBytesMax && payloadIndex < textPacketsMax;

@@ -14,8 +14,18 @@ import { readText } from "./read_octets.ts";
 import type { SegmentFacts } from "./segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
-/** What a payload seems to be. `tls` and `nbns` need no reading: only the name is wanted. */
-export const plainKind = { none: 0, dns: 1, http: 2, ssdp: 3, hello: 4, ssh: 5, tls: 6, nbns: 7 } as const;
+/** What a payload seems to be. `tls`, `nbns` and `gnutella` need no reading: only the name is wanted. */
+export const plainKind = {
+  none: 0,
+  dns: 1,
+  http: 2,
+  ssdp: 3,
+  hello: 4,
+  ssh: 5,
+  tls: 6,
+  nbns: 7,
+  gnutella: 8,
+} as const;
 
 /** What the chooser tells of the packet it chose last. */
 export interface ChosenPacket extends PlainPayload {
@@ -63,6 +73,8 @@ export function readPlain(payload: PlainPayload, buffer: Uint8Array, facts: Segm
       return "tls";
     case plainKind.nbns:
       return "nbns";
+    case plainKind.gnutella:
+      return "gnutella";
     default:
       return null;
   }

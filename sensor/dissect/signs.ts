@@ -64,6 +64,8 @@ const sipStarts = starts([
   "UPDA",
 ]);
 
+const gnutellaStart = word("GNUT");
+
 function matches(set: { low: number; high: number; words: Int32Array }, value: number): boolean {
   if (value < set.low || value > set.high) return false;
   const { words } = set;
@@ -81,17 +83,38 @@ export function isSipStart(buffer: Uint8Array, at: number): boolean {
   return matches(sipStarts, buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]);
 }
 
-/** A QUIC long header of type Initial or Retry, or a version negotiation. */
+/** Sixteen bytes or more: a QUIC long header of type Initial or Retry, or a version negotiation. */
 export function isQuicInitial(buffer: Uint8Array, at: number, length: number): boolean {
   const first = buffer[at];
   if (first < 0x80 || length < 16) return false;
-  const version = (buffer[at + 1] << 24 | buffer[at + 2] << 16 | buffer[at + 3] << 8 | buffer[at + 4]) >>> 0;
+  const version = quicVersion(buffer, at);
   const type = first >> 4 & 3;
   if (version === 0x6b3343cf) return type === 1 || type === 0;
   if (version === 0) return (first & 0x40) !== 0;
-  const isKnown = version === 1 || version >>> 8 === 0xff0000 || version >>> 16 === 0xface ||
+  return isQuicVersion(buffer, at) && (type === 0 || type === 3);
+}
+
+/** Five bytes or more, a long header: whether anybody speaks this version, or it is one that greases. */
+export function isQuicVersion(buffer: Uint8Array, at: number): boolean {
+  const version = quicVersion(buffer, at);
+  return version <= 1 || version === 0x6b3343cf || version >>> 8 === 0xff0000 || version >>> 16 === 0xface ||
     buffer[at + 1] === 0x51 || buffer[at + 1] === 0x54 || (version & 0x0f0f0f0f) === 0x0a0a0a0a;
-  return isKnown && (type === 0 || type === 3);
+}
+
+function quicVersion(buffer: Uint8Array, at: number): number {
+  return (buffer[at + 1] << 24 | buffer[at + 2] << 16 | buffer[at + 3] << 8 | buffer[at + 4]) >>> 0;
+}
+
+/** Up to six zeros: what fills an Ethernet frame of 60 octets behind an empty segment, and some senders count as data. */
+export function isPadding(buffer: Uint8Array, at: number, length: number): boolean {
+  if (length > 6) return false;
+  for (let i = at; i < at + length; i++) if (buffer[i] !== 0) return false;
+  return true;
+}
+
+/** Four bytes or more: begins a Gnutella handshake, "GNUTELLA CONNECT/0.6" or "GNUTELLA/0.6 200 OK". */
+export function isGnutella(buffer: Uint8Array, at: number): boolean {
+  return (buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]) === gnutellaStart;
 }
 
 /** Twenty bytes or more, after a zero byte: an SMB message that names something (negotiation, login, share, file), not a read or write. */

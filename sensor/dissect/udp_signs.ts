@@ -5,7 +5,7 @@
  * Why: file sharing and games begin thousands of flows a minute that nothing can name, and trying costs tshark 25 us for each. @module */
 
 import type { Packet } from "../decode/packet.ts";
-import { isSipStart } from "./signs.ts";
+import { isQuicVersion, isSipStart } from "./signs.ts";
 
 /** Ports, beside those below 1024, on which tshark or a policy looks for a protocol of `profile.ts`. */
 const ports = Uint8Array.from({ length: 65_536 }, (_, port) => port < 1_024 ? 1 : 0);
@@ -24,11 +24,12 @@ export function mayHaveName(packet: Packet, buffer: Uint8Array): boolean {
   const length = packet.payloadCaptured;
   const first = buffer[at];
   const second = buffer[at + 1];
-  if (first >= 0xc0) return true; // QUIC
-  // RTP, where a call announced it, and its control packets (RFC 3550).
-  if (first === 0x80 || first === 0x90 || (first >> 6 === 2 && second >= 192 && second <= 223)) return true;
-  // STUN with and without its cookie (RFC 5389, 3489), and TURN channels: the length stands in the header.
   const announced = buffer[at + 2] << 8 | buffer[at + 3];
+  if (first >= 0xc0 && length >= 5 && isQuicVersion(buffer, at)) return true;
+  // RTP, where a call announced it, and its control packets, which tell their length in words (RFC 3550).
+  if (first === 0x80 || first === 0x90) return true;
+  if (first >> 6 === 2 && second >= 192 && second <= 223 && 4 * announced + 4 <= length) return true;
+  // STUN with and without its cookie (RFC 5389, 3489), and TURN channels: the length stands in the header.
   if (first < 4 && length >= 20 && announced + 20 === length) return true;
   if (first >> 4 === 4 && announced + 4 <= length && announced + 8 > length) return true;
   if (isSipStart(buffer, at)) return true;

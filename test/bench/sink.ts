@@ -6,7 +6,7 @@
 import { createIdentity, saveEnrolment } from "../../sensor/control/identity.ts";
 import { realDisk } from "../../sensor/ship/disk.ts";
 
-const buckets = 16;
+const buckets = 4;
 
 export class Sink {
   batches = 0;

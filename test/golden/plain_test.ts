@@ -12,16 +12,19 @@ import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import { plainKind, readPlain } from "../../sensor/dissect/plain.ts";
 import { type DeepLane, Pipeline } from "../../sensor/pipeline.ts";
+import { isTlsPort } from "../../sensor/dissect/signs.ts";
 import { newFacts, type Reading, takenFrom, written } from "../sensor/dissect/readings.ts";
 import { forgetProgram, program } from "./facts_yield.ts";
 
 const folder = new URL("../../../shared/data/pcap", import.meta.url).pathname;
 /** Kinds tshark does not know on the ports they are read on. */
-const beyondTshark: ReadonlySet<number> = new Set([plainKind.ssh]);
+const beyondTshark: ReadonlySet<number> = new Set([plainKind.ssh, plainKind.gnutella]);
 
 /** Reads every chosen packet with the dissector, and the plain ones on the spot too; gives each packet a flow of its own. */
 class TwiceRead implements DeepLane {
   readonly here = new Map<number, Reading>();
+  /** Hellos on ports where tshark guesses, and takes some for BitTorrent's or for nothing. */
+  readonly #guessed = new Set<number>();
   readonly #chooser: PacketChooser;
   readonly #lane: DissectLane;
   /** By flow, the packet that began the flight whose certificate was read last. */
@@ -54,6 +57,9 @@ class TwiceRead implements DeepLane {
       const app_protocol = readPlain(this.#chooser, buffer, facts);
       const reading = facts.isEmpty ? null : written(facts);
       if (app_protocol !== null) this.here.set(packet, { app_protocol, facts: reading });
+      if (this.#chooser.plainKind === plainKind.hello && !isTlsPort(this.#chooser.plainPort)) {
+        this.#guessed.add(packet);
+      }
       if (reading?.tls?.certificate_not_after) this.#flights.set(flowId, packet);
     }
     return this.#lane.offer(buffer, offset, captured, wire, timeUs, linkType, packet);
@@ -77,7 +83,7 @@ class TwiceRead implements DeepLane {
     for (const [packet, here] of this.here) {
       const tshark = takenFrom(this.#lane, packet);
       // It does not look for every tunnel.
-      if (tshark.app_protocol === "" && tshark.facts === null) continue;
+      if (tshark.facts === null && (tshark.app_protocol === "" || this.#guessed.has(packet))) continue;
       const asRead = tshark.facts?.tls?.certificate_subject ? here : withoutNames(here);
       if (JSON.stringify(sorted(asRead)) !== JSON.stringify(sorted(tshark))) {
         found.push({ packet, here, tshark });
