@@ -1,7 +1,7 @@
 /** What sensor and aggregator say to each other over HTTP, besides batches.
  *
  * In, out: JSON bodies of `POST /api/v1/enrol` and `POST /api/v1/check-in`.
- * Invariant: a check-in is signed by the sensor's key over {@link checkInMessage}; one older than 5 minutes is refused. @module */
+ * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; one older than 5 minutes is refused. @module */
 
 import { z } from "./schema.ts";
 
@@ -31,11 +31,6 @@ export const enrolResponse = z.object({
 });
 export type EnrolResponse = z.infer<typeof enrolResponse>;
 
-/** Text a sensor signs when it enrols. */
-export function enrolMessage(request: Omit<EnrolRequest, "signature" | "version">): string {
-  return `picket.enrol.v1\n${request.token}\n${request.name}\n${request.public_key}`;
-}
-
 export const captureStates = ["capturing", "replaying", "idle", "failed"] as const;
 
 /** What the kernel counted for one interface since the capture began. */
@@ -51,14 +46,6 @@ const interfaceCounters = z.object({
   rx_errors: z.int().min(0),
 });
 export type InterfaceCounters = z.infer<typeof interfaceCounters>;
-
-/** Packets that card and driver lost before the kernel could hand them to a capture. */
-export function cardDrops(interfaces: readonly InterfaceCounters[]): number {
-  return interfaces.reduce(
-    (sum, { rx_dropped, rx_missed, rx_fifo }) => sum + rx_dropped + rx_missed + rx_fifo,
-    0,
-  );
-}
 
 /** Health of a sensor. All counters are totals of the epoch. Missing parts are unknown, not zero. */
 export const checkInRequest = z.object({
@@ -131,8 +118,3 @@ export const checkInResponse = z.object({
   revoked: z.boolean(),
 });
 export type CheckInResponse = z.infer<typeof checkInResponse>;
-
-/** Text a sensor signs for a check-in: header `picket-signature` = base64(Ed25519(this)). */
-export function checkInMessage(sensorId: string, sentMs: number, bodySha256Hex: string): string {
-  return `picket.check-in.v1\n${sensorId}\n${sentMs}\n${bodySha256Hex}`;
-}

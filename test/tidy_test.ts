@@ -4,7 +4,7 @@
  * Invariant: every exception stands in a table here, with its reason; an exception that no file needs any more is a problem too.
  * Why a test and not lint: the rules are about places (which file may read the clock), not about syntax. @module */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { banned, exceptions, foreignOwners, hotPath, type Rule } from "./tidy_rules.ts";
 
 const root = new URL("../", import.meta.url).pathname;
@@ -16,6 +16,15 @@ const filesMax = 2_000;
 const skippedFolders = new Set([".git", ".cache", "node_modules", "dist"]);
 const textFile =
   /\.(ts|js|css|html|sh|md|yml|yaml|json|service|aggregator|xml)$|(^|\/)(run|LICENSE|\.gitignore)$/;
+
+/** What `deno info --json` says, as far as it is read here. */
+interface ModuleGraph {
+  roots: string[];
+  modules: {
+    specifier: string;
+    dependencies?: { code?: { specifier?: string }; isDynamic?: boolean }[];
+  }[];
+}
 
 interface Problem {
   path: string;
@@ -53,6 +62,24 @@ Deno.test("tidy finds a foreign package in one file only", async () => {
     return paths.filter((path) => !path.startsWith(owner.below)).map((path) => `${name}: ${path}`);
   });
   assertEquals(problems, []);
+});
+
+Deno.test("tidy finds no npm package among what a sensor loads when it starts", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "sensor/main.ts"],
+    cwd: root,
+    stderr: "null",
+  }).output();
+  const { roots, modules } = JSON.parse(new TextDecoder().decode(stdout)) as ModuleGraph;
+  const bySpecifier = new Map(modules.map((module) => [module.specifier, module]));
+  const loaded = new Set(roots);
+  for (const specifier of loaded) {
+    for (const { code, isDynamic } of bySpecifier.get(specifier)?.dependencies ?? []) {
+      if (code?.specifier && !isDynamic) loaded.add(code.specifier);
+    }
+  }
+  assert(loaded.size > 50, `only ${loaded.size} modules were followed`);
+  assertEquals([...loaded].filter((specifier) => specifier.startsWith("npm:")), []);
 });
 
 Deno.test("tidy finds every relative link of the Markdown files", async () => {

@@ -7,12 +7,8 @@
 
 import { Buffer } from "node:buffer";
 import { publicKeyFromRaw, sha256Hex, verifyText } from "../../shared/batch.ts";
-import {
-  checkInMessage,
-  type CheckInRequest,
-  checkInRequest,
-  checkInResponse,
-} from "../../shared/control.ts";
+import { type CheckInRequest, checkInRequest, checkInResponse } from "../../shared/control.ts";
+import { checkInMessage } from "../../shared/control_messages.ts";
 import type { SensorRow } from "../store/store.ts";
 import { ApiError } from "./errors.ts";
 import { resource } from "./route.ts";

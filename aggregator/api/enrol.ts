@@ -6,7 +6,8 @@
 
 import { Buffer } from "node:buffer";
 import { keyId, publicKeyFromRaw, sha256Hex, verifyText } from "../../shared/batch.ts";
-import { enrolMessage, enrolRequest, enrolResponse } from "../../shared/control.ts";
+import { enrolRequest, enrolResponse } from "../../shared/control.ts";
+import { enrolMessage } from "../../shared/control_messages.ts";
 import { ApiError } from "./errors.ts";
 import { resource } from "./route.ts";
 

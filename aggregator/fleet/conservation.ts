@@ -3,7 +3,8 @@
  * In: what sensors say of their capture and their batches, what the ledger holds. Out: both sides, and the difference.
  * Invariant: packets = in_flows + sum(left_out) + unaccounted; sealed = stored + spooled + dropped + in_flight. @module */
 
-import { cardDrops, type CheckInRequest } from "../../shared/control.ts";
+import type { CheckInRequest } from "../../shared/control.ts";
+import { cardDrops } from "../../shared/control_messages.ts";
 
 export interface Conservation {
   /** Packets the sensor was given. */

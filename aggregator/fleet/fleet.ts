@@ -5,7 +5,8 @@
  * What it does not mean: `healthy` says that the sensor reports and loses nothing, not that the right cable is plugged in. @module */
 
 import type { Gap, SensorRow } from "../store/store.ts";
-import { cardDrops, type CheckInRequest } from "../../shared/control.ts";
+import type { CheckInRequest } from "../../shared/control.ts";
+import { cardDrops } from "../../shared/control_messages.ts";
 import {
   type Conservation,
   conservationOf,

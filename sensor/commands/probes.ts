@@ -4,7 +4,7 @@
 
 import { statfs } from "node:fs/promises";
 import { batchTopic } from "../../shared/batch.ts";
-import { cardDrops } from "../../shared/control.ts";
+import { cardDrops } from "../../shared/control_messages.ts";
 import type { Facts } from "../../shared/facts.ts";
 import type { Options } from "../../shared/options.ts";
 import { version } from "../../shared/version.ts";

@@ -3,7 +3,8 @@
  * Why here: a command decides what runs and when; which program captures or dissects is wiring. @module */
 
 import type { Clock } from "../../shared/clock.ts";
-import { cardDrops, type InterfaceCounters } from "../../shared/control.ts";
+import type { InterfaceCounters } from "../../shared/control.ts";
+import { cardDrops } from "../../shared/control_messages.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { PacketHandler } from "../capture/capture_error.ts";
 import type { CaptureHealth } from "../control/health.ts";

@@ -1,6 +1,6 @@
 /** `picket-sensor status`: how the sensor of this state folder is doing, from the file it writes at each check-in. @module */
 
-import { cardDrops } from "../../shared/control.ts";
+import { cardDrops } from "../../shared/control_messages.ts";
 import { escapeLine } from "../../shared/escape.ts";
 import { loadIdentity } from "../control/identity.ts";
 import { readStatus, type Status } from "../control/status_file.ts";

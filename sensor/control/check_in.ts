@@ -4,7 +4,9 @@
  * Invariant: nothing depends on it: without an aggregator the sensor captures, spools and ships as before.
  * Clock offset, as in NTP: ((received - sent) + (answered - got)) / 2; positive = the aggregator's clock is ahead. @module */
 
-import { checkInMessage, type CheckInRequest, checkInResponse } from "../../shared/control.ts";
+import type { CheckInRequest } from "../../shared/control.ts";
+import { checkInMessage } from "../../shared/control_messages.ts";
+import { isCheckInResponse } from "./answers.ts";
 import { sha256Hex, signText } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -99,15 +101,14 @@ export class CheckIn {
     });
     // From the monotonic clock, so that a step of the wall clock meanwhile does not look like a delay.
     const gotMs = sentMs + (clock.monotonicMs() - sentAtMs);
-    const checked = answer.ok && answer.status === 200 ? checkInResponse.safeParse(answer.body) : null;
     let revoked: boolean | null = null;
-    if (checked?.success) {
-      const { received_ms, answered_ms } = checked.data;
+    if (answer.ok && answer.status === 200 && isCheckInResponse(answer.body)) {
+      const { received_ms, answered_ms } = answer.body;
       this.#offsetMs = Math.round(((received_ms - sentMs) + (answered_ms - gotMs)) / 2);
       reporter.gauge("clock_offset_ms", this.#offsetMs);
       if (this.#problem !== null) reporter.info("aggregator answers check-ins again");
       this.#problem = null;
-      revoked = checked.data.revoked;
+      revoked = answer.body.revoked;
     } else {
       const refusal = answer.ok ? refusalOf(answer.body) : null;
       this.#problem = answer.ok

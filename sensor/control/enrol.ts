@@ -3,7 +3,8 @@
  * In: aggregator, token, name, key. Out: the enrolment, or an outcome from a closed list with what to do next.
  * Invariant: only the public key and a signature leave the machine. The same key with the same token gives the same sensor again. @module */
 
-import { enrolMessage, enrolResponse } from "../../shared/control.ts";
+import { enrolMessage } from "../../shared/control_messages.ts";
+import { isEnrolResponse } from "./answers.ts";
 import { signText } from "../../shared/batch.ts";
 import { version } from "../../shared/version.ts";
 import { type AggregatorClient, refusalOf } from "./aggregator_client.ts";
@@ -35,8 +36,11 @@ export async function enrol(
     return { ok: false, problem: "unreachable", message };
   }
   if (answer.status === 200 || answer.status === 201) {
-    const checked = enrolResponse.safeParse(answer.body);
-    if (checked.success) return { ok: true, enrolment: { ...checked.data, aggregator: client.url } };
+    const { body } = answer;
+    if (isEnrolResponse(body)) {
+      const { sensor_id, name, site, buckets, kafka } = body;
+      return { ok: true, enrolment: { sensor_id, name, site, buckets, kafka, aggregator: client.url } };
+    }
   }
   const { code, message, detail } = refusalOf(answer.body);
   if (answer.status === 429 || answer.status === 503) {

@@ -8,25 +8,27 @@
 
 import type { KeyObject } from "node:crypto";
 import { keyId, keysFromSeed } from "../../shared/batch.ts";
-import { z } from "../../shared/schema.ts";
+import type { EnrolResponse } from "../../shared/control.ts";
+import { integer, object, orNull, text } from "../../shared/shape.ts";
 import { type Disk, replaceFile } from "../ship/disk.ts";
+import { enrolChecks } from "./answers.ts";
 
-const enrolment = z.object({
-  sensor_id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
-  name: z.string(),
-  site: z.string(),
-  buckets: z.int().min(1).max(1024),
-  kafka: z.object({ brokers: z.array(z.string()), topic: z.string() }).nullable(),
+export interface Enrolment extends EnrolResponse {
   /** Address under which the aggregator answered. */
-  aggregator: z.string(),
-});
-export type Enrolment = z.infer<typeof enrolment>;
+  aggregator: string;
+}
 
-const identityFile = z.object({
-  version: z.literal(1),
+interface IdentityFile {
+  version: number;
   /** 32 octets, base64. */
-  seed: z.string().length(44),
-  enrolment: enrolment.nullable(),
+  seed: string;
+  enrolment: Enrolment | null;
+}
+
+const isIdentityFile = object<IdentityFile>({
+  version: integer(1, 1),
+  seed: text(/^.{44}$/),
+  enrolment: orNull(object<Enrolment>({ ...enrolChecks, aggregator: text() })),
 });
 
 export interface Identity {
@@ -45,22 +47,8 @@ export class IdentityError extends Error {
 
 /** Reads the identity of a state folder; null when there is none yet. @throws {IdentityError} */
 export async function loadIdentity(disk: Disk, folder: string): Promise<Identity | null> {
-  const path = `${folder}/identity.json`;
-  const text = await readIfThere(disk, path);
-  if (text === null) return null;
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    // Not JSON: falls through to the same message as JSON of another shape, and never quotes what may hold the seed.
-  }
-  const checked = identityFile.safeParse(parsed);
-  if (!checked.success) {
-    throw new IdentityError(
-      `Cannot read identity as "${path}" is damaged: restore it from a backup, or delete it and enrol again`,
-    );
-  }
-  return identityOf(checked.data.seed, checked.data.enrolment);
+  const file = await readIdentityFile(disk, folder);
+  return file && identityOf(file.seed, file.enrolment);
 }
 
 /** Makes a key from 32 random octets and writes it, not enrolled yet. */
@@ -73,7 +61,8 @@ export async function createIdentity(disk: Disk, folder: string, seed: Uint8Arra
 
 /** Writes what the aggregator answered beside the key. */
 export async function saveEnrolment(disk: Disk, folder: string, answer: Enrolment): Promise<void> {
-  const file = identityFile.parse(JSON.parse(await readIfThere(disk, `${folder}/identity.json`) ?? "null"));
+  const file = await readIdentityFile(disk, folder);
+  if (file === null) throw new IdentityError(`Cannot keep the enrolment as "${folder}" holds no identity`);
   await writeIdentity(disk, folder, file.seed, answer);
 }
 
@@ -114,6 +103,23 @@ async function writeIdentity(
 ): Promise<void> {
   const text = JSON.stringify({ version: 1, seed, enrolment: enrolled }, null, 2) + "\n";
   await replaceFile(disk, folder, "identity.json", new TextEncoder().encode(text));
+}
+
+/** @throws {IdentityError} when it is there and cannot be used. */
+async function readIdentityFile(disk: Disk, folder: string): Promise<IdentityFile | null> {
+  const path = `${folder}/identity.json`;
+  const text = await readIfThere(disk, path);
+  if (text === null) return null;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // Not JSON: falls through to the same message as JSON of another shape, and never quotes what may hold the seed.
+  }
+  if (isIdentityFile(parsed)) return parsed;
+  throw new IdentityError(
+    `Cannot read identity as "${path}" is damaged: restore it from a backup, or delete it and enrol again`,
+  );
 }
 
 async function readIfThere(disk: Disk, path: string): Promise<string | null> {

@@ -13,7 +13,7 @@
  * Why not the child's own folder: it reads that for hours, and a cache may be emptied at any time. @module */
 
 import { createHash } from "node:crypto";
-import { z } from "../../shared/schema.ts";
+import { exactly, listOf, orNull, text as textOf } from "../../shared/shape.ts";
 import { allowedProtocols } from "./profile.ts";
 import { slotFields } from "./slots.ts";
 
@@ -24,16 +24,21 @@ const fileBytesMax = 1_000_000;
 const partAgeMsMax = 60_000;
 const othersMayWrite = 0o022;
 
-const keptProfile = z.strictObject({
-  /** Digest of the program's identity and of what it was asked. */
-  key: z.string().length(64),
-  version: z.string().regex(/^\d+\.\d+\.\d+$/),
+export interface TsharkProfile {
+  version: string;
   /** Text of `disabled_protos`. */
-  disabled: z.string().regex(/^(?:[\w.-]+\n)+$/),
+  disabled: string;
   /** Those of `slotFields` that it has; null = all. */
-  fields: z.array(z.string()).max(slotFields.length).nullable(),
+  fields: string[] | null;
+}
+
+/** `key`: digest of the program's identity and of what it was asked. */
+const isKeptProfile = exactly<TsharkProfile & { key: string }>({
+  key: textOf(/^.{64}$/),
+  version: textOf(/^\d+\.\d+\.\d+$/),
+  disabled: textOf(/^(?:[\w.-]+\n)+$/),
+  fields: orNull(listOf(textOf(), slotFields.length)),
 });
-export type TsharkProfile = Omit<z.infer<typeof keptProfile>, "key">;
 
 export class ProfileCache {
   readonly #folder: string;
@@ -49,7 +54,9 @@ export class ProfileCache {
       const text = await readOurs(`${this.#folder}/${fileName}`);
       const end = text.indexOf("\n") + 1;
       if (text.slice(0, end) !== firstLine(text.slice(end))) return null;
-      const { key, ...profile } = keptProfile.parse(JSON.parse(text.slice(end)));
+      const kept: unknown = JSON.parse(text.slice(end));
+      if (!isKeptProfile(kept)) return null;
+      const { key, ...profile } = kept;
       return key === keyOf(identity) ? profile : null;
     } catch {
       // Absent, not readable, or of another shape: all the same to whoever can ask.
@@ -60,7 +67,9 @@ export class ProfileCache {
   /** Keeps the profile for the next start. False when that is not possible, or not safe. */
   async write(identity: string, profile: TsharkProfile): Promise<boolean> {
     try {
-      const rest = JSON.stringify(keptProfile.parse({ key: keyOf(identity), ...profile }));
+      const kept = { key: keyOf(identity), ...profile };
+      if (!isKeptProfile(kept)) return false;
+      const rest = JSON.stringify(kept);
       await Deno.mkdir(this.#folder, { recursive: true, mode: 0o700 });
       if (!isOurs(await Deno.stat(this.#folder))) return false;
       // A name of its own: another sensor may be starting too.

@@ -18,7 +18,8 @@ import { openStore } from "../../../aggregator/store/open.ts";
 import { type Role, roles } from "../../../aggregator/store/store.ts";
 import { keyId, keysFromSeed, sha256Hex, signText } from "../../../shared/batch.ts";
 import type { Clock } from "../../../shared/clock.ts";
-import { checkInMessage, type CheckInRequest, enrolMessage } from "../../../shared/control.ts";
+import type { CheckInRequest } from "../../../shared/control.ts";
+import { checkInMessage, enrolMessage } from "../../../shared/control_messages.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 
 export class TestClock implements Clock {

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Counters, countersIn, InterfaceWatch } from "../../../sensor/capture/interface_counters.ts";
 import { systemClock } from "../../../shared/clock.ts";
-import { cardDrops } from "../../../shared/control.ts";
+import { cardDrops } from "../../../shared/control_messages.ts";
 import { counted, FakeClock, silentReporter } from "../ship/helpers.ts";
 
 const zeros: Counters = {

@@ -3,13 +3,8 @@
 import { Buffer } from "node:buffer";
 import { zstdDecompressSync } from "node:zlib";
 import { publicKeyFromRaw, readHeader, sha256Hex, verifyBatch, verifyText } from "../../../shared/batch.ts";
-import {
-  checkInMessage,
-  checkInRequest,
-  enrolMessage,
-  enrolRequest,
-  type InterfaceCounters,
-} from "../../../shared/control.ts";
+import { checkInRequest, enrolRequest, type InterfaceCounters } from "../../../shared/control.ts";
+import { checkInMessage, enrolMessage } from "../../../shared/control_messages.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import type { Command, Edges } from "../../../shared/command.ts";
