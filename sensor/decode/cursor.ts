@@ -5,6 +5,9 @@
 
 import { reason } from "./reasons.ts";
 
+/** Frames inside a frame and inside each of its tunnels, all together. */
+const nestedMax = 16;
+
 export class Cursor {
   offset = 0;
   /** End of what was captured. */
@@ -17,6 +20,25 @@ export class Cursor {
   dstMac = -1;
   vlan = 0;
   vlanInner = 0;
+  /** Frames inside frames so far. */
+  #nested = 0;
+
+  /** At the beginning of a frame of `captured` octets, `wire` of them on the wire. */
+  begin(offset: number, captured: number, wire: number): void {
+    this.offset = offset;
+    this.limit = offset + captured;
+    this.wireLimit = offset + wire;
+    this.srcMac = -1;
+    this.dstMac = -1;
+    this.vlan = 0;
+    this.vlanInner = 0;
+    this.#nested = 0;
+  }
+
+  /** Whether one more frame may begin inside this one. Without a bound a single packet of nothing but headers would exhaust the stack. */
+  nests(): boolean {
+    return ++this.#nested <= nestedMax;
+  }
 
   /** The reason for stopping when bytes up to `end` are needed and not there. */
   short(end: number): number {

@@ -31,13 +31,7 @@ export class Decoder {
     linkType: number,
   ): number {
     const cursor = this.#cursor;
-    cursor.offset = offset;
-    cursor.limit = offset + capturedLength;
-    cursor.wireLimit = offset + wireLength;
-    cursor.srcMac = -1;
-    cursor.dstMac = -1;
-    cursor.vlan = 0;
-    cursor.vlanInner = 0;
+    cursor.begin(offset, capturedLength, wireLength);
     this.layerCount = 0;
     this.innerFault = innerFault.none;
     const stopped = link(cursor, b, linkType);

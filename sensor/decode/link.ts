@@ -6,9 +6,10 @@
 import type { Cursor } from "./cursor.ts";
 import { afterEtherType, ethernet, llc, pppoe } from "./ether.ts";
 import { ppp } from "./ppp.ts";
+import { rareLink } from "./rare_link.ts";
+import { rawIp } from "./raw_ip.ts";
 import { avs, ppi, prism, radiotap, wlan } from "./wlan.ts";
 import { reason } from "./reasons.ts";
-import { searchNetwork } from "./search.ts";
 
 /** Steps from the frame's start to its network header. */
 export function link(cursor: Cursor, b: Uint8Array, linkType: number): number {
@@ -40,6 +41,9 @@ function otherLink(cursor: Cursor, b: Uint8Array, linkType: number): number {
       return pppoe(cursor, b);
     case 104:
       return ciscoHdlc(cursor, b);
+    case 205: // behind an octet that tells the direction
+      cursor.offset++;
+      return ciscoHdlc(cursor, b);
     case 166: // the first octet is the direction in place of 0xff
     case 204:
       return directedPpp(cursor, b, linkType);
@@ -55,18 +59,11 @@ function otherLink(cursor: Cursor, b: Uint8Array, linkType: number): number {
       return ppi(cursor, b);
     case 239:
       return nflog(cursor, b);
+    case 258:
+      return pktap(cursor, b);
     default:
-      return searchNetwork(cursor, b);
+      return rareLink(cursor, b, linkType);
   }
-}
-
-/** Version in the first half-octet. */
-export function rawIp(cursor: Cursor, b: Uint8Array): number {
-  const o = cursor.offset;
-  if (o + 1 > cursor.limit) return cursor.short(o + 1);
-  const version = b[o] >> 4;
-  if (version === 4) return afterEtherType(cursor, b, 0x0800);
-  return version === 6 ? afterEtherType(cursor, b, 0x86dd) : reason.ip_malformed;
 }
 
 function linuxCooked(cursor: Cursor, b: Uint8Array): number {
@@ -126,6 +123,17 @@ function directedPpp(cursor: Cursor, b: Uint8Array, linkType: number): number {
   if (o + 2 > cursor.limit) return cursor.short(o + 2);
   cursor.offset = linkType === 166 && b[o + 1] === 0x03 ? o + 2 : o + 1;
   return ppp(cursor, b);
+}
+
+/** What macOS writes in front: the header's length, and the link type of what follows, little-endian. */
+function pktap(cursor: Cursor, b: Uint8Array): number {
+  const o = cursor.offset;
+  if (o + 12 > cursor.limit) return cursor.short(o + 12);
+  const length = b[o] | b[o + 1] << 8 | b[o + 2] << 16;
+  const linkType = b[o + 8] | b[o + 9] << 8;
+  if (length < 12 || !cursor.nests()) return reason.link_malformed;
+  cursor.offset = o + length;
+  return link(cursor, b, linkType);
 }
 
 const nflogPayload = 9;

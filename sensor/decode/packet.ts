@@ -24,6 +24,8 @@ export const tunnelNames = [
   "etherip",
   "mpls",
   "l2tp",
+  "capwap",
+  "lisp",
 ] as const;
 export type TunnelName = typeof tunnelNames[number];
 

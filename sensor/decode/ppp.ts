@@ -3,7 +3,7 @@
  * In: cursor at a PPP header. Out: 0 and the cursor at an IP header, or a reason. @module */
 
 import type { Cursor } from "./cursor.ts";
-import { afterEtherType, mpls } from "./ether.ts";
+import { afterEtherType, mpls, nestedEthernet } from "./ether.ts";
 import { reason } from "./reasons.ts";
 
 /** PPP with or without the HDLC-like address and control octets. */
@@ -32,7 +32,29 @@ export function pppProtocol(cursor: Cursor, b: Uint8Array): number {
     case 0x0281:
     case 0x0283:
       return mpls(cursor, b);
+    case 0x0031:
+      return bridged(cursor, b);
+    case 0x003d:
+      return multilink(cursor, b);
     default:
       return reason.ppp_control;
   }
+}
+
+/** Multilink (RFC 1990): a packet that went over one link whole; of one in parts nobody here has the others. */
+function multilink(cursor: Cursor, b: Uint8Array): number {
+  const o = cursor.offset;
+  if (o + 4 > cursor.limit) return cursor.short(o + 4);
+  const isWhole = (b[o] & 0xc0) === 0xc0;
+  if (!isWhole || !cursor.nests()) return reason.ppp_control;
+  cursor.offset = o + 4;
+  return pppProtocol(cursor, b);
+}
+
+/** Bridged LAN traffic (RFC 3518): flags, one of which announces the LAN's number, and the kind of LAN. */
+function bridged(cursor: Cursor, b: Uint8Array): number {
+  const o = cursor.offset;
+  if (o + 2 > cursor.limit) return cursor.short(o + 2);
+  if (b[o + 1] !== 1) return reason.other_ethertype;
+  return nestedEthernet(cursor, b, o + ((b[o] & 0x40) !== 0 ? 6 : 2));
 }

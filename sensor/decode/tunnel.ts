@@ -5,11 +5,12 @@
  * Invariant: a port alone makes no tunnel; the header behind it must fit too, or the payload is just payload. @module */
 
 import type { Cursor } from "./cursor.ts";
-import { afterEtherType, ethernet, mpls } from "./ether.ts";
-import { rawIp } from "./link.ts";
+import { afterEtherType, ethernet, mpls, serviceHeader } from "./ether.ts";
 import { type Packet, type TunnelName, tunnelNames } from "./packet.ts";
 import { ppp } from "./ppp.ts";
+import { rawIp } from "./raw_ip.ts";
 import { reason } from "./reasons.ts";
+import { wlan } from "./wlan.ts";
 
 /** The payload is not a tunnel. */
 export const noTunnel = 0;
@@ -77,6 +78,10 @@ function gre(p: Packet, cursor: Cursor, b: Uint8Array): number {
   let header = 4 + ((flags & 0x2000) !== 0 ? 4 : 0) + (hasSequence ? 4 : 0);
   if ((flags & 7) === 1) {
     header += (flags & 0x0080) !== 0 ? 4 : 0;
+    if (type === 0x6400) { // MikroTik: the length and the tunnel's number in place of the key
+      cursor.offset = o + 8;
+      return innerEthernet(cursor, b, tunnel.gre);
+    }
     // Without a sequence number there is no payload, only an acknowledgement.
     if (type !== 0x880b || !hasSequence) return notIp;
     cursor.offset = o + header;
@@ -130,6 +135,8 @@ function enterUdp(p: Packet, cursor: Cursor, b: Uint8Array): number {
   if (dstPort === 6081 || srcPort === 6081) return geneve(p, cursor, b);
   if (dstPort === 2152 || srcPort === 2152) return gtpu(p, cursor, b);
   if (dstPort === 1701 || srcPort === 1701) return l2tp(p, cursor, b);
+  if (dstPort === 5247 || srcPort === 5247) return capwap(p, cursor, b);
+  if (dstPort === 4341) return lisp(p, cursor, b);
   if (dstPort === 6635) {
     begin(p, cursor);
     return inside(mpls(cursor, b), tunnel.mpls);
@@ -143,6 +150,7 @@ function vxlan(p: Packet, cursor: Cursor, b: Uint8Array, isGpe: boolean): number
   begin(p, cursor);
   cursor.offset = o + 8;
   if (!isGpe || (b[o] & 0x04) === 0 || b[o + 3] === 3) return innerEthernet(cursor, b, tunnel.vxlan);
+  if (b[o + 3] === 4) return inside(serviceHeader(cursor, b), tunnel.vxlan);
   return b[o + 3] === 1 || b[o + 3] === 2 ? inside(rawIp(cursor, b), tunnel.vxlan) : notIp;
 }
 
@@ -194,6 +202,31 @@ function l2tp(p: Packet, cursor: Cursor, b: Uint8Array): number {
   begin(p, cursor);
   cursor.offset = o + header;
   return inside(ppp(cursor, b), tunnel.l2tp);
+}
+
+/** Data between wireless access point and controller (RFC 5415), unless it is encrypted: Ethernet, or 802.11. */
+function capwap(p: Packet, cursor: Cursor, b: Uint8Array): number {
+  const o = p.payloadOffset;
+  if (b[o] !== 0) return noTunnel; // version 0, in the clear
+  const header = b[o + 1] >> 3 << 2;
+  if (header < 8) return noTunnel;
+  const isKeepAlive = (b[o + 3] & 0x08) !== 0;
+  const isLaterPart = (b[o + 3] & 0x80) !== 0 && (b[o + 6] << 8 | b[o + 7]) >> 3 !== 0;
+  if (isKeepAlive || isLaterPart) return notIp;
+  begin(p, cursor);
+  cursor.offset = o + header;
+  if ((b[o + 2] & 1) === 0) return innerEthernet(cursor, b, tunnel.capwap);
+  cursor.vlan = 0;
+  cursor.vlanInner = 0;
+  return inside(wlan(cursor, b), tunnel.capwap);
+}
+
+/** Locator/identifier separation (RFC 9300). */
+function lisp(p: Packet, cursor: Cursor, b: Uint8Array): number {
+  begin(p, cursor);
+  cursor.offset = p.payloadOffset + 8;
+  const nibble = cursor.offset < cursor.limit ? b[cursor.offset] >> 4 : 0;
+  return nibble === 4 || nibble === 6 ? inside(rawIp(cursor, b), tunnel.lisp) : notIp;
 }
 
 /** Teredo: IPv6 behind optional headers at a server's port; between clients any port, so the address prefix must fit. */

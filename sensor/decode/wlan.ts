@@ -7,11 +7,13 @@ import type { Cursor } from "./cursor.ts";
 import { ethernet, llc } from "./ether.ts";
 import { reason } from "./reasons.ts";
 
-/** 802.11 without a radio header. `isPadded`: the header is filled up to four octets, as some drivers do. */
+/** 802.11 without a radio header. `isPadded`: the header is filled up to four octets, as some drivers do. Some access points send the first
+ * two octets the other way round; then the version, which is 0, seems not to be. */
 export function wlan(cursor: Cursor, b: Uint8Array, isPadded = false): number {
   const o = cursor.offset;
   if (o + 2 > cursor.limit) return cursor.short(o + 2);
-  const control = b[o], flags = b[o + 1];
+  const isSwapped = (b[o] & 3) !== 0;
+  const control = isSwapped ? b[o + 1] : b[o], flags = isSwapped ? b[o] : b[o + 1];
   if ((control & 0x0c) !== 0x08) return reason.wlan_control;
   const subtype = control >> 4;
   if ((subtype & 4) !== 0) return reason.wlan_control; // no data in it
@@ -22,7 +24,9 @@ export function wlan(cursor: Cursor, b: Uint8Array, isPadded = false): number {
   if ((subtype & 8) !== 0) {
     if (o + header + 2 > cursor.limit) return cursor.short(o + header + 2);
     isAggregate = (b[o + header] & 0x80) !== 0;
+    const mayBeMesh = fromDs && (b[o + header + 1] & 1) !== 0;
     header += (flags & 0x80) !== 0 ? 6 : 2;
+    if (mayBeMesh && o + header < cursor.limit) header += meshBytes(b[o + header]);
   }
   if (isPadded) header = (header + 3) & ~3;
   if (o + header > cursor.limit) return cursor.short(o + header);
@@ -31,6 +35,11 @@ export function wlan(cursor: Cursor, b: Uint8Array, isPadded = false): number {
   cursor.offset = o + header;
   // Each part of an aggregate begins like an Ethernet frame with a length for a type.
   return isAggregate ? ethernet(cursor, b) : llc(cursor, b);
+}
+
+/** Octets of a mesh control field that begins with `flags`, 0 = it is none. */
+function meshBytes(flags: number): number {
+  return flags < 3 ? 6 + 6 * flags : 0;
 }
 
 /** Radiotap header: only the flag octet matters, for the padding it announces. */

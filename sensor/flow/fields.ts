@@ -70,7 +70,7 @@ export const fields: { readonly [column in Exclude<SegmentColumn, Beside>]: Fiel
   ),
   segment: integer(word.segment),
   ip_depth: number((words, _, base) => words[base + word.meta] >> 12 & 15),
-  tunnel: name((words, _, base) => words[base + word.meta] >> 16 & 15, (code) => tunnelNames[code]),
+  tunnel: name((words, _, base) => words[base + word.meta] >> 16 & 255, (code) => tunnelNames[code]),
   vlan: number((words, _, base) => words[base + word.vlan] & 4095),
   vlan_inner: number((words, _, base) => words[base + word.vlan] >> 12 & 4095),
   protocol: name(protocolOf, protocolName),

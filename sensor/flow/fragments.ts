@@ -174,7 +174,7 @@ export class Fragments {
     p.protocol = meta & 511;
     p.family = meta >> 9 & 7;
     p.depth = meta >> 12 & 15;
-    p.tunnel = meta >> 16 & 15;
+    p.tunnel = meta >> 16 & 255;
     p.vlan = words[base + 10] & 4095;
     p.vlanInner = words[base + 10] >> 12 & 4095;
     p.isFragment = true;

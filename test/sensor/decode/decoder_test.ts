@@ -126,18 +126,18 @@ Deno.test("decoder finds IP in a link type it does not know, if the header prove
   assertEquals(decode(summed, 999), plain);
   // Zeros, a version's digit, an address: none of it is a header.
   const header = bytes(new Uint8Array(40), 0x45, 0x60, macA, [0x45, 0, 0, 20]);
-  assertEquals(decode(bytes(header, summed), 258), plain);
-  assertEquals(decode(bytes(header, summed, [1, 2, 3, 4]), 258), plain);
-  assertEquals(decode(bytes(header, datagram6), 258), plain6);
+  assertEquals(decode(bytes(header, summed), 998), plain);
+  assertEquals(decode(bytes(header, summed, [1, 2, 3, 4]), 998), plain);
+  assertEquals(decode(bytes(header, datagram6), 998), plain6);
   assertEquals(decode(segment, 999), "link_type_unknown", "a checksum that is wrong");
   assertEquals(
-    decode(bytes(header, summed, new Uint8Array(33)), 258),
+    decode(bytes(header, summed, new Uint8Array(33)), 998),
     "link_type_unknown",
     "a length that is wrong",
   );
-  assertEquals(decode(bytes(new Uint8Array(200), summed), 258), "link_type_unknown", "too far in");
-  assertEquals(decode(new Uint8Array(300), 258), "link_type_unknown");
-  assertEquals(decode(bytes(), 258), "link_type_unknown");
+  assertEquals(decode(bytes(new Uint8Array(200), summed), 998), "link_type_unknown", "too far in");
+  assertEquals(decode(new Uint8Array(300), 998), "link_type_unknown");
+  assertEquals(decode(bytes(), 998), "link_type_unknown");
 });
 
 Deno.test("decoder reads 802.11 data frames behind any radio header", () => {
@@ -325,6 +325,68 @@ Deno.test("decoder takes a payload for a tunnel only when it fits, and counts wh
   assert(!decode(later, 101).includes("|"));
 });
 
+Deno.test("decoder reads what switches put around a frame, and no more than is there", () => {
+  const frame = ethernet(0x8100, vlan(5, 0x0800, segment));
+  assertEquals(decode(ethernet(0x88a8, vlan(9, 0x88e7, bytes(u32(1), frame)))), `${plain} vlan 9.5`);
+  assertEquals(
+    decode(ethernet(0x22f3, bytes(u16(0x0041), u32(1), u32(0), frame))),
+    `${plain} vlan 5`,
+    "options",
+  );
+  assertEquals(
+    decode(ethernet(0x88e5, bytes([0, 0], u32(1), u16(0x0800), segment))),
+    plain,
+    "no channel identifier",
+  );
+  assertEquals(decode(ethernet(0x88e5, bytes([0x0c, 0], u32(1), segment))), "other_ethertype", "encrypted");
+  assertEquals(
+    decode(ethernet(0x894f, bytes([0, 0xc1, 1, 1], segment))),
+    "link_malformed",
+    "a header too short",
+  );
+  assertEquals(decode(ethernet(0x894f, bytes([0, 0xc2, 1, 4], u32(0), segment))), "other_ethertype");
+  assertEquals(
+    decode(ethernet(0x4305, bytes([0x00, 15], new Uint8Array(40)))),
+    "other_ethertype",
+    "not for one station",
+  );
+  for (const type of [0x8926, 0x8909, 0x88e7, 0x8903, 0x22f3, 0x88e5, 0x894f, 0x8870, 0x4305]) {
+    assertEquals(decode(ethernet(type, new Uint8Array(0))), "link_malformed", type.toString(16));
+    assertEquals(decode(ethernet(type, new Uint8Array(0)), 1, 200), "cut_packet", type.toString(16));
+  }
+});
+
+Deno.test("decoder reads CAPWAP's data in the clear, and leaves the rest", () => {
+  const over = (header: number[], payload: Uint8Array) =>
+    decode(ipv4(17, udp(50_000, 5247, bytes(header, payload))), 101).split(" | ")[1];
+  const frame = ethernet(0x0800, segment);
+  assertEquals(over([0, 0x10, 0, 0, 0, 0, 0, 0], frame), `capwap ${plain}`);
+  assertEquals(
+    over([0, 0x20, 0, 0x10, 0, 0, 0, 0], bytes(new Uint8Array(8), frame)),
+    `capwap ${plain}`,
+    "a radio's address",
+  );
+  assertEquals(over([0, 0x10, 0, 0x80, 0, 1, 0, 0], frame), `capwap ${plain}`, "the first part");
+  assertEquals(over([0, 0x10, 0, 0x80, 0, 1, 0, 8], frame), undefined, "a later part");
+  assertEquals(over([0, 0x10, 0, 0x08, 0, 0, 0, 0], frame), undefined, "a keep-alive");
+  assertEquals(over([1, 0, 0, 0, 0, 0, 0, 0], frame), undefined, "DTLS");
+});
+
+Deno.test("decoder follows frames inside frames only so far, whatever a packet says", () => {
+  const pseudowire = bytes(new Uint8Array(12).fill(0x20), u16(0x8847), mpls(16));
+  const fabric = bytes(new Uint8Array(12).fill(0x20), u16(0x8903), u16(0));
+  const multilink = [0x3d, 0xc0, 0, 0, 0];
+  const tap = bytes([12, 0, 0, 0], new Uint8Array(4), [2, 1, 0, 0]);
+  const repeated = (part: Uint8Array | number[], end: Uint8Array, times: number) =>
+    bytes(...Array.from({ length: times }, () => part), end);
+  const frame = ethernet(0x0800, segment);
+  assertEquals(decode(repeated(pseudowire, frame, 10)), plain);
+  assertEquals(decode(repeated(pseudowire, frame, 14_000)), "tags_too_many");
+  assertEquals(decode(repeated(fabric, frame, 14_000)), "tags_too_many");
+  assertEquals(decode(repeated(multilink, segment, 40_000), 9), "ppp_control");
+  assertEquals(decode(repeated(tap, segment, 20_000), 258), "link_malformed");
+});
+
 Deno.test("decoder survives any octets, and reads none outside the frame", () => {
   let state = 12345;
   const random = () => (state = Math.imul(state, 1103515245) + 12345 & 0x7fffffff) >>> 8;
@@ -365,7 +427,36 @@ Deno.test("decoder survives any octets, and reads none outside the frame", () =>
       ),
     ),
   ];
-  const links = [1, 0, 9, 12, 50, 104, 105, 113, 119, 127, 163, 192, 239, 276];
+  const links = [
+    1,
+    0,
+    6,
+    9,
+    10,
+    11,
+    12,
+    50,
+    104,
+    105,
+    107,
+    109,
+    113,
+    117,
+    119,
+    123,
+    127,
+    138,
+    163,
+    192,
+    197,
+    205,
+    206,
+    219,
+    239,
+    242,
+    258,
+    276,
+  ];
   for (let round = 0; round < 20_000; round++) {
     const mutant = seeds[round % seeds.length].slice();
     for (let flips = random() % 6; flips >= 0; flips--) mutant[random() % mutant.length] = random();
