@@ -61,8 +61,8 @@ export function checkClockOffset(dateMs: number | null, nowMs: number): string {
   return Math.abs(offsetS) <= 1 ? ", clocks agree" : `, its clock is ${offsetS} s from ours`;
 }
 
-/** A DNS query for `picket-canary.example`, as an Ethernet frame, for a check of the whole deep lane. */
-export function canaryFrame(): { frame: Uint8Array; name: string } {
+/** A DNS query for `picket-canary.example`, as an IPv4 packet, for a check of the whole deep lane. */
+export function canaryPacket(): { packet: Uint8Array; name: string } {
   const labels = ["picket-canary", "example"];
   const question = labels.flatMap((label) => [label.length, ...new TextEncoder().encode(label)]);
   const dns = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...question, 0, 0, 1, 0, 1];
@@ -72,6 +72,5 @@ export function canaryFrame(): { frame: Uint8Array; name: string } {
   const checksum = ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
   ip[10] = checksum >> 8;
   ip[11] = checksum & 255;
-  const ethernet = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
-  return { frame: Uint8Array.from([...ethernet, ...ip, ...udp]), name: labels.join(".") };
+  return { packet: Uint8Array.from([...ip, ...udp]), name: labels.join(".") };
 }

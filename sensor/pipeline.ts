@@ -21,7 +21,8 @@ import { WaitingRows } from "./flow/waiting.ts";
 
 /** The slow lane that reads payloads. */
 export interface DeepLane {
-  /** Copies the packet for dissection. Returns a ticket (1, 2, 3, ... rising), or 0 when refused; the lane counts refusals.
+  /** Copies the packet, from its innermost IP header on, for dissection. Returns a ticket (1, 2, 3, ... rising), or 0 when refused; the
+   * lane counts refusals.
    * `segment`, by default 0, is the number of the flow's segment the packet was counted in. */
   offer(
     buffer: Uint8Array,
@@ -29,7 +30,6 @@ export interface DeepLane {
     capturedLength: number,
     wireLength: number,
     timeUs: number,
-    linkType: number,
     flowId: number,
     segment?: number,
   ): number;
@@ -212,13 +212,14 @@ export class Pipeline {
         const floats = this.#table.floats;
         const id = floats[half + float.flowId];
         const segment = this.#table.words[flow * strideWords + word.segment];
+        const { ipOffset } = innermost;
+        const before = ipOffset - offset;
         const ticket = this.#deepLane.offer(
           buffer,
-          offset,
-          capturedLength,
-          wireLength,
+          ipOffset,
+          capturedLength - before,
+          wireLength - before,
           timeUs,
-          linkType,
           id,
           segment,
         );

@@ -9,7 +9,7 @@ import type { Facts } from "../../shared/facts.ts";
 import type { Options } from "../../shared/options.ts";
 import { version } from "../../shared/version.ts";
 import type { Enrolment } from "../control/identity.ts";
-import { canaryFrame, type Check, checkClockOffset, fail, ok, warn } from "../doctor.ts";
+import { canaryPacket, type Check, checkClockOffset, fail, ok, warn } from "../doctor.ts";
 import type { Edges } from "../../shared/command.ts";
 import { Octets } from "../flow/octets.ts";
 import { kafkaSettings, openAggregator, type shipOptions } from "./common_options.ts";
@@ -18,7 +18,6 @@ import type { LiveOptions, Stages } from "./stages.ts";
 const freeBytesMin = 512 * 1024 * 1024;
 const captureCheckMs = 2_000;
 const flowOfCanary = 1;
-const ethernetLinkType = 1;
 
 /** Machine: architecture and page size, which decide whether a binary runs at all. */
 export function machineCheck(): Check {
@@ -181,10 +180,10 @@ export function canaryCheck(stages: Stages, tsharkPath: string, edges: Edges): C
     const deepLane = await stages.deepLane(options, { clock, reporter }).catch((error: Error) => error);
     if (deepLane instanceof Error) return warn(deepLane.message, advice);
     try {
-      const { frame, name } = canaryFrame();
+      const { packet, name } = canaryPacket();
       const timeUs = Math.floor(clock.nowMs()) * 1_000;
       const startedMs = clock.monotonicMs();
-      deepLane.lane.offer(frame, 0, frame.length, frame.length, timeUs, ethernetLinkType, flowOfCanary);
+      deepLane.lane.offer(packet, 0, packet.length, packet.length, timeUs, flowOfCanary);
       await deepLane.lane.turn();
       await deepLane.lane.drain();
       const facts = new Octets();

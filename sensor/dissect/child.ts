@@ -8,7 +8,7 @@
 
 import { splitLine } from "./facts.ts";
 import { fillerPacket } from "./filler.ts";
-import { PcapngWriter } from "./pcapng_writer.ts";
+import { PcapWriter } from "./pcap_writer.ts";
 import type { DissectorProcess } from "./tshark.ts";
 
 export interface ChildOptions {
@@ -26,7 +26,6 @@ export interface ChildEnd {
 /** One is enough for the tshark we know; another version may keep more to itself, or cut columns shorter. */
 const fillersInRowMax = 4;
 const lineCharactersMax = 1_000_000;
-const rawLinkType = 101;
 
 /** Takes the columns that answer one packet. */
 export type OnAnswer = (flowId: number, segment: number, columns: readonly string[]) => void;
@@ -35,7 +34,7 @@ export class DissectorChild {
   readonly #process: DissectorProcess;
   readonly #options: ChildOptions;
   readonly #onAnswer: OnAnswer;
-  readonly #writer = new PcapngWriter();
+  readonly #writer = new PcapWriter();
   /** Ring of unanswered packets: ticket (0 = filler), flow and segment. */
   readonly #tickets: Float64Array;
   readonly #flows: Float64Array;
@@ -106,23 +105,21 @@ export class DissectorChild {
     return this.#writer.bufferedBytes >= this.#options.bytesMax ? "bytes_max" : "";
   }
 
-  /** Takes one packet, copying it; false when its link type is one too many. The caller has asked `refusal`. */
+  /** Takes one packet, copying it. The caller has asked `refusal`. */
   offer(
     buffer: Uint8Array,
     offset: number,
     capturedLength: number,
     wireLength: number,
     timeUs: number,
-    linkType: number,
     ticket: number,
     flowId: number,
     segment: number,
-  ): boolean {
-    if (!this.#writer.append(buffer, offset, capturedLength, wireLength, timeUs, linkType)) return false;
+  ): void {
+    this.#writer.append(buffer, offset, capturedLength, wireLength, timeUs);
     this.#remember(ticket, flowId, segment);
     this.#fillersInRow = 0;
     this.#offered++;
-    return true;
   }
 
   /** Starts writing what is buffered, unless that is going on. */
@@ -136,7 +133,7 @@ export class DissectorChild {
     if (this.#ending || this.#writing || this.waiting === 0 || this.#fillersInRow >= fillersInRowMax) return;
     if (this.#writer.bufferedBytes > 0 || this.#count >= this.#options.packetsMax) return;
     const packet = fillerPacket;
-    if (!this.#writer.append(packet, 0, packet.length, packet.length, 0, rawLinkType)) return;
+    this.#writer.append(packet, 0, packet.length, packet.length, 0);
     this.#remember(0, -1, 0);
     this.#fillers++;
     this.#fillersInRow++;

@@ -25,7 +25,7 @@ const plainTokens = 0.1;
 const childrenMax = 3;
 
 /** Why a packet was not taken. */
-export const refusalReasons = ["packets_max", "bytes_max", "rate", "no_child", "link_types"] as const;
+export const refusalReasons = ["packets_max", "bytes_max", "rate", "no_child"] as const;
 type RefusalReason = typeof refusalReasons[number];
 
 export interface LaneHealth {
@@ -75,7 +75,6 @@ export class DissectLane implements DeepLane {
     bytes_max: 0,
     rate: 0,
     no_child: 0,
-    link_types: 0,
   };
   /** What the reporter was told last, by counter. */
   readonly #told = new Map<string, number>();
@@ -126,7 +125,6 @@ export class DissectLane implements DeepLane {
     capturedLength: number,
     wireLength: number,
     timeUs: number,
-    linkType: number,
     flowId: number,
     segment = 0,
   ): number {
@@ -137,9 +135,7 @@ export class DissectLane implements DeepLane {
     if (refusal !== "") return this.#refuse(refusal);
     if (this.#options.live && this.#tokens < 1) return this.#refuse("rate");
     const ticket = this.#lastTicket + 1;
-    if (!child.offer(buffer, offset, capturedLength, wireLength, timeUs, linkType, ticket, flowId, segment)) {
-      return this.#refuse("link_types");
-    }
+    child.offer(buffer, offset, capturedLength, wireLength, timeUs, ticket, flowId, segment);
     this.#tokens--;
     return this.#lastTicket = ticket;
   }

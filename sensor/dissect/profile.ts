@@ -4,12 +4,11 @@
  * Invariant: whatever tshark knows and {@link allowedProtocols} does not name is disabled, so a flaw in one of its 2,700 other
  * dissectors cannot be reached from the wire. Why a file: tshark 4.0 has no `--disable-all-protocols`. @module */
 
-/** Link and network layers, tunnels, and the applications whose names or facts we report. */
+/** What stands on top of an IP header, which is where every packet handed to a child begins: the transports, and the applications whose
+ * names or facts we report. No link layers: the decoder has read those. */
 export const allowedProtocols: ReadonlySet<string> = new Set(
   `frame pkt_comment _ws.malformed _ws.short _ws.unreassembled _ws.expert data
-  eth ethertype llc vlan ieee8021ad ieee8021ah sll null loop raw prism wlan wlan_radio radiotap wlancap wlan_aggregate ppp chdlc pppoe pppoed pppoes
-  mpls pwethheuristic pwethcw pwethnocw nflog arp ip ipv6 ipv6.hopopts ipv6.routing ipv6.dstopts ipv6.fraghdr ah
-  icmp icmpv6 gre erspan erspan-marker vxlan geneve gtp teredo etherip l2tp tcp udp udplite sctp
+  raw ip ipv6 ipv6.hopopts ipv6.routing ipv6.dstopts ipv6.fraghdr ah icmp icmpv6 tcp udp udplite sctp vxlan geneve gtp teredo l2tp
   dns mdns llmnr nbns nbdgm nbss netbios tls dtls x509if x509af x509ce x509sat pkix1explicit pkix1implicit pkcs-1 ocsp
   quic gquic http http2 ssdp ssh dhcp dhcpv6 ftp ftp-data smtp imf pop imap irc telnet sip sdp rtp rtcp rtsp stun classicstun turnchannel
   smb smb2 smb_netlogon browser mailslot ntlmssp gss-api spnego spnego-krb5 kerberos ldap cldap dcerpc tpkt cotp rdp t125 vnc socks

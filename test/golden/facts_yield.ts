@@ -183,7 +183,8 @@ export async function readChosen(
         flow = dns.flow;
         segment = Math.floor(dns.packets++ / segmentPackets);
       }
-      lane.offer(buffer, offset, captured, wire, timeUs, linkType, flow, segment);
+      const before = packet.ipOffset - offset;
+      lane.offer(buffer, packet.ipOffset, captured - before, wire - before, timeUs, flow, segment);
     },
   });
   using source = await Deno.open(file);

@@ -46,7 +46,6 @@ class TwiceRead implements DeepLane {
     captured: number,
     wire: number,
     timeUs: number,
-    linkType: number,
     flowId: number,
   ): number {
     // The dissector tells of a flight when it is whole, we when we see what it begins with.
@@ -62,7 +61,7 @@ class TwiceRead implements DeepLane {
       }
       if (reading?.tls?.certificate_not_after) this.#flights.set(flowId, packet);
     }
-    return this.#lane.offer(buffer, offset, captured, wire, timeUs, linkType, packet);
+    return this.#lane.offer(buffer, offset, captured, wire, timeUs, packet);
   }
 
   takeFacts(): string {

@@ -26,7 +26,6 @@ class FakeLane implements DeepLane {
     captured: number,
     _w: number,
     _t: number,
-    _l: number,
     flowId: number,
   ): number {
     if (this.refuses) return 0;

@@ -17,7 +17,8 @@ import type { CaptureSource, FastLane, Stages } from "../../../sensor/commands/s
 import { SegmentPage } from "../../../sensor/flow/segment_page.ts";
 import { appendRow } from "../flow/pages.ts";
 import type { SegmentSink } from "../../../sensor/pipeline.ts";
-import { canaryFrame } from "../../../sensor/doctor.ts";
+import { ethernet } from "../frames.ts";
+import { canaryPacket } from "../../../sensor/doctor.ts";
 import { realDisk } from "../../../sensor/ship/disk.ts";
 
 /** An aggregator that checks signatures, keeps batches, and can be told to misbehave. */
@@ -256,7 +257,7 @@ export function captureBytes(packets: number, cutOctets = 0): Uint8Array {
 
 /** A capture of DNS queries, each from another port, `gapMs` apart: as many flows as packets. */
 export function flowsCaptureBytes(packets: number, gapMs: number): Uint8Array {
-  const { frame } = canaryFrame();
+  const frame = ethernet(0x0800, canaryPacket().packet);
   const record = 16 + frame.length;
   const bytes = new Uint8Array(24 + packets * record);
   bytes.set(captureBytes(0));

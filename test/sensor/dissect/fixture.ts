@@ -34,6 +34,8 @@ export class FakeProcess implements DissectorProcess {
   #exit!: (words: string) => void;
   #control!: ReadableStreamDefaultController<Uint8Array>;
   #rest: number[] = [];
+  /** The header of the file is behind us. */
+  #isBegun = false;
   #gone = false;
 
   constructor(readonly answersItself: boolean) {
@@ -78,11 +80,15 @@ export class FakeProcess implements DissectorProcess {
 
   #count(bytes: Uint8Array): void {
     this.#rest.push(...bytes);
-    for (;;) {
-      const view = new DataView(Uint8Array.from(this.#rest.slice(0, 8)).buffer);
-      if (this.#rest.length < 8 || this.#rest.length < view.getUint32(4, true)) return;
-      if (view.getUint32(0, true) === 6) this.packets++;
-      this.#rest = this.#rest.slice(view.getUint32(4, true));
+    if (!this.#isBegun && this.#rest.length >= 24) {
+      this.#isBegun = true;
+      this.#rest = this.#rest.slice(24);
+    }
+    while (this.#isBegun && this.#rest.length >= 16) {
+      const size = 16 + new DataView(Uint8Array.from(this.#rest.slice(8, 12)).buffer).getUint32(0, true);
+      if (this.#rest.length < size) return;
+      this.packets++;
+      this.#rest = this.#rest.slice(size);
     }
   }
 }

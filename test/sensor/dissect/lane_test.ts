@@ -25,7 +25,7 @@ function open(options: Partial<LaneOptions> = {}, answersItself = true, chooser?
   const clock = new FakeClock();
   const { reporter, lines } = silentReporter();
   const lane = new DissectLane(options, { program, clock, reporter, ...(chooser && { chooser }) });
-  const offer = (flowId: number, linkType = 1) => lane.offer(frame, 0, 60, 60, 1_000_000, linkType, flowId);
+  const offer = (flowId: number) => lane.offer(frame, 0, 60, 60, 1_000_000, flowId);
   const settle = async () => {
     for (let i = 0; i < 5; i++) await turn();
   };
@@ -267,7 +267,7 @@ Deno.test("plain DNS is read on the spot, without a child", async () => {
   };
   const { lane, program, clock, reporter, offer } = open({}, false, chooser);
   await lane.start();
-  const ticket = lane.offer(query, 0, query.length, query.length, 0, 1, 9);
+  const ticket = lane.offer(query, 0, query.length, query.length, 0, 9);
   assertEquals([ticket, lane.answeredTicket], [1, 1]);
   assertEquals(takenFrom(lane, 9).facts?.dns?.[0].name, "www");
   chooser.plainKind = plainKind.none;

@@ -10,8 +10,6 @@ import { counted, silentReporter } from "../ship/helpers.ts";
 import { bytesOf, dnsMessage, rawUdp } from "./fixture.ts";
 import { takenFrom } from "./readings.ts";
 
-const rawLinkType = 101;
-
 async function withLane(
   options: Partial<LaneOptions>,
   body: (world: {
@@ -25,7 +23,7 @@ async function withLane(
   const program = new Tshark();
   const lane = new DissectLane(options, { program, clock: systemClock, reporter });
   const offer = (packet: Uint8Array, flowId: number) =>
-    lane.offer(packet, 0, packet.length, packet.length, 1_700_000_000_000_000, rawLinkType, flowId);
+    lane.offer(packet, 0, packet.length, packet.length, 1_700_000_000_000_000, flowId);
   const until = async (condition: () => boolean, ms: number) => {
     const endMs = systemClock.monotonicMs() + ms;
     while (!condition()) {
