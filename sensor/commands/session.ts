@@ -110,7 +110,8 @@ export class Session {
     const signer = { sensor, key: identity.key, privateKey: identity.privateKey };
     const random = randomOf(edges);
     const bytesMax = options.spoolMb * 1024 * 1024;
-    const sealing = new SealThread({ buckets, epoch, sealAgeMs: options.sealAgeMs }, { signer, reporter });
+    const { sealAgeMs } = options;
+    const sealing = new SealThread({ buckets, epoch, sealAgeMs, isPrompt: mode.live }, { signer, reporter });
     const spool = this.spool = new Spool({ folder: `${folder}/spool`, bytesMax }, { disk, reporter });
     // A replay is waited for by somebody; a live sensor has time.
     const shipper = this.shipper = new Shipper({ backoffMaxMs: mode.live ? 30_000 : 5_000 }, {

@@ -204,10 +204,17 @@ function isIsl(cursor: Cursor, b: Uint8Array): boolean {
     b[o + 3] === 0 && b[o + 4] === 0;
 }
 
+function isl(cursor: Cursor, b: Uint8Array): number {
+  const o = cursor.dstMac;
+  if (o + 26 > cursor.limit) return cursor.short(o + 26);
+  addVlan(cursor, (b[o + 20] << 8 | b[o + 21]) >> 1 & 0x0fff);
+  return nestedEthernet(cursor, b, o + 26);
+}
+
 /** 802.2 header, and SNAP behind it. */
 export function llc(cursor: Cursor, b: Uint8Array): number {
   const o = cursor.offset;
-  if (isIsl(cursor, b)) return nestedEthernet(cursor, b, cursor.dstMac + 26);
+  if (isIsl(cursor, b)) return isl(cursor, b);
   if (o + 3 > cursor.limit) return cursor.short(o + 3);
   const dsap = b[o], ssap = b[o + 1];
   if (dsap === 0x42 && ssap === 0x42) return reason.stp;

@@ -21,13 +21,8 @@ const brace = 0x7b, braceEnd = 0x7d, bracketEnd = 0x5d, comma = 0x2c;
 const unaskedText = `,"unasked":true`;
 /** Names of the lists and what stands around an entry. */
 const wordsMax = 64;
-
-/** Entries in the order they came. */
-interface List {
-  first: number;
-  last: number;
-  length: number;
-}
+/** Tag of an HTTP message; a DNS id is no such number. */
+const httpTag = -1;
 
 export class SegmentFacts {
   readonly segment: number;
@@ -35,10 +30,14 @@ export class SegmentFacts {
   characters = 0;
   next: SegmentFacts | null = null;
   readonly #pool: FactPool;
-  #dns: List | null = null;
-  #http: List | null = null;
-  /** DNS entries that miss their query or their response, and how many of them are responses. */
-  #halves: number[] | null = null;
+  /** Entries of both kinds in the order they came, and how many there are of each. */
+  #first = none;
+  #last = none;
+  #dnsCount = 0;
+  #httpCount = 0;
+  /** DNS entries that miss their query or their response, the oldest apart, and how many of them are responses. */
+  #half = none;
+  #laterHalves: number[] | null = null;
   #responses = 0;
   /** Facts that are one object, and short lists. */
   #others: Facts | null = null;
@@ -49,7 +48,7 @@ export class SegmentFacts {
   }
 
   get isEmpty(): boolean {
-    return this.#dns === null && this.#http === null && this.#others === null;
+    return this.#first === none && this.#others === null;
   }
 
   /** Counts what was left out. */
@@ -71,7 +70,7 @@ export class SegmentFacts {
 
   /** An HTTP message: `text[start, end)` is its JSON without the last brace. */
   addHttp(text: FactText, start: number, end: number): void {
-    this.#push(this.#http ??= newList(), 0, text, start, end, 0);
+    if (this.#push(this.#httpCount, httpTag, text, start, end, 0) !== none) this.#httpCount++;
   }
 
   /** A question of a query: `text[start, end)` is `{"name":..,"type":..`, `text[restStart, restEnd)` the answers it knows, if any.
@@ -84,7 +83,6 @@ export class SegmentFacts {
     restStart: number,
     restEnd: number,
   ): boolean {
-    const list = this.#dns ??= newList();
     const rest = restEnd - restStart;
     if (rest === 0 && this.#responses > 0) {
       const answer = this.#takeHalf(id | unasked, text, start, end);
@@ -94,10 +92,11 @@ export class SegmentFacts {
         return false;
       }
     }
-    const entry = this.#push(list, id, text, start, end, rest);
+    const entry = this.#push(this.#dnsCount, id, text, start, end, rest);
     if (entry === none) return false;
+    this.#dnsCount++;
     if (rest > 0) this.#grow(entry, text, restStart, restEnd);
-    else (this.#halves ??= []).push(entry);
+    else this.#keepHalf(entry);
     return true;
   }
 
@@ -112,7 +111,6 @@ export class SegmentFacts {
     restStart: number,
     restEnd: number,
   ): boolean {
-    const list = this.#dns ??= newList();
     const rest = restEnd - restStart;
     const question = this.#takeHalf(id, text, start, end);
     if (question !== none) {
@@ -120,11 +118,12 @@ export class SegmentFacts {
       else this.cut(1);
       return false;
     }
-    const entry = this.#push(list, id | unasked, text, start, end, rest);
+    const entry = this.#push(this.#dnsCount, id | unasked, text, start, end, rest);
     if (entry === none) return false;
+    this.#dnsCount++;
     this.#grow(entry, text, restStart, restEnd);
     if (isNamed) {
-      (this.#halves ??= []).push(entry);
+      this.#keepHalf(entry);
       this.#responses++;
     }
     return true;
@@ -135,8 +134,8 @@ export class SegmentFacts {
     if (this.isEmpty) return;
     out.ensure(wordsMax);
     out.put(brace);
-    if (this.#dns !== null) this.#writeList(`"dns":[`, this.#dns, out);
-    if (this.#http !== null) this.#writeList(`"http":[`, this.#http, out);
+    if (this.#dnsCount > 0) this.#writeList(`"dns":[`, false, out);
+    if (this.#httpCount > 0) this.#writeList(`"http":[`, true, out);
     if (this.#others !== null) out.utf8(JSON.stringify(this.#others).slice(1));
     // A comma behind a list, or the brace of the object.
     out.bytes[out.length - 1] = braceEnd;
@@ -145,28 +144,25 @@ export class SegmentFacts {
 
   /** Frees the memory of all entries. */
   free(): void {
-    for (const list of [this.#dns, this.#http]) {
-      for (let entry = list?.first ?? none; entry !== none;) entry = this.#pool.free(entry);
-    }
-    this.#dns = this.#http = null;
-    this.#halves = null;
+    for (let entry = this.#first; entry !== none;) entry = this.#pool.free(entry);
+    this.#first = this.#last = this.#half = none;
+    this.#dnsCount = this.#httpCount = this.#responses = 0;
+    this.#laterHalves = null;
     this.#others = null;
-    this.#responses = 0;
   }
 
-  /** Appends an entry that will grow by `more`; -1 = there is no room, which is counted. */
-  #push(list: List, tag: number, text: FactText, start: number, end: number, more: number): number {
+  /** Appends an entry that will grow by `more`, behind `count` of its kind; -1 = there is no room, which is counted. */
+  #push(count: number, tag: number, text: FactText, start: number, end: number, more: number): number {
     const pool = this.#pool;
-    if (list.length >= factLimits.entriesMax || !pool.hasRoom(end - start + more)) {
+    if (count >= factLimits.entriesMax || !pool.hasRoom(end - start + more)) {
       this.cut(1);
       return none;
     }
     const entry = pool.begin(tag);
     this.#grow(entry, text, start, end);
-    if (list.first === none) list.first = entry;
-    else pool.link(list.last, entry);
-    list.last = entry;
-    list.length++;
+    if (this.#first === none) this.#first = entry;
+    else pool.link(this.#last, entry);
+    this.#last = entry;
     return entry;
   }
 
@@ -175,40 +171,47 @@ export class SegmentFacts {
     this.characters += end - start;
   }
 
-  /** The half with this tag, name and type, which is a half no more; -1 = there is none. */
-  #takeHalf(tag: number, text: FactText, start: number, end: number): number {
-    const halves = this.#halves;
-    if (halves === null) return none;
-    for (let i = halves.length - 1; i >= 0; i--) {
-      const entry = halves[i];
-      if (this.#pool.tagOf(entry) !== tag || !this.#pool.startsWith(entry, text.bytes, start, end)) continue;
-      // The last one goes where this one was: of several halves that would do it matters little which is taken.
-      halves[i] = halves[halves.length - 1];
-      halves.pop();
-      return entry;
-    }
-    return none;
+  #keepHalf(entry: number): void {
+    if (this.#half === none) this.#half = entry;
+    else (this.#laterHalves ??= []).push(entry);
   }
 
-  #writeList(head: string, list: List, out: Octets): void {
+  /** The half with this tag, name and type, which is a half no more; -1 = there is none. */
+  #takeHalf(tag: number, text: FactText, start: number, end: number): number {
+    const later = this.#laterHalves;
+    for (let i = later === null ? -1 : later.length - 1; i >= 0; i--) {
+      const entry = later![i];
+      if (!this.#isHalf(entry, tag, text, start, end)) continue;
+      // The last one goes where this one was: of several halves that would do it matters little which is taken.
+      later![i] = later![later!.length - 1];
+      later!.pop();
+      return entry;
+    }
+    const entry = this.#half;
+    if (entry === none || !this.#isHalf(entry, tag, text, start, end)) return none;
+    this.#half = none;
+    return entry;
+  }
+
+  #isHalf(entry: number, tag: number, text: FactText, start: number, end: number): boolean {
+    return this.#pool.tagOf(entry) === tag && this.#pool.startsWith(entry, text.bytes, start, end);
+  }
+
+  #writeList(head: string, isHttp: boolean, out: Octets): void {
     const pool = this.#pool;
-    // A list that had no room for its first entry is left out.
-    if (list.first === none) return;
     out.ascii(head);
-    for (let entry = list.first; entry !== none; entry = pool.nextOf(entry)) {
+    for (let entry = this.#first; entry !== none; entry = pool.nextOf(entry)) {
+      const tag = pool.tagOf(entry);
+      if ((tag === httpTag) !== isHttp) continue;
       pool.copy(entry, out);
       out.ensure(wordsMax);
-      if ((pool.tagOf(entry) & unasked) !== 0) out.ascii(unaskedText);
+      if (!isHttp && (tag & unasked) !== 0) out.ascii(unaskedText);
       out.put(braceEnd);
       out.put(comma);
     }
     out.bytes[out.length - 1] = bracketEnd;
     out.put(comma);
   }
-}
-
-function newList(): List {
-  return { first: none, last: none, length: 0 };
 }
 
 function isNothing(facts: Facts): boolean {

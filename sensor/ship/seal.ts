@@ -19,9 +19,11 @@ export interface SealOptions {
   /** Fleet-wide number of buckets, from the enrolment. */
   buckets: number;
   epoch: number;
-  /** Longest; with the ticks of whoever asks, rows stay below one second in memory. The fewer buckets wait, the sooner they are sealed,
-   * down to an eighth of this: twenty batches a second at most, which the card of a small sensor can write. @default 800 */
+  /** Longest; with the ticks of whoever asks, rows stay below one second in memory. @default 800 */
   sealAgeMs?: number;
+  /** The fewer buckets wait, the sooner they are sealed, down to an eighth of `sealAgeMs`: twenty batches a second at most, which the card
+   * of a small sensor can write. Without it batches are fewer and smaller by row, for those whom nobody waits for. @default true */
+  isPrompt?: boolean;
   /** @default 5000 */
   batchFlowsMax?: number;
   /** Octets of the uncompressed value. @default 900000 */
@@ -83,10 +85,10 @@ export class Sealer {
 
   /** Seals what is old enough; with `everything` also what is not. */
   seal(nowMs: number, everything = false): Batch[] {
-    const { sealAgeMs } = this.#options;
+    const { sealAgeMs, isPrompt } = this.#options;
     const { counts, sinceMs } = this.#open;
     const waiting = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
-    const dueMs = Math.min(sealAgeMs, Math.max(2, waiting) * sealAgeMs / 16);
+    const dueMs = isPrompt ? Math.min(sealAgeMs, Math.max(2, waiting) * sealAgeMs / 16) : sealAgeMs;
     const batches: Batch[] = [];
     for (let bucket = 0; bucket < counts.length; bucket++) {
       const age = nowMs - sinceMs[bucket];
@@ -154,6 +156,7 @@ export class Sealer {
 export function checkSealOptions(given: SealOptions): Required<SealOptions> {
   const options = {
     sealAgeMs: 800,
+    isPrompt: true,
     batchFlowsMax: 5_000,
     batchBytesMax: 900_000,
     openRowsMax: 20_000,

@@ -3,10 +3,12 @@
  * In: HTTP requests of a sensor. Out: octets of requests (line, headers with the signature, body), flows, batches.
  * Why not an aggregator: what is measured is the sensor; storing is measured elsewhere. @module */
 
+import { serveOptions } from "../../aggregator/commands/serve_options.ts";
 import { createIdentity, saveEnrolment } from "../../sensor/control/identity.ts";
 import { realDisk } from "../../sensor/ship/disk.ts";
 
-const buckets = 4;
+/** As many as an aggregator gives that was told nothing else. */
+const buckets = serveOptions.buckets.default;
 
 export class Sink {
   batches = 0;

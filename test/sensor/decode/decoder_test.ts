@@ -350,6 +350,9 @@ Deno.test("decoder reads what switches put around a frame, and no more than is t
     "other_ethertype",
     "not for one station",
   );
+  const trunk = bytes([1, 0, 0x0c, 0, 0, 0], macA, u16(0), [0xaa, 0xaa, 3, 0, 0, 0x0c], u16(7 << 1), u32(0));
+  assertEquals(decode(bytes(trunk, ethernet(0x0800, segment), u32(0))), `${plain} vlan 7`);
+  assertEquals(decode(trunk.subarray(0, 20)), "link_malformed");
   for (const type of [0x8926, 0x8909, 0x88e7, 0x8903, 0x22f3, 0x88e5, 0x894f, 0x8870, 0x4305]) {
     assertEquals(decode(ethernet(type, new Uint8Array(0))), "link_malformed", type.toString(16));
     assertEquals(decode(ethernet(type, new Uint8Array(0)), 1, 200), "cut_packet", type.toString(16));

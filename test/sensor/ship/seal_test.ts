@@ -70,6 +70,13 @@ Deno.test("sealer lets the buckets gather longer the more of them wait, up to th
   }
 });
 
+Deno.test("sealer that nobody waits for lets even one bucket gather for the whole seal age", () => {
+  const it = sealer({ buckets: 1, sealAgeMs: 800, isPrompt: false });
+  it.add(rowsOf([flow(1)]), 0);
+  assertEquals(it.seal(799), []);
+  assertEquals(it.seal(800).length, 1);
+});
+
 Deno.test("sealer closes a bucket that is full", () => {
   const it = sealer({ buckets: 1, batchFlowsMax: 10 });
   const full = it.add(rowsOf(Array.from({ length: 25 }, (_, i) => flow(i))), 0);
