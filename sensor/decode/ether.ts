@@ -98,7 +98,7 @@ function framed(cursor: Cursor, b: Uint8Array, type: number): number {
       if (o + 2 > cursor.limit) return cursor.short(o + 2);
       return nestedEthernet(cursor, b, o + 6 + (((b[o] & 7) << 2 | b[o + 1] >> 6) << 2));
     }
-    case 0x4305: // B.A.T.M.A.N., a mesh of access points: whole frames to one station, or to four addresses
+    case 0x4305: // B.A.T.M.A.N., a mesh of access points: whole frames to one station
       if (o + 10 > cursor.limit) return cursor.short(o + 10);
       return b[o] === 0x40 ? nestedEthernet(cursor, b, o + 10) : reason.other_ethertype;
     case 0x88e5:

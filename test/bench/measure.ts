@@ -30,7 +30,7 @@ export interface Measured {
 const sampleMs = 50;
 const tailBytesMax = 65_536;
 /** A program that hangs must not take the bench with it. */
-const programSecondsMax = 900;
+const programSecondsMax = 3_600;
 
 /** Rejects when the command fails; what it said on standard error is in the message. */
 export async function measure(
