@@ -12,7 +12,7 @@ import { FileSource } from "../sensor/capture/file_source.ts";
 import { pump } from "../sensor/capture/pump.ts";
 import { PacketChooser } from "../sensor/dissect/choose.ts";
 import { DissectLane } from "../sensor/dissect/lane.ts";
-import { Tshark } from "../sensor/dissect/tshark.ts";
+import { Tshark } from "../sensor/dissect/child/tshark.ts";
 import type { SegmentPage } from "../sensor/flow/segment_page.ts";
 import { type CaptureSummary, Pipeline } from "../sensor/pipeline.ts";
 import { CommandError, exitCodes } from "../shared/command.ts";

@@ -9,7 +9,7 @@ import { openLiveCapture } from "./commands/live_capture.ts";
 import { listInterfaces } from "./commands/interface_list.ts";
 import { Pipeline } from "./pipeline.ts";
 import { PacketChooser } from "./dissect/choose.ts";
-import { Tshark } from "./dissect/tshark.ts";
+import { Tshark } from "./dissect/child/tshark.ts";
 import { DissectLane } from "./dissect/lane.ts";
 import { realDisk } from "./ship/disk.ts";
 import { IdentityError } from "./control/identity.ts";

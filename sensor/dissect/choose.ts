@@ -9,7 +9,7 @@
 
 import type { Packet } from "../decode/packet.ts";
 import type { Chooser } from "../pipeline.ts";
-import { type ChosenPacket, plainKind } from "./plain.ts";
+import { type ChosenPacket, plainKind } from "./plain/plain.ts";
 import {
   fragmentHash,
   hasHeaderEnd,

@@ -10,10 +10,10 @@
  * @module */
 
 import type { Octets } from "../flow/octets.ts";
-import { FactPool } from "./fact_pool.ts";
-import { readFacts } from "./facts.ts";
-import { type PlainPayload, readPlain } from "./plain.ts";
-import { SegmentFacts } from "./segment_facts.ts";
+import { FactPool } from "./facts/fact_pool.ts";
+import { readFacts } from "./columns/line.ts";
+import { type PlainPayload, readPlain } from "./plain/plain.ts";
+import { SegmentFacts } from "./facts/segment_facts.ts";
 
 /** With room for escapes and the other columns, one segment always fits a batch of 900 kB. */
 export const segmentCharactersMax = 131_072;

@@ -11,12 +11,12 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { DeepLane } from "../pipeline.ts";
-import { type ChildEnd, DissectorChild } from "./child.ts";
+import { type ChildEnd, DissectorChild } from "./child/child.ts";
 import type { Octets } from "../flow/octets.ts";
 import { FactsJoin } from "./join.ts";
 import { type LaneOptions, laneOptions } from "./lane_options.ts";
-import { type ChosenPacket, plainKind } from "./plain.ts";
-import type { DissectorProgram } from "./tshark.ts";
+import { type ChosenPacket, plainKind } from "./plain/plain.ts";
+import type { DissectorProgram } from "./child/tshark.ts";
 
 /** A payload read on the spot costs this part of a packet given to a child. */
 const plainTokens = 0.1;

@@ -4,7 +4,7 @@
  * Why these: tshark is what people script when they want facts; nfstream is the nearest Python has; softflowd, nfpcapd and argus are flow
  * meters in C that read no payload. @module */
 
-import { slotFields } from "../../sensor/dissect/slots.ts";
+import { slotFields } from "../../sensor/dissect/columns/slots.ts";
 
 /** The flow columns that anyone asks of tshark; with the deep lane's own fields they are the same reading. */
 export const flowFields = [

@@ -4,7 +4,7 @@
  * Invariant: nothing here is shared with the sensor but the words for types and codes; sections are told apart by the counts of the
  * headers, the strings of a text record by their lengths, which the sensor does not have. @module */
 
-import { dnsTypeName, rcodeName } from "../../sensor/dissect/dns_names.ts";
+import { dnsTypeName, rcodeName } from "../../sensor/dissect/facts/dns_names.ts";
 
 export const dnsFields = [
   "dns.flags.response",

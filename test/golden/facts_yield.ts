@@ -15,7 +15,7 @@ import type { Packet } from "../../sensor/decode/packet.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import { isDnsPort } from "../../sensor/dissect/signs.ts";
-import { type DissectorProcess, type DissectorProgram, Tshark } from "../../sensor/dissect/tshark.ts";
+import { type DissectorProcess, type DissectorProgram, Tshark } from "../../sensor/dissect/child/tshark.ts";
 import { takenFrom } from "../sensor/dissect/readings.ts";
 import { dnsFields, readDnsFields } from "./dns_reference.ts";
 

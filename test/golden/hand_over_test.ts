@@ -9,7 +9,7 @@ import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import type { LaneOptions } from "../../sensor/dissect/lane_options.ts";
-import { type ChosenPacket, plainKind } from "../../sensor/dissect/plain.ts";
+import { type ChosenPacket, plainKind } from "../../sensor/dissect/plain/plain.ts";
 import type { SegmentPage } from "../../sensor/flow/segment_page.ts";
 import { Pipeline } from "../../sensor/pipeline.ts";
 import { forgetProgram, program } from "./facts_yield.ts";

@@ -10,7 +10,7 @@ import { FileSource } from "../../sensor/capture/file_source.ts";
 import { pump } from "../../sensor/capture/pump.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
-import { plainKind, readPlain } from "../../sensor/dissect/plain.ts";
+import { plainKind, readPlain } from "../../sensor/dissect/plain/plain.ts";
 import { type DeepLane, Pipeline } from "../../sensor/pipeline.ts";
 import { isTlsPort } from "../../sensor/dissect/signs.ts";
 import { newFacts, type Reading, takenFrom, written } from "../sensor/dissect/readings.ts";

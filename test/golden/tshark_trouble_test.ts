@@ -7,7 +7,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { LaneOptions } from "../../sensor/dissect/lane_options.ts";
-import { Tshark } from "../../sensor/dissect/tshark.ts";
+import { Tshark } from "../../sensor/dissect/child/tshark.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { counted } from "../sensor/ship/helpers.ts";
 import { dhcpCapture } from "./dhcp_capture.ts";

@@ -5,7 +5,7 @@
 
 import { assert } from "@std/assert";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
-import { Tshark } from "../../sensor/dissect/tshark.ts";
+import { Tshark } from "../../sensor/dissect/child/tshark.ts";
 import { systemClock } from "../../shared/clock.ts";
 import {
   bytes,

@@ -11,7 +11,7 @@ import type { CaptureError } from "../../sensor/capture/capture_error.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import type { LaneOptions } from "../../sensor/dissect/lane_options.ts";
-import type { DissectorProgram } from "../../sensor/dissect/tshark.ts";
+import type { DissectorProgram } from "../../sensor/dissect/child/tshark.ts";
 import { Pipeline } from "../../sensor/pipeline.ts";
 import { packBatch, unpackBatch, valueOf } from "../../sensor/ship/packed_batch.ts";
 import { sealableOf } from "../sensor/ship/helpers.ts";

@@ -9,7 +9,7 @@ import { runInNewContext } from "node:vm";
 import { assert, assertEquals } from "@std/assert";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
-import { type DissectorProgram, Tshark } from "../../sensor/dissect/tshark.ts";
+import { type DissectorProgram, Tshark } from "../../sensor/dissect/child/tshark.ts";
 import { Pipeline } from "../../sensor/pipeline.ts";
 import type { Segment } from "../../shared/segment.ts";
 import { FakeProgram } from "./dissect/fixture.ts";

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Packet } from "../../../sensor/decode/packet.ts";
 import { PacketChooser } from "../../../sensor/dissect/choose.ts";
-import { plainKind } from "../../../sensor/dissect/plain.ts";
+import { plainKind } from "../../../sensor/dissect/plain/plain.ts";
 import { bytesOf, dnsMessage, packetOf } from "./fixture.ts";
 
 /** One direction of one flow: which of its packets are chosen. */

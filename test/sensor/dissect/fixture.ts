@@ -1,8 +1,8 @@
 /** What the tests of the deep lane share: lines of a dissector, a program that is none, packets made by hand. @module */
 
 import { Packet } from "../../../sensor/decode/packet.ts";
-import { slot, slotCount, type SlotName } from "../../../sensor/dissect/slots.ts";
-import type { DissectorProcess, DissectorProgram } from "../../../sensor/dissect/tshark.ts";
+import { slot, slotCount, type SlotName } from "../../../sensor/dissect/columns/slots.ts";
+import type { DissectorProcess, DissectorProgram } from "../../../sensor/dissect/child/tshark.ts";
 
 /** Columns of one line: those named, the others empty. */
 export function columnsOf(values: Partial<Record<SlotName, string>>): string[] {

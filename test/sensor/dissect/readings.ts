@@ -1,8 +1,8 @@
 /** Facts as tests look at them: parsed again from what the sensor writes. @module */
 
 import type { Facts } from "../../../shared/facts.ts";
-import { FactPool } from "../../../sensor/dissect/fact_pool.ts";
-import { SegmentFacts } from "../../../sensor/dissect/segment_facts.ts";
+import { FactPool } from "../../../sensor/dissect/facts/fact_pool.ts";
+import { SegmentFacts } from "../../../sensor/dissect/facts/segment_facts.ts";
 import { Octets } from "../../../sensor/flow/octets.ts";
 
 export interface Reading {
