@@ -218,7 +218,9 @@ function capwap(p: Packet, cursor: Cursor, b: Uint8Array): number {
   if ((b[o + 2] & 1) === 0) return innerEthernet(cursor, b, tunnel.capwap);
   cursor.vlan = 0;
   cursor.vlanInner = 0;
-  return inside(wlan(cursor, b), tunnel.capwap);
+  // Some access points swap the first two octets; then the version, which is 0, seems not to be.
+  const isSwapped = cursor.offset < cursor.limit && (b[cursor.offset] & 3) !== 0;
+  return inside(wlan(cursor, b, false, isSwapped), tunnel.capwap);
 }
 
 /** Locator/identifier separation (RFC 9300). */

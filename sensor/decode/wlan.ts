@@ -7,12 +7,11 @@ import type { Cursor } from "./cursor.ts";
 import { ethernet, llc } from "./ether.ts";
 import { reason } from "./reasons.ts";
 
-/** 802.11 without a radio header. `isPadded`: the header is filled up to four octets, as some drivers do. Some access points send the first
- * two octets the other way round; then the version, which is 0, seems not to be. */
-export function wlan(cursor: Cursor, b: Uint8Array, isPadded = false): number {
+/** 802.11 without a radio header. `isPadded`: the header is filled up to four octets, as some drivers do. `isSwapped`: its first two
+ * octets stand the other way round. */
+export function wlan(cursor: Cursor, b: Uint8Array, isPadded = false, isSwapped = false): number {
   const o = cursor.offset;
   if (o + 2 > cursor.limit) return cursor.short(o + 2);
-  const isSwapped = (b[o] & 3) !== 0;
   const control = isSwapped ? b[o + 1] : b[o], flags = isSwapped ? b[o] : b[o + 1];
   if ((control & 0x0c) !== 0x08) return reason.wlan_control;
   const subtype = control >> 4;

@@ -2,7 +2,7 @@
  *
  * In: pages of exported segments. Out: signed batches on disk within `sealAgeMs`, then on the other side.
  * Invariant: rows taken = rows in spooled batches + rows open for less than `sealAgeMs`. Live, capture waits for sealing thread and disk
- * only while they owe `parcelsWait` parcels, or the disk has refused `unwrittenBatchesWait` batches; a replay waits for the transport
+ * only while they owe `parcelsWait` parcels, or `unwrittenBatchesWait` batches are not on disk; a replay waits for the transport
  * too, since a file can. @module */
 
 import type { Clock } from "../../shared/clock.ts";

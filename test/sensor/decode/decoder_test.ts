@@ -373,6 +373,11 @@ Deno.test("decoder reads CAPWAP's data in the clear, and leaves the rest", () =>
   assertEquals(over([0, 0x10, 0, 0x80, 0, 1, 0, 8], frame), undefined, "a later part");
   assertEquals(over([0, 0x10, 0, 0x08, 0, 0, 0, 0], frame), undefined, "a keep-alive");
   assertEquals(over([1, 0, 0, 0, 0, 0, 0, 0], frame), undefined, "DTLS");
+  const radio = (...control: number[]) =>
+    bytes(control, [0, 0], macB, macA, macB, [0, 0], [0xaa, 0xaa, 3, 0, 0, 0, 8, 0], segment);
+  assertEquals(over([0, 0x10, 3, 0, 0, 0, 0, 0], radio(8, 1)), `capwap ${plain}`);
+  assertEquals(over([0, 0x10, 3, 0, 0, 0, 0, 0], radio(1, 8)), `capwap ${plain}`, "swapped");
+  assertEquals(decode(radio(1, 8), 105), "wlan_control", "swapped, and not in CAPWAP");
 });
 
 Deno.test("decoder follows frames inside frames only so far, whatever a packet says", () => {

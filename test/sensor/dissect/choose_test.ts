@@ -139,6 +139,31 @@ Deno.test("chooser takes the second ClientHello behind a ChangeCipherSpec", () =
   assert(!flow.sends(Uint8Array.from([23, 3, 3, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9])));
 });
 
+Deno.test("chooser leaves the zeros that fill a frame, and takes anything else that begins a flow", () => {
+  const chooses = (payload: number[], captured = payload.length) =>
+    new Direction(new PacketChooser()).sends(Uint8Array.from(payload), { payloadCaptured: captured });
+  assert(!chooses([0, 0]));
+  assert(!chooses([0, 0, 0, 0, 0, 0]));
+  assert(chooses([0, 0, 0, 0, 0, 0, 0]));
+  assert(chooses([0, 0, 0, 0, 0, 1]));
+  assert(chooses([0, 0, 0, 0, 0, 0, 0, 0], 4), "nobody knows what the capture cut");
+});
+
+Deno.test("chooser knows a whole hello at the beginning of a flow on any port, and Gnutella", () => {
+  const chooser = new PacketChooser();
+  const hello = records({ type: 1, size: 200 });
+  assert(new Direction(chooser, { dstPort: 8_080 }).sends(hello));
+  assertEquals(chooser.plainKind, plainKind.hello);
+  const late = new Direction(chooser, { dstPort: 25 });
+  late.sends("EHLO a\r\n");
+  assert(late.sends(hello));
+  assertEquals(chooser.plainKind, plainKind.none, "behind STARTTLS");
+  const gnutella = new Direction(chooser);
+  assert(gnutella.sends("GNUTELLA CONNECT/0.6\r\n"));
+  assertEquals(chooser.plainKind, plainKind.gnutella);
+  assert(!gnutella.sends("GNUTELLA/0.6 200 OK\r\n"));
+});
+
 Deno.test("chooser takes every DNS message, over UDP and TCP", () => {
   const chooser = new PacketChooser();
   const query = dnsMessage([1, 0x100, 1, 0, 0, 0], ["a", 0, 0, 1, 0, 1]);

@@ -131,4 +131,19 @@ Deno.test("a datagram without any sign is not worth a name", () => {
   assert(first([...bytesOf("d1:ad2:id20:")], high));
   assert(first([...bytesOf("INVITE sip:a SIP/2.0")], high));
   assert(first([22, 0xfe, 0xfd, ...new Array<number>(20).fill(0)], high));
+  const long = (...version: number[]) => [0xc3, ...version, 8, ...new Array<number>(20).fill(7)];
+  for (
+    const version of [[0, 0, 0, 1], [0, 0, 0, 0], [0x6b, 0x33, 0x43, 0xcf], [0xff, 0, 0, 29], [
+      0x1a,
+      0x2a,
+      0x3a,
+      0x4a,
+    ]]
+  ) {
+    assert(first(long(...version), high), `QUIC ${version}`);
+  }
+  assert(!first(long(0xd7, 0x31, 0x02, 0x2b), high), "no version of QUIC");
+  const report = (words: number) => [0x81, 200, words >> 8, words & 255, ...new Array<number>(24).fill(1)];
+  assert(first(report(6), high), "RTCP");
+  assert(!first(report(7), high), "longer than the datagram");
 });
