@@ -359,6 +359,40 @@ Deno.test("decoder reads what switches put around a frame, and no more than is t
   }
 });
 
+Deno.test("decoder reads old networks and what capture cards write, each in its variants", () => {
+  const snap = bytes([0xaa, 0xaa, 3, 0, 0, 0, 8, 0], segment);
+  const ring = bytes([0x10, 0x40], macB, [0x82, ...macA.slice(1)]);
+  assertEquals(decode(bytes(ring, [0x06, 0x30, 1, 2, 3, 4], snap), 6), plain, "over bridges");
+  assertEquals(decode(bytes([0x10, 0x00], macB, macA, [0]), 6), "other_ethertype", "the ring's own");
+  assertEquals(decode(bytes([0x41], macB, macA, snap), 10), "other_ethertype", "station management");
+  const relay = [0x18, 0x41];
+  assertEquals(decode(bytes(relay, u16(0x0800), segment), 107), plain, "as Cisco does");
+  assertEquals(decode(bytes(relay, [3, 0, 0x80, 0, 0, 0], u16(0x0800), segment), 107), plain, "SNAP");
+  assertEquals(decode(bytes(relay, [3, 0xcf, 0, 0x21], segment), 107), plain, "PPP");
+  assertEquals(decode(bytes([0x18, 0x40, 0x41, 3, 0xcc], segment), 107), plain, "a longer address");
+  assertEquals(decode(bytes([1], relay, [3, 0xcc], segment), 206), plain);
+  assertEquals(decode(bytes([1], [0x0f, 0, 8, 0], segment), 205), plain);
+  assertEquals(decode(bytes(relay, [3, 0x08, 0, 0, 0, 0], segment), 107), "other_ethertype", "Q.933");
+  assertEquals(decode(bytes([1, 0], u16(5), u16(9), ethernet(0x0800, segment)), 123), plain, "LAN emulation");
+  assertEquals(decode(bytes([5, 0], u16(5), segment), 123), "other_ethertype");
+  const erf = (type: number, ...rest: (number[] | Uint8Array)[]) =>
+    bytes(new Uint8Array(8), type, new Uint8Array(7), ...rest);
+  const extension = (first: number) => bytes(first, new Uint8Array(7));
+  const frame = ethernet(0x0800, segment);
+  assertEquals(
+    decode(erf(0x82, extension(0x83), extension(0x04), [0, 0], frame), 197),
+    plain,
+    "two extensions",
+  );
+  assertEquals(decode(erf(0x82, extension(0x83)), 197), "link_malformed");
+  assertEquals(decode(bytes(mpls(16), segment), 219), plain);
+  assertEquals(
+    decode(bytes([44], new Uint8Array(60), segment), 117),
+    "link_malformed",
+    "no header is so short",
+  );
+});
+
 Deno.test("decoder reads CAPWAP's data in the clear, and leaves the rest", () => {
   const over = (header: number[], payload: Uint8Array) =>
     decode(ipv4(17, udp(50_000, 5247, bytes(header, payload))), 101).split(" | ")[1];
