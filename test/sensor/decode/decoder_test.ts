@@ -338,7 +338,11 @@ Deno.test("decoder reads what switches put around a frame, and no more than is t
     plain,
     "no channel identifier",
   );
-  assertEquals(decode(ethernet(0x88e5, bytes([0x0c, 0], u32(1), segment))), "other_ethertype", "encrypted");
+  assertEquals(
+    decode(ethernet(0x88e5, bytes([0x0c, 0], u32(1), u16(0x0800), segment))),
+    "other_ethertype",
+    "encrypted",
+  );
   assertEquals(
     decode(ethernet(0x894f, bytes([0, 0xc1, 1, 1], segment))),
     "link_malformed",
@@ -386,6 +390,14 @@ Deno.test("decoder reads old networks and what capture cards write, each in its 
   );
   assertEquals(decode(erf(0x82, extension(0x83)), 197), "link_malformed");
   assertEquals(decode(bytes(mpls(16), segment), 219), plain);
+  const multilink = (flags: number) => decode(bytes([0, 0x3d, flags, 0, 0, 1, 0x21], segment), 9);
+  assertEquals([multilink(0xc0), multilink(0x80)], [plain, "ppp_control"], "whole, and in parts");
+  const mesh = (flags: number, ...addresses: number[]) =>
+    decode(
+      bytes([0x88, 3, 0, 0], macB, macA, macB, [0, 0], macA, [0, 1], [flags, 5, 1, 0, 0, 0], addresses, snap),
+      105,
+    );
+  assertEquals([mesh(0), mesh(1, ...macA), mesh(2, ...macA, ...macB)], [plain, plain, plain]);
   assertEquals(
     decode(bytes([44], new Uint8Array(60), segment), 117),
     "link_malformed",
