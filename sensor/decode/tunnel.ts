@@ -223,12 +223,20 @@ function capwap(p: Packet, cursor: Cursor, b: Uint8Array): number {
   return inside(wlan(cursor, b, false, isSwapped), tunnel.capwap);
 }
 
-/** Locator/identifier separation (RFC 9300). */
+/** Locator/identifier separation (RFC 9300): eight octets of which any may stand for anything, so the packet behind them must fill the rest. */
 function lisp(p: Packet, cursor: Cursor, b: Uint8Array): number {
+  const o = p.payloadOffset + 8;
+  if (o + 6 > cursor.limit) return noTunnel;
+  const version = b[o] >> 4;
+  const length = version === 4
+    ? b[o + 2] << 8 | b[o + 3]
+    : version === 6
+    ? 40 + (b[o + 4] << 8 | b[o + 5])
+    : -1;
+  if (length !== p.payloadLength - 8) return noTunnel;
   begin(p, cursor);
-  cursor.offset = p.payloadOffset + 8;
-  const nibble = cursor.offset < cursor.limit ? b[cursor.offset] >> 4 : 0;
-  return nibble === 4 || nibble === 6 ? inside(rawIp(cursor, b), tunnel.lisp) : notIp;
+  cursor.offset = o;
+  return inside(rawIp(cursor, b), tunnel.lisp);
 }
 
 /** Teredo: IPv6 behind optional headers at a server's port; between clients any port, so the address prefix must fit. */

@@ -1,6 +1,6 @@
 /** The tshark program: what it is, and how one is started as a dissector.
  *
- * In: its path. Out: {@link DissectorProcess}: pcapng in, one line a packet out. Invariant: the only file that runs tshark;
+ * In: its path. Out: {@link DissectorProcess}: pcap in, one line a packet out. Invariant: the only file that runs tshark;
  * it gets no environment but PATH, a home that does not exist and its own configuration folder, and never a terminal.
  * A profile kept by an earlier start (profile_cache.ts) spares asking it, never looking for it and never the walls.
  * Why `-r -` and not `-i -`: reading a capture from a pipe, tshark keeps no temporary file. @module */

@@ -3,7 +3,7 @@
  * In: where the chooser found a payload, and of what kind it seems to be. Out: facts and the name of the application protocol, or
  * null: "not plain, ask the dissector". Invariant: what is read here is, letter for letter, what tshark says of the same packet, or of the
  * handshake flight it begins, and no packet chosen later needs this one to be understood; `test/golden/plain_test.ts` compares the two on
- * real captures.
+ * real captures. More is read than tshark says on ports where it guesses or knows nothing: hellos, SSH banners, Gnutella.
  * Why: on ordinary traffic these few kinds are two thirds of all packets that carry meaning, and tshark takes 15-40 us for each. @module */
 
 import type { Facts } from "../../../shared/facts.ts";

@@ -310,6 +310,10 @@ Deno.test("decoder takes a payload for a tunnel only when it fits, and counts wh
   assert(!over(4789, new Uint8Array(60)).includes("|"));
   assert(!over(2152, new Uint8Array(60)).includes("|"));
   assert(!over(3544, new Uint8Array(60).fill(0x70)).includes("|"));
+  assert(over(4341, bytes(new Uint8Array(8), segment)).includes("| lisp "));
+  assert(over(4341, bytes(new Uint8Array(8), datagram6)).includes("| lisp "));
+  assert(!over(4341, bytes(new Uint8Array(8), segment, 0)).includes("|"), "LISP's packet fills the rest");
+  assert(!over(4341, new Uint8Array(60).fill(0x45)).includes("|"));
   assert(!over(40_000, datagram6).includes("|"), "IPv6 at any port is Teredo only with its prefix");
   assertEquals(
     decode(ipv4(4, segment.subarray(0, 12)), 101),
