@@ -7,9 +7,10 @@
 import type { z } from "../../shared/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { ThreatStatus } from "../detect/threat.ts";
+import type { ThreatStatus } from "../model/threat.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
-import type { Role, Store } from "../store/store.ts";
+import type { Role } from "../model/access.ts";
+import type { Store } from "../store/store.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { ApiKeys } from "./api_keys.ts";

@@ -1,11 +1,11 @@
 /** `picket-aggregator analyze FILE`: a capture in, flows and explained threats out, in one process. @module */
 
-import { readModel, triageOptions } from "./triage_options.ts";
+import { readModel, triageOptions } from "../options/triage_options.ts";
 import type { analyzeFile, renderAnalysis } from "../analyze.ts";
 import { type Command, command, CommandError, exitCodes, onlyOperand } from "../../shared/command.ts";
 import { cacheFolderOf } from "../../shared/common_options.ts";
-import { generalOptions } from "./common_options.ts";
-import { loadDetectors } from "./own_detectors.ts";
+import { generalOptions } from "../options/store_options.ts";
+import { loadDetectors } from "../options/custom_detectors.ts";
 
 /** The file that joins sensor and aggregator is handed in by main.ts, so that nothing else here depends on the sensor. */
 export interface Analysis {

@@ -2,7 +2,7 @@
 
 import { dumpOptions } from "../../shared/options.ts";
 import { type Command, command, exitCodes, noOperands } from "../../shared/command.ts";
-import { checkExposure, listenAddress, serveOptions } from "./serve_options.ts";
+import { checkExposure, listenAddress, serveOptions } from "../options/serve_options.ts";
 
 export const configCommand: Command = command({
   name: "config",

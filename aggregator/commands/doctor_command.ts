@@ -10,8 +10,14 @@ import {
   exitCodes,
   noOperands,
 } from "../../shared/command.ts";
-import { kafkaSettings, stateFolder, storeOf } from "./common_options.ts";
-import { bracketed, checkExposure, listenAddress, type ServeOptions, serveOptions } from "./serve_options.ts";
+import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
+import {
+  bracketed,
+  checkExposure,
+  listenAddress,
+  type ServeOptions,
+  serveOptions,
+} from "../options/serve_options.ts";
 
 interface Finding {
   check: string;

@@ -5,8 +5,8 @@
  * finding of the same identity replaces the earlier one.
  * Why `step` and `collect` apart: a flood steps ten thousand times a second, but is worth one finding a batch. @module */
 
-import type { FlowUpdate } from "../ingest/flow.ts";
-import type { Evidence, Finding } from "./threat.ts";
+import type { FlowUpdate } from "../model/flow.ts";
+import type { Evidence, Finding } from "../model/threat.ts";
 
 /** A detector in the words of an analyst. Operators' own modules export one as `detector`. */
 export interface Detector {

@@ -6,9 +6,9 @@
 
 import type { Reporter } from "../../shared/reporter.ts";
 import { sha256Hex } from "../../shared/batch.ts";
-import type { Flow, FlowUpdate } from "../ingest/flow.ts";
+import type { Flow, FlowUpdate } from "../model/flow.ts";
 import { type Detector, findingLimits } from "./detector.ts";
-import { type Finding, type Reason, scoreOf, severityOf, type Threat, type Triage } from "./threat.ts";
+import { type Finding, type Reason, scoreOf, severityOf, type Threat, type Triage } from "../model/threat.ts";
 
 export const engineLimits = {
   /** Threats kept in memory; the one longest unchanged is forgotten first and would come back as a new one. */

@@ -7,9 +7,9 @@
  * Why episodes and no sweep by time: a packet time may jump by decades or run backwards (several sensors, replayed captures). A gap
  * longer than `quietS`, in either direction, starts a new episode; nothing else ever depends on the order of times. @module */
 
-import type { FlowUpdate } from "../ingest/flow.ts";
+import type { FlowUpdate } from "../model/flow.ts";
 import { type Advice, type Detector, findingLimits } from "./detector.ts";
-import type { Finding } from "./threat.ts";
+import type { Finding } from "../model/threat.ts";
 
 /** What every episode has. Times are epoch seconds. */
 export interface Episode {

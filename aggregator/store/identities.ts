@@ -5,7 +5,8 @@
 
 import type { Database, Row, Session } from "./database.ts";
 import { marks } from "./database.ts";
-import type { ApiKeyRow, JoinTokenRow, RedeemOutcome, SensorRow } from "./store.ts";
+import type { ApiKeyRow } from "../model/access.ts";
+import type { JoinTokenRow, RedeemOutcome, SensorRow } from "../model/sensor.ts";
 
 const sensorsMax = 10_000;
 const apiKeysMax = 10_000;

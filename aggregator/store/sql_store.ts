@@ -7,8 +7,21 @@ import { Buffer } from "node:buffer";
 import type { CheckInRequest } from "../../shared/control.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Threat, ThreatStatus } from "../detect/threat.ts";
-import type { Flow } from "../ingest/flow.ts";
+import type { Threat, ThreatStatus } from "../model/threat.ts";
+import type { Flow } from "../model/flow.ts";
+import type { ApiKeyRow } from "../model/access.ts";
+import type {
+  DeadLetter,
+  EpochRow,
+  Gap,
+  IngestWrite,
+  LedgerKey,
+  LedgerRow,
+  OffsetRow,
+} from "../model/ledger.ts";
+import type { FlowQuery, Page, PageRequest, ThreatQuery } from "../model/page.ts";
+import type { JoinTokenRow, SensorRow } from "../model/sensor.ts";
+import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 import type { Database, Row, Value } from "./database.ts";
 import { flowFromRow } from "./flow_columns.ts";
 import { queryFlows } from "./flow_query.ts";
@@ -18,13 +31,13 @@ import { readSightings } from "./sightings.ts";
 import { queryProtocols, querySeries, queryTopTalkers, queryTotals } from "./stats.ts";
 import { queryThreats, selectThreat, updateStatus, writeThreats } from "./threats.ts";
 import { writeIngest } from "./write.ts";
-import type * as contract from "./store.ts";
+import type { Store } from "./store.ts";
 
 const keysPerQuery = 200;
 const epochsMax = 16;
 const rowsMax = 100_000;
 
-export class SqlStore implements contract.Store {
+export class SqlStore implements Store {
   #database: Database;
   #reporter: Reporter;
   #clock: Clock;
@@ -80,13 +93,13 @@ export class SqlStore implements contract.Store {
 
   // Ingest.
 
-  async readLedger(keys: contract.LedgerKey[]): Promise<contract.LedgerRow[]> {
-    const found: contract.LedgerRow[] = [];
+  async readLedger(keys: LedgerKey[]): Promise<LedgerRow[]> {
+    const found: LedgerRow[] = [];
     for (let from = 0; from < keys.length; from += keysPerQuery) {
       const part = keys.slice(from, from + keysPerQuery);
       const tuples = part.map(() => "(sensor_id = ? AND epoch = ? AND bucket = ? AND seq = ?)").join(" OR ");
       found.push(
-        ...await this.#rows<contract.LedgerRow>(
+        ...await this.#rows<LedgerRow>(
           `SELECT * FROM ledger WHERE ${tuples}`,
           part.flatMap((key) => [key.sensor_id, key.epoch, key.bucket, key.seq]),
         ),
@@ -102,8 +115,8 @@ export class SqlStore implements contract.Store {
     );
   }
 
-  async readEpochs(sensorId: string): Promise<contract.EpochRow[]> {
-    const rows = await this.#rows<contract.EpochRow>(
+  async readEpochs(sensorId: string): Promise<EpochRow[]> {
+    const rows = await this.#rows<EpochRow>(
       `SELECT epoch, first_sealed_ms, first_received_ms, last_sealed_ms FROM epochs WHERE sensor_id = ? ` +
         `ORDER BY epoch DESC LIMIT ${epochsMax}`,
       [sensorId],
@@ -111,13 +124,13 @@ export class SqlStore implements contract.Store {
     return rows.reverse();
   }
 
-  ingest(write: contract.IngestWrite): Promise<void> {
+  ingest(write: IngestWrite): Promise<void> {
     return this.#database.transaction((session) =>
       writeIngest(this.#database, session, write, this.#reporter)
     );
   }
 
-  async readOffsets(topic: string): Promise<contract.OffsetRow[]> {
+  async readOffsets(topic: string): Promise<OffsetRow[]> {
     const rows = await this.#rows<Row>(
       "SELECT topic, partition_number, next_offset FROM offsets WHERE topic = ? ORDER BY partition_number LIMIT 10000",
       [topic],
@@ -140,7 +153,7 @@ export class SqlStore implements contract.Store {
     });
   }
 
-  readGaps(query: { sensor_id?: string; open?: boolean }, limit: number): Promise<contract.Gap[]> {
+  readGaps(query: { sensor_id?: string; open?: boolean }, limit: number): Promise<Gap[]> {
     const where = ["1 = 1"];
     const values: Value[] = [];
     if (query.sensor_id !== undefined) {
@@ -156,25 +169,23 @@ export class SqlStore implements contract.Store {
     );
   }
 
-  async readDeadLetters(limit: number): Promise<contract.DeadLetter[]> {
+  async readDeadLetters(limit: number): Promise<DeadLetter[]> {
     const rows = await this.#rows<Row>(
       "SELECT received_ms, reason, origin, sensor_id, sample FROM dead_letters ORDER BY id DESC LIMIT ?",
       [Math.min(limit, rowsMax)],
     );
-    return rows.map((row) =>
-      ({ ...row, sample: new Uint8Array(row.sample as Uint8Array) }) as contract.DeadLetter
-    );
+    return rows.map((row) => ({ ...row, sample: new Uint8Array(row.sample as Uint8Array) }) as DeadLetter);
   }
 
   // Identity.
 
-  addJoinToken(row: contract.JoinTokenRow): Promise<void> {
+  addJoinToken(row: JoinTokenRow): Promise<void> {
     return this.#database.transaction((session) => insertJoinToken(session, row));
   }
 
   async redeemJoinToken(
     tokenHash: string,
-    sensor: Pick<contract.SensorRow, "sensor_id" | "name" | "key_id" | "public_key">,
+    sensor: Pick<SensorRow, "sensor_id" | "name" | "key_id" | "public_key">,
     nowMs: number,
   ) {
     try {
@@ -188,7 +199,7 @@ export class SqlStore implements contract.Store {
     }
   }
 
-  readSensors(): Promise<contract.SensorRow[]> {
+  readSensors(): Promise<SensorRow[]> {
     return this.#database.read(selectSensors);
   }
 
@@ -219,11 +230,11 @@ export class SqlStore implements contract.Store {
     );
   }
 
-  addApiKey(row: contract.ApiKeyRow): Promise<void> {
+  addApiKey(row: ApiKeyRow): Promise<void> {
     return this.#database.transaction((session) => insertApiKey(session, row));
   }
 
-  readApiKeys(): Promise<contract.ApiKeyRow[]> {
+  readApiKeys(): Promise<ApiKeyRow[]> {
     return this.#database.read(selectApiKeys);
   }
 
@@ -237,7 +248,7 @@ export class SqlStore implements contract.Store {
     return this.#database.read((session) => selectThreat(session, id));
   }
 
-  readThreats(query: contract.ThreatQuery, page: contract.PageRequest): Promise<contract.Page<Threat>> {
+  readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>> {
     return this.#database.read((session) => queryThreats(this.#database.dialect, session, query, page));
   }
 
@@ -256,18 +267,18 @@ export class SqlStore implements contract.Store {
     });
   }
 
-  readFlows(query: contract.FlowQuery, page: contract.PageRequest): Promise<contract.Page<Flow>> {
+  readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>> {
     const { dialect } = this.#database;
     return this.#database.read((session) =>
       queryFlows(dialect, session, query, page, () => this.#clock.monotonicMs())
     );
   }
 
-  readTopTalkers(range: { from?: number; to?: number }, limit: number): Promise<contract.TopTalker[]> {
+  readTopTalkers(range: { from?: number; to?: number }, limit: number): Promise<TopTalker[]> {
     return this.#database.read((session) => queryTopTalkers(this.#database.dialect, session, range, limit));
   }
 
-  readProtocols(range: { from?: number; to?: number }): Promise<contract.ProtocolTotal[]> {
+  readProtocols(range: { from?: number; to?: number }): Promise<ProtocolTotal[]> {
     return this.#database.read((session) => queryProtocols(session, range));
   }
 
@@ -275,11 +286,11 @@ export class SqlStore implements contract.Store {
     range: { from: number; to: number },
     stepS: number,
     sensorId?: string,
-  ): Promise<contract.SeriesPoint[]> {
+  ): Promise<SeriesPoint[]> {
     return this.#database.read((session) => querySeries(session, range, stepS, sensorId));
   }
 
-  readTotals(): Promise<contract.Totals> {
+  readTotals(): Promise<Totals> {
     return this.#database.read(queryTotals);
   }
 

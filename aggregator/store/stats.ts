@@ -5,7 +5,7 @@
 
 import type { Dialect, Session, Value } from "./database.ts";
 import { limitOf, rowsPerPageMax } from "./flow_query.ts";
-import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "./store.ts";
+import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
 const rollupRowsMax = 500_000;
 const pointsMax = 5_000;

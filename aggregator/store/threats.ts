@@ -4,10 +4,11 @@
  * touches it, nor the time it was first stored. @module */
 
 import { Buffer } from "node:buffer";
-import { severities, type Threat, type ThreatStatus } from "../detect/threat.ts";
+import { severities, type Threat, type ThreatStatus } from "../model/threat.ts";
 import type { Dialect, Row, Session, Value } from "./database.ts";
 import { limitOf } from "./flow_query.ts";
-import { BadCursor, type Page, type PageRequest, type ThreatQuery } from "./store.ts";
+import { BadCursor } from "./store.ts";
+import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
 
 const flowsPerThreatMax = 1_000;
 const ipsPerThreatMax = 1_000;

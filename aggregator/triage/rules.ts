@@ -6,7 +6,7 @@
 
 import { escapeLine } from "../../shared/escape.ts";
 import type { Detector } from "../detect/detector.ts";
-import type { Finding, Severity, Triage } from "../detect/threat.ts";
+import type { Finding, Severity, Triage } from "../model/threat.ts";
 
 const certainty: Record<Severity, string> = {
   info: "This is a remark, not an alarm",

@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createReporter } from "../../shared/reporter.ts";
 import { type Analysis, analyzeFile, renderAnalysis } from "../../aggregator/analyze.ts";
-import { severities } from "../../aggregator/detect/threat.ts";
+import { severities } from "../../aggregator/model/threat.ts";
 import type { TriageModel } from "../../aggregator/triage/model.ts";
 import { skipLoudly } from "../services/services.ts";
 import { sampleAnswer } from "./triage/sample_threat.ts";

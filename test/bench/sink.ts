@@ -3,7 +3,7 @@
  * In: HTTP requests of a sensor. Out: octets of requests (line, headers with the signature, body), flows, batches.
  * Why not an aggregator: what is measured is the sensor; storing is measured elsewhere. @module */
 
-import { serveOptions } from "../../aggregator/commands/serve_options.ts";
+import { serveOptions } from "../../aggregator/options/serve_options.ts";
 import { createIdentity, saveEnrolment } from "../../sensor/control/identity.ts";
 import { realDisk } from "../../sensor/ship/disk.ts";
 

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { mayCall, routes } from "../../../aggregator/api/routes.ts";
-import { roles } from "../../../aggregator/store/store.ts";
+import { roles } from "../../../aggregator/model/access.ts";
 import { startFixture } from "./fixture.ts";
 
 const missing = "0123456789abcdef0123456789abcdef";

@@ -1,8 +1,8 @@
 /** Flows and threats for tests of what people see: plain by default, each field to be changed. @module */
 
-import type { Flow } from "../../../aggregator/ingest/flow.ts";
-import type { Threat } from "../../../aggregator/detect/threat.ts";
-import type { IngestWrite } from "../../../aggregator/store/store.ts";
+import type { Flow } from "../../../aggregator/model/flow.ts";
+import type { Threat } from "../../../aggregator/model/threat.ts";
+import type { IngestWrite } from "../../../aggregator/model/ledger.ts";
 
 /** Fixed start of all samples, epoch seconds. */
 export const sampleStart = 1_799_998_000;

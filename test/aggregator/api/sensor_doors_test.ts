@@ -1,7 +1,7 @@
 /** What sensors call: enrolment, check-in, batches. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { makeJoinToken } from "../../../aggregator/api/tokens.ts";
+import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
 import { enrolResponse } from "../../../shared/control.ts";
 import { sealBatch, writeHeader } from "../../../shared/batch.ts";
 import { type Fixture, healthOf, randomBytes, startFixture, TestSensor } from "./fixture.ts";

@@ -1,15 +1,15 @@
 /** Commands in this process: options, help, exit codes, what is printed. @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { ensureAdminKey } from "../../../aggregator/commands/admin_key.ts";
+import { ensureAdminKey } from "../../../aggregator/serve/admin_key.ts";
 import { configCommand } from "../../../aggregator/commands/config_command.ts";
 import { doctorCommand } from "../../../aggregator/commands/doctor_command.ts";
 import { keyCommand } from "../../../aggregator/commands/key_command.ts";
 import { reportCommand } from "../../../aggregator/commands/report_command.ts";
 import { revokeCommand, sensorsCommand } from "../../../aggregator/commands/sensors_command.ts";
-import { checkExposure, hostnamesOf, listenAddress } from "../../../aggregator/commands/serve_options.ts";
+import { checkExposure, hostnamesOf, listenAddress } from "../../../aggregator/options/serve_options.ts";
 import { tokenCommand } from "../../../aggregator/commands/token_command.ts";
-import { threatLines } from "../../../aggregator/commands/words.ts";
+import { threatLines } from "../../../aggregator/cli/words.ts";
 import { sha256Hex } from "../../../shared/batch.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { TestClock } from "../api/fixture.ts";

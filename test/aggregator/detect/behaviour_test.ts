@@ -1,12 +1,12 @@
 /** Password guessing, beacons and DNS tunnels: found where they are, not where programs are merely busy. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { beaconLimits, createBeacon, scoreCalls } from "../../../aggregator/detect/beacon.ts";
-import { createDnsTunnel, dnsTunnelLimits } from "../../../aggregator/detect/dns_tunnel.ts";
+import { beaconLimits, createBeacon, scoreCalls } from "../../../aggregator/detect/detectors/beacon.ts";
+import { createDnsTunnel, dnsTunnelLimits } from "../../../aggregator/detect/detectors/dns_tunnel.ts";
 import {
   createPasswordGuessing,
   passwordGuessingLimits,
-} from "../../../aggregator/detect/password_guessing.ts";
+} from "../../../aggregator/detect/detectors/password_guessing.ts";
 import { evidenceValue } from "../../../aggregator/detect/detector.ts";
 import { Capture } from "../../../deploy/demo/packets.ts";
 import { lookUp, run, severity, silent, times, update } from "./updates.ts";

@@ -2,13 +2,13 @@
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { createReporter } from "../../../shared/reporter.ts";
-import { createDetectors } from "../../../aggregator/detect/catalogue.ts";
+import { createDetectors } from "../../../aggregator/detect/detectors/catalogue.ts";
 import { type Detector, numberEvidence } from "../../../aggregator/detect/detector.ts";
 import { Engine } from "../../../aggregator/detect/engine.ts";
 import { Episodes } from "../../../aggregator/detect/episodes.ts";
-import { loadOwnDetectors } from "../../../aggregator/detect/own_detectors.ts";
-import { createPortScanVertical } from "../../../aggregator/detect/port_scan_vertical.ts";
-import type { Flow, FlowUpdate } from "../../../aggregator/ingest/flow.ts";
+import { loadOwnDetectors } from "../../../aggregator/detect/custom.ts";
+import { createPortScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import type { Flow, FlowUpdate } from "../../../aggregator/model/flow.ts";
 import { explainByRules } from "../../../aggregator/triage/rules.ts";
 import { refused, silent, times, update } from "./updates.ts";
 

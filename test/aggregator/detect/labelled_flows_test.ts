@@ -3,8 +3,8 @@
  * Method: each row becomes one update; where the records are absent the tests are skipped loudly. @module */
 
 import { assertEquals } from "@std/assert";
-import { createPortScanVertical } from "../../../aggregator/detect/port_scan_vertical.ts";
-import type { FlowUpdate } from "../../../aggregator/ingest/flow.ts";
+import { createPortScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import type { FlowUpdate } from "../../../aggregator/model/flow.ts";
 import { skipLoudly } from "../../services/services.ts";
 import { baseS, refused, run, silent, update } from "./updates.ts";
 

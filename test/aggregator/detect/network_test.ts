@@ -1,12 +1,12 @@
 /** Sweeps, ICMP tunnels, amplification and bursts of missing domains: found where they are, quiet on their harmless likes. @module */
 
 import { assertEquals } from "@std/assert";
-import { createAmplification } from "../../../aggregator/detect/amplification.ts";
-import { isStructuralName, splitDomain } from "../../../aggregator/detect/domain_name.ts";
-import { createHostSweep } from "../../../aggregator/detect/host_sweep.ts";
-import { createIcmpTunnel } from "../../../aggregator/detect/icmp_tunnel.ts";
-import { createNxdomainBurst } from "../../../aggregator/detect/nxdomain_burst.ts";
-import { bowleySkew, deviationOf, entropyOf, medianOf } from "../../../aggregator/detect/statistics.ts";
+import { createAmplification } from "../../../aggregator/detect/detectors/amplification.ts";
+import { isStructuralName, splitDomain } from "../../../aggregator/detect/signs/domain_name.ts";
+import { createHostSweep } from "../../../aggregator/detect/detectors/host_sweep.ts";
+import { createIcmpTunnel } from "../../../aggregator/detect/detectors/icmp_tunnel.ts";
+import { createNxdomainBurst } from "../../../aggregator/detect/detectors/nxdomain_burst.ts";
+import { bowleySkew, deviationOf, entropyOf, medianOf } from "../../../aggregator/detect/signs/statistics.ts";
 import { lookUp, run, severity, times, update } from "./updates.ts";
 
 const question = {

@@ -4,12 +4,12 @@ import { assertEquals } from "@std/assert";
 import {
   createPortScanHorizontal,
   portScanHorizontalLimits,
-} from "../../../aggregator/detect/port_scan_horizontal.ts";
+} from "../../../aggregator/detect/detectors/port_scan_horizontal.ts";
 import {
   createPortScanVertical,
   portScanVerticalLimits,
-} from "../../../aggregator/detect/port_scan_vertical.ts";
-import { createSynFlood, synFloodLimits } from "../../../aggregator/detect/syn_flood.ts";
+} from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import { createSynFlood, synFloodLimits } from "../../../aggregator/detect/detectors/syn_flood.ts";
 import { refused, run, severity, silent, times, unansweredDatagram, update } from "./updates.ts";
 
 const scanOf = (ports: number, stepS = 0.1) =>

@@ -2,9 +2,9 @@
 
 import type { Segment } from "../../../shared/segment.ts";
 import type { DnsFact } from "../../../shared/facts.ts";
-import type { FlowUpdate } from "../../../aggregator/ingest/flow.ts";
+import type { FlowUpdate } from "../../../aggregator/model/flow.ts";
 import type { Detector } from "../../../aggregator/detect/detector.ts";
-import { type Finding, scoreOf, severityOf } from "../../../aggregator/detect/threat.ts";
+import { type Finding, scoreOf, severityOf } from "../../../aggregator/model/threat.ts";
 
 export const baseS = 1_700_000_000;
 

@@ -4,7 +4,8 @@
  * database it is; a case that needs to has no place here. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { BadCursor, type FlowQuery, LedgerConflict, type Store } from "../../../aggregator/store/store.ts";
+import { BadCursor, LedgerConflict, type Store } from "../../../aggregator/store/store.ts";
+import type { FlowQuery } from "../../../aggregator/model/page.ts";
 import { deadLetter, flowWrite, idOf, ledgerRow, nothing, nowMs, sighting, t0, threat } from "./rows.ts";
 
 export interface Subject {

@@ -2,9 +2,10 @@
  *
  * Invariant: times are fixed, so that two runs write the same. @module */
 
-import type { Flow, Sighting } from "../../../aggregator/ingest/flow.ts";
-import type { Threat } from "../../../aggregator/detect/threat.ts";
-import type { DeadLetter, FlowWrite, IngestWrite, LedgerRow } from "../../../aggregator/store/store.ts";
+import type { Flow, Sighting } from "../../../aggregator/model/flow.ts";
+import type { Threat } from "../../../aggregator/model/threat.ts";
+import type { DeadLetter, IngestWrite, LedgerRow } from "../../../aggregator/model/ledger.ts";
+import type { FlowWrite } from "../../../aggregator/model/flow.ts";
 
 export const t0 = 1_768_478_400;
 export const nowMs = t0 * 1_000 + 60_000;

@@ -1,6 +1,6 @@
 /** A threat for the tests of triage: a DNS tunnel, since its evidence holds hostile strings. @module */
 
-import type { Threat } from "../../../aggregator/detect/threat.ts";
+import type { Threat } from "../../../aggregator/model/threat.ts";
 
 export const rulesText = "10.1.2.3 asked for 120 different names below exfil.example.org.";
 

@@ -1,0 +1,111 @@
+/** Options of `serve`, and what they must satisfy together. @module */
+
+import { parseIp } from "../../shared/ip.ts";
+import type { Options, OptionTable } from "../../shared/options.ts";
+import { CommandError, exitCodes } from "../../shared/command.ts";
+import { generalOptions, kafkaOptions, storeOptions } from "./store_options.ts";
+import { triageOptions } from "./triage_options.ts";
+
+export const serveOptions = {
+  ...generalOptions,
+  ...storeOptions,
+  listen: {
+    kind: "text",
+    default: "127.0.0.1:8600",
+    value: "HOST:PORT",
+    help: "Address of API and dashboard",
+  },
+  tlsCert: { kind: "text", default: "", value: "FILE", help: "Certificate chain (PEM) for HTTPS" },
+  tlsKey: { kind: "text", default: "", value: "FILE", help: "Private key (PEM) of the certificate" },
+  insecureHttp: {
+    kind: "flag",
+    default: false,
+    help:
+      "Listen without TLS on an address that other machines reach: keys and batches can be read on the way",
+  },
+  hostnames: {
+    kind: "list",
+    default: [],
+    help:
+      "Names under which browsers may call; else any, and on loopback only localhost, 127.0.0.1 and [::1]",
+  },
+  site: { kind: "text", default: "default", help: "Site of join tokens that name none" },
+  buckets: {
+    kind: "number",
+    default: 4,
+    min: 1,
+    max: 1_024,
+    help: "Parallel sequences of batches, the same for the whole fleet; Kafka partitions",
+  },
+  ...kafkaOptions,
+  ...triageOptions,
+  geminiCallsPerDay: {
+    kind: "number",
+    default: 200,
+    min: 0,
+    max: 1_000_000,
+    help: "Calls of the model a day",
+  },
+  geminiTokensPerDay: {
+    kind: "number",
+    default: 1_000_000,
+    min: 1,
+    max: 1_000_000_000,
+    help: "Tokens sent to the model and back a day",
+  },
+} as const satisfies OptionTable;
+export type ServeOptions = Options<typeof serveOptions>;
+
+export interface ListenAddress {
+  hostname: string;
+  port: number;
+  isLoopback: boolean;
+}
+
+/** Reads `--listen`. @throws {CommandError} */
+export function listenAddress(text: string): ListenAddress {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) {
+    throw new CommandError(
+      exitCodes.usage,
+      `Cannot listen as "listen" must be HOST:PORT: current value is "${text.slice(0, 100)}"`,
+    );
+  }
+  const hostname = match[1] ?? match[2];
+  return { hostname, port, isLoopback: isLoopback(hostname) };
+}
+
+/** Refuses to send keys over an open network. @throws {CommandError} */
+export function checkExposure(
+  address: ListenAddress,
+  options: Pick<ServeOptions, "tlsCert" | "tlsKey" | "insecureHttp">,
+): void {
+  if ((options.tlsCert === "") !== (options.tlsKey === "")) {
+    throw new CommandError(exitCodes.usage, 'Cannot use TLS as "tlsCert" and "tlsKey" must both be given');
+  }
+  if (address.isLoopback || options.tlsCert !== "" || options.insecureHttp) return;
+  throw new CommandError(
+    exitCodes.usage,
+    `Cannot listen on ${address.hostname} without TLS as other machines reach it: give --tls-cert and --tls-key, ` +
+      "put a TLS proxy before a loopback address, or say --insecure-http",
+  );
+}
+
+/** Host names to answer for; null = any. */
+export function hostnamesOf(address: ListenAddress, given: readonly string[]): string[] | null {
+  const names = given.map((name) => name.toLowerCase());
+  if (!address.isLoopback) return names.length === 0 ? null : names;
+  return [...new Set(["localhost", "127.0.0.1", "[::1]", bracketed(address.hostname), ...names])];
+}
+
+export function bracketed(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname.toLowerCase();
+}
+
+function isLoopback(hostname: string): boolean {
+  if (hostname.toLowerCase() === "localhost") return true;
+  const bytes = parseIp(hostname);
+  if (!bytes) return false;
+  return bytes.length === 4 ? bytes[0] === 127 : bytes.every((byte, i) => byte === (i === 15 ? 1 : 0));
+}
