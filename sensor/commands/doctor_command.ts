@@ -4,7 +4,7 @@ import { escapeLine } from "../../shared/escape.ts";
 import { type Enrolment, loadIdentity } from "../control/identity.ts";
 import { type Check, checkClock, examine, fail, type Finding, ok, warn } from "../doctor.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
-import { captureOptions, factsOptions, generalOptions, stateFolder } from "./common_options.ts";
+import { captureOptions, factsOptions, generalOptions, stateFolder } from "../run/common_options.ts";
 import {
   aggregatorCheck,
   brokerCheck,
@@ -13,9 +13,9 @@ import {
   machineCheck,
   stateCheck,
   toolCheck,
-} from "./probes.ts";
-import { sessionOptions } from "./session.ts";
-import type { Stages } from "./stages.ts";
+} from "../run/probes.ts";
+import { sessionOptions } from "../run/session.ts";
+import type { Stages } from "../run/stages.ts";
 
 const options = {
   ...captureOptions,

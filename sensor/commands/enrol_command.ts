@@ -9,9 +9,9 @@ import {
   openStateFolder,
   saveEnrolment,
 } from "../control/identity.ts";
-import type { Disk } from "../ship/disk.ts";
+import type { Disk } from "../disk.ts";
 import { type Command, command, CommandError, exitCodes } from "../../shared/command.ts";
-import { aggregatorOptions, generalOptions, openAggregator, stateFolder } from "./common_options.ts";
+import { aggregatorOptions, generalOptions, openAggregator, stateFolder } from "../run/common_options.ts";
 
 const options = {
   ...generalOptions,

@@ -7,12 +7,18 @@ import type { Options } from "../../shared/options.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { RecentLoss } from "../control/recent_loss.ts";
 import { OverloadGuard } from "../prefilter/overload.ts";
-import { captureOptions, factsOptions, flowOptions, flowSettings, generalOptions } from "./common_options.ts";
-import { startDeepLane } from "./deep_lane.ts";
-import { feed } from "./live_feed.ts";
-import { resolvePeers } from "./own_peers.ts";
-import { openSession, sessionOptions } from "./session.ts";
-import { captureHealth, type CaptureSource, type FastLane, type Stages } from "./stages.ts";
+import {
+  captureOptions,
+  factsOptions,
+  flowOptions,
+  flowSettings,
+  generalOptions,
+} from "../run/common_options.ts";
+import { startDeepLane } from "../run/deep_lane.ts";
+import { feed } from "../run/live_feed.ts";
+import { resolvePeers } from "../run/own_peers.ts";
+import { openSession, sessionOptions } from "../run/session.ts";
+import { captureHealth, type CaptureSource, type FastLane, type Stages } from "../run/stages.ts";
 
 const options = {
   ...captureOptions,

@@ -4,9 +4,9 @@ import { cardDrops } from "../../shared/control_messages.ts";
 import { escapeLine } from "../../shared/escape.ts";
 import { loadIdentity } from "../control/identity.ts";
 import { readStatus, type Status } from "../control/status_file.ts";
-import type { Disk } from "../ship/disk.ts";
+import type { Disk } from "../disk.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
-import { generalOptions, stateFolder } from "./common_options.ts";
+import { generalOptions, stateFolder } from "../run/common_options.ts";
 
 /** A running sensor writes its status at each check-in; one that is older stopped or hangs. */
 const freshMs = 60_000;

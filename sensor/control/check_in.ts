@@ -10,7 +10,7 @@ import { isCheckInResponse } from "./answers.ts";
 import { sha256Hex, signText } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import { type AggregatorClient, refusalOf } from "./aggregator_client.ts";
+import { type AggregatorClient, refusalOf } from "../aggregator_client.ts";
 import type { Identity } from "./identity.ts";
 
 export interface CheckInDeps {

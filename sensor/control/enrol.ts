@@ -7,7 +7,7 @@ import { enrolMessage } from "../../shared/control_messages.ts";
 import { isEnrolResponse } from "./answers.ts";
 import { signText } from "../../shared/batch.ts";
 import { version } from "../../shared/version.ts";
-import { type AggregatorClient, refusalOf } from "./aggregator_client.ts";
+import { type AggregatorClient, refusalOf } from "../aggregator_client.ts";
 import { base64, type Enrolment, type Identity } from "./identity.ts";
 
 /** Why an enrolment fails. */

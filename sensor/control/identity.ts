@@ -10,7 +10,7 @@ import type { KeyObject } from "node:crypto";
 import { keyId, keysFromSeed } from "../../shared/batch.ts";
 import type { EnrolResponse } from "../../shared/control.ts";
 import { integer, object, orNull, text } from "../../shared/shape.ts";
-import { type Disk, replaceFile } from "../ship/disk.ts";
+import { type Disk, replaceFile } from "../disk.ts";
 import { enrolChecks } from "./answers.ts";
 
 export interface Enrolment extends EnrolResponse {

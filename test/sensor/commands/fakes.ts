@@ -12,14 +12,14 @@ import type { DispatchEdges, Program } from "../../../shared/dispatch.ts";
 import { IdentityError } from "../../../sensor/control/identity.ts";
 import type { PacketHandler } from "../../../sensor/capture/capture_error.ts";
 import { FileSource } from "../../../sensor/capture/file_source.ts";
-import { FileCapture } from "../../../sensor/commands/file_capture.ts";
-import type { CaptureSource, FastLane, Stages } from "../../../sensor/commands/stages.ts";
+import { FileCapture } from "../../../sensor/run/file_capture.ts";
+import type { CaptureSource, FastLane, Stages } from "../../../sensor/run/stages.ts";
 import { SegmentPage } from "../../../sensor/flow/segment_page.ts";
 import { appendRow } from "../flow/pages.ts";
 import type { SegmentSink } from "../../../sensor/pipeline.ts";
 import { ethernet } from "../frames.ts";
 import { canaryPacket } from "../../../sensor/doctor.ts";
-import { realDisk } from "../../../sensor/ship/disk.ts";
+import { realDisk } from "../../../sensor/disk.ts";
 
 /** An aggregator that checks signatures, keeps batches, and can be told to misbehave. */
 export class FakeAggregator {

@@ -6,7 +6,7 @@ import { enrolCommand } from "../../../sensor/commands/enrol_command.ts";
 import { replayCommand } from "../../../sensor/commands/replay_command.ts";
 import { runCommand } from "../../../sensor/commands/run_command.ts";
 import { statusCommand } from "../../../sensor/commands/status_command.ts";
-import { realDisk } from "../../../sensor/ship/disk.ts";
+import { realDisk } from "../../../sensor/disk.ts";
 import { captureBytes, FakeAggregator, fakeEdges, FakeLive, fakeStages, programOf } from "./fakes.ts";
 
 class Machine {

@@ -5,7 +5,7 @@ import { sha256Hex, verifyText } from "../../../shared/batch.ts";
 import { publicKeyFromRaw } from "../../../shared/batch.ts";
 import type { CheckInRequest } from "../../../shared/control.ts";
 import { checkInMessage } from "../../../shared/control_messages.ts";
-import { AggregatorClient, type Answer, refusalOf } from "../../../sensor/control/aggregator_client.ts";
+import { AggregatorClient, type Answer, refusalOf } from "../../../sensor/aggregator_client.ts";
 import { CheckIn } from "../../../sensor/control/check_in.ts";
 import { createIdentity } from "../../../sensor/control/identity.ts";
 import { FakeDisk } from "../ship/fake_disk.ts";

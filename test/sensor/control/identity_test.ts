@@ -12,7 +12,7 @@ import {
 } from "../../../sensor/control/identity.ts";
 import { lockState } from "../../../sensor/control/state_lock.ts";
 import { readStatus, type Status, writeStatus } from "../../../sensor/control/status_file.ts";
-import { realDisk } from "../../../sensor/ship/disk.ts";
+import { realDisk } from "../../../sensor/disk.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { FakeDisk } from "../ship/fake_disk.ts";
 import { prng } from "../ship/helpers.ts";

@@ -12,7 +12,7 @@ import {
 import type { KafkaSettings } from "../../shared/kafka.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { flowDefaults } from "../flow/flow_options.ts";
-import { AggregatorClient } from "../control/aggregator_client.ts";
+import { AggregatorClient } from "../aggregator_client.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 
 export const generalOptions = {

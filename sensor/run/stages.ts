@@ -10,7 +10,7 @@ import type { PacketHandler } from "../capture/capture_error.ts";
 import type { CaptureHealth } from "../control/health.ts";
 import type { RecentLoss } from "../control/recent_loss.ts";
 import type { CaptureSummary, Chooser, DeepLane, SegmentSink } from "../pipeline.ts";
-import type { Disk } from "../ship/disk.ts";
+import type { Disk } from "../disk.ts";
 
 /** Where packets come from: a file, or dumpcap. */
 export interface CaptureSource {

@@ -1,7 +1,7 @@
 /** Tests of finding the sensor's own peers. @module */
 
 import { assertEquals } from "@std/assert";
-import { resolvePeers } from "../../../sensor/commands/own_peers.ts";
+import { resolvePeers } from "../../../sensor/run/own_peers.ts";
 import { FakeClock, silentReporter } from "../ship/helpers.ts";
 
 Deno.test("own peers are named by address, and one that cannot be resolved or takes too long does not stop the sensor", async () => {

@@ -4,7 +4,7 @@
  * Invariant: one session in a state folder at a time; a revoked sensor goes on capturing and spooling but ships nothing. @module */
 
 import type { Options } from "../../shared/options.ts";
-import type { AggregatorClient } from "../control/aggregator_client.ts";
+import type { AggregatorClient } from "../aggregator_client.ts";
 import { CheckIn } from "../control/check_in.ts";
 import { type CaptureHealth, healthReport, type HealthSources } from "../control/health.ts";
 import {
@@ -16,7 +16,7 @@ import {
 } from "../control/identity.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
-import type { Disk } from "../ship/disk.ts";
+import type { Disk } from "../disk.ts";
 import { HttpTransport } from "../ship/http.ts";
 import { Outbox } from "../ship/outbox.ts";
 import { SealThread } from "../ship/seal_thread.ts";
