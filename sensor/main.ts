@@ -63,7 +63,7 @@ if (import.meta.main) {
     firstSteps: [
       ["doctor", "what is missing on this machine?"],
       ["replay FILE --flows", "flows of a capture file, nothing to set up"],
-      ["enrol --aggregator http://10.0.0.5:8600 --token TOKEN", "once, to belong to a fleet"],
+      ["enrol 'picket://HOST:8600/TOKEN#FINGERPRINT'", "once, to belong to a fleet"],
       ["run --interface eth0", "capture, until Ctrl-C"],
     ],
     commands: [

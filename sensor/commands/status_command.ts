@@ -2,6 +2,7 @@
 
 import { cardDrops } from "../../shared/control_messages.ts";
 import { escapeLine } from "../../shared/escape.ts";
+import { checkAuthority, fingerprintOf } from "../authority.ts";
 import { loadIdentity } from "../control/identity.ts";
 import { readStatus, type Status } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
@@ -28,7 +29,10 @@ Exit code 0 when it runs and ships, 1 when it does not, 3 when this machine is n
       const isRunning = status !== null && !status.stopped && ageMs !== null && ageMs < freshMs;
       const enrolled = identity?.enrolment ?? null;
       if (given.json) {
-        edges.print(JSON.stringify({ state: folder, enrolled, running: isRunning, age_ms: ageMs, status }));
+        const shown = enrolled && { ...enrolled, aggregator_ca: fingerprint(enrolled.aggregator_ca) };
+        edges.print(
+          JSON.stringify({ state: folder, enrolled: shown, running: isRunning, age_ms: ageMs, status }),
+        );
       } else {
         if (enrolled) {
           const { name, sensor_id, site, aggregator } = enrolled;
@@ -42,6 +46,11 @@ Exit code 0 when it runs and ships, 1 when it does not, 3 when this machine is n
       return isRunning && status.health.transport.error === null ? exitCodes.ok : exitCodes.failed;
     },
   });
+}
+
+/** Of the authority that is trusted, SHA-256; null = none. */
+function fingerprint(pem: string | null): string | null {
+  return pem === null ? null : fingerprintOf(checkAuthority(pem)[0]);
 }
 
 function lines(status: Status, isRunning: boolean, ageMs: number): string[] {

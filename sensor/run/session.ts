@@ -27,6 +27,7 @@ import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/comm
 import type { Peer } from "./own_peers.ts";
 import {
   aggregatorOptions,
+  authorityFor,
   kafkaSettings,
   openAggregator,
   shipOptions,
@@ -52,8 +53,9 @@ export async function openSession(
     );
   }
   const url = options.aggregator || identity.enrolment.aggregator;
-  const client = await openAggregator(url, options, controlTimeoutMs);
-  const { transport, peers } = await openTransport(url, identity.enrolment, options, edges);
+  const ca = await authorityFor(options.aggregatorCa, identity.enrolment.aggregator_ca);
+  const client = openAggregator(url, ca, controlTimeoutMs);
+  const { transport, peers } = await openTransport({ url, ca }, identity.enrolment, options, edges);
   await openStateFolder(deps.disk, folder);
   const lock = await lockState(folder, edges.clock);
   if (!lock) {
@@ -194,7 +196,7 @@ function obey(revoked: boolean | null, shipper: Shipper, edges: Edges): void {
 }
 
 async function openTransport(
-  url: string,
+  { url, ca }: { url: string; ca: string | null },
   enrolment: Enrolment,
   options: SessionOptions,
   edges: Edges,
@@ -204,7 +206,7 @@ async function openTransport(
   const aggregator = { host: address.hostname.replace(/^\[|\]$/g, ""), port };
   const isKafka = options.transport === "kafka" || (options.transport === "auto" && enrolment.kafka !== null);
   if (!isKafka) {
-    const client = await openAggregator(url, options, 30_000);
+    const client = openAggregator(url, ca, 30_000);
     return { transport: new HttpTransport(client), peers: [aggregator] };
   }
   const settings = await kafkaSettings(options, enrolment.kafka, enrolment.sensor_id, edges);

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import { batchTopic, writeHeader } from "../../shared/batch.ts";
 import { disconnect, isRetriable, type Kafka, type Producer, zstdCompression } from "../../shared/kafka.ts";
+import { tlsFault } from "../../shared/tls_fault.ts";
 import { type PackedBatch, valueOf } from "./packed_batch.ts";
 import type { SendResult, Transport } from "./transport.ts";
 
@@ -69,7 +70,7 @@ export class KafkaTransport implements Transport {
       }
       const message = error instanceof Error ? error.message : String(error);
       if (!isRetriable(error)) result.refused.push({ batch: request[0].batch, reason: "broker" });
-      else result.problem = { code: "unreachable", message: `Kafka did not take the batch: ${message}` };
+      else result.problem = explain(message);
       await this.close();
     }
   }
@@ -89,6 +90,13 @@ export class KafkaTransport implements Transport {
     }
     return this.#producer = producer;
   }
+}
+
+function explain(words: string): NonNullable<SendResult["problem"]> {
+  const fault = tlsFault(words, "--kafka-ca");
+  return fault === null
+    ? { code: "unreachable", message: `Kafka did not take the batch: ${words}` }
+    : { code: "certificate", message: `the broker answers, but ${fault.cause}: ${fault.cure}` };
 }
 
 /** Bucket modulo partitions, so that all sightings of a flow meet in one partition. */

@@ -10,6 +10,7 @@ import type { PackedBatch } from "./packed_batch.ts";
 export const sendProblems = [
   "unreachable",
   "timeout",
+  "certificate", // The other side answers, but cannot be trusted.
   "overloaded",
   "not_accepted", // The other side does not know this sensor, or no longer.
   "failed",

@@ -42,6 +42,7 @@ export class Sink {
       buckets,
       kafka: null,
       aggregator,
+      aggregator_ca: null,
     });
   }
 

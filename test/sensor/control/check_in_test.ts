@@ -37,7 +37,8 @@ async function open() {
   const { reporter, lines } = silentReporter();
   const disk = new FakeDisk();
   const identity = await createIdentity(disk, "/state", new Uint8Array(32).fill(1));
-  identity.enrolment = { sensor_id: "s1", name: "a", site: "b", buckets: 1, kafka: null, aggregator: "" };
+  const enrolled = { sensor_id: "s1", name: "a", site: "b", buckets: 1, kafka: null };
+  identity.enrolment = { ...enrolled, aggregator: "", aggregator_ca: null };
   const client = new FakeClient(clock);
   const answers: (boolean | null)[] = [];
   const checkIn = new CheckIn({}, {

@@ -26,6 +26,7 @@ const enrolment: Enrolment = {
   buckets: 4,
   kafka: null,
   aggregator: "http://10.0.0.5:8600",
+  aggregator_ca: null,
 };
 const text = (value: string) => new TextEncoder().encode(value);
 
