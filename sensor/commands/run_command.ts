@@ -16,7 +16,7 @@ import {
 } from "../run/common_options.ts";
 import { startDeepLane } from "../run/deep_lane.ts";
 import { feed } from "../run/live_feed.ts";
-import { resolvePeers } from "../run/own_peers.ts";
+import { OwnPeers } from "../run/own_peers.ts";
 import { openSession, sessionOptions } from "../run/session.ts";
 import { captureHealth, type CaptureSource, type FastLane, type Stages } from "../run/stages.ts";
 
@@ -79,20 +79,27 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
       clock,
       deepLane,
     });
+    const ownPeers = new OwnPeers(() => session.peers, { clock, reporter });
+    await ownPeers.update();
     const source = parts.source = stages.liveSource({
       interfaces,
       filter: given.filter,
       snaplen: given.snaplen,
       bufferMb: given.bufferMb,
       dumpcapPath: given.dumpcapPath,
-      exclude: await resolvePeers(session.peers, { clock, reporter }),
+      exclude: ownPeers.all,
     }, { clock, reporter });
+    fastLane.leaveOut(ownPeers.all);
     const bufferBytes = given.bufferMb * 1024 * 1024;
     const guard = new OverloadGuard({ bufferBytes, levelMax: Math.floor(Math.log2(given.sampleMax)) });
     source.attach(fastLane);
     await source.start();
     state = "capturing";
     await session.start();
+    ownPeers.start((peers) => {
+      fastLane.leaveOut(peers);
+      source.exclude?.(peers);
+    });
     reporter.info("capturing", { interfaces: interfaces.join(","), sensor: session.enrolment.name });
     try {
       await feed(source, fastLane, guard, edges);
@@ -101,6 +108,7 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
     } finally {
       // Whatever happened: what is sealed and open goes to the spool.
       await session.stop();
+      await ownPeers.stop();
       await source.close();
     }
     reporter.info("stopped", { spooled_batches: session.spool.batches });

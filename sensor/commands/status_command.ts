@@ -53,12 +53,15 @@ function fingerprint(pem: string | null): string | null {
   return pem === null ? null : fingerprintOf(checkAuthority(pem)[0]);
 }
 
+type Capture = Status["health"]["capture"];
+
 function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
   const { capture, flows, facts, spool, transport } = status.health;
   const leftOut = Object.values(capture.left_out).reduce((sum, count) => sum + count, 0);
   return [
     `running    ${isRunning ? "yes" : "no"}, as of ${Math.max(0, Math.round(ageMs / 1_000))} s ago`,
     `capture    ${capture.state} ${capture.source}${capture.error ? `: ${capture.error}` : ""}`,
+    ...(capture.links && capture.links.length > 1 ? capture.links.map(linkText) : []),
     `packets    ${capture.packets} seen, ${capture.in_flows} in flows, ${leftOut} left out`,
     `lost       ${lossText(capture)}`,
     `flows      ${flows.open} open, ${flows.segments} segments sealed, ${flows.evicted} evicted${
@@ -77,8 +80,14 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
   ];
 }
 
+function linkText({ name, error, dropped, restarts }: NonNullable<Capture["links"]>[number]): string {
+  return `  ${name.padEnd(8)} ${
+    error ?? "capturing"
+  }, ${dropped} dropped by the kernel, ${restarts} restarts`;
+}
+
 /** "3 dropped by the kernel, 0 by the card (eth0: 10 in, 2 out, 0 with errors); of the last 60 s 3 by the kernel, 0 by the card". */
-function lossText({ dropped, interfaces, recent }: Status["health"]["capture"]): string {
+function lossText({ dropped, interfaces, recent }: Capture): string {
   const kernel = `${dropped} dropped by the kernel`;
   if (!interfaces) return `${kernel}; what the card dropped is not known`;
   const each = interfaces.map(({ name, rx_packets, tx_packets, rx_errors }) =>

@@ -70,6 +70,10 @@ export function captureCheck(stages: Stages, live: Omit<LiveOptions, "exclude">,
       await source.close();
     }
     if (source.problem) return fail(source.problem.message, captureAdvice);
+    const failing = source.links?.find(({ error }) => error !== null);
+    if (failing) {
+      return warn(`${failing.name}: ${failing.error}`, "the other interfaces are captured meanwhile");
+    }
     const where = interfaces.join(", ");
     const span = `on ${where} in ${captureCheckMs / 1_000} s`;
     const { dropped: kernel, interfaces: counters } = source;

@@ -85,8 +85,6 @@ export class Session {
   readonly outbox: Outbox;
   readonly spool: Spool;
   readonly shipper: Shipper;
-  /** Hosts and ports of our own traffic, for the capture filter. */
-  readonly peers: Peer[];
   readonly #checkIn: CheckIn;
   readonly #sources: HealthSources;
   readonly #opened: Opened;
@@ -107,7 +105,6 @@ export class Session {
     this.#edges = edges;
     this.#disk = disk;
     this.enrolment = identity.enrolment!;
-    this.peers = opened.peers;
     const { sensor_id: sensor, buckets } = this.enrolment;
     const signer = { sensor, key: identity.key, privateKey: identity.privateKey };
     const random = randomOf(edges);
@@ -148,6 +145,12 @@ export class Session {
         await this.#saveStatus(false);
       },
     });
+  }
+
+  /** Hosts and ports of our own traffic, for the capture filter; there may be more once batches travel. */
+  get peers(): Peer[] {
+    const { peers, transport } = this.#opened;
+    return [...peers, ...transport.peers ?? []];
   }
 
   /** Opens the spool, begins to ship and to check in. */

@@ -20,12 +20,16 @@ interface Record {
 
 /** Uncompressed octets of one request; a single larger batch still goes alone. Below the broker's standard limit of 1 MiB. */
 const requestBytesMax = 950_000;
+/** Brokers that are remembered. */
+const brokersMax = 32;
 
 export class KafkaTransport implements Transport {
   readonly kind = "kafka";
   #kafka: Kafka;
   #topic: string;
   #producer: Producer | null = null;
+  /** Brokers by `host:port`, as they name themselves. */
+  #brokers = new Map<string, { host: string; port: number }>();
 
   constructor(kafka: Kafka, options: { topic?: string } = {}) {
     this.#kafka = kafka;
@@ -39,6 +43,10 @@ export class KafkaTransport implements Transport {
       if (result.problem) break;
     }
     return result;
+  }
+
+  get peers(): readonly { host: string; port: number }[] {
+    return [...this.#brokers.values()];
   }
 
   async close(): Promise<void> {
@@ -75,6 +83,13 @@ export class KafkaTransport implements Transport {
     }
   }
 
+  #note(broker: string): void {
+    if (this.#brokers.has(broker) || this.#brokers.size >= brokersMax) return;
+    const colon = broker.lastIndexOf(":");
+    const host = broker.slice(0, colon).replace(/^\[|\]$/g, "");
+    this.#brokers.set(broker, { host, port: Number(broker.slice(colon + 1)) });
+  }
+
   async #connected(): Promise<Producer> {
     if (this.#producer) return this.#producer;
     const producer = this.#kafka.producer({
@@ -82,6 +97,7 @@ export class KafkaTransport implements Transport {
       maxInFlightRequests: 1,
       createPartitioner: () => partitionOf,
     });
+    producer.on(producer.events.REQUEST, ({ payload }) => this.#note(payload.broker));
     try {
       await producer.connect();
     } catch (error) {

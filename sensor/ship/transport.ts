@@ -28,6 +28,8 @@ export interface SendResult {
 
 export interface Transport {
   readonly kind: "http" | "kafka";
+  /** With whom it spoke, beside those it was told. */
+  readonly peers?: readonly { host: string; port: number }[];
   /** Opens what needs opening; called again after a problem. Never rejects. */
   send(batches: PackedBatch[]): Promise<SendResult>;
   close(): Promise<void>;

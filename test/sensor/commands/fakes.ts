@@ -186,6 +186,7 @@ class OneFlowPerPacket implements FastLane {
     return this.turn();
   }
   report(): void {}
+  leaveOut(): void {}
   sample(level: number): void {
     this.factor = 2 ** level;
   }
