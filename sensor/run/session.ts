@@ -4,7 +4,7 @@
  * Invariant: one session in a state folder at a time; a revoked sensor goes on capturing and spooling but ships nothing. @module */
 
 import type { Options } from "../../shared/options.ts";
-import type { AggregatorClient } from "../control/aggregator_client.ts";
+import type { AggregatorClient } from "../aggregator_client.ts";
 import { CheckIn } from "../control/check_in.ts";
 import { type CaptureHealth, healthReport, type HealthSources } from "../control/health.ts";
 import {
@@ -16,7 +16,7 @@ import {
 } from "../control/identity.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
-import type { Disk } from "../ship/disk.ts";
+import type { Disk } from "../disk.ts";
 import { HttpTransport } from "../ship/http.ts";
 import { Outbox } from "../ship/outbox.ts";
 import { SealThread } from "../ship/seal_thread.ts";
@@ -27,6 +27,7 @@ import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/comm
 import type { Peer } from "./own_peers.ts";
 import {
   aggregatorOptions,
+  authorityFor,
   kafkaSettings,
   openAggregator,
   shipOptions,
@@ -52,8 +53,9 @@ export async function openSession(
     );
   }
   const url = options.aggregator || identity.enrolment.aggregator;
-  const client = await openAggregator(url, options, controlTimeoutMs);
-  const { transport, peers } = await openTransport(url, identity.enrolment, options, edges);
+  const ca = await authorityFor(options.aggregatorCa, identity.enrolment.aggregator_ca);
+  const client = openAggregator(url, ca, controlTimeoutMs);
+  const { transport, peers } = await openTransport({ url, ca }, identity.enrolment, options, edges);
   await openStateFolder(deps.disk, folder);
   const lock = await lockState(folder, edges.clock);
   if (!lock) {
@@ -83,8 +85,6 @@ export class Session {
   readonly outbox: Outbox;
   readonly spool: Spool;
   readonly shipper: Shipper;
-  /** Hosts and ports of our own traffic, for the capture filter. */
-  readonly peers: Peer[];
   readonly #checkIn: CheckIn;
   readonly #sources: HealthSources;
   readonly #opened: Opened;
@@ -105,7 +105,6 @@ export class Session {
     this.#edges = edges;
     this.#disk = disk;
     this.enrolment = identity.enrolment!;
-    this.peers = opened.peers;
     const { sensor_id: sensor, buckets } = this.enrolment;
     const signer = { sensor, key: identity.key, privateKey: identity.privateKey };
     const random = randomOf(edges);
@@ -146,6 +145,12 @@ export class Session {
         await this.#saveStatus(false);
       },
     });
+  }
+
+  /** Hosts and ports of our own traffic, for the capture filter; there may be more once batches travel. */
+  get peers(): Peer[] {
+    const { peers, transport } = this.#opened;
+    return [...peers, ...transport.peers ?? []];
   }
 
   /** Opens the spool, begins to ship and to check in. */
@@ -194,7 +199,7 @@ function obey(revoked: boolean | null, shipper: Shipper, edges: Edges): void {
 }
 
 async function openTransport(
-  url: string,
+  { url, ca }: { url: string; ca: string | null },
   enrolment: Enrolment,
   options: SessionOptions,
   edges: Edges,
@@ -204,7 +209,7 @@ async function openTransport(
   const aggregator = { host: address.hostname.replace(/^\[|\]$/g, ""), port };
   const isKafka = options.transport === "kafka" || (options.transport === "auto" && enrolment.kafka !== null);
   if (!isKafka) {
-    const client = await openAggregator(url, options, 30_000);
+    const client = openAggregator(url, ca, 30_000);
     return { transport: new HttpTransport(client), peers: [aggregator] };
   }
   const settings = await kafkaSettings(options, enrolment.kafka, enrolment.sensor_id, edges);
