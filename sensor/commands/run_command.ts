@@ -5,9 +5,17 @@
 
 import type { Options } from "../../shared/options.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { identityPath } from "../control/identity.ts";
 import { RecentLoss } from "../control/recent_loss.ts";
 import { OverloadGuard } from "../prefilter/overload.ts";
-import { captureOptions, factsOptions, flowOptions, flowSettings, generalOptions } from "./common_options.ts";
+import {
+  captureOptions,
+  factsOptions,
+  flowOptions,
+  flowSettings,
+  generalOptions,
+  stateFolder,
+} from "./common_options.ts";
 import { startDeepLane } from "./deep_lane.ts";
 import { feed } from "./live_feed.ts";
 import { resolvePeers } from "./own_peers.ts";
@@ -58,7 +66,8 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
   let state: "idle" | "capturing" | "failed" = "idle";
   const parts: { source: CaptureSource | null; fastLane: FastLane | null } = { source: null, fastLane: null };
   const recentLoss = new RecentLoss();
-  const deepLane = await startDeepLane(stages, given, true, edges);
+  const keyPath = identityPath(stateFolder(given.state, edges.env));
+  const deepLane = await startDeepLane(stages, given, { live: true, keyPath }, edges);
   try {
     const session = await openSession({ live: true }, given, edges, {
       disk: stages.disk,

@@ -18,6 +18,13 @@ export interface Enrolment extends EnrolResponse {
   aggregator: string;
 }
 
+const identityFileName = "identity.json";
+
+/** The file that holds the key. */
+export function identityPath(folder: string): string {
+  return `${folder}/${identityFileName}`;
+}
+
 interface IdentityFile {
   version: number;
   /** 32 octets, base64. */
@@ -102,12 +109,12 @@ async function writeIdentity(
   enrolled: Enrolment | null,
 ): Promise<void> {
   const text = JSON.stringify({ version: 1, seed, enrolment: enrolled }, null, 2) + "\n";
-  await replaceFile(disk, folder, "identity.json", new TextEncoder().encode(text));
+  await replaceFile(disk, folder, identityFileName, new TextEncoder().encode(text));
 }
 
 /** @throws {IdentityError} when it is there and cannot be used. */
 async function readIdentityFile(disk: Disk, folder: string): Promise<IdentityFile | null> {
-  const path = `${folder}/identity.json`;
+  const path = identityPath(folder);
   const text = await readIfThere(disk, path);
   if (text === null) return null;
   let parsed: unknown;
