@@ -85,7 +85,7 @@ export function captureCheck(stages: Stages, live: Omit<LiveOptions, "exclude">,
     if (card) {
       return warn(text, `give the card more room (ethtool -G ${interfaces[0]} rx N), or more processors`);
     }
-    return card === null ? ok(`${text} (needs \`ip\`)`) : ok(text);
+    return card === null ? ok(`${text} (its counters are not to be had)`) : ok(text);
   };
 }
 
