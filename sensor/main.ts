@@ -39,10 +39,10 @@ const stages: Stages = {
       deepLane: deepLane?.lane ?? null,
       chooser: deepLane?.chooser ?? null,
     }),
-  async deepLane({ live, tsharkPath, cacheFolder }, deps): Promise<RunningDeepLane> {
+  async deepLane({ live, tsharkPath, socketPath, keyPath, cacheFolder }, deps): Promise<RunningDeepLane> {
     // One chooser for both: the lane reads plain DNS where the chooser found it.
     const chooser = new PacketChooser();
-    const program = new Tshark({ tsharkPath, cacheFolder }, deps);
+    const program = new Tshark({ tsharkPath, socketPath, keyPath, cacheFolder }, deps);
     const lane = new DissectLane({ live }, { program, chooser, ...deps });
     await lane.start();
     return { lane, chooser, health: () => factsHealth(lane), stop: () => lane.stop() };

@@ -47,6 +47,8 @@ const interfaceCounters = z.object({
 });
 export type InterfaceCounters = z.infer<typeof interfaceCounters>;
 
+const wallList = z.array(z.string().regex(/^[a-z]{1,20}$/)).max(16);
+
 /** Health of a sensor. All counters are totals of the epoch. Missing parts are unknown, not zero. */
 export const checkInRequest = z.object({
   sensor_id: z.string().max(64),
@@ -95,6 +97,8 @@ export const checkInRequest = z.object({
     answered: z.int().min(0),
     refused: z.int().min(0),
     restarts: z.int().min(0),
+    /** Walls around tshark, as its process has shown them, and those that should stand and do not; absent = unknown. */
+    walls: z.object({ standing: wallList, missing: wallList }).optional(),
   }),
   spool: z.object({
     batches: z.int().min(0),

@@ -20,6 +20,7 @@ const statusColours: Partial<Record<SensorStatus, string>> = {
   healthy: "\x1b[32m",
   late: "\x1b[33m",
   lossy: "\x1b[33m",
+  unwalled: "\x1b[33m",
   blind: "\x1b[31m",
   quarantined: "\x1b[31m",
 };

@@ -24,6 +24,7 @@ export const sensorStatuses = [
   "late",
   "blind",
   "lossy",
+  "unwalled",
   "stopped",
   "healthy",
 ] as const;
@@ -102,7 +103,7 @@ export function sensorHealth(
 ): SensorHealth {
   const { check_in: checkIn } = sensor;
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
-  if (checkIn) found.push(...sight(checkIn), ...loss(checkIn), ...clock(sensor));
+  if (checkIn) found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {
     found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
@@ -205,6 +206,16 @@ function loss(checkIn: CheckInRequest): Found[] {
     ]);
   }
   return found;
+}
+
+/** Nothing is lost by it, but a packet that takes over tshark gets what the wall should keep from it. */
+function walls({ facts }: CheckInRequest): Found[] {
+  const missing = facts.walls?.missing ?? [];
+  if (missing.length === 0) return [];
+  return [[
+    "unwalled",
+    `Walls around its tshark are missing: ${missing.join(", ")}; the shipped units have them all`,
+  ]];
 }
 
 /** What kernel and card dropped, each for itself: the cures differ. What goes on now comes first. */

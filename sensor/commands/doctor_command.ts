@@ -1,7 +1,8 @@
 /** `picket-sensor doctor`: is everything here that the sensor needs? @module */
 
 import { escapeLine } from "../../shared/escape.ts";
-import { type Enrolment, loadIdentity } from "../control/identity.ts";
+import { type Enrolment, identityPath, loadIdentity } from "../control/identity.ts";
+import { isFresh, readStatus } from "../control/status_file.ts";
 import { type Check, checkClock, examine, fail, type Finding, ok, warn } from "../doctor.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
 import {
@@ -60,7 +61,17 @@ Exit code 0 when nothing failed (warnings allowed), else 1.`,
         ["state folder", stateCheck(folder)],
         ["dumpcap", toolCheck(given.dumpcapPath, "to capture live", false)],
         ["tshark", toolCheck(given.tsharkPath, "to read facts from payloads", false)],
-        ["tshark canary", canaryCheck(stages, given.tsharkPath, edges)],
+        [
+          "tshark canary",
+          canaryCheck(stages, {
+            tsharkPath: given.tsharkPath,
+            keyPath: identityPath(folder),
+            running: async () => {
+              const status = await readStatus(stages.disk, folder);
+              return isFresh(status, edges.clock.nowMs()) ? status?.health.facts.walls ?? null : null;
+            },
+          }, edges),
+        ],
         [
           "capture",
           captureCheck(stages, {

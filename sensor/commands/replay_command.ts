@@ -98,7 +98,12 @@ class Replay {
     // The file is opened before anything else starts, so that a wrong name is said at once.
     const source = this.#stages.fileSource(path, this.#options.speed > 0 ? pacedChunkBytes : undefined);
     await source.start();
-    const deepLane = await startDeepLane(this.#stages, this.#options, false, this.#edges);
+    const deepLane = await startDeepLane(
+      this.#stages,
+      this.#options,
+      { live: false, keyPath: null },
+      this.#edges,
+    );
     const fastLane = this.#stages.fastLane({ live: false, flow: flowSettings(this.#options) }, {
       sink,
       reporter,

@@ -5,6 +5,7 @@
 
 import type { Options } from "../../shared/options.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { identityPath } from "../control/identity.ts";
 import { RecentLoss } from "../control/recent_loss.ts";
 import { OverloadGuard } from "../prefilter/overload.ts";
 import {
@@ -13,6 +14,7 @@ import {
   flowOptions,
   flowSettings,
   generalOptions,
+  stateFolder,
 } from "../run/common_options.ts";
 import { startDeepLane } from "../run/deep_lane.ts";
 import { feed } from "../run/live_feed.ts";
@@ -64,7 +66,8 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
   let state: "idle" | "capturing" | "failed" = "idle";
   const parts: { source: CaptureSource | null; fastLane: FastLane | null } = { source: null, fastLane: null };
   const recentLoss = new RecentLoss();
-  const deepLane = await startDeepLane(stages, given, true, edges);
+  const keyPath = identityPath(stateFolder(given.state, edges.env));
+  const deepLane = await startDeepLane(stages, given, { live: true, keyPath }, edges);
   try {
     const session = await openSession({ live: true }, given, edges, {
       disk: stages.disk,

@@ -4,13 +4,10 @@ import { cardDrops } from "../../shared/control_messages.ts";
 import { escapeLine } from "../../shared/escape.ts";
 import { checkAuthority, fingerprintOf } from "../authority.ts";
 import { loadIdentity } from "../control/identity.ts";
-import { readStatus, type Status } from "../control/status_file.ts";
+import { isFresh, readStatus, type Status } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
 import { generalOptions, stateFolder } from "../run/common_options.ts";
-
-/** A running sensor writes its status at each check-in; one that is older stopped or hangs. */
-const freshMs = 60_000;
 
 export function statusCommand(deps: { disk: Disk }): Command {
   return command({
@@ -26,7 +23,7 @@ Exit code 0 when it runs and ships, 1 when it does not, 3 when this machine is n
       const identity = await loadIdentity(deps.disk, folder);
       const status = await readStatus(deps.disk, folder);
       const ageMs = status ? edges.clock.nowMs() - status.written_ms : null;
-      const isRunning = status !== null && !status.stopped && ageMs !== null && ageMs < freshMs;
+      const isRunning = isFresh(status, edges.clock.nowMs());
       const enrolled = identity?.enrolment ?? null;
       if (given.json) {
         const shown = enrolled && { ...enrolled, aggregator_ca: fingerprint(enrolled.aggregator_ca) };
@@ -43,7 +40,7 @@ Exit code 0 when it runs and ships, 1 when it does not, 3 when this machine is n
         }
       }
       if (!enrolled) return exitCodes.environment;
-      return isRunning && status.health.transport.error === null ? exitCodes.ok : exitCodes.failed;
+      return isRunning && status?.health.transport.error === null ? exitCodes.ok : exitCodes.failed;
     },
   });
 }
@@ -68,6 +65,7 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
       flows.factor > 1 ? `; overloaded, keeps 1 flow in ${flows.factor}` : ""
     }`,
     `facts      ${facts.answered} of ${facts.offered} packets answered, ${facts.refused} refused, ${facts.restarts} restarts`,
+    `walls      ${wallsText(facts.walls)}`,
     `spool      ${spool.batches} batches, ${spool.bytes} of ${spool.bytes_max} octets, oldest ${
       Math.round(spool.oldest_s)
     } s, ${spool.dropped_batches} dropped, ${spool.quarantined} set aside`,
@@ -84,6 +82,13 @@ function linkText({ name, error, dropped, restarts }: NonNullable<Capture["links
   return `  ${name.padEnd(8)} ${
     error ?? "capturing"
   }, ${dropped} dropped by the kernel, ${restarts} restarts`;
+}
+
+function wallsText(walls: Status["health"]["facts"]["walls"]): string {
+  if (!walls) return "not known: no tshark has run";
+  const { standing, missing } = walls;
+  const around = `around tshark: ${standing.join(", ") || "none"}`;
+  return missing.length === 0 ? around : `${around}; MISSING: ${missing.join(", ")}`;
 }
 
 /** "3 dropped by the kernel, 0 by the card (eth0: 10 in, 2 out, 0 with errors); of the last 60 s 3 by the kernel, 0 by the card". */

@@ -30,7 +30,7 @@ export interface CaptureHealth {
   flows_open: number;
   /** New flows are kept one in this many. */
   factor: number;
-  facts: { offered: number; answered: number; refused: number };
+  facts: Omit<CheckInRequest["facts"], "restarts">;
 }
 
 export interface HealthSources {

@@ -20,6 +20,13 @@ export interface Enrolment extends EnrolResponse {
   aggregator_ca: string | null;
 }
 
+const identityFileName = "identity.json";
+
+/** The file that holds the key. */
+export function identityPath(folder: string): string {
+  return `${folder}/${identityFileName}`;
+}
+
 interface IdentityFile {
   version: number;
   /** 32 octets, base64. */
@@ -104,12 +111,12 @@ async function writeIdentity(
   enrolled: Enrolment | null,
 ): Promise<void> {
   const text = JSON.stringify({ version: 1, seed, enrolment: enrolled }, null, 2) + "\n";
-  await replaceFile(disk, folder, "identity.json", new TextEncoder().encode(text));
+  await replaceFile(disk, folder, identityFileName, new TextEncoder().encode(text));
 }
 
 /** @throws {IdentityError} when it is there and cannot be used. */
 async function readIdentityFile(disk: Disk, folder: string): Promise<IdentityFile | null> {
-  const path = `${folder}/identity.json`;
+  const path = identityPath(folder);
   const text = await readIfThere(disk, path);
   if (text === null) return null;
   let parsed: unknown;

@@ -16,6 +16,14 @@ export interface Status {
   health: Omit<CheckInRequest, "sent_ms">;
 }
 
+/** A running sensor writes its status at each check-in; one that is older stopped or hangs. */
+const freshMs = 60_000;
+
+/** The sensor that wrote it runs. */
+export function isFresh(status: Status | null, nowMs: number): boolean {
+  return status !== null && !status.stopped && nowMs - status.written_ms < freshMs;
+}
+
 export async function writeStatus(disk: Disk, folder: string, status: Status): Promise<void> {
   const part = `${folder}/status.json.part`;
   await disk.write(part, new TextEncoder().encode(JSON.stringify(status) + "\n"));

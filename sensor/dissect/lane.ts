@@ -16,6 +16,7 @@ import type { Octets } from "../flow/octets.ts";
 import { FactsJoin } from "./join.ts";
 import { type LaneOptions, laneOptions } from "./lane_options.ts";
 import { type ChosenPacket, plainKind } from "./plain/plain.ts";
+import type { Walls } from "./child/sandbox.ts";
 import type { DissectorProgram } from "./child/tshark.ts";
 
 /** A payload read on the spot costs this part of a packet given to a child. */
@@ -30,8 +31,8 @@ type RefusalReason = typeof refusalReasons[number];
 
 export interface LaneHealth {
   version: string;
-  /** Walls in force around the child, see sandbox.ts. */
-  walls: readonly string[];
+  /** Walls around the child, as it has shown them, see sandbox.ts; null = none has. */
+  walls: Walls | null;
   /** Process ids of the children alive. */
   children: number[];
   offered: number;

@@ -91,6 +91,13 @@ export const factsOptions = {
   facts: { kind: "flag", default: true, help: "Do not read payloads: flows only, tshark is not needed" },
   requireFacts: { kind: "flag", default: false, help: "Fail when tshark is missing instead of going on" },
   tsharkPath: { kind: "text", default: "tshark", value: "FILE", help: "Name or path of tshark" },
+  dissector: {
+    kind: "text",
+    default: "",
+    value: "SOCKET",
+    help:
+      "Socket behind which systemd starts tshark, as the shipped units have it; else it is a child of the sensor",
+  },
 } as const satisfies OptionTable;
 
 export const captureOptions = {

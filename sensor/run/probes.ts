@@ -90,7 +90,7 @@ export function captureCheck(stages: Stages, live: Omit<LiveOptions, "exclude">,
     if (card) {
       return warn(text, `give the card more room (ethtool -G ${interfaces[0]} rx N), or more processors`);
     }
-    return card === null ? ok(`${text} (needs \`ip\`)`) : ok(text);
+    return card === null ? ok(`${text} (its counters are not to be had)`) : ok(text);
   };
 }
 
@@ -178,13 +178,24 @@ export function brokerCheck(
   };
 }
 
-/** A known packet goes through the deep lane and its name comes back. */
-export function canaryCheck(stages: Stages, tsharkPath: string, edges: Edges): Check {
+type WallLists = { readonly standing: readonly string[]; readonly missing: readonly string[] };
+
+/** A known packet goes through the deep lane and its name comes back; says which walls stand around the tshark that counts. */
+export function canaryCheck(
+  stages: Stages,
+  { tsharkPath, keyPath, running }: {
+    tsharkPath: string;
+    keyPath: string;
+    /** Walls around the tshark of the sensor that runs here; null = none runs, or it has no tshark. */
+    running: () => Promise<WallLists | null>;
+  },
+  edges: Edges,
+): Check {
   return async () => {
     const { clock, reporter } = edges;
     const advice = "without tshark flows are complete, but have no facts";
     // No cache: the doctor asks tshark itself, and changes nothing.
-    const options = { live: false, tsharkPath, cacheFolder: null };
+    const options = { live: false, tsharkPath, socketPath: null, keyPath, cacheFolder: null };
     const deepLane = await stages.deepLane(options, { clock, reporter }).catch((error: Error) => error);
     if (deepLane instanceof Error) return warn(deepLane.message, advice);
     try {
@@ -202,9 +213,16 @@ export function canaryCheck(stages: Stages, tsharkPath: string, edges: Edges): C
       if (read !== name) {
         return fail(`tshark read ${JSON.stringify(read ?? null)} instead of ${name}`, advice);
       }
-      return walls.length > 0
-        ? ok(`a DNS packet was read in ${tookMs} ms; walls around tshark: ${walls.join(", ")}`)
-        : warn(`a DNS packet was read in ${tookMs} ms`, "tshark runs without a sandbox: install util-linux");
+      const ofService = await running();
+      const { standing, missing } = ofService ?? walls ?? { standing: [], missing: ["all"] };
+      const whose = ofService === null ? "a tshark of this user" : "the running sensor's tshark";
+      const text = `a DNS packet was read in ${tookMs} ms; walls around ${whose}: ${
+        standing.join(", ") || "none"
+      }`;
+      return missing.length === 0 ? ok(text) : warn(
+        `${text}; missing: ${missing.join(", ")}`,
+        "the shipped units have them all; else install util-linux",
+      );
     } finally {
       await deepLane.stop();
     }

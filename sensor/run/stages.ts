@@ -11,6 +11,7 @@ import type { LinkState } from "../capture/several_sources.ts";
 import type { OwnPeer } from "../prefilter/kernel_filter.ts";
 import type { CaptureHealth } from "../control/health.ts";
 import type { RecentLoss } from "../control/recent_loss.ts";
+import type { Walls } from "../dissect/child/sandbox.ts";
 import type { CaptureSummary, Chooser, DeepLane, SegmentSink } from "../pipeline.ts";
 import type { Disk } from "../disk.ts";
 
@@ -52,11 +53,21 @@ export interface LiveOptions {
   exclude: readonly OwnPeer[];
 }
 
+export interface DeepLaneOptions {
+  live: boolean;
+  tsharkPath: string;
+  /** Where systemd starts tshark behind a socket; null = it is our own child. */
+  socketPath: string | null;
+  /** The sensor's key, to be kept from tshark; null = none is in use. */
+  keyPath: string | null;
+  cacheFolder: string | null;
+}
+
 /** The running deep lane. */
 export interface RunningDeepLane {
   lane: DeepLane;
   chooser: Chooser;
-  health(): { offered: number; answered: number; refused: number; version: string; walls: readonly string[] };
+  health(): { offered: number; answered: number; refused: number; version: string; walls: Walls | null };
   stop(): Promise<void>;
 }
 
@@ -100,7 +111,7 @@ export interface Stages {
   ): FastLane;
   /** Starts the dissector. Rejects with a message for the operator when it cannot run. */
   deepLane(
-    options: { live: boolean; tsharkPath: string; cacheFolder: string | null },
+    options: DeepLaneOptions,
     deps: { clock: Clock; reporter: Reporter },
   ): Promise<RunningDeepLane>;
   /** Interfaces that could be captured. Rejects with a `CommandError` when dumpcap cannot say. */
@@ -117,7 +128,7 @@ export function captureHealth(
 ): CaptureHealth {
   fastLane.report();
   const { packets, bytes, in_flows, left_out, last } = fastLane.summary(source.name);
-  const facts = deepLane?.health() ?? { offered: 0, answered: 0, refused: 0 };
+  const facts = deepLane?.health() ?? { offered: 0, answered: 0, refused: 0, walls: null };
   const { dropped, interfaces, links } = source;
   const failing = links?.filter(({ error }) => error !== null) ?? [];
   const totals = { packets, dropped, card_dropped: cardDrops(interfaces ?? []) };
@@ -137,6 +148,12 @@ export function captureHealth(
     last_packet: last,
     flows_open: fastLane.openFlows,
     factor: fastLane.factor,
-    facts: { offered: facts.offered, answered: facts.answered, refused: facts.refused },
+    facts: {
+      offered: facts.offered,
+      answered: facts.answered,
+      refused: facts.refused,
+      ...(facts.walls &&
+        { walls: { standing: [...facts.walls.standing], missing: [...facts.walls.missing] } }),
+    },
   };
 }

@@ -35,6 +35,10 @@ export async function compiled(target: Target): Promise<Compiled> {
   if (built.code !== 0) {
     throw new Error(`Cannot compile for ${target}: deploy/compile.sh said\n${built.stderr}`);
   }
+  for (const name of ["picket-sensor", "picket-aggregator"]) {
+    // By their own names; those with the target's name are for who has several.
+    await Deno.rename(`${part}/${name}-${target}`, `${part}/${name}`).catch(() => undefined);
+  }
   // Two test files may build at once; the first rename wins.
   await Deno.rename(part, folder).catch(() => Deno.remove(part, { recursive: true }));
   return { ignore: false, folder };

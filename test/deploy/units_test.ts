@@ -5,7 +5,11 @@ import { findProgram } from "../services/guarded_child.ts";
 import { skipLoudly } from "../services/services.ts";
 
 const deploy = new URL("../../deploy/", import.meta.url).pathname;
-const scoreTenthsMax = { "picket-sensor.service": 16, "picket-aggregator.service": 10 } as const;
+const scoreTenthsMax = {
+  "picket-sensor.service": 16,
+  "picket-aggregator.service": 10,
+  "picket-dissector@.service": 4,
+} as const;
 const missing = await findProgram("systemd-analyze")
   ? { ignore: false }
   : skipLoudly("score of the systemd units", "systemd-analyze is not installed (apt: systemd)");
@@ -38,6 +42,7 @@ Deno.test("units name the commands, folders and restart the documentation promis
   for (const text of [sensor, aggregator]) {
     assertStringIncludes(text, "Restart=always\n");
     assertStringIncludes(text, "KillMode=control-group\n");
+    assertStringIncludes(text, "OOMPolicy=continue\n");
   }
 });
 

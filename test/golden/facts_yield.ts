@@ -119,7 +119,7 @@ class SharedProgram implements DissectorProgram {
   get version(): string {
     return this.#tshark.version;
   }
-  get walls(): readonly string[] {
+  get walls(): DissectorProgram["walls"] {
     return this.#tshark.walls;
   }
   prepare(): Promise<void> {

@@ -59,6 +59,12 @@ Deno.test("sensor health names the worst status and every reason with its number
       row({}, (c) => Object.assign(c.capture, { state: "failed", error: "eth0 is down" })),
       "Capture of eth0 failed: eth0 is down",
     ],
+    ["healthy", row({}, (c) => c.facts.walls = { standing: ["network", "files"], missing: [] }), ""],
+    [
+      "unwalled",
+      row({}, (c) => c.facts.walls = { standing: ["network"], missing: ["files", "memory"] }),
+      "Walls around its tshark are missing: files, memory; the shipped units have them all",
+    ],
     ["lossy", row({}, (c) => c.capture.dropped = 20), "20 packets (2.0 %) were dropped by the kernel"],
     ["healthy", row({}, (c) => c.capture.interfaces = [counters("eth0", {})]), ""],
     [

@@ -9,25 +9,32 @@ import { skipLoudly } from "../../services/services.ts";
 import { fakeEdges, fakeStages } from "../commands/fakes.ts";
 
 /** Stages that keep what the deep lane was asked for. */
-function askedStages(): { stages: Stages; folders: (string | null)[] } {
-  const folders: (string | null)[] = [];
+function askedStages(): { stages: Stages; asked: unknown[] } {
+  const asked: unknown[] = [];
   const stages: Stages = {
     ...fakeStages(),
-    deepLane: ({ cacheFolder }) => {
-      folders.push(cacheFolder);
+    deepLane: ({ cacheFolder, socketPath, keyPath }) => {
+      asked.push([cacheFolder, socketPath, keyPath]);
       return Promise.reject(new Error("Cannot use tshark as this is a test"));
     },
   };
-  return { stages, folders };
+  return { stages, asked };
 }
 
 Deno.test("a command keeps what tshark says of itself in the cache folder, the doctor asks it afresh", async () => {
-  const { stages, folders } = askedStages();
+  const { stages, asked } = askedStages();
   const { edges } = fakeEdges({ CACHE_DIRECTORY: "/var/cache/of-a-test" });
-  const options = { facts: true, requireFacts: false, tsharkPath: "tshark" };
-  assertEquals(await startDeepLane(stages, options, true, edges), null);
-  await canaryCheck(stages, "tshark", edges)();
-  assertEquals(folders, ["/var/cache/of-a-test", null]);
+  const options = { facts: true, requireFacts: false, tsharkPath: "tshark", dissector: "" };
+  const mode = { live: true, keyPath: "/state/key" };
+  assertEquals(await startDeepLane(stages, options, mode, edges), null);
+  assertEquals(await startDeepLane(stages, { ...options, dissector: "/run/socket" }, mode, edges), null);
+  const running = () => Promise.resolve(null);
+  await canaryCheck(stages, { tsharkPath: "tshark", keyPath: "/state/key", running }, edges)();
+  assertEquals(asked, [
+    ["/var/cache/of-a-test", null, "/state/key"],
+    ["/var/cache/of-a-test", "/run/socket", "/state/key"],
+    [null, null, "/state/key"],
+  ]);
 });
 
 const hasTshark = await run(["tshark", "--version"]).then(({ code }) => code === 0, () => false);

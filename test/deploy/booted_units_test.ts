@@ -1,0 +1,277 @@
+/** The units as shipped, under a real systemd: what the tshark of the running sensor may do is read in its /proc, and each of the three
+ * parts dies in turn.
+ *
+ * Method: compiled programs, units copied as they are, the services under their own users; every packet is one that only tshark reads,
+ * so that a fact in the store came through the walls. @module */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { dhcpCapture } from "../golden/dhcp_capture.ts";
+import { Booted, missingForBoot } from "../services/booted.ts";
+import { findProgram } from "../services/guarded_child.ts";
+import { skipLoudly } from "../services/services.ts";
+import { compiled } from "./compiled.ts";
+
+const deploy = new URL("../../deploy/", import.meta.url).pathname;
+const units = [
+  "picket-sensor.service",
+  "picket-aggregator.service",
+  "picket-dissector.socket",
+  "picket-dissector@.service",
+];
+const native = await compiled("x86_64-unknown-linux-gnu");
+const reason = await missingForBoot() ??
+  (await findProgram("tcpreplay") ? undefined : "tcpreplay is not installed");
+const { ignore } = reason ? skipLoudly("booted units", reason) : native;
+const packets = 300;
+const allWalls = "capabilities,privileges,network,files,memory,time,user,syscalls";
+
+/** What a test asks of the machine again and again. */
+class Site {
+  constructor(readonly machine: Booted, readonly folder: string) {}
+
+  static async open(): Promise<Site> {
+    const files = Object.fromEntries([
+      ...units.map((unit) => [`${deploy}${unit}`, `/etc/systemd/system/${unit}`]),
+      ...["picket-sensor", "picket-aggregator"].map((name) => [
+        `${native.folder}/${name}`,
+        `/usr/local/bin/${name}`,
+      ]),
+    ]);
+    const machine = await Booted.boot(files);
+    const folder = await Deno.makeTempDir({ prefix: "picket-booted-" });
+    await Deno.writeFile(`${folder}/dhcp.pcap`, dhcpCapture(packets, 3_000));
+    return new Site(machine, folder);
+  }
+
+  async enrolAndStart(): Promise<void> {
+    const { machine } = this;
+    await machine.must(
+      "ip link add near type veth peer name far; ip link set near up; ip link set far up; mkdir -p /etc/picket",
+    );
+    await machine.must("echo 'PICKET_INTERFACE=near\nPICKET_CHECK_IN_S=1' >/etc/picket/sensor.env");
+    await machine.must("systemctl start picket-aggregator");
+    await machine.until("test -s /var/lib/picket-aggregator/admin.key && echo there", /there/, 20);
+    const url = "http://127.0.0.1:8600";
+    const token = await machine.must(`picket-aggregator token --url ${url} 2>/dev/null`);
+    const state = "--state /var/lib/picket-sensor";
+    await machine.must(
+      `picket-sensor enrol --aggregator ${url} --token ${token.trim()} --name roof ${state}`,
+    );
+    await machine.must("systemctl start picket-sensor");
+    await this.fleetShows(/"status":"healthy".*"standing":\["capabilities"/);
+  }
+
+  /** Sends the capture and waits until every packet of it is a flow with a fact. Returns all packets seen so far. */
+  async send(): Promise<void> {
+    const before = await this.health();
+    const { code, stderr } = await this.machine.onItsNetwork(
+      "tcpreplay",
+      "-q",
+      "-i",
+      "far",
+      `${this.folder}/dhcp.pcap`,
+    );
+    assertEquals(code, 0, stderr);
+    const wanted = before.facts.answered + packets;
+    for (let i = 0; i < 100; i++) {
+      const { facts } = await this.health();
+      if (facts.answered >= wanted) return;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    throw new Error(`Not all answered: ${JSON.stringify((await this.health()).facts)}`);
+  }
+
+  // deno-lint-ignore no-explicit-any
+  async health(): Promise<any> {
+    const text = await this.machine.must("cat /var/lib/picket-sensor/status.json");
+    return JSON.parse(text).health;
+  }
+
+  fleetShows(pattern: RegExp, seconds = 20): Promise<string> {
+    return this.machine.until(
+      "picket-aggregator sensors --json --url http://127.0.0.1:8600",
+      pattern,
+      seconds,
+    );
+  }
+
+  async onePid(name: string): Promise<number> {
+    const pids = await this.machine.pidsOf(name);
+    assertEquals(pids.length, 1, `${name}: ${pids}`);
+    return pids[0];
+  }
+
+  /** A tshark other than `before` runs. */
+  async nextTshark(before: number, seconds: number): Promise<number> {
+    for (let i = 0; i < seconds * 5; i++) {
+      const pids = await this.machine.pidsOf("tshark");
+      const next = pids.find((pid) => pid !== before);
+      if (next !== undefined) return next;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    throw new Error(`No other tshark within ${seconds} s`);
+  }
+
+  status(pid: number): Promise<string> {
+    return this.machine.must(`cat /proc/${pid}/status`);
+  }
+
+  async close(): Promise<void> {
+    await this.machine.stop();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+async function checkChild(site: Site): Promise<void> {
+  const { machine } = site;
+  const pid = await site.onePid("tshark");
+  const status = await site.status(pid);
+  for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]) {
+    assertMatch(status, new RegExp(`^${set}:\t0{16}$`, "m"));
+  }
+  assertMatch(status, /^NoNewPrivs:\t1$/m);
+  assertMatch(status, /^Seccomp:\t2$/m);
+  const sensor = await site.status(await site.onePid("picket-sensor"));
+  const uid = (text: string) => Number(/^Uid:\t(\d+)/m.exec(text)![1]);
+  const filters = (text: string) => Number(/^Seccomp_filters:\t(\d+)/m.exec(text)![1]);
+  assert(uid(status) > 1_000 && uid(status) !== uid(sensor), status);
+  assert(filters(status) > filters(await site.status(1)), status);
+  // Loopback alone, and that down; another network than the sensor's.
+  assertEquals((await machine.must(`grep -c : /proc/${pid}/net/dev`)).trim(), "1");
+  assertEquals((await machine.must(`tail -n +2 /proc/${pid}/net/route`)).trim(), "");
+  const namespaces = await machine.must(`readlink /proc/${pid}/ns/net /proc/1/ns/net | uniq | wc -l`);
+  assertEquals(namespaces.trim(), "2");
+  const limits = await machine.must(`cat /proc/${pid}/limits`);
+  const space = Number(/^Max address space +(\d+)/m.exec(limits)![1]);
+  for (const unit of ["picket-sensor", "picket-dissector@x"]) {
+    const max = await machine.must(`systemctl show -p MemoryMax --value ${unit}`);
+    assert(space < Number(max), `${space} of ${unit}'s ${max}`);
+  }
+  // Neither by name nor through its root is there anything of the sensor's.
+  for (const path of ["/var/lib/picket-sensor", "/var/lib/private", "/etc/picket", "/var/cache/private"]) {
+    const { code } = await machine.run(`ls /proc/${pid}/root${path}`);
+    assert(code !== 0, path);
+  }
+}
+
+async function checkDumpcap(site: Site): Promise<void> {
+  const status = await site.status(await site.onePid("dumpcap"));
+  // CAP_NET_RAW is number 13.
+  for (const set of ["CapPrm", "CapEff", "CapBnd"]) {
+    assertMatch(status, new RegExp(`^${set}:\t0{12}2000$`, "m"));
+  }
+  assertMatch(status, /^NoNewPrivs:\t1$/m);
+}
+
+Deno.test({
+  name:
+    "booted units keep tshark behind walls, tell the fleet which stand, and live through the death of each part",
+  ignore,
+  fn: async (test) => {
+    const site = await Site.open();
+    const { machine } = site;
+    try {
+      await test.step("a sensor enrols, captures, and facts come through the walls", async () => {
+        await site.enrolAndStart();
+        await site.send();
+      });
+      await test.step("the child has nothing", () => checkChild(site));
+      await test.step("dumpcap has CAP_NET_RAW alone", () => checkDumpcap(site));
+      await test.step("no process in the sensor's unit dissects", async () => {
+        const { stdout } = await machine.run(
+          "cat $(systemctl show -p ControlGroup --value picket-sensor | sed 's,^,/sys/fs/cgroup/systemd,')/cgroup.procs /dev/null | xargs -I% cat /proc/%/comm",
+        );
+        assert(!stdout.includes("tshark"), stdout);
+      });
+      await test.step("status, doctor, log and fleet name the walls of the running child", async () => {
+        const text = allWalls.replaceAll(",", ", ");
+        const state = "--state /var/lib/picket-sensor";
+        assertMatch(
+          await machine.must(`picket-sensor status ${state}`),
+          new RegExp(`^walls +around tshark: ${text}$`, "m"),
+        );
+        const { stdout } = await machine.run(`picket-sensor doctor --interface near ${state}`);
+        assertMatch(stdout, new RegExp(`^ok +tshark canary .*the running sensor's tshark: ${text}$`, "m"));
+        assertMatch(
+          await machine.must("journalctl -u picket-sensor"),
+          new RegExp(`walls around tshark walls=${text}`),
+        );
+        assertMatch(
+          await site.fleetShows(/"missing":\[\]/),
+          new RegExp(`"standing":${JSON.stringify(allWalls.split(",")).replaceAll(/[[\]]/g, "\\$&")}`),
+        );
+        assertMatch(await machine.must(`picket-sensor status ${state}`), /by the card \(near: \d+ in/);
+      });
+      await test.step("a tshark that is killed is replaced within 5 s, and the sensor goes on", async () => {
+        const [sensor, tshark] = [await site.onePid("picket-sensor"), await site.onePid("tshark")];
+        await machine.must(`kill -KILL ${tshark}`);
+        await site.nextTshark(tshark, 5);
+        await site.send();
+        assertEquals(await site.onePid("picket-sensor"), sensor);
+        await checkChild(site);
+      });
+      await test.step("a tshark that hangs is replaced, and ended by its own unit", async () => {
+        const tshark = await site.onePid("tshark");
+        await machine.must(`kill -STOP ${tshark}`);
+        await machine.onItsNetwork("tcpreplay", "-q", "-i", "far", `${site.folder}/dhcp.pcap`);
+        await site.nextTshark(tshark, 8);
+        await machine.until(`test -e /proc/${tshark} || echo gone`, /gone/, 15);
+        await site.send();
+      });
+      await test.step("a tshark that grows beyond its limit ends alone", async () => {
+        const [sensor, tshark] = [await site.onePid("picket-sensor"), await site.onePid("tshark")];
+        // As good as a leak: from now on it gets no more memory.
+        await machine.must(`prlimit --pid ${tshark} --as=1000000`);
+        for (let i = 0; i < 40 && (await machine.pidsOf("tshark")).includes(tshark); i++) {
+          await machine.onItsNetwork(
+            "tcpreplay",
+            "-q",
+            "-t",
+            "--loop=20",
+            "-i",
+            "far",
+            `${site.folder}/dhcp.pcap`,
+          );
+        }
+        await site.nextTshark(tshark, 8);
+        await site.send();
+        assertEquals(await site.onePid("picket-sensor"), sensor);
+      });
+      await test.step("a sensor that is killed comes back as itself, and its tshark goes", async () => {
+        const [sensor, tshark] = [await site.onePid("picket-sensor"), await site.onePid("tshark")];
+        await machine.must(`kill -KILL ${sensor}`);
+        await machine.until(`test -e /proc/${tshark} || echo gone`, /gone/, 15);
+        await site.nextTshark(tshark, 10);
+        await site.fleetShows(/"status":"healthy"/);
+        await site.send();
+        await checkChild(site);
+      });
+      await test.step("a wall that is missing is an alarm in log, status and fleet", async () => {
+        const dropIn = "/etc/systemd/system/picket-dissector@.service.d";
+        await machine.must(
+          `mkdir ${dropIn}; echo '[Service]\nPrivateNetwork=no\nLimitAS=infinity' >${dropIn}/weak.conf`,
+        );
+        await machine.must("systemctl daemon-reload");
+        await machine.must(`kill -KILL ${await site.onePid("tshark")}`);
+        const fleet = await site.fleetShows(/"status":"unwalled"/);
+        assertMatch(fleet, /Walls around its tshark are missing: network, memory/);
+        assertMatch(
+          await machine.must("picket-sensor status --state /var/lib/picket-sensor"),
+          /MISSING: network, memory$/m,
+        );
+        const log = await machine.must("journalctl -u picket-sensor");
+        assertMatch(log, /walls around tshark are missing missing=network, memory standing=capabilities/);
+        await machine.must(`rm -r ${dropIn}; systemctl daemon-reload`);
+        await machine.must(`kill -KILL ${await site.onePid("tshark")}`);
+        await site.fleetShows(/"status":"healthy"/);
+      });
+      await test.step("nobody but the sensor may use the socket", async () => {
+        const owner = await machine.must("stat -L -c '%a %u' /run/picket-dissector.sock");
+        const [, uid] = /^Uid:\t(\d+)/m.exec(await site.status(await site.onePid("picket-sensor")))!;
+        assertEquals(owner.trim(), `600 ${uid}`);
+      });
+    } finally {
+      await site.close();
+    }
+  },
+});
