@@ -12,6 +12,8 @@ export const factLimits = {
   charactersMax: 255,
   /** Addresses or names of one DNS answer. */
   answersMax: 16,
+  /** Different entries of a list whose entries are counted (`rpc`, `ics`, `kerberos`, `ldap`, `logins`). */
+  countedMax: 64,
 } as const;
 
 /** One question of DNS, mDNS or LLMNR and its answer, as a line of Zeek's dns.log: a response stands with the query of the same flow and
@@ -53,9 +55,39 @@ export interface HttpFact {
   content_type?: string;
 }
 
+/** Entries that say the same stand once, with how often it was said. Absent: once. */
+interface Counted {
+  count?: number;
+}
+
+/** DCE/RPC, over TCP or in an SMB pipe: an interface that a client bound, or a call of it. */
+export interface RpcFact extends Counted {
+  /** "drsuapi", "svcctl", ... (dissect/facts/rpc_names.ts); the UUID of one without a name there; "" when no bind was seen. */
+  interface: string;
+  /** Number of the operation. Absent: this is the bind. */
+  opnum?: number;
+  /** "DRSGetNCChanges", "CreateServiceW", ... Absent: it has no name there. */
+  operation?: string;
+}
+
+/** A message of an industrial protocol. */
+export interface IcsFact extends Counted {
+  protocol: "modbus" | "dnp3" | "s7comm" | "enip" | "cip" | "iec104" | "bacnet";
+  /** "write_single_coil", "plc_stop", "C_SC_NA_1", ... (dissect/facts/ics_names.ts); "function_99" where there is no name. */
+  operation: string;
+  /** Modbus unit, DNP3 destination, IEC 104 common address. */
+  unit?: number;
+  /** The device answered; without it, somebody asked. */
+  response?: true;
+  /** Why it refused: Modbus exception code, CIP general status, S7 error class, BACnet error class. */
+  exception?: number;
+}
+
 /** Facts of one flow in one segment. Absent = nothing read. */
 export interface Facts {
   dns?: DnsFact[];
+  rpc?: RpcFact[];
+  ics?: IcsFact[];
   tls?: TlsFact;
   http?: HttpFact[];
   quic?: { sni?: string; version?: string; ja4?: string };
@@ -70,7 +102,7 @@ export interface Facts {
 }
 
 /** Facts that are lists of entries, and those that are one object. */
-export const factLists = ["dns", "http", "ftp", "smb"] as const;
+export const factLists = ["dns", "http", "ftp", "smb", "rpc", "ics"] as const;
 export const factParts = ["tls", "quic", "ssh", "dhcp", "other"] as const;
 
 /** The queries and responses that `entries` stand for, each as an entry of its own; a query comes before its response. */

@@ -5,6 +5,9 @@
 
 import type { Packet } from "../decode/packet.ts";
 
+const icmp = 1;
+const udp = 17;
+
 const word = (text: string) =>
   text.charCodeAt(0) << 24 | text.charCodeAt(1) << 16 | text.charCodeAt(2) << 8 | text.charCodeAt(3);
 
@@ -176,4 +179,19 @@ export function hasHeaderEnd(buffer: Uint8Array, at: number, length: number): bo
     if (buffer[i - 1] === 10 || (i - at >= 3 && buffer[i - 1] === 13 && buffer[i - 2] === 10)) return true;
   }
   return false;
+}
+
+/** ICMP errors that quote a DNS message: tshark reads it there too. */
+export function quotesDns(packet: Packet, buffer: Uint8Array): boolean {
+  const type = packet.srcPort;
+  const v4 = packet.protocol === icmp;
+  if (v4 ? type !== 3 && type !== 5 && type !== 11 && type !== 12 : type < 1 || type > 4) return false;
+  const start = packet.ipOffset + (packet.family === 4 ? (buffer[packet.ipOffset] & 15) * 4 : 40);
+  const quoted = start + 8;
+  if (quoted + 48 > buffer.length) return false;
+  const ports = v4 ? quoted + (buffer[quoted] & 15) * 4 : quoted + 40;
+  if ((v4 ? buffer[quoted + 9] : buffer[quoted + 6]) !== udp || ports + 4 > buffer.length) return false;
+  const from = buffer[ports] << 8 | buffer[ports + 1];
+  const to = buffer[ports + 2] << 8 | buffer[ports + 3];
+  return isDnsPort(from) || isDnsPort(to);
 }

@@ -43,6 +43,7 @@ const renamed: Readonly<Record<string, string>> = {
   "tds": "mssql",
   mbtcp: "modbus",
   "iec60870_104": "iec104",
+  bvlc: "bacnet",
   "bt-dht": "bittorrent",
   "bt-utp": "bittorrent",
   "s7comm_plus": "s7comm",

@@ -10,7 +10,9 @@ import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";
 import { readDnsMessage } from "./dns_message.ts";
 import { readHttpMessage } from "./http_message.ts";
+import { readIcs } from "./ics_message.ts";
 import { readText } from "./read_octets.ts";
+import { readPipeCall, readRpcCalls, type RpcBindings } from "./rpc_message.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
@@ -25,6 +27,9 @@ export const plainKind = {
   tls: 6,
   nbns: 7,
   gnutella: 8,
+  rpc: 9,
+  pipe: 10,
+  ics: 11,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -42,19 +47,30 @@ export interface PlainPayload {
   readonly plainOffset: number;
   /** Octets that are here. */
   readonly plainLength: number;
-  /** It was longer on the wire; of DNS messages only. */
+  /** It was longer on the wire; of DNS messages and of kinds whose header says all. */
   readonly plainIsCut: boolean;
-  /** The lower port. */
+  /** The port that says what it is: mostly the lower one. */
   readonly plainPort: number;
-  /** The sender has the lower port. */
+  /** The sender has that port. */
   readonly isFromServer: boolean;
+}
+
+/** The flow of a payload, and what earlier ones of any flow bound. */
+export interface PlainFlow {
+  readonly id: number;
+  readonly bindings: RpcBindings;
 }
 
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
 /** Reads the payload into `facts`; returns the application protocol, null when nothing was read. */
-export function readPlain(payload: PlainPayload, buffer: Uint8Array, facts: SegmentFacts): string | null {
+export function readPlain(
+  payload: PlainPayload,
+  buffer: Uint8Array,
+  facts: SegmentFacts,
+  flow: PlainFlow,
+): string | null {
   const { plainKind: kind, plainOffset: at, plainLength: length, plainPort: port } = payload;
   switch (kind) {
     case plainKind.dns:
@@ -75,6 +91,14 @@ export function readPlain(payload: PlainPayload, buffer: Uint8Array, facts: Segm
       return "nbns";
     case plainKind.gnutella:
       return "gnutella";
+    case plainKind.rpc:
+      facts.addOthers((others) => readRpcCalls(buffer, at, length, { ...flow, pipe: 0 }, others));
+      return "dcerpc";
+    case plainKind.pipe:
+      facts.addOthers((others) => readPipeCall(buffer, at, length, flow, others));
+      return "smb";
+    case plainKind.ics:
+      return facts.addOthers((others) => readIcs(buffer, at, length, port, payload.isFromServer, others));
     default:
       return null;
   }
