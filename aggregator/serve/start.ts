@@ -15,18 +15,26 @@ import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
-import { createApi } from "../api/api.ts";
+import { type ApiOptions as Web, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
-import { Gate } from "../api/gate.ts";
+import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import type { Services } from "../api/route.ts";
 import { Sessions } from "../api/sessions.ts";
-import { Throttle } from "../api/throttle.ts";
+import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
 import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
-import { listen } from "./listen.ts";
+import { type Certificate, listen } from "./listen.ts";
 import { loadDetectors } from "../options/custom_detectors.ts";
-import { checkExposure, listenAddress, type ServeOptions } from "../options/serve_options.ts";
+import {
+  checkExposure,
+  hostnamesOf,
+  listenAddress,
+  readPublicUrl,
+  readTrustedProxies,
+  type ServeOptions,
+} from "../options/serve_options.ts";
 import { readModel } from "../options/triage_options.ts";
 import { WorkMeter } from "./work_meter.ts";
 
@@ -45,13 +53,20 @@ export interface Running {
 
 /** Starts every stage; when one does not start, those before it are stopped again. */
 export async function startAggregator(options: ServeOptions, edges: Edges): Promise<Running> {
-  checkExposure(listenAddress(options.listen), options);
+  const address = listenAddress(options.listen);
+  checkExposure(address, options);
+  const publicUrl = readPublicUrl(options.publicUrl);
+  const web: Web = {
+    publicUrl,
+    hostnames: hostnamesOf(address, options.hostnames, publicUrl),
+    proxies: readTrustedProxies(options.trustedProxies),
+  };
   const stops: Stop[] = [];
   const stop = async () => {
     for (const end of stops.splice(0).reverse()) await end();
   };
   try {
-    return { ...await wire(options, edges, stops), stop };
+    return { ...await wire(options, edges, web, stops), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -59,7 +74,12 @@ export async function startAggregator(options: ServeOptions, edges: Edges): Prom
 }
 
 /** The data path, from the store outwards. Each stage leaves its end in `stops`. */
-async function wire(options: ServeOptions, edges: Edges, stops: Stop[]): Promise<Omit<Running, "stop">> {
+async function wire(
+  options: ServeOptions,
+  edges: Edges,
+  web: Web,
+  stops: Stop[],
+): Promise<Omit<Running, "stop">> {
   const { clock, reporter } = edges;
   const store = await storeOf(options, edges);
   await store.start();
@@ -86,9 +106,21 @@ async function wire(options: ServeOptions, edges: Edges, stops: Stop[]): Promise
   });
 
   const services = makeServices(options, edges, { store, directory, detection, meter });
-  const { url, close } = await listen(options, edges, (names) => createApi({ hostnames: names }, services));
-  stops.push(close);
-  return { url, keyFile, failed: failed.promise };
+  const listening = listen(
+    { listen: options.listen, certificate: await readCertificate(options), proxies: web.proxies },
+    edges,
+    createApi(web, services),
+  );
+  stops.push(() => listening.close());
+  return { url: listening.url, keyFile, failed: failed.promise };
+}
+
+async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certificate | null> {
+  if (tlsCert === "") return null;
+  return {
+    cert: await readOptionFile("--tls-cert", tlsCert),
+    key: await readOptionFile("--tls-key", tlsKey),
+  };
 }
 
 async function startDetection(
@@ -187,10 +219,15 @@ function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Serv
     clockOffsets: new ClockOffsets(),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
-    enrolThrottle: new Throttle({ burst: 60, refillMs: 1_000 }),
-    guessThrottle: new Throttle({ burst: 20, refillMs: 5_000 }),
-    queryGate: new Gate({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
-    uploadGate: new Gate({ kind: "upload", activeMax: 64, waitingMax: 0 }, { reporter }),
+    enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
+    guessRate: new RateLimit({ burst: 20, refillMs: 5_000 }),
+    queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
+    uploadLimit: new ConcurrencyLimit(
+      { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
+      {
+        reporter,
+      },
+    ),
     submit: (header, body) => meter.submit(header, body),
     onThreatStatus: (id, status) => detection.setStatus(id, status),
     progress: () => meter.progress(),
