@@ -96,6 +96,8 @@ export interface Services {
   fleet: { buckets: number; kafka: { brokers: string[]; topic: string } | null };
   /** Site of a token that names none. */
   site: string;
+  /** The own certificate authority, where its certificate is served. */
+  authority: { pem: string; fingerprint: string } | null;
 }
 
 export interface Route {

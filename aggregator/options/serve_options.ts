@@ -12,9 +12,9 @@ export const serveOptions = {
   ...storeOptions,
   listen: {
     kind: "text",
-    default: "127.0.0.1:8600",
+    default: "",
     value: "HOST:PORT",
-    help: "Address of API and dashboard",
+    help: "Address of API and dashboard; else 0.0.0.0:8600 once setup was run, and 127.0.0.1:8600 before",
   },
   tlsCert: { kind: "text", default: "", value: "FILE", help: "Certificate chain (PEM) for HTTPS" },
   tlsKey: { kind: "text", default: "", value: "FILE", help: "Private key (PEM) of the certificate" },
@@ -93,15 +93,16 @@ export function listenAddress(text: string): ListenAddress {
 export function checkExposure(
   address: ListenAddress,
   options: Pick<ServeOptions, "tlsCert" | "tlsKey" | "insecureHttp">,
+  hasAuthority = false,
 ): void {
   if ((options.tlsCert === "") !== (options.tlsKey === "")) {
     throw new CommandError(exitCodes.usage, 'Cannot use TLS as "tlsCert" and "tlsKey" must both be given');
   }
-  if (address.isLoopback || options.tlsCert !== "" || options.insecureHttp) return;
+  if (address.isLoopback || options.tlsCert !== "" || hasAuthority || options.insecureHttp) return;
   throw new CommandError(
     exitCodes.usage,
-    `Cannot listen on ${address.hostname} without TLS as other machines reach it: give --tls-cert and --tls-key, ` +
-      "put a TLS proxy before a loopback address, or say --insecure-http",
+    `Cannot listen on ${address.hostname} without TLS as other machines reach it: run setup for a certificate of its own, ` +
+      "give --tls-cert and --tls-key, put a TLS proxy before a loopback address, or say --insecure-http",
   );
 }
 

@@ -22,6 +22,7 @@ import type { Certificate } from "./listen.ts";
 const dayMs = 86_400_000;
 const authorityMs = 3_650 * dayMs;
 const serverMs = 90 * dayMs;
+const namesMax = 100;
 /** A certificate with less than this is renewed. */
 const renewMs = 30 * dayMs;
 
@@ -82,7 +83,8 @@ export async function serverCertificate(
   }
   const keys = makeKeys();
   const leaf = makeServerCertificate({
-    names,
+    // An address that cannot be seen now may still be how sensors come here.
+    names: [...new Set([...names, ...namesIn(cert)])].slice(0, namesMax),
     key: keys.publicKey,
     issuer: await readIssuer(folder, authority),
     validity: { fromMs: deps.nowMs - dayMs, toMs: deps.nowMs + serverMs },
@@ -96,8 +98,7 @@ export async function serverCertificate(
 
 /** Names and addresses under which this machine can be reached, and `others`. */
 export function machineNames(others: readonly string[]): string[] {
-  const addresses = Deno.networkInterfaces().map(({ address }) => address)
-    .filter((address) => !/^fe80:/i.test(address));
+  const addresses = interfaces().map(({ address }) => address).filter((address) => !/^fe80:/i.test(address));
   const host = Deno.hostname().toLowerCase();
   const names = [
     "localhost",
@@ -109,12 +110,21 @@ export function machineNames(others: readonly string[]): string[] {
 
 /** The address that others on the network most likely reach: the first that is not this machine's own. */
 export function reachableAddress(): string {
-  const found = Deno.networkInterfaces().filter(({ name, address }) =>
+  const found = interfaces().filter(({ name, address }) =>
     !/^(127\.|169\.254\.|::1$|fe80:)/i.test(address) && !/^(docker|br-|veth|virbr|lo$)/.test(name)
   );
   const best = found.find(({ family }) => family === "IPv4") ?? found[0];
   if (!best) return Deno.hostname();
   return best.family === "IPv6" ? `[${best.address}]` : best.address;
+}
+
+/** A service that is walled in may not ask for them. */
+function interfaces(): Deno.NetworkInterfaceInfo[] {
+  try {
+    return Deno.networkInterfaces();
+  } catch {
+    return [];
+  }
 }
 
 /** The name by which mDNS knows a host. */
@@ -131,9 +141,7 @@ function isGood(
 ): boolean {
   try {
     const certificate = new X509Certificate(pem);
-    const held = (certificate.subjectAltName ?? "").split(", ").map((name) =>
-      plain(name.replace(/^(?:DNS|IP Address):/, "").toLowerCase())
-    );
+    const held = namesIn(pem);
     const fromMs = Date.parse(certificate.validFrom), toMs = Date.parse(certificate.validTo);
     return nowMs >= fromMs && toMs - nowMs > renewMs &&
       names.every((name) => held.includes(name)) &&
@@ -141,6 +149,17 @@ function isGood(
       certificate.verify(new X509Certificate(authority).publicKey);
   } catch {
     return false; // Whatever is wrong with it: a new one is made.
+  }
+}
+
+/** Names in a certificate; none when it cannot be read. */
+function namesIn(pem: string | null): string[] {
+  try {
+    const names = new X509Certificate(pem ?? "").subjectAltName ?? "";
+    return names.split(", ").map((name) => plain(name.replace(/^(?:DNS|IP Address):/, "").toLowerCase()))
+      .filter(Boolean);
+  } catch {
+    return [];
   }
 }
 

@@ -15,7 +15,7 @@ import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
-import { type ApiOptions as Web, createApi } from "../api/api.ts";
+import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import type { Services } from "../api/route.ts";
@@ -25,7 +25,10 @@ import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
 import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
-import { type Certificate, listen } from "./listen.ts";
+import { type Authority, machineNames, readAuthority, serverCertificate } from "./authority.ts";
+import { CertificateKeeper } from "./certificate_keeper.ts";
+import { type Certificate, listen, type Listening } from "./listen.ts";
+import { listenTextOf, noteAddress } from "../options/served_address.ts";
 import { loadDetectors } from "../options/custom_detectors.ts";
 import {
   checkExposure,
@@ -40,6 +43,16 @@ import { WorkMeter } from "./work_meter.ts";
 
 type Stop = () => Promise<void>;
 
+/** How the world reaches this server. */
+interface Web extends ApiOptions {
+  folder: string;
+  listenText: string;
+  /** The own one, when its certificate is served. */
+  authority: Authority | null;
+  /** Null = no TLS. */
+  read: (() => Promise<Certificate>) | null;
+}
+
 /** A running aggregator. */
 export interface Running {
   /** Address of API and dashboard. */
@@ -53,14 +66,7 @@ export interface Running {
 
 /** Starts every stage; when one does not start, those before it are stopped again. */
 export async function startAggregator(options: ServeOptions, edges: Edges): Promise<Running> {
-  const address = listenAddress(options.listen);
-  checkExposure(address, options);
-  const publicUrl = readPublicUrl(options.publicUrl);
-  const web: Web = {
-    publicUrl,
-    hostnames: hostnamesOf(address, options.hostnames, publicUrl),
-    proxies: readTrustedProxies(options.trustedProxies),
-  };
+  const web = await readWeb(options, edges);
   const stops: Stop[] = [];
   const stop = async () => {
     for (const end of stops.splice(0).reverse()) await end();
@@ -105,18 +111,69 @@ async function wire(
     failed.resolve(meter.failure);
   });
 
-  const services = makeServices(options, edges, { store, directory, detection, meter });
-  const listening = listen(
-    { listen: options.listen, certificate: await readCertificate(options), proxies: web.proxies },
-    edges,
-    createApi(web, services),
-  );
-  stops.push(() => listening.close());
-  return { url: listening.url, keyFile, failed: failed.promise };
+  const services = makeServices(options, edges, {
+    store,
+    directory,
+    detection,
+    meter,
+    authority: web.authority,
+  });
+  const { url } = await openPort(edges, web, createApi(web, services), stops);
+  return { url, keyFile, failed: failed.promise };
 }
 
-async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certificate | null> {
-  if (tlsCert === "") return null;
+/** Listens, and keeps the certificate in step with its files. */
+async function openPort(
+  edges: Edges,
+  { proxies, read, folder, listenText }: Web,
+  api: Api,
+  stops: Stop[],
+): Promise<Listening> {
+  const { clock, reporter } = edges;
+  const certificate = read && await read();
+  const listening = listen({ listen: listenText, certificate, proxies }, edges, api);
+  stops.push(() => listening.close());
+  await noteAddress(folder, listening.url);
+  if (!certificate || !read) {
+    // Without TLS there is nothing to read again; the signal must not end the program.
+    edges.onHangUp?.(() => reporter.info("nothing to read again: no certificate is served"));
+    return listening;
+  }
+  const use = (renewed: Certificate) => listening.useCertificate(renewed);
+  const keeper = new CertificateKeeper(certificate, { read, use, clock, reporter });
+  keeper.start();
+  stops.push(() => keeper.stop());
+  edges.onHangUp?.(() => keeper.look());
+  return listening;
+}
+
+/** How the world reaches this server. @throws {CommandError} when the options contradict one another. */
+async function readWeb(options: ServeOptions, edges: Edges): Promise<Web> {
+  const folder = stateFolder(options.state, edges.env);
+  const listenText = await listenTextOf(options.listen, folder);
+  const address = listenAddress(listenText);
+  const authority = await readAuthority(folder);
+  checkExposure(address, options, authority !== null);
+  const publicUrl = readPublicUrl(options.publicUrl);
+  const names = () => machineNames([...options.hostnames, ...publicUrl ? [publicUrl.hostname] : []]);
+  const deps = () => ({ nowMs: edges.clock.nowMs(), randomBytes: edges.randomBytes });
+  const isOwn = authority !== null && !address.isLoopback && !options.insecureHttp;
+  return {
+    folder,
+    listenText,
+    publicUrl,
+    authority: isOwn && options.tlsCert === "" ? authority : null,
+    hostnames: hostnamesOf(address, options.hostnames, publicUrl),
+    proxies: readTrustedProxies(options.trustedProxies),
+    read: options.tlsCert !== ""
+      ? () => readCertificate(options)
+      : isOwn
+      ? () => serverCertificate(folder, names(), deps())
+      : null,
+  };
+}
+
+async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certificate> {
   return {
     cert: await readOptionFile("--tls-cert", tlsCert),
     key: await readOptionFile("--tls-key", tlsKey),
@@ -203,10 +260,11 @@ interface Stages {
   directory: SensorDirectory;
   detection: Detection;
   meter: WorkMeter;
+  authority: Authority | null;
 }
 
 function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Services {
-  const { store, directory, detection, meter } = stages;
+  const { store, directory, detection, meter, authority } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -233,5 +291,6 @@ function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Serv
     progress: () => meter.progress(),
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,
+    authority,
   };
 }

@@ -15,6 +15,7 @@ Deno.test("access table opens nothing but sensors' doors, health and the dashboa
     "GET /assets/dashboard.js",
     "GET /assets/docs.js",
     "GET /assets/logo.svg",
+    "GET /ca.pem",
     "GET /docs",
     "GET /healthz",
     "GET /readyz",

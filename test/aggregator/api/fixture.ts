@@ -123,6 +123,7 @@ export async function startFixture(
     randomBytes,
     fleet: { buckets: 4, kafka: null },
     site: "default",
+    authority: null,
   };
   const services = { ...standard, ...change(standard) };
   const api = createApi(
