@@ -1,10 +1,11 @@
-/** Sums over traffic: talkers, protocols, series, totals.
+/** The topic of traffic, summed up: talkers, protocols, series, totals.
  *
  * In: a range of packet time. Out: rows. Invariant: only roll-ups are read, never flows; at most {@link rollupRowsMax} rows of them,
  * the newest ones. @module */
 
-import type { Dialect, Session, Value } from "./database.ts";
+import type { Database, Dialect, Session, Value } from "./database.ts";
 import { limitOf, rowsPerPageMax } from "./flow_query.ts";
+import type { TrafficStore } from "./store.ts";
 import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
 const rollupRowsMax = 500_000;
@@ -15,6 +16,17 @@ interface Range {
   to?: number;
 }
 
+export function trafficStore(database: Database): TrafficStore {
+  return {
+    readTopTalkers: (range, limit) =>
+      database.read((session) => queryTopTalkers(database.dialect, session, range, limit)),
+    readProtocols: (range) => database.read((session) => queryProtocols(session, range)),
+    readSeries: (range, stepS, sensorId) =>
+      database.read((session) => querySeries(session, range, stepS, sensorId)),
+    readTotals: () => database.read(queryTotals),
+  };
+}
+
 /** Bounds of `column`, which counts in steps of `stepS`. */
 function within(column: string, { from, to }: Range, stepS: number): { sql: string; values: Value[] } {
   const low = from === undefined ? 0 : Math.floor(from / stepS) * stepS;
@@ -22,7 +34,7 @@ function within(column: string, { from, to }: Range, stepS: number): { sql: stri
   return { sql: `${column} >= ? AND ${column} <= ?`, values: [low, high] };
 }
 
-export async function queryTopTalkers(
+async function queryTopTalkers(
   dialect: Dialect,
   session: Session,
   range: Range,
@@ -39,7 +51,7 @@ export async function queryTopTalkers(
   return rows.map((row) => ({ ...row, ip: dialect.ipOut(row.ip) }) as unknown as TopTalker);
 }
 
-export async function queryProtocols(session: Session, range: Range): Promise<ProtocolTotal[]> {
+async function queryProtocols(session: Session, range: Range): Promise<ProtocolTotal[]> {
   const { sql, values } = within("minute", range, 60);
   const rows = await session.all(
     `SELECT protocol, app_protocol, SUM(flows) AS flows, SUM(packets) AS packets, SUM(bytes) AS bytes ` +
@@ -51,7 +63,7 @@ export async function queryProtocols(session: Session, range: Range): Promise<Pr
 }
 
 /** @throws {RangeError} when the step is no whole second, or gives too many points. */
-export async function querySeries(
+async function querySeries(
   session: Session,
   range: { from: number; to: number },
   stepS: number,
@@ -78,7 +90,7 @@ export async function querySeries(
   return rows.map((row) => ({ ...row }) as unknown as SeriesPoint);
 }
 
-export async function queryTotals(session: Session): Promise<Totals> {
+async function queryTotals(session: Session): Promise<Totals> {
   const [row] = await session.all(
     "SELECT flows, packets, bytes, sightings, first_us, last_us FROM totals WHERE name = 'all'",
   );

@@ -1,13 +1,13 @@
-/** Threats as rows: the columns that lists filter by, and the whole threat as JSON beside them.
+/** The topic of threats: as rows, the columns that lists filter by, and the whole threat as JSON beside them.
  *
  * In: threats of the engine. Out: pages of them. Invariant: the status is the column's, set by people; saving a threat again never
  * touches it, nor the time it was first stored. @module */
 
 import { Buffer } from "node:buffer";
 import { severities, type Threat, type ThreatStatus } from "../model/threat.ts";
-import type { Dialect, Row, Session, Value } from "./database.ts";
+import type { Database, Dialect, Row, Session, Value } from "./database.ts";
 import { limitOf } from "./flow_query.ts";
-import { BadCursor } from "./store.ts";
+import { BadCursor, type ThreatStore } from "./store.ts";
 import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
 
 const flowsPerThreatMax = 1_000;
@@ -28,7 +28,18 @@ const columns = [
 ] as const;
 const kept = ["id", "status", "stored_ms"];
 
-export async function writeThreats(dialect: Dialect, session: Session, threats: Threat[]): Promise<void> {
+export function threatStore(database: Database): ThreatStore {
+  const { dialect } = database;
+  return {
+    saveThreats: (threats) => database.transaction((session) => writeThreats(dialect, session, threats)),
+    readThreat: (id) => database.read((session) => selectThreat(session, id)),
+    readThreats: (query, page) => database.read((session) => queryThreats(dialect, session, query, page)),
+    setThreatStatus: (id, status, nowMs) =>
+      database.transaction((session) => updateStatus(session, id, status, nowMs)),
+  };
+}
+
+async function writeThreats(dialect: Dialect, session: Session, threats: Threat[]): Promise<void> {
   const changes = columns.filter((column) => !kept.includes(column));
   const sql = dialect.upsert(
     "threats",
@@ -69,13 +80,13 @@ function threatFromRow(row: Row): Threat {
   return { ...threat, status: row.status as ThreatStatus, stored_ms: row.stored_ms as number };
 }
 
-export async function selectThreat(session: Session, id: string): Promise<Threat | null> {
+async function selectThreat(session: Session, id: string): Promise<Threat | null> {
   const [row] = await session.all("SELECT body, status, stored_ms FROM threats WHERE id = ?", [id]);
   return row ? threatFromRow(row) : null;
 }
 
 /** Last seen first. */
-export async function queryThreats(
+async function queryThreats(
   dialect: Dialect,
   session: Session,
   query: ThreatQuery,
@@ -127,7 +138,7 @@ function readCursor(cursor: string): { lastSeenUs: number; id: string } {
   return { lastSeenUs: Number(match[1]), id: match[2] };
 }
 
-export async function updateStatus(
+async function updateStatus(
   session: Session,
   id: string,
   status: ThreatStatus,
