@@ -32,6 +32,8 @@ export interface Edges {
   randomBytes(length: number): Uint8Array;
   /** Aborts on the first SIGINT or SIGTERM. */
   signal: AbortSignal;
+  /** Calls `act` on each SIGHUP: read files again that may have changed. Absent where nobody sends any. */
+  onHangUp?(act: () => void): void;
 }
 
 export interface Command<Table extends OptionTable = OptionTable> {

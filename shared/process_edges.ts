@@ -18,6 +18,7 @@ export function processEdges(component: string): DispatchEdges {
     env: readVariable,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     signal: listenForStop(),
+    onHangUp: (act) => Deno.addSignalListener("SIGHUP", act),
     readTextFile: (path) => Deno.readTextFileSync(path),
     withLogs: ({ json }) => ({ ...edges, reporter: createReporter({ component, json }) }),
   };

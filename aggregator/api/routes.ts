@@ -6,6 +6,7 @@
 
 import { logo, page, script, style } from "../dashboard/pages.ts";
 import { type Role, roles } from "../model/access.ts";
+import { authority } from "./admin/authority.ts";
 import { batches } from "./sensors/batches.ts";
 import { checkIn } from "./sensors/check_in.ts";
 import { docsPage, docsScript } from "./admin/docs.ts";
@@ -53,6 +54,7 @@ const table: readonly (readonly [Route["method"], string, Access, Resource])[] =
   // Machines that watch machines.
   ["GET", "/healthz", "public", healthz],
   ["GET", "/readyz", "public", readyz],
+  ["GET", "/ca.pem", "public", authority],
   // The dashboard's pages hold no data; what they show they fetch from above, with the session.
   ["POST", "/login", "public", login],
   ["POST", "/logout", "public", logout],

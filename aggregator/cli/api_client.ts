@@ -6,6 +6,7 @@
 import type { Options } from "../../shared/options.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
+import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, type storeOptions } from "../options/store_options.ts";
 
 const timeoutMs = 15_000;
@@ -13,9 +14,10 @@ const timeoutMs = 15_000;
 export class ApiClient {
   readonly url: string;
   #key: string;
+  #ca: string | null;
 
-  /** @throws {CommandError} when the address is none. */
-  constructor(url: string, key: string) {
+  /** `ca`: an authority to trust besides the system's, PEM. @throws {CommandError} when the address is none. */
+  constructor(url: string, key: string, ca: string | null) {
     if (!URL.canParse(url) || !/^https?:\/\//.test(url)) {
       throw new CommandError(
         exitCodes.usage,
@@ -24,6 +26,7 @@ export class ApiClient {
     }
     this.url = url.replace(/\/+$/, "");
     this.#key = key;
+    this.#ca = ca;
   }
 
   get<Body>(path: string): Promise<Body> {
@@ -35,12 +38,22 @@ export class ApiClient {
   }
 
   async #ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
+    const client = Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
+    try {
+      return await this.#askBy(client, method, path, body);
+    } finally {
+      client.close();
+    }
+  }
+
+  async #askBy<Body>(client: Deno.HttpClient, method: string, path: string, body?: unknown): Promise<Body> {
     let response: Response;
     try {
       response = await fetch(`${this.url}/api/v1${path}`, {
         method,
         headers: { authorization: `Bearer ${this.#key}`, "content-type": "application/json" },
         redirect: "error",
+        client,
         signal: AbortSignal.timeout(timeoutMs),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
@@ -67,12 +80,16 @@ export class ApiClient {
   }
 }
 
-/** A client for `--url` with the key of `--key-file`. */
+/** A client for `--url`, or for the aggregator of the state folder, with the key of `--key-file` and the authority of `--ca`. */
 export async function openClient(
   url: string,
   options: Options<typeof remoteOptions> & Pick<Options<typeof storeOptions>, "state">,
   edges: Pick<Edges, "env">,
 ): Promise<ApiClient> {
-  const path = options.keyFile || `${stateFolder(options.state, edges.env)}/admin.key`;
-  return new ApiClient(url, (await readOptionFile("--key-file", path)).trim());
+  const folder = stateFolder(options.state, edges.env);
+  const key = await readOptionFile("--key-file", options.keyFile || `${folder}/admin.key`);
+  const ca = options.ca !== ""
+    ? await readOptionFile("--ca", options.ca)
+    : await Deno.readTextFile(`${folder}/tls/ca.pem`).catch(() => null);
+  return new ApiClient(url || await localUrl(folder), key.trim(), ca);
 }

@@ -12,13 +12,13 @@ const shell = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Picket API</title>
-<link rel="icon" href="/assets/logo.svg" type="image/svg+xml">
-<link rel="stylesheet" href="/assets/dashboard.css">
-<script type="module" src="/assets/docs.js"></script>
+<link rel="icon" href="assets/logo.svg" type="image/svg+xml">
+<link rel="stylesheet" href="assets/dashboard.css">
+<script type="module" src="assets/docs.js"></script>
 </head>
 <body>
-<header class="bar"><a class="brand" href="/"><img src="/assets/logo.svg" alt="" width="28" height="28"><span>Picket</span></a>
-<nav class="jump" aria-label="Pages"><a href="/">Dashboard</a><a href="/openapi.json">openapi.json</a></nav></header>
+<header class="bar"><a class="brand" href="./"><img src="assets/logo.svg" alt="" width="28" height="28"><span>Picket</span></a>
+<nav class="jump" aria-label="Pages"><a href="./">Dashboard</a><a href="openapi.json">openapi.json</a></nav></header>
 <main class="docs"><h1>API</h1><p id="note" class="soft"></p><div id="routes"></div></main>
 </body>
 </html>
@@ -43,7 +43,7 @@ function describe(path, method, route) {
 }
 
 try {
-  const api = await call("GET", "/openapi.json");
+  const api = await call("GET", "openapi.json");
   byId("note").textContent = api.info.description + " OpenAPI " + api.openapi + ", version " + api.info.version + ".";
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, route] of Object.entries(methods)) byId("routes").append(describe(path, method, route));

@@ -2,7 +2,7 @@
  *
  * In: token, name, public key, and a signature that proves the sensor holds the private half. Out: sensor id and where batches go.
  * Invariant: of any number of redemptions of one token at once exactly one enrols: the store decides, in one statement.
- * Why throttled by source before anything is verified: this is the one door that is open to anyone. @module */
+ * A valid token is never refused for what others behind the same address did: only failures count, and only they are told to wait. @module */
 
 import { Buffer } from "node:buffer";
 import { keyId, publicKeyFromRaw, sha256Hex, verifyText } from "../../../shared/batch.ts";
@@ -17,16 +17,10 @@ export const enrol = resource({
   bodyBytesMax: 4_096,
   answer: enrolResponse,
   async handle({ body, source, nowMs }, services) {
-    const { reporter, store, directory } = services;
-    const wait = services.enrolThrottle.take(source, nowMs);
-    if (wait !== null) {
-      reporter.count("enrolments_total", { outcome: "throttled" });
-      throw new ApiError("too_many", `Try again in ${wait} s`);
-    }
+    const { reporter, store, directory, enrolRate } = services;
     const publicKey = readPublicKey(body.public_key);
     if (!publicKey || !verifyText(enrolMessage(body), body.signature, publicKeyFromRaw(publicKey))) {
-      reporter.count("enrolments_total", { outcome: "bad_signature" });
-      throw new ApiError("bad_signature", "The enrolment must be signed by the key it names");
+      throw fail("bad_signature", "The enrolment must be signed by the key it names");
     }
     const { outcome, sensor } = await store.redeemJoinToken(sha256Hex(body.token), {
       sensor_id: `s${Buffer.from(services.randomBytes(10)).toString("hex")}`,
@@ -34,8 +28,8 @@ export const enrol = resource({
       key_id: keyId(publicKey),
       public_key: body.public_key,
     }, nowMs);
+    if (outcome !== "enrolled" && outcome !== "same_sensor") throw fail(outcome, advice[outcome]);
     reporter.count("enrolments_total", { outcome });
-    if (outcome !== "enrolled" && outcome !== "same_sensor") throw new ApiError(outcome, advice[outcome]);
     if (!sensor) throw new Error(`Cannot enrol as the store answered "${outcome}" without a sensor`);
     if (sensor.revoked_ms !== null) {
       throw new ApiError("revoked", "Make a new token and enrol with a new key");
@@ -44,6 +38,15 @@ export const enrol = resource({
     reporter.info("sensor enrolled", { name: sensor.name, site: sensor.site, outcome });
     const { buckets, kafka } = services.fleet;
     return { json: { sensor_id: sensor.sensor_id, name: sensor.name, site: sensor.site, buckets, kafka } };
+
+    function fail(outcome: keyof typeof advice | "bad_signature", detail: string): ApiError {
+      // A name that is taken is a slip of whoever holds a good token.
+      const waitS = outcome === "name_taken" ? null : enrolRate.take(source, nowMs);
+      reporter.count("enrolments_total", { outcome: waitS === null ? outcome : "throttled" });
+      return waitS === null
+        ? new ApiError(outcome, detail)
+        : new ApiError("too_many", `${detail}. Try again in ${waitS} s`, {}, waitS);
+    }
   },
 });
 

@@ -5,7 +5,9 @@
  * gives that source a fresh bucket, never a refusal to an honest one.
  * Why by /64 for IPv6: a single host commonly owns that many addresses. @module */
 
-export interface ThrottleOptions {
+import { ownerOf } from "./client_address.ts";
+
+export interface RateLimitOptions {
   /** Tries at once. */
   burst: number;
   /** Time after which one more try is allowed. */
@@ -14,16 +16,16 @@ export interface ThrottleOptions {
   sourcesMax?: number;
 }
 
-export class Throttle {
+export class RateLimit {
   #burst: number;
   #refillMs: number;
   #sourcesMax: number;
   #buckets = new Map<string, { tokens: number; atMs: number }>();
 
-  constructor({ burst, refillMs, sourcesMax = 10_000 }: ThrottleOptions) {
+  constructor({ burst, refillMs, sourcesMax = 10_000 }: RateLimitOptions) {
     for (const [name, value] of Object.entries({ burst, refillMs, sourcesMax })) {
       if (!(value >= 1)) {
-        throw new RangeError(`Cannot throttle as "${name}" must be >= 1: current value is ${value}`);
+        throw new RangeError(`Cannot limit tries as "${name}" must be >= 1: current value is ${value}`);
       }
     }
     this.#burst = burst;
@@ -45,7 +47,7 @@ export class Throttle {
   }
 
   #bucket(source: string, nowMs: number): { tokens: number; atMs: number } {
-    const key = networkOf(source);
+    const key = ownerOf(source);
     const bucket = this.#buckets.get(key) ?? { tokens: this.#burst, atMs: nowMs };
     // A clock that steps back must not take tokens away.
     const passedMs = Math.max(0, nowMs - bucket.atMs);
@@ -58,9 +60,4 @@ export class Throttle {
     }
     return bucket;
   }
-}
-
-function networkOf(source: string): string {
-  if (!source.includes(":") || source.startsWith("::ffff:")) return source;
-  return source.split(":").slice(0, 4).join(":");
 }
