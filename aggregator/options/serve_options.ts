@@ -4,6 +4,7 @@ import { parseIp } from "../../shared/ip.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { CommandError, exitCodes } from "../../shared/command.ts";
 import { generalOptions, kafkaOptions, storeOptions } from "./store_options.ts";
+import { detectionOptions } from "./detection_options.ts";
 import { triageOptions } from "./triage_options.ts";
 
 export const serveOptions = {
@@ -38,6 +39,7 @@ export const serveOptions = {
     help: "Parallel sequences of batches, the same for the whole fleet; Kafka partitions",
   },
   ...kafkaOptions,
+  ...detectionOptions,
   ...triageOptions,
   geminiCallsPerDay: {
     kind: "number",
