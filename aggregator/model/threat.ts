@@ -27,6 +27,18 @@ export interface Evidence {
   hostile: boolean;
 }
 
+/** The sentences of a finding, for people who are no experts. Each is true of the evidence beside it. */
+export interface Words {
+  /** One sentence that stands on its own: who did what to whom, with the numbers that matter. */
+  summary: string;
+  /** Why anyone would do that. */
+  meaning: string;
+  /** What to do next, most urgent first. */
+  action: string;
+  /** How to rule out a false alarm. */
+  false_alarm: string;
+}
+
 /** What a detector says; the engine adds id, times of storage and triage. Times are packet times, epoch seconds. */
 export interface Finding {
   detector: string;
@@ -47,6 +59,7 @@ export interface Finding {
   count: number;
   reasons: Reason[];
   evidence: Evidence[];
+  words: Words;
   /** A bounded sample of the flows concerned. */
   flow_ids: string[];
   sensors: string[];

@@ -5,6 +5,7 @@ import type { Options, OptionTable } from "../../shared/options.ts";
 import { CommandError, exitCodes } from "../../shared/command.ts";
 import { TrustedProxies } from "../api/client_address.ts";
 import { generalOptions, kafkaOptions, storeOptions } from "./store_options.ts";
+import { detectionOptions } from "./detection_options.ts";
 import { triageOptions } from "./triage_options.ts";
 
 export const serveOptions = {
@@ -51,6 +52,7 @@ export const serveOptions = {
     help: "Parallel sequences of batches, the same for the whole fleet; Kafka partitions",
   },
   ...kafkaOptions,
+  ...detectionOptions,
   ...triageOptions,
   geminiCallsPerDay: {
     kind: "number",

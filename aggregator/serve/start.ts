@@ -7,7 +7,7 @@ import { createKafka } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import type { Store } from "../store/store.ts";
-import { createDetectors } from "../detect/detectors/catalogue.ts";
+import { startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
 import { explainByRules } from "../triage/rules.ts";
@@ -29,7 +29,7 @@ import { type Authority, machineNames, readAuthority, serverCertificate } from "
 import { CertificateKeeper } from "./certificate_keeper.ts";
 import { type Certificate, listen, type Listening } from "./listen.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
-import { loadDetectors } from "../options/custom_detectors.ts";
+import { chooseDetectors } from "../options/detection_options.ts";
 import {
   checkExposure,
   hostnamesOf,
@@ -188,16 +188,13 @@ async function startDetection(
   stops: Stop[],
 ): Promise<Detection> {
   const { clock, reporter } = edges;
+  const { settings, declarations } = await chooseDetectors(options, edges);
   const engine = new Engine({}, {
-    detectors: [...createDetectors(), ...await loadDetectors(options.detectors, edges)],
+    detectors: startDetectors(settings, declarations),
     reporter,
     // People know a sensor by its name.
-    explain: (finding, detector, severity) =>
-      explainByRules(
-        { ...finding, sensors: finding.sensors.map((id) => directory.nameOf(id)) },
-        detector,
-        severity,
-      ),
+    explain: (finding, severity) =>
+      explainByRules({ ...finding, sensors: finding.sensors.map((id) => directory.nameOf(id)) }, severity),
   });
   const detection = new Detection({}, { engine, store, clock, reporter });
   const model = readModel(options, edges);

@@ -123,6 +123,7 @@ export function sampleThreat(change: Partial<Threat> = {}): Threat {
     count: 240,
     reasons: [{ name: "distinct_ports", points: 75, text: "240 ports were tried in 60 s; 15 are the limit" }],
     evidence: [{ id: "e1", name: "ports tried", value: 240, hostile: false }],
+    words: { summary: "240 ports were tried.", meaning: "m", action: "a", false_alarm: "f" },
     flow_ids: [],
     sensors: ["s1"],
     explanation: "One machine tried many ports of another.",

@@ -3,7 +3,8 @@
 import { assertEquals } from "@std/assert";
 import { Detection } from "../../../aggregator/detect/detection.ts";
 import { Engine } from "../../../aggregator/detect/engine.ts";
-import { createPortScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import { startDetector } from "../../../aggregator/detect/detector.ts";
+import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
 import { updateOfFlow } from "../../../aggregator/detect/engine.ts";
 import type { Threat } from "../../../aggregator/model/threat.ts";
 import type { Flow } from "../../../aggregator/model/flow.ts";
@@ -46,7 +47,11 @@ function scan(): Flow[] {
 
 function world(stored: { threats: Map<string, Threat>; flows: Flow[]; isAway: boolean }) {
   const reporter = createReporter({ component: "test", write: () => undefined, clock });
-  const engine = new Engine({}, { detectors: [createPortScanVertical()], reporter, explain: explainByRules });
+  const engine = new Engine({}, {
+    detectors: [startDetector(portScanVertical)],
+    reporter,
+    explain: explainByRules,
+  });
   const store = {
     saveThreats(threats: Threat[]) {
       if (stored.isAway) return Promise.reject(new StoreUnavailable("away"));

@@ -137,6 +137,7 @@ export function threat(id: string, changes: Partial<Threat> = {}): Threat {
     count: 3,
     reasons: [{ name: "distinct_ports", points: 40, text: "40 ports in 2 s" }],
     evidence: [{ id: "e1", name: "ports tried", value: 40, hostile: false }],
+    words: { summary: "240 ports were tried.", meaning: "m", action: "a", false_alarm: "f" },
     flow_ids: [],
     sensors: ["s-one"],
     explanation: "Somebody knocked at 40 doors. \u{1f6aa} 'quoted'",
