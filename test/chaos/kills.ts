@@ -40,10 +40,7 @@ const aggregatorLifeMs = 2_500;
 export async function killAtRandom(options: KillOptions): Promise<KillReport> {
   const { way, services } = options;
   const topic = newTopic();
-  const serveArgs = way === "http" || !services
-    ? []
-    : ["--store", services.store, "--kafka-brokers", services.brokers, "--kafka-topic", topic];
-  const world = new World({ serveArgs });
+  const world = new World(way === "kafka" && services ? fleetOptions(services, topic) : {});
   const oracle = new Oracle();
   const proxy = recordingProxy(world.url, oracle);
   try {
@@ -62,6 +59,14 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
     await world.stop();
     await proxy.stop();
   }
+}
+
+function fleetOptions({ brokers, store }: NonNullable<KillOptions["services"]>, topic: string) {
+  const url = new URL(store);
+  const env = { PICKET_STORE_PASSWORD: decodeURIComponent(url.password) };
+  // A password in an argument is refused.
+  url.password = "";
+  return { env, serveArgs: ["--store", url.href, "--kafka-brokers", brokers, "--kafka-topic", topic] };
 }
 
 /** Whether nothing was lost or doubled, and something was spooled at all. */
