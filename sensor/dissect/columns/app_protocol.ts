@@ -12,6 +12,7 @@ export interface PacketProtocols {
   family: Family;
   app: string;
   quic: boolean;
+  hasKerberos: boolean;
 }
 
 const textsMax = 4_096;
@@ -61,7 +62,12 @@ export function readProtocols(text: string): PacketProtocols {
   // A part of a string keeps the whole in memory; joined anew it is a string of its own.
   const copy = text.split(":").join(":");
   const layers = text.toLowerCase().split(":");
-  const answer = { family: familyOf(layers), app: appOf(layers), quic: layers.includes("quic") };
+  const answer = {
+    family: familyOf(layers),
+    app: appOf(layers),
+    quic: layers.includes("quic"),
+    hasKerberos: layers.includes("kerberos") || layers.includes("spnego-krb5"),
+  };
   known.set(copy, answer);
   return answer;
 }

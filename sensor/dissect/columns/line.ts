@@ -9,6 +9,7 @@ import { type PacketProtocols, readProtocols } from "./app_protocol.ts";
 import { boundText } from "../facts/bounds.ts";
 import { readDns } from "./dns_facts.ts";
 import { readHttp } from "./http_facts.ts";
+import { readKerberos } from "./kerberos_facts.ts";
 import { readDhcp, readFtp, readSmb, readSsh } from "./login_facts.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { slot, slotCount } from "./slots.ts";
@@ -41,6 +42,7 @@ export function readFacts(columns: readonly string[], facts: SegmentFacts): stri
 
 /** What is kept as an object. */
 function readOthers(columns: readonly string[], facts: Facts, protocols: PacketProtocols): void {
+  if (protocols.hasKerberos) readKerberos(columns, facts);
   switch (protocols.family) {
     case "tls":
       return readTls(columns, facts, protocols.quic);
@@ -73,9 +75,6 @@ function readGquic(columns: readonly string[], facts: Facts): void {
 function readOther(columns: readonly string[], facts: Facts): void {
   const protocols = columns[slot.protocols];
   if (protocols.includes("ntlmssp")) addOther(facts, "ntlmssp.auth.username", columns[slot.aaaa]);
-  if (protocols.includes("krb") || protocols.includes("kerberos")) {
-    addOther(facts, "kerberos.CNameString", columns[slot.ns]);
-  }
   if (protocols.includes("rdp")) addOther(facts, "rdp.rt_cookie", columns[slot.service]);
 }
 

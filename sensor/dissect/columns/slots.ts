@@ -32,10 +32,16 @@ const slots = {
     "smb.nt_status",
     "ssh.direction",
   ],
-  rcode: ["dns.flags.rcode", "tls.handshake.extensions.supported_version"],
-  questions: ["dns.count.queries", "tls.handshake.ciphersuite"],
+  rcode: ["dns.flags.rcode", "tls.handshake.extensions.supported_version", "kerberos.padata_type"],
+  questions: ["dns.count.queries", "tls.handshake.ciphersuite", "kerberos.ENCTYPE"],
   // The three counts of each message come one list after the other.
-  answers: ["dns.count.answers", "dns.count.auth_rr", "dns.count.add_rr", "tls.handshake.extension.type"],
+  answers: [
+    "dns.count.answers",
+    "dns.count.auth_rr",
+    "dns.count.add_rr",
+    "tls.handshake.extension.type",
+    "kerberos.etype",
+  ],
   name: [
     "dns.qry.name",
     "tls.handshake.extensions_server_name",
@@ -46,18 +52,18 @@ const slots = {
     "smb2.tree",
     "smb.path",
   ],
-  type: ["dns.qry.type", "tls.handshake.sig_hash_alg", "sip.r-uri"],
-  responseType: ["dns.resp.type", "x509if.oid", "quic.version", "gquic.version"],
+  type: ["dns.qry.type", "tls.handshake.sig_hash_alg", "sip.r-uri", "kerberos.sname_string"],
+  responseType: ["dns.resp.type", "x509if.oid", "quic.version", "gquic.version", "kerberos.realm"],
   a: ["dns.a", "x509sat.DirectoryString", "dhcp.option.requested_ip_address"],
   aaaa: ["dns.aaaa", "x509af.utcTime", "ntlmssp.auth.username"],
   cname: ["dns.cname", "x509sat.uTF8String", "smb2.filename", "smb.file"],
   ns: ["dns.ns", "x509sat.printableString", "kerberos.CNameString"],
-  ptr: ["dns.ptr.domain_name", "tls.handshake.ja3"],
-  mx: ["dns.mx.mail_exchange", "tls.handshake.ja3s"],
+  ptr: ["dns.ptr.domain_name", "tls.handshake.ja3", "kerberos.msg_type"],
+  mx: ["dns.mx.mail_exchange", "tls.handshake.ja3s", "kerberos.error_code"],
   srv: ["dns.srv.target", "tls.handshake.extensions_alpn_str", "http.request.uri"],
   text: ["dns.txt", "tls.handshake.sig_hash_alg_len", "http.user_agent", "dhcp.option.vendor_class_id"],
   service: ["dns.svcb.targetname", "x509sat.teletexString", "http.content_type", "rdp.rt_cookie"],
-  bytes: ["dns.null", "x509af.rdnSequence", "x509if.rdnSequence"],
+  bytes: ["dns.null", "x509af.rdnSequence", "x509if.rdnSequence", "kerberos.SNameString"],
 } as const;
 
 export type SlotName = keyof typeof slots;

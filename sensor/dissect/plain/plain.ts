@@ -12,6 +12,7 @@ import { readDnsMessage } from "./dns_message.ts";
 import { readHttpMessage } from "./http_message.ts";
 import { readIcs } from "./ics_message.ts";
 import { readText } from "./read_octets.ts";
+import { readLdap } from "./ldap_message.ts";
 import { readPipeCall, readRpcCalls, type RpcBindings } from "./rpc_message.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
@@ -30,6 +31,8 @@ export const plainKind = {
   rpc: 9,
   pipe: 10,
   ics: 11,
+  ldap: 12,
+  cldap: 13,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -97,6 +100,11 @@ export function readPlain(
     case plainKind.pipe:
       facts.addOthers((others) => readPipeCall(buffer, at, length, flow, others));
       return "smb";
+    case plainKind.ldap:
+    case plainKind.cldap:
+      return facts.addOthers((others) => readLdap(buffer, at, length, others))
+        ? (kind === plainKind.ldap ? "ldap" : "cldap")
+        : null;
     case plainKind.ics:
       return facts.addOthers((others) => readIcs(buffer, at, length, port, payload.isFromServer, others));
     default:
