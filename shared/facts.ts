@@ -119,6 +119,32 @@ export interface LdapFact extends Counted {
   result?: number;
 }
 
+/** One try to log in, as far as it went, or what a server said of one whose beginning was not seen. FTP, SMB, LDAP and Kerberos have facts
+ * of their own. */
+export interface LoginFact extends Counted {
+  service:
+    | "pop3"
+    | "imap"
+    | "smtp"
+    | "sip"
+    | "rdp"
+    | "vnc"
+    | "telnet"
+    | "mysql"
+    | "postgresql"
+    | "mssql"
+    | "redis";
+  /** Absent: hidden, or not said yet. Of RDP the cookie `mstshash`, nine letters at most. */
+  user?: string;
+  /** How: "login", "plain", ...; of SIP the method of the request; of RDP the security chosen: "rdp", "tls", "credssp", "rdstls". */
+  method?: string;
+  /** "named": a user was named; "asked": a proof was sent, and no answer seen; "challenged": the server wants one. Of an INVITE "accepted"
+   * means that somebody took the call. */
+  outcome: "named" | "asked" | "challenged" | "accepted" | "refused";
+  /** The server's number for it: SIP status, SMTP reply, MySQL or SQL Server error. */
+  code?: number;
+}
+
 /** Facts of one flow in one segment. Absent = nothing read. */
 export interface Facts {
   dns?: DnsFact[];
@@ -126,6 +152,7 @@ export interface Facts {
   ics?: IcsFact[];
   kerberos?: KerberosFact[];
   ldap?: LdapFact[];
+  logins?: LoginFact[];
   tls?: TlsFact;
   http?: HttpFact[];
   quic?: { sni?: string; version?: string; ja4?: string };
@@ -140,7 +167,7 @@ export interface Facts {
 }
 
 /** Facts that are lists of entries, and those that are one object. */
-export const factLists = ["dns", "http", "ftp", "smb", "rpc", "ics", "kerberos", "ldap"] as const;
+export const factLists = ["dns", "http", "ftp", "smb", "rpc", "ics", "kerberos", "ldap", "logins"] as const;
 export const factParts = ["tls", "quic", "ssh", "dhcp", "other"] as const;
 
 /** The queries and responses that `entries` stand for, each as an entry of its own; a query comes before its response. */

@@ -6,7 +6,20 @@
  * @module */
 
 /** Which fields the shared columns hold. */
-export type Family = "dns" | "tls" | "gquic" | "http" | "ssh" | "dhcp" | "ftp" | "smb" | "sip" | "other";
+export type Family =
+  | "dns"
+  | "tls"
+  | "gquic"
+  | "http"
+  | "ssh"
+  | "dhcp"
+  | "ftp"
+  | "smb"
+  | "sip"
+  | "pop"
+  | "imap"
+  | "smtp"
+  | "other";
 
 export interface PacketProtocols {
   family: Family;
@@ -83,6 +96,9 @@ function familyOf(layers: readonly string[]): Family {
   if (has("ftp")) return "ftp";
   if (has("smb2") || has("smb")) return "smb";
   if (has("sip")) return "sip";
+  if (has("pop")) return "pop";
+  if (has("imap")) return "imap";
+  if (has("smtp")) return "smtp";
   return "other";
 }
 
