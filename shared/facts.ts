@@ -83,11 +83,76 @@ export interface IcsFact extends Counted {
   exception?: number;
 }
 
+/** A Kerberos message, wherever it travels. */
+export interface KerberosFact extends Counted {
+  /** "AS-REQ", "AS-REP", "TGS-REQ", "TGS-REP", "AP-REQ", "AP-REP", "KRB-ERROR", ... */
+  message: string;
+  /** "KDC_ERR_PREAUTH_FAILED", ...; "25" for a number without a name in dissect/columns/kerberos_facts.ts. */
+  error?: string;
+  /** Who asks: "user", "host/name". TGS-REQ hides it. */
+  client?: string;
+  /** For what: "krbtgt/REALM", "MSSQLSvc/db.example.org". */
+  service?: string;
+  realm?: string;
+  /** Encryption types that a request would take, in its order: "rc4-hmac", "aes256-cts-hmac-sha1-96", ... */
+  asked?: string[];
+  /** Encryption type of the ticket in a reply or AP-REQ. */
+  ticket?: string;
+  /** An AS-REQ proves the password (encrypted time, encrypted challenge, PKINIT). */
+  preauth?: true;
+}
+
+/** An LDAP request, or the answer to a log-in. Entries found are not listed. */
+export interface LdapFact extends Counted {
+  /** "bind", "search", "modify", "add", "delete", "rename", "compare", "extended", "bind_response". */
+  operation: string;
+  /** Of a bind the user, else the entry asked for or changed; of an extended request its number. */
+  name?: string;
+  /** How a bind proves who it is: "simple", "anonymous", "GSS-SPNEGO", "NTLM", ... */
+  method?: string;
+  scope?: "base" | "one" | "subtree";
+  /** RFC 4515: "(&(objectClass=user)(servicePrincipalName=*))". */
+  filter?: string;
+  /** Attributes asked for, at most 16. */
+  attributes?: string[];
+  /** Result code of a bind's answer: 0 = success, 49 = invalid credentials. */
+  result?: number;
+}
+
+/** One try to log in, as far as it went, or what a server said of one whose beginning was not seen. FTP, SMB, LDAP and Kerberos have facts
+ * of their own. */
+export interface LoginFact extends Counted {
+  service:
+    | "pop3"
+    | "imap"
+    | "smtp"
+    | "sip"
+    | "rdp"
+    | "vnc"
+    | "telnet"
+    | "mysql"
+    | "postgresql"
+    | "mssql"
+    | "redis";
+  /** Absent: hidden, or not said yet. Of RDP the cookie `mstshash`, nine letters at most. */
+  user?: string;
+  /** How: "login", "plain", ...; of SIP the method of the request; of RDP the security chosen: "rdp", "tls", "credssp", "rdstls". */
+  method?: string;
+  /** "named": a user was named; "asked": a proof was sent, and no answer seen; "challenged": the server wants one. Of an INVITE "accepted"
+   * means that somebody took the call. */
+  outcome: "named" | "asked" | "challenged" | "accepted" | "refused";
+  /** The server's number for it: SIP status, SMTP reply, MySQL or SQL Server error. */
+  code?: number;
+}
+
 /** Facts of one flow in one segment. Absent = nothing read. */
 export interface Facts {
   dns?: DnsFact[];
   rpc?: RpcFact[];
   ics?: IcsFact[];
+  kerberos?: KerberosFact[];
+  ldap?: LdapFact[];
+  logins?: LoginFact[];
   tls?: TlsFact;
   http?: HttpFact[];
   quic?: { sni?: string; version?: string; ja4?: string };
@@ -102,7 +167,7 @@ export interface Facts {
 }
 
 /** Facts that are lists of entries, and those that are one object. */
-export const factLists = ["dns", "http", "ftp", "smb", "rpc", "ics"] as const;
+export const factLists = ["dns", "http", "ftp", "smb", "rpc", "ics", "kerberos", "ldap", "logins"] as const;
 export const factParts = ["tls", "quic", "ssh", "dhcp", "other"] as const;
 
 /** The queries and responses that `entries` stand for, each as an entry of its own; a query comes before its response. */

@@ -19,6 +19,7 @@ import {
   isGnutella,
   isHttpPort,
   isHttpStart,
+  isKerberos,
   isPadding,
   isQuicInitial,
   isSipStart,
@@ -299,7 +300,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
         this.#left[state] = sshPackets;
         return true;
       }
-      if (first === 0 && length >= 20 && smbMatters(buffer, at)) {
+      if (first === 0 && length >= 20 && (smbMatters(buffer, at) || isKerberos(packet, buffer))) {
         this.#until[state] = (seq + 4 + (buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3])) | 0;
         this.#mode[state] = ((this.#until[state] - end) | 0) > 0 ? mode.message : mode.none;
         this.#left[state] = flightSegmentsMax;
@@ -356,10 +357,12 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.#note(plainKind.ssdp, packet);
       return isHttpStart(buffer, at);
     }
-    if (callKind(packet, buffer, payloadIndex) === plainKind.ics) {
-      this.#note(plainKind.ics, packet, callPort(packet));
+    const call = callKind(packet, buffer, payloadIndex);
+    if (call === plainKind.ics || call === plainKind.cldap) {
+      this.#note(call, packet, callPort(packet));
       return true;
     }
+    if (isKerberos(packet, buffer)) return this.#spend();
     if (payloadIndex < firstUdpPackets) {
       if (srcPort === 137 && dstPort === 137) this.#note(plainKind.nbns, packet);
       return mayHaveName(packet, buffer);

@@ -132,6 +132,13 @@ export function smbMatters(buffer: Uint8Array, at: number): boolean {
   return command === 0x72 || command === 0x73 || command === 0x75 || command === 0xa2 || command === 0x2d;
 }
 
+/** A message of a KDC's port: an ASN.1 application tag from 10 (AS-REQ) to 30 (KRB-ERROR), in TCP behind its length. Five octets or more in TCP. */
+export function isKerberos(packet: Packet, buffer: Uint8Array): boolean {
+  if (lowerPort(packet) !== 88) return false;
+  const tag = buffer[packet.payloadOffset + (packet.protocol === udp ? 0 : 4)];
+  return tag >= 0x6a && tag <= 0x7e;
+}
+
 /** DNS, mDNS, LLMNR. */
 export function isDnsPort(port: number): boolean {
   return port === 53 || port === 5353 || port === 5355;

@@ -25,6 +25,8 @@ const beyondTshark: ReadonlySet<number> = new Set([
   plainKind.rpc,
   plainKind.pipe,
   plainKind.ics,
+  plainKind.ldap,
+  plainKind.cldap,
 ]);
 
 /** Reads every chosen packet with the dissector, and the plain ones on the spot too; gives each packet a flow of its own. */

@@ -20,6 +20,18 @@ import { passwordGuessing } from "./password_guessing.ts";
 import { portScanHorizontal } from "./port_scan_horizontal.ts";
 import { portScanVertical } from "./port_scan_vertical.ts";
 import { synFlood } from "./syn_flood.ts";
+import { coercion } from "./coercion.ts";
+import { cleartextCredentials } from "./cleartext_credentials.ts";
+import { dcsync } from "./dcsync.ts";
+import { directoryReconnaissance } from "./directory_reconnaissance.ts";
+import { dnsC2 } from "./dns_c2.ts";
+import { executableDownload } from "./executable_download.ts";
+import { exploitAttempt } from "./exploit_attempt.ts";
+import { kerberoasting } from "./kerberoasting.ts";
+import { obsoleteTls } from "./obsolete_tls.ts";
+import { remoteExecution } from "./remote_execution.ts";
+import { webAttack } from "./web_attack.ts";
+import { webScan } from "./web_scan.ts";
 
 export const catalogue: readonly Declaration[] = [
   hostSweep,
@@ -32,6 +44,18 @@ export const catalogue: readonly Declaration[] = [
   dnsTunnel,
   icmpTunnel,
   nxdomainBurst,
+  webScan,
+  webAttack,
+  coercion,
+  cleartextCredentials,
+  dcsync,
+  directoryReconnaissance,
+  dnsC2,
+  executableDownload,
+  exploitAttempt,
+  kerberoasting,
+  obsoleteTls,
+  remoteExecution,
 ];
 
 /** Starts detectors, without those that are off; each engine needs its own. */

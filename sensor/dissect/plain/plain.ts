@@ -8,10 +8,13 @@
 
 import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";
+import { noteLogin, settleLogin } from "../facts/logins.ts";
 import { readDnsMessage } from "./dns_message.ts";
 import { readHttpMessage } from "./http_message.ts";
 import { readIcs } from "./ics_message.ts";
 import { readText } from "./read_octets.ts";
+import { readLdap } from "./ldap_message.ts";
+import { readLogin } from "./login_message.ts";
 import { readPipeCall, readRpcCalls, type RpcBindings } from "./rpc_message.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
@@ -30,6 +33,9 @@ export const plainKind = {
   rpc: 9,
   pipe: 10,
   ics: 11,
+  ldap: 12,
+  cldap: 13,
+  login: 14,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -97,11 +103,35 @@ export function readPlain(
     case plainKind.pipe:
       facts.addOthers((others) => readPipeCall(buffer, at, length, flow, others));
       return "smb";
+    case plainKind.ldap:
+    case plainKind.cldap:
+      return facts.addOthers((others) => readLdap(buffer, at, length, others))
+        ? (kind === plainKind.ldap ? "ldap" : "cldap")
+        : null;
+    case plainKind.login:
+      return facts.addOthers((others) => keepLogin(buffer, payload, others));
     case plainKind.ics:
       return facts.addOthers((others) => readIcs(buffer, at, length, port, payload.isFromServer, others));
     default:
       return null;
   }
+}
+
+/** Services that `app_protocol` has another name for. */
+const loginApps: Readonly<Record<string, string>> = { postgresql: "pgsql" };
+function keepLogin(buffer: Uint8Array, payload: PlainPayload, facts: Facts): string | null {
+  const { plainOffset: at, plainLength, plainPort, isFromServer } = payload;
+  const login = readLogin(buffer, at, at + plainLength, plainPort, isFromServer);
+  if (login === null) return null;
+  if (login.user !== undefined) login.user = boundText(facts, login.user);
+  // Telnet and VNC ask for the proof themselves; the client's answer is one octet at a time, or tells nothing.
+  if (isFromServer && login.outcome !== "asked") {
+    // Of VNC the kind of proof may look like a refusal, where it stands alone.
+    settleLogin(facts, login, login.outcome === "refused" && login.service !== "vnc");
+  } else {
+    noteLogin(facts, login);
+  }
+  return loginApps[login.service] ?? login.service;
 }
 
 /** "SSH-2.0-OpenSSH_9.2" and a line end (RFC 4253, 4.2). tshark looks for it on port 22 only. */

@@ -208,12 +208,13 @@ Deno.test("evidence is numbered in its order, and a field reads as its value", (
 Deno.test("engine says which detectors the data cannot feed", () => {
   const { engine } = setUp();
   engine.step(scan(1_000, 20), 1);
-  assertEquals(engine.notEvaluable(), [
+  const ofDns = () => engine.notEvaluable().filter(({ detector }) => /^dns_tunnel$|^nxdomain/.test(detector));
+  assertEquals(ofDns(), [
     { detector: "dns_tunnel", missing: ["dns"] },
     { detector: "nxdomain_burst", missing: ["dns"] },
   ]);
   engine.step([lookUp(0, "www.example.com", "A")], 2);
-  assertEquals(engine.notEvaluable(), []);
+  assertEquals(ofDns(), []);
 });
 
 function flowOf(one: FlowUpdate): Flow {
