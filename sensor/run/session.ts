@@ -10,6 +10,7 @@ import { type CaptureHealth, healthReport, type HealthSources } from "../control
 import {
   type Enrolment,
   type Identity,
+  IdentityError,
   loadIdentity,
   openStateFolder,
   raiseEpoch,
@@ -23,6 +24,7 @@ import { SealThread } from "../ship/seal_thread.ts";
 import { Shipper } from "../ship/shipper.ts";
 import { Spool } from "../ship/spool.ts";
 import type { Transport } from "../ship/transport.ts";
+import type { Reporter } from "../../shared/reporter.ts";
 import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/command.ts";
 import type { Peer } from "./own_peers.ts";
 import {
@@ -90,6 +92,8 @@ export class Session {
   readonly #opened: Opened;
   readonly #edges: Edges;
   readonly #disk: Disk;
+  readonly #reload: () => Promise<void>;
+  #forgetReload: () => void = () => {};
 
   constructor(
     mode: { live: boolean },
@@ -103,6 +107,7 @@ export class Session {
     const { disk } = deps;
     this.#opened = opened;
     this.#edges = edges;
+    this.#reload = () => reloadAuthority(options, opened, { disk: deps.disk, reporter });
     this.#disk = disk;
     this.enrolment = identity.enrolment!;
     const { sensor_id: sensor, buckets } = this.enrolment;
@@ -155,12 +160,14 @@ export class Session {
 
   /** Opens the spool, begins to ship and to check in. */
   async start(): Promise<void> {
+    this.#forgetReload = this.#edges.onReload(this.#reload);
     await this.outbox.start();
     this.#checkIn.start();
   }
 
   /** Seals, spools, reports a last time, closes everything. */
   async stop(): Promise<void> {
+    this.#forgetReload();
     // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
     await Promise.all([this.outbox.stop(), this.#checkIn.halt()]);
     await this.#checkIn.stop(true);
@@ -182,6 +189,22 @@ export class Session {
     await writeStatus(this.#disk, this.#opened.folder, status)
       .catch(() => reporter.count("status_write_errors_total"));
   }
+}
+
+/** Trusts the authority that option or identity names now. */
+async function reloadAuthority(
+  options: SessionOptions,
+  { folder, identity, client, transport }: Opened,
+  { disk, reporter }: { disk: Disk; reporter: Reporter },
+): Promise<void> {
+  const now = await loadIdentity(disk, folder);
+  if (now?.key !== identity.key || !now.enrolment) {
+    throw new IdentityError("another key is in the state folder: restart the sensor to use it");
+  }
+  const ca = await authorityFor(options.aggregatorCa, now.enrolment.aggregator_ca);
+  client.trust(ca);
+  transport.trust?.(ca);
+  reporter.info("certificate authority reloaded");
 }
 
 /** What a check-in's answer means for shipping. */

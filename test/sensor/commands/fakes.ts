@@ -138,6 +138,7 @@ function keyOf(base64: string) {
 export function fakeEdges(env: Record<string, string> = {}) {
   const printed: string[] = [], complaints: string[] = [], logs: string[] = [];
   const stopping = new AbortController();
+  const reloads = new Set<() => void | Promise<void>>();
   const reporter = createReporter({ component: "test", write: (line) => logs.push(line) });
   const edges: DispatchEdges = {
     print: (line) => void printed.push(...line.split("\n")),
@@ -149,10 +150,15 @@ export function fakeEdges(env: Record<string, string> = {}) {
     env: (name) => env[name],
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     signal: stopping.signal,
+    onReload: (reload) => {
+      reloads.add(reload);
+      return () => void reloads.delete(reload);
+    },
     readTextFile: (path) => Deno.readTextFileSync(path),
     withLogs: (): Edges => edges,
   };
-  return { edges, printed, complaints, logs, stop: () => stopping.abort() };
+  const reload = () => Promise.all([...reloads].map((one) => one()));
+  return { edges, printed, complaints, logs, stop: () => stopping.abort(), reload };
 }
 
 /** A fast lane that makes one segment of every packet. */
