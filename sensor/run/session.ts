@@ -66,7 +66,11 @@ export async function openSession(
       `Cannot use "${folder}" as another picket-sensor runs with it: stop that one, or enrol a second sensor with another --state`,
     );
   }
-  const epoch = await raiseEpoch(deps.disk, folder, edges.clock.nowMs());
+  const { epoch, problem } = await raiseEpoch(deps.disk, folder, edges.clock.nowMs());
+  if (problem !== null) {
+    edges.reporter.count("epoch_file_errors_total");
+    edges.reporter.error("cannot keep the number of this start, the clock stands in for it", { problem });
+  }
   return new Session(mode, options, edges, deps, { folder, identity, client, transport, peers, lock, epoch });
 }
 
@@ -145,8 +149,9 @@ export class Session {
       reporter,
       random,
       report: () => healthReport(this.#sources, clock.nowMs()),
-      onAnswer: async (revoked) => {
+      onAnswer: async (revoked, epochKnown) => {
         obey(revoked, shipper, edges);
+        if (epochKnown > this.#sources.epoch) await this.#rise(epochKnown);
         await this.#saveStatus(false);
       },
     });
@@ -173,6 +178,17 @@ export class Session {
     await this.#checkIn.stop(true);
     await this.#saveStatus(true);
     this.#opened.lock.release();
+  }
+
+  /** The aggregator knows a later start of this sensor, as after a backup was restored on a machine whose clock had run fast: what is sealed
+   * from now on must be later still. */
+  async #rise(floor: number): Promise<void> {
+    const { clock, reporter } = this.#edges;
+    const { epoch, problem } = await raiseEpoch(this.#disk, this.#opened.folder, clock.nowMs(), floor);
+    reporter.count("epoch_rises_total");
+    reporter.warn("the aggregator knows a later start of this sensor, goes on above it", { epoch, problem });
+    await this.outbox.renew(epoch);
+    this.#sources.epoch = epoch;
   }
 
   async #saveStatus(stopped: boolean): Promise<void> {

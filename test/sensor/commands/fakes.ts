@@ -29,6 +29,8 @@ export class FakeAggregator {
   batches = new Map<string, number>();
   replays = 0;
   revoked = false;
+  /** Highest epoch it knows. */
+  epochMax = 0;
   /** Certificate and key in PEM: it speaks TLS. */
   tls: { cert: string; key: string } | null = null;
   /** What `/ca.pem` answers. */
@@ -74,7 +76,8 @@ export class FakeAggregator {
       }
       this.checkIns.push(checked);
       const now = Date.now() + this.clockAheadMs;
-      return Response.json({ received_ms: now, answered_ms: now, config_version: 0, revoked: this.revoked });
+      const answer = { config_version: 0, revoked: this.revoked, epoch_max: this.epochMax };
+      return Response.json({ received_ms: now, answered_ms: now, ...answer });
     }
     if (pathname === "/api/v1/batches") return await this.#batch(request);
     return Response.json({ error: { code: "not_found", message: "no such path" } }, { status: 404 });
