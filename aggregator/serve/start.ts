@@ -43,6 +43,11 @@ import { WorkMeter } from "./work_meter.ts";
 
 type Stop = () => Promise<void>;
 
+/** The end of something that ends at once. */
+function stopping(end: () => void): Stop {
+  return () => Promise.resolve(end());
+}
+
 /** How the world reaches this server. */
 interface Web extends ApiOptions {
   folder: string;
@@ -136,14 +141,16 @@ async function openPort(
   await noteAddress(folder, listening.url);
   if (!certificate || !read) {
     // Without TLS there is nothing to read again; the signal must not end the program.
-    edges.onHangUp?.(() => reporter.info("nothing to read again: no certificate is served"));
+    stops.push(
+      stopping(edges.onReload(() => reporter.info("nothing to read again: no certificate is served"))),
+    );
     return listening;
   }
   const use = (renewed: Certificate) => listening.useCertificate(renewed);
   const keeper = new CertificateKeeper(certificate, { read, use, clock, reporter });
   keeper.start();
   stops.push(() => keeper.stop());
-  edges.onHangUp?.(() => keeper.look());
+  stops.push(stopping(edges.onReload(() => keeper.look())));
   return listening;
 }
 

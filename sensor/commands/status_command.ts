@@ -40,7 +40,8 @@ Exit code 0 when it runs and ships, 1 when it does not, 3 when this machine is n
         }
       }
       if (!enrolled) return exitCodes.environment;
-      return isRunning && status?.health.transport.error === null ? exitCodes.ok : exitCodes.failed;
+      const isWell = isRunning && status?.health.transport.error === null && !status?.health.spool.error;
+      return isWell ? exitCodes.ok : exitCodes.failed;
     },
   });
 }
@@ -68,7 +69,9 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
     `walls      ${wallsText(facts.walls)}`,
     `spool      ${spool.batches} batches, ${spool.bytes} of ${spool.bytes_max} octets, oldest ${
       Math.round(spool.oldest_s)
-    } s, ${spool.dropped_batches} dropped, ${spool.quarantined} set aside`,
+    } s, ${spool.dropped_batches} dropped, ${spool.quarantined} set aside${
+      spool.error ? `; ${spool.error}, ${spool.unwritten} in memory only` : ""
+    }`,
     `transport  ${transport.kind}, ${transport.sent_batches} batches sent${
       transport.error ? `: ${transport.error}` : ""
     }`,

@@ -83,6 +83,8 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
       dropped_batches: spool.droppedBatches,
       quarantined: spool.quarantined,
       oldest_s: spool.oldestS(nowMs),
+      unwritten: spool.unwritten,
+      error: spool.problem?.slice(0, textCharactersMax) ?? null,
     },
     transport: {
       kind: sources.transportKind,

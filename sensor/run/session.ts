@@ -10,6 +10,7 @@ import { type CaptureHealth, healthReport, type HealthSources } from "../control
 import {
   type Enrolment,
   type Identity,
+  IdentityError,
   loadIdentity,
   openStateFolder,
   raiseEpoch,
@@ -23,6 +24,7 @@ import { SealThread } from "../ship/seal_thread.ts";
 import { Shipper } from "../ship/shipper.ts";
 import { Spool } from "../ship/spool.ts";
 import type { Transport } from "../ship/transport.ts";
+import type { Reporter } from "../../shared/reporter.ts";
 import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/command.ts";
 import type { Peer } from "./own_peers.ts";
 import {
@@ -64,7 +66,11 @@ export async function openSession(
       `Cannot use "${folder}" as another picket-sensor runs with it: stop that one, or enrol a second sensor with another --state`,
     );
   }
-  const epoch = await raiseEpoch(deps.disk, folder, edges.clock.nowMs());
+  const { epoch, problem } = await raiseEpoch(deps.disk, folder, edges.clock.nowMs());
+  if (problem !== null) {
+    edges.reporter.count("epoch_file_errors_total");
+    edges.reporter.error("cannot keep the number of this start, the clock stands in for it", { problem });
+  }
   return new Session(mode, options, edges, deps, { folder, identity, client, transport, peers, lock, epoch });
 }
 
@@ -90,6 +96,8 @@ export class Session {
   readonly #opened: Opened;
   readonly #edges: Edges;
   readonly #disk: Disk;
+  readonly #reload: () => Promise<void>;
+  #forgetReload: () => void = () => {};
 
   constructor(
     mode: { live: boolean },
@@ -103,6 +111,7 @@ export class Session {
     const { disk } = deps;
     this.#opened = opened;
     this.#edges = edges;
+    this.#reload = () => reloadAuthority(options, opened, { disk: deps.disk, reporter });
     this.#disk = disk;
     this.enrolment = identity.enrolment!;
     const { sensor_id: sensor, buckets } = this.enrolment;
@@ -140,8 +149,9 @@ export class Session {
       reporter,
       random,
       report: () => healthReport(this.#sources, clock.nowMs()),
-      onAnswer: async (revoked) => {
+      onAnswer: async (revoked, epochKnown) => {
         obey(revoked, shipper, edges);
+        if (epochKnown > this.#sources.epoch) await this.#rise(epochKnown);
         await this.#saveStatus(false);
       },
     });
@@ -155,17 +165,30 @@ export class Session {
 
   /** Opens the spool, begins to ship and to check in. */
   async start(): Promise<void> {
+    this.#forgetReload = this.#edges.onReload(this.#reload);
     await this.outbox.start();
     this.#checkIn.start();
   }
 
   /** Seals, spools, reports a last time, closes everything. */
   async stop(): Promise<void> {
+    this.#forgetReload();
     // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
     await Promise.all([this.outbox.stop(), this.#checkIn.halt()]);
     await this.#checkIn.stop(true);
     await this.#saveStatus(true);
     this.#opened.lock.release();
+  }
+
+  /** The aggregator knows a later start of this sensor, as after a backup was restored on a machine whose clock had run fast: what is sealed
+   * from now on must be later still. */
+  async #rise(floor: number): Promise<void> {
+    const { clock, reporter } = this.#edges;
+    const { epoch, problem } = await raiseEpoch(this.#disk, this.#opened.folder, clock.nowMs(), floor);
+    reporter.count("epoch_rises_total");
+    reporter.warn("the aggregator knows a later start of this sensor, goes on above it", { epoch, problem });
+    await this.outbox.renew(epoch);
+    this.#sources.epoch = epoch;
   }
 
   async #saveStatus(stopped: boolean): Promise<void> {
@@ -182,6 +205,22 @@ export class Session {
     await writeStatus(this.#disk, this.#opened.folder, status)
       .catch(() => reporter.count("status_write_errors_total"));
   }
+}
+
+/** Trusts the authority that option or identity names now. */
+async function reloadAuthority(
+  options: SessionOptions,
+  { folder, identity, client, transport }: Opened,
+  { disk, reporter }: { disk: Disk; reporter: Reporter },
+): Promise<void> {
+  const now = await loadIdentity(disk, folder);
+  if (now?.key !== identity.key || !now.enrolment) {
+    throw new IdentityError("another key is in the state folder: restart the sensor to use it");
+  }
+  const ca = await authorityFor(options.aggregatorCa, now.enrolment.aggregator_ca);
+  client.trust(ca);
+  transport.trust?.(ca);
+  reporter.info("certificate authority reloaded");
 }
 
 /** What a check-in's answer means for shipping. */

@@ -32,6 +32,10 @@ export class HttpTransport implements Transport {
     };
   }
 
+  trust(ca: string | null): void {
+    this.#client.trust(ca);
+  }
+
   close(): Promise<void> {
     this.#client.close();
     return Promise.resolve();

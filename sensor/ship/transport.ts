@@ -32,5 +32,7 @@ export interface Transport {
   readonly peers?: readonly { host: string; port: number }[];
   /** Opens what needs opening; called again after a problem. Never rejects. */
   send(batches: PackedBatch[]): Promise<SendResult>;
+  /** Trusts another certificate authority of the aggregator from the next batch on. */
+  trust?(ca: string | null): void;
   close(): Promise<void>;
 }

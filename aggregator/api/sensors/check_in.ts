@@ -40,9 +40,10 @@ export const checkIn = resource({
       if (isNewer(body, sensor)) await save(sensor.sensor_id, body);
       else reporter.count("check_ins_total", { outcome: "replay" });
     }
-    return {
-      json: { received_ms: nowMs, answered_ms: clock.nowMs(), config_version: 0, revoked: isRevoked },
-    };
+    // A sensor restored from a backup learns here that it has been further already.
+    const epoch_max = Math.max(body.epoch, sensor.check_in?.epoch ?? 0);
+    const answer = { config_version: 0, revoked: isRevoked, epoch_max };
+    return { json: { received_ms: nowMs, answered_ms: clock.nowMs(), ...answer } };
 
     function refuse(code: "unknown_sensor" | "bad_signature" | "clock_skew", detail: string): ApiError {
       reporter.count("check_ins_total", { outcome: code });

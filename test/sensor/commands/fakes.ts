@@ -29,6 +29,8 @@ export class FakeAggregator {
   batches = new Map<string, number>();
   replays = 0;
   revoked = false;
+  /** Highest epoch it knows. */
+  epochMax = 0;
   /** Certificate and key in PEM: it speaks TLS. */
   tls: { cert: string; key: string } | null = null;
   /** What `/ca.pem` answers. */
@@ -74,7 +76,8 @@ export class FakeAggregator {
       }
       this.checkIns.push(checked);
       const now = Date.now() + this.clockAheadMs;
-      return Response.json({ received_ms: now, answered_ms: now, config_version: 0, revoked: this.revoked });
+      const answer = { config_version: 0, revoked: this.revoked, epoch_max: this.epochMax };
+      return Response.json({ received_ms: now, answered_ms: now, ...answer });
     }
     if (pathname === "/api/v1/batches") return await this.#batch(request);
     return Response.json({ error: { code: "not_found", message: "no such path" } }, { status: 404 });
@@ -138,6 +141,7 @@ function keyOf(base64: string) {
 export function fakeEdges(env: Record<string, string> = {}) {
   const printed: string[] = [], complaints: string[] = [], logs: string[] = [];
   const stopping = new AbortController();
+  const reloads = new Set<() => void | Promise<void>>();
   const reporter = createReporter({ component: "test", write: (line) => logs.push(line) });
   const edges: DispatchEdges = {
     print: (line) => void printed.push(...line.split("\n")),
@@ -149,10 +153,15 @@ export function fakeEdges(env: Record<string, string> = {}) {
     env: (name) => env[name],
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     signal: stopping.signal,
+    onReload: (reload) => {
+      reloads.add(reload);
+      return () => void reloads.delete(reload);
+    },
     readTextFile: (path) => Deno.readTextFileSync(path),
     withLogs: (): Edges => edges,
   };
-  return { edges, printed, complaints, logs, stop: () => stopping.abort() };
+  const reload = () => Promise.all([...reloads].map((one) => one()));
+  return { edges, printed, complaints, logs, stop: () => stopping.abort(), reload };
 }
 
 /** A fast lane that makes one segment of every packet. */

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { AggregatorClient } from "../../../sensor/aggregator_client.ts";
 import { skipLoudly } from "../../services/services.ts";
 import { type Certificate, Certificates, fingerprintOfPem, hasOpenssl } from "../certificates.ts";
-import { type Machine, machineTest as testOnMachine } from "./machine.ts";
+import { type Machine, machineTest as testOnMachine, until } from "./machine.ts";
 
 const needs = hasOpenssl ? { ignore: false } : skipLoudly("TLS", "openssl is not installed");
 
@@ -203,3 +203,35 @@ Deno.test("a server that speaks no TLS, or only TLS, is said to", async () => {
   assert(!answer.ok);
   assertStringIncludes(`${answer.message} ${answer.cure}`, 'write "http://"');
 });
+
+machineTest(
+  "run trusts the authority that enrolment keeps now, once it is told to reload",
+  async (machine, made) => {
+    await made.authority("old");
+    await made.authority("new");
+    const { aggregator } = machine;
+    const file = `${machine.folder}/ca.pem`;
+    const trust = (name: string) => Deno.copyFileSync(`${made.folder}/${name}.pem`, file);
+    const enrol = () => {
+      const how = ["--aggregator", aggregator.url, "--token", aggregator.token];
+      return machine.call("enrol", ...how, "--aggregator-ca", file);
+    };
+    await speakTls(machine, await made.server("first", "old"));
+    trust("old");
+    assertEquals((await enrol()).code, 0);
+    const { ended, stop, reload, logs } = machine.begin("run", "--no-facts", "--check-in-s", "1");
+    await until(() => aggregator.checkIns.length > 0);
+    await speakTls(machine, await made.server("second", "new"));
+    await until(() => logs.some((line) => line.includes("issuer that is not trusted")));
+    // A reload that finds nothing new changes nothing.
+    await reload();
+    trust("new");
+    assertEquals((await enrol()).code, 0);
+    const before = aggregator.checkIns.length;
+    await reload();
+    machine.live.packet(Date.now() * 1_000);
+    await until(() => aggregator.checkIns.length > before && aggregator.flows === 1);
+    stop();
+    assertEquals(await ended, 0);
+  },
+);
