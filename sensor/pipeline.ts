@@ -10,9 +10,10 @@ import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
 import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
-import { notSampled } from "./prefilter/sampling.ts";
+import { notSampled } from "./flow/sampling.ts";
 import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
+import { directionOf, flowOf } from "./flow/find.ts";
 import { float, strideWords, word } from "./flow/layout.ts";
 import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
@@ -161,7 +162,7 @@ export class Pipeline {
     return { opened: this.#table.flowsTotal, evicted: this.#table.evicted };
   }
 
-  /** New flows are kept one in `factor`, a power of two; see prefilter/sampling.ts. */
+  /** New flows are kept one in `factor`, a power of two; see flow/sampling.ts. */
   get factor(): number {
     return 2 ** this.#table.sampler.level;
   }
@@ -195,19 +196,20 @@ export class Pipeline {
     if (decoder.innerFault !== 0) this.#innerFaults[decoder.innerFault]++;
     this.#table.advance(timeUs);
     const layerCount = decoder.layerCount;
-    let flow = -1;
+    let place = -1;
     for (let layer = 0; layer < layerCount; layer++) {
-      flow = this.#countLayer(decoder.layers[layer], buffer, timeUs);
-      if (flow === notSampled) {
+      place = this.#countLayer(decoder.layers[layer], buffer, timeUs);
+      if (place === notSampled) {
         this.#leftOut[reason.not_sampled]++;
         return;
       }
       // What travels in a tunnel is kept or left out with it.
-      if (layer === 0 && layerCount > 1) this.#table.noteOuter(flow);
+      if (layer === 0 && layerCount > 1) this.#table.noteOuter(place);
     }
-    if (this.#deepLane !== null && this.#chooser !== null && flow >= 0) {
+    if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
       const innermost = decoder.layers[layerCount - 1];
-      if (this.#chooses(this.#chooser, flow, innermost, buffer)) {
+      if (this.#chooses(this.#chooser, place, innermost, buffer)) {
+        const flow = flowOf(place);
         const half = flow * strideWords >> 1;
         const floats = this.#table.floats;
         const id = floats[half + float.flowId];
@@ -230,14 +232,14 @@ export class Pipeline {
 
   #countLayer(p: Packet, buffer: Uint8Array, timeUs: number): number {
     if (p.isFragment) return this.#fragments.count(p, buffer, timeUs);
-    const flow = this.#table.locate(p, buffer, timeUs);
-    if (flow !== notSampled) this.#table.count(flow, p, timeUs);
-    return flow;
+    const place = this.#table.locate(p, buffer, timeUs);
+    if (place !== notSampled) this.#table.count(place, p, timeUs);
+    return place;
   }
 
-  #chooses(chooser: Chooser, flow: number, p: Packet, buffer: Uint8Array): boolean {
+  #chooses(chooser: Chooser, place: number, p: Packet, buffer: Uint8Array): boolean {
     const words = this.#table.words;
-    const base = flow * strideWords + this.#table.direction;
+    const base = flowOf(place) * strideWords + directionOf(place);
     // The packet itself has been counted already.
     const index = words[base + word.payloads] - (p.payloadLength > 0 ? 1 : 0);
     const memory = chooser.choose(p, buffer, index, words[base + word.memory]);

@@ -84,19 +84,46 @@ export function createAmplification(): Detector {
   });
 
   function step(update: FlowUpdate): void {
-    const { protocol, src_ip, src_port, dst_ip, dst_port, fwd_packets, fwd_bytes, bwd_packets } =
-      update.segment;
-    if (protocol !== "udp" || fwd_packets === 0 || bwd_packets > 0) return;
-    if (!(src_port in services) || dst_port in services || isGroupAddress(dst_ip)) return;
-    const flood = floods.touch(`${update.network}|${dst_ip}|${src_port}`, update);
-    flood.victim = dst_ip;
-    flood.port = src_port;
-    flood.packets += fwd_packets;
-    flood.bytes += fwd_bytes;
-    if (flood.reflectors.size < limits.reflectorsMax) flood.reflectors.add(src_ip);
+    const { protocol, fwd_packets, bwd_packets } = update.segment;
+    if (protocol !== "udp" || (fwd_packets === 0) === (bwd_packets === 0)) return;
+    // Who knows that these are answers names the victim as the one who asked.
+    const answers = fwd_packets > 0 ? forward(update) : backward(update);
+    if (!(answers.port in services) || answers.victimPort in services || isGroupAddress(answers.victim)) {
+      return;
+    }
+    const flood = floods.touch(`${update.network}|${answers.victim}|${answers.port}`, update);
+    flood.victim = answers.victim;
+    flood.port = answers.port;
+    flood.packets += answers.packets;
+    flood.bytes += answers.bytes;
+    if (flood.reflectors.size < limits.reflectorsMax) flood.reflectors.add(answers.server);
   }
 
   return episodeDetector("amplification", advice, floods, step, describe);
+}
+
+function forward({ segment }: FlowUpdate) {
+  const { src_ip, src_port, dst_ip, dst_port, fwd_packets, fwd_bytes } = segment;
+  return {
+    server: src_ip,
+    port: src_port,
+    victim: dst_ip,
+    victimPort: dst_port,
+    packets: fwd_packets,
+    bytes: fwd_bytes,
+  };
+}
+
+function backward({ segment }: FlowUpdate) {
+  const { src_ip, src_port, dst_ip, dst_port, bwd_packets, bwd_bytes } = segment;
+  return {
+    server: dst_ip,
+    port: dst_port,
+    victim: src_ip,
+    victimPort: src_port,
+    packets: bwd_packets,
+    bytes: bwd_bytes,
+  };
 }
 
 function describe(flood: Flood & Episode): Finding {
