@@ -70,6 +70,8 @@ export interface CaptureSummary {
   last: number | null;
   in_flows: number;
   left_out: Record<string, number>;
+  /** What else was odd, by name, when there was any; see {@link Pipeline.summary}. */
+  remarks: Record<string, number>;
 }
 
 export interface PipelineOptions {
@@ -312,7 +314,13 @@ export class Pipeline {
       last: hasPackets ? this.#lastUs / 1e6 : null,
       in_flows: this.packets - leftOut,
       left_out: left,
+      remarks: Object.fromEntries(Object.entries(this.#remarks).filter(([, count]) => count > 0)),
     };
+  }
+
+  /** `bytes_claimed`: octets that headers claim and the wire did not carry; counted nowhere. */
+  get #remarks(): Record<string, number> {
+    return { bytes_claimed: this.#decoder.claimedBytes };
   }
 
   /** Fragments wait for the first one of their datagram before it is known whether their flow is left out. */
@@ -330,6 +338,7 @@ export class Pipeline {
     for (let index = 1; index < innerFaults.length; index++) {
       this.#count("inner_headers_refused_total", { reason: innerFaults[index] }, this.#innerFaults[index]);
     }
+    for (const [name, count] of Object.entries(this.#remarks)) this.#count(`${name}_total`, {}, count);
     this.#count("flows_total", {}, this.#table.flowsTotal);
     this.#count("flows_evicted_total", {}, this.#table.evicted);
     this.#count("clock_steps_back_total", {}, this.#table.stepsBack);
