@@ -53,7 +53,8 @@ export function replayCommand(stages: Stages): Command {
     operands: "FILE",
     about:
       `Reads a pcap or pcapng file through the same code as live capture. Prints the capture's account as one line of JSON:
-{"capture": {"file", "packets", "bytes", "first", "last", "in_flows", "left_out": {reason: packets}}}.
+{"capture": {"file", "packets", "bytes", "first", "last", "in_flows", "left_out": {reason: packets},
+"remarks": {what: count}}}.
 With --flows every segment comes before it, one JSON object a line. With --ship the segments are sealed, spooled and shipped to
 the aggregator; the command ends when all are acknowledged. What could not be shipped stays in the spool for the next run.`,
     examples: [

@@ -6,6 +6,8 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
+import type { PreparedUpdate } from "../prepared.ts";
+import type { Address } from "../signs/address.ts";
 import { Distinct } from "../signs/distinct.ts";
 
 const reflectorsMax = 4_096;
@@ -43,23 +45,22 @@ export const amplification = detector({
     ageS: { value: 3_600, unit: "s", why: "stray answers of an hour do not add up to a flood" },
   },
   keysMax: 10_000,
-  key(update) {
-    const { protocol, src_port, dst_ip, dst_port, fwd_packets, bwd_packets } = update.segment;
-    if (protocol !== "udp" || fwd_packets === 0 || bwd_packets > 0) return null;
-    if (!(src_port in services) || dst_port in services || update.dst.isGroup) return null;
-    return `${dst_ip}|${src_port}`;
+  items(update) {
+    const answers = answersOf(update);
+    return answers === null ? [] : [answers];
   },
-  open: ({ segment: { dst_ip, src_port } }) => ({
-    victim: dst_ip,
-    port: src_port,
+  key: (_update, _limits, { victim, port }) => `${victim.ip}|${port}`,
+  open: (_update, { victim, port }) => ({
+    victim: victim.ip,
+    port,
     reflectors: new Distinct<string>(reflectorsMax),
     packets: 0,
     bytes: 0,
   }),
-  step(flood, { segment: { src_ip, fwd_packets, fwd_bytes } }) {
-    flood.packets += fwd_packets;
-    flood.bytes += fwd_bytes;
-    flood.reflectors.add(src_ip);
+  step(flood, _update, _limits, { server, packets, bytes }) {
+    flood.packets += packets;
+    flood.bytes += bytes;
+    flood.reflectors.add(server.ip);
   },
   isThreat: (flood, { reflectorsMin, bytesMin, packetBytesMin }) =>
     flood.reflectors.size >= reflectorsMin && flood.bytes >= bytesMin &&
@@ -106,3 +107,21 @@ export const amplification = detector({
   falseAlarm:
     "A sensor that sees only one direction of the line sees answers without questions too; then the host has asked and the answers are small.",
 });
+
+interface Answers {
+  server: Address;
+  port: number;
+  victim: Address;
+  packets: number;
+  bytes: number;
+}
+
+/** Answers without a question; null when there are none. A sensor that knows them for answers names the victim as the one who asked. */
+function answersOf({ segment, src, dst }: PreparedUpdate): Answers | null {
+  const { protocol, src_port, dst_port, fwd_packets, fwd_bytes, bwd_packets, bwd_bytes } = segment;
+  if (protocol !== "udp" || (fwd_packets === 0) === (bwd_packets === 0)) return null;
+  const [answers, victimPort] = fwd_packets > 0
+    ? [{ server: src, port: src_port, victim: dst, packets: fwd_packets, bytes: fwd_bytes }, dst_port]
+    : [{ server: dst, port: dst_port, victim: src, packets: bwd_packets, bytes: bwd_bytes }, src_port];
+  return answers.port in services && !(victimPort in services) && !answers.victim.isGroup ? answers : null;
+}

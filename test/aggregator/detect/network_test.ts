@@ -85,6 +85,22 @@ Deno.test("amplification names its victim", () => {
   ]);
 });
 
+Deno.test("amplification names its victim where it is held to be the one who asked", () => {
+  const { src_port, fwd_packets, fwd_bytes } = answer;
+  const turned = { ...answer, src_ip: "10.0.0.80", src_port: 40_000, dst_port: src_port };
+  const updates = times(40, (i) =>
+    update(i * 0.1, {
+      ...turned,
+      dst_ip: `198.51.100.${i}`,
+      fwd_packets: 0,
+      fwd_bytes: 0,
+      bwd_packets: fwd_packets,
+      bwd_bytes: fwd_bytes,
+    }));
+  const [finding] = run(amplification, updates);
+  assertEquals([finding.dst_ips, finding.src_ips.length], [["10.0.0.80"], 40]);
+});
+
 Deno.test("amplification is not answers that were asked for, small ones, or those of one server", () => {
   const asked = times(40, (i) => update(i, { ...answer, src_ip: `198.51.100.${i}`, bwd_packets: 1 }));
   const small = times(

@@ -204,7 +204,7 @@ class OneFlowPerPacket implements FastLane {
   }
   summary(file: string) {
     const [packets, bytes, first, last] = [this.#packets, this.#bytes, this.#first, this.#last];
-    return { file, packets, bytes, first, last, in_flows: packets, left_out: {} };
+    return { file, packets, bytes, first, last, in_flows: packets, left_out: {}, remarks: {} };
   }
 }
 

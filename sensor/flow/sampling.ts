@@ -11,13 +11,13 @@
 
 import type { Packet } from "../decode/packet.ts";
 import { family } from "../decode/packet.ts";
-import { communityHash } from "../flow/community_hash.ts";
-import { putAddresses } from "../flow/flow_record.ts";
+import { communityHash } from "./community_hash.ts";
+import { putAddresses } from "./flow_record.ts";
 import { arpProtocol } from "../../shared/protocols.ts";
 
 /** One flow in 1024. */
 export const samplingLevelMax = 10;
-/** Instead of a flow's number: the packet belongs to a flow that is left out. */
+/** Instead of a place: the packet belongs to a flow that is left out. */
 export const notSampled = -2;
 
 const slots = 131_072;

@@ -1,7 +1,7 @@
 /** Flow sampling: the same flows on every sensor, whole flows, factors that add up, no packet unaccounted for. @module */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { samplingLevelMax } from "../../../sensor/prefilter/sampling.ts";
+import { samplingLevelMax } from "../../../sensor/flow/sampling.ts";
 import { Pipeline } from "../../../sensor/pipeline.ts";
 import { communityId } from "../../../shared/community_id.ts";
 import { systemClock } from "../../../shared/clock.ts";
