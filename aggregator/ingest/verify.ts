@@ -25,7 +25,15 @@ import type { Source } from "./arrival.ts";
 import { digestRows, type KeyedSegment, readRows } from "./rows.ts";
 
 /** Why ingest refuses a batch. The label set of `batches_refused_total`. */
-export const ingestRefusals = [...refusals, "quarantined", "equivocation", "two_epochs"] as const;
+export const ingestRefusals = [
+  ...refusals,
+  "quarantined",
+  "equivocation",
+  "two_epochs",
+  "record_malformed",
+  "record_version",
+  "unstorable",
+] as const;
 export type IngestRefusal = typeof ingestRefusals[number];
 
 export interface VerifiedBatch {

@@ -70,7 +70,7 @@ const tablesOfVersion1: Record<string, Table> = {
     primary: ["sensor_id", "epoch"],
   },
   offsets: {
-    columns: { topic: "word", partition_number: "integer", next_offset: "name" },
+    columns: { topic: "word", partition_number: "integer", next_offset: "name", mark: "name" },
     primary: ["topic", "partition_number"],
   },
   gaps: {

@@ -132,13 +132,14 @@ export class SqlStore implements Store {
 
   async readOffsets(topic: string): Promise<OffsetRow[]> {
     const rows = await this.#rows<Row>(
-      "SELECT topic, partition_number, next_offset FROM offsets WHERE topic = ? ORDER BY partition_number LIMIT 10000",
+      "SELECT topic, partition_number, next_offset, mark FROM offsets WHERE topic = ? ORDER BY partition_number LIMIT 10000",
       [topic],
     );
     return rows.map((row) => ({
       topic: row.topic as string,
       partition: row.partition_number as number,
       next_offset: row.next_offset as string,
+      mark: row.mark as string,
     }));
   }
 
