@@ -137,7 +137,7 @@ function column<Kind extends ColumnKind, Default>(kind: Kind, value: Default) {
 }
 
 /** Fields as they travel, in this order. Times travel as integer microseconds: `start_us` since the epoch,
- * `duration_us` = end - start, `flow_age_us` = start - flow_start. A column that holds only its `default` is left out. */
+ * `duration_us` = end - start, `flow_age_us` = start - flow_start. A column that holds only its `default` is left out, but those of {@link alwaysColumns} never are. */
 export const segmentColumns = {
   start_us: column("time", 0),
   duration_us: column("time", 0),
@@ -185,6 +185,24 @@ export const segmentColumns = {
   facts: column("facts", null),
 } as const;
 export type SegmentColumn = keyof typeof segmentColumns;
+/** Columns that every batch has: the flow key and the counts. A reader that joins columns by position would lose every row of a batch without
+ * its ports, and take a batch without its protocol for whatever came before. */
+export const alwaysColumns: ReadonlySet<SegmentColumn> = new Set<SegmentColumn>([
+  "start_us",
+  "duration_us",
+  "vlan",
+  "protocol",
+  "src_ip",
+  "src_port",
+  "dst_ip",
+  "dst_port",
+  "fwd_packets",
+  "fwd_bytes",
+  "fwd_payload_bytes",
+  "bwd_packets",
+  "bwd_bytes",
+  "bwd_payload_bytes",
+]);
 export const segmentColumnNames = Object.keys(segmentColumns) as SegmentColumn[];
 
 /** Means of a segment, which follow from its other columns and do not travel; see {@link Segment}. */
