@@ -13,21 +13,27 @@ import type { Store } from "./store.ts";
 const defaultPort = 3306;
 const defaultDatabase = "picket";
 
+export interface OpenDeps {
+  reporter: Reporter;
+  clock?: Clock;
+  env?: (name: string) => string | undefined;
+}
+
 /** @throws {RangeError} when `url` names no store. The message never holds a password. */
 export function openStore(
   url: string,
-  deps: { reporter: Reporter; clock?: Clock; env?: (name: string) => string | undefined },
+  deps: OpenDeps,
 ): Store {
   const scheme = url.slice(0, url.indexOf(":"));
   if (scheme === "sqlite" && url.length > "sqlite:".length) {
     return new SqlStore(new SqliteDatabase(url.slice("sqlite:".length)), deps);
   }
-  if (scheme === "mariadb") return new SqlStore(openMariadb(url, deps.env), deps);
+  if (scheme === "mariadb") return new SqlStore(openMariadb(url, deps), deps);
   const rule = "must be sqlite:PATH or mariadb://user@host:port/database";
   throw new RangeError(`Cannot open store as its URL ${rule}: current scheme is "${scheme.slice(0, 20)}"`);
 }
 
-function openMariadb(url: string, env: ((name: string) => string | undefined) | undefined): MariadbDatabase {
+function openMariadb(url: string, deps: OpenDeps): MariadbDatabase {
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -40,7 +46,7 @@ function openMariadb(url: string, env: ((name: string) => string | undefined) | 
     host: parsed.hostname.replace(/^\[|\]$/g, "") || "127.0.0.1",
     port: Number(parsed.port || defaultPort),
     user: decodeURIComponent(parsed.username),
-    password: decodeURIComponent(parsed.password) || (env?.("PICKET_STORE_PASSWORD") ?? ""),
+    password: decodeURIComponent(parsed.password) || (deps.env?.("PICKET_STORE_PASSWORD") ?? ""),
     database: decodeURIComponent(parsed.pathname.slice(1)) || defaultDatabase,
-  });
+  }, deps);
 }
