@@ -3,7 +3,7 @@
  * In: the options of `serve`. Out: a running aggregator. Invariant: each stage leaves its end in `stops`; they run in reverse, so that
  * nothing is taken in that could not be stored, also when a later stage does not start. @module */
 
-import { createKafka } from "../../shared/kafka.ts";
+import { createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import type { Store } from "../store/store.ts";
@@ -63,8 +63,6 @@ export interface Running {
   /** Address of API and dashboard. */
   url: string;
   keyFile: string;
-  /** Resolves with the reason when the data path cannot go on; never resolves while all is well. */
-  failed: Promise<string>;
   /** Takes nothing new, stores what is taken, closes. */
   stop(): Promise<void>;
 }
@@ -110,11 +108,7 @@ async function wire(
   stops.push(() => ingest.stop());
   const meter = new WorkMeter(ingest, clock);
 
-  const failed = Promise.withResolvers<string>();
-  await startConsumer(options, edges, store, meter, stops, (error) => {
-    meter.failure = `Kafka consumer ended: ${error.message}`;
-    failed.resolve(meter.failure);
-  });
+  await startConsumer(options, edges, store, meter, stops);
 
   const services = makeServices(options, edges, {
     store,
@@ -124,7 +118,7 @@ async function wire(
     authority: web.authority,
   });
   const { url } = await openPort(edges, web, createApi(web, services), stops);
-  return { url, keyFile, failed: failed.promise };
+  return { url, keyFile };
 }
 
 /** Listens, and keeps the certificate in step with its files. */
@@ -231,31 +225,29 @@ async function startConsumer(
   store: Store,
   ingest: WorkMeter,
   stops: Stop[],
-  onFailed: (error: Error) => void,
 ): Promise<void> {
   const settings = await kafkaSettings(options, edges);
   if (!settings) return;
   const { kafkaTopic: topic, kafkaGroup, buckets, kafkaReplication: replicationFactor } = options;
   const groupId = kafkaGroup || `picket-aggregator.${topic}`;
   const { clock, reporter } = edges;
+  const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
+    kafka: openKafka(settings),
+    ingest,
+    store,
+    clock,
+    reporter,
+  });
+  ingest.sourceProblem = () => consumer.problem();
+  stops.push(() => consumer.stop());
+  consumer.start();
+}
+
+function openKafka(settings: KafkaSettings): Kafka {
   try {
-    const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
-      kafka: createKafka(settings),
-      ingest,
-      store,
-      clock,
-      reporter,
-      onFailed,
-    });
-    stops.push(() => consumer.stop());
-    await consumer.start();
+    return createKafka(settings);
   } catch (cause) {
-    const why = (cause as Error).message;
-    throw new CommandError(
-      cause instanceof RangeError ? exitCodes.usage : exitCodes.environment,
-      `Cannot consume from Kafka at ${settings.brokers.join(", ")}: ${why}`,
-      { cause },
-    );
+    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }
 }
 

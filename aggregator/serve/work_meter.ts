@@ -8,8 +8,8 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 
 export class WorkMeter {
-  /** Why the data path stands still; null = it does not. */
-  failure: string | null = null;
+  /** Asked why a source of batches stands still; null = it does not. */
+  sourceProblem: () => string | null = () => null;
   #ingest: Pick<Ingest, "submit" | "rebuild" | "status">;
   #clock: Clock;
   #pending = 0;
@@ -35,6 +35,6 @@ export class WorkMeter {
 
   progress(): Progress {
     const lastMs = Math.max(this.#sinceMs, this.#ingest.status.stored_ms ?? 0);
-    return { pending: this.#pending, lastMs, failure: this.failure };
+    return { pending: this.#pending, lastMs, failure: this.sourceProblem() };
   }
 }

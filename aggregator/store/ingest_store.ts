@@ -40,13 +40,14 @@ export function ingestStore(database: Database, reporter: Reporter): IngestStore
     },
     async readOffsets(topic) {
       const rows = await select<Row>(
-        "SELECT topic, partition_number, next_offset FROM offsets WHERE topic = ? ORDER BY partition_number LIMIT 10000",
+        "SELECT topic, partition_number, next_offset, mark FROM offsets WHERE topic = ? ORDER BY partition_number LIMIT 10000",
         [topic],
       );
       return rows.map((row) => ({
         topic: row.topic as string,
         partition: row.partition_number as number,
         next_offset: row.next_offset as string,
+        mark: row.mark as string,
       }));
     },
     readGaps: (query, limit) => readGaps(query, limit, select),

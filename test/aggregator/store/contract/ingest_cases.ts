@@ -12,7 +12,7 @@ export function ledgerCases(test: Test): void {
       ...nothing(),
       ledger: [ledgerRow(2), ledgerRow(1)],
       flows: [flowWrite(2)],
-      offsets: [{ topic: "t", partition: 0, next_offset: "9" }],
+      offsets: [{ topic: "t", partition: 0, next_offset: "9", mark: "m" }],
       deadLetters: [deadLetter("sha256")],
     };
     await assertRejects(() => store.ingest(write), LedgerConflict);
@@ -50,7 +50,12 @@ export function ledgerCases(test: Test): void {
   });
 
   test("keeps the offsets of the last transaction", async ({ store, reopen }) => {
-    const offset = (partition: number, next_offset: string) => ({ topic: "t", partition, next_offset });
+    const offset = (partition: number, next_offset: string) => ({
+      topic: "t",
+      partition,
+      next_offset,
+      mark: `before ${next_offset}`,
+    });
     await store.ingest({ ...nothing(), offsets: [offset(0, "5"), offset(1, "9007199254740993")] });
     await store.ingest({ ...nothing(), offsets: [offset(0, "6")] });
     const again = await reopen();
