@@ -19,6 +19,7 @@ import {
 /** From worst to best; a sensor has the first that fits. */
 export const sensorStatuses = [
   "revoked",
+  "pending",
   "quarantined",
   "never_seen",
   "late",
@@ -134,7 +135,9 @@ function identity(sensor: SensorRow): Found[] {
   if (sensor.revoked_ms !== null) {
     found.push(["revoked", `Revoked at ${new Date(sensor.revoked_ms).toISOString()}`]);
   }
-  if (sensor.quarantined_ms !== null) {
+  if (sensor.approved_ms === null && sensor.revoked_ms === null) {
+    found.push(["pending", "It waits for approval: picket-aggregator sensor approve, or the dashboard"]);
+  } else if (sensor.quarantined_ms !== null) {
     found.push([
       "quarantined",
       `Its batches are refused: ${sensor.quarantine_reason ?? "no reason is stored"}`,

@@ -39,6 +39,7 @@ import {
   type ServeOptions,
 } from "../options/serve_options.ts";
 import { readModel } from "../options/triage_options.ts";
+import { placeOf } from "./place.ts";
 import { WorkMeter } from "./work_meter.ts";
 
 type Stop = () => Promise<void>;
@@ -111,13 +112,7 @@ async function wire(
     failed.resolve(meter.failure);
   });
 
-  const services = makeServices(options, edges, {
-    store,
-    directory,
-    detection,
-    meter,
-    authority: web.authority,
-  });
+  const services = makeServices(options, edges, { store, directory, detection, meter, ...web });
   const { url } = await openPort(edges, web, createApi(web, services), stops);
   return { url, keyFile, failed: failed.promise };
 }
@@ -261,10 +256,11 @@ interface Stages {
   detection: Detection;
   meter: WorkMeter;
   authority: Authority | null;
+  publicUrl: URL | null;
 }
 
 function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Services {
-  const { store, directory, detection, meter, authority } = stages;
+  const { store, directory, detection, meter, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -292,5 +288,6 @@ function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Serv
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,
     authority,
+    placeOf: (url) => placeOf(url, publicUrl, authority?.fingerprint ?? null),
   };
 }

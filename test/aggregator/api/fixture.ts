@@ -124,6 +124,7 @@ export async function startFixture(
     fleet: { buckets: 4, kafka: null },
     site: "default",
     authority: null,
+    placeOf: (url) => ({ url: url.origin, fingerprint: null }),
   };
   const services = { ...standard, ...change(standard) };
   const api = createApi(

@@ -141,6 +141,50 @@ Deno.test("a revoked sensor is told so, and its batches are refused before their
   await fixture.stop();
 });
 
+Deno.test("a sensor that waits for approval is seen, not believed, until it is approved; so is one in quarantine", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof");
+  const made = await fixture.ask("POST", "/api/v1/tokens", { role: "admin", json: { approve: true } });
+  assertEquals(made.status, 201);
+  const enrolled = await fixture.ask("POST", "/api/v1/enrol", { json: sensor.enrolment(made.body.token) });
+  sensor.id = enrolled.body.sensor_id;
+  assertEquals((await sensor.checkIn(fixture, healthOf(sensor.id, fixture.clock.ms))).status, 200);
+  const send = () =>
+    fixture.ask("POST", "/api/v1/batches", { bytes: new Uint8Array([1]), headers: header(sensor) });
+  const refused = await send();
+  assertEquals([refused.status, refused.body.reason], [403, "quarantined"]);
+  const status = async () =>
+    (await fixture.ask("GET", "/api/v1/sensors/roof", { role: "viewer" })).body.status;
+  assertEquals(await status(), "pending");
+  assertEquals((await fixture.ask("POST", "/api/v1/sensors/roof/release", { role: "admin" })).status, 200);
+  assertEquals(await status(), "pending", "lifting a quarantine is no approval");
+  assertEquals((await fixture.ask("POST", "/api/v1/sensors/roof/approve", { role: "admin" })).status, 200);
+  assertEquals([await status(), (await send()).status], ["healthy", 200]);
+  await fixture.services.store.quarantineSensor(sensor.id, "two copies", fixture.clock.ms);
+  fixture.services.directory.forget();
+  assertEquals([await status(), (await send()).status], ["quarantined", 403]);
+  assertEquals((await fixture.ask("POST", "/api/v1/sensors/roof/release", { role: "admin" })).status, 200);
+  assertEquals([await status(), (await send()).status], ["healthy", 200]);
+  await fixture.stop();
+});
+
+Deno.test("a name is free once its sensor was revoked, and the sensor behind it is the new one", async () => {
+  const fixture = await startFixture(), old = new TestSensor("roof"), young = new TestSensor("roof");
+  await old.enrol(fixture);
+  assertEquals((await young.enrol(fixture)).body.error.code, "name_taken");
+  assertEquals((await fixture.ask("POST", "/api/v1/sensors/roof/revoke", { role: "admin" })).status, 200);
+  assertEquals((await young.enrol(fixture)).status, 200);
+  const shown = await fixture.ask("GET", "/api/v1/sensors/roof", { role: "viewer" });
+  assertEquals(shown.body.sensor_id, young.id);
+  const told = await old.checkIn(fixture, healthOf(old.id, fixture.clock.ms));
+  assertEquals(told.body.revoked, true);
+  const id = old.id;
+  assertEquals((await old.enrol(fixture)).body.error.code, "key_taken");
+  const removed = await fixture.ask("DELETE", `/api/v1/sensors/${id}`, { role: "admin" });
+  assertEquals(removed.body, { sensor_id: id, name: "roof" });
+  assertEquals((await fixture.services.store.readSensors()).length, 1);
+  await fixture.stop();
+});
+
 Deno.test("a batch is acknowledged when stored or a replay, and refused with its reason", async () => {
   const fixture = await startFixture(), sensor = new TestSensor("roof");
   await sensor.enrol(fixture);
