@@ -10,6 +10,8 @@ import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
 import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
+import type { OwnPeer } from "./prefilter/kernel_filter.ts";
+import { OwnTraffic } from "./prefilter/own_traffic.ts";
 import { notSampled } from "./prefilter/sampling.ts";
 import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
@@ -107,6 +109,7 @@ export class Pipeline {
   #innerFaults = new Float64Array(innerFaults.length);
   #decoder = new Decoder();
   #filter: NoiseFilter;
+  #own = new OwnTraffic();
   #table: FlowTable;
   #fragments: Fragments;
   #waiting: WaitingRows;
@@ -171,6 +174,11 @@ export class Pipeline {
     this.#table.sampler.setLevel(level, this.#table.nowUs);
   }
 
+  /** Leaves the connections of these out from here on; see prefilter/own_traffic.ts. */
+  leaveOut(ownPeers: readonly OwnPeer[]): void {
+    this.#own.set(ownPeers);
+  }
+
   /** One packet. Hot path; called by the capture reader. */
   packet(
     buffer: Uint8Array,
@@ -187,6 +195,9 @@ export class Pipeline {
     if (timeUs > this.#lastUs) this.#lastUs = timeUs;
     const decoder = this.#decoder;
     let stopped = decoder.decode(buffer, offset, capturedLength, wireLength, linkType);
+    if (stopped === 0 && this.#own.isActive && this.#own.isIn(decoder.layers, decoder.layerCount)) {
+      stopped = reason.own_traffic;
+    }
     if (stopped === 0 && this.#filter.isActive) stopped = this.#filter.leaveOut(decoder.layers[0], buffer);
     if (stopped !== 0) {
       this.#leftOut[stopped]++;

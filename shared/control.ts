@@ -67,6 +67,13 @@ export const checkInRequest = z.object({
     dropped: z.int().min(0),
     /** Counters of the interfaces; absent = unknown. */
     interfaces: z.array(interfaceCounters).max(16).optional(),
+    /** How each interface is; absent = a file is read. `error` null = packets of it are being captured. */
+    links: z.array(z.object({
+      name: z.string().max(60),
+      error: z.string().max(400).nullable(),
+      dropped: z.int().min(0),
+      restarts: z.int().min(0),
+    })).max(16).optional(),
     /** The part of the totals that is of the last minute or less; absent = unknown. */
     recent: z.object({
       seconds: z.number().min(0),

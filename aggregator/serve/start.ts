@@ -129,16 +129,13 @@ async function openPort(
   const listening = listen({ listen: listenText, certificate, proxies }, edges, api);
   stops.push(() => listening.close());
   await noteAddress(folder, listening.url);
-  if (!certificate || !read) {
-    // Without TLS there is nothing to read again; the signal must not end the program.
-    edges.onHangUp?.(() => reporter.info("nothing to read again: no certificate is served"));
-    return listening;
-  }
+  if (!certificate || !read) return listening;
   const use = (renewed: Certificate) => listening.useCertificate(renewed);
   const keeper = new CertificateKeeper(certificate, { read, use, clock, reporter });
   keeper.start();
   stops.push(() => keeper.stop());
-  edges.onHangUp?.(() => keeper.look());
+  const forget = edges.onReload(() => keeper.look());
+  stops.push(() => Promise.resolve(forget()));
   return listening;
 }
 

@@ -5,16 +5,16 @@
 
 import type { SegmentSink } from "../pipeline.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
-import { factsOptions, flowOptions, flowSettings, generalOptions } from "./common_options.ts";
-import { startDeepLane } from "./deep_lane.ts";
-import { openSession, type Session, sessionOptions } from "./session.ts";
+import { factsOptions, flowOptions, flowSettings, generalOptions } from "../run/common_options.ts";
+import { startDeepLane } from "../run/deep_lane.ts";
+import { openSession, type Session, sessionOptions } from "../run/session.ts";
 import {
   captureHealth,
   type CaptureSource,
   type FastLane,
   type RunningDeepLane,
   type Stages,
-} from "./stages.ts";
+} from "../run/stages.ts";
 import type { Options } from "../../shared/options.ts";
 
 const options = {

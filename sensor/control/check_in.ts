@@ -10,7 +10,7 @@ import { isCheckInResponse } from "./answers.ts";
 import { sha256Hex, signText } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import { type AggregatorClient, refusalOf } from "./aggregator_client.ts";
+import { type AggregatorClient, refusalOf, wordsOf } from "../aggregator_client.ts";
 import type { Identity } from "./identity.ts";
 
 export interface CheckInDeps {
@@ -113,7 +113,7 @@ export class CheckIn {
       const refusal = answer.ok ? refusalOf(answer.body) : null;
       this.#problem = answer.ok
         ? `aggregator answered ${answer.status} to a check-in: ${refusal!.message}`
-        : answer.message;
+        : wordsOf(answer);
       if (refusal && /revoked|quarantined/.test(refusal.code)) revoked = true;
       reporter.count("check_in_errors_total", { code: answer.ok ? "refused" : answer.problem });
       reporter.warn("cannot check in, capture and spooling go on", { problem: this.#problem });

@@ -10,12 +10,14 @@ import type { KeyObject } from "node:crypto";
 import { keyId, keysFromSeed } from "../../shared/batch.ts";
 import type { EnrolResponse } from "../../shared/control.ts";
 import { integer, object, orNull, text } from "../../shared/shape.ts";
-import { type Disk, replaceFile } from "../ship/disk.ts";
+import { type Disk, replaceFile } from "../disk.ts";
 import { enrolChecks } from "./answers.ts";
 
 export interface Enrolment extends EnrolResponse {
   /** Address under which the aggregator answered. */
   aggregator: string;
+  /** Certificate authority (PEM) to trust for it, besides the system's; null = none. */
+  aggregator_ca: string | null;
 }
 
 interface IdentityFile {
@@ -28,7 +30,7 @@ interface IdentityFile {
 const isIdentityFile = object<IdentityFile>({
   version: integer(1, 1),
   seed: text(/^.{44}$/),
-  enrolment: orNull(object<Enrolment>({ ...enrolChecks, aggregator: text() })),
+  enrolment: orNull(object<Enrolment>({ ...enrolChecks, aggregator: text(), aggregator_ca: orNull(text()) })),
 });
 
 export interface Identity {

@@ -4,7 +4,7 @@
  * Invariant: never half written; not synced, since a power cut makes it worthless anyway. @module */
 
 import type { CheckInRequest } from "../../shared/control.ts";
-import type { Disk } from "../ship/disk.ts";
+import type { Disk } from "../disk.ts";
 
 export interface Status {
   written_ms: number;

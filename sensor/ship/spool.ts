@@ -10,7 +10,7 @@
 
 import type { BatchHeader } from "../../shared/batch.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Disk } from "./disk.ts";
+import type { Disk } from "../disk.ts";
 import { type BatchFile, type PackedBatch, unpackBatch } from "./packed_batch.ts";
 
 export interface SpoolOptions {

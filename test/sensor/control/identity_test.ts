@@ -12,7 +12,7 @@ import {
 } from "../../../sensor/control/identity.ts";
 import { lockState } from "../../../sensor/control/state_lock.ts";
 import { readStatus, type Status, writeStatus } from "../../../sensor/control/status_file.ts";
-import { realDisk } from "../../../sensor/ship/disk.ts";
+import { realDisk } from "../../../sensor/disk.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { FakeDisk } from "../ship/fake_disk.ts";
 import { prng } from "../ship/helpers.ts";
@@ -26,6 +26,7 @@ const enrolment: Enrolment = {
   buckets: 4,
   kafka: null,
   aggregator: "http://10.0.0.5:8600",
+  aggregator_ca: null,
 };
 const text = (value: string) => new TextEncoder().encode(value);
 

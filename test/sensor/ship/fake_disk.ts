@@ -4,7 +4,7 @@
  * Model: content is durable after `sync`; names are durable after `syncFolder`, and a power cut keeps any prefix of the name changes
  * made since, and any prefix of content that was not synced. @module */
 
-import type { Disk, FileInfo } from "../../../sensor/ship/disk.ts";
+import type { Disk, FileInfo } from "../../../sensor/disk.ts";
 
 interface File {
   live: Uint8Array;

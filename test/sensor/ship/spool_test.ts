@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { realDisk } from "../../../sensor/ship/disk.ts";
+import { realDisk } from "../../../sensor/disk.ts";
 import { valueOf } from "../../../sensor/ship/packed_batch.ts";
 import { Spool, type SpoolOptions } from "../../../sensor/ship/spool.ts";
 import { batchOf, counted, fileOf, prng, signer, silentReporter } from "./helpers.ts";

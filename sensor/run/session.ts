@@ -4,29 +4,32 @@
  * Invariant: one session in a state folder at a time; a revoked sensor goes on capturing and spooling but ships nothing. @module */
 
 import type { Options } from "../../shared/options.ts";
-import type { AggregatorClient } from "../control/aggregator_client.ts";
+import type { AggregatorClient } from "../aggregator_client.ts";
 import { CheckIn } from "../control/check_in.ts";
 import { type CaptureHealth, healthReport, type HealthSources } from "../control/health.ts";
 import {
   type Enrolment,
   type Identity,
+  IdentityError,
   loadIdentity,
   openStateFolder,
   raiseEpoch,
 } from "../control/identity.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
-import type { Disk } from "../ship/disk.ts";
+import type { Disk } from "../disk.ts";
 import { HttpTransport } from "../ship/http.ts";
 import { Outbox } from "../ship/outbox.ts";
 import { SealThread } from "../ship/seal_thread.ts";
 import { Shipper } from "../ship/shipper.ts";
 import { Spool } from "../ship/spool.ts";
 import type { Transport } from "../ship/transport.ts";
+import type { Reporter } from "../../shared/reporter.ts";
 import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/command.ts";
 import type { Peer } from "./own_peers.ts";
 import {
   aggregatorOptions,
+  authorityFor,
   kafkaSettings,
   openAggregator,
   shipOptions,
@@ -52,8 +55,9 @@ export async function openSession(
     );
   }
   const url = options.aggregator || identity.enrolment.aggregator;
-  const client = await openAggregator(url, options, controlTimeoutMs);
-  const { transport, peers } = await openTransport(url, identity.enrolment, options, edges);
+  const ca = await authorityFor(options.aggregatorCa, identity.enrolment.aggregator_ca);
+  const client = openAggregator(url, ca, controlTimeoutMs);
+  const { transport, peers } = await openTransport({ url, ca }, identity.enrolment, options, edges);
   await openStateFolder(deps.disk, folder);
   const lock = await lockState(folder, edges.clock);
   if (!lock) {
@@ -83,13 +87,13 @@ export class Session {
   readonly outbox: Outbox;
   readonly spool: Spool;
   readonly shipper: Shipper;
-  /** Hosts and ports of our own traffic, for the capture filter. */
-  readonly peers: Peer[];
   readonly #checkIn: CheckIn;
   readonly #sources: HealthSources;
   readonly #opened: Opened;
   readonly #edges: Edges;
   readonly #disk: Disk;
+  readonly #reload: () => Promise<void>;
+  #forgetReload: () => void = () => {};
 
   constructor(
     mode: { live: boolean },
@@ -103,9 +107,9 @@ export class Session {
     const { disk } = deps;
     this.#opened = opened;
     this.#edges = edges;
+    this.#reload = () => reloadAuthority(options, opened, { disk: deps.disk, reporter });
     this.#disk = disk;
     this.enrolment = identity.enrolment!;
-    this.peers = opened.peers;
     const { sensor_id: sensor, buckets } = this.enrolment;
     const signer = { sensor, key: identity.key, privateKey: identity.privateKey };
     const random = randomOf(edges);
@@ -148,14 +152,22 @@ export class Session {
     });
   }
 
+  /** Hosts and ports of our own traffic, for the capture filter; there may be more once batches travel. */
+  get peers(): Peer[] {
+    const { peers, transport } = this.#opened;
+    return [...peers, ...transport.peers ?? []];
+  }
+
   /** Opens the spool, begins to ship and to check in. */
   async start(): Promise<void> {
+    this.#forgetReload = this.#edges.onReload(this.#reload);
     await this.outbox.start();
     this.#checkIn.start();
   }
 
   /** Seals, spools, reports a last time, closes everything. */
   async stop(): Promise<void> {
+    this.#forgetReload();
     // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
     await Promise.all([this.outbox.stop(), this.#checkIn.halt()]);
     await this.#checkIn.stop(true);
@@ -179,6 +191,22 @@ export class Session {
   }
 }
 
+/** Trusts the authority that option or identity names now. */
+async function reloadAuthority(
+  options: SessionOptions,
+  { folder, identity, client, transport }: Opened,
+  { disk, reporter }: { disk: Disk; reporter: Reporter },
+): Promise<void> {
+  const now = await loadIdentity(disk, folder);
+  if (now?.key !== identity.key || !now.enrolment) {
+    throw new IdentityError("another key is in the state folder: restart the sensor to use it");
+  }
+  const ca = await authorityFor(options.aggregatorCa, now.enrolment.aggregator_ca);
+  client.trust(ca);
+  transport.trust?.(ca);
+  reporter.info("certificate authority reloaded");
+}
+
 /** What a check-in's answer means for shipping. */
 function obey(revoked: boolean | null, shipper: Shipper, edges: Edges): void {
   const isPaused = shipper.problem?.code === "paused";
@@ -194,7 +222,7 @@ function obey(revoked: boolean | null, shipper: Shipper, edges: Edges): void {
 }
 
 async function openTransport(
-  url: string,
+  { url, ca }: { url: string; ca: string | null },
   enrolment: Enrolment,
   options: SessionOptions,
   edges: Edges,
@@ -204,7 +232,7 @@ async function openTransport(
   const aggregator = { host: address.hostname.replace(/^\[|\]$/g, ""), port };
   const isKafka = options.transport === "kafka" || (options.transport === "auto" && enrolment.kafka !== null);
   if (!isKafka) {
-    const client = await openAggregator(url, options, 30_000);
+    const client = openAggregator(url, ca, 30_000);
     return { transport: new HttpTransport(client), peers: [aggregator] };
   }
   const settings = await kafkaSettings(options, enrolment.kafka, enrolment.sensor_id, edges);

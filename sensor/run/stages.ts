@@ -7,10 +7,12 @@ import type { InterfaceCounters } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { PacketHandler } from "../capture/capture_error.ts";
+import type { LinkState } from "../capture/several_sources.ts";
+import type { OwnPeer } from "../prefilter/kernel_filter.ts";
 import type { CaptureHealth } from "../control/health.ts";
 import type { RecentLoss } from "../control/recent_loss.ts";
 import type { CaptureSummary, Chooser, DeepLane, SegmentSink } from "../pipeline.ts";
-import type { Disk } from "../ship/disk.ts";
+import type { Disk } from "../disk.ts";
 
 /** Where packets come from: a file, or dumpcap. */
 export interface CaptureSource {
@@ -23,6 +25,8 @@ export interface CaptureSource {
   readonly dropped: number;
   /** Live: what the kernel counted for the interfaces since the start; one that has no counters is absent. */
   readonly interfaces?: readonly InterfaceCounters[];
+  /** Live: how each interface is. */
+  readonly links?: readonly LinkState[];
   /** First thing found wrong with what was captured, a word of `captureErrors` and a sentence; null = nothing. */
   readonly problem: { code: string; message: string } | null;
   /** Opens it. Rejects with a `CommandError` that says what to do. */
@@ -31,6 +35,8 @@ export interface CaptureSource {
   attach(handler: PacketHandler): void;
   /** Hands the packets of the next chunk to the handler; false = there are no more. */
   next(): Promise<boolean>;
+  /** Live: leaves the traffic of these out as soon as it can. */
+  exclude?(peers: readonly OwnPeer[]): void;
   /** Live: no new packets; those already captured still come through `next`. */
   stop(): void;
   close(): Promise<void>;
@@ -43,7 +49,7 @@ export interface LiveOptions {
   bufferMb: number;
   dumpcapPath: string;
   /** Own traffic, left out by the filter. */
-  exclude: { host: string; port: number }[];
+  exclude: readonly OwnPeer[];
 }
 
 /** The running deep lane. */
@@ -70,6 +76,8 @@ export interface FastLane extends PacketHandler {
   readonly stampUs: number;
   /** New flows are kept one in this many. */
   readonly factor: number;
+  /** Leaves the sensor's own connections out. */
+  leaveOut(peers: readonly OwnPeer[]): void;
   /** Keeps new flows one in 2^level. */
   sample(level: number): void;
 }
@@ -110,19 +118,21 @@ export function captureHealth(
   fastLane.report();
   const { packets, bytes, in_flows, left_out, last } = fastLane.summary(source.name);
   const facts = deepLane?.health() ?? { offered: 0, answered: 0, refused: 0 };
-  const { dropped, interfaces } = source;
+  const { dropped, interfaces, links } = source;
+  const failing = links?.filter(({ error }) => error !== null) ?? [];
   const totals = { packets, dropped, card_dropped: cardDrops(interfaces ?? []) };
   return {
     // A capture that is being started again sees nothing, whatever the command is doing.
     state: state === "capturing" && source.problem !== null ? "failed" : state,
     source: source.name,
-    error: source.problem?.message ?? null,
+    error: source.problem?.message ?? failing[0]?.error ?? null,
     packets,
     bytes,
     in_flows,
     left_out,
     dropped,
     interfaces: interfaces?.length ? [...interfaces] : undefined,
+    links: links && [...links],
     recent: live?.recentLoss.take(totals, live.monotonicMs),
     last_packet: last,
     flows_open: fastLane.openFlows,

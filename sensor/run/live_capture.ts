@@ -1,18 +1,19 @@
 /** Live capture as a source of packets for the commands.
  *
- * In: capture options. Out: what the live source gives, and the counters of its interfaces meanwhile; a failing first start as an error
- * with the right exit code. @module */
+ * In: capture options. Out: what the live sources give, and the counters of their interfaces meanwhile; a first start that fails on every
+ * interface as an error with the right exit code. @module */
 
 import { CaptureStartError } from "../capture/dumpcap.ts";
 import { InterfaceWatch, type ReadCounters } from "../capture/interface_counters.ts";
-import { LiveSource, type LiveSourceOptions } from "../capture/live_source.ts";
+import type { LiveSourceOptions } from "../capture/live_source.ts";
+import { SeveralSources } from "../capture/several_sources.ts";
 import { CommandError, exitCodes } from "../../shared/command.ts";
 import type { InterfaceCounters } from "../../shared/control.ts";
 import type { CaptureSource } from "./stages.ts";
 
-type LiveDeps = ConstructorParameters<typeof LiveSource>[1] & { readCounters?: ReadCounters };
+type LiveDeps = ConstructorParameters<typeof SeveralSources>[1] & { readCounters?: ReadCounters };
 
-export class LiveCapture extends LiveSource implements CaptureSource {
+export class LiveCapture extends SeveralSources implements CaptureSource {
   readonly bytesTotal = null;
   #watch: InterfaceWatch;
 

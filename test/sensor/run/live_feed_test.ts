@@ -1,10 +1,10 @@
 /** The loop of a live capture under a load that the test makes: level up, said; level down, said; silence by the right clock. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { feed } from "../../../sensor/commands/live_feed.ts";
-import type { CaptureSource, FastLane } from "../../../sensor/commands/stages.ts";
+import { feed } from "../../../sensor/run/live_feed.ts";
+import type { CaptureSource, FastLane } from "../../../sensor/run/stages.ts";
 import { OverloadGuard } from "../../../sensor/prefilter/overload.ts";
-import { fakeEdges, FakeLive } from "./fakes.ts";
+import { fakeEdges, FakeLive } from "../commands/fakes.ts";
 
 /** Chunks come as the test says; each call of `next` is one tick of the clock. */
 function world(lagMsAt: (ms: number) => number | null, endMs: number) {

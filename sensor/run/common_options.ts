@@ -12,7 +12,8 @@ import {
 import type { KafkaSettings } from "../../shared/kafka.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { flowDefaults } from "../flow/flow_options.ts";
-import { AggregatorClient } from "../control/aggregator_client.ts";
+import { AggregatorClient } from "../aggregator_client.ts";
+import { checkAuthority } from "../authority.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 
 export const generalOptions = {
@@ -44,7 +45,7 @@ export const aggregatorOptions = {
     kind: "text",
     default: "",
     value: "FILE",
-    help: "Trust this certificate authority (PEM) for the aggregator",
+    help: "Trust this certificate authority (PEM) for the aggregator; else the one it was enrolled with",
   },
 } as const satisfies OptionTable;
 
@@ -161,17 +162,29 @@ export function cacheFolder(env: (name: string) => string | undefined): string |
   return cacheFolderOf("picket-sensor", env);
 }
 
-/** A client for the aggregator at `url`. @throws {CommandError} when the address or the certificate file is not usable. */
-export async function openAggregator(
-  url: string,
-  options: Pick<Options<typeof aggregatorOptions>, "aggregatorCa">,
-  timeoutMs = 10_000,
-): Promise<AggregatorClient> {
-  const ca = options.aggregatorCa === ""
-    ? undefined
-    : await readOptionFile("--aggregator-ca", options.aggregatorCa);
+/** The authority in force: of the option, else what was remembered. @throws {CommandError} when the file cannot be used. */
+export async function authorityFor(file: string, remembered: string | null): Promise<string | null> {
+  if (file === "") return remembered;
+  const pem = await readOptionFile("--aggregator-ca", file);
   try {
-    return new AggregatorClient({ url, timeoutMs, ...(ca === undefined ? {} : { ca }) });
+    checkAuthority(pem);
+    return pem;
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new CommandError(
+      exitCodes.usage,
+      `Cannot use "--aggregator-ca" as "${file}" is not right: ${why}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** A client for the aggregator at `url`, which trusts `ca` too. @throws {CommandError} when one of them is not usable. */
+export function openAggregator(url: string, ca: string | null, timeoutMs = 10_000): AggregatorClient {
+  try {
+    return new AggregatorClient({ url, ca, timeoutMs });
   } catch (cause) {
     throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }

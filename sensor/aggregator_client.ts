@@ -3,11 +3,14 @@
  * In: path, headers, body. Out: status and parsed JSON, or why there is no answer; never an exception.
  * Invariant: an answer is read up to `answerBytesMax`, redirects are not followed, nothing waits longer than `timeoutMs`. @module */
 
+import { checkAuthority } from "./authority.ts";
+import { tlsFault } from "../shared/tls_fault.ts";
+
 export interface AggregatorClientOptions {
   /** `http://host:port` or `https://host[:port]`. */
   url: string;
-  /** Certificate authority (PEM) to trust besides the system's. */
-  ca?: string;
+  /** Certificate authority (PEM) to trust besides the system's; null = none. */
+  ca?: string | null;
   /** @default 10000 */
   timeoutMs?: number;
 }
@@ -15,17 +18,24 @@ export interface AggregatorClientOptions {
 /** `dateMs`: the other side's clock, to the second; null = it does not say. */
 export type Answer =
   | { ok: true; status: number; body: unknown; retryAfterMs: number | null; dateMs: number | null }
-  | { ok: false; problem: "unreachable" | "timeout" | "failed"; message: string };
+  | Unanswered;
+export interface Unanswered {
+  ok: false;
+  problem: "unreachable" | "timeout" | "certificate";
+  message: string;
+  /** What to do about it, where that is known. */
+  cure?: string;
+}
 
 const answerBytesMax = 256 * 1024;
 
 export class AggregatorClient {
   readonly url: string;
   #timeoutMs: number;
-  #ca: string | undefined;
+  #ca: string | null;
   #client: Deno.HttpClient | null = null;
 
-  /** @throws {TypeError} when the URL is not one of an aggregator. */
+  /** @throws {TypeError} when the URL is not one of an aggregator, or the authority is none. */
   constructor(options: AggregatorClientOptions) {
     const url = URL.canParse(options.url) ? new URL(options.url) : null;
     if (!url || !["http:", "https:"].includes(url.protocol)) {
@@ -35,7 +45,16 @@ export class AggregatorClient {
     }
     this.url = url.href.replace(/\/+$/, "");
     this.#timeoutMs = options.timeoutMs ?? 10_000;
-    this.#ca = options.ca;
+    this.#ca = options.ca ?? null;
+    if (this.#ca !== null) checkAuthority(this.#ca);
+  }
+
+  /** Trusts another authority from the next request on. @throws {TypeError} when it is none; then the one before stays. */
+  trust(ca: string | null): void {
+    if (ca !== null) checkAuthority(ca);
+    this.#ca = ca;
+    // The one before ends with its last request.
+    this.#client = null;
   }
 
   get(path: string): Promise<Answer> {
@@ -60,7 +79,7 @@ export class AggregatorClient {
   }
 
   async #ask(path: string, init: RequestInit): Promise<Answer> {
-    this.#client ??= Deno.createHttpClient(this.#ca === undefined ? {} : { caCerts: [this.#ca] });
+    this.#client ??= Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
     const signal = AbortSignal.timeout(this.#timeoutMs);
     try {
       const response = await fetch(`${this.url}${path}`, {
@@ -88,13 +107,24 @@ export class AggregatorClient {
           message: `${this.url} did not answer within ${this.#timeoutMs} ms`,
         };
       }
-      return {
-        ok: false,
-        problem: "unreachable",
-        message: `${this.url} is not reachable: ${causeOf(error)}`,
-      };
+      return this.#explain(causeOf(error));
     }
   }
+
+  /** A fault of the certificate is none of the way there: who reads "not reachable" looks at the wrong thing. */
+  #explain(words: string): Unanswered {
+    const fault = tlsFault(words, "--aggregator-ca");
+    if (fault === null) {
+      return { ok: false, problem: "unreachable", message: `${this.url} is not reachable: ${words}` };
+    }
+    const { cause, cure } = fault;
+    return { ok: false, problem: "certificate", message: `${this.url} answers, but ${cause}`, cure };
+  }
+}
+
+/** Message and cure as one sentence. */
+export function wordsOf({ message, cure }: Pick<Unanswered, "message" | "cure">): string {
+  return cure === undefined ? message : `${message}: ${cure}`;
 }
 
 /** What the aggregator says is wrong: its error code or reason, its message, and what it advises ("" = nothing). */

@@ -7,6 +7,7 @@ import { batchTopic } from "../../shared/batch.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
 import type { Facts } from "../../shared/facts.ts";
 import type { Options } from "../../shared/options.ts";
+import { tlsFault } from "../../shared/tls_fault.ts";
 import { version } from "../../shared/version.ts";
 import type { Enrolment } from "../control/identity.ts";
 import { canaryPacket, type Check, checkClockOffset, fail, ok, warn } from "../doctor.ts";
@@ -69,6 +70,10 @@ export function captureCheck(stages: Stages, live: Omit<LiveOptions, "exclude">,
       await source.close();
     }
     if (source.problem) return fail(source.problem.message, captureAdvice);
+    const failing = source.links?.find(({ error }) => error !== null);
+    if (failing) {
+      return warn(`${failing.name}: ${failing.error}`, "the other interfaces are captured meanwhile");
+    }
     const where = interfaces.join(", ");
     const span = `on ${where} in ${captureCheckMs / 1_000} s`;
     const { dropped: kernel, interfaces: counters } = source;
@@ -112,18 +117,19 @@ export function stateCheck(folder: string): Check {
 }
 
 /** The aggregator answers; says how the clocks differ. */
-export function aggregatorCheck(url: string, ca: string, edges: Edges): Check {
+export function aggregatorCheck(url: string, ca: string | null, edges: Edges): Check {
   return async () => {
     if (url === "") {
       return warn("none is known", "enrol this sensor, or name one with --aggregator");
     }
-    const client = await openAggregator(url, { aggregatorCa: ca }, 4_000);
+    const client = openAggregator(url, ca, 4_000);
     const answer = await client.get("/healthz");
     client.close();
     if (!answer.ok) {
       return fail(
         answer.message,
-        "is it running, is the address right, does a firewall stand between? The sensor spools meanwhile",
+        answer.cure ??
+          "is it running, is the address right, does a firewall stand between? The sensor spools meanwhile",
       );
     }
     const clocks = checkClockOffset(answer.dateMs, edges.clock.nowMs());
@@ -160,6 +166,8 @@ export function brokerCheck(
         "the aggregator makes it when it starts with Kafka",
       );
     } catch (error) {
+      const fault = tlsFault((error as Error).message, "--kafka-ca");
+      if (fault) return fail(`${shown} answers, but ${fault.cause}`, fault.cure);
       return fail(
         `${shown} is not reachable: ${(error as Error).message}`,
         "is the broker running, is TLS or SASL set as it wants? The sensor spools meanwhile",

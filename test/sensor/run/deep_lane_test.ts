@@ -1,12 +1,12 @@
 /** Tests of how the commands start the deep lane: whether it may use what an earlier start kept. @module */
 
 import { assertEquals } from "@std/assert";
-import { startDeepLane } from "../../../sensor/commands/deep_lane.ts";
-import { canaryCheck } from "../../../sensor/commands/probes.ts";
-import type { Stages } from "../../../sensor/commands/stages.ts";
+import { startDeepLane } from "../../../sensor/run/deep_lane.ts";
+import { canaryCheck } from "../../../sensor/run/probes.ts";
+import type { Stages } from "../../../sensor/run/stages.ts";
 import { run } from "../../e2e/world.ts";
 import { skipLoudly } from "../../services/services.ts";
-import { fakeEdges, fakeStages } from "./fakes.ts";
+import { fakeEdges, fakeStages } from "../commands/fakes.ts";
 
 /** Stages that keep what the deep lane was asked for. */
 function askedStages(): { stages: Stages; folders: (string | null)[] } {
