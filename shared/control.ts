@@ -1,7 +1,8 @@
 /** What sensor and aggregator say to each other over HTTP, besides batches.
  *
  * In, out: JSON bodies of `POST /api/v1/enrol` and `POST /api/v1/check-in`.
- * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; one older than 5 minutes is refused. @module */
+ * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; how wrong its clock is
+ * does not matter, as one that is not newer than the last is not stored. @module */
 
 import { z } from "./schema.ts";
 
@@ -123,5 +124,7 @@ export const checkInResponse = z.object({
   answered_ms: z.number(),
   config_version: z.int().min(0),
   revoked: z.boolean(),
+  /** Highest epoch known of this sensor: a restored backup of its state has to rise above it. */
+  epoch_max: z.int().min(0).optional(),
 });
 export type CheckInResponse = z.infer<typeof checkInResponse>;

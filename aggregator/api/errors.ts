@@ -25,7 +25,6 @@ export const apiErrors = {
   key_taken: { status: 409, message: "Another enrolment has this key" },
   ambiguous: { status: 409, message: "More than one has this name" },
   last_admin: { status: 409, message: "This is the last admin key" },
-  clock_skew: { status: 409, message: "The sensor's clock is too far from the aggregator's" },
   too_large: { status: 413, message: "The body is too large" },
   wrong_host: { status: 421, message: "This server does not answer for that host name" },
   refused: { status: 422, message: "The batch is refused" },

@@ -13,6 +13,7 @@ import type { Role } from "../model/access.ts";
 import type { Store } from "../store/store.ts";
 import type { Place } from "../cli/invitation.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
+import type { Holes } from "../fleet/holes.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { ApiKeys } from "./api_keys.ts";
 import type { ConcurrencyLimit } from "./concurrency_limit.ts";
@@ -81,6 +82,7 @@ export interface Services {
   clock: Clock;
   directory: SensorDirectory;
   clockOffsets: ClockOffsets;
+  holes: Holes;
   keys: ApiKeys;
   sessions: Sessions;
   enrolRate: RateLimit;

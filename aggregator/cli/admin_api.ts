@@ -12,6 +12,7 @@ import { RateLimit } from "../api/rate_limit.ts";
 import type { Services } from "../api/route.ts";
 import { Sessions } from "../api/sessions.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
+import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, storeOf, type storeOptions } from "../options/store_options.ts";
@@ -95,6 +96,7 @@ function commandServices(
     authority,
     directory: new SensorDirectory({}, { store }),
     clockOffsets: new ClockOffsets(),
+    holes: new Holes({}, { store }),
     sessions: new Sessions(),
     enrolRate: rate,
     guessRate: rate,

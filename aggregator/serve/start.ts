@@ -14,6 +14,7 @@ import { explainByRules } from "../triage/rules.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
+import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
@@ -268,6 +269,7 @@ function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Serv
     randomBytes,
     directory,
     clockOffsets: new ClockOffsets(),
+    holes: new Holes({}, { store }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),

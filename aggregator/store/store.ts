@@ -55,6 +55,8 @@ export interface IngestStore {
     sensorId: string,
     epoch: number,
   ): Promise<{ bucket: number; seq_max: number; batches: number }[]>;
+  /** Packets in all batches of a sensor's epoch. */
+  readEpochPackets(sensorId: string, epoch: number): Promise<number>;
   ingest(write: IngestWrite): Promise<void>;
   readOffsets(topic: string): Promise<OffsetRow[]>;
   readGaps(query: { sensor_id?: string; open?: boolean }, limit: number): Promise<Gap[]>;

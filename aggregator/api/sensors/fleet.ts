@@ -20,7 +20,7 @@ export async function readFleet(services: Services, nowMs: number): Promise<Flee
       if (sensor.check_in) positions.set(sensor.sensor_id, await readPositions(sensor, services));
     }
   }
-  return fleetHealth(sensors, gaps, positions, nowMs);
+  return fleetHealth(sensors, gaps, positions, nowMs, (id) => services.holes.of(id, nowMs));
 }
 
 async function readPositions(sensor: SensorRow, { store }: Services): Promise<readonly Position[]> {
@@ -42,6 +42,6 @@ export const sensor = resource({
     const row = await theSensor(params.id, nowMs, services);
     const gaps = await services.store.readGaps({ sensor_id: row.sensor_id, open: true }, pageRowsMax);
     const positions = row.check_in ? await readPositions(row, services) : null;
-    return { json: sensorHealth(row, gaps, positions, nowMs) };
+    return { json: sensorHealth(row, gaps, positions, nowMs, services.holes.of(row.sensor_id, nowMs)) };
   },
 });
