@@ -103,13 +103,14 @@ async function serve(
     caller,
     source,
     site: siteOf(context, options),
+    url,
     nowMs,
   };
   const answer = route.isQuery
     ? await services.queryLimit.run(() => route.handle(call, services))
     : await route.handle(call, services);
-  services.reporter.count("requests_total", { route: route.path, status: answer.status ?? 200 });
-  return finish(answer, context);
+  services.reporter.count("requests_total", { route: route.path, status: answer.status ?? route.status });
+  return finish({ status: route.status, ...answer }, context);
 }
 
 /** How the browser behind this request sees the server: by the public address if its page came from there, else as asked. */

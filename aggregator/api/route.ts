@@ -11,7 +11,9 @@ import type { ThreatStatus } from "../model/threat.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { Role } from "../model/access.ts";
 import type { Store } from "../store/store.ts";
+import type { Place } from "../cli/invitation.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
+import type { Holes } from "../fleet/holes.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { ApiKeys } from "./api_keys.ts";
 import type { ConcurrencyLimit } from "./concurrency_limit.ts";
@@ -49,6 +51,8 @@ export interface Call<Query = unknown, Body = unknown> {
   /** Address of whoever sent it. */
   source: string;
   site: Site;
+  /** As it was asked for. */
+  url: URL;
   /** Aggregator's clock when the request came in. */
   nowMs: number;
 }
@@ -78,6 +82,7 @@ export interface Services {
   clock: Clock;
   directory: SensorDirectory;
   clockOffsets: ClockOffsets;
+  holes: Holes;
   keys: ApiKeys;
   sessions: Sessions;
   enrolRate: RateLimit;
@@ -98,6 +103,8 @@ export interface Services {
   site: string;
   /** The own certificate authority, where its certificate is served. */
   authority: { pem: string; fingerprint: string } | null;
+  /** Where sensors reach this server, when somebody asked it as `url`. */
+  placeOf(url: URL): Place;
 }
 
 export interface Route {
@@ -113,6 +120,8 @@ export interface Route {
   bodyBytesMax: number;
   /** The route reads many rows: it takes a place in the bounded number of queries at once. */
   isQuery: boolean;
+  /** Of a good answer. */
+  status: number;
   answer?: z.ZodType;
   handle(call: Call, services: Services): Answer | Promise<Answer>;
 }
@@ -123,6 +132,8 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType> {
   body?: Body;
   bodyBytesMax?: number;
   isQuery?: boolean;
+  /** @default 200 */
+  status?: number;
   answer?: z.ZodType;
   handle(call: Call<z.infer<Query>, z.infer<Body>>, services: Services): Answer | Promise<Answer>;
 }
@@ -145,6 +156,7 @@ export function resource<Query extends z.ZodObject, Body extends z.ZodType>(
     ...(answer ? { answer } : {}),
     bodyBytesMax: definition.bodyBytesMax ?? (body ? jsonBytesMax : 0),
     isQuery,
+    status: definition.status ?? 200,
     handle: definition.handle as Resource["handle"],
   };
 }

@@ -182,6 +182,13 @@ export const sensorAnswer = z.object({
     .nullable(),
   open_gaps: count,
   missing_batches: count,
+  holes: z.array(z.object({
+    epoch: count,
+    batches: count,
+    packets: count,
+    from_ms: z.number(),
+    found_ms: z.number(),
+  })).describe("What it said it had, and the store never got"),
 }).loose();
 
 export const fleetAnswer = z.object({

@@ -37,6 +37,10 @@ export class ApiClient {
     return this.#ask("POST", path, body);
   }
 
+  remove<Body>(path: string): Promise<Body> {
+    return this.#ask("DELETE", path);
+  }
+
   async #ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
     const client = Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
     try {
@@ -66,18 +70,23 @@ export class ApiClient {
         { cause },
       );
     }
-    const answer = await response.json().catch(() => null);
-    if (response.ok && answer !== null) return answer as Body;
-    const { message, detail } = answer?.error ??
-      { message: "no Picket aggregator answers there", detail: null };
-    const code = response.status === 401 || response.status === 403 || response.status === 400
-      ? exitCodes.usage
-      : response.status >= 500
-      ? exitCodes.environment
-      : exitCodes.failed;
-    const words = detail ? `${message}: ${detail}` : message;
-    throw new CommandError(code, `Cannot get an answer from ${this.url}: ${response.status} ${words}`);
+    return await readAnswer<Body>(this.url, response);
   }
+}
+
+/** The answer's body. @throws {CommandError} what is wrong, in the API's own words; `from` names who answered. */
+export async function readAnswer<Body>(from: string, response: Response): Promise<Body> {
+  const answer = await response.json().catch(() => null);
+  if (response.ok && answer !== null) return answer as Body;
+  const { message, detail } = answer?.error ??
+    { message: "no Picket aggregator answers there", detail: null };
+  const code = response.status === 401 || response.status === 403 || response.status === 400
+    ? exitCodes.usage
+    : response.status >= 500
+    ? exitCodes.environment
+    : exitCodes.failed;
+  const words = detail ? `${message}: ${detail}` : message;
+  throw new CommandError(code, `Cannot get an answer from ${from}: ${response.status} ${words}`);
 }
 
 /** A client for `--url`, or for the aggregator of the state folder, with the key of `--key-file` and the authority of `--ca`. */

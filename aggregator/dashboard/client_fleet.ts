@@ -2,7 +2,7 @@
 
 export const clientFleet = String.raw`
 const statusTones = {
-  healthy: "good", stopped: "info", lossy: "medium", unwalled: "medium", blind: "high", late: "medium", never_seen: "info", quarantined: "critical", revoked: "info",
+  healthy: "good", stopped: "info", lossy: "medium", unwalled: "medium", blind: "high", late: "medium", never_seen: "info", pending: "medium", quarantined: "critical", revoked: "info",
 };
 
 function showTiles(fleet, totals, openThreats) {

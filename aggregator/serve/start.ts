@@ -14,6 +14,7 @@ import { explainByRules } from "../triage/rules.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
+import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
@@ -39,14 +40,10 @@ import {
   type ServeOptions,
 } from "../options/serve_options.ts";
 import { readModel } from "../options/triage_options.ts";
+import { placeOf } from "./place.ts";
 import { WorkMeter } from "./work_meter.ts";
 
 type Stop = () => Promise<void>;
-
-/** The end of something that ends at once. */
-function stopping(end: () => void): Stop {
-  return () => Promise.resolve(end());
-}
 
 /** How the world reaches this server. */
 interface Web extends ApiOptions {
@@ -110,13 +107,7 @@ async function wire(
 
   await startConsumer(options, edges, store, meter, stops);
 
-  const services = makeServices(options, edges, {
-    store,
-    directory,
-    detection,
-    meter,
-    authority: web.authority,
-  });
+  const services = makeServices(options, edges, { store, directory, detection, meter, ...web });
   const { url } = await openPort(edges, web, createApi(web, services), stops);
   return { url, keyFile };
 }
@@ -133,18 +124,13 @@ async function openPort(
   const listening = listen({ listen: listenText, certificate, proxies }, edges, api);
   stops.push(() => listening.close());
   await noteAddress(folder, listening.url);
-  if (!certificate || !read) {
-    // Without TLS there is nothing to read again; the signal must not end the program.
-    stops.push(
-      stopping(edges.onReload(() => reporter.info("nothing to read again: no certificate is served"))),
-    );
-    return listening;
-  }
+  if (!certificate || !read) return listening;
   const use = (renewed: Certificate) => listening.useCertificate(renewed);
   const keeper = new CertificateKeeper(certificate, { read, use, clock, reporter });
   keeper.start();
   stops.push(() => keeper.stop());
-  stops.push(stopping(edges.onReload(() => keeper.look())));
+  const forget = edges.onReload(() => keeper.look());
+  stops.push(() => Promise.resolve(forget()));
   return listening;
 }
 
@@ -257,10 +243,11 @@ interface Stages {
   detection: Detection;
   meter: WorkMeter;
   authority: Authority | null;
+  publicUrl: URL | null;
 }
 
 function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Services {
-  const { store, directory, detection, meter, authority } = stages;
+  const { store, directory, detection, meter, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -271,6 +258,7 @@ function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Serv
     randomBytes,
     directory,
     clockOffsets: new ClockOffsets(),
+    holes: new Holes({}, { store }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
@@ -288,5 +276,6 @@ function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Serv
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,
     authority,
+    placeOf: (url) => placeOf(url, publicUrl, authority?.fingerprint ?? null),
   };
 }

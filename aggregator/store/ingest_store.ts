@@ -30,6 +30,11 @@ export function ingestStore(database: Database, reporter: Reporter): IngestStore
           epoch,
         ],
       ),
+    async readEpochPackets(sensorId, epoch) {
+      const sum = "SELECT COALESCE(SUM(packets), 0) AS packets FROM ledger WHERE sensor_id = ? AND epoch = ?";
+      const [row] = await select<Row>(sum, [sensorId, epoch]);
+      return Number(row.packets);
+    },
     async readEpochs(sensorId) {
       const rows = await select<EpochRow>(
         `SELECT epoch, first_sealed_ms, first_received_ms, last_sealed_ms FROM epochs WHERE sensor_id = ? ` +

@@ -24,6 +24,7 @@ export const batches = resource({
     const sensor = await directory.find(header.sensor, call.nowMs);
     if (!sensor) throw refuse("unknown_sensor");
     if (sensor.revoked_ms !== null) throw refuse("revoked");
+    if (sensor.quarantined_ms !== null) throw refuse("quarantined");
     if (header.key !== sensor.key_id) throw refuse("unknown_key");
     const publicKey = publicKeyFromRaw(Buffer.from(sensor.public_key, "base64"));
     if (!verifyText(signedText(header), header.signature, publicKey)) throw refuse("signature");

@@ -41,7 +41,9 @@ export const enrol = resource({
 
     function fail(outcome: keyof typeof advice | "bad_signature", detail: string): ApiError {
       // A name that is taken is a slip of whoever holds a good token.
-      const waitS = outcome === "name_taken" ? null : enrolRate.take(source, nowMs);
+      const waitS = outcome === "name_taken" || outcome === "key_taken"
+        ? null
+        : enrolRate.take(source, nowMs);
       reporter.count("enrolments_total", { outcome: waitS === null ? outcome : "throttled" });
       return waitS === null
         ? new ApiError(outcome, detail)
@@ -51,9 +53,12 @@ export const enrol = resource({
 });
 
 const advice = {
-  unknown_token: "Check that it was copied whole, or make a new one with: picket-aggregator token",
-  expired_token: "A token is good for 15 minutes: make a new one with: picket-aggregator token",
-  used_token: "A token enrols one sensor: make a new one with: picket-aggregator token",
+  unknown_token: "Check that it was copied whole, or make a new one with: picket-aggregator token create",
+  expired_token: "Make a new one with: picket-aggregator token create",
+  revoked_token: "Make a new one with: picket-aggregator token create",
+  used_token:
+    "It has enrolled as many sensors as it may: make a new one with: picket-aggregator token create",
+  key_taken: "This key was enrolled under another name, or was revoked: enrol with a new key",
   name_taken: "Choose another name",
 } as const;
 

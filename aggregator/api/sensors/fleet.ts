@@ -1,10 +1,9 @@
-/** The fleet: who is late, blind or lossy; and revoking a sensor. @module */
+/** The fleet: who is late, blind or lossy. @module */
 
-import { z } from "../../../shared/schema.ts";
 import { type FleetHealth, fleetHealth, sensorHealth } from "../../fleet/fleet.ts";
 import type { Position } from "../../fleet/conservation.ts";
 import type { SensorRow } from "../../model/sensor.ts";
-import { ApiError } from "../errors.ts";
+import { theSensor } from "./change.ts";
 import { fleetAnswer, pageRowsMax, sensorAnswer } from "../schemas.ts";
 import { resource, type Services } from "../route.ts";
 
@@ -21,7 +20,7 @@ export async function readFleet(services: Services, nowMs: number): Promise<Flee
       if (sensor.check_in) positions.set(sensor.sensor_id, await readPositions(sensor, services));
     }
   }
-  return fleetHealth(sensors, gaps, positions, nowMs);
+  return fleetHealth(sensors, gaps, positions, nowMs, (id) => services.holes.of(id, nowMs));
 }
 
 async function readPositions(sensor: SensorRow, { store }: Services): Promise<readonly Position[]> {
@@ -36,27 +35,13 @@ export const fleet = resource({
 });
 
 export const sensor = resource({
-  summary: "Health of one sensor",
+  summary: "Health of one sensor, by id or name",
   isQuery: true,
   answer: sensorAnswer,
   async handle({ params, nowMs }, services) {
-    const row = await services.directory.find(params.id, nowMs);
-    if (!row) throw new ApiError("not_found", "There is no sensor with this id");
+    const row = await theSensor(params.id, nowMs, services);
     const gaps = await services.store.readGaps({ sensor_id: row.sensor_id, open: true }, pageRowsMax);
     const positions = row.check_in ? await readPositions(row, services) : null;
-    return { json: sensorHealth(row, gaps, positions, nowMs) };
-  },
-});
-
-export const revoke = resource({
-  summary: "Revokes a sensor: its batches and check-ins are refused within 5 s",
-  answer: z.object({ sensor_id: z.string(), revoked: z.literal(true) }),
-  async handle({ params, nowMs, caller }, { store, directory, reporter }) {
-    const isKnown = await store.revokeSensor(params.id, nowMs);
-    if (!isKnown) throw new ApiError("not_found", "There is no sensor with this id");
-    directory.forget();
-    reporter.count("sensors_revoked_total");
-    reporter.info("sensor revoked", { sensor: params.id, by: caller?.name });
-    return { json: { sensor_id: params.id, revoked: true } };
+    return { json: sensorHealth(row, gaps, positions, nowMs, services.holes.of(row.sensor_id, nowMs)) };
   },
 });

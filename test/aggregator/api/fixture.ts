@@ -13,6 +13,7 @@ import { Sessions } from "../../../aggregator/api/sessions.ts";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
+import { Holes } from "../../../aggregator/fleet/holes.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
@@ -108,6 +109,7 @@ export async function startFixture(
     clock,
     directory: new SensorDirectory({}, { store }),
     clockOffsets: new ClockOffsets(),
+    holes: new Holes({}, { store }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
@@ -124,6 +126,7 @@ export async function startFixture(
     fleet: { buckets: 4, kafka: null },
     site: "default",
     authority: null,
+    placeOf: (url) => ({ url: url.origin, fingerprint: null }),
   };
   const services = { ...standard, ...change(standard) };
   const api = createApi(

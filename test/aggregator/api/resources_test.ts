@@ -64,6 +64,29 @@ Deno.test("a new key works at once and its text is in one answer only; a token t
   await fixture.stop();
 });
 
+Deno.test("a key ends at its time, is revoked with its sessions, and the last admin key stays", async () => {
+  const fixture = await startFixture();
+  const make = async (json: unknown) =>
+    (await fixture.ask("POST", "/api/v1/keys", { role: "admin", json })).body;
+  const status = async (key: string) => (await fixture.ask("GET", "/api/v1/session", { key })).status;
+  const short = await make({ name: "visitor", role: "viewer", ttl_s: 60 });
+  fixture.clock.ms += 59_999;
+  assertEquals(await status(short.key), 200);
+  fixture.clock.ms += 1;
+  assertEquals(await status(short.key), 401);
+  const leaked = await make({ name: "leaked", role: "analyst" });
+  const login = await fixture.ask("POST", "/login", { json: { key: leaked.key } });
+  const cookie = login.headers.get("set-cookie")!.split(";")[0];
+  assertEquals((await fixture.ask("GET", "/api/v1/session", { headers: { cookie } })).status, 200);
+  const revoked = await fixture.ask("POST", "/api/v1/keys/leaked/revoke", { role: "admin" });
+  assertEquals(revoked.body, { id: leaked.id, name: "leaked", revoked: true });
+  assertEquals(await status(leaked.key), 401);
+  assertEquals((await fixture.ask("GET", "/api/v1/session", { headers: { cookie } })).status, 401);
+  const last = await fixture.ask("POST", "/api/v1/keys/admin-key/revoke", { role: "admin" });
+  assertEquals([last.status, last.body.error.code], [409, "last_admin"]);
+  await fixture.stop();
+});
+
 Deno.test("health tells of progress: waiting batches that are not stored are not well", async () => {
   let pending = 0, failure: string | null = null;
   const lastMs = 1_800_000_000_000;

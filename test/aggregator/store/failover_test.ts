@@ -95,6 +95,10 @@ const token = (name: string) => ({
   expires_ms: 2,
   used_ms: null,
   used_by: null,
+  uses_max: 1,
+  uses: 0,
+  needs_approval: false,
+  revoked_ms: null,
 });
 const tokens = (server: Service) =>
   sql(server, "SELECT GROUP_CONCAT(token_hash ORDER BY created_ms, token_hash DESC) FROM picket.join_tokens");

@@ -6,6 +6,14 @@ import type { Test } from "../contract.ts";
 import { deadLetter, flowWrite, idOf, ledgerRow, nothing, nowMs } from "../rows.ts";
 
 export function ledgerCases(test: Test): void {
+  test("sums the packets of an epoch", async ({ store }) => {
+    const ledger = [1, 2, 3].map((seq) => ({ ...ledgerRow(seq), packets: seq * 10 }));
+    await store.ingest({ ...nothing(), ledger });
+    const { sensor_id, epoch } = ledger[0];
+    assertEquals(await store.readEpochPackets(sensor_id, epoch), 60);
+    assertEquals(await store.readEpochPackets(sensor_id, epoch + 1), 0);
+  });
+
   test("refuses a ledger key that is there and writes nothing of that transaction", async ({ store }) => {
     await store.ingest({ ...nothing(), ledger: [ledgerRow(1)], flows: [flowWrite(1)] });
     const write = {
