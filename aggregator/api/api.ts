@@ -159,7 +159,7 @@ function toApiError(error: Error, context: Context<Env>, { reporter }: Services)
 
 function problem(error: ApiError): Answer {
   const retry: Record<string, string> = error.status === 503 || error.status === 429
-    ? { "retry-after": String(error.retryAfterS ?? 5) }
+    ? { "retry-after": String(error.parts.retryAfterS ?? 5) }
     : {};
   return { status: error.status, json: error.toJSON(), headers: retry };
 }

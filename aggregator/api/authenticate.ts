@@ -34,7 +34,9 @@ export async function authenticate(
 export function refuseGuess(waitS: number | null): ApiError {
   return waitS === null
     ? new ApiError("unauthenticated", "This key is not known, or was revoked")
-    : new ApiError("too_many", `This key is not known, or was revoked. Try again in ${waitS} s`, {}, waitS);
+    : new ApiError("too_many", `This key is not known, or was revoked. Try again in ${waitS} s`, {
+      retryAfterS: waitS,
+    });
 }
 
 /** Refuses a change that another site's page asks for in a person's name. Programs send neither cookie nor `Origin`.

@@ -4,12 +4,11 @@
  * and the OpenAPI page are made from it. `public` and `sensor` rows are the only ones without a key; a sensor's rows check its
  * signature themselves. @module */
 
-import { logo, page, script, style } from "../dashboard/pages.ts";
+import { assets } from "../dashboard/assets.ts";
 import { type Role, roles } from "../model/access.ts";
 import { authority } from "./admin/authority.ts";
 import { batches } from "./sensors/batches.ts";
 import { checkIn } from "./sensors/check_in.ts";
-import { docsPage, docsScript } from "./admin/docs.ts";
 import { enrol } from "./sensors/enrol.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
@@ -19,13 +18,16 @@ import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
 import { metrics } from "./admin/metrics.ts";
 import { openapi } from "./admin/openapi.ts";
+import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { setThreatStatus, threat, threats } from "./threats/threats.ts";
 import { addKey, listKeys, revokeKey } from "./admin/keys.ts";
 import { addToken, listTokens, revokeToken } from "./admin/tokens.ts";
 
-const table: readonly (readonly [Route["method"], string, Access, Resource])[] = [
+type Row = readonly [Route["method"], string, Access, Resource];
+
+const table: readonly Row[] = [
   // Sensors.
   ["POST", "/api/v1/enrol", "sensor", enrol],
   ["POST", "/api/v1/check-in", "sensor", checkIn],
@@ -68,12 +70,7 @@ const table: readonly (readonly [Route["method"], string, Access, Resource])[] =
   // The dashboard's pages hold no data; what they show they fetch from above, with the session.
   ["POST", "/login", "public", login],
   ["POST", "/logout", "public", logout],
-  ["GET", "/", "public", page],
-  ["GET", "/assets/dashboard.css", "public", style],
-  ["GET", "/assets/dashboard.js", "public", script],
-  ["GET", "/assets/logo.svg", "public", logo],
-  ["GET", "/docs", "public", docsPage],
-  ["GET", "/assets/docs.js", "public", docsScript],
+  ...assets.map((asset): Row => ["GET", asset.path, "public", pageOf(asset)]),
 ];
 
 export const routes: readonly Route[] = table.map(([method, path, access, resource]) => ({

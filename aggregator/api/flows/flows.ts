@@ -63,6 +63,7 @@ export function checkRange({ from, to }: { from?: number | undefined; to?: numbe
     throw new ApiError(
       "bad_parameter",
       `Parameter "from" must be <= "to": current values are ${from} and ${to}`,
+      { field: "from" },
     );
   }
 }

@@ -44,7 +44,7 @@ export const batches = resource({
 });
 
 function error(reason: IngestRefusal): ApiError {
-  return new ApiError(codes[reason] ?? "refused", reason, { reason });
+  return new ApiError(codes[reason] ?? "refused", reason, { extra: { reason } });
 }
 
 const codes: { [reason in IngestRefusal]?: ApiErrorCode } = {

@@ -47,7 +47,7 @@ export const enrol = resource({
       reporter.count("enrolments_total", { outcome: waitS === null ? outcome : "throttled" });
       return waitS === null
         ? new ApiError(outcome, detail)
-        : new ApiError("too_many", `${detail}. Try again in ${waitS} s`, {}, waitS);
+        : new ApiError("too_many", `${detail}. Try again in ${waitS} s`, { retryAfterS: waitS });
     }
   },
 });

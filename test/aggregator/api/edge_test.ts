@@ -7,7 +7,7 @@ import { startFixture } from "./fixture.ts";
 
 Deno.test("every answer carries a strict policy and no CORS header", async () => {
   const fixture = await startFixture();
-  for (const path of ["/", "/api/v1/fleet", "/nothing", "/assets/dashboard.js", "/healthz"]) {
+  for (const path of ["/", "/api/v1/fleet", "/nothing", "/assets/main.js", "/healthz"]) {
     const { headers } = await fixture.ask("GET", path, { headers: { origin: "https://evil.example" } });
     const policy = headers.get("content-security-policy") ?? "";
     assertStringIncludes(policy, "default-src 'none'");

@@ -200,8 +200,8 @@ export class TestSensor {
   }
 
   /** Enrols with a token made in the store; returns the reply. */
-  async enrol(fixture: Fixture, site = "lab"): Promise<Reply> {
-    const made = makeJoinToken(randomBytes(24), { site, tags: ["roof"], nowMs: fixture.clock.ms });
+  async enrol(fixture: Fixture, site = "lab", approve = false): Promise<Reply> {
+    const made = makeJoinToken(randomBytes(24), { site, tags: ["roof"], nowMs: fixture.clock.ms, approve });
     await fixture.services.store.addJoinToken(made.row);
     const reply = await fixture.ask("POST", "/api/v1/enrol", { json: this.enrolment(made.token) });
     this.id = reply.body.sensor_id ?? "";
