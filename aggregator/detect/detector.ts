@@ -8,7 +8,14 @@
 import type { Facts } from "../../shared/facts.ts";
 import type { Finding } from "../model/threat.ts";
 import { type Episode, Episodes } from "./episodes.ts";
-import { type Fields, findingLimits, firstOf, type Found, numberEvidence } from "./finding.ts";
+import {
+  type Fields,
+  findingLimits,
+  firstOf,
+  type Found,
+  type FreshFinding,
+  numberEvidence,
+} from "./finding.ts";
 import type { PreparedUpdate } from "./prepared.ts";
 
 /** A threshold that operators may set: `--limit NAME.LIMIT=VALUE`. */
@@ -107,10 +114,14 @@ export interface Detector {
   /** Adds one update. */
   step(update: PreparedUpdate): void;
   /** Findings of every episode above its threshold that changed since the last call. */
-  collect(): Finding[];
+  collect(): FreshFinding[];
+  /** Ends the episode of an identity: what comes next opens another. */
+  end(identity: string): void;
   /** Episodes followed now, and those evicted because the table was full. */
   readonly tracked: number;
   readonly evicted: number;
+  /** Flows that will not be linked as too many were held. */
+  readonly linksDropped: number;
 }
 
 /** Starts a detector. `set` holds the limits that differ from the declared ones, already checked (settings.ts). */
@@ -143,12 +154,20 @@ export function startDetector(
       if (items === undefined) return stepItem(update, undefined);
       for (const item of items(update)) stepItem(update, item);
     },
-    collect: () => episodes.takeChanged().map((episode) => findingOf(declaration, episode, limits)),
+    collect: () =>
+      episodes.takeChanged().map((episode) => ({
+        ...findingOf(declaration, episode, limits),
+        new_flow_ids: episodes.takeFlowIds(episode),
+      })),
+    end: (identity) => episodes.end(identity.slice(name.length + 1)),
     get tracked() {
       return episodes.tracked;
     },
     get evicted() {
       return episodes.evicted;
+    },
+    get linksDropped() {
+      return episodes.linksDropped;
     },
   };
 }
@@ -188,7 +207,8 @@ function findingOf(
     count: found.count,
     reasons: found.reasons,
     evidence: numberEvidence(found.evidence),
-    flow_ids: episode.flowIds.slice(0, findingLimits.flowIdsMax),
+    flow_ids: [...episode.flowIds],
+    flows: episode.flows,
     sensors: [...episode.sensors].sort(),
   };
   const say = (words: Words<Fields>) => typeof words === "string" ? words : words(found.evidence, finding);

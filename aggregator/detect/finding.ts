@@ -5,10 +5,15 @@
  * the sentences use the field itself, so that text and evidence cannot disagree.
  * Why no lookup by label: a label may be reworded at any time; a field that does not exist does not compile. @module */
 
-import type { Evidence, Reason } from "../model/threat.ts";
+import type { Evidence, Finding, Reason } from "../model/threat.ts";
 
 /** Upper bounds of one finding. */
-export const findingLimits = { addressesMax: 100, flowIdsMax: 50, sensorsMax: 50 } as const;
+export const findingLimits = {
+  addressesMax: 100,
+  flowIdsMax: 50,
+  sensorsMax: 50,
+  linksMax: 100_000,
+} as const;
 
 /** A measured value with its label. In a template it reads as its value: `${ports} ports`. */
 export class Field<Value extends string | number = string | number> {
@@ -50,8 +55,19 @@ export interface Found<Evidences extends Fields = Fields> {
   evidence: Evidences;
 }
 
+/** A finding, and the flows of its episode that were not handed on before. */
+export interface FreshFinding extends Finding {
+  new_flow_ids: string[];
+}
+
 export function reason(name: string, points: number, text: string): Reason {
   return { name, points, text };
+}
+
+/** A share as a percentage; 0 % and 100 % mean none and all. */
+export function percentOf(part: number, whole = 1): string {
+  if (whole <= 0 || part <= 0) return "0 %";
+  return `${part >= whole ? 100 : Math.min(99, Math.max(1, Math.round(100 * part / whole)))} %`;
 }
 
 /** Numbers evidence e1, e2, ... in the order of its fields. */

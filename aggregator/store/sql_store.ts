@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import type { CheckInRequest } from "../../shared/control.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Threat, ThreatStatus } from "../model/threat.ts";
+import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { Flow } from "../model/flow.ts";
 import type { ApiKeyRow } from "../model/access.ts";
 import type {
@@ -240,8 +240,10 @@ export class SqlStore implements Store {
 
   // Threats.
 
-  saveThreats(threats: Threat[]): Promise<void> {
-    return this.#database.transaction((session) => writeThreats(this.#database.dialect, session, threats));
+  saveThreats(threats: Threat[], links: readonly ThreatLinks[] = []): Promise<void> {
+    return this.#database.transaction((session) =>
+      writeThreats(this.#database.dialect, session, threats, links)
+    );
   }
 
   readThreat(id: string): Promise<Threat | null> {
