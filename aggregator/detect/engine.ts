@@ -10,8 +10,7 @@ import type { Flow, FlowUpdate } from "../model/flow.ts";
 import type { Severity, Threat, ThreatLinks, ThreatStatus, Triage } from "../model/threat.ts";
 import type { Detector, FactKind } from "./detector.ts";
 import type { FreshFinding } from "./finding.ts";
-import { prepare, type PreparedUpdate } from "./prepared.ts";
-import { AddressBook } from "./signs/address.ts";
+import { prepare, PrepareBooks, type PreparedUpdate } from "./prepared.ts";
 import { engineLimits, type Explain, ThreatTable } from "./threat_table.ts";
 
 export interface EngineOptions {
@@ -37,7 +36,7 @@ export interface NotEvaluable {
 export class Engine {
   readonly #deps: EngineDeps;
   readonly #table: ThreatTable;
-  readonly #book = new AddressBook();
+  readonly #books = new PrepareBooks();
   readonly #factsSeen = new Set<string>();
   /** Counters of the detectors when they were last reported, by name and counter. */
   readonly #reported = new Map<string, number>();
@@ -122,7 +121,7 @@ export class Engine {
   }
 
   #stepAll(updates: readonly FlowUpdate[]): void {
-    const prepared = prepare(updates, this.#book);
+    const prepared = prepare(updates, this.#books);
     for (const { segment: { facts } } of updates) {
       if (facts !== null) { for (const kind in facts) this.#factsSeen.add(kind); }
     }

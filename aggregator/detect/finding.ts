@@ -41,6 +41,8 @@ export function hostile<Value extends string | number>(label: string, value: Val
 export interface Found<Evidences extends Fields = Fields> {
   /** Instead of the declaration's title, where it depends on the episode. */
   title?: string;
+  /** Instead of the episode's key, where several episodes are one threat; without the network. */
+  identity?: string;
   /** Instead of the declaration's technique. */
   technique?: string;
   src_ips: Iterable<string>;
@@ -62,6 +64,12 @@ export interface FreshFinding extends Finding {
 
 export function reason(name: string, points: number, text: string): Reason {
   return { name, points, text };
+}
+
+/** Adds a reason against the threat that leaves it at most `scoreMax` points. */
+export function capScore(reasons: Reason[], scoreMax: number, name: string, text: string): void {
+  const sum = reasons.reduce((points, reason) => points + reason.points, 0);
+  reasons.push(reason(name, Math.min(-5, scoreMax - sum), text));
 }
 
 /** A share as a percentage; 0 % and 100 % mean none and all. */

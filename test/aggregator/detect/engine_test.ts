@@ -5,8 +5,7 @@ import { createReporter } from "../../../shared/reporter.ts";
 import { startDetectors } from "../../../aggregator/detect/detectors/catalogue.ts";
 import { type Detector, startDetector } from "../../../aggregator/detect/detector.ts";
 import { field, hostile, numberEvidence } from "../../../aggregator/detect/finding.ts";
-import { prepare } from "../../../aggregator/detect/prepared.ts";
-import { AddressBook } from "../../../aggregator/detect/signs/address.ts";
+import { prepare, PrepareBooks } from "../../../aggregator/detect/prepared.ts";
 import { Engine, updateOfFlow } from "../../../aggregator/detect/engine.ts";
 import { Episodes } from "../../../aggregator/detect/episodes.ts";
 import { loadCustomDetectors } from "../../../aggregator/detect/custom.ts";
@@ -247,7 +246,7 @@ Deno.test("episodes hold no more keys than their bound and count those forgotten
     isThreat: (state: { seen: number }) => state.seen > 1,
   });
   const open = () => ({ seen: 0 });
-  const prepared = prepare(times(25, (i) => update(i)), new AddressBook());
+  const prepared = prepare(times(25, (i) => update(i)), new PrepareBooks());
   prepared.forEach((one, i) => episodes.touch(`k${i}`, one, open).seen++);
   assertEquals([episodes.tracked, episodes.evicted], [10, 15]);
 });
