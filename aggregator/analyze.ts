@@ -139,7 +139,8 @@ class Centre {
       detectors: startDetectors(detectors.settings, detectors.declarations),
       reporter,
       // There is no sensor here that a reader would know.
-      explain: (finding, severity) => explainByRules({ ...finding, sensors: [] }, severity),
+      explain: (finding, severity, episodes) =>
+        explainByRules({ ...finding, sensors: [] }, severity, episodes),
     });
   }
 
@@ -159,6 +160,7 @@ class Centre {
       this.flows.bytes += flow.total_bytes;
     }
     this.#engine.step(updates, nowMs);
+    this.#engine.takeLinks();
   }
 
   notEvaluable(): NotEvaluable[] {

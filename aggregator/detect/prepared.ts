@@ -7,9 +7,10 @@
 
 import type { Segment } from "../../shared/segment.ts";
 import type { FlowUpdate } from "../model/flow.ts";
-import type { Address, AddressBook } from "./signs/address.ts";
+import { type Address, AddressBook } from "./signs/address.ts";
 import { type DnsQuestions, readDnsQuestions } from "./signs/dns_questions.ts";
 import { type ProbeOutcome, probeOutcome } from "./signs/probe.ts";
+import { ServiceBook, type ServiceView } from "./signs/services.ts";
 
 export class PreparedUpdate {
   readonly flowId: string;
@@ -20,7 +21,9 @@ export class PreparedUpdate {
   readonly begins: boolean;
   readonly segment: Segment;
   readonly sensors: readonly string[];
-  readonly #book: AddressBook;
+  readonly #books: PrepareBooks;
+  /** Who calls the service that this flow calls; null for all but the beginnings of TCP and UDP flows to one host. */
+  readonly service: ServiceView | null;
   #src: Address | undefined;
   #dst: Address | undefined;
   #pair: string | undefined;
@@ -28,7 +31,7 @@ export class PreparedUpdate {
   #dns: DnsQuestions | null | undefined;
   #serverName: string | undefined;
 
-  constructor(update: FlowUpdate, book: AddressBook) {
+  constructor(update: FlowUpdate, books: PrepareBooks) {
     const { flow_id, network, first, segment, sensors } = update;
     this.flowId = flow_id;
     this.network = network;
@@ -36,16 +39,17 @@ export class PreparedUpdate {
     this.begins = first && segment.segment === 0 && segment.fwd_packets > 0;
     this.segment = segment;
     this.sensors = sensors;
-    this.#book = book;
+    this.#books = books;
+    this.service = this.#readService();
   }
 
   /** The initiator's address. */
   get src(): Address {
-    return this.#src ??= this.#book.of(this.segment.src_ip);
+    return this.#src ??= this.#books.addresses.of(this.segment.src_ip);
   }
 
   get dst(): Address {
-    return this.#dst ??= this.#book.of(this.segment.dst_ip);
+    return this.#dst ??= this.#books.addresses.of(this.segment.dst_ip);
   }
 
   /** "src|dst", for keys. */
@@ -77,9 +81,23 @@ export class PreparedUpdate {
     }
     return this.#serverName;
   }
+
+  /** At once, not when somebody asks: every call counts. */
+  #readService(): ServiceView | null {
+    const { protocol, src_ip, dst_ip, dst_port, start } = this.segment;
+    if (!this.begins || (protocol !== "tcp" && protocol !== "udp") || this.dst.isGroup) return null;
+    const address = `${dst_ip}|${dst_port}`;
+    return this.#books.services.call(this.network, src_ip, this.src.isOwn, address, this.serverName, start);
+  }
+}
+
+/** What preparing remembers from update to update; one for each engine. */
+export class PrepareBooks {
+  readonly addresses = new AddressBook();
+  readonly services = new ServiceBook();
 }
 
 /** Prepares a batch. */
-export function prepare(updates: readonly FlowUpdate[], book: AddressBook): PreparedUpdate[] {
-  return updates.map((update) => new PreparedUpdate(update, book));
+export function prepare(updates: readonly FlowUpdate[], books: PrepareBooks): PreparedUpdate[] {
+  return updates.map((update) => new PreparedUpdate(update, books));
 }

@@ -180,8 +180,12 @@ async function startDetection(
     detectors: startDetectors(settings, declarations),
     reporter,
     // People know a sensor by its name.
-    explain: (finding, severity) =>
-      explainByRules({ ...finding, sensors: finding.sensors.map((id) => directory.nameOf(id)) }, severity),
+    explain: (finding, severity, episodes) =>
+      explainByRules(
+        { ...finding, sensors: finding.sensors.map((id) => directory.nameOf(id)) },
+        severity,
+        episodes,
+      ),
   });
   const detection = new Detection({}, { engine, store, clock, reporter });
   const model = readModel(options, edges);

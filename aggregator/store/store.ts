@@ -26,7 +26,7 @@ import type {
   SensorChangeOutcome,
   SensorRow,
 } from "../model/sensor.ts";
-import type { Threat, ThreatStatus } from "../model/threat.ts";
+import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
 /** Thrown by {@link IngestStore.ingest} when a ledger key is already there: read the ledger again and drop the replays. */
@@ -74,8 +74,9 @@ export interface FlowStore {
 }
 
 export interface ThreatStore {
-  /** Inserts or replaces by id; links `flow_ids` (bounded sample). Replacing keeps `status` and `stored_ms`: people set the status. */
-  saveThreats(threats: Threat[]): Promise<void>;
+  /** Inserts or replaces by id; replacing keeps `status` and `stored_ms`: people set the status. Links `flow_ids` (a bounded sample) and
+   * `links` to the threats, beside those linked before. */
+  saveThreats(threats: Threat[], links?: readonly ThreatLinks[]): Promise<void>;
   readThreat(id: string): Promise<Threat | null>;
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
   setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;

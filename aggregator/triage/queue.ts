@@ -187,7 +187,7 @@ export class TriageQueue {
     if (explanation === null || action === null) return null;
     return {
       threatId: threat.id,
-      severity: boundSeverity(threat.severity, answer.severity),
+      severity: boundSeverity(threat.rules_severity, answer.severity),
       triage: {
         explanation,
         suggested_action: action,

@@ -34,7 +34,7 @@ export const checkIn = resource({
     }
     // A sensor restored from a backup learns here that it has been further already.
     const known = await store.readEpochs(sensor.sensor_id);
-    const epoch_max = Math.max(body.epoch, sensor.check_in?.epoch ?? 0, ...known.map(({ epoch }) => epoch));
+    const epoch_max = Math.max(sensor.check_in?.epoch ?? 0, ...known.map(({ epoch }) => epoch));
     return {
       json: {
         received_ms: nowMs,
