@@ -245,7 +245,7 @@ function addFacts(found: Multiset, ja4: Multiset, facts: Facts | null): void {
   }
   add("ssh banner", facts.ssh?.client);
   add("ssh banner", facts.ssh?.server);
-  add("dhcp host name", facts.dhcp?.hostname);
+  for (const { hostname } of facts.dhcp ?? []) add("dhcp host name", hostname);
 }
 
 function addAll(found: Multiset, kind: string, values: readonly string[]): void {
