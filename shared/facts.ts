@@ -45,14 +45,22 @@ export interface TlsFact {
   certificate_not_after?: string;
 }
 
-/** One HTTP request or response. A request has `method`, a response has `status`. */
+/** One HTTP request or response. A request has `method`, a response has `status`; an entry with neither holds what is said of a body whose
+ * header is in another segment. `body` and `magic` are told where the body's first octets come with the header or in the next packet. */
 export interface HttpFact {
   method?: string;
   host?: string;
   uri?: string;
   user_agent?: string;
+  referrer?: string;
   status?: number;
   content_type?: string;
+  /** As the header says. */
+  content_length?: number;
+  /** First 128 octets of a request's body; a dot for each that is not printable ASCII. */
+  body?: string;
+  /** What a body begins with, whatever its type is said to be: a name of dissect/plain/http_body.ts ("exe", "elf", "script", ...). */
+  magic?: string;
 }
 
 /** Entries that say the same stand once, with how often it was said. Absent: once. */
