@@ -9,15 +9,15 @@
 
 import type { Packet } from "../decode/packet.ts";
 import type { Chooser } from "../pipeline.ts";
+import { FragmentMemory } from "./fragment_memory.ts";
 import { callKind, callPort, isRpcLogin } from "./plain/call_signs.ts";
 import { type ChosenPacket, plainKind } from "./plain/plain.ts";
 import {
-  fragmentHash,
+  bodyExpected,
   hasHeaderEnd,
   isDhcpPort,
   isDnsPort,
   isGnutella,
-  isHttpPort,
   isHttpStart,
   isKerberos,
   isPadding,
@@ -32,8 +32,7 @@ import {
 import { mayHaveName } from "./udp_signs.ts";
 
 /** Payload packets each way of a flow that nothing recognises: mostly enough for tshark to name the protocol. */
-const firstTcpPackets = 1;
-const firstUdpPackets = 1;
+const firstTcpPackets = 1, firstUdpPackets = 1;
 const firstQuicPortPackets = 3;
 /** After an SSH banner: the key exchange, for its fingerprint. */
 const sshPackets = 3;
@@ -51,7 +50,7 @@ const flightSegmentsMax = 24;
 const resyncBytes = 1_048_576;
 
 /** What the next segment of a direction continues. */
-const mode = { none: 0, header: 1, records: 2, message: 3, early: 4 } as const;
+const mode = { none: 0, header: 1, records: 2, message: 3, early: 4, body: 5 } as const;
 
 const icmp = 1;
 const tcp = 6;
@@ -61,8 +60,6 @@ const sctp = 132;
 
 /** Directions whose state is kept; the one made longest ago loses its state when another needs it. */
 const statesMaxDefault = 131_072;
-/** Datagrams in fragments remembered at a time; a power of two. */
-const fragmentsMax = 4_096;
 const indexBits = 17;
 const generationMax = 0x3fff;
 
@@ -82,8 +79,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
   readonly #spent: Uint8Array;
   /** Which use of a place this is: a direction that finds another number has lost its state. */
   readonly #generation: Uint16Array;
-  /** Datagrams whose first fragment was chosen, by hash; the lowest bit says so. */
-  readonly #fragments: Int32Array;
+  readonly #fragments = new FragmentMemory();
   /** What the packet chosen last may be read as without the dissector, see plain.ts, and where its payload is. */
   plainKind: number = plainKind.none;
   plainOffset = 0;
@@ -107,7 +103,6 @@ export class PacketChooser implements Chooser, ChosenPacket {
     this.#until = new Int32Array(statesMax);
     this.#holeFrom = new Int32Array(statesMax);
     this.#holeTo = new Int32Array(statesMax);
-    this.#fragments = new Int32Array(fragmentsMax);
     this.#mode = new Uint8Array(statesMax);
     this.#left = new Uint8Array(statesMax);
     this.#spent = new Uint8Array(statesMax);
@@ -124,7 +119,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
 
   settle(): void {
     const state = this.#find();
-    if (state >= 0) this.#mode[state] = mode.none;
+    if (state >= 0 && this.#mode[state] !== mode.body) this.#mode[state] = mode.none;
   }
 
   #chooses(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
@@ -225,6 +220,12 @@ export class PacketChooser implements Chooser, ChosenPacket {
       return false;
     }
     this.#left[state]--;
+    if (current === mode.body) {
+      this.#mode[state] = mode.none;
+      if (packet.payloadCaptured >= 4 && isHttpStart(buffer, packet.payloadOffset)) return false;
+      this.#note(this.#until[state], packet);
+      return true;
+    }
     if (current === mode.early) return true;
     if (current === mode.header) {
       if (hasHeaderEnd(buffer, packet.payloadOffset, packet.payloadCaptured)) this.#mode[state] = mode.none;
@@ -259,11 +260,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.isContinuing = payloadIndex > 0;
       return true;
     }
-    const call = callKind(packet, buffer, payloadIndex);
-    if (call !== plainKind.none) {
-      this.#note(call, packet, callPort(packet));
-      return true;
-    }
+    if (this.#notesCall(packet, buffer, payloadIndex)) return true;
     if (length >= 6) {
       const first = buffer[at];
       if (first >= 20 && first <= 23 && buffer[at + 1] === 3 && buffer[at + 2] <= 4) {
@@ -285,8 +282,11 @@ export class PacketChooser implements Chooser, ChosenPacket {
         if (!hasHeaderEnd(buffer, at, length)) {
           this.#mode[state] = mode.header;
           this.#left[state] = headerSegmentsMax;
-        } else if (isHttpPort(lowerPort(packet))) {
+        } else {
           this.#note(plainKind.http, packet);
+          this.#until[state] = bodyExpected(buffer, at, length);
+          this.#mode[state] = this.#until[state] === plainKind.none ? mode.none : mode.body;
+          this.#left[state] = 1;
         }
         return true;
       }
@@ -357,11 +357,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.#note(plainKind.ssdp, packet);
       return isHttpStart(buffer, at);
     }
-    const call = callKind(packet, buffer, payloadIndex);
-    if (call === plainKind.ics || call === plainKind.cldap) {
-      this.#note(call, packet, callPort(packet));
-      return true;
-    }
+    if (this.#notesCall(packet, buffer, payloadIndex)) return true;
     if (isKerberos(packet, buffer)) return this.#spend();
     if (payloadIndex < firstUdpPackets) {
       if (srcPort === 137 && dstPort === 137) this.#note(plainKind.nbns, packet);
@@ -369,6 +365,12 @@ export class PacketChooser implements Chooser, ChosenPacket {
     }
     if (srcPort === 443 || dstPort === 443) return payloadIndex < firstQuicPortPackets;
     return isSipStart(buffer, at) && this.#spend();
+  }
+
+  #notesCall(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
+    const kind = callKind(packet, buffer, payloadIndex);
+    if (kind !== plainKind.none) this.#note(kind, packet, callPort(packet));
+    return kind !== plainKind.none;
   }
 
   /** The packet may be plain, if all of it is here or its kind needs only the beginning. `port` decides what it is. */
@@ -384,16 +386,14 @@ export class PacketChooser implements Chooser, ChosenPacket {
 
   /** All fragments of a chosen datagram, in whatever order they come. */
   #choosesFragment(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
-    const hash = fragmentHash(packet);
-    const place = hash >>> 1 & (fragmentsMax - 1);
     if (packet.fragmentOffset === 0) {
       const chosen = packet.protocol === udp && this.#choosesUdp(packet, buffer, payloadIndex);
-      this.#fragments[place] = chosen ? hash | 1 : hash;
+      this.#fragments.keep(packet, chosen);
       return chosen;
     }
     this.isContinuing = true;
-    const known = this.#fragments[place];
-    if ((known & ~1) === hash) return (known & 1) === 1;
+    const known = this.#fragments.find(packet);
+    if (known !== null) return known;
     // A fragment that runs ahead of its first: it may belong to a datagram that matters.
     return packet.protocol === udp && this.#spend();
   }

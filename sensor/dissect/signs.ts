@@ -4,6 +4,7 @@
  * Hot path: integer comparisons, no allocation. @module */
 
 import type { Packet } from "../decode/packet.ts";
+import { plainKind } from "./plain/plain.ts";
 
 const icmp = 1;
 const udp = 17;
@@ -154,12 +155,6 @@ export function isTextPort(port: number): boolean {
   return port === 25 || port === 587 || port === 110 || port === 143 || port === 6667;
 }
 
-/** Ports on which tshark takes TCP for HTTP. */
-export function isHttpPort(port: number): boolean {
-  return port === 80 || port === 8080 || port === 3128 || port === 3132 || port === 5985 || port === 8088 ||
-    port === 11371 || port === 2869 || port === 2710;
-}
-
 /** Ports on which TCP begins with TLS. */
 export function isTlsPort(port: number): boolean {
   return port === 443 || port === 993 || port === 995 || port === 465 || port === 853 || port === 8443;
@@ -170,14 +165,6 @@ export function lowerPort(packet: Packet): number {
   return packet.srcPort < packet.dstPort ? packet.srcPort : packet.dstPort;
 }
 
-/** An even number for the datagram a fragment belongs to. */
-export function fragmentHash(packet: Packet): number {
-  let hash = Math.imul(packet.fragmentId ^ packet.protocol << 16, 0x9e3779b1);
-  hash = Math.imul(hash ^ packet.src0 ^ packet.src3, 0x85ebca6b);
-  hash = Math.imul(hash ^ hash >>> 15 ^ packet.dst0 ^ packet.dst3, 0xc2b2ae35);
-  return (hash ^ hash >>> 13) & ~1;
-}
-
 /** Whether an empty line ends a header in these bytes. */
 export function hasHeaderEnd(buffer: Uint8Array, at: number, length: number): boolean {
   const last = at + length - 1;
@@ -186,6 +173,17 @@ export function hasHeaderEnd(buffer: Uint8Array, at: number, length: number): bo
     if (buffer[i - 1] === 10 || (i - at >= 3 && buffer[i - 1] === 13 && buffer[i - 2] === 10)) return true;
   }
   return false;
+}
+
+/** What the next segment goes on with when these bytes end with the header they hold: a body of `plainKind`; `none` = they do not, or it
+ * is a request that has none. */
+export function bodyExpected(buffer: Uint8Array, at: number, length: number): number {
+  const last = at + length - 1;
+  if (length < 16 || buffer[last] !== 10 || buffer[last - 1] !== 13 || buffer[last - 2] !== 10) {
+    return plainKind.none;
+  }
+  if (buffer[at] === 0x48 && buffer[at + 1] === 0x54) return plainKind.responseBody; // "HTTP"
+  return buffer[at] === 0x50 ? plainKind.requestBody : plainKind.none; // "POST", "PUT", "PATCH"
 }
 
 /** ICMP errors that quote a DNS message: tshark reads it there too. */

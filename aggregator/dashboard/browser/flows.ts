@@ -94,7 +94,9 @@ function endpoint(ip: string, port: number, protocol: string): [content: Node, c
 function nameOf({ facts, app_protocol }: Flow): string {
   const question = facts?.dns?.find((entry) => entry.name);
   const found = facts?.tls?.sni ?? facts?.quic?.sni ?? facts?.http?.find((entry) => entry.host)?.host ??
-    (question ? dnsText(question, app_protocol) : facts?.ssh?.server ?? facts?.dhcp?.hostname ?? "-");
+    (question
+      ? dnsText(question, app_protocol)
+      : facts?.ssh?.server ?? facts?.dhcp?.find(({ hostname }) => hostname)?.hostname ?? "-");
   return found.length > 60 ? found.slice(0, 60) + "…" : found;
 }
 

@@ -60,6 +60,7 @@ export function callKind(packet: Packet, buffer: Uint8Array, payloadIndex: numbe
     if ((port !== ldapPort && port !== catalogPort) || !isLdap(buffer, at, length)) return plainKind.none;
     return packet.protocol === udp ? plainKind.cldap : plainKind.ldap;
   }
+  if (packet.protocol === udp) return plainKind.none;
   if (first === 5) {
     const matters = payloadIndex === 0 ? isRpc(buffer, at, length) : isRpcCall(buffer, at, length);
     return matters ? plainKind.rpc : plainKind.none;

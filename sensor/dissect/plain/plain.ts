@@ -10,6 +10,7 @@ import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";
 import { noteLogin, settleLogin } from "../facts/logins.ts";
 import { readDnsMessage } from "./dns_message.ts";
+import { readBody } from "./http_body.ts";
 import { readHttpMessage } from "./http_message.ts";
 import { readIcs } from "./ics_message.ts";
 import { readText } from "./read_octets.ts";
@@ -36,6 +37,8 @@ export const plainKind = {
   ldap: 12,
   cldap: 13,
   login: 14,
+  requestBody: 15,
+  responseBody: 16,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -108,6 +111,10 @@ export function readPlain(
       return facts.addOthers((others) => readLdap(buffer, at, length, others))
         ? (kind === plainKind.ldap ? "ldap" : "cldap")
         : null;
+    case plainKind.requestBody:
+    case plainKind.responseBody:
+      readBody(buffer, at, length, kind === plainKind.requestBody, facts);
+      return "http";
     case plainKind.login:
       return facts.addOthers((others) => keepLogin(buffer, payload, others));
     case plainKind.ics:

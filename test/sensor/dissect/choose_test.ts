@@ -54,6 +54,18 @@ Deno.test("chooser takes HTTP requests on any port and on persistent connections
   }
 });
 
+Deno.test("chooser takes one packet of a body that comes behind its header, and no body that begins with it", () => {
+  const answer = "HTTP/1.1 200 OK\r\nServer: x\r\n\r\n";
+  for (const head of [answer, "POST /a HTTP/1.1\r\nHost: x\r\n\r\n"]) {
+    const flow = new Direction(new PacketChooser());
+    assert(flow.sends(head));
+    assert(flow.sends(bulk));
+    assert(!flow.sends(bulk));
+    assert(flow.sends(head + "x"));
+    assert(!flow.sends(bulk));
+  }
+});
+
 Deno.test("chooser follows a header over segment borders until its empty line", () => {
   const flow = new Direction(new PacketChooser());
   assert(flow.sends("GET /a HTTP/1.1\r\nHost: x\r\n"));
