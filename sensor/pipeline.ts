@@ -10,9 +10,12 @@ import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
 import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
-import { notSampled } from "./prefilter/sampling.ts";
+import type { OwnPeer } from "./prefilter/kernel_filter.ts";
+import { OwnTraffic } from "./prefilter/own_traffic.ts";
+import { notSampled } from "./flow/sampling.ts";
 import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
+import { directionOf, flowOf } from "./flow/find.ts";
 import { float, strideWords, word } from "./flow/layout.ts";
 import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
@@ -69,6 +72,8 @@ export interface CaptureSummary {
   last: number | null;
   in_flows: number;
   left_out: Record<string, number>;
+  /** What else was odd, by name, when there was any; see {@link Pipeline.summary}. */
+  remarks: Record<string, number>;
 }
 
 export interface PipelineOptions {
@@ -107,6 +112,7 @@ export class Pipeline {
   #innerFaults = new Float64Array(innerFaults.length);
   #decoder = new Decoder();
   #filter: NoiseFilter;
+  #own = new OwnTraffic();
   #table: FlowTable;
   #fragments: Fragments;
   #waiting: WaitingRows;
@@ -161,7 +167,7 @@ export class Pipeline {
     return { opened: this.#table.flowsTotal, evicted: this.#table.evicted };
   }
 
-  /** New flows are kept one in `factor`, a power of two; see prefilter/sampling.ts. */
+  /** New flows are kept one in `factor`, a power of two; see flow/sampling.ts. */
   get factor(): number {
     return 2 ** this.#table.sampler.level;
   }
@@ -169,6 +175,11 @@ export class Pipeline {
   /** Keeps new flows one in 2^level from here on. */
   sample(level: number): void {
     this.#table.sampler.setLevel(level, this.#table.nowUs);
+  }
+
+  /** Leaves the connections of these out from here on; see prefilter/own_traffic.ts. */
+  leaveOut(ownPeers: readonly OwnPeer[]): void {
+    this.#own.set(ownPeers);
   }
 
   /** One packet. Hot path; called by the capture reader. */
@@ -187,6 +198,9 @@ export class Pipeline {
     if (timeUs > this.#lastUs) this.#lastUs = timeUs;
     const decoder = this.#decoder;
     let stopped = decoder.decode(buffer, offset, capturedLength, wireLength, linkType);
+    if (stopped === 0 && this.#own.isActive && this.#own.isIn(decoder.layers, decoder.layerCount)) {
+      stopped = reason.own_traffic;
+    }
     if (stopped === 0 && this.#filter.isActive) stopped = this.#filter.leaveOut(decoder.layers[0], buffer);
     if (stopped !== 0) {
       this.#leftOut[stopped]++;
@@ -195,19 +209,20 @@ export class Pipeline {
     if (decoder.innerFault !== 0) this.#innerFaults[decoder.innerFault]++;
     this.#table.advance(timeUs);
     const layerCount = decoder.layerCount;
-    let flow = -1;
+    let place = -1;
     for (let layer = 0; layer < layerCount; layer++) {
-      flow = this.#countLayer(decoder.layers[layer], buffer, timeUs);
-      if (flow === notSampled) {
+      place = this.#countLayer(decoder.layers[layer], buffer, timeUs);
+      if (place === notSampled) {
         this.#leftOut[reason.not_sampled]++;
         return;
       }
       // What travels in a tunnel is kept or left out with it.
-      if (layer === 0 && layerCount > 1) this.#table.noteOuter(flow);
+      if (layer === 0 && layerCount > 1) this.#table.noteOuter(place);
     }
-    if (this.#deepLane !== null && this.#chooser !== null && flow >= 0) {
+    if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
       const innermost = decoder.layers[layerCount - 1];
-      if (this.#chooses(this.#chooser, flow, innermost, buffer)) {
+      if (this.#chooses(this.#chooser, place, innermost, buffer)) {
+        const flow = flowOf(place);
         const half = flow * strideWords >> 1;
         const floats = this.#table.floats;
         const id = floats[half + float.flowId];
@@ -230,14 +245,14 @@ export class Pipeline {
 
   #countLayer(p: Packet, buffer: Uint8Array, timeUs: number): number {
     if (p.isFragment) return this.#fragments.count(p, buffer, timeUs);
-    const flow = this.#table.locate(p, buffer, timeUs);
-    if (flow !== notSampled) this.#table.count(flow, p, timeUs);
-    return flow;
+    const place = this.#table.locate(p, buffer, timeUs);
+    if (place !== notSampled) this.#table.count(place, p, timeUs);
+    return place;
   }
 
-  #chooses(chooser: Chooser, flow: number, p: Packet, buffer: Uint8Array): boolean {
+  #chooses(chooser: Chooser, place: number, p: Packet, buffer: Uint8Array): boolean {
     const words = this.#table.words;
-    const base = flow * strideWords + this.#table.direction;
+    const base = flowOf(place) * strideWords + directionOf(place);
     // The packet itself has been counted already.
     const index = words[base + word.payloads] - (p.payloadLength > 0 ? 1 : 0);
     const memory = chooser.choose(p, buffer, index, words[base + word.memory]);
@@ -310,7 +325,13 @@ export class Pipeline {
       last: hasPackets ? this.#lastUs / 1e6 : null,
       in_flows: this.packets - leftOut,
       left_out: left,
+      remarks: Object.fromEntries(Object.entries(this.#remarks).filter(([, count]) => count > 0)),
     };
+  }
+
+  /** `bytes_claimed`: octets that headers claim and the wire did not carry; counted nowhere. */
+  get #remarks(): Record<string, number> {
+    return { bytes_claimed: this.#decoder.claimedBytes };
   }
 
   /** Fragments wait for the first one of their datagram before it is known whether their flow is left out. */
@@ -328,6 +349,7 @@ export class Pipeline {
     for (let index = 1; index < innerFaults.length; index++) {
       this.#count("inner_headers_refused_total", { reason: innerFaults[index] }, this.#innerFaults[index]);
     }
+    for (const [name, count] of Object.entries(this.#remarks)) this.#count(`${name}_total`, {}, count);
     this.#count("flows_total", {}, this.#table.flowsTotal);
     this.#count("flows_evicted_total", {}, this.#table.evicted);
     this.#count("clock_steps_back_total", {}, this.#table.stepsBack);

@@ -30,8 +30,10 @@ export interface Edges {
   reporter: Reporter;
   env(name: string): string | undefined;
   randomBytes(length: number): Uint8Array;
-  /** Aborts on the first SIGINT or SIGTERM. */
+  /** Aborts on the first signal to stop. */
   signal: AbortSignal;
+  /** Calls `reload` at each SIGHUP, until the function returned is called. */
+  onReload(reload: () => void | Promise<void>): () => void;
 }
 
 export interface Command<Table extends OptionTable = OptionTable> {

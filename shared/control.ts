@@ -69,6 +69,13 @@ export const checkInRequest = z.object({
     dropped: z.int().min(0),
     /** Counters of the interfaces; absent = unknown. */
     interfaces: z.array(interfaceCounters).max(16).optional(),
+    /** How each interface is; absent = a file is read. `error` null = packets of it are being captured. */
+    links: z.array(z.object({
+      name: z.string().max(60),
+      error: z.string().max(400).nullable(),
+      dropped: z.int().min(0),
+      restarts: z.int().min(0),
+    })).max(16).optional(),
     /** The part of the totals that is of the last minute or less; absent = unknown. */
     recent: z.object({
       seconds: z.number().min(0),
@@ -101,6 +108,10 @@ export const checkInRequest = z.object({
     quarantined: z.int().min(0),
     /** Age of the oldest unacknowledged batch, seconds. */
     oldest_s: z.number().min(0),
+    /** Batches that the disk has not taken: they are in memory only. Absent = unknown. */
+    unwritten: z.int().min(0).optional(),
+    /** What is wrong with the disk; null = nothing. Absent = unknown. */
+    error: z.string().max(400).nullable().optional(),
   }),
   transport: z.object({
     kind: z.enum(["kafka", "http"]),
@@ -120,5 +131,7 @@ export const checkInResponse = z.object({
   answered_ms: z.number(),
   config_version: z.int().min(0),
   revoked: z.boolean(),
+  /** Highest epoch the aggregator knows of this sensor; one that is below goes on above it. Absent = none. */
+  epoch_max: z.int().min(0).optional(),
 });
 export type CheckInResponse = z.infer<typeof checkInResponse>;

@@ -12,6 +12,8 @@ export const factLimits = {
   charactersMax: 255,
   /** Addresses or names of one DNS answer. */
   answersMax: 16,
+  /** Different entries of a list whose entries are counted (`rpc`, `ics`, `kerberos`, `ldap`, `logins`). */
+  countedMax: 64,
 } as const;
 
 /** One question of DNS, mDNS or LLMNR and its answer, as a line of Zeek's dns.log: a response stands with the query of the same flow and
@@ -53,9 +55,104 @@ export interface HttpFact {
   content_type?: string;
 }
 
+/** Entries that say the same stand once, with how often it was said. Absent: once. */
+interface Counted {
+  count?: number;
+}
+
+/** DCE/RPC, over TCP or in an SMB pipe: an interface that a client bound, or a call of it. */
+export interface RpcFact extends Counted {
+  /** "drsuapi", "svcctl", ... (dissect/facts/rpc_names.ts); the UUID of one without a name there; "" when no bind was seen. */
+  interface: string;
+  /** Number of the operation. Absent: this is the bind. */
+  opnum?: number;
+  /** "DRSGetNCChanges", "CreateServiceW", ... Absent: it has no name there. */
+  operation?: string;
+}
+
+/** A message of an industrial protocol. */
+export interface IcsFact extends Counted {
+  protocol: "modbus" | "dnp3" | "s7comm" | "enip" | "cip" | "iec104" | "bacnet";
+  /** "write_single_coil", "plc_stop", "C_SC_NA_1", ... (dissect/facts/ics_names.ts); "function_99" where there is no name. */
+  operation: string;
+  /** Modbus unit, DNP3 destination, IEC 104 common address. */
+  unit?: number;
+  /** The device answered; without it, somebody asked. */
+  response?: true;
+  /** Why it refused: Modbus exception code, CIP general status, S7 error class, BACnet error class. */
+  exception?: number;
+}
+
+/** A Kerberos message, wherever it travels. */
+export interface KerberosFact extends Counted {
+  /** "AS-REQ", "AS-REP", "TGS-REQ", "TGS-REP", "AP-REQ", "AP-REP", "KRB-ERROR", ... */
+  message: string;
+  /** "KDC_ERR_PREAUTH_FAILED", ...; "25" for a number without a name in dissect/columns/kerberos_facts.ts. */
+  error?: string;
+  /** Who asks: "user", "host/name". TGS-REQ hides it. */
+  client?: string;
+  /** For what: "krbtgt/REALM", "MSSQLSvc/db.example.org". */
+  service?: string;
+  realm?: string;
+  /** Encryption types that a request would take, in its order: "rc4-hmac", "aes256-cts-hmac-sha1-96", ... */
+  asked?: string[];
+  /** Encryption type of the ticket in a reply or AP-REQ. */
+  ticket?: string;
+  /** An AS-REQ proves the password (encrypted time, encrypted challenge, PKINIT). */
+  preauth?: true;
+}
+
+/** An LDAP request, or the answer to a log-in. Entries found are not listed. */
+export interface LdapFact extends Counted {
+  /** "bind", "search", "modify", "add", "delete", "rename", "compare", "extended", "bind_response". */
+  operation: string;
+  /** Of a bind the user, else the entry asked for or changed; of an extended request its number. */
+  name?: string;
+  /** How a bind proves who it is: "simple", "anonymous", "GSS-SPNEGO", "NTLM", ... */
+  method?: string;
+  scope?: "base" | "one" | "subtree";
+  /** RFC 4515: "(&(objectClass=user)(servicePrincipalName=*))". */
+  filter?: string;
+  /** Attributes asked for, at most 16. */
+  attributes?: string[];
+  /** Result code of a bind's answer: 0 = success, 49 = invalid credentials. */
+  result?: number;
+}
+
+/** One try to log in, as far as it went, or what a server said of one whose beginning was not seen. FTP, SMB, LDAP and Kerberos have facts
+ * of their own. */
+export interface LoginFact extends Counted {
+  service:
+    | "pop3"
+    | "imap"
+    | "smtp"
+    | "sip"
+    | "rdp"
+    | "vnc"
+    | "telnet"
+    | "mysql"
+    | "postgresql"
+    | "mssql"
+    | "redis";
+  /** Absent: hidden, or not said yet. Of RDP the cookie `mstshash`, nine letters at most. */
+  user?: string;
+  /** How: "login", "plain", ...; of SIP the method of the request; of RDP the security chosen: "rdp", "tls", "credssp", "rdstls". */
+  method?: string;
+  /** "named": a user was named; "asked": a proof was sent, and no answer seen; "challenged": the server wants one. Of an INVITE "accepted"
+   * means that somebody took the call. */
+  outcome: "named" | "asked" | "challenged" | "accepted" | "refused";
+  /** The server's number for it: SIP status, SMTP reply, MySQL or SQL Server error. */
+  code?: number;
+}
+
 /** Facts of one flow in one segment. Absent = nothing read. */
 export interface Facts {
   dns?: DnsFact[];
+  rpc?: RpcFact[];
+  ics?: IcsFact[];
+  kerberos?: KerberosFact[];
+  ldap?: LdapFact[];
+  logins?: LoginFact[];
   tls?: TlsFact;
   http?: HttpFact[];
   quic?: { sni?: string; version?: string; ja4?: string };
@@ -70,7 +167,7 @@ export interface Facts {
 }
 
 /** Facts that are lists of entries, and those that are one object. */
-export const factLists = ["dns", "http", "ftp", "smb"] as const;
+export const factLists = ["dns", "http", "ftp", "smb", "rpc", "ics", "kerberos", "ldap", "logins"] as const;
 export const factParts = ["tls", "quic", "ssh", "dhcp", "other"] as const;
 
 /** The queries and responses that `entries` stand for, each as an entry of its own; a query comes before its response. */

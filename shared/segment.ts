@@ -93,6 +93,8 @@ export interface Segment {
   interarrival_us_max: number;
   interarrival_us_mean: number;
   interarrival_us_deviation: number;
+  /** 1 = nothing told who began the flow: `src_ip` sent the first packet seen, or has the likelier port. Absent = 0. */
+  direction_guess?: number;
   end_reason: EndReason;
   /** Sampling factor: the flow was kept as one of this many; 1 = every flow kept. Counts are what was seen of this flow, never scaled;
    * sums over flows (totals, talkers, protocols, series) multiply each flow and its counts by its factor. */
@@ -165,6 +167,7 @@ export const segmentColumns = {
   interarrival_us_min: column("number", 0),
   interarrival_us_max: column("number", 0),
   interarrival_us_deviation: column("number", 0),
+  direction_guess: column("octet", 0),
   end_reason: column("end_reason", "idle"),
   factor: column("count", 1),
   app_protocol: column("name", ""),

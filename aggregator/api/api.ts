@@ -7,15 +7,20 @@
 
 import { type Context, Hono } from "hono";
 import { BadCursor, StoreUnavailable } from "../store/store.ts";
-import { authenticate, checkOrigin } from "./authenticate.ts";
+import { authenticate, checkOrigin, ownOrigins } from "./authenticate.ts";
+import { readBody } from "./body.ts";
+import type { TrustedProxies } from "./client_address.ts";
 import { ApiError } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
-import type { Answer, Call, Route, Services } from "./route.ts";
+import type { Answer, Call, Route, Services, Site } from "./route.ts";
 import { mayCall, routes } from "./routes.ts";
 
 export interface ApiOptions {
   /** Names this server answers for; null = any. Set on loopback, where a page of the web could otherwise rebind its name. */
   hostnames: string[] | null;
+  /** Address under which browsers and sensors reach this server, with the path prefix a proxy puts before it; null = as they ask. */
+  publicUrl: URL | null;
+  proxies: TrustedProxies;
 }
 
 /** What the listener knows of a connection. */
@@ -48,7 +53,8 @@ const securityHeaders: Readonly<Record<string, string>> = {
 
 /** Makes the API of `services`. Nothing is opened. */
 export function createApi(options: ApiOptions, services: Services): Api {
-  const app = new Hono<Env>();
+  const prefix = prefixOf(options.publicUrl);
+  const app = new Hono<Env>({ getPath: (request) => pathOf(request, prefix) });
   for (const route of routes) {
     app.on(route.method, route.path, (context) => serve(route, context, options, services));
   }
@@ -56,6 +62,9 @@ export function createApi(options: ApiOptions, services: Services): Api {
     finish(problem(hostProblem(context, options) ?? new ApiError("not_found")), context)
   );
   app.onError((error, context) => finish(problem(toApiError(error, context, services)), context));
+  if (prefix !== "") {
+    app.get(prefix, () => new Response(null, { status: 308, headers: { location: `${prefix}/` } }));
+  }
   return {
     fetch: async (request, connection) => await app.fetch(request, connection),
   };
@@ -69,8 +78,9 @@ async function serve(
 ): Promise<Response> {
   const wrongHost = hostProblem(context, options);
   if (wrongHost) throw wrongHost;
-  const { source, isSecure } = context.env;
   const header = (name: string) => context.req.header(name);
+  const url = new URL(context.req.url);
+  const source = options.proxies.callerOf(context.env.source, header);
   const nowMs = services.clock.nowMs();
   const caller = route.access === "public" || route.access === "sensor"
     ? null
@@ -78,9 +88,12 @@ async function serve(
   if (!mayCall(route.access, caller?.role ?? null)) {
     throw new ApiError("forbidden", `Role "${caller?.role}" is not enough: ${route.access} is needed`);
   }
-  if (route.method !== "GET") checkOrigin(header, caller);
-  const query = route.query ? readQuery(route.query, new URL(context.req.url).searchParams) : {};
-  const bytes = bodyReader(context.req.raw, route.bodyBytesMax);
+  if (route.method !== "GET") {
+    checkOrigin(header, caller, ownOrigins(url, context.env.isSecure, options.publicUrl));
+  }
+  const query = route.query ? readQuery(route.query, url.searchParams) : {};
+  let read: Promise<Uint8Array> | null = null;
+  const bytes = () => read ??= readBody(context.req.raw, route.bodyBytesMax, services.clock);
   const call: Call = {
     params: context.req.param() as Record<string, string>,
     query,
@@ -89,39 +102,34 @@ async function serve(
     header,
     caller,
     source,
-    isSecure,
+    site: siteOf(context, options),
     nowMs,
   };
   const answer = route.isQuery
-    ? await services.queryGate.run(() => route.handle(call, services))
+    ? await services.queryLimit.run(() => route.handle(call, services))
     : await route.handle(call, services);
   services.reporter.count("requests_total", { route: route.path, status: answer.status ?? 200 });
   return finish(answer, context);
 }
 
-/** Reads the body once, however often it is asked for, and stops at `bytesMax`. */
-function bodyReader(request: Request, bytesMax: number): () => Promise<Uint8Array> {
-  let read: Promise<Uint8Array> | null = null;
-  return () => read ??= readBody(request, bytesMax);
+/** How the browser behind this request sees the server: by the public address if its page came from there, else as asked. */
+function siteOf(context: Context<Env>, { publicUrl }: ApiOptions): Site {
+  const origin = context.req.header("origin") ?? "";
+  const isPublic = publicUrl !== null && origin === publicUrl.origin;
+  // An origin that is not our own was refused before.
+  const isSecure = context.env.isSecure || origin.startsWith("https:");
+  return { isSecure, path: isPublic ? prefixOf(publicUrl) || "/" : "/" };
 }
 
-async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const tooLarge = () => new ApiError("too_large", `Body must have <= ${bytesMax} octets`);
-  if (Number(request.headers.get("content-length") ?? 0) > bytesMax) throw tooLarge();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length;
-    if (length > bytesMax) throw tooLarge(); // Leaving the loop cancels the stream.
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+/** Path of the public address without its last slash: "" or "/picket". */
+function prefixOf(publicUrl: URL | null): string {
+  return (publicUrl?.pathname ?? "").replace(/\/+$/, "");
+}
+
+/** Path of the route. A proxy may hand the prefix on or take it away. */
+function pathOf(request: Request, prefix: string): string {
+  const { pathname } = new URL(request.url);
+  return prefix !== "" && pathname.startsWith(`${prefix}/`) ? pathname.slice(prefix.length) : pathname;
 }
 
 function hostProblem(context: Context<Env>, { hostnames }: ApiOptions): ApiError | null {
@@ -150,7 +158,7 @@ function toApiError(error: Error, context: Context<Env>, { reporter }: Services)
 
 function problem(error: ApiError): Answer {
   const retry: Record<string, string> = error.status === 503 || error.status === 429
-    ? { "retry-after": "5" }
+    ? { "retry-after": String(error.retryAfterS ?? 5) }
     : {};
   return { status: error.status, json: error.toJSON(), headers: retry };
 }

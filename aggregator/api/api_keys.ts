@@ -7,7 +7,8 @@
 
 import { Buffer } from "node:buffer";
 import { sha256Hex } from "../../shared/batch.ts";
-import type { ApiKeyRow, Role, Store } from "../store/store.ts";
+import type { ApiKeyRow, Role } from "../model/access.ts";
+import type { Store } from "../store/store.ts";
 
 export interface ApiKeysOptions {
   /** @default 2000 */

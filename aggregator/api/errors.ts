@@ -7,6 +7,7 @@
 export const apiErrors = {
   bad_parameter: { status: 400, message: "A parameter is wrong" },
   bad_body: { status: 400, message: "The body is wrong" },
+  body_cut: { status: 400, message: "The body ended before it was whole" },
   unauthenticated: { status: 401, message: "An API key or a session is needed" },
   bad_signature: { status: 401, message: "The signature does not fit the key" },
   unknown_token: { status: 401, message: "The join token is not known" },
@@ -17,6 +18,7 @@ export const apiErrors = {
   revoked: { status: 403, message: "The sensor is revoked" },
   quarantined: { status: 403, message: "The sensor is quarantined" },
   not_found: { status: 404, message: "There is nothing here" },
+  body_timeout: { status: 408, message: "The body did not come in time" },
   used_token: { status: 409, message: "The join token was used by another sensor" },
   name_taken: { status: 409, message: "Another sensor has this name" },
   clock_skew: { status: 409, message: "The sensor's clock is too far from the aggregator's" },
@@ -38,12 +40,20 @@ export class ApiError extends Error {
   readonly detail: string | null;
   /** Fields beside `error`, for callers that read them: a batch's `reason`. */
   readonly extra: Record<string, unknown>;
+  /** When to come again; null = as the status says. */
+  readonly retryAfterS: number | null;
 
-  constructor(code: ApiErrorCode, detail: string | null = null, extra: Record<string, unknown> = {}) {
+  constructor(
+    code: ApiErrorCode,
+    detail: string | null = null,
+    extra: Record<string, unknown> = {},
+    retryAfterS: number | null = null,
+  ) {
     super(apiErrors[code].message);
     this.code = code;
     this.detail = detail;
     this.extra = extra;
+    this.retryAfterS = retryAfterS;
   }
 
   get status(): number {

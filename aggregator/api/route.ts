@@ -7,15 +7,16 @@
 import type { z } from "../../shared/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { ThreatStatus } from "../detect/threat.ts";
+import type { ThreatStatus } from "../model/threat.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
-import type { Role, Store } from "../store/store.ts";
+import type { Role } from "../model/access.ts";
+import type { Store } from "../store/store.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { ApiKeys } from "./api_keys.ts";
-import type { Gate } from "./gate.ts";
+import type { ConcurrencyLimit } from "./concurrency_limit.ts";
 import type { Sessions } from "./sessions.ts";
-import type { Throttle } from "./throttle.ts";
+import type { RateLimit } from "./rate_limit.ts";
 
 /** Who may call: anyone; a sensor, which the handler authenticates by its key; or a person with at least this role. */
 export type Access = "public" | "sensor" | Role;
@@ -28,6 +29,13 @@ export interface Caller {
   by: "key" | "session";
 }
 
+/** How the caller's browser sees this server, for its cookies. */
+export interface Site {
+  isSecure: boolean;
+  /** Path of everything here: "/", or the prefix a proxy puts before it. */
+  path: string;
+}
+
 export interface Call<Query = unknown, Body = unknown> {
   params: Record<string, string>;
   query: Query;
@@ -38,10 +46,9 @@ export interface Call<Query = unknown, Body = unknown> {
   header(name: string): string | undefined;
   /** Null on `public` and `sensor` routes without a key. */
   caller: Caller | null;
-  /** Address the connection comes from. */
+  /** Address of whoever sent it. */
   source: string;
-  /** Whether the connection is encrypted. */
-  isSecure: boolean;
+  site: Site;
   /** Aggregator's clock when the request came in. */
   nowMs: number;
 }
@@ -73,13 +80,13 @@ export interface Services {
   clockOffsets: ClockOffsets;
   keys: ApiKeys;
   sessions: Sessions;
-  enrolThrottle: Throttle;
+  enrolRate: RateLimit;
   /** Failed logins and failed keys. */
-  guessThrottle: Throttle;
+  guessRate: RateLimit;
   /** Queries of people. */
-  queryGate: Gate;
+  queryLimit: ConcurrencyLimit;
   /** Bodies of batches in memory. */
-  uploadGate: Gate;
+  uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
   /** A person set a threat's status: detection must know, or the next growth would set it back. */
   onThreatStatus(id: string, status: ThreatStatus): void;
@@ -89,6 +96,8 @@ export interface Services {
   fleet: { buckets: number; kafka: { brokers: string[]; topic: string } | null };
   /** Site of a token that names none. */
   site: string;
+  /** The own certificate authority, where its certificate is served. */
+  authority: { pem: string; fingerprint: string } | null;
 }
 
 export interface Route {

@@ -5,22 +5,23 @@
  * signature themselves. @module */
 
 import { logo, page, script, style } from "../dashboard/pages.ts";
-import { type Role, roles } from "../store/store.ts";
-import { batches } from "./batches.ts";
-import { checkIn } from "./check_in.ts";
-import { docsPage, docsScript } from "./docs.ts";
-import { enrol } from "./enrol.ts";
-import { fleet, revoke, sensor } from "./fleet.ts";
-import { flow, flows, latestFlows, searchFlows } from "./flows.ts";
-import { deadLetters, gaps } from "./gaps.ts";
-import { healthz, readyz } from "./health.ts";
-import { login, logout, session } from "./login.ts";
-import { metrics } from "./metrics.ts";
-import { openapi } from "./openapi.ts";
+import { type Role, roles } from "../model/access.ts";
+import { authority } from "./admin/authority.ts";
+import { batches } from "./sensors/batches.ts";
+import { checkIn } from "./sensors/check_in.ts";
+import { docsPage, docsScript } from "./admin/docs.ts";
+import { enrol } from "./sensors/enrol.ts";
+import { fleet, revoke, sensor } from "./sensors/fleet.ts";
+import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
+import { deadLetters, gaps } from "./sensors/gaps.ts";
+import { healthz, readyz } from "./admin/health.ts";
+import { login, logout, session } from "./admin/login.ts";
+import { metrics } from "./admin/metrics.ts";
+import { openapi } from "./admin/openapi.ts";
 import type { Access, Resource, Route } from "./route.ts";
-import { protocols, series, topTalkers, totals } from "./stats.ts";
-import { setThreatStatus, threat, threats } from "./threats.ts";
-import { addKey, addToken, listKeys } from "./tokens.ts";
+import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
+import { setThreatStatus, threat, threats } from "./threats/threats.ts";
+import { addKey, addToken, listKeys } from "./admin/tokens.ts";
 
 const table: readonly (readonly [Route["method"], string, Access, Resource])[] = [
   // Sensors.
@@ -53,6 +54,7 @@ const table: readonly (readonly [Route["method"], string, Access, Resource])[] =
   // Machines that watch machines.
   ["GET", "/healthz", "public", healthz],
   ["GET", "/readyz", "public", readyz],
+  ["GET", "/ca.pem", "public", authority],
   // The dashboard's pages hold no data; what they show they fetch from above, with the session.
   ["POST", "/login", "public", login],
   ["POST", "/logout", "public", logout],

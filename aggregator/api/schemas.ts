@@ -5,7 +5,7 @@
 import { z } from "../../shared/schema.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";
 import { parseIp } from "../../shared/ip.ts";
-import { severities, threatStatuses } from "../detect/threat.ts";
+import { severities, threatStatuses } from "../model/threat.ts";
 
 export const pageRowsMax = 1_000;
 

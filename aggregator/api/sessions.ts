@@ -7,6 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { sha256Hex } from "../../shared/batch.ts";
+import type { Site } from "./route.ts";
 
 export interface SessionsOptions {
   /** @default 3600000 */
@@ -38,7 +39,7 @@ export class Sessions {
   }
 
   /** Starts a session for a checked key; `random` is 24 bytes. Returns the `Set-Cookie` value. */
-  open(keyHash: string, random: Uint8Array, nowMs: number, isSecure: boolean): string {
+  open(keyHash: string, random: Uint8Array, nowMs: number, site: Site): string {
     if (random.length !== 24) {
       throw new RangeError(
         `Cannot open a session as "random" must have 24 bytes: current length is ${random.length}`,
@@ -47,7 +48,7 @@ export class Sessions {
     const id = Buffer.from(random).toString("base64url");
     this.#sessions.set(sha256Hex(id), { keyHash, startMs: nowMs, usedMs: nowMs });
     if (this.#sessions.size > this.#sessionsMax) this.#sessions.delete(this.#sessions.keys().next().value!);
-    return cookie(id, Math.floor(this.#lifeMs / 1_000), isSecure);
+    return cookie(id, Math.floor(this.#lifeMs / 1_000), site);
   }
 
   /** Hash of the key behind the cookie header, or null. */
@@ -64,16 +65,16 @@ export class Sessions {
   }
 
   /** Ends the session of the cookie header, if any. Returns the `Set-Cookie` value that clears it. */
-  close(cookies: string | undefined, isSecure: boolean): string {
+  close(cookies: string | undefined, site: Site): string {
     const id = readCookie(cookies);
     if (id !== null) this.#sessions.delete(sha256Hex(id));
-    return cookie("", 0, isSecure);
+    return cookie("", 0, site);
   }
 }
 
-function cookie(value: string, maxAgeS: number, isSecure: boolean): string {
+function cookie(value: string, maxAgeS: number, { isSecure, path }: Site): string {
   const secure = isSecure ? "; Secure" : "";
-  return `${cookieName}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeS}${secure}`;
+  return `${cookieName}=${value}; Path=${path}; HttpOnly; SameSite=Strict; Max-Age=${maxAgeS}${secure}`;
 }
 
 function readCookie(cookies: string | undefined): string | null {

@@ -2,10 +2,10 @@
 
 import { makeApiKey } from "../api/api_keys.ts";
 import { name as nameSchema } from "../api/schemas.ts";
-import { type Role, roles } from "../store/store.ts";
-import { openClient } from "./api_client.ts";
+import { type Role, roles } from "../model/access.ts";
+import { openClient } from "../cli/api_client.ts";
 import { type Command, command, CommandError, exitCodes, noOperands } from "../../shared/command.ts";
-import { generalOptions, remoteOptions, storeOf, storeOptions } from "./common_options.ts";
+import { generalOptions, remoteOptions, storeOf, storeOptions } from "../options/store_options.ts";
 
 export const keyCommand: Command = command({
   name: "key",

@@ -1,12 +1,13 @@
 /** `picket-aggregator report`: fleet, totals and every threat in words, from a running aggregator. @module */
 
-import type { Threat } from "../detect/threat.ts";
+import type { Threat } from "../model/threat.ts";
 import type { FleetHealth } from "../fleet/fleet.ts";
-import type { Page, Totals } from "../store/store.ts";
-import { type ApiClient, openClient } from "./api_client.ts";
+import type { Page } from "../model/page.ts";
+import type { Totals } from "../model/traffic.ts";
+import { type ApiClient, openClient } from "../cli/api_client.ts";
 import { type Command, command, type Edges, exitCodes, noOperands } from "../../shared/command.ts";
-import { generalOptions, remoteOptions, storeOptions } from "./common_options.ts";
-import { sensorLines, threatLines, totalsLine } from "./words.ts";
+import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
+import { sensorLines, threatLines, totalsLine } from "../cli/words.ts";
 
 /** More than a person reads; what is left out is said. */
 const threatsMax = 5_000;
@@ -25,7 +26,10 @@ severity, reasons and suggested action. Exit code 0 only when flows and threats 
     ...generalOptions,
     state: storeOptions.state,
     ...remoteOptions,
-    url: { ...remoteOptions.url, default: "http://127.0.0.1:8600", help: "Address of the aggregator" },
+    url: {
+      ...remoteOptions.url,
+      help: "Address of the aggregator; else that of the last serve in this state folder",
+    },
     settleMs: {
       kind: "number",
       default: 0,

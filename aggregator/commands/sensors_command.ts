@@ -3,7 +3,7 @@
 import { escapeLine } from "../../shared/escape.ts";
 import { type FleetHealth, fleetHealth } from "../fleet/fleet.ts";
 import type { Store } from "../store/store.ts";
-import { openClient } from "./api_client.ts";
+import { openClient } from "../cli/api_client.ts";
 import {
   type Command,
   command,
@@ -12,8 +12,8 @@ import {
   noOperands,
   onlyOperand,
 } from "../../shared/command.ts";
-import { generalOptions, remoteOptions, storeOf, storeOptions } from "./common_options.ts";
-import { sensorLines } from "./words.ts";
+import { generalOptions, remoteOptions, storeOf, storeOptions } from "../options/store_options.ts";
+import { sensorLines } from "../cli/words.ts";
 
 const gapsMax = 1_000;
 

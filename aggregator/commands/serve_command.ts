@@ -1,20 +1,10 @@
 /** `picket-aggregator serve`: the aggregator itself, until SIGTERM or Ctrl-C. @module */
 
 import { type Command, command, type Edges, exitCodes, noOperands } from "../../shared/command.ts";
-import { type ServeOptions, serveOptions } from "./serve_options.ts";
+import type { Running } from "../serve/start.ts";
+import { type ServeOptions, serveOptions } from "../options/serve_options.ts";
 
-/** A running aggregator. */
-export interface Running {
-  /** Address of API and dashboard. */
-  url: string;
-  keyFile: string;
-  /** Resolves with the reason when the data path cannot go on; never resolves while all is well. */
-  failed: Promise<string>;
-  /** Takes nothing new, stores what is taken, closes. */
-  stop(): Promise<void>;
-}
-
-/** `start` wires the stages; it lives in main.ts, which is where the data path can be read. */
+/** `start` wires the stages; serve/start.ts holds it, where the data path can be read. */
 export function serveCommand(start: (options: ServeOptions, edges: Edges) => Promise<Running>): Command {
   return command({
     name: "serve",

@@ -1,10 +1,10 @@
 /** `picket-aggregator token`: a join token for one sensor. @module */
 
 import { name } from "../api/schemas.ts";
-import { makeJoinToken, tagsMax, tokenLifeMs } from "../api/tokens.ts";
-import { openClient } from "./api_client.ts";
+import { makeJoinToken, tagsMax, tokenLifeMs } from "../api/admin/tokens.ts";
+import { openClient } from "../cli/api_client.ts";
 import { type Command, command, CommandError, exitCodes, noOperands } from "../../shared/command.ts";
-import { generalOptions, remoteOptions, storeOf, storeOptions } from "./common_options.ts";
+import { generalOptions, remoteOptions, storeOf, storeOptions } from "../options/store_options.ts";
 
 interface Made {
   token: string;

@@ -122,6 +122,6 @@ async function call(method, path, body) {
 function get(path, query) {
   const given = Object.entries(query ?? {}).filter(([, value]) => value !== "" && value !== undefined && value !== null);
   const text = new URLSearchParams(given).toString();
-  return call("GET", "/api/v1" + path + (text ? "?" + text : ""));
+  return call("GET", "api/v1" + path + (text ? "?" + text : ""));
 }
 `;

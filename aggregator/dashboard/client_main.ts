@@ -60,7 +60,7 @@ byId("login-form").addEventListener("submit", async (submit) => {
   submit.preventDefault();
   byId("login-problem").textContent = "";
   try {
-    await call("POST", "/login", { key: byId("key").value });
+    await call("POST", "login", { key: byId("key").value });
     byId("key").value = "";
     await attempt(enter);
   } catch (problem) {
@@ -68,7 +68,7 @@ byId("login-form").addEventListener("submit", async (submit) => {
   }
 });
 byId("logout").addEventListener("click", () => attempt(async () => {
-  await call("POST", "/logout");
+  await call("POST", "logout");
   location.reload();
 }));
 byId("threat-filter").addEventListener("change", () => attempt(() => loadThreats(false)));

@@ -57,7 +57,7 @@ function acts(threat) {
   const next = threat.status === "open" ? [["Acknowledge", "acknowledged"], ["Close", "closed"]] : [["Reopen", "open"]];
   if (role !== "viewer") {
     for (const [word, status] of next) row.append(button(word, async () => {
-      await call("POST", "/api/v1/threats/" + threat.id + "/status", { status });
+      await call("POST", "api/v1/threats/" + threat.id + "/status", { status });
       await refresh();
     }));
   }

@@ -14,17 +14,17 @@ export const shell = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Picket</title>
-<link rel="icon" href="/assets/logo.svg" type="image/svg+xml">
-<link rel="stylesheet" href="/assets/dashboard.css">
-<script type="module" src="/assets/dashboard.js"></script>
+<link rel="icon" href="assets/logo.svg" type="image/svg+xml">
+<link rel="stylesheet" href="assets/dashboard.css">
+<script type="module" src="assets/dashboard.js"></script>
 </head>
 <body>
 <a class="skip" href="#main">Skip to content</a>
 <header class="bar">
-  <a class="brand" href="/"><img src="/assets/logo.svg" alt="" width="28" height="28"><span>Picket</span></a>
+  <a class="brand" href="./"><img src="assets/logo.svg" alt="" width="28" height="28"><span>Picket</span></a>
   <nav class="jump inside" aria-label="Sections" hidden>
     <a href="#threats">Threats</a><a href="#fleet">Fleet</a><a href="#traffic">Traffic</a><a href="#flows">Flows</a>
-    <a href="/docs">API</a>
+    <a href="docs">API</a>
   </nav>
   <div class="who inside" hidden><span id="who"></span><button type="button" id="logout" class="quiet">Log out</button></div>
 </header>

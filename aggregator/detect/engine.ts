@@ -6,9 +6,12 @@
 
 import type { Reporter } from "../../shared/reporter.ts";
 import { sha256Hex } from "../../shared/batch.ts";
-import type { Flow, FlowUpdate } from "../ingest/flow.ts";
-import { type Detector, findingLimits } from "./detector.ts";
-import { type Finding, type Reason, scoreOf, severityOf, type Threat, type Triage } from "./threat.ts";
+import type { Flow, FlowUpdate } from "../model/flow.ts";
+import type { Detector, FactKind } from "./detector.ts";
+import { findingLimits } from "./finding.ts";
+import { prepare, type PreparedUpdate } from "./prepared.ts";
+import { AddressBook } from "./signs/address.ts";
+import { type Finding, type Reason, scoreOf, severityOf, type Threat, type Triage } from "../model/threat.ts";
 
 export const engineLimits = {
   /** Threats kept in memory; the one longest unchanged is forgotten first and would come back as a new one. */
@@ -27,7 +30,13 @@ export interface EngineDeps {
   detectors: readonly Detector[];
   reporter: Reporter;
   /** Deterministic explanation of a finding (triage/rules.ts). */
-  explain: (finding: Finding, detector: Detector, severity: Threat["severity"]) => Triage;
+  explain: (finding: Finding, severity: Threat["severity"]) => Triage;
+}
+
+/** A detector, and the facts it needs that the data does not have. */
+export interface NotEvaluable {
+  detector: string;
+  missing: string[];
 }
 
 interface Entry {
@@ -45,6 +54,8 @@ export class Engine {
   readonly #entries = new Map<string, Entry>();
   readonly #waiting = new Set<string>();
   readonly #evictions = new Map<string, number>();
+  readonly #book = new AddressBook();
+  readonly #factsSeen = new Set<string>();
 
   constructor(options: EngineOptions, deps: EngineDeps) {
     this.#threatsMax = options.threatsMax ?? engineLimits.threatsMax;
@@ -58,18 +69,14 @@ export class Engine {
 
   /** Runs all detectors. Returns the threats worth storing now. */
   step(updates: readonly FlowUpdate[], nowMs: number): Threat[] {
-    for (const detector of this.#deps.detectors) {
-      for (const update of updates) this.#guard(detector, () => detector.step(update));
-    }
+    this.#stepAll(updates);
     this.#deps.reporter.count("detect_updates_total", undefined, updates.length);
     const changed: Threat[] = [];
     for (const detector of this.#deps.detectors) {
-      this.#guard(detector, () => {
-        for (const finding of detector.collect()) {
-          const threat = this.#merge(finding, detector, nowMs);
-          if (threat) changed.push(threat);
-        }
-      });
+      for (const finding of this.#collect(detector)) {
+        const threat = this.#merge(finding, nowMs);
+        if (threat) changed.push(threat);
+      }
       this.#measure(detector);
     }
     return changed;
@@ -90,11 +97,16 @@ export class Engine {
     for (const threat of threats) {
       this.#put(threat.identity, { past: null, present: threat, threat, reportedCount: threat.count });
     }
-    for (const flow of flows) {
-      const update = updateOfFlow(flow);
-      for (const detector of this.#deps.detectors) this.#guard(detector, () => detector.step(update));
-    }
-    for (const detector of this.#deps.detectors) this.#guard(detector, () => void detector.collect());
+    this.#stepAll(flows.map(updateOfFlow));
+    for (const detector of this.#deps.detectors) this.#collect(detector);
+  }
+
+  /** Detectors that could find nothing so far, as the data has none of the facts they need. */
+  notEvaluable(): NotEvaluable[] {
+    return this.#deps.detectors.flatMap(({ name, declaration: { needs = [] } }) => {
+      const missing = needs.filter((kind) => !this.#factsSeen.has(kind));
+      return missing.length > 0 ? [{ detector: name, missing }] : [];
+    });
   }
 
   /** The text of a model, or a person's status, put on a threat known here, so that the next growth keeps it. */
@@ -114,10 +126,23 @@ export class Engine {
     return [...this.#entries.values()].map((entry) => entry.threat);
   }
 
-  #merge(finding: Finding, detector: Detector, nowMs: number): Threat | null {
+  #stepAll(updates: readonly FlowUpdate[]): void {
+    const prepared = prepare(updates, this.#book);
+    for (const { segment: { facts } } of updates) {
+      if (facts !== null) { for (const kind in facts) this.#factsSeen.add(kind); }
+    }
+    for (const detector of this.#deps.detectors) {
+      const { needs } = detector.declaration;
+      for (const update of prepared) {
+        if (needs === undefined || hasAny(update, needs)) this.#stepOne(detector, update);
+      }
+    }
+  }
+
+  #merge(finding: Finding, nowMs: number): Threat | null {
     const entry = this.#entries.get(finding.identity);
     if (!entry || isNewThreat(entry.threat, finding)) {
-      const threat = this.#build(finding, detector, nowMs, null);
+      const threat = this.#build(finding, nowMs, null);
       this.#put(finding.identity, { past: null, present: finding, threat, reportedCount: threat.count });
       this.#deps.reporter.count("threats_total", { detector: finding.detector, severity: threat.severity });
       return threat;
@@ -128,7 +153,7 @@ export class Engine {
     entry.present = finding;
     const whole = entry.past ? addFindings(entry.past, finding) : finding;
     const before = entry.threat;
-    entry.threat = this.#build(whole, detector, nowMs, before);
+    entry.threat = this.#build(whole, nowMs, before);
     this.#put(finding.identity, entry);
     const isWorth = entry.threat.severity !== before.severity ||
       entry.threat.count >= entry.reportedCount * engineLimits.growthFactor;
@@ -141,11 +166,11 @@ export class Engine {
     return entry.threat;
   }
 
-  #build(finding: Finding, detector: Detector, nowMs: number, before: Threat | null): Threat {
+  #build(finding: Finding, nowMs: number, before: Threat | null): Threat {
     const reasons = before && before.score > scoreOf(finding.reasons) ? before.reasons : finding.reasons;
     const score = scoreOf(reasons);
     const ruled = severityOf(score);
-    const triage = this.#deps.explain({ ...finding, reasons }, detector, ruled);
+    const triage = this.#deps.explain({ ...finding, reasons }, ruled);
     // A model's text stays until triage gives a new one; its severity was never below the rules'.
     const keeps = before !== null && before.engine !== "rules" && before.score === score;
     return {
@@ -174,13 +199,26 @@ export class Engine {
   }
 
   /** A detector that throws, perhaps an operator's own, costs its own findings and nothing else. */
-  #guard(detector: Detector, run: () => void): void {
+  #stepOne(detector: Detector, update: PreparedUpdate): void {
     try {
-      run();
+      detector.step(update);
     } catch (error) {
-      this.#deps.reporter.count("detector_errors_total", { detector: detector.name });
-      this.#deps.reporter.error("detector failed", { detector: detector.name, error });
+      this.#fail(detector, error);
     }
+  }
+
+  #collect(detector: Detector): Finding[] {
+    try {
+      return detector.collect();
+    } catch (error) {
+      this.#fail(detector, error);
+      return [];
+    }
+  }
+
+  #fail({ name }: Detector, error: unknown): void {
+    this.#deps.reporter.count("detector_errors_total", { detector: name });
+    this.#deps.reporter.error("detector failed", { detector: name, error });
   }
 
   #measure(detector: Detector): void {
@@ -190,6 +228,10 @@ export class Engine {
     if (evicted > 0) this.#deps.reporter.count("detector_keys_evicted_total", labels, evicted);
     this.#evictions.set(detector.name, detector.evicted);
   }
+}
+
+function hasAny({ segment: { facts } }: PreparedUpdate, kinds: readonly FactKind[]): boolean {
+  return facts !== null && kinds.some((kind) => facts[kind] !== undefined);
 }
 
 /** A stored flow as one update, as if it had come in one segment. */

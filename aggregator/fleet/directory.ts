@@ -5,7 +5,8 @@
  * an unknown id reads the store again, but not more often than every `unknownMs`.
  * Why a copy: 1,000 sensors check in 100 times a second; each would otherwise cost a query. @module */
 
-import type { SensorRow, Store } from "../store/store.ts";
+import type { SensorRow } from "../model/sensor.ts";
+import type { Store } from "../store/store.ts";
 
 export interface DirectoryOptions {
   /** @default 2000 */

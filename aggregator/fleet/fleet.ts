@@ -4,7 +4,8 @@
  * Invariant: packets captured = packets in flows + packets left out, by cause; a difference is itself a reason, never rounded away.
  * What it does not mean: `healthy` says that the sensor reports and loses nothing, not that the right cable is plugged in. @module */
 
-import type { Gap, SensorRow } from "../store/store.ts";
+import type { Gap } from "../model/ledger.ts";
+import type { SensorRow } from "../model/sensor.ts";
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
 import {

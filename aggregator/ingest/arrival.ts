@@ -6,7 +6,7 @@
 import { icmpCounterpart } from "../../shared/community_id.ts";
 import { isPrivateIp } from "../../shared/ip.ts";
 import type { Segment } from "../../shared/segment.ts";
-import type { Sighting } from "./flow.ts";
+import type { Sighting } from "../model/flow.ts";
 
 const year2000Us = 946_684_800e6;
 /** Later than the aggregator's clock by more than this is no time to trust. */

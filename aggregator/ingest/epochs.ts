@@ -7,7 +7,7 @@
  * clock. Both, because a sensor without a battery clock may wake up in the past. A stamp in our future proves nothing.
  * Two copies with the same epoch are found by the ledger: one number, two contents. @module */
 
-import type { EpochRow } from "../store/store.ts";
+import type { EpochRow } from "../model/ledger.ts";
 
 const slackMs = 60_000;
 

@@ -5,7 +5,8 @@
  * Bounds: {@link holesMax} gaps a sequence; beyond, neighbours become one gap that names some batches too many.
  * {@link sequencesMax} sequences in memory; the store has all of them. @module */
 
-import type { Gap, IngestWrite, Store } from "../store/store.ts";
+import type { Gap, IngestWrite } from "../model/ledger.ts";
+import type { Store } from "../store/store.ts";
 
 const holesMax = 256;
 const sequencesMax = 50_000;

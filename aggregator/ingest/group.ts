@@ -5,11 +5,12 @@
  * sealed by an epoch that a newer one has replaced, its sensor is a clone: quarantined, its batch a dead letter. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
-import type { DeadLetter, EpochRow, IngestWrite, LedgerRow, OffsetRow, Store } from "../store/store.ts";
+import type { DeadLetter, EpochRow, IngestWrite, LedgerRow, OffsetRow } from "../model/ledger.ts";
+import type { Store } from "../store/store.ts";
 import { isSecondLiveEpoch, noteEpoch } from "./epochs.ts";
-import type { FlowUpdate } from "./flow.ts";
+import type { FlowUpdate } from "../model/flow.ts";
 import { GapBook, type SequenceKey } from "./gaps.ts";
-import type { IngestOptions, IngestOutcome, WaitingBatch } from "./waiting.ts";
+import type { IngestOptions, IngestOutcome, WaitingBatch } from "./queue.ts";
 import { Merger } from "./merge.ts";
 import { type HeaderGetter, type IngestRefusal, type VerifiedBatch, Verifier } from "./verify.ts";
 

@@ -8,14 +8,9 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import {
-  type IngestWrite,
-  LedgerConflict,
-  type LedgerRow,
-  type Store,
-  StoreUnavailable,
-} from "../store/store.ts";
-import type { FlowUpdate } from "./flow.ts";
+import type { IngestWrite, LedgerRow } from "../model/ledger.ts";
+import { LedgerConflict, type Store, StoreUnavailable } from "../store/store.ts";
+import type { FlowUpdate } from "../model/flow.ts";
 import { type Group, type GroupResult, GroupWriter } from "./group.ts";
 import type { HeaderGetter } from "./verify.ts";
 import {
@@ -24,9 +19,9 @@ import {
   type IngestOutcome,
   type RecordPosition,
   type WaitingBatch,
-} from "./waiting.ts";
+} from "./queue.ts";
 
-export type { IngestOptions, IngestOutcome } from "./waiting.ts";
+export type { IngestOptions, IngestOutcome } from "./queue.ts";
 
 export interface IngestDeps {
   store: Store;

@@ -11,10 +11,11 @@
 
 import type { Reporter } from "../../shared/reporter.ts";
 import { connStates, endReasons, type Segment } from "../../shared/segment.ts";
-import type { FlowWrite, TrafficRow } from "../store/store.ts";
+import type { FlowWrite } from "../model/flow.ts";
+import type { TrafficRow } from "../model/traffic.ts";
 import { type Arrival, arrive, isReversible, networkOf, sightingOf, type Source } from "./arrival.ts";
 import { FactFilter } from "./fact_filter.ts";
-import type { Flow, FlowUpdate } from "./flow.ts";
+import type { Flow, FlowUpdate } from "../model/flow.ts";
 import { Fingerprints, flowId, isnOctet, shortKey } from "./flow_id.ts";
 import { hasIsn, highFirst, isSuspect, MergeState } from "./merge_state.ts";
 import { acceptSegment, type Owning } from "./ownership.ts";

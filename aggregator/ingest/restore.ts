@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { connStates, endReasons } from "../../shared/segment.ts";
 import { addedUs } from "./arrival.ts";
-import type { Flow } from "./flow.ts";
+import type { Flow } from "../model/flow.ts";
 import { hasIsn, highFirst, isSuspect, type MergeState } from "./merge_state.ts";
 import { isHighFirst } from "./turn.ts";
 import type { Vantages } from "./vantages.ts";

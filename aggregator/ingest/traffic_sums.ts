@@ -3,7 +3,7 @@
  * In: packets and bytes of a span of packet time. Out: traffic rows. Invariant: the rows' sums are what was added, to the last packet.
  * Bound: a span has at most {@link stepsMax} steps; a longer one is spread in longer steps. @module */
 
-import type { TrafficRow } from "../store/store.ts";
+import type { TrafficRow } from "../model/traffic.ts";
 
 const stepsMax = 120;
 

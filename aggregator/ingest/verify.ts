@@ -19,7 +19,8 @@ import {
   verifyBatch,
 } from "../../shared/batch.ts";
 import { bucketOf } from "../../shared/community_id.ts";
-import type { SensorRow, Store } from "../store/store.ts";
+import type { SensorRow } from "../model/sensor.ts";
+import type { Store } from "../store/store.ts";
 import type { Source } from "./arrival.ts";
 import { digestRows, type KeyedSegment, readRows } from "./rows.ts";
 

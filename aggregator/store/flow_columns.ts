@@ -6,7 +6,7 @@
  * sets columns from left to right, so these come before the counts they weigh with. @module */
 
 import { Buffer } from "node:buffer";
-import type { Flow } from "../ingest/flow.ts";
+import type { Flow } from "../model/flow.ts";
 import type { ColumnType, Dialect, Row, Value } from "./database.ts";
 import { namesOf } from "./fact_names.ts";
 

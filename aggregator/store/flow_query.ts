@@ -7,11 +7,12 @@
  * Why keyset: `flow_id` begins with the start time, so each page costs what it holds, however deep it is. @module */
 
 import { Buffer } from "node:buffer";
-import type { Flow } from "../ingest/flow.ts";
+import type { Flow } from "../model/flow.ts";
 import type { Dialect, Session, Value } from "./database.ts";
 import { flowFromRow, hexOf } from "./flow_columns.ts";
 import { readSightings } from "./sightings.ts";
-import { BadCursor, type FlowQuery, type Page, type PageRequest } from "./store.ts";
+import { BadCursor } from "./store.ts";
+import type { FlowQuery, Page, PageRequest } from "../model/page.ts";
 
 export const rowsPerPageMax = 1_000;
 const sliceRowsMax = 20_000;

@@ -5,29 +5,34 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import type { Database } from "./database.ts";
 import { MariadbDatabase } from "./mariadb.ts";
 import { SqliteDatabase } from "./sqlite.ts";
-import { SqlStore } from "./sql_store.ts";
+import { sqlStore } from "./sql_store.ts";
 import type { Store } from "./store.ts";
 
 const defaultPort = 3306;
 const defaultDatabase = "picket";
 
+type Env = (name: string) => string | undefined;
+
 /** @throws {RangeError} when `url` names no store. The message never holds a password. */
-export function openStore(
-  url: string,
-  deps: { reporter: Reporter; clock?: Clock; env?: (name: string) => string | undefined },
-): Store {
+export function openStore(url: string, deps: { reporter: Reporter; clock?: Clock; env?: Env }): Store {
+  return sqlStore(openDatabase(url, deps.env), deps);
+}
+
+/** The database below a store, not opened yet. @throws {RangeError} as {@link openStore}. */
+export function openDatabase(url: string, env?: Env): Database {
   const scheme = url.slice(0, url.indexOf(":"));
   if (scheme === "sqlite" && url.length > "sqlite:".length) {
-    return new SqlStore(new SqliteDatabase(url.slice("sqlite:".length)), deps);
+    return new SqliteDatabase(url.slice("sqlite:".length));
   }
-  if (scheme === "mariadb") return new SqlStore(openMariadb(url, deps.env), deps);
+  if (scheme === "mariadb") return openMariadb(url, env);
   const rule = "must be sqlite:PATH or mariadb://user@host:port/database";
   throw new RangeError(`Cannot open store as its URL ${rule}: current scheme is "${scheme.slice(0, 20)}"`);
 }
 
-function openMariadb(url: string, env: ((name: string) => string | undefined) | undefined): MariadbDatabase {
+function openMariadb(url: string, env: Env | undefined): MariadbDatabase {
   let parsed: URL;
   try {
     parsed = new URL(url);

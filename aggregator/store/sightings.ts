@@ -4,7 +4,7 @@
  * Invariant: a vantage has one row a flow; its counts only grow. @module */
 
 import { Buffer } from "node:buffer";
-import type { Flow, Sighting } from "../ingest/flow.ts";
+import type { Flow, Sighting } from "../model/flow.ts";
 import { type Dialect, marks, type Session, type Value } from "./database.ts";
 import { hexOf } from "./flow_columns.ts";
 

@@ -11,7 +11,10 @@ import { type Database, marks, type Session, type Value } from "./database.ts";
 import { mergeFacts } from "./fact_names.ts";
 import { flowUpsert, flowValues, hexOf } from "./flow_columns.ts";
 import { sightingUpsert, sightingValues } from "./sightings.ts";
-import { type FlowWrite, type IngestWrite, LedgerConflict, type TrafficRow } from "./store.ts";
+import type { FlowWrite } from "../model/flow.ts";
+import type { IngestWrite } from "../model/ledger.ts";
+import { LedgerConflict } from "./store.ts";
+import type { TrafficRow } from "../model/traffic.ts";
 
 /** Busiest addresses of one minute that one write counts; the others are in the flows, not in this list. */
 export const talkersPerMinuteMax = 2_000;

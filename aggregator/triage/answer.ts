@@ -6,7 +6,7 @@
  * Why one step: a model may see that reasons belong together, but must not be talked into an alarm by text from the wire. @module */
 
 import { z } from "../../shared/schema.ts";
-import { severities, type Severity, type Threat } from "../detect/threat.ts";
+import { severities, type Severity, type Threat } from "../model/threat.ts";
 
 export const answerLimits = {
   textMax: 2_000,

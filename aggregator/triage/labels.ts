@@ -5,8 +5,8 @@
  * the finished text, and whoever sends must refuse when it finds anything.
  * Why by order of appearance: equal threats then have equal text and can share one answer. @module */
 
-import type { Evidence, Threat } from "../detect/threat.ts";
-import { entropyOf } from "../detect/statistics.ts";
+import type { Evidence, Threat } from "../model/threat.ts";
+import { entropyOf } from "../detect/signs/statistics.ts";
 import { parseIp } from "../../shared/ip.ts";
 
 export const labelKinds = ["HOST", "MAC", "NAME", "SENSOR", "SITE"] as const;

@@ -4,7 +4,7 @@
  * Invariant: the instruction holds nothing from the wire; the content holds no address, no name and no string that a sender of
  * packets chose, and is at most {@link promptLimits.contentMax} characters long. @module */
 
-import type { Threat } from "../detect/threat.ts";
+import type { Threat } from "../model/threat.ts";
 import type { Labels } from "./labels.ts";
 
 export const promptLimits = { contentMax: 8_000, hostsMax: 10, evidenceMax: 30, reasonsMax: 20 } as const;

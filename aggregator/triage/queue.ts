@@ -8,7 +8,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import { escapeLine } from "../../shared/escape.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import { severities, type Severity, type Threat, type Triage } from "../detect/threat.ts";
+import { severities, type Severity, type Threat, type TriageResult } from "../model/threat.ts";
 import { type Answer, boundSeverity, readAnswer } from "./answer.ts";
 import { labelPattern, Labels } from "./labels.ts";
 import type { ModelAnswer, TriageModel } from "./model.ts";
@@ -50,12 +50,6 @@ export const triageOutcomes = [
   "unknown_label",
 ] as const;
 export type TriageOutcome = typeof triageOutcomes[number];
-
-export interface TriageResult {
-  threatId: string;
-  severity: Severity;
-  triage: Triage;
-}
 
 /** One call, as it must be possible to show later: exactly what left, and what came back. */
 export interface TriageAudit {

@@ -1,12 +1,11 @@
 /** The explanation every threat has, model or not: from the detector's own words and measured values.
  *
- * In: a finding, its detector, its severity. Out: {@link Triage} with `engine: "rules"`.
+ * In: a finding, its severity. Out: {@link Triage} with `engine: "rules"`.
  * Invariant: says what happened, who, to whom, when, how sure and why, what to do next and how to rule out a false alarm; strings from
  * the wire stand in it with control characters made visible. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
-import type { Detector } from "../detect/detector.ts";
-import type { Finding, Severity, Triage } from "../detect/threat.ts";
+import type { Finding, Severity, Triage } from "../model/threat.ts";
 
 const certainty: Record<Severity, string> = {
   info: "This is a remark, not an alarm",
@@ -17,19 +16,19 @@ const certainty: Record<Severity, string> = {
 };
 
 /** Explains `finding`. */
-export function explainByRules(finding: Finding, detector: Detector, severity: Severity): Triage {
-  const { advice } = detector;
+export function explainByRules(finding: Finding, severity: Severity): Triage {
+  const { words } = finding;
   const reasons = finding.reasons.map((reason, i) => `(${i + 1}) ${reason.text}`).join(", ");
   const explanation = [
-    advice.summary(finding),
+    words.summary,
     `It was seen ${spanOf(finding)}${sensorsOf(finding)}.`,
-    advice.meaning,
+    words.meaning,
     `${certainty[severity]}: ${reasons}.`,
-    `To rule out a false alarm: ${lowerFirst(advice.falseAlarm)}`,
+    `To rule out a false alarm: ${lowerFirst(words.false_alarm)}`,
   ].join(" ");
   return {
     explanation: escapeLine(explanation),
-    suggested_action: advice.action,
+    suggested_action: escapeLine(words.action),
     engine: "rules",
     confidence: 1,
     fallback: null,

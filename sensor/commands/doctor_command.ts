@@ -5,7 +5,13 @@ import { type Enrolment, identityPath, loadIdentity } from "../control/identity.
 import { isFresh, readStatus } from "../control/status_file.ts";
 import { type Check, checkClock, examine, fail, type Finding, ok, warn } from "../doctor.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
-import { captureOptions, factsOptions, generalOptions, stateFolder } from "./common_options.ts";
+import {
+  authorityFor,
+  captureOptions,
+  factsOptions,
+  generalOptions,
+  stateFolder,
+} from "../run/common_options.ts";
 import {
   aggregatorCheck,
   brokerCheck,
@@ -14,9 +20,9 @@ import {
   machineCheck,
   stateCheck,
   toolCheck,
-} from "./probes.ts";
-import { sessionOptions } from "./session.ts";
-import type { Stages } from "./stages.ts";
+} from "../run/probes.ts";
+import { sessionOptions } from "../run/session.ts";
+import type { Stages } from "../run/stages.ts";
 
 const options = {
   ...captureOptions,
@@ -44,8 +50,10 @@ Exit code 0 when nothing failed (warnings allowed), else 1.`,
         return ok(`${enrolment.name} (${enrolment.sensor_id}), site ${enrolment.site}`);
       };
       // These two look at the enrolment when their turn comes, which is after the check that reads it.
-      const aggregator: Check = () =>
-        aggregatorCheck(given.aggregator || enrolment?.aggregator || "", given.aggregatorCa, edges)();
+      const aggregator: Check = async () => {
+        const ca = await authorityFor(given.aggregatorCa, enrolment?.aggregator_ca ?? null);
+        return await aggregatorCheck(given.aggregator || enrolment?.aggregator || "", ca, edges)();
+      };
       const broker: Check = () => brokerCheck(given, enrolment, edges)();
       const checks: [string, Check][] = [
         ["machine", machineCheck()],

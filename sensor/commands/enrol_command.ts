@@ -1,7 +1,16 @@
 /** `picket-sensor enrol`: gives this machine a place in the fleet. @module */
 
-import type { OptionTable } from "../../shared/options.ts";
-import { enrol } from "../control/enrol.ts";
+import type { Options, OptionTable } from "../../shared/options.ts";
+import {
+  type Command,
+  command,
+  CommandError,
+  type Edges,
+  exitCodes,
+  randomOf,
+} from "../../shared/command.ts";
+import { fetchAuthority } from "../authority.ts";
+import { enrolPatiently } from "../control/enrol.ts";
 import {
   createIdentity,
   IdentityError,
@@ -9,9 +18,15 @@ import {
   openStateFolder,
   saveEnrolment,
 } from "../control/identity.ts";
-import type { Disk } from "../ship/disk.ts";
-import { type Command, command, CommandError, exitCodes } from "../../shared/command.ts";
-import { aggregatorOptions, generalOptions, openAggregator, stateFolder } from "./common_options.ts";
+import { type Invitation, readInvitation } from "../control/join_string.ts";
+import type { Disk } from "../disk.ts";
+import {
+  aggregatorOptions,
+  authorityFor,
+  generalOptions,
+  openAggregator,
+  stateFolder,
+} from "../run/common_options.ts";
 
 const options = {
   ...generalOptions,
@@ -33,87 +48,159 @@ const options = {
   },
   timeoutMs: { kind: "number", default: 10_000, min: 100, max: 600_000, help: "Wait this long, ms" },
 } as const satisfies OptionTable;
+type EnrolOptions = Options<typeof options>;
+
+/** Where to enrol, and with what. */
+type Target = Pick<Invitation, "url" | "token"> & { invitation: Invitation | null };
 
 export function enrolCommand(deps: { disk: Disk; hostname: () => string }): Command {
   return command({
     name: "enrol",
     summary: "join a fleet with a one-time token",
-    operands: "",
+    operands: "[picket://HOST:PORT/TOKEN#FINGERPRINT]",
     about:
       `Makes this machine's key (it never leaves the state folder) and redeems a join token at the aggregator.
-Get a token with \`picket-aggregator token\`. Giving the same command again after a lost answer is safe.`,
+The aggregator prints the string that holds its address, a token and the fingerprint of its certificate authority; quote it for the
+shell. The authority is fetched, compared with the fingerprint, and kept: every later command trusts it. Get a token alone with
+\`picket-aggregator token\`. Giving the same command again after a lost answer is safe.`,
     examples: [
-      "enrol --aggregator http://10.0.0.5:8600 --token TOKEN --name garage-pi",
+      "enrol 'picket://10.0.0.5:8600/TOKEN#FINGERPRINT'",
+      "enrol --aggregator http://127.0.0.1:8600 --token TOKEN --name garage-pi",
       "enrol --aggregator https://picket.example --aggregator-ca ca.pem --token TOKEN",
     ],
     options,
-    async run(given, operands, edges) {
-      if (operands.length > 0) {
-        throw new CommandError(exitCodes.usage, `Cannot enrol as "${operands[0]}" is not expected`);
-      }
-      if (given.aggregator === "") {
-        throw new CommandError(exitCodes.usage, 'Cannot enrol as "--aggregator" is missing');
-      }
-      if (given.token.length < 20 || given.token.length > 200) {
-        throw new CommandError(
-          exitCodes.usage,
-          'Cannot enrol as "--token" must be a join token: make one with `picket-aggregator token`',
-        );
-      }
-      const name = given.name || deps.hostname();
-      if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) {
-        throw new CommandError(
-          exitCodes.usage,
-          `Cannot enrol as "--name" must be 1 to 63 letters, digits, ".", "_" or "-": current value is "${name}"`,
-        );
-      }
-      const client = await openAggregator(given.aggregator, given, given.timeoutMs);
-      const folder = stateFolder(given.state, edges.env);
-      await openStateFolder(deps.disk, folder);
-      const before = given.newKey ? null : await loadIdentity(deps.disk, folder);
-      const identity = before ?? await newIdentity(deps.disk, folder, edges.randomBytes(32));
-      const result = await enrol(client, identity, { token: given.token, name });
-      client.close();
-      if (!result.ok) {
-        const isOutside = result.problem !== "refused";
-        throw new CommandError(
-          isOutside ? exitCodes.environment : exitCodes.failed,
-          `Cannot enrol: ${result.message}`,
-        );
-      }
-      const { enrolment } = result;
-      await saveEnrolment(deps.disk, folder, enrolment);
-      const { sensor_id, site, buckets, kafka, aggregator } = enrolment;
-      const way = kafka ? `Kafka (${kafka.brokers.join(", ")}, topic ${kafka.topic})` : "HTTP";
-      edges.print(
-        given.json
-          ? JSON.stringify({
-            sensor_id,
-            name: enrolment.name,
-            site,
-            buckets,
-            kafka,
-            aggregator,
-            state: folder,
-          })
-          : `Enrolled as ${enrolment.name} (${sensor_id}) at site ${site}; batches go to ${aggregator} over ${way}.\n` +
-            `Next: picket-sensor run --interface IF${given.state ? ` --state ${given.state}` : ""}`,
-      );
-      return exitCodes.ok;
-    },
+    run: (given, operands, edges) => new Enrolling(deps, given, edges).run(operands),
   });
 }
 
-async function newIdentity(disk: Disk, folder: string, seed: Uint8Array) {
-  try {
-    return await createIdentity(disk, folder, seed);
-  } catch (cause) {
-    if (cause instanceof IdentityError) throw cause;
-    throw new IdentityError(
-      `Cannot write identity into "${folder}": ${
-        (cause as Error).message
-      }; name a writable folder with --state`,
-      { cause },
+class Enrolling {
+  readonly #folder: string;
+
+  constructor(
+    readonly deps: { disk: Disk; hostname: () => string },
+    readonly given: EnrolOptions,
+    readonly edges: Edges,
+  ) {
+    this.#folder = stateFolder(given.state, edges.env);
+  }
+
+  async run(operands: string[]): Promise<number> {
+    const { given, edges } = this;
+    const { disk } = this.deps;
+    const target = targetOf(given, operands);
+    const name = this.#name();
+    await openStateFolder(disk, this.#folder);
+    const before = await loadIdentity(disk, this.#folder);
+    const authority = await this.#authority(target, before?.enrolment ?? null);
+    const client = openAggregator(target.url, authority, given.timeoutMs);
+    const identity = (given.newKey ? null : before) ?? await this.#newIdentity();
+    const result = await enrolPatiently(client, identity, { token: target.token, name }, {
+      clock: edges.clock,
+      signal: edges.signal,
+      random: randomOf(edges),
+      onWait: (waitMs, message) => {
+        const seconds = Math.round(waitMs / 1_000);
+        edges.reporter.info(`${message}; asking again`, { in_s: seconds });
+      },
+    });
+    client.close();
+    if (!result.ok) {
+      const isOutside = result.problem !== "refused";
+      throw new CommandError(
+        isOutside ? exitCodes.environment : exitCodes.failed,
+        `Cannot enrol: ${result.message}`,
+      );
+    }
+    const enrolment = { ...result.enrolment, aggregator_ca: authority };
+    await saveEnrolment(disk, this.#folder, enrolment);
+    this.#print(enrolment);
+    return exitCodes.ok;
+  }
+
+  #name(): string {
+    const name = this.given.name || this.deps.hostname();
+    if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return name;
+    throw new CommandError(
+      exitCodes.usage,
+      `Cannot enrol as "--name" must be 1 to 63 letters, digits, ".", "_" or "-": current value is "${name}"`,
     );
   }
+
+  /** The certificate authority to trust: of the option, of the fingerprint, or the one that is known for this address. */
+  async #authority(
+    { url, invitation }: Target,
+    known: { aggregator: string; aggregator_ca: string | null } | null,
+  ): Promise<string | null> {
+    const { aggregatorCa, timeoutMs } = this.given;
+    // As the client writes it: without a slash at the end.
+    const isKnown = known !== null && URL.canParse(url) &&
+      new URL(url).href.replace(/\/+$/, "") === known.aggregator;
+    const remembered = isKnown ? known.aggregator_ca : null;
+    if (aggregatorCa !== "" || invitation === null || invitation.fingerprint === null) {
+      return await authorityFor(aggregatorCa, remembered);
+    }
+    const { host, port, fingerprint } = invitation;
+    const fetched = await fetchAuthority({ host, port, fingerprint }, timeoutMs);
+    if (fetched.ok) return fetched.pem;
+    const code = fetched.problem === "other_fingerprint" ? exitCodes.failed : exitCodes.environment;
+    throw new CommandError(code, `Cannot enrol: ${fetched.message}`);
+  }
+
+  async #newIdentity() {
+    try {
+      return await createIdentity(this.deps.disk, this.#folder, this.edges.randomBytes(32));
+    } catch (cause) {
+      if (cause instanceof IdentityError) throw cause;
+      throw new IdentityError(
+        `Cannot write identity into "${this.#folder}": ${
+          (cause as Error).message
+        }; name a writable folder with --state`,
+        { cause },
+      );
+    }
+  }
+
+  #print(enrolment: {
+    sensor_id: string;
+    name: string;
+    site: string;
+    buckets: number;
+    kafka: { brokers: string[]; topic: string } | null;
+    aggregator: string;
+  }): void {
+    const { given, edges } = this;
+    const { sensor_id, name, site, buckets, kafka, aggregator } = enrolment;
+    const way = kafka ? `Kafka (${kafka.brokers.join(", ")}, topic ${kafka.topic})` : "HTTP";
+    edges.print(
+      given.json
+        ? JSON.stringify({ sensor_id, name, site, buckets, kafka, aggregator, state: this.#folder })
+        : `Enrolled as ${name} (${sensor_id}) at site ${site}; batches go to ${aggregator} over ${way}.\n` +
+          `Next: picket-sensor run --interface IF${given.state ? ` --state ${given.state}` : ""}`,
+    );
+  }
+}
+
+/** @throws {CommandError} when it is not clear where to enrol, or with which token. */
+function targetOf(given: EnrolOptions, operands: string[]): Target {
+  const usage = (message: string) => new CommandError(exitCodes.usage, `Cannot enrol as ${message}`);
+  if (operands.length > 0) {
+    const invitation = operands.length === 1 ? readInvitation(operands[0]) : null;
+    if (invitation === null) {
+      const shown = operands.length === 1 ? operands[0].slice(0, 9) : `${operands.length} arguments`;
+      throw usage(
+        `what stands behind the command must be one "picket://HOST:PORT/TOKEN#FINGERPRINT", in quotes: current value is ${shown}..`,
+      );
+    }
+    if (given.aggregator !== "" || given.token !== "") {
+      throw usage('"--aggregator" and "--token" must be left out beside "picket://..", which holds both');
+    }
+    return { url: invitation.url, token: invitation.token, invitation };
+  }
+  if (given.aggregator === "") {
+    throw usage('"--aggregator" is missing: name it, or give the string that the aggregator printed');
+  }
+  if (given.token.length < 20 || given.token.length > 200) {
+    throw usage('"--token" must be a join token: make one with `picket-aggregator token`');
+  }
+  return { url: given.aggregator, token: given.token, invitation: null };
 }

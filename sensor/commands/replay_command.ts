@@ -5,16 +5,16 @@
 
 import type { SegmentSink } from "../pipeline.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
-import { factsOptions, flowOptions, flowSettings, generalOptions } from "./common_options.ts";
-import { startDeepLane } from "./deep_lane.ts";
-import { openSession, type Session, sessionOptions } from "./session.ts";
+import { factsOptions, flowOptions, flowSettings, generalOptions } from "../run/common_options.ts";
+import { startDeepLane } from "../run/deep_lane.ts";
+import { openSession, type Session, sessionOptions } from "../run/session.ts";
 import {
   captureHealth,
   type CaptureSource,
   type FastLane,
   type RunningDeepLane,
   type Stages,
-} from "./stages.ts";
+} from "../run/stages.ts";
 import type { Options } from "../../shared/options.ts";
 
 const options = {
@@ -53,7 +53,8 @@ export function replayCommand(stages: Stages): Command {
     operands: "FILE",
     about:
       `Reads a pcap or pcapng file through the same code as live capture. Prints the capture's account as one line of JSON:
-{"capture": {"file", "packets", "bytes", "first", "last", "in_flows", "left_out": {reason: packets}}}.
+{"capture": {"file", "packets", "bytes", "first", "last", "in_flows", "left_out": {reason: packets},
+"remarks": {what: count}}}.
 With --flows every segment comes before it, one JSON object a line. With --ship the segments are sealed, spooled and shipped to
 the aggregator; the command ends when all are acknowledged. What could not be shipped stays in the spool for the next run.`,
     examples: [

@@ -1,21 +1,24 @@
 /** Who a sensor is: its Ed25519 key, what the aggregator made of it, and the number of this start.
  *
  * In: the state folder. Out: a signer for batches and check-ins, the enrolment, the epoch.
- * Files: `identity.json` (0600; the seed of the key, and the enrolment or null), `epoch` (a number), `lock` (held while running).
+ * Files: `identity.json` (0600; the seed of the key, and the enrolment or null), `epoch` (a number).
  * Invariant: the key exists on disk before it is ever shown to an aggregator, so that a lost answer can be asked for again with the
- * same token; the epoch is raised and durable before the first batch of a run is sealed.
+ * same token; the epoch of a run is above all before it: those known here, and the clock in ms, so that it rises even where
+ * the file is an old one, as after a backup was restored. It is durable before the first batch is sealed, if the disk allows.
  * The seed leaves this file only as a signature. @module */
 
 import type { KeyObject } from "node:crypto";
 import { keyId, keysFromSeed } from "../../shared/batch.ts";
 import type { EnrolResponse } from "../../shared/control.ts";
 import { integer, object, orNull, text } from "../../shared/shape.ts";
-import { type Disk, replaceFile } from "../ship/disk.ts";
+import { type Disk, OddFileError, replaceFile } from "../disk.ts";
 import { enrolChecks } from "./answers.ts";
 
 export interface Enrolment extends EnrolResponse {
   /** Address under which the aggregator answered. */
   aggregator: string;
+  /** Certificate authority (PEM) to trust for it, besides the system's; null = none. */
+  aggregator_ca: string | null;
 }
 
 const identityFileName = "identity.json";
@@ -35,7 +38,7 @@ interface IdentityFile {
 const isIdentityFile = object<IdentityFile>({
   version: integer(1, 1),
   seed: text(/^.{44}$/),
-  enrolment: orNull(object<Enrolment>({ ...enrolChecks, aggregator: text() })),
+  enrolment: orNull(object<Enrolment>({ ...enrolChecks, aggregator: text(), aggregator_ca: orNull(text()) })),
 });
 
 export interface Identity {
@@ -73,15 +76,29 @@ export async function saveEnrolment(disk: Disk, folder: string, answer: Enrolmen
   await writeIdentity(disk, folder, file.seed, answer);
 }
 
-/** Raises the epoch of a state folder and makes it durable. */
-export async function raiseEpoch(disk: Disk, folder: string, nowMs: number): Promise<number> {
-  const text = await readIfThere(disk, `${folder}/epoch`);
-  const last = text === null ? 0 : Number(text.trim());
-  // A damaged file must not make an old epoch new again; the clock in seconds is above anything counted one by one.
-  const isGood = Number.isSafeInteger(last) && last >= 0 && text?.trim() !== "";
-  const epoch = isGood ? last + 1 : Math.floor(nowMs / 1_000);
-  await replaceFile(disk, folder, "epoch", new TextEncoder().encode(`${epoch}\n`));
-  return epoch;
+/** Raises the epoch of a state folder above what it was, above `floor`, and at least to the clock in milliseconds; makes it durable. `problem` says
+ * why that failed: the sensor starts nevertheless, and the clock will keep the next epoch apart from this one. */
+export async function raiseEpoch(
+  disk: Disk,
+  folder: string,
+  nowMs: number,
+  floor = 0,
+): Promise<{ epoch: number; problem: string | null }> {
+  let last = 0, problem: string | null = null;
+  try {
+    const text = new TextDecoder().decode(await disk.read(`${folder}/epoch`, epochBytesMax)).trim();
+    if (/^[0-9]{1,15}$/.test(text)) last = Number(text);
+    else problem = `"${folder}/epoch" is damaged`;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) problem = (error as Error).message;
+  }
+  const epoch = Math.max(last + 1, floor + 1, Math.floor(nowMs));
+  try {
+    await replaceFile(disk, folder, "epoch", new TextEncoder().encode(`${epoch}\n`));
+  } catch (error) {
+    problem = (error as Error).message;
+  }
+  return { epoch, problem };
 }
 
 /** Makes the state folder, for its owner only. @throws {IdentityError} when that is not possible. */
@@ -129,11 +146,20 @@ async function readIdentityFile(disk: Disk, folder: string): Promise<IdentityFil
   );
 }
 
+const epochBytesMax = 64;
+const identityBytesMax = 1024 * 1024;
+
 async function readIfThere(disk: Disk, path: string): Promise<string | null> {
   try {
-    return new TextDecoder().decode(await disk.read(path));
+    return new TextDecoder().decode(await disk.read(path, identityBytesMax));
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return null;
+    if (cause instanceof OddFileError) {
+      throw new IdentityError(
+        `Cannot read identity as ${cause.message}: restore it from a backup, or delete it and enrol again`,
+        { cause },
+      );
+    }
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new IdentityError(
       `Cannot read "${path}": ${why}; run as the user the sensor was enrolled as, or name the state folder with --state`,

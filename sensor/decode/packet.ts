@@ -56,13 +56,13 @@ export class Packet {
   srcMacOffset = -1;
   dstMacOffset = -1;
   ttl = 0;
-  /** IP-layer octets by the header (ARP: 28); by the wire where segmentation offload left 0. */
+  /** IP-layer octets by the header (ARP: 28), at most those on the wire; by the wire alone where segmentation offload left 0. */
   ipBytes = 0;
   /** Where the IP header begins. */
   ipOffset = 0;
   /** Where the transport payload begins; for TCP, UDP and SCTP after their header. */
   payloadOffset = 0;
-  /** Payload octets by the headers, whatever was captured. */
+  /** Payload octets by the headers, at most those on the wire, whatever was captured. */
   payloadLength = 0;
   /** Payload octets that are in the buffer, <= payloadLength. */
   payloadCaptured = 0;

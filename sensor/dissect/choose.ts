@@ -9,6 +9,7 @@
 
 import type { Packet } from "../decode/packet.ts";
 import type { Chooser } from "../pipeline.ts";
+import { callKind, callPort, isRpcLogin } from "./plain/call_signs.ts";
 import { type ChosenPacket, plainKind } from "./plain/plain.ts";
 import {
   fragmentHash,
@@ -18,12 +19,14 @@ import {
   isGnutella,
   isHttpPort,
   isHttpStart,
+  isKerberos,
   isPadding,
   isQuicInitial,
   isSipStart,
   isTextPort,
   isTlsPort,
   lowerPort,
+  quotesDns,
   smbMatters,
 } from "./signs.ts";
 import { mayHaveName } from "./udp_signs.ts";
@@ -130,7 +133,9 @@ export class PacketChooser implements Chooser, ChosenPacket {
       return packet.payloadLength > 0 && this.#choosesTcp(packet, buffer, payloadIndex);
     }
     if (packet.protocol === udp) return this.#choosesUdp(packet, buffer, payloadIndex);
-    if (packet.protocol === icmp || packet.protocol === icmp6) return this.#choosesIcmpError(packet, buffer);
+    if (packet.protocol === icmp || packet.protocol === icmp6) {
+      return quotesDns(packet, buffer) && this.#spend();
+    }
     return packet.protocol === sctp && packet.payloadLength > 0 && payloadIndex < firstTcpPackets;
   }
 
@@ -254,6 +259,11 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.isContinuing = payloadIndex > 0;
       return true;
     }
+    const call = callKind(packet, buffer, payloadIndex);
+    if (call !== plainKind.none) {
+      this.#note(call, packet, callPort(packet));
+      return true;
+    }
     if (length >= 6) {
       const first = buffer[at];
       if (first >= 20 && first <= 23 && buffer[at + 1] === 3 && buffer[at + 2] <= 4) {
@@ -290,7 +300,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
         this.#left[state] = sshPackets;
         return true;
       }
-      if (first === 0 && length >= 20 && smbMatters(buffer, at)) {
+      if (first === 0 && length >= 20 && (smbMatters(buffer, at) || isKerberos(packet, buffer))) {
         this.#until[state] = (seq + 4 + (buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3])) | 0;
         this.#mode[state] = ((this.#until[state] - end) | 0) > 0 ? mode.message : mode.none;
         this.#left[state] = flightSegmentsMax;
@@ -306,7 +316,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
     const port = lowerPort(packet);
     if (port === 21) return packet.payloadLength <= textBytesMax && payloadIndex < ftpPacketsMax;
     if (isTextPort(port)) return packet.payloadLength <= textBytesMax && payloadIndex < textPacketsMax;
-    return length >= 4 && isSipStart(buffer, at) && this.#spend();
+    return length >= 4 && (isSipStart(buffer, at) || isRpcLogin(buffer, at, length)) && this.#spend();
   }
 
   /** Follows handshake records from `from` on; leaves in the state where the last one ends beyond this segment. */
@@ -347,6 +357,12 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.#note(plainKind.ssdp, packet);
       return isHttpStart(buffer, at);
     }
+    const call = callKind(packet, buffer, payloadIndex);
+    if (call === plainKind.ics || call === plainKind.cldap) {
+      this.#note(call, packet, callPort(packet));
+      return true;
+    }
+    if (isKerberos(packet, buffer)) return this.#spend();
     if (payloadIndex < firstUdpPackets) {
       if (srcPort === 137 && dstPort === 137) this.#note(plainKind.nbns, packet);
       return mayHaveName(packet, buffer);
@@ -355,15 +371,15 @@ export class PacketChooser implements Chooser, ChosenPacket {
     return isSipStart(buffer, at) && this.#spend();
   }
 
-  /** The packet may be plain, if all of it is here or it is DNS. The lower port is the one that decides what it is. */
-  #note(kind: number, packet: Packet): void {
+  /** The packet may be plain, if all of it is here or its kind needs only the beginning. `port` decides what it is. */
+  #note(kind: number, packet: Packet, port = lowerPort(packet)): void {
     this.plainIsCut = packet.payloadCaptured !== packet.payloadLength;
-    if (packet.isFragment || (this.plainIsCut && kind !== plainKind.dns)) return;
+    if (packet.isFragment || (this.plainIsCut && kind !== plainKind.dns && kind < plainKind.rpc)) return;
     this.plainKind = kind;
     this.plainOffset = packet.payloadOffset;
     this.plainLength = packet.payloadCaptured;
-    this.plainPort = lowerPort(packet);
-    this.isFromServer = packet.srcPort < packet.dstPort;
+    this.plainPort = port;
+    this.isFromServer = packet.srcPort === port && packet.dstPort !== port;
   }
 
   /** All fragments of a chosen datagram, in whatever order they come. */
@@ -380,20 +396,5 @@ export class PacketChooser implements Chooser, ChosenPacket {
     if ((known & ~1) === hash) return (known & 1) === 1;
     // A fragment that runs ahead of its first: it may belong to a datagram that matters.
     return packet.protocol === udp && this.#spend();
-  }
-
-  /** ICMP errors that quote a DNS message: tshark reads it there too. */
-  #choosesIcmpError(packet: Packet, buffer: Uint8Array): boolean {
-    const type = packet.srcPort;
-    const v4 = packet.protocol === icmp;
-    if (v4 ? type !== 3 && type !== 5 && type !== 11 && type !== 12 : type < 1 || type > 4) return false;
-    const start = packet.ipOffset + (packet.family === 4 ? (buffer[packet.ipOffset] & 15) * 4 : 40);
-    const quoted = start + 8;
-    if (quoted + 48 > buffer.length) return false;
-    const ports = v4 ? quoted + (buffer[quoted] & 15) * 4 : quoted + 40;
-    if ((v4 ? buffer[quoted + 9] : buffer[quoted + 6]) !== udp || ports + 4 > buffer.length) return false;
-    const from = buffer[ports] << 8 | buffer[ports + 1];
-    const to = buffer[ports + 2] << 8 | buffer[ports + 3];
-    return (isDnsPort(from) || isDnsPort(to)) && this.#spend();
   }
 }

@@ -5,6 +5,9 @@
 
 import type { Packet } from "../decode/packet.ts";
 
+const icmp = 1;
+const udp = 17;
+
 const word = (text: string) =>
   text.charCodeAt(0) << 24 | text.charCodeAt(1) << 16 | text.charCodeAt(2) << 8 | text.charCodeAt(3);
 
@@ -129,6 +132,13 @@ export function smbMatters(buffer: Uint8Array, at: number): boolean {
   return command === 0x72 || command === 0x73 || command === 0x75 || command === 0xa2 || command === 0x2d;
 }
 
+/** A message of a KDC's port: an ASN.1 application tag from 10 (AS-REQ) to 30 (KRB-ERROR), in TCP behind its length. Five octets or more in TCP. */
+export function isKerberos(packet: Packet, buffer: Uint8Array): boolean {
+  if (lowerPort(packet) !== 88) return false;
+  const tag = buffer[packet.payloadOffset + (packet.protocol === udp ? 0 : 4)];
+  return tag >= 0x6a && tag <= 0x7e;
+}
+
 /** DNS, mDNS, LLMNR. */
 export function isDnsPort(port: number): boolean {
   return port === 53 || port === 5353 || port === 5355;
@@ -176,4 +186,19 @@ export function hasHeaderEnd(buffer: Uint8Array, at: number, length: number): bo
     if (buffer[i - 1] === 10 || (i - at >= 3 && buffer[i - 1] === 13 && buffer[i - 2] === 10)) return true;
   }
   return false;
+}
+
+/** ICMP errors that quote a DNS message: tshark reads it there too. */
+export function quotesDns(packet: Packet, buffer: Uint8Array): boolean {
+  const type = packet.srcPort;
+  const v4 = packet.protocol === icmp;
+  if (v4 ? type !== 3 && type !== 5 && type !== 11 && type !== 12 : type < 1 || type > 4) return false;
+  const start = packet.ipOffset + (packet.family === 4 ? (buffer[packet.ipOffset] & 15) * 4 : 40);
+  const quoted = start + 8;
+  if (quoted + 48 > buffer.length) return false;
+  const ports = v4 ? quoted + (buffer[quoted] & 15) * 4 : quoted + 40;
+  if ((v4 ? buffer[quoted + 9] : buffer[quoted + 6]) !== udp || ports + 4 > buffer.length) return false;
+  const from = buffer[ports] << 8 | buffer[ports + 1];
+  const to = buffer[ports + 2] << 8 | buffer[ports + 3];
+  return isDnsPort(from) || isDnsPort(to);
 }

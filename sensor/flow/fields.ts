@@ -119,6 +119,9 @@ export const fields: { readonly [column in Exclude<SegmentColumn, Beside>]: Fiel
     const gaps = packetsOf(words, floats, base) - 1;
     return deviation(floats[half + float.gapSumUs], floats[half + float.gapSquares], gaps);
   }),
+  direction_guess: number((words, _, base) =>
+    (words[base + word.state] & stateBit.directionGuessed) !== 0 ? 1 : 0
+  ),
   end_reason: name((words, _, base) => words[base + word.endReason], (code) => endReasons[code]),
   factor: number((words, _, base) => 1 << (words[base + word.code] >>> 16)),
 };

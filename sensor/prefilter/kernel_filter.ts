@@ -40,7 +40,8 @@ export function kernelFilter(
     if (action === "drop") unwanted.push(classFilters[name as NoiseClass]);
   }
   const parts = unwanted.map((filter) => `not (${filter})`);
-  if (expression.trim() !== "") parts.unshift(`(${expression.trim()})`);
+  // Last: libpcap looks for everything behind "vlan", "mpls", "pppoes" or "geneve" some octets further on, be it negated or not.
+  if (expression.trim() !== "") parts.push(`(${expression.trim()})`);
   return parts.join(" and ");
 }
 

@@ -95,6 +95,7 @@ Deno.test("pipeline accounts for every packet, in a flow or left out by reason",
     last: (baseUs + 6_000) / 1e6,
     in_flows: 3,
     left_out: { link_type_unknown: 1, cut_packet: 1, lldp: 1, arp: 1 },
+    remarks: {},
   });
   assertEquals(segments.reduce((sum, s) => sum + s.fwd_packets + s.bwd_packets, 0), summary.in_flows);
   const counters = reporter.snapshot();
@@ -103,6 +104,17 @@ Deno.test("pipeline accounts for every packet, in a flow or left out by reason",
   assertEquals(counters.get('inner_headers_refused_total{reason="inner_malformed"}'), 1);
   pipeline.report();
   assertEquals(reporter.snapshot().get("packets_total"), 7);
+});
+
+Deno.test("pipeline says how many octets were claimed and not there", async () => {
+  const { pipeline, segments, reporter, send } = harness();
+  for (let i = 0; i < 200; i++) {
+    send(ethernet(0x0800, ipv4(17, udp(50_000, 443, new Uint8Array(18)), { total: 65_535 })), i);
+  }
+  await pipeline.finish();
+  assertEquals(segments.map((s) => [s.fwd_packets, s.fwd_bytes]), [[200, 9_200]]);
+  assertEquals(pipeline.summary("").remarks, { bytes_claimed: 13_097_800 });
+  assertEquals(reporter.snapshot().get("bytes_claimed_total"), 13_097_800);
 });
 
 Deno.test("pipeline says nothing about times of a capture without packets", async () => {

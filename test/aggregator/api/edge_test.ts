@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
-import { Gate } from "../../../aggregator/api/gate.ts";
+import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { startFixture } from "./fixture.ts";
 
 Deno.test("every answer carries a strict policy and no CORS header", async () => {
@@ -19,7 +19,7 @@ Deno.test("every answer carries a strict policy and no CORS header", async () =>
 });
 
 Deno.test("a foreign host name is refused on loopback", async () => {
-  const fixture = await startFixture(undefined, ["127.0.0.1", "localhost"]);
+  const fixture = await startFixture(undefined, { hostnames: ["127.0.0.1", "localhost"] });
   const status = async (host: string, path = "/healthz") =>
     (await fixture.ask("GET", path, { headers: { host } })).status;
   assertEquals(await status("127.0.0.1:8600"), 200);
@@ -121,7 +121,7 @@ Deno.test("a database that is away is 503, a mistake of ours 500 without its wor
 Deno.test("gate lets a bounded number run, a bounded number wait, and refuses the rest at once", async () => {
   const fixture = await startFixture();
   const { reporter } = fixture.services;
-  const gate = new Gate({ kind: "query", activeMax: 2, waitingMax: 1 }, { reporter });
+  const gate = new ConcurrencyLimit({ kind: "query", activeMax: 2, waitingMax: 1 }, { reporter });
   const open: (() => void)[] = [];
   let running = 0, most = 0;
   const work = () =>

@@ -1,7 +1,7 @@
 /** What people read: threats, keys and tokens, health, metrics, the OpenAPI page. @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { Threat } from "../../../aggregator/detect/threat.ts";
+import type { Threat } from "../../../aggregator/model/threat.ts";
 import { routes } from "../../../aggregator/api/routes.ts";
 import { healthOf, startFixture, TestSensor } from "./fixture.ts";
 import { sampleThreat } from "./samples.ts";

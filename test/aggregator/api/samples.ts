@@ -1,8 +1,8 @@
 /** Flows and threats for tests of what people see: plain by default, each field to be changed. @module */
 
-import type { Flow } from "../../../aggregator/ingest/flow.ts";
-import type { Threat } from "../../../aggregator/detect/threat.ts";
-import type { IngestWrite } from "../../../aggregator/store/store.ts";
+import type { Flow } from "../../../aggregator/model/flow.ts";
+import type { Threat } from "../../../aggregator/model/threat.ts";
+import type { IngestWrite } from "../../../aggregator/model/ledger.ts";
 
 /** Fixed start of all samples, epoch seconds. */
 export const sampleStart = 1_799_998_000;
@@ -123,6 +123,7 @@ export function sampleThreat(change: Partial<Threat> = {}): Threat {
     count: 240,
     reasons: [{ name: "distinct_ports", points: 75, text: "240 ports were tried in 60 s; 15 are the limit" }],
     evidence: [{ id: "e1", name: "ports tried", value: 240, hostile: false }],
+    words: { summary: "240 ports were tried.", meaning: "m", action: "a", false_alarm: "f" },
     flow_ids: [],
     sensors: ["s1"],
     explanation: "One machine tried many ports of another.",

@@ -1,7 +1,8 @@
 /** What sensors call: enrolment, check-in, batches. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { makeJoinToken } from "../../../aggregator/api/tokens.ts";
+import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
+import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
 import { enrolResponse } from "../../../shared/control.ts";
 import { sealBatch, writeHeader } from "../../../shared/batch.ts";
 import { type Fixture, healthOf, randomBytes, startFixture, TestSensor } from "./fixture.ts";
@@ -60,7 +61,7 @@ Deno.test("1,000 redemptions of one token at once enrol exactly one sensor", asy
   await fixture.stop();
 });
 
-Deno.test("enrolment is throttled by source", async () => {
+Deno.test("enrolment makes wrong tokens wait, and takes every sensor with a right one from the same address", async () => {
   const fixture = await startFixture();
   const json = new TestSensor("a").enrolment("pj_" + "x".repeat(32));
   const codes = [];
@@ -69,6 +70,8 @@ Deno.test("enrolment is throttled by source", async () => {
   }
   assertEquals(codes.filter((code) => code === "too_many").length, 1);
   assertEquals(fixture.counter('enrolments_total{outcome="throttled"}'), 1);
+  for (let i = 0; i < 300; i++) assertEquals((await new TestSensor(`s${i}`).enrol(fixture)).status, 200);
+  assertEquals(fixture.counter('enrolments_total{outcome="enrolled"}'), 300);
   await fixture.stop();
 });
 
@@ -162,6 +165,73 @@ Deno.test("a batch is acknowledged when stored or a replay, and refused with its
   assertEquals(fixture.counter('batches_refused_total{reason="unknown_sensor"}'), 1);
   await fixture.stop();
 });
+
+Deno.test("a batch whose header fields nobody signed is refused before its body is read", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof"), thief = new TestSensor("thief");
+  await sensor.enrol(fixture);
+  let pulled = 0;
+  const endless = () =>
+    new ReadableStream<Uint8Array>({ pull: () => new Promise(() => pulled++) }, { highWaterMark: 0 });
+  const good = header(sensor);
+  thief.id = sensor.id;
+  const cases: [Record<string, string>, string][] = [
+    [{ ...good, "picket-seq": "2" }, "signature"],
+    [{ ...good, "picket-sha256": "0".repeat(64) }, "signature"],
+    [header(thief), "unknown_key"],
+    [{ ...header(thief), "picket-key": sensor.keyId }, "signature"],
+    [{ ...good, "content-length": "999999999" }, "too_large"],
+  ];
+  for (const [headers, reason] of cases) {
+    const response = await fixture.api.fetch(
+      new Request("http://127.0.0.1:8600/api/v1/batches", { method: "POST", headers, body: endless() }),
+      { source: "192.0.2.1", isSecure: false },
+    );
+    assertEquals((await response.json()).reason, reason);
+  }
+  assertEquals([pulled, fixture.submitted.bodies.length], [0, 0]);
+  await fixture.stop();
+});
+
+Deno.test("half a batch holds its place for no longer than its deadline, and one sensor never all places", async () => {
+  const fixture = await startFixture(({ reporter }) => ({
+    uploadLimit: new ConcurrencyLimit({ kind: "upload", activeMax: 4, activePerKeyMax: 2, waitingMax: 8 }, {
+      reporter,
+    }),
+  }));
+  const slow = new TestSensor("slow"), other = new TestSensor("other");
+  await slow.enrol(fixture);
+  await other.enrol(fixture);
+  const half = () =>
+    fixture.api.fetch(
+      new Request("http://127.0.0.1:8600/api/v1/batches", {
+        method: "POST",
+        headers: header(slow),
+        body: new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(1)) }),
+      }),
+      { source: "192.0.2.1", isSecure: false },
+    );
+  const halves = [half(), half(), half()];
+  await settle();
+  const bytes = new Uint8Array([1, 2]);
+  const good = await fixture.ask("POST", "/api/v1/batches", { bytes, headers: header(other) });
+  assertEquals(good.status, 200);
+  fixture.clock.advance(9_999);
+  await settle();
+  assertEquals(fixture.counter('request_errors_total{code="body_timeout"}'), 0);
+  fixture.clock.advance(1);
+  await settle();
+  assertEquals(fixture.counter('request_errors_total{code="body_timeout"}'), 2);
+  fixture.clock.advance(10_000);
+  const replies = await Promise.all(halves);
+  assertEquals(replies.map(({ status }) => status), [408, 408, 408]);
+  await Promise.all(replies.map((reply) => reply.body?.cancel()));
+  await fixture.stop();
+});
+
+/** Lets everything run that waits for nothing. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 2));
+}
 
 function header(sensor: TestSensor): Record<string, string> {
   const identity = { sensor: sensor.id, key: sensor.keyId, privateKey: sensor.keys.privateKey };

@@ -1,15 +1,15 @@
 /** Commands in this process: options, help, exit codes, what is printed. @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { ensureAdminKey } from "../../../aggregator/commands/admin_key.ts";
+import { ensureAdminKey } from "../../../aggregator/serve/admin_key.ts";
 import { configCommand } from "../../../aggregator/commands/config_command.ts";
 import { doctorCommand } from "../../../aggregator/commands/doctor_command.ts";
 import { keyCommand } from "../../../aggregator/commands/key_command.ts";
 import { reportCommand } from "../../../aggregator/commands/report_command.ts";
 import { revokeCommand, sensorsCommand } from "../../../aggregator/commands/sensors_command.ts";
-import { checkExposure, hostnamesOf, listenAddress } from "../../../aggregator/commands/serve_options.ts";
+import { checkExposure, hostnamesOf, listenAddress } from "../../../aggregator/options/serve_options.ts";
 import { tokenCommand } from "../../../aggregator/commands/token_command.ts";
-import { threatLines } from "../../../aggregator/commands/words.ts";
+import { threatLines } from "../../../aggregator/cli/words.ts";
 import { sha256Hex } from "../../../shared/batch.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { TestClock } from "../api/fixture.ts";
@@ -131,6 +131,35 @@ Deno.test("token makes one that the store knows by its hash only", () =>
     const unknown = await runInside(commands, ["revoke", "s2", "--state", folder]);
     assertEquals(unknown.code, 1);
     assertEquals((await runInside(commands, ["token", "--state", folder, "--site", "a b"])).code, 2);
+  }));
+
+Deno.test("a store's password is not taken in its URL, and database files are their owner's alone wherever they are", () =>
+  withFolder(async (folder) => {
+    for (
+      const url of [
+        "mariadb://u:hunter2@127.0.0.1:1/picket",
+        "mariadb://u:hun%74er2@[::1]/p",
+        "mariadb://u@h/p?password=hunter2",
+      ]
+    ) {
+      const { code, stdout, stderr } = await runInside(commands, [
+        "token",
+        "--state",
+        folder,
+        "--store",
+        url,
+      ]);
+      assertEquals(code, 2, url);
+      assertStringIncludes(stderr, "PICKET_STORE_PASSWORD");
+      assert(!/hun/.test(stdout + stderr), stderr);
+    }
+    const path = `${folder}/elsewhere.db`;
+    await Deno.writeTextFile(path, "", { mode: 0o644 });
+    assertEquals(
+      (await runInside(commands, ["token", "--state", folder, "--store", `sqlite:${path}`])).code,
+      0,
+    );
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
   }));
 
 Deno.test("the first start writes an admin key for the owner only, and never another", () =>

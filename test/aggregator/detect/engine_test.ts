@@ -2,17 +2,20 @@
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { createReporter } from "../../../shared/reporter.ts";
-import { createDetectors } from "../../../aggregator/detect/catalogue.ts";
-import { type Detector, numberEvidence } from "../../../aggregator/detect/detector.ts";
+import { startDetectors } from "../../../aggregator/detect/detectors/catalogue.ts";
+import { type Detector, startDetector } from "../../../aggregator/detect/detector.ts";
+import { field, hostile, numberEvidence } from "../../../aggregator/detect/finding.ts";
+import { prepare } from "../../../aggregator/detect/prepared.ts";
+import { AddressBook } from "../../../aggregator/detect/signs/address.ts";
 import { Engine } from "../../../aggregator/detect/engine.ts";
 import { Episodes } from "../../../aggregator/detect/episodes.ts";
-import { loadOwnDetectors } from "../../../aggregator/detect/own_detectors.ts";
-import { createPortScanVertical } from "../../../aggregator/detect/port_scan_vertical.ts";
-import type { Flow, FlowUpdate } from "../../../aggregator/ingest/flow.ts";
+import { loadCustomDetectors } from "../../../aggregator/detect/custom.ts";
+import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import type { Flow, FlowUpdate } from "../../../aggregator/model/flow.ts";
 import { explainByRules } from "../../../aggregator/triage/rules.ts";
-import { refused, silent, times, update } from "./updates.ts";
+import { lookUp, refused, run, silent, times, update } from "./updates.ts";
 
-function setUp(detectors: Detector[] = createDetectors(), threatsMax = 100) {
+function setUp(detectors: Detector[] = startDetectors(), threatsMax = 100) {
   const reporter = createReporter({ component: "test", write: () => {} });
   const engine = new Engine({ threatsMax }, { detectors, reporter, explain: explainByRules });
   return { engine, reporter };
@@ -101,7 +104,7 @@ Deno.test("engine keeps a model's text while the threat is the same", () => {
 });
 
 Deno.test("engine forgets the stalest threat when there are too many, and counts it", () => {
-  const { engine, reporter } = setUp(createDetectors(), 3);
+  const { engine, reporter } = setUp(startDetectors(), 3);
   for (let host = 1; host <= 5; host++) {
     engine.step(
       scan(1_000, 20).map((one) => ({ ...one, segment: { ...one.segment, src_ip: `10.0.1.${host}` } })),
@@ -114,13 +117,13 @@ Deno.test("engine forgets the stalest threat when there are too many, and counts
 
 Deno.test("engine goes on when a detector throws", () => {
   const broken: Detector = {
-    ...createPortScanVertical(),
+    ...startDetector(portScanVertical),
     name: "broken",
     step: () => {
       throw new Error("no");
     },
   };
-  const { engine, reporter } = setUp([broken, ...createDetectors()]);
+  const { engine, reporter } = setUp([broken, ...startDetectors()]);
   assertEquals(engine.step(scan(1_000, 20), 1).length, 1);
   assertEquals(reporter.snapshot().get('detector_errors_total{detector="broken"}'), 20);
 });
@@ -141,12 +144,12 @@ Deno.test("engine explains every threat: who, whom, when, why, what next", () =>
   assertEquals([threat.engine, threat.confidence, threat.fallback], ["rules", 1, null]);
 });
 
-Deno.test("rules make hostile strings visible in the explanation", () => {
-  const detector = createPortScanVertical();
-  const hostile = { ...detector, advice: { ...detector.advice, summary: () => "name \u001b[2J\u202e" } };
-  const [finding] =
-    (times(20, (i) => detector.step(update(i, { ...silent, dst_port: i + 1 }))), detector.collect());
-  assertStringIncludes(explainByRules(finding, hostile, "low").explanation, "name \\u{1b}[2J\\u{202e}");
+Deno.test("rules make hostile strings visible in the explanation and the action", () => {
+  const [finding] = run(portScanVertical, times(20, (i) => update(i, { ...silent, dst_port: i + 1 })));
+  const words = { ...finding.words, summary: "name \u001b[2J\u202e", action: "block \u001b" };
+  const triage = explainByRules({ ...finding, words }, "low");
+  assertStringIncludes(triage.explanation, "name \\u{1b}[2J\\u{202e}");
+  assertStringIncludes(triage.suggested_action, "block \\u{1b}");
 });
 
 Deno.test("episodes hold no more keys than their bound and count those forgotten", () => {
@@ -154,34 +157,64 @@ Deno.test("episodes hold no more keys than their bound and count those forgotten
     keysMax: 10,
     quietS: 60,
     ageMaxS: 600,
-    create: () => ({ seen: 0 }),
-    isAboveThreshold: (state) => state.seen > 1,
+    isThreat: (state: { seen: number }) => state.seen > 1,
   });
-  for (let i = 0; i < 25; i++) episodes.touch(`k${i}`, update(i)).seen++;
+  const open = () => ({ seen: 0 });
+  const prepared = prepare(times(25, (i) => update(i)), new AddressBook());
+  prepared.forEach((one, i) => episodes.touch(`k${i}`, one, open).seen++);
   assertEquals([episodes.tracked, episodes.evicted], [10, 15]);
 });
 
-Deno.test("own detectors come from a folder, and a bad file costs only itself", async () => {
+const module = `export const detector = { name: "mine", technique: "T1046", title: "Mine", about: "Nothing.",
+  limits: { seenMin: { value: 2, unit: "flows", why: "an example" } },
+  window: { quietS: { value: 60, unit: "s", why: "w" }, ageS: { value: 600, unit: "s", why: "w" } },
+  key: (update) => update.src.ip,
+  open: () => ({ seen: 0 }),
+  step(state) { state.seen++; },
+  isThreat: (state, limits) => state.seen >= limits.seenMin,
+  finding: (state) => ({ src_ips: ["10.0.0.5"], dst_ips: [], dst_port: null, count: state.seen,
+    summary: "Seen.", reasons: [], evidence: {} }),
+  meaning: "m", action: "a", falseAlarm: "f" };`;
+
+Deno.test("custom detectors come from a folder, and a bad file costs only itself", async () => {
   const folder = await Deno.makeTempDir();
-  const good =
-    `export const detector = { name: "mine", advice: { summary: () => "s", meaning: "m", action: "a",
-    falseAlarm: "f" }, step() {}, collect: () => [], tracked: 0, evicted: 0 };`;
-  await Deno.writeTextFile(`${folder}/a_good.ts`, good);
-  await Deno.writeTextFile(`${folder}/b_same_name.ts`, good);
+  await Deno.writeTextFile(`${folder}/a_good.js`, module);
+  await Deno.writeTextFile(`${folder}/b_same_name.js`, module);
   await Deno.writeTextFile(`${folder}/c_empty.js`, "export const nothing = 1;");
   await Deno.writeTextFile(`${folder}/d_broken.js`, "export const detector = ;");
+  await Deno.writeTextFile(
+    `${folder}/e_half.js`,
+    module.replace("meaning:", "sense:").replace('unit: "flows",', ""),
+  );
   await Deno.writeTextFile(`${folder}/readme.txt`, "no module");
-  const { detectors, problems } = await loadOwnDetectors(folder, ["port_scan_vertical"]);
+  const { declarations, problems } = await loadCustomDetectors(folder, ["port_scan_vertical"]);
   await Deno.remove(folder, { recursive: true });
-  assertEquals(detectors.map((detector) => detector.name), ["mine"]);
-  assertEquals(problems.length, 3);
+  assertEquals(declarations.map(({ name }) => name), ["mine"]);
+  assertEquals(problems.length, 4);
+  assertStringIncludes(problems[3], "missing or wrong: limits, meaning");
+  assertEquals(run(declarations[0], times(2, (i) => update(i))).map(({ count }) => count), [2]);
+  assertEquals(run(declarations[0], times(2, (i) => update(i)), { seenMin: 3 }), []);
 });
 
-Deno.test("evidence is numbered in its order", () => {
-  assertEquals(numberEvidence([["a", 1], ["b", "x", true]]), [
-    { id: "e1", name: "a", value: 1, hostile: false },
-    { id: "e2", name: "b", value: "x", hostile: true },
+Deno.test("evidence is numbered in its order, and a field reads as its value", () => {
+  const fields = { a: field("first", 1), b: hostile("second", "x") };
+  assertEquals(numberEvidence(fields), [
+    { id: "e1", name: "first", value: 1, hostile: false },
+    { id: "e2", name: "second", value: "x", hostile: true },
   ]);
+  assertEquals(`${fields.a} ${fields.b}`, "1 x");
+});
+
+Deno.test("engine says which detectors the data cannot feed", () => {
+  const { engine } = setUp();
+  engine.step(scan(1_000, 20), 1);
+  const ofDns = () => engine.notEvaluable().filter(({ detector }) => /^dns_tunnel$|^nxdomain/.test(detector));
+  assertEquals(ofDns(), [
+    { detector: "dns_tunnel", missing: ["dns"] },
+    { detector: "nxdomain_burst", missing: ["dns"] },
+  ]);
+  engine.step([lookUp(0, "www.example.com", "A")], 2);
+  assertEquals(ofDns(), []);
 });
 
 function flowOf(one: FlowUpdate): Flow {

@@ -1,12 +1,12 @@
 /** Sweeps, ICMP tunnels, amplification and bursts of missing domains: found where they are, quiet on their harmless likes. @module */
 
 import { assertEquals } from "@std/assert";
-import { createAmplification } from "../../../aggregator/detect/amplification.ts";
-import { isStructuralName, splitDomain } from "../../../aggregator/detect/domain_name.ts";
-import { createHostSweep } from "../../../aggregator/detect/host_sweep.ts";
-import { createIcmpTunnel } from "../../../aggregator/detect/icmp_tunnel.ts";
-import { createNxdomainBurst } from "../../../aggregator/detect/nxdomain_burst.ts";
-import { bowleySkew, deviationOf, entropyOf, medianOf } from "../../../aggregator/detect/statistics.ts";
+import { amplification } from "../../../aggregator/detect/detectors/amplification.ts";
+import { isStructuralName, splitDomain } from "../../../aggregator/detect/signs/domain_name.ts";
+import { hostSweep } from "../../../aggregator/detect/detectors/host_sweep.ts";
+import { icmpTunnel } from "../../../aggregator/detect/detectors/icmp_tunnel.ts";
+import { nxdomainBurst } from "../../../aggregator/detect/detectors/nxdomain_burst.ts";
+import { bowleySkew, deviationOf, entropyOf, medianOf } from "../../../aggregator/detect/signs/statistics.ts";
 import { lookUp, run, severity, times, update } from "./updates.ts";
 
 const question = {
@@ -22,7 +22,7 @@ const echo = { ...question, protocol: "icmp", src_port: 8 };
 Deno.test("host sweep by ARP and by ping is found", () => {
   for (const kind of [question, echo]) {
     const [finding] = run(
-      createHostSweep(),
+      hostSweep,
       times(200, (i) => update(i * 0.05, { ...kind, dst_ip: `10.0.0.${i + 10}` })),
     );
     assertEquals([finding.src_ips, finding.count, severity(finding)], [["10.0.0.5"], 200, "medium"]);
@@ -33,7 +33,7 @@ Deno.test("host sweep is neither a router that knows its hosts nor a slow neighb
   const router = times(200, (i) => update(i * 0.1, { ...question, bwd_packets: 1, dst_ip: `10.0.0.${i}` }));
   const slow = times(200, (i) => update(i * 60, { ...question, src_ip: "10.0.0.6", dst_ip: `10.0.0.${i}` }));
   const own = times(100, (i) => update(i, { ...question, src_ip: `10.0.0.${i}`, dst_ip: `10.0.0.${i}` }));
-  assertEquals(run(createHostSweep(), [...router, ...slow, ...own]), []);
+  assertEquals(run(hostSweep, [...router, ...slow, ...own]), []);
 });
 
 const pings = { ...echo, fwd_packets: 30, bwd_packets: 30, packet_length_mean: 84 };
@@ -49,7 +49,7 @@ Deno.test("ICMP tunnel is found by the changing size of its packets", () => {
         packet_length_deviation: 60,
       }, i === 0),
   );
-  assertEquals(run(createIcmpTunnel(), updates).map(({ count }) => count), [240]);
+  assertEquals(run(icmpTunnel, updates).map(({ count }) => count), [240]);
 });
 
 Deno.test("ICMP tunnel is not a ping that runs for days", () => {
@@ -62,7 +62,7 @@ Deno.test("ICMP tunnel is not a ping that runs for days", () => {
         i === 0,
       ),
   );
-  assertEquals(run(createIcmpTunnel(), updates), []);
+  assertEquals(run(icmpTunnel, updates), []);
 });
 
 const answer = {
@@ -77,12 +77,28 @@ const answer = {
 
 Deno.test("amplification names its victim", () => {
   const updates = times(40, (i) => update(i * 0.1, { ...answer, src_ip: `198.51.100.${i}` }));
-  const [finding] = run(createAmplification(), updates);
+  const [finding] = run(amplification, updates);
   assertEquals([finding.dst_ips, finding.src_ips.length, finding.title], [
     ["10.0.0.80"],
     40,
     "DNS amplification",
   ]);
+});
+
+Deno.test("amplification names its victim where it is held to be the one who asked", () => {
+  const { src_port, fwd_packets, fwd_bytes } = answer;
+  const turned = { ...answer, src_ip: "10.0.0.80", src_port: 40_000, dst_port: src_port };
+  const updates = times(40, (i) =>
+    update(i * 0.1, {
+      ...turned,
+      dst_ip: `198.51.100.${i}`,
+      fwd_packets: 0,
+      fwd_bytes: 0,
+      bwd_packets: fwd_packets,
+      bwd_bytes: fwd_bytes,
+    }));
+  const [finding] = run(amplification, updates);
+  assertEquals([finding.dst_ips, finding.src_ips.length], [["10.0.0.80"], 40]);
 });
 
 Deno.test("amplification is not answers that were asked for, small ones, or those of one server", () => {
@@ -92,7 +108,7 @@ Deno.test("amplification is not answers that were asked for, small ones, or thos
     (i) => update(i, { ...answer, src_ip: `203.0.113.${i}`, fwd_bytes: 2_400, dst_ip: "10.0.0.81" }),
   );
   const one = times(90, (i) => update(i, { ...answer, dst_ip: "10.0.0.82" }));
-  assertEquals(run(createAmplification(), [...asked, ...small, ...one]), []);
+  assertEquals(run(amplification, [...asked, ...small, ...one]), []);
 });
 
 function missing(atS: number, name: string) {
@@ -103,7 +119,7 @@ function missing(atS: number, name: string) {
 
 Deno.test("NXDOMAIN burst of computed domains is found", () => {
   const updates = times(200, (i) => missing(i, `${(i * 7_919_777 + 1e9).toString(36)}qxw${i * 31}.xyz`));
-  const [finding] = run(createNxdomainBurst(), updates);
+  const [finding] = run(nxdomainBurst, updates);
   assertEquals([finding.src_ips, finding.count], [["10.0.0.5"], 200]);
 });
 
@@ -111,7 +127,7 @@ Deno.test("NXDOMAIN burst is neither one dead domain nor a browser among many th
   const dead = times(500, (i) => missing(i, `host${i}.gone.example`));
   const few = times(49, (i) => missing(i, `a${i}bcdxyz.example${i}.com`));
   const many = times(200, (i) => lookUp(i, `www.site${i}.com`, "A"));
-  assertEquals(run(createNxdomainBurst(), [...dead, ...few, ...many]), []);
+  assertEquals(run(nxdomainBurst, [...dead, ...few, ...many]), []);
 });
 
 Deno.test("names split at what was registered", () => {

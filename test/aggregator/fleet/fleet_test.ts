@@ -5,7 +5,7 @@ import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
 import { conservationOf, deliveryOf } from "../../../aggregator/fleet/conservation.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import { fleetHealth, sensorHealth, span } from "../../../aggregator/fleet/fleet.ts";
-import type { SensorRow } from "../../../aggregator/store/store.ts";
+import type { SensorRow } from "../../../aggregator/model/sensor.ts";
 import type { CheckInRequest, InterfaceCounters } from "../../../shared/control.ts";
 import { healthOf } from "../api/fixture.ts";
 

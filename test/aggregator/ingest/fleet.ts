@@ -12,6 +12,7 @@ import {
   type Segment,
   type SegmentColumn,
   segmentColumnNames,
+  segmentColumns,
   type SegmentTable,
 } from "../../../shared/segment.ts";
 import { encodeValue } from "../../shared/columns.ts";
@@ -105,7 +106,7 @@ export function tableOf(segments: readonly Segment[]): SegmentTable {
   return Object.fromEntries(
     segmentColumnNames.map((name) => [
       name,
-      segments.map((one) => times[name]?.(one) ?? one[name as keyof Segment]),
+      segments.map((one) => times[name]?.(one) ?? one[name as keyof Segment] ?? segmentColumns[name].default),
     ]),
   );
 }

@@ -2,9 +2,10 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Ingest, type IngestDeps, type IngestOptions } from "../../../aggregator/ingest/ingest.ts";
-import type { Flow, FlowUpdate } from "../../../aggregator/ingest/flow.ts";
+import type { Flow, FlowUpdate } from "../../../aggregator/model/flow.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
-import { type IngestWrite, type Store, StoreUnavailable } from "../../../aggregator/store/store.ts";
+import type { IngestWrite } from "../../../aggregator/model/ledger.ts";
+import { type Store, StoreUnavailable } from "../../../aggregator/store/store.ts";
 import type { Batch } from "../../../shared/batch.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import type { Segment } from "../../../shared/segment.ts";

@@ -2,9 +2,10 @@
  *
  * Invariant: times are fixed, so that two runs write the same. @module */
 
-import type { Flow, Sighting } from "../../../aggregator/ingest/flow.ts";
-import type { Threat } from "../../../aggregator/detect/threat.ts";
-import type { DeadLetter, FlowWrite, IngestWrite, LedgerRow } from "../../../aggregator/store/store.ts";
+import type { Flow, Sighting } from "../../../aggregator/model/flow.ts";
+import type { Threat } from "../../../aggregator/model/threat.ts";
+import type { DeadLetter, IngestWrite, LedgerRow } from "../../../aggregator/model/ledger.ts";
+import type { FlowWrite } from "../../../aggregator/model/flow.ts";
 
 export const t0 = 1_768_478_400;
 export const nowMs = t0 * 1_000 + 60_000;
@@ -136,6 +137,7 @@ export function threat(id: string, changes: Partial<Threat> = {}): Threat {
     count: 3,
     reasons: [{ name: "distinct_ports", points: 40, text: "40 ports in 2 s" }],
     evidence: [{ id: "e1", name: "ports tried", value: 40, hostile: false }],
+    words: { summary: "240 ports were tried.", meaning: "m", action: "a", false_alarm: "f" },
     flow_ids: [],
     sensors: ["s-one"],
     explanation: "Somebody knocked at 40 doors. \u{1f6aa} 'quoted'",

@@ -3,14 +3,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { systemClock } from "../../../shared/clock.ts";
 import { createReporter, type Reporter } from "../../../shared/reporter.ts";
-import type { Threat } from "../../../aggregator/detect/threat.ts";
+import type { Threat, TriageResult } from "../../../aggregator/model/threat.ts";
 import type { ModelAnswer, ModelQuestion, TriageModel } from "../../../aggregator/triage/model.ts";
-import {
-  type TriageAudit,
-  TriageQueue,
-  type TriageQueueOptions,
-  type TriageResult,
-} from "../../../aggregator/triage/queue.ts";
+import { type TriageAudit, TriageQueue, type TriageQueueOptions } from "../../../aggregator/triage/queue.ts";
 import { rulesText, sampleAnswer, sampleThreat } from "./sample_threat.ts";
 
 class FakeModel implements TriageModel {

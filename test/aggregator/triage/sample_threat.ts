@@ -1,6 +1,6 @@
 /** A threat for the tests of triage: a DNS tunnel, since its evidence holds hostile strings. @module */
 
-import type { Threat } from "../../../aggregator/detect/threat.ts";
+import type { Threat } from "../../../aggregator/model/threat.ts";
 
 export const rulesText = "10.1.2.3 asked for 120 different names below exfil.example.org.";
 
@@ -33,6 +33,12 @@ export function sampleThreat(change: Partial<Threat> = {}, domain = "exfil.examp
       { id: "e3", name: "longest name seen", value: `deadbeefdeadbeef.${domain}`, hostile: true },
       { id: "e4", name: "hosts that accepted", value: "10.1.2.9, fd00::17", hostile: false },
     ],
+    words: {
+      summary: rulesText,
+      meaning: "Names carry hidden data.",
+      action: "Block the domain.",
+      false_alarm: "Virus scanners ask for hashes.",
+    },
     flow_ids: ["f1"],
     sensors: ["pi-kitchen"],
     score: 62,

@@ -88,6 +88,7 @@ Deno.test("table makes one segment of a whole connection, with everything a segm
     interarrival_us_max: 10_000,
     interarrival_us_mean: 10_000,
     interarrival_us_deviation: 0,
+    direction_guess: 0,
     end_reason: "fin",
     factor: 1,
     app_protocol: "",
@@ -109,7 +110,7 @@ Deno.test("table takes the SYN's sender for the initiator, whatever came first",
   const midstream = new Harness();
   midstream.b(ack, 0);
   midstream.a(ack, 1);
-  assertEquals(brief(midstream.segments()[0]), "tcp 10.0.0.2:80 10.0.0.1:40000 1/1 OTH stopped 0");
+  assertEquals(brief(midstream.segments()[0]), "tcp 10.0.0.1:40000 10.0.0.2:80 1/1 OTH stopped 0");
   assertEquals(midstream.segments()[0].tcp_isn, null);
 });
 

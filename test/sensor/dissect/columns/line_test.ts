@@ -203,14 +203,20 @@ Deno.test("SSH, DHCP, SMB, SIP and Kerberos names are read", () => {
     { protocols: udp + "dhcp", kind: "3", name: "pi", a: "192.0.2.9", text: "MSFT 5.0" },
     { protocols: tcp + "nbss:smb2:ntlmssp", kind: "1", status: "0xc000006d", aaaa: "bob" },
     { protocols: udp + "sip", kind: "INVITE", type: "sip:a@b" },
-    { protocols: udp + "kerberos", ns: "alice" },
+    { protocols: udp + "kerberos", ptr: "10", ns: "alice,admin", questions: "18,99", rcode: "2" },
   );
   assertEquals(app, "kerberos");
   assertEquals(facts, {
     ssh: { client: "SSH-2.0-c", server: "SSH-2.0-s", hassh: "0123" },
     dhcp: { message_type: "REQUEST", hostname: "pi", requested_ip: "192.0.2.9", vendor_class: "MSFT 5.0" },
     smb: [{ command: "session_setup", account: "bob", status: "STATUS_LOGON_FAILURE" }],
-    other: { "sip.Method": "INVITE", "sip.r-uri": "sip:a@b", "kerberos.CNameString": "alice" },
+    other: { "sip.Method": "INVITE", "sip.r-uri": "sip:a@b" },
+    kerberos: [{
+      message: "AS-REQ",
+      client: "alice/admin",
+      asked: ["aes256-cts-hmac-sha1-96", "99"],
+      preauth: true,
+    }],
   });
 });
 

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { plainKind, readPlain } from "../../../../sensor/dissect/plain/plain.ts";
+import { RpcBindings } from "../../../../sensor/dissect/plain/rpc_message.ts";
 import { mayHaveName } from "../../../../sensor/dissect/udp_signs.ts";
 import { bytesOf, packetOf } from "../fixture.ts";
 import { newFacts, written } from "../readings.ts";
@@ -20,7 +21,7 @@ function read(kind: number, payload: Uint8Array | string, isFromServer = false) 
     isFromServer,
   };
   const facts = newFacts();
-  const app = readPlain(where, buffer, facts);
+  const app = readPlain(where, buffer, facts, { id: 1, bindings: new RpcBindings() });
   return { app, facts: written(facts) };
 }
 

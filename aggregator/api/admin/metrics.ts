@@ -1,0 +1,78 @@
+/** Counters and gauges in Prometheus' text format: the aggregator's own, and each sensor's health.
+ *
+ * In: `reporter.snapshot()` and the fleet. Out: text, format 0.0.4.
+ * Invariant: every name begins with `picket_`; names that end in `_total` are counters; label values are escaped. @module */
+
+import type { FleetHealth } from "../../fleet/fleet.ts";
+import { sensorStatuses } from "../../fleet/fleet.ts";
+import { readFleet } from "../sensors/fleet.ts";
+import { resource } from "../route.ts";
+
+export const metrics = resource({
+  summary: "Metrics for Prometheus",
+  isQuery: true,
+  async handle({ nowMs }, services) {
+    const body = renderMetrics(services.reporter.snapshot(), await readFleet(services, nowMs));
+    return { text: { body, type: "text/plain; version=0.0.4; charset=utf-8" } };
+  },
+});
+
+/** The text of `/metrics`. */
+export function renderMetrics(own: ReadonlyMap<string, number>, fleet: FleetHealth): string {
+  const families = new Map<string, string[]>();
+  const add = (name: string, labels: string, value: number) => {
+    const family = `picket_${name}`;
+    const lines = families.get(family) ?? [];
+    lines.push(`${family}${labels} ${value}`);
+    families.set(family, lines);
+  };
+  for (const [key, value] of own) {
+    const [, name, labels] = /^([^{]*)(.*)$/s.exec(key)!;
+    add(name, labels, value);
+  }
+  for (const [status, sensors] of Object.entries(fleet.summary)) {
+    add("fleet_sensors", `{status="${status}"}`, sensors);
+  }
+  for (const sensor of fleet.sensors) {
+    const labels = `sensor="${escape(sensor.name)}",site="${escape(sensor.site)}"`;
+    for (const status of sensorStatuses) {
+      add("sensor_status", `{${labels},status="${status}"}`, sensor.status === status ? 1 : 0);
+    }
+    for (const [name, value] of sensorValues(sensor)) if (value !== null) add(name, `{${labels}}`, value);
+    for (const [cause, packets] of Object.entries(sensor.conservation?.left_out ?? {})) {
+      add("sensor_left_out_packets", `{${labels},cause="${escape(cause)}"}`, packets);
+    }
+  }
+  const text = [...families].map(([name, lines]) =>
+    `# TYPE ${name} ${name.endsWith("_total") ? "counter" : "gauge"}\n${lines.join("\n")}\n`
+  );
+  return text.join("");
+}
+
+/** Totals of a sensor's epoch are gauges here: they start again when it restarts. */
+function sensorValues(sensor: FleetHealth["sensors"][number]): [name: string, value: number | null][] {
+  const { check_in: checkIn, conservation, delivery } = sensor;
+  return [
+    [
+      "sensor_last_check_in_seconds",
+      sensor.last_check_in_ms === null ? null : sensor.last_check_in_ms / 1_000,
+    ],
+    ["sensor_clock_offset_seconds", sensor.clock_offset_ms === null ? null : sensor.clock_offset_ms / 1_000],
+    ["sensor_missing_batches", sensor.missing_batches],
+    ["sensor_packets", conservation?.packets ?? null],
+    ["sensor_in_flows_packets", conservation?.in_flows ?? null],
+    ["sensor_dropped_packets", conservation?.dropped ?? null],
+    ["sensor_card_dropped_packets", checkIn?.capture.interfaces ? conservation?.card_dropped ?? null : null],
+    ["sensor_unaccounted_packets", conservation?.unaccounted ?? null],
+    ["sensor_open_flows", checkIn?.flows.open ?? null],
+    ["sensor_spool_batches", checkIn?.spool.batches ?? null],
+    ["sensor_spool_bytes", checkIn?.spool.bytes ?? null],
+    ["sensor_spool_oldest_seconds", checkIn?.spool.oldest_s ?? null],
+    ["sensor_facts_refused", checkIn?.facts.refused ?? null],
+    ["sensor_batches_in_flight", delivery?.in_flight ?? null],
+  ];
+}
+
+function escape(text: string): string {
+  return text.replace(/[\\"]/g, (character) => `\\${character}`).replaceAll("\n", "\\n");
+}

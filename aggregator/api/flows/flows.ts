@@ -1,0 +1,68 @@
+/** Flows: by page, the latest, by any filter, and one with all its sightings.
+ *
+ * Invariant: newest first, pages by key, so that page 1,000 costs what page 1 does and no row is shown twice. @module */
+
+import { z } from "../../../shared/schema.ts";
+import { ApiError } from "../errors.ts";
+import { flowAnswer, flowFilters, pageOf, pageQuery, rangeQuery } from "../schemas.ts";
+import { resource, type Services } from "../route.ts";
+import type { FlowQuery } from "../../model/page.ts";
+
+export const flows = resource({
+  summary: "Flows by start time, newest first",
+  query: z.strictObject({ ...rangeQuery, ...pageQuery }),
+  isQuery: true,
+  answer: pageOf(flowAnswer),
+  handle: ({ query }, services) => readPage(query, services),
+});
+
+export const latestFlows = resource({
+  summary: "The latest flows",
+  query: z.strictObject({ limit: pageQuery.limit }),
+  isQuery: true,
+  answer: pageOf(flowAnswer),
+  async handle({ query }, { store }) {
+    const { rows } = await store.readFlows({}, { limit: query.limit });
+    return { json: { rows } };
+  },
+});
+
+export const searchFlows = resource({
+  summary: "Flows that fit every filter given, newest first",
+  query: z.strictObject({ ...flowFilters, ...pageQuery }),
+  isQuery: true,
+  answer: pageOf(flowAnswer),
+  handle: ({ query }, services) => readPage(query, services),
+});
+
+export const flow = resource({
+  summary: "One flow, with every sensor's own counts",
+  isQuery: true,
+  answer: flowAnswer,
+  async handle({ params }, { store }) {
+    const found = /^[0-9a-f]{32}$/.test(params.id) ? await store.readFlow(params.id) : null;
+    if (!found) throw new ApiError("not_found", "There is no flow with this id");
+    return { json: found };
+  },
+});
+
+/** Splits paging from filters; a zod object leaves absent filters out or undefined, the store wants them out. */
+async function readPage(query: Record<string, unknown>, { store }: Services) {
+  const { limit, cursor, ...rest } = query as { limit: number; cursor?: string };
+  const filter = Object.fromEntries(
+    Object.entries(rest).filter(([, value]) => value !== undefined),
+  ) as FlowQuery;
+  if (filter.name !== undefined) filter.name = filter.name.toLowerCase();
+  checkRange(filter);
+  return { json: await store.readFlows(filter, { limit, ...(cursor === undefined ? {} : { cursor }) }) };
+}
+
+/** @throws {ApiError} when a range ends before it begins. */
+export function checkRange({ from, to }: { from?: number | undefined; to?: number | undefined }): void {
+  if (from !== undefined && to !== undefined && from > to) {
+    throw new ApiError(
+      "bad_parameter",
+      `Parameter "from" must be <= "to": current values are ${from} and ${to}`,
+    );
+  }
+}

@@ -1,0 +1,57 @@
+/** Batches over HTTP, for sensors without Kafka.
+ *
+ * In: the header fields of a batch, its value compressed with zstd. Out: `stored` or `replay` once the transaction is committed.
+ * Invariant: the sensor's acknowledgement goes out after the commit; the upload limit bounds the bodies in memory, and
+ * one sensor's share of them. Who holds no sensor's key gets no place there: the signature covers the header fields, the value's hash
+ * among them, and is checked before a body is waited for.
+ * What a sensor does with an error: 400, 413, 422 = this batch never gets in; 401, 403 = keep spooling; the rest = try again. @module */
+
+import { Buffer } from "node:buffer";
+import { batchLimits, publicKeyFromRaw, readHeader, signedText, verifyText } from "../../../shared/batch.ts";
+import { z } from "../../../shared/schema.ts";
+import type { IngestRefusal } from "../../ingest/verify.ts";
+import { ApiError, type ApiErrorCode } from "../errors.ts";
+import { resource } from "../route.ts";
+
+export const batches = resource({
+  summary: "Takes one signed batch: header fields picket-*, body zstd",
+  bodyBytesMax: batchLimits.valueBytesMax,
+  answer: z.object({ outcome: z.enum(["stored", "replay"]) }),
+  async handle(call, { submit, directory, reporter, uploadLimit }) {
+    // What the header alone gives away is refused before a body is read.
+    const header = readHeader(call.header);
+    if (typeof header === "string") throw refuse(header);
+    const sensor = await directory.find(header.sensor, call.nowMs);
+    if (!sensor) throw refuse("unknown_sensor");
+    if (sensor.revoked_ms !== null) throw refuse("revoked");
+    if (header.key !== sensor.key_id) throw refuse("unknown_key");
+    const publicKey = publicKeyFromRaw(Buffer.from(sensor.public_key, "base64"));
+    if (!verifyText(signedText(header), header.signature, publicKey)) throw refuse("signature");
+    if (Number(call.header("content-length") ?? 0) > batchLimits.valueBytesMax) throw refuse("too_large");
+    const submitted = await uploadLimit.run(
+      async () => await submit(call.header, await call.bytes()),
+      sensor.sensor_id,
+    );
+    if (submitted.outcome === "refused") throw error(submitted.reason);
+    return { json: { outcome: submitted.outcome } };
+
+    function refuse(reason: IngestRefusal): ApiError {
+      reporter.count("batches_refused_total", { reason });
+      return error(reason);
+    }
+  },
+});
+
+function error(reason: IngestRefusal): ApiError {
+  return new ApiError(codes[reason] ?? "refused", reason, { reason });
+}
+
+const codes: { [reason in IngestRefusal]?: ApiErrorCode } = {
+  header_missing: "bad_parameter",
+  header_malformed: "bad_parameter",
+  too_large: "too_large",
+  unknown_sensor: "unknown_sensor",
+  unknown_key: "unknown_sensor",
+  revoked: "revoked",
+  quarantined: "quarantined",
+};

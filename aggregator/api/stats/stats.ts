@@ -1,0 +1,127 @@
+/** Sums over flows: totals, top talkers, protocols, traffic over time.
+ *
+ * Invariant: a series has at most {@link pointsMax} points, whatever range is asked for. @module */
+
+import { z } from "../../../shared/schema.ts";
+import { ApiError } from "../errors.ts";
+import { checkRange } from "../flows/flows.ts";
+import { rangeQuery, sensorId, time } from "../schemas.ts";
+import { resource } from "../route.ts";
+
+const pointsMax = 2_000;
+const defaultPoints = 120;
+/** Steps a person can read off an axis, seconds. */
+const roundSteps = [
+  1,
+  2,
+  5,
+  10,
+  15,
+  30,
+  60,
+  120,
+  300,
+  600,
+  900,
+  1_800,
+  3_600,
+  7_200,
+  14_400,
+  43_200,
+  86_400,
+] as const;
+
+const count = z.int().min(0);
+
+export const totals = resource({
+  summary: "Flows, packets, bytes, sightings and threats stored",
+  isQuery: true,
+  answer: z.object({
+    flows: count,
+    packets: count,
+    bytes: count,
+    sightings: count,
+    threats: count,
+    first: time.nullable(),
+    last: time.nullable(),
+  }),
+  handle: async (_call, { store }) => ({ json: await store.readTotals() }),
+});
+
+export const topTalkers = resource({
+  summary: "Addresses by bytes sent and received",
+  query: z.strictObject({ ...rangeQuery, limit: z.int().min(1).max(100).default(10) }),
+  isQuery: true,
+  answer: z.object({
+    rows: z.array(z.object({
+      ip: z.string(),
+      flows: count,
+      sent_bytes: count,
+      received_bytes: count,
+      total_bytes: count,
+      total_packets: count,
+    })),
+  }),
+  async handle({ query }, { store }) {
+    checkRange(query);
+    return { json: { rows: await store.readTopTalkers(rangeOf(query), query.limit) } };
+  },
+});
+
+export const protocols = resource({
+  summary: "Protocols by flows, packets and bytes",
+  query: z.strictObject(rangeQuery),
+  isQuery: true,
+  answer: z.object({
+    rows: z.array(
+      z.object({
+        protocol: z.string(),
+        app_protocol: z.string(),
+        flows: count,
+        packets: count,
+        bytes: count,
+      }),
+    ),
+  }),
+  async handle({ query }, { store }) {
+    checkRange(query);
+    return { json: { rows: await store.readProtocols(rangeOf(query)) } };
+  },
+});
+
+export const series = resource({
+  summary: "Traffic over time; without a range, the hour up to the last packet stored",
+  query: z.strictObject({
+    ...rangeQuery,
+    step: z.int().min(1).max(86_400).optional().describe("Seconds of a point"),
+    sensor_id: sensorId.optional(),
+  }),
+  isQuery: true,
+  answer: z.object({
+    from: time,
+    to: time,
+    step: count,
+    rows: z.array(z.object({ time, flows: count, packets: count, bytes: count })),
+  }),
+  async handle({ query, nowMs }, { store }) {
+    checkRange(query);
+    const to = query.to ?? ((await store.readTotals()).last ?? nowMs / 1_000);
+    const from = Math.min(to, query.from ?? to - 3_600);
+    const step = query.step ?? (roundSteps.find((s) => (to - from) / s <= defaultPoints) ?? 86_400);
+    if ((to - from) / step > pointsMax) {
+      throw new ApiError(
+        "bad_parameter",
+        `Parameter "step" must be >= ${
+          Math.ceil((to - from) / pointsMax)
+        } for this range: current value is ${step}`,
+      );
+    }
+    return { json: { from, to, step, rows: await store.readSeries({ from, to }, step, query.sensor_id) } };
+  },
+});
+
+function rangeOf(
+  { from, to }: { from?: number | undefined; to?: number | undefined },
+): { from?: number; to?: number } {
+  return { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+}

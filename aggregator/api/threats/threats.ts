@@ -1,0 +1,71 @@
+/** Threats: by page, one, and what a person decided about it. @module */
+
+import { z } from "../../../shared/schema.ts";
+import { severities, type Threat, threatStatuses } from "../../model/threat.ts";
+import type { ThreatQuery } from "../../model/page.ts";
+import { ApiError } from "../errors.ts";
+import { checkRange } from "../flows/flows.ts";
+import { address, pageOf, pageQuery, rangeQuery, threatAnswer } from "../schemas.ts";
+import { resource } from "../route.ts";
+
+export const threats = resource({
+  summary: "Threats with their explanations, newest first",
+  query: z.strictObject({
+    ...rangeQuery,
+    severity_min: z.enum(severities).optional(),
+    detector: z.string().regex(/^[a-z0-9_]{1,64}$/, "must be the name of a detector").optional(),
+    status: z.enum(threatStatuses).optional(),
+    ip: address.optional().describe("Attacker or victim"),
+    ...pageQuery,
+  }),
+  isQuery: true,
+  answer: pageOf(threatAnswer),
+  async handle({ query }, { store }) {
+    checkRange(query);
+    const { limit, cursor, ...rest } = query;
+    const filter = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    const page = await store.readThreats(
+      filter as ThreatQuery,
+      { limit, ...(cursor === undefined ? {} : { cursor }) },
+    );
+    return { json: { ...page, rows: page.rows.map(present) } };
+  },
+});
+
+export const threat = resource({
+  summary: "One threat",
+  isQuery: true,
+  answer: threatAnswer,
+  async handle({ params }, { store }) {
+    const found = isId(params.id) ? await store.readThreat(params.id) : null;
+    if (!found) throw new ApiError("not_found", "There is no threat with this id");
+    return { json: present(found) };
+  },
+});
+
+export const setThreatStatus = resource({
+  summary: "Sets the status of a threat",
+  body: z.strictObject({ status: z.enum(threatStatuses) }),
+  answer: z.object({ id: z.string(), status: z.enum(threatStatuses) }),
+  async handle({ params, body, nowMs, caller }, { store, reporter, onThreatStatus }) {
+    const isKnown = isId(params.id) && await store.setThreatStatus(params.id, body.status, nowMs);
+    if (!isKnown) throw new ApiError("not_found", "There is no threat with this id");
+    onThreatStatus(params.id, body.status);
+    reporter.count("threat_status_changes_total", { status: body.status });
+    reporter.info("threat status set", { threat: params.id, status: body.status, by: caller?.name });
+    return { json: { id: params.id, status: body.status } };
+  },
+});
+
+/** `src_ip` and `dst_ip` are there when there is exactly one, as `analyze` prints them. */
+function present(found: Threat): Record<string, unknown> {
+  return {
+    ...found,
+    ...(found.src_ips.length === 1 ? { src_ip: found.src_ips[0] } : {}),
+    ...(found.dst_ips.length === 1 ? { dst_ip: found.dst_ips[0] } : {}),
+  };
+}
+
+function isId(text: string): boolean {
+  return /^[0-9a-f]{16}$/.test(text);
+}

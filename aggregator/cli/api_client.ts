@@ -1,0 +1,95 @@
+/** The API as commands call it: `report`, and everything given `--url`.
+ *
+ * In: address, key. Out: JSON, or an error that says what to do.
+ * Invariant: nothing waits longer than 15 s; redirects are not followed, as they would carry the key elsewhere. @module */
+
+import type { Options } from "../../shared/options.ts";
+import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { readOptionFile } from "../../shared/common_options.ts";
+import { localUrl } from "../options/served_address.ts";
+import { type remoteOptions, stateFolder, type storeOptions } from "../options/store_options.ts";
+
+const timeoutMs = 15_000;
+
+export class ApiClient {
+  readonly url: string;
+  #key: string;
+  #ca: string | null;
+
+  /** `ca`: an authority to trust besides the system's, PEM. @throws {CommandError} when the address is none. */
+  constructor(url: string, key: string, ca: string | null) {
+    if (!URL.canParse(url) || !/^https?:\/\//.test(url)) {
+      throw new CommandError(
+        exitCodes.usage,
+        `Cannot ask the aggregator as its address must be like "http://host:8600": current value is "${url}"`,
+      );
+    }
+    this.url = url.replace(/\/+$/, "");
+    this.#key = key;
+    this.#ca = ca;
+  }
+
+  get<Body>(path: string): Promise<Body> {
+    return this.#ask("GET", path);
+  }
+
+  post<Body>(path: string, body: unknown): Promise<Body> {
+    return this.#ask("POST", path, body);
+  }
+
+  async #ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
+    const client = Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
+    try {
+      return await this.#askBy(client, method, path, body);
+    } finally {
+      client.close();
+    }
+  }
+
+  async #askBy<Body>(client: Deno.HttpClient, method: string, path: string, body?: unknown): Promise<Body> {
+    let response: Response;
+    try {
+      response = await fetch(`${this.url}/api/v1${path}`, {
+        method,
+        headers: { authorization: `Bearer ${this.#key}`, "content-type": "application/json" },
+        redirect: "error",
+        client,
+        signal: AbortSignal.timeout(timeoutMs),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch (cause) {
+      throw new CommandError(
+        exitCodes.environment,
+        `Cannot reach the aggregator at ${this.url}: ${
+          (cause as Error).message
+        }. Is \`picket-aggregator serve\` running?`,
+        { cause },
+      );
+    }
+    const answer = await response.json().catch(() => null);
+    if (response.ok && answer !== null) return answer as Body;
+    const { message, detail } = answer?.error ??
+      { message: "no Picket aggregator answers there", detail: null };
+    const code = response.status === 401 || response.status === 403 || response.status === 400
+      ? exitCodes.usage
+      : response.status >= 500
+      ? exitCodes.environment
+      : exitCodes.failed;
+    const words = detail ? `${message}: ${detail}` : message;
+    throw new CommandError(code, `Cannot get an answer from ${this.url}: ${response.status} ${words}`);
+  }
+}
+
+/** A client for `--url`, or for the aggregator of the state folder, with the key of `--key-file` and the authority of `--ca`. */
+export async function openClient(
+  url: string,
+  options: Options<typeof remoteOptions> & Pick<Options<typeof storeOptions>, "state">,
+  edges: Pick<Edges, "env">,
+): Promise<ApiClient> {
+  const folder = stateFolder(options.state, edges.env);
+  const key = await readOptionFile("--key-file", options.keyFile || `${folder}/admin.key`);
+  const ca = options.ca !== ""
+    ? await readOptionFile("--ca", options.ca)
+    : await Deno.readTextFile(`${folder}/tls/ca.pem`).catch(() => null);
+  return new ApiClient(url || await localUrl(folder), key.trim(), ca);
+}

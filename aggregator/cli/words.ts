@@ -1,0 +1,105 @@
+/** Fleet, totals and threats as lines for a terminal.
+ *
+ * Invariant: whatever came over the wire is escaped; colour only adds to a word that is there anyway. @module */
+
+import { escapeLine } from "../../shared/escape.ts";
+import type { Severity, Threat } from "../model/threat.ts";
+import { type SensorHealth, type SensorStatus, span } from "../fleet/fleet.ts";
+import type { Totals } from "../model/traffic.ts";
+
+const widthMax = 100;
+const reset = "\x1b[0m";
+const severityColours: Record<Severity, string> = {
+  critical: "\x1b[1;97;41m",
+  high: "\x1b[1;31m",
+  medium: "\x1b[1;33m",
+  low: "\x1b[1;36m",
+  info: "\x1b[1;37m",
+};
+const statusColours: Partial<Record<SensorStatus, string>> = {
+  healthy: "\x1b[32m",
+  late: "\x1b[33m",
+  lossy: "\x1b[33m",
+  unwalled: "\x1b[33m",
+  blind: "\x1b[31m",
+  quarantined: "\x1b[31m",
+};
+
+/** One sensor: a line of numbers, then a line a reason. */
+export function sensorLines(sensor: SensorHealth, nowMs: number, isColourful: boolean): string[] {
+  const { conservation: kept, check_in: checkIn } = sensor;
+  const status = paint(sensor.status.replace("_", " "), statusColours[sensor.status], isColourful);
+  const leftOut = kept ? Object.values(kept.left_out).reduce((sum, packets) => sum + packets, 0) : 0;
+  const numbers = kept && checkIn
+    ? `${amount(kept.packets)} packets from ${checkIn.capture.source}: ${amount(kept.in_flows)} in flows, ` +
+      `${amount(leftOut)} left out, ${amount(kept.dropped)} dropped`
+    : "no packet reported yet";
+  const seen = sensor.last_check_in_ms === null
+    ? ""
+    : `, checked in ${span(nowMs - sensor.last_check_in_ms)} ago`;
+  return [
+    `${escapeLine(sensor.name)} (site ${escapeLine(sensor.site)}): ${status}. ${escapeLine(numbers)}${seen}`,
+    ...sensor.reasons.map((reason) => `  ${escapeLine(reason)}`),
+  ];
+}
+
+export function totalsLine({ flows, packets, bytes, sightings, first, last }: Totals): string {
+  const range = first === null || last === null ? "" : `, ${timeOf(first)} to ${timeOf(last)}`;
+  return `${amount(flows)} flows, ${amount(packets)} packets, ${amount(bytes)} octets, ${
+    amount(sightings)
+  } sightings${range}`;
+}
+
+/** One threat: what, who, when; why to believe it; what to do. */
+export function threatLines(threat: Threat, isColourful: boolean): string[] {
+  const severity = paint(threat.severity.toUpperCase(), severityColours[threat.severity], isColourful);
+  const port = threat.dst_port === null ? "" : ` port ${threat.dst_port}`;
+  const reasons = threat.reasons.map(({ name, points }) => `${name} +${points}`).join(", ");
+  const engine = threat.fallback === null ? threat.engine : `${threat.engine}, ${threat.fallback}`;
+  return [
+    `${severity}  ${escapeLine(threat.title)} (${threat.technique}, ${amount(threat.count)} times)`,
+    `  ${escapeLine(`${ends(threat.src_ips)} -> ${ends(threat.dst_ips)}${port}`)}`,
+    `  ${timeOf(threat.first_seen)} to ${timeOf(threat.last_seen)}`,
+    ...wrap(threat.explanation, "  "),
+    ...wrap(`What to do: ${threat.suggested_action}`, "  "),
+    ...wrap(`Score ${threat.score}: ${reasons}. Explained by: ${engine}`, "  "),
+  ];
+}
+
+/** "10.0.0.5", "10.0.0.5 and 3 more", "many". */
+function ends(ips: readonly string[]): string {
+  if (ips.length === 0) return "many";
+  return ips.length === 1 ? ips[0] : `${ips[0]} and ${ips.length - 1} more`;
+}
+
+function timeOf(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString().replace("T", " ").replace(/\.[0-9]+Z$/, "Z");
+}
+
+/** 1234567 -> "1,234,567". */
+function amount(count: number): string {
+  return count.toLocaleString("en-GB");
+}
+
+function paint(text: string, colour: string | undefined, isColourful: boolean): string {
+  return isColourful && colour ? `${colour}${text}${reset}` : text;
+}
+
+/** Breaks text at blanks; its own line ends stay. */
+function wrap(text: string, indent: string): string[] {
+  const lines: string[] = [];
+  for (const paragraph of text.split("\n")) {
+    let line = indent, isEmpty = true;
+    for (const word of escapeLine(paragraph).split(" ")) {
+      if (!isEmpty && line.length + word.length >= widthMax) {
+        lines.push(line);
+        line = indent;
+        isEmpty = true;
+      }
+      line += isEmpty ? word : ` ${word}`;
+      isEmpty = false;
+    }
+    lines.push(line);
+  }
+  return lines;
+}

@@ -1,0 +1,167 @@
+/** From stored flows to stored, explained threats.
+ *
+ * In: updates of each ingest transaction, after its commit. Out: threats in the store, explained by rules at once and by a model later.
+ * Invariant: a threat that could not be stored is kept, at most `unsavedMax`, and stored with the next ones; triage never blocks ingest.
+ * Why stored flows are stepped through again at the start, not only remembered: between a commit and its detection the process may
+ * have been killed; known threats come first, so that what is found again is the same threat. @module */
+
+import type { Clock } from "../../shared/clock.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import { type Engine, updateOfFlow } from "./engine.ts";
+import type { Threat, ThreatStatus, TriageResult } from "../model/threat.ts";
+import type { FlowUpdate } from "../model/flow.ts";
+import { type Store, StoreUnavailable } from "../store/store.ts";
+
+export interface DetectionOptions {
+  /** Stored flows stepped through at the start are at most this old. @default 86400000 */
+  warmMs?: number;
+  /** @default 50000 */
+  warmFlowsMax?: number;
+  /** Threats that grew are stored this often. @default 1000 */
+  flushMs?: number;
+  /** @default 10000 */
+  unsavedMax?: number;
+}
+
+export interface DetectionDeps {
+  engine: Engine;
+  store: Pick<Store, "saveThreats" | "readThreats" | "readRecentFlows">;
+  clock: Clock;
+  reporter: Reporter;
+}
+
+/** A queue that takes threats without making detection wait. */
+export interface TriageOffer {
+  offer(threat: Threat): void;
+}
+
+const pageRows = 1_000;
+const knownThreatsMax = 10_000;
+
+export class Detection {
+  #options: Required<DetectionOptions>;
+  #deps: DetectionDeps;
+  #triage: TriageOffer | null = null;
+  #unsaved = new Map<string, Threat>();
+  #saving: Promise<void> = Promise.resolve();
+  #stopping = new AbortController();
+  #running: Promise<void> | null = null;
+
+  /** @throws {RangeError} when a limit is out of range. */
+  constructor(options: DetectionOptions, deps: DetectionDeps) {
+    this.#options = {
+      warmMs: 86_400_000,
+      warmFlowsMax: 50_000,
+      flushMs: 1_000,
+      unsavedMax: 10_000,
+      ...options,
+    };
+    for (const [name, value] of Object.entries(this.#options)) {
+      if (!(value >= 1)) {
+        throw new RangeError(`Cannot detect as "${name}" must be >= 1: current value is ${value}`);
+      }
+    }
+    this.#deps = deps;
+  }
+
+  /** Threats go to this queue from now on; it answers to {@link keep}. */
+  explainWith(triage: TriageOffer): void {
+    this.#triage = triage;
+  }
+
+  /** Knows again what it knew, and begins to store what grows. @throws {StoreUnavailable} */
+  async start(): Promise<void> {
+    const { engine, store, clock } = this.#deps;
+    const nowMs = clock.nowMs();
+    engine.warm(await this.#readKnown(), []);
+    const { warmMs, warmFlowsMax } = this.#options;
+    const flows = await store.readRecentFlows(nowMs - warmMs, warmFlowsMax);
+    if (flows.length > 0) await this.take(flows.map(updateOfFlow), nowMs);
+    this.#running = this.#flush();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    await this.#store(this.#deps.engine.flush());
+  }
+
+  /** Runs the detectors over updates; resolves when what they found is stored, or kept for later. */
+  async take(updates: FlowUpdate[], nowMs: number): Promise<void> {
+    await this.#store(this.#deps.engine.step(updates, nowMs));
+  }
+
+  /** Keeps what a model said about a threat. */
+  async keep({ threatId, severity, triage }: TriageResult): Promise<void> {
+    const threat = this.#deps.engine.amend(threatId, { ...triage, severity });
+    if (threat) await this.#save([threat]);
+  }
+
+  /** A person's word on a threat, already in the store. */
+  setStatus(id: string, status: ThreatStatus): void {
+    this.#deps.engine.amend(id, { status });
+  }
+
+  async #store(threats: readonly Threat[]): Promise<void> {
+    await this.#save(threats);
+    for (const threat of threats) this.#triage?.offer(threat);
+  }
+
+  /** One save at a time: two at once could leave the older form of a threat in the store. */
+  #save(threats: readonly Threat[]): Promise<void> {
+    for (const threat of threats) this.#remember(threat);
+    return this.#saving = this.#saving.then(() => this.#saveAll());
+  }
+
+  async #saveAll(): Promise<void> {
+    const batch = [...this.#unsaved.values()];
+    if (batch.length === 0) return;
+    try {
+      await this.#deps.store.saveThreats(batch);
+      for (const threat of batch) {
+        // One that changed meanwhile is another object, and waits for the next save.
+        if (this.#unsaved.get(threat.id) === threat) this.#unsaved.delete(threat.id);
+      }
+      this.#deps.reporter.count("threats_saved_total", undefined, batch.length);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.#deps.reporter.count("threat_saves_failed_total");
+      this.#deps.reporter.warn("cannot store threats, will retry", { threats: batch.length, error });
+    }
+  }
+
+  #remember(threat: Threat): void {
+    this.#unsaved.delete(threat.id);
+    this.#unsaved.set(threat.id, threat);
+    if (this.#unsaved.size <= this.#options.unsavedMax) return;
+    this.#unsaved.delete(this.#unsaved.keys().next().value!);
+    this.#deps.reporter.count("threats_unsaved_dropped_total");
+    this.#deps.reporter.error("threat dropped as too many wait for the store");
+  }
+
+  async #flush(): Promise<void> {
+    const { clock, engine, reporter } = this.#deps;
+    while (!this.#stopping.signal.aborted) {
+      await clock.sleep(this.#options.flushMs, this.#stopping.signal);
+      try {
+        await this.#store(engine.flush());
+      } catch (error) {
+        reporter.error("cannot store threats", { error });
+      }
+    }
+  }
+
+  async #readKnown(): Promise<Threat[]> {
+    const known: Threat[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.#deps.store.readThreats({}, {
+        limit: pageRows,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      known.push(...page.rows);
+      cursor = page.next_cursor;
+    } while (cursor !== undefined && known.length < knownThreatsMax);
+    return known.reverse(); // Oldest first: the engine forgets from the front.
+  }
+}

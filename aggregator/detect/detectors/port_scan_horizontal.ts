@@ -1,0 +1,141 @@
+/** Horizontal port scan: one host tries the same port on many hosts, most of which do not answer.
+ *
+ * In: the attempts that TCP and UDP flows begin with. Out: one finding for each scanning host and protocol, with all its ports.
+ * Invariant: a host that mostly succeeds is no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer).
+ * Source of the idea: Jung et al., "Fast Portscan Detection Using Sequential Hypothesis Testing" (2004): benign hosts succeed in
+ * about 4 of 5 first contacts, scanners in 1 of 5. @module */
+
+import { detector, type LimitValues } from "../detector.ts";
+import { field, growingPoints, reason } from "../finding.ts";
+import { Distinct } from "../signs/distinct.ts";
+
+const portsMax = 256, hostsMax = 4_096;
+
+interface PortTally {
+  failed: Distinct<string>;
+  open: Distinct<string>;
+  used: Distinct<string>;
+  attempts: number;
+}
+interface Sweep {
+  protocol: string;
+  srcIp: string;
+  ports: Map<number, PortTally>;
+  /** Hosts that failed on any port. */
+  failedHosts: Distinct<string>;
+}
+
+const limits = {
+  hostsMin: { value: 25, unit: "hosts", why: "Zeek's scan.zeek: addr_scan_threshold in 5 minutes" },
+  failedShareMin: { value: 0.5, unit: "share", why: "halfway between Jung's 0.2 and 0.8" },
+  portShareMin: {
+    value: 0.5,
+    unit: "share",
+    why:
+      "hosts out of reach that were tried on this port: peers of a file-sharing network each listen on their own",
+  },
+  fastHostsPerS: { value: 1, unit: "hosts/s", why: "ordinary hosts meet new ones more slowly" },
+};
+
+export const portScanHorizontal = detector({
+  name: "port_scan_horizontal",
+  technique: "T1046",
+  title: "Horizontal port scan",
+  about: "One host tries the same port on many hosts, most of which do not answer.",
+  limits,
+  window: {
+    quietS: { value: 600, unit: "s", why: "nmap -T1, the slowest but one, waits 15 s between probes" },
+    ageS: { value: 3_600, unit: "s", why: "a few failures an hour are ordinary" },
+  },
+  keysMax: 10_000,
+  key: ({ probe, dst, segment: { protocol, src_ip } }) =>
+    probe === null || dst.isGroup ? null : `${protocol}|${src_ip}`,
+  open: ({ segment: { protocol, src_ip } }): Sweep => ({
+    protocol,
+    srcIp: src_ip,
+    ports: new Map(),
+    failedHosts: new Distinct(hostsMax),
+  }),
+  step(sweep, { probe, segment: { dst_ip, dst_port } }) {
+    const tally = sweep.ports.get(dst_port) ?? newTally();
+    if (tally.attempts === 0 && sweep.ports.size < portsMax) sweep.ports.set(dst_port, tally);
+    tally.attempts++;
+    const hosts = probe === "used" ? tally.used : probe === "open" ? tally.open : tally.failed;
+    hosts.add(dst_ip);
+    if (hosts === tally.failed) sweep.failedHosts.add(dst_ip);
+  },
+  isThreat: (sweep, limits) => scannedPorts(sweep, limits).length > 0,
+  finding(sweep, limits) {
+    const ports = scannedPorts(sweep, limits);
+    const failedHosts = new Set(ports.flatMap(([, tally]) => [...tally.failed]));
+    const openHosts = new Set(ports.flatMap(([, tally]) => [...tally.open]));
+    const hosts = new Set([...openHosts, ...failedHosts]);
+    const evidence = {
+      tried: field("hosts tried", hosts.size),
+      failed: field("hosts closed or silent", failedHosts.size),
+      open: field("hosts that accepted", [...openHosts].slice(0, 20).join(", ") || "none"),
+      ports: field("ports", ports.slice(0, 20).map(([port]) => port).join(", ")),
+      duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
+      protocol: field("protocol", sweep.protocol.toUpperCase()),
+    };
+    const { tried, failed } = evidence;
+    const reasons = [reason(
+      "distinct_hosts",
+      growingPoints(tried.value, limits.hostsMin, { base: 40, perTenfold: 11, max: 60 }),
+      `${tried} hosts were tried on the same port; ${limits.hostsMin} are enough to call it a scan`,
+    )];
+    if (failed.value / tried.value >= 0.8) {
+      const percent = Math.round(100 * failed.value / tried.value);
+      reasons.push(reason(
+        "mostly_failed",
+        10,
+        `${percent} % of the hosts refused or were silent; ordinary hosts stay near 20 %`,
+      ));
+    }
+    const perS = hosts.size / Math.max(1, sweep.lastS - sweep.firstS);
+    if (perS >= limits.fastHostsPerS) {
+      reasons.push(reason(
+        "fast",
+        10,
+        `${perS.toFixed(1)} new hosts a second; ordinary hosts stay below ${limits.fastHostsPerS}`,
+      ));
+    }
+    return {
+      src_ips: [sweep.srcIp],
+      dst_ips: hosts,
+      dst_port: ports.length === 1 ? ports[0][0] : null,
+      count: ports.reduce((sum, [, tally]) => sum + tally.attempts, 0),
+      summary:
+        `${sweep.srcIp} tried ${evidence.protocol} port ${evidence.ports} on ${tried} different hosts; ${failed} of them refused or did not answer.`,
+      reasons,
+      evidence,
+    };
+  },
+  meaning:
+    "Worms and attackers look like this when they search a network for machines that run one attackable service.",
+  action:
+    "Check the scanning machine for malware first: an ordinary machine has no reason to do this. Isolate it if nobody can explain it, then look at the hosts that answered.",
+  falseAlarm:
+    "Vulnerability scanners, network inventory and monitoring do the same on purpose; so does a client whose servers are all down.",
+});
+
+function newTally(): PortTally {
+  return {
+    failed: new Distinct(hostsMax),
+    open: new Distinct(hostsMax),
+    used: new Distinct(hostsMax),
+    attempts: 0,
+  };
+}
+
+/** Ports of a sweep that make it a scan, the most tried first. */
+function scannedPorts(
+  sweep: Sweep,
+  { hostsMin, failedShareMin, portShareMin }: LimitValues<typeof limits>,
+): [number, PortTally][] {
+  return [...sweep.ports].filter(([, { failed, open, used }]) => {
+    const tried = failed.size + open.size;
+    return tried >= hostsMin && failed.size >= failedShareMin * (tried + used.size) &&
+      failed.size >= portShareMin * sweep.failedHosts.size;
+  }).sort((a, b) => b[1].failed.size - a[1].failed.size);
+}

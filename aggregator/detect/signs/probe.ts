@@ -1,0 +1,60 @@
+/** What came of one attempt to reach a port: the common ground of the scan and flood detectors.
+ *
+ * In: the first segment of a flow. Out: an outcome, or null when the flow says nothing about its initiator's intent.
+ * Invariant: an answer whose question was not captured is never taken for an attempt.
+ * Why by the initiator's own flags: they are there even when the other direction took another route. @module */
+
+import type { Segment } from "../../../shared/segment.ts";
+
+/** `silent`: nothing came back. `refused`: reset. `open`: accepted, but nothing was said. `used`: data was exchanged. */
+export type ProbeOutcome = "silent" | "refused" | "open" | "used";
+
+const fin = 1, syn = 2, rst = 4, ack = 16;
+/** Flags that no ordinary stack ever sends alone: NULL, FIN and Xmas scans (nmap.org/book, "TCP FIN, NULL, and Xmas Scans"). */
+const stealthFlags = [0, fin, 1 | 8 | 32];
+/** Default range of UDP traceroute: 30 hops of 3 probes from 33434 upwards (traceroute(8)), with room for more. */
+const tracerouteFrom = 33_434, tracerouteTo = 33_633;
+/** More packets than a scanner's retries; nmap sends a UDP probe up to 3 times where nothing limits the rate. */
+const udpProbePacketsMax = 3;
+
+/** Outcome of the attempt that `segment`, the first of its flow, makes; null when it makes none. */
+export function probeOutcome(segment: Segment, isToGroup: boolean): ProbeOutcome | null {
+  if (segment.protocol === "tcp") return tcpOutcome(segment);
+  if (segment.protocol === "udp" && !isToGroup) return udpOutcome(segment);
+  return null;
+}
+
+function tcpOutcome(segment: Segment): ProbeOutcome | null {
+  const flags = segment.fwd_tcp_flags & 63;
+  if ((flags & syn) === 0) {
+    const answered = (segment.bwd_tcp_flags & rst) !== 0;
+    const isStealth = stealthFlags.includes(flags) || (flags === ack && segment.bwd_tcp_flags === rst);
+    if (!isStealth || segment.fwd_payload_bytes > 0 || isServicePort(segment.src_port)) return null;
+    return answered ? "refused" : "silent";
+  }
+  if (
+    (flags & ack) !== 0 && segment.fwd_syn_count > 0 && segment.bwd_syn_count === 0 &&
+    segment.bwd_packets === 0
+  ) {
+    // A lone SYN-ACK is the answer to a question that was not captured, or backscatter of a spoofed flood.
+    if (isServicePort(segment.src_port)) return null;
+  }
+  if (segment.fwd_payload_bytes + segment.bwd_payload_bytes > 0) return "used";
+  if ((segment.bwd_tcp_flags & syn) !== 0) return "open";
+  if ((segment.bwd_tcp_flags & rst) !== 0) return "refused";
+  // An ACK from the initiator proves that it was answered out of our sight.
+  if ((flags & ack) !== 0) return "open";
+  return "silent";
+}
+
+function udpOutcome(segment: Segment): ProbeOutcome | null {
+  if (segment.bwd_packets > 0) return "used";
+  if (isServicePort(segment.src_port) && !isServicePort(segment.dst_port)) return null;
+  if (segment.dst_port >= tracerouteFrom && segment.dst_port <= tracerouteTo) return null;
+  return segment.fwd_packets <= udpProbePacketsMax ? "silent" : null;
+}
+
+/** Ports below 1024 belong to services, not to those who ask them (RFC 6335: system ports). */
+function isServicePort(port: number): boolean {
+  return port > 0 && port < 1024;
+}

@@ -1,0 +1,159 @@
+/** Options of `serve`, and what they must satisfy together. @module */
+
+import { parseIp } from "../../shared/ip.ts";
+import type { Options, OptionTable } from "../../shared/options.ts";
+import { CommandError, exitCodes } from "../../shared/command.ts";
+import { TrustedProxies } from "../api/client_address.ts";
+import { generalOptions, kafkaOptions, storeOptions } from "./store_options.ts";
+import { detectionOptions } from "./detection_options.ts";
+import { triageOptions } from "./triage_options.ts";
+
+export const serveOptions = {
+  ...generalOptions,
+  ...storeOptions,
+  listen: {
+    kind: "text",
+    default: "",
+    value: "HOST:PORT",
+    help: "Address of API and dashboard; else 0.0.0.0:8600 once setup was run, and 127.0.0.1:8600 before",
+  },
+  tlsCert: { kind: "text", default: "", value: "FILE", help: "Certificate chain (PEM) for HTTPS" },
+  tlsKey: { kind: "text", default: "", value: "FILE", help: "Private key (PEM) of the certificate" },
+  insecureHttp: {
+    kind: "flag",
+    default: false,
+    help:
+      "Listen without TLS on an address that other machines reach: keys and batches can be read on the way",
+  },
+  hostnames: {
+    kind: "list",
+    default: [],
+    help:
+      "Names under which browsers may call; else any, and on loopback only localhost, 127.0.0.1 and [::1]",
+  },
+  publicUrl: {
+    kind: "text",
+    default: "",
+    value: "URL",
+    help: "Address under which browsers and sensors reach a proxy before this server, with its path prefix",
+  },
+  trustedProxies: {
+    kind: "list",
+    default: [],
+    value: "CIDR,..",
+    help: "Proxies whose X-Forwarded-For or Forwarded is believed",
+  },
+  site: { kind: "text", default: "default", help: "Site of join tokens that name none" },
+  buckets: {
+    kind: "number",
+    default: 4,
+    min: 1,
+    max: 1_024,
+    help: "Parallel sequences of batches, the same for the whole fleet; Kafka partitions",
+  },
+  ...kafkaOptions,
+  ...detectionOptions,
+  ...triageOptions,
+  geminiCallsPerDay: {
+    kind: "number",
+    default: 200,
+    min: 0,
+    max: 1_000_000,
+    help: "Calls of the model a day",
+  },
+  geminiTokensPerDay: {
+    kind: "number",
+    default: 1_000_000,
+    min: 1,
+    max: 1_000_000_000,
+    help: "Tokens sent to the model and back a day",
+  },
+} as const satisfies OptionTable;
+export type ServeOptions = Options<typeof serveOptions>;
+
+export interface ListenAddress {
+  hostname: string;
+  port: number;
+  isLoopback: boolean;
+}
+
+/** Reads `--listen`. @throws {CommandError} */
+export function listenAddress(text: string): ListenAddress {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) {
+    throw new CommandError(
+      exitCodes.usage,
+      `Cannot listen as "listen" must be HOST:PORT: current value is "${text.slice(0, 100)}"`,
+    );
+  }
+  const hostname = match[1] ?? match[2];
+  return { hostname, port, isLoopback: isLoopback(hostname) };
+}
+
+/** Refuses to send keys over an open network. @throws {CommandError} */
+export function checkExposure(
+  address: ListenAddress,
+  options: Pick<ServeOptions, "tlsCert" | "tlsKey" | "insecureHttp">,
+  hasAuthority = false,
+): void {
+  if ((options.tlsCert === "") !== (options.tlsKey === "")) {
+    throw new CommandError(exitCodes.usage, 'Cannot use TLS as "tlsCert" and "tlsKey" must both be given');
+  }
+  if (address.isLoopback || options.tlsCert !== "" || hasAuthority || options.insecureHttp) return;
+  throw new CommandError(
+    exitCodes.usage,
+    `Cannot listen on ${address.hostname} without TLS as other machines reach it: run setup for a certificate of its own, ` +
+      "give --tls-cert and --tls-key, put a TLS proxy before a loopback address, or say --insecure-http",
+  );
+}
+
+/** Reads `--public-url`; null = none is given. @throws {CommandError} */
+export function readPublicUrl(text: string): URL | null {
+  if (text === "") return null;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isPlain = url !== null && /^https?:$/.test(url.protocol) &&
+    url.search + url.hash + url.username === "";
+  if (isPlain) return url;
+  throw new CommandError(
+    exitCodes.usage,
+    `Cannot use "publicUrl" as it must be like "https://picket.example/prefix": current value is "${
+      text.slice(0, 100)
+    }"`,
+  );
+}
+
+/** Reads `--trusted-proxies`. @throws {CommandError} */
+export function readTrustedProxies(networks: readonly string[]): TrustedProxies {
+  try {
+    return new TrustedProxies(networks);
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
+  }
+}
+
+/** Host names to answer for; null = any. */
+export function hostnamesOf(
+  address: ListenAddress,
+  given: readonly string[],
+  publicUrl: URL | null = null,
+): string[] | null {
+  const names = [
+    ...given,
+    ...(publicUrl && (address.isLoopback || given.length > 0) ? [publicUrl.hostname] : []),
+  ]
+    .map((name) => name.toLowerCase());
+  if (!address.isLoopback) return names.length === 0 ? null : names;
+  return [...new Set(["localhost", "127.0.0.1", "[::1]", bracketed(address.hostname), ...names])];
+}
+
+export function bracketed(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname.toLowerCase();
+}
+
+function isLoopback(hostname: string): boolean {
+  if (hostname.toLowerCase() === "localhost") return true;
+  const bytes = parseIp(hostname);
+  if (!bytes) return false;
+  return bytes.length === 4 ? bytes[0] === 127 : bytes.every((byte, i) => byte === (i === 15 ? 1 : 0));
+}

@@ -1,0 +1,160 @@
+/** Options that several commands of the aggregator share, each defined once.
+ *
+ * Out: tables to spread into a command's own; the state folder, the store and the Kafka settings they mean. @module */
+
+import { brokerAccess, brokerAccessOptions, stateFolderOf } from "../../shared/common_options.ts";
+import type { KafkaSettings } from "../../shared/kafka.ts";
+import type { Options, OptionTable } from "../../shared/options.ts";
+import { openStore } from "../store/open.ts";
+import type { Store } from "../store/store.ts";
+import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+
+export const generalOptions = {
+  config: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help: "Read options from this JSON file; /etc/picket/aggregator.json when there is one",
+  },
+  json: { kind: "flag", default: false, help: "Print the result as JSON" },
+  logJson: { kind: "flag", default: false, help: "Write log lines as JSON" },
+} as const satisfies OptionTable;
+
+export const storeOptions = {
+  state: {
+    kind: "text",
+    default: "",
+    value: "DIR",
+    help:
+      "Folder of the database and the admin key; else $STATE_DIRECTORY, /var/lib/picket-aggregator for root, ~/.local/state/picket-aggregator",
+  },
+  store: {
+    kind: "text",
+    default: "",
+    value: "URL",
+    help:
+      "sqlite:PATH, or mariadb://user@host:port/database with the password in PICKET_STORE_PASSWORD; else SQLite in the state folder",
+  },
+  storePassword: { kind: "text", default: "", secret: true, help: "Password of the database user" },
+} as const satisfies OptionTable;
+
+export const remoteOptions = {
+  url: {
+    kind: "text",
+    default: "",
+    value: "URL",
+    help: "Ask the aggregator at this address instead of its database",
+  },
+  keyFile: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help: "File that holds the API key; else admin.key in the state folder",
+  },
+  ca: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help:
+      "Trust this certificate authority (PEM) as well; else tls/ca.pem of the state folder, when there is one",
+  },
+} as const satisfies OptionTable;
+
+export const kafkaOptions = {
+  kafkaBrokers: {
+    kind: "list",
+    default: [],
+    value: "HOST:PORT,..",
+    help: "Consume batches from these Kafka brokers as well",
+  },
+  sensorBrokers: {
+    kind: "list",
+    default: [],
+    value: "HOST:PORT,..",
+    help: "Brokers as sensors reach them, told at enrolment; else those of --kafka-brokers",
+  },
+  kafkaTopic: { kind: "text", default: "picket.batches.v1", help: "Topic of the batches" },
+  kafkaGroup: { kind: "text", default: "", help: "Consumer group; else picket-aggregator.TOPIC" },
+  kafkaReplication: {
+    kind: "number",
+    default: 1,
+    min: 1,
+    max: 10,
+    help: "Replication factor of the topic, where it is made here",
+  },
+  ...brokerAccessOptions,
+} as const satisfies OptionTable;
+
+/** The state folder meant by `--state` and the environment. */
+export function stateFolder(state: string, env: (name: string) => string | undefined): string {
+  return stateFolderOf("picket-aggregator", state, env);
+}
+
+/** The store meant by the options, not started. Makes the state folder (0700) when the store is in it.
+ * @throws {CommandError} when the URL is no store's or the folder cannot be made. */
+export async function storeOf(
+  options: Options<typeof storeOptions>,
+  edges: Pick<Edges, "env" | "reporter" | "clock">,
+): Promise<Store> {
+  const folder = stateFolder(options.state, edges.env);
+  await makeFolder(folder);
+  const url = options.store || `sqlite:${folder}/picket.db`;
+  refusePassword(url);
+  await ownDatabaseFiles(url);
+  // The option is secret, so it can only have come from the environment or stay empty.
+  const env = (name: string) => name === "PICKET_STORE_PASSWORD" ? options.storePassword : edges.env(name);
+  try {
+    return openStore(url, { reporter: edges.reporter, clock: edges.clock, env });
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
+  }
+}
+
+/** An argument is visible to every user of the machine. @throws {CommandError} whose message does not repeat it. */
+function refusePassword(url: string): void {
+  const authority = /^[a-z]+:\/\/([^/?#]*)/i.exec(url)?.[1] ?? "";
+  const isHidden = /:/.test(authority.slice(0, authority.lastIndexOf("@") + 1)) || /[?&]pass/i.test(url);
+  if (!isHidden) return;
+  throw new CommandError(
+    exitCodes.usage,
+    'Cannot use "store" as it holds a password, which others could read: set PICKET_STORE_PASSWORD',
+  );
+}
+
+/** Makes SQLite's files readable by their owner alone, wherever they are; those it adds later take after the first. */
+async function ownDatabaseFiles(url: string): Promise<void> {
+  const path = url.startsWith("sqlite:") ? url.slice("sqlite:".length) : ":memory:";
+  if (path === ":memory:") return;
+  try {
+    (await Deno.open(path, { write: true, create: true, mode: 0o600 })).close();
+  } catch {
+    return; // A full or read-only disk: opening the database says what is wrong.
+  }
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    await Deno.chmod(file, 0o600).catch(() => undefined); // Not there, or another user's.
+  }
+}
+
+/** @throws {CommandError} */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new CommandError(exitCodes.environment, `Cannot make state folder "${folder}": ${why}`, { cause });
+  }
+}
+
+/** What `createKafka` needs; null = no brokers are given. */
+export async function kafkaSettings(
+  options: Options<typeof kafkaOptions>,
+  edges: Pick<Edges, "reporter">,
+): Promise<KafkaSettings | null> {
+  if (options.kafkaBrokers.length === 0) return null;
+  return {
+    brokers: options.kafkaBrokers,
+    clientId: "picket-aggregator",
+    reporter: edges.reporter,
+    ...await brokerAccess(options),
+  };
+}

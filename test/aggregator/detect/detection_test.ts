@@ -1,0 +1,123 @@
+/** Detection between store and triage: what is found is stored, also later, and known again after a restart. @module */
+
+import { assertEquals } from "@std/assert";
+import { Detection } from "../../../aggregator/detect/detection.ts";
+import { Engine } from "../../../aggregator/detect/engine.ts";
+import { startDetector } from "../../../aggregator/detect/detector.ts";
+import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import { updateOfFlow } from "../../../aggregator/detect/engine.ts";
+import type { Threat } from "../../../aggregator/model/threat.ts";
+import type { Flow } from "../../../aggregator/model/flow.ts";
+import { StoreUnavailable } from "../../../aggregator/store/store.ts";
+import { explainByRules } from "../../../aggregator/triage/rules.ts";
+import type { Clock } from "../../../shared/clock.ts";
+import { createReporter } from "../../../shared/reporter.ts";
+import { sampleFlow } from "../api/samples.ts";
+
+/** Sleeps until told to stop: the flush timer never fires by itself. */
+const clock: Clock = {
+  nowMs: () => 1_800_000_000_000,
+  monotonicMs: () => 0,
+  sleep: (_ms, signal) =>
+    new Promise((resolve) => signal?.addEventListener("abort", () => resolve(), { once: true })),
+};
+
+function scan(): Flow[] {
+  return Array.from({ length: 60 }, (_, i) =>
+    sampleFlow(0, {
+      src_ip: "10.0.0.66",
+      dst_ip: "10.0.0.9",
+      dst_port: 1_000 + i,
+      src_port: 40_000 + i,
+      start: 1_799_998_000 + i * 0.1,
+      end: 1_799_998_000 + i * 0.1,
+      conn_state: "REJ",
+      fwd_packets: 1,
+      bwd_packets: 1,
+      fwd_payload_bytes: 0,
+      fwd_tcp_flags: 2,
+      bwd_tcp_flags: 20,
+      bwd_syn_count: 0,
+      bwd_payload_bytes: 0,
+      app_protocol: "",
+      facts: null,
+      flow_id: (i + 1).toString(16).padStart(32, "0"),
+    }));
+}
+
+function world(stored: { threats: Map<string, Threat>; flows: Flow[]; isAway: boolean }) {
+  const reporter = createReporter({ component: "test", write: () => undefined, clock });
+  const engine = new Engine({}, {
+    detectors: [startDetector(portScanVertical)],
+    reporter,
+    explain: explainByRules,
+  });
+  const store = {
+    saveThreats(threats: Threat[]) {
+      if (stored.isAway) return Promise.reject(new StoreUnavailable("away"));
+      for (const threat of threats) stored.threats.set(threat.id, threat);
+      return Promise.resolve();
+    },
+    readThreats: () => Promise.resolve({ rows: [...stored.threats.values()] }),
+    readRecentFlows: () => Promise.resolve(stored.flows),
+  };
+  const detection = new Detection({}, { engine, store, clock, reporter });
+  return { detection, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
+}
+
+Deno.test("detection stores what the detectors find and offers it to triage", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
+  const { detection } = world(stored);
+  const offered: string[] = [];
+  detection.explainWith({ offer: (threat) => void offered.push(threat.detector) });
+  await detection.start();
+  await detection.take(scan().map(updateOfFlow), clock.nowMs());
+  await detection.stop();
+  const [threat] = stored.threats.values();
+  assertEquals([threat.detector, threat.src_ips, threat.count], ["port_scan_vertical", ["10.0.0.66"], 60]);
+  assertEquals(offered.includes("port_scan_vertical"), true);
+});
+
+Deno.test("detection keeps a threat that could not be stored and stores it with the next", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: true };
+  const { detection, counter } = world(stored);
+  await detection.start();
+  await detection.take(scan().map(updateOfFlow), clock.nowMs());
+  assertEquals([stored.threats.size, counter("threat_saves_failed_total")], [0, 1]);
+  stored.isAway = false;
+  await detection.stop();
+  assertEquals(stored.threats.size, 1);
+});
+
+Deno.test("detection finds after a restart what was stored but not yet looked at, and raises nothing twice", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: scan(), isAway: false };
+  const first = world(stored);
+  await first.detection.start();
+  await first.detection.stop();
+  assertEquals(stored.threats.size, 1, "killed between commit and detection");
+  const [id] = stored.threats.keys();
+  stored.threats.set(id, { ...stored.threats.get(id)!, status: "closed" });
+  const second = world(stored);
+  await second.detection.start();
+  await second.detection.stop();
+  assertEquals([...stored.threats.values()].map((threat) => [threat.id, threat.status]), [[id, "closed"]]);
+  assertEquals(second.counter("threats_total"), 0);
+});
+
+Deno.test("detection keeps a model's words and a person's status on a threat", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: scan(), isAway: false };
+  const { detection } = world(stored);
+  await detection.start();
+  const [id] = stored.threats.keys();
+  const triage = {
+    explanation: "words",
+    suggested_action: "act",
+    engine: "gemini:x",
+    confidence: 0.8,
+    fallback: null,
+  };
+  await detection.keep({ threatId: id, severity: "critical", triage });
+  assertEquals([stored.threats.get(id)?.engine, stored.threats.get(id)?.severity], ["gemini:x", "critical"]);
+  detection.setStatus(id, "acknowledged");
+  await detection.stop();
+});
