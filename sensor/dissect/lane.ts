@@ -4,7 +4,7 @@
  * Invariant: every ticket is answered (by a child, or at once where the packet can be read here) or given up; packets offered to children
  * = answered + given up + waiting. The fast lane never waits in live mode: what does not fit is refused and counted. In replay mode
  * `turn` waits instead, so that nothing is refused.
- * Supervision: a child that owes answers and says nothing for `silenceMs` is killed, one that dies is replaced after a growing delay,
+ * Supervision: a child that owes answers, or its end, and says nothing for `silenceMs` is killed, one that dies is replaced after a growing delay,
  * one that has seen `handOverPackets` is relieved: the new child takes the new packets, the old one finishes the messages it has begun.
  * Why hand over: tshark keeps 100-500 bytes for every packet it has ever seen. @module */
 
@@ -321,7 +321,7 @@ export class DissectLane implements DeepLane {
   #watch(watched: Watched, nowMs: number): void {
     const { child } = watched;
     child.pump();
-    if (child.answered !== watched.answeredThen || child.waiting === 0) {
+    if (child.answered !== watched.answeredThen || (child.waiting === 0 && !child.isEnding)) {
       watched.answeredThen = child.answered;
       watched.progressMs = nowMs;
     }

@@ -5,11 +5,7 @@
  * so that a fact in the store came through the walls. @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { dhcpCapture } from "../golden/dhcp_capture.ts";
-import { Booted, missingForBoot } from "../services/booted.ts";
-import { findProgram } from "../services/guarded_child.ts";
-import { skipLoudly } from "../services/services.ts";
-import { compiled } from "./compiled.ts";
+import { bootable, Site } from "./site.ts";
 
 const deploy = new URL("../../deploy/", import.meta.url).pathname;
 const units = [
@@ -18,109 +14,8 @@ const units = [
   "picket-dissector.socket",
   "picket-dissector@.service",
 ];
-const native = await compiled("x86_64-unknown-linux-gnu");
-const reason = await missingForBoot() ??
-  (await findProgram("tcpreplay") ? undefined : "tcpreplay is not installed");
-const { ignore } = reason ? skipLoudly("booted units", reason) : native;
-const packets = 300;
+const { ignore, programs } = await bootable("booted units");
 const allWalls = "capabilities,privileges,network,files,memory,time,user,syscalls";
-
-/** What a test asks of the machine again and again. */
-class Site {
-  constructor(readonly machine: Booted, readonly folder: string) {}
-
-  static async open(): Promise<Site> {
-    const files = Object.fromEntries([
-      ...units.map((unit) => [`${deploy}${unit}`, `/etc/systemd/system/${unit}`]),
-      ...["picket-sensor", "picket-aggregator"].map((name) => [
-        `${native.folder}/${name}`,
-        `/usr/local/bin/${name}`,
-      ]),
-    ]);
-    const machine = await Booted.boot(files);
-    const folder = await Deno.makeTempDir({ prefix: "picket-booted-" });
-    await Deno.writeFile(`${folder}/dhcp.pcap`, dhcpCapture(packets, 3_000));
-    return new Site(machine, folder);
-  }
-
-  async enrolAndStart(): Promise<void> {
-    const { machine } = this;
-    await machine.must(
-      "ip link add near type veth peer name far; ip link set near up; ip link set far up; mkdir -p /etc/picket",
-    );
-    await machine.must("echo 'PICKET_INTERFACE=near\nPICKET_CHECK_IN_S=1' >/etc/picket/sensor.env");
-    await machine.must("systemctl start picket-aggregator");
-    await machine.until("test -s /var/lib/picket-aggregator/admin.key && echo there", /there/, 20);
-    const url = "http://127.0.0.1:8600";
-    const token = await machine.must(`picket-aggregator token --url ${url} 2>/dev/null`);
-    const state = "--state /var/lib/picket-sensor";
-    await machine.must(
-      `picket-sensor enrol --aggregator ${url} --token ${token.trim()} --name roof ${state}`,
-    );
-    await machine.must("systemctl start picket-sensor");
-    await this.fleetShows(/"status":"healthy".*"standing":\["capabilities"/);
-  }
-
-  /** Sends the capture and waits until every packet of it is a flow with a fact. Returns all packets seen so far. */
-  async send(): Promise<void> {
-    const before = await this.health();
-    const { code, stderr } = await this.machine.onItsNetwork(
-      "tcpreplay",
-      "-q",
-      "-i",
-      "far",
-      `${this.folder}/dhcp.pcap`,
-    );
-    assertEquals(code, 0, stderr);
-    const wanted = before.facts.answered + packets;
-    for (let i = 0; i < 100; i++) {
-      const { facts } = await this.health();
-      if (facts.answered >= wanted) return;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-    throw new Error(`Not all answered: ${JSON.stringify((await this.health()).facts)}`);
-  }
-
-  // deno-lint-ignore no-explicit-any
-  async health(): Promise<any> {
-    const text = await this.machine.must("cat /var/lib/picket-sensor/status.json");
-    return JSON.parse(text).health;
-  }
-
-  fleetShows(pattern: RegExp, seconds = 20): Promise<string> {
-    return this.machine.until(
-      "picket-aggregator sensors --json --url http://127.0.0.1:8600",
-      pattern,
-      seconds,
-    );
-  }
-
-  async onePid(name: string): Promise<number> {
-    const pids = await this.machine.pidsOf(name);
-    assertEquals(pids.length, 1, `${name}: ${pids}`);
-    return pids[0];
-  }
-
-  /** A tshark other than `before` runs. */
-  async nextTshark(before: number, seconds: number): Promise<number> {
-    for (let i = 0; i < seconds * 5; i++) {
-      const pids = await this.machine.pidsOf("tshark");
-      const next = pids.find((pid) => pid !== before);
-      if (next !== undefined) return next;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-    throw new Error(`No other tshark within ${seconds} s`);
-  }
-
-  status(pid: number): Promise<string> {
-    return this.machine.must(`cat /proc/${pid}/status`);
-  }
-
-  async close(): Promise<void> {
-    await this.machine.stop();
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
 
 async function checkChild(site: Site): Promise<void> {
   const { machine } = site;
@@ -168,10 +63,20 @@ Deno.test({
     "booted units keep tshark behind walls, tell the fleet which stand, and live through the death of each part",
   ignore,
   fn: async (test) => {
-    const site = await Site.open();
+    const site = await Site.open(Object.fromEntries([
+      ...units.map((unit) => [`${deploy}${unit}`, `/etc/systemd/system/${unit}`]),
+      ...["picket-sensor", "picket-aggregator"].map((
+        name,
+      ) => [`${programs}/${name}`, `/usr/local/bin/${name}`]),
+    ]));
     const { machine } = site;
     try {
       await test.step("a sensor enrols, captures, and facts come through the walls", async () => {
+        await site.wire();
+        await site.configure();
+        // Not enrolled: not started, and not failed.
+        await machine.must("systemctl start picket-sensor");
+        assertEquals((await machine.run("systemctl is-active picket-sensor")).stdout.trim(), "inactive");
         await site.enrolAndStart();
         await site.send();
       });
@@ -245,6 +150,15 @@ Deno.test({
         await site.fleetShows(/"status":"healthy"/);
         await site.send();
         await checkChild(site);
+      });
+      await test.step("a restart is orderly: the sensor waits for nobody, and what it had is stored", async () => {
+        const tshark = await site.onePid("tshark");
+        await machine.must("systemctl restart picket-sensor");
+        await machine.until(`test -e /proc/${tshark} || echo gone`, /gone/, 5);
+        const log = await machine.must("journalctl -u picket-sensor");
+        assertMatch(log, /stopped spooled_batches=0/);
+        assert(!/timed out|capture ended by itself/.test(log), log);
+        await site.isHealthy();
       });
       await test.step("a wall that is missing is an alarm in log, status and fleet", async () => {
         const dropIn = "/etc/systemd/system/picket-dissector@.service.d";

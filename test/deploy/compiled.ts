@@ -36,8 +36,8 @@ export async function compiled(target: Target): Promise<Compiled> {
     throw new Error(`Cannot compile for ${target}: deploy/compile.sh said\n${built.stderr}`);
   }
   for (const name of ["picket-sensor", "picket-aggregator"]) {
-    // By their own names; those with the target's name are for who has several.
-    await Deno.rename(`${part}/${name}-${target}`, `${part}/${name}`).catch(() => undefined);
+    // Those for another machine are found by the short name too.
+    await Deno.symlink(`${name}-${target}`, `${part}/${name}`).catch(() => undefined);
   }
   // Two test files may build at once; the first rename wins.
   await Deno.rename(part, folder).catch(() => Deno.remove(part, { recursive: true }));
@@ -62,7 +62,7 @@ export async function run(
 
 async function sourceDigest(): Promise<string> {
   const hash = createHash("sha256");
-  for (const path of ["deno.json", "deploy/compile.sh", "deploy/prepare.sh"]) {
+  for (const path of ["deno.json", "deno.lock", "deploy/compile.sh", "deploy/prepare.sh"]) {
     hash.update(await Deno.readFile(root + path));
   }
   for (const folder of ["shared", "sensor", "aggregator"]) {

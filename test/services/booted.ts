@@ -65,8 +65,15 @@ export class Booted {
     // The overlay lives in a mount namespace of its own, so nothing is left mounted whoever dies.
     const script = `
 mount -t overlay overlay -o lowerdir="$1",upperdir="$2/upper",workdir="$2/work" "$2/root" || exit 1
-exec systemd-nspawn -D "$2/root" --boot --register=no --keep-unit --private-network --link-journal=no --console=pipe \\
-  --capability=CAP_NET_RAW,CAP_NET_ADMIN --kill-signal=SIGKILL`;
+trap 'kill -KILL $machine; exit' TERM INT HUP
+code=133 # It wants to boot again.
+while [ $code = 133 ]; do
+  setpriv --pdeathsig KILL systemd-nspawn -D "$2/root" --boot --register=no --keep-unit --private-network --link-journal=no \\
+    --console=pipe --capability=CAP_NET_RAW,CAP_NET_ADMIN &
+  machine=$!
+  wait $machine
+  code=$?
+done`;
     this.#child = new GuardedChild({
       command: "unshare",
       args: ["--mount", "--propagation", "private", "bash", "-c", script, "machine", image, folder],
@@ -132,6 +139,22 @@ exec systemd-nspawn -D "$2/root" --boot --register=no --keep-unit --private-netw
       `grep -lx ${name} /proc/[0-9]*/comm 2>/dev/null | sed 's,/proc/,,; s,/comm,,'`,
     );
     return stdout.split("\n").filter(Boolean).map(Number);
+  }
+
+  /** Shuts down in order and boots again: the same disk, another network. */
+  async reboot(): Promise<void> {
+    await this.run("systemctl reboot --no-block");
+    const leader = this.#leader;
+    const end = performance.now() + bootTimeoutMs;
+    while (await Deno.stat(`/proc/${leader}`).then(() => true, () => false)) {
+      if (performance.now() > end) throw new Error("It did not shut down");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    this.#leader = 0;
+    while (!await this.#isUp()) {
+      if (performance.now() > end) throw new Error("It did not boot again");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 
   async stop(): Promise<void> {

@@ -3,8 +3,8 @@
  * In: the program and its arguments. Out: {@link DissectorProcess}; before its own output the program shows its walls, see sandbox.ts.
  * Invariant: what is read as output was written by the program itself; a process that shows no walls is refused.
  * Behind the socket: each connection is one instance of picket-dissector@.service, whose shell runs the one line we send. Whatever that
- * is has no more than the unit leaves it, so nothing is gained by who could send another. After the output the line prints an octet that
- * begins no line of tshark's, the exit status and the last words. A process that hangs belongs to another user, whom we may not signal:
+ * is has no more than the unit leaves it, so nothing is gained by who could send another. After the output the line prints, between two
+ * octets that begin no line of tshark's, the exit status and the last words. A process that hangs belongs to another user, whom we may not signal:
  * another instance, of the same user, does it. Should we die, the end of its input ends it, else systemd does. @module */
 
 import type { DissectorProcess } from "./tshark.ts";
@@ -23,6 +23,8 @@ const stderrCharactersMax = 2_000;
 const reportBytesMax = 4_096;
 /** Begins the trailer; a line of tshark's begins with a digit, and what it escapes contains it never. */
 const trailerMark = 0x1e;
+const trailerEnd = "\x1e";
+const trailerCharactersMax = 2 * stderrCharactersMax;
 const lineFeed = 0x0a;
 const chunkBytes = 65_536;
 /** What a shell adds to the number of the signal that ended a program. */
@@ -129,7 +131,7 @@ export function lineFor(
     "exec 3<&0",
     "cat <&3 >packets 2>/dev/null &",
     `{ { ${run} <packets 2>&1 >&4 3<&- 4>&-; echo $? >status; } | tail -c ${stderrCharactersMax} >words; } 4>&1`,
-    "printf '\\036'; cat status words",
+    "printf '\\036'; cat status words; printf '\\036'",
   ].join("; ").replace("&; ", "& ");
 }
 
@@ -174,29 +176,31 @@ async function* chunksOf(connection: Deno.UnixConn): AsyncGenerator<Uint8Array> 
   }
 }
 
-/** Passes on output, and returns how the program ended; null = nobody said so. */
+/** Passes on output, and returns how the program ended; null = nobody said so. The trailer is the end, whoever still holds the connection:
+ * systemd does while it means to start the same instance again. */
 export async function* untilTrailer(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, string | null> {
   let isLineStart = true;
   let trailer: string | null = null;
   for await (const chunk of chunks) {
-    if (trailer !== null) {
-      trailer = (trailer + new TextDecoder().decode(chunk)).slice(0, stderrCharactersMax);
-      continue;
+    if (trailer === null) {
+      const at = markIn(chunk, isLineStart);
+      const output = at < 0 ? chunk : chunk.subarray(0, at);
+      if (at >= 0) trailer = new TextDecoder().decode(chunk.subarray(at + 1));
+      isLineStart = chunk.at(-1) === lineFeed;
+      if (output.length > 0) yield output;
+    } else {
+      trailer += new TextDecoder().decode(chunk);
     }
-    const at = markIn(chunk, isLineStart);
-    const output = at < 0 ? chunk : chunk.subarray(0, at);
-    if (at >= 0) trailer = new TextDecoder().decode(chunk.subarray(at + 1));
-    isLineStart = chunk.at(-1) === lineFeed;
-    if (output.length > 0) yield output;
+    if (trailer !== null && (trailer.includes(trailerEnd) || trailer.length > trailerCharactersMax)) break;
   }
-  const read = trailer === null ? null : /^(\d+)\n/.exec(trailer);
-  if (read === null) return null;
+  const read = trailer?.includes(trailerEnd) ? /^(\d+)\n([^]*)$/.exec(trailer.split(trailerEnd, 1)[0]) : null;
+  if (!read) return null;
   const status = Number(read[1]);
   if (status === 0) return "";
   const how = status > signalBase ? `killed by signal ${status - signalBase}` : `exit status ${status}`;
-  return ending(how, trailer!.slice(read[0].length));
+  return ending(how, read[2]);
 }
 
 /** Where the trailer begins; -1 = not in this chunk. */

@@ -22,13 +22,15 @@ async function passed(text: string, size: number): Promise<[string, string | nul
 }
 
 const endings: readonly (readonly [name: string, stream: string, output: string, how: string | null])[] = [
-  ["an orderly end", "1\ta\n2\tb\n\x1e0\n", "1\ta\n2\tb\n", ""],
-  ["an end before any output", "\x1e0\n", "", ""],
-  ["a failure with its words", "1\n\x1e2\nout of memory\n", "1\n", "exit status 2: out of memory"],
-  ["a signal", "\x1e139\n", "", "killed by signal 11"],
-  ["a mark within a line, which is text", "1\t\x1e0\n\x1e1\n", "1\t\x1e0\n", "exit status 1"],
+  ["an orderly end", "1\ta\n2\tb\n\x1e0\n\x1e", "1\ta\n2\tb\n", ""],
+  ["an end before any output", "\x1e0\n\x1e", "", ""],
+  ["a failure with its words", "1\n\x1e2\nout of memory\n\x1e", "1\n", "exit status 2: out of memory"],
+  ["a signal", "\x1e139\n\x1e", "", "killed by signal 11"],
+  ["a mark within a line, which is text", "1\t\x1e0\n\x1e1\n\x1e", "1\t\x1e0\n", "exit status 1"],
+  ["the end of the trailer, not of the stream", "1\n\x1e0\n\x1e2\n3\n", "1\n", ""],
+  ["a trailer that was cut", "1\n\x1e0\n", "1\n", null],
   ["no trailer", "1\ta\n2\t", "1\ta\n2\t", null],
-  ["a trailer without a number", "1\n\x1ewhat\n", "1\n", null],
+  ["a trailer without a number", "1\n\x1ewhat\n\x1e", "1\n", null],
 ];
 for (const [name, stream, output, how] of endings) {
   Deno.test(`a dissector's stream is read to ${name}, wherever it is cut`, async () => {
