@@ -97,7 +97,7 @@ async function readAll(path: string, pipeline: Pipeline, signal?: AbortSignal): 
     throw new CommandError(exitCodes.environment, (cause as Error).message, { cause });
   }
   const { error } = await pump(source, pipeline, () => pipeline.turn(), signal).finally(() => source.stop());
-  if (error === "not_a_capture") {
+  if (error === "not_a_capture" || error === "empty_file" || error === "unknown_compression") {
     throw new CommandError(exitCodes.failed, `Cannot read "${path}": ${captureErrorTexts[error]}`);
   }
   return error ?? (signal?.aborted ? "interrupted" : null);

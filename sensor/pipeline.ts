@@ -6,6 +6,7 @@
 
 import type { Reporter } from "../shared/reporter.ts";
 import type { Clock } from "../shared/clock.ts";
+import { OddPackets } from "./capture/odd_packets.ts";
 import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
@@ -106,6 +107,7 @@ export class Pipeline {
   /** Time without packets since the last chunk, and as much of it as table time has passed. */
   #silentUs = 0;
   #passedUs = 0;
+  #odd = new OddPackets(this);
   #firstUs = Infinity;
   #lastUs = -Infinity;
   #leftOut = new Float64Array(leftOutReasons.length);
@@ -191,6 +193,10 @@ export class Pipeline {
     timeUs: number,
     linkType: number,
   ): void {
+    const odd = this.#odd;
+    if (odd.isOdd(timeUs, wireLength)) {
+      return odd.take(buffer, offset, capturedLength, wireLength, timeUs, linkType, this.stampUs);
+    }
     this.packets++;
     this.bytes += wireLength;
     this.stampUs = timeUs;
@@ -288,6 +294,7 @@ export class Pipeline {
 
   /** No more packets: ends all flows, waits for their facts, hands everything on. */
   async finish(): Promise<void> {
+    this.#odd.finish();
     this.#fragments.flush();
     for (const _ of this.#table.endAll()) await this.#work();
     await this.#handOn(false);
@@ -329,9 +336,13 @@ export class Pipeline {
     };
   }
 
-  /** `bytes_claimed`: octets that headers claim and the wire did not carry; counted nowhere. */
+  /** `bytes_claimed`: octets that headers claim and the wire did not carry, in no count. `stamps_refused`: packets whose stamp is no time;
+   * they have that of the packet before. */
   get #remarks(): Record<string, number> {
-    return { bytes_claimed: this.#decoder.claimedBytes };
+    return {
+      bytes_claimed: this.#decoder.claimedBytes + this.#odd.claimedBytes,
+      stamps_refused: this.#odd.stampsRefused,
+    };
   }
 
   /** Fragments wait for the first one of their datagram before it is known whether their flow is left out. */

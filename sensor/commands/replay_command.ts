@@ -178,8 +178,8 @@ class Replay {
     );
     if (shipped !== null && shipped.left_in_spool > 0) return exitCodes.environment;
     if (note === null || note === "cut_capture") return exitCodes.ok;
-    const isUsed = (note === "bad_record" || note === "bad_block") && summary.packets > 0;
-    return isUsed ? exitCodes.ok : exitCodes.failed;
+    const isUsed = note === "bad_record" || note === "bad_block" || note === "bad_compression";
+    return isUsed && summary.packets > 0 ? exitCodes.ok : exitCodes.failed;
   }
 
   async #ship(session: Session): Promise<{ batches: number; left_in_spool: number }> {

@@ -26,6 +26,7 @@ export const tunnelNames = [
   "l2tp",
   "capwap",
   "lisp",
+  "tzsp",
 ] as const;
 export type TunnelName = typeof tunnelNames[number];
 

@@ -221,7 +221,7 @@ Deno.test("pipeline takes any octets from a reader without losing count", async 
       random() % 2 ? 1 : 101,
     );
   }
-  assertEquals(reader.end(), "not_a_capture");
+  assertEquals(reader.end(), "empty_file");
   await pipeline.finish();
   const { packets, in_flows, left_out } = pipeline.summary("");
   assertEquals(packets, in_flows + Object.values(left_out).reduce((sum, count) => sum + count, 0));
