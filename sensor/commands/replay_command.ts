@@ -71,6 +71,14 @@ the aggregator; the command ends when all are acknowledged. What could not be sh
   });
 }
 
+interface Shipped {
+  batches: number;
+  /** Those that wait, and those that were set aside. */
+  left_in_spool: number;
+  set_aside?: number;
+  dropped?: number;
+}
+
 class Replay {
   readonly #stages: Stages;
   readonly #options: ReplayOptions;
@@ -170,22 +178,41 @@ class Replay {
         ...(shipped === null ? {} : { shipped }),
       }),
     );
-    if (shipped !== null && shipped.left_in_spool > 0) return exitCodes.environment;
+    if (shipped !== null) {
+      const { left_in_spool, set_aside = 0, dropped = 0 } = shipped;
+      if (left_in_spool > set_aside) return exitCodes.environment;
+      if (set_aside > 0 || dropped > 0) return exitCodes.failed;
+    }
     if (note === null || note === "cut_capture") return exitCodes.ok;
     const isUsed = (note === "bad_record" || note === "bad_block") && summary.packets > 0;
     return isUsed ? exitCodes.ok : exitCodes.failed;
   }
 
-  async #ship(session: Session): Promise<{ batches: number; left_in_spool: number }> {
+  async #ship(session: Session): Promise<Shipped> {
     const { reporter, signal } = this.#edges;
     await session.outbox.flush();
     const isDone = await this.#drain(session, signal);
     const problem = session.shipper.problem;
     await session.stop();
-    const shipped = { batches: session.shipper.sentBatches, left_in_spool: session.spool.batches };
-    if (!isDone || shipped.left_in_spool > 0) {
+    const { batches, setAside, droppedBatches } = session.spool;
+    const shipped = {
+      batches: session.shipper.sentBatches,
+      left_in_spool: batches + setAside,
+      ...(setAside > 0 ? { set_aside: setAside } : {}),
+      ...(droppedBatches > 0 ? { dropped: droppedBatches } : {}),
+    };
+    if (setAside > 0 || droppedBatches > 0) {
+      reporter.error(
+        "not everything was shipped: batches were set aside in the spool's quarantine, or dropped",
+        {
+          set_aside: setAside,
+          dropped: droppedBatches,
+        },
+      );
+    }
+    if (!isDone || batches > 0) {
       reporter.error("not everything was shipped, the rest stays in the spool for the next run", {
-        batches: shipped.left_in_spool,
+        batches,
         why: problem?.message ?? (signal.aborted ? "interrupted" : "time limit"),
       });
     }

@@ -5,6 +5,7 @@
 
 import type { Options } from "../../shared/options.ts";
 import type { AggregatorClient } from "../aggregator_client.ts";
+import { carryOver } from "../control/carry_over.ts";
 import { CheckIn } from "../control/check_in.ts";
 import { type CaptureHealth, healthReport, type HealthSources } from "../control/health.ts";
 import {
@@ -14,6 +15,7 @@ import {
   loadIdentity,
   openStateFolder,
   raiseEpoch,
+  saveEnrolment,
 } from "../control/identity.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
@@ -71,7 +73,25 @@ export async function openSession(
     edges.reporter.count("epoch_file_errors_total");
     edges.reporter.error("cannot keep the number of this start, the clock stands in for it", { problem });
   }
-  return new Session(mode, options, edges, deps, { folder, identity, client, transport, peers, lock, epoch });
+  const epochMin = await carryBatches(folder, identity, edges, deps.disk);
+  const opened = { folder, identity, client, transport, peers, lock, epoch, epochMin };
+  return new Session(mode, options, edges, deps, opened);
+}
+
+/** Carries over what an earlier identity left, where an enrolment could not do so. Returns the lowest epoch that can be shipped. */
+async function carryBatches(folder: string, identity: Identity, edges: Edges, disk: Disk): Promise<number> {
+  if (identity.carry === null || identity.enrolment === null) return 0;
+  try {
+    await carryOver(`${folder}/spool`, identity, { disk, reporter: edges.reporter });
+    await saveEnrolment(disk, folder, identity.enrolment);
+    return 0;
+  } catch (error) {
+    edges.reporter.count("carry_over_failures_total");
+    edges.reporter.error("cannot carry batches of the earlier identity over, they stay for the next start", {
+      error: (error as Error).message,
+    });
+    return identity.carry.epoch;
+  }
 }
 
 const controlTimeoutMs = 4_000;
@@ -84,6 +104,8 @@ interface Opened {
   peers: Peer[];
   lock: { release(): void };
   epoch: number;
+  /** Of batches that can be shipped. */
+  epochMin: number;
 }
 
 export class Session {
@@ -120,7 +142,10 @@ export class Session {
     const bytesMax = options.spoolMb * 1024 * 1024;
     const { sealAgeMs } = options;
     const sealing = new SealThread({ buckets, epoch, sealAgeMs, isPrompt: mode.live }, { signer, reporter });
-    const spool = this.spool = new Spool({ folder: `${folder}/spool`, bytesMax }, { disk, reporter });
+    const spool = this.spool = new Spool({ folder: `${folder}/spool`, bytesMax, epochMin: opened.epochMin }, {
+      disk,
+      reporter,
+    });
     // A replay is waited for by somebody; a live sensor has time.
     const shipper = this.shipper = new Shipper({ backoffMaxMs: mode.live ? 30_000 : 5_000 }, {
       spool,
