@@ -5,7 +5,7 @@
 
 import type { Options } from "../../shared/options.ts";
 import type { AggregatorClient } from "../aggregator_client.ts";
-import { carryOver } from "../control/carry_over.ts";
+import { batchesIn, carryOver } from "../control/carry_over.ts";
 import { CheckIn } from "../control/check_in.ts";
 import { type CaptureHealth, healthReport, type HealthSources } from "../control/health.ts";
 import {
@@ -17,6 +17,7 @@ import {
   raiseEpoch,
   saveEnrolment,
 } from "../control/identity.ts";
+import { ShippedCaptures } from "../control/shipped_captures.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
@@ -113,6 +114,8 @@ export class Session {
   readonly outbox: Outbox;
   readonly spool: Spool;
   readonly shipper: Shipper;
+  /** Captures that were shipped before. */
+  readonly shipped: ShippedCaptures;
   readonly #checkIn: CheckIn;
   readonly #sources: HealthSources;
   readonly #opened: Opened;
@@ -131,6 +134,7 @@ export class Session {
     const { clock, reporter } = edges;
     const { identity, transport, epoch, folder } = opened;
     const { disk } = deps;
+    this.shipped = new ShippedCaptures(folder, disk);
     this.#opened = opened;
     this.#edges = edges;
     this.#reload = () => reloadAuthority(options, opened, { disk: deps.disk, reporter });
@@ -195,6 +199,16 @@ export class Session {
     this.#checkIn.start();
   }
 
+  /** Batches in the spool of a session that was not started. */
+  async waiting(): Promise<number> {
+    return batchesIn(await this.#disk.list(`${this.#opened.folder}/spool`).catch(() => [])).length;
+  }
+
+  /** Gives the state folder back, of a session that was not started. */
+  release(): void {
+    this.#opened.lock.release();
+  }
+
   /** Seals, spools, reports a last time, closes everything. */
   async stop(): Promise<void> {
     this.#forgetReload();
@@ -202,7 +216,7 @@ export class Session {
     await Promise.all([this.outbox.stop(), this.#checkIn.halt()]);
     await this.#checkIn.stop(true);
     await this.#saveStatus(true);
-    this.#opened.lock.release();
+    this.release();
   }
 
   /** The aggregator knows a later start of this sensor, as after a backup was restored on a machine whose clock had run fast: what is sealed

@@ -90,7 +90,7 @@ machineTest("a state folder restored from a backup does not go on where it was",
   const { aggregator } = machine;
   await machine.enrol();
   const ship = (...more: string[]) =>
-    machine.call("replay", machine.capture(5), "--ship", "--no-facts", ...more);
+    machine.call("replay", machine.capture(5), "--ship", "--no-facts", "--again", ...more);
   const epochs = () => [...new Set([...aggregator.batches.keys()].map((name) => Number(name.split("-")[0])))];
   await ship();
   const backup = Deno.readTextFileSync(`${machine.state}/epoch`);
