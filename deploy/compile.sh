@@ -39,9 +39,9 @@ for side in sensor aggregator; do
   read_permissions $side
   say "compiling $output/$name${target:+ for $target}"
   # A folder of its own first: a compile that fails leaves no half binary in dist.
-  # The sealing thread is a module of its own, which the compiler does not find by itself.
-  includes=()
-  [ "$side" = aggregator ] || includes=(--include sensor/ship/seal_worker.ts)
-  "$deno" compile "${options[@]}" "${PERMISSIONS[@]}" ${includes[@]+"${includes[@]}"} --output "$output/.$name.part" $side/main.ts >&2
+  # A thread is a module of its own, which the compiler does not find by itself.
+  includes=(--include sensor/ship/seal_worker.ts)
+  [ "$side" = sensor ] || includes=(--include aggregator/store/sqlite_worker.ts)
+  "$deno" compile "${options[@]}" "${PERMISSIONS[@]}" "${includes[@]}" --output "$output/.$name.part" $side/main.ts >&2
   mv "$output/.$name.part" "$output/$name"
 done

@@ -26,7 +26,7 @@ export function openStore(
 ): Store {
   const scheme = url.slice(0, url.indexOf(":"));
   if (scheme === "sqlite" && url.length > "sqlite:".length) {
-    return new SqlStore(new SqliteDatabase(url.slice("sqlite:".length)), deps);
+    return new SqlStore(new SqliteDatabase(url.slice("sqlite:".length), deps), deps);
   }
   if (scheme === "mariadb") return new SqlStore(openMariadb(url, deps), deps);
   const rule = "must be sqlite:PATH or mariadb://user@host:port/database";

@@ -31,10 +31,11 @@ import { readSightings } from "./sightings.ts";
 import { queryProtocols, querySeries, queryTopTalkers, queryTotals } from "./stats.ts";
 import { queryThreats, selectThreat, updateStatus, writeThreats } from "./threats.ts";
 import { writeIngest } from "./write.ts";
-import type { Store } from "./store.ts";
+import { type Store, StoreUnavailable } from "./store.ts";
 
 const keysPerQuery = 200;
 const epochsMax = 16;
+const pingMsMax = 3_000;
 const rowsMax = 100_000;
 
 export class SqlStore implements Store {
@@ -63,7 +64,18 @@ export class SqlStore implements Store {
   }
 
   async ping(): Promise<void> {
-    await this.#database.read((session) => session.all("SELECT 1"));
+    const given = new AbortController();
+    // The database's time is real, whatever clock the statements get.
+    const late = systemClock.sleep(pingMsMax, given.signal).then(() => {
+      if (!given.signal.aborted) {
+        throw new StoreUnavailable(`the database did not answer within ${pingMsMax / 1_000} s`);
+      }
+    });
+    try {
+      await Promise.race([this.#database.ping(), late]);
+    } finally {
+      given.abort();
+    }
   }
 
   async #migrate(): Promise<void> {
@@ -250,7 +262,7 @@ export class SqlStore implements Store {
   }
 
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>> {
-    return this.#database.read((session) => queryThreats(this.#database.dialect, session, query, page));
+    return this.#database.query((session) => queryThreats(this.#database.dialect, session, query, page));
   }
 
   setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean> {
@@ -270,17 +282,17 @@ export class SqlStore implements Store {
 
   readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>> {
     const { dialect } = this.#database;
-    return this.#database.read((session) =>
+    return this.#database.query((session) =>
       queryFlows(dialect, session, query, page, () => this.#clock.monotonicMs())
     );
   }
 
   readTopTalkers(range: { from?: number; to?: number }, limit: number): Promise<TopTalker[]> {
-    return this.#database.read((session) => queryTopTalkers(this.#database.dialect, session, range, limit));
+    return this.#database.query((session) => queryTopTalkers(this.#database.dialect, session, range, limit));
   }
 
   readProtocols(range: { from?: number; to?: number }): Promise<ProtocolTotal[]> {
-    return this.#database.read((session) => queryProtocols(session, range));
+    return this.#database.query((session) => queryProtocols(session, range));
   }
 
   readSeries(
@@ -288,7 +300,7 @@ export class SqlStore implements Store {
     stepS: number,
     sensorId?: string,
   ): Promise<SeriesPoint[]> {
-    return this.#database.read((session) => querySeries(session, range, stepS, sensorId));
+    return this.#database.query((session) => querySeries(session, range, stepS, sensorId));
   }
 
   readTotals(): Promise<Totals> {
