@@ -57,12 +57,12 @@ for side in sensor aggregator; do
   read_permissions $side
   built=$output/$name-$target
   say "compiling $built"
-  # The sealing thread is a module of its own, which the compiler does not find by itself.
-  includes=()
-  [ "$side" = aggregator ] || includes=(--include sensor/ship/seal_worker.ts)
+  # A thread is a module of its own, which the compiler does not find by itself.
+  includes=(--include sensor/ship/seal_worker.ts)
+  [ "$side" = sensor ] || includes=(--include aggregator/store/sqlite_worker.ts)
   # A part first: a compile that fails leaves no half binary. Types are the gate's business; another Deno would judge them its own way.
   part=$output/.$name-$target.part
-  DENORT_BIN=$runtime "$deno" compile --quiet --no-check --target "$target" "${PERMISSIONS[@]}" ${includes[@]+"${includes[@]}"} \
+  DENORT_BIN=$runtime "$deno" compile --quiet --no-check --target "$target" "${PERMISSIONS[@]}" "${includes[@]}" \
     --output "$part" $side/main.ts >&2 ||
     { rm -f "$part"; fail "\"$deno compile\" failed, see above; without a network it needs the compile runtime in DENORT_BIN"; }
   [ "$(od -An -j18 -N2 -tu2 "$part" | tr -d ' ')" = $machine ] ||

@@ -151,6 +151,14 @@ export class MariadbDatabase implements Database {
     }
   }
 
+  query<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    return this.read(work);
+  }
+
+  async ping(): Promise<void> {
+    await this.read((session) => session.all("SELECT 1"));
+  }
+
   async transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
     for (let attempt = 1;; attempt++) {
       try {

@@ -29,7 +29,7 @@ export function openStore(url: string, deps: OpenDeps): Store {
 export function openDatabase(url: string, deps: OpenDeps): Database {
   const scheme = url.slice(0, url.indexOf(":"));
   if (scheme === "sqlite" && url.length > "sqlite:".length) {
-    return new SqliteDatabase(url.slice("sqlite:".length));
+    return new SqliteDatabase(url.slice("sqlite:".length), deps);
   }
   if (scheme === "mariadb") return openMariadb(url, deps);
   const rule = "must be sqlite:PATH or mariadb://user@host:port/database";

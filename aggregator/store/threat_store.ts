@@ -35,7 +35,7 @@ export function threatStore(database: Database): ThreatStore {
     saveThreats: (threats, links = []) =>
       database.transaction((session) => writeThreats(dialect, session, threats, links)),
     readThreat: (id) => database.read((session) => selectThreat(session, id)),
-    readThreats: (query, page) => database.read((session) => queryThreats(dialect, session, query, page)),
+    readThreats: (query, page) => database.query((session) => queryThreats(dialect, session, query, page)),
     setThreatStatus: (id, status, nowMs) =>
       database.transaction((session) => updateStatus(session, id, status, nowMs)),
   };
