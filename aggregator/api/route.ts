@@ -71,6 +71,8 @@ export interface Progress {
   pending: number;
   /** Aggregator's clock when the last batch was stored, or the program started. */
   lastMs: number;
+  /** Since when each batch that was tried failed; null = the last one did not. */
+  failingSinceMs: number | null;
   /** Why the data path stands still; null = it does not. */
   failure: string | null;
 }

@@ -104,7 +104,7 @@ function commandServices(
     uploadLimit: limit,
     submit: () => Promise.reject(new Error("Cannot take a batch in as no aggregator runs here")),
     onThreatStatus: () => undefined,
-    progress: () => ({ pending: 0, lastMs: clock.nowMs(), failure: null }),
+    progress: () => ({ pending: 0, lastMs: clock.nowMs(), failingSinceMs: null, failure: null }),
     fleet: { buckets: 1, kafka: null },
     site: "default",
     placeOf: (url) => placeOf(url, null, authority?.fingerprint ?? null),

@@ -3,6 +3,7 @@
 import { type FleetHealth, fleetHealth, sensorHealth } from "../../fleet/fleet.ts";
 import type { Position } from "../../fleet/conservation.ts";
 import type { SensorRow } from "../../model/sensor.ts";
+import { problemOf } from "../admin/health.ts";
 import { theSensor } from "./change.ts";
 import { fleetAnswer, pageRowsMax, sensorAnswer } from "../schemas.ts";
 import { resource, type Services } from "../route.ts";
@@ -31,7 +32,9 @@ export const fleet = resource({
   summary: "Health of every sensor, with the packets that are accounted for",
   isQuery: true,
   answer: fleetAnswer,
-  handle: async ({ nowMs }, services) => ({ json: await readFleet(services, nowMs) }),
+  handle: async ({ nowMs }, services) => ({
+    json: { ...await readFleet(services, nowMs), problem: problemOf(services.progress(), nowMs) },
+  }),
 });
 
 export const sensor = resource({

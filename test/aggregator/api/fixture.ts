@@ -121,7 +121,7 @@ export async function startFixture(
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
     onThreatStatus: () => undefined,
-    progress: () => ({ pending: 0, lastMs: clock.ms, failure: null }),
+    progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
     randomBytes,
     fleet: { buckets: 4, kafka: null },
     site: "default",
