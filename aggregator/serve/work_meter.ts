@@ -4,7 +4,7 @@
  * Why not ingest's own last store time: after a quiet night the first batch would look as if it had waited since evening.
  * Why failures are remembered: a database that refuses each batch at once leaves none waiting, and stores none. @module */
 
-import type { Progress } from "../api/route.ts";
+import type { Progress } from "../api/capabilities.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 

@@ -7,7 +7,8 @@
 import { z } from "../../../shared/schema.ts";
 import { version } from "../../../shared/version.ts";
 import { ApiError } from "../errors.ts";
-import { type Progress, resource } from "../route.ts";
+import type { Progress } from "../capabilities.ts";
+import { resource } from "../route.ts";
 
 /** Batches may wait this long for the database before the aggregator calls itself stuck. */
 const stallMsMax = 30_000;
@@ -38,6 +39,7 @@ export const healthz = resource({
   answer: z.object({ status: z.literal("ok"), version: z.string(), pending_batches: z.int() }).meta({
     id: "Health",
   }),
+  needs: ["progress"],
   handle({ nowMs }, { progress }) {
     const now = progress();
     const problem = problemOf(now, nowMs);
@@ -49,13 +51,14 @@ export const healthz = resource({
 export const readyz = resource({
   summary: "200 when the database answers, within 2 s",
   answer: z.object({ status: z.literal("ready") }),
-  async handle(_call, { store, clock }) {
+  needs: ["ping", "clock"],
+  async handle(_call, { ping, clock }) {
     const answered = new AbortController();
     const late = clock.sleep(pingMsMax, answered.signal).then(() => "late");
-    const ping = store.ping();
-    ping.catch(() => undefined); // It may fail after we stopped to wait for it.
+    const asked = ping();
+    asked.catch(() => undefined); // It may fail after we stopped to wait for it.
     try {
-      if (await Promise.race([ping, late]) === "late") {
+      if (await Promise.race([asked, late]) === "late") {
         throw new ApiError("store_unavailable", `It did not answer within ${pingMsMax / 1_000} s`);
       }
     } finally {
