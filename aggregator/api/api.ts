@@ -12,7 +12,8 @@ import { readBody } from "./body.ts";
 import type { TrustedProxies } from "./client_address.ts";
 import { ApiError } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
-import type { Answer, Call, Route, Services, Site } from "./route.ts";
+import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";
+import type { Answer, Call, Route, Site } from "./route.ts";
 import { mayCall, routes } from "./routes.ts";
 
 export interface ApiOptions {
@@ -51,17 +52,19 @@ const securityHeaders: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
 };
 
-/** Makes the API of `services`. Nothing is opened. */
-export function createApi(options: ApiOptions, services: Services): Api {
+/** Makes the API of what is there: a route that needs more is not served. Nothing is opened. */
+export function createApi(options: ApiOptions, has: EdgeCapabilities & Partial<Capabilities>): Api {
   const prefix = prefixOf(options.publicUrl);
   const app = new Hono<Env>({ getPath: (request) => pathOf(request, prefix) });
   for (const route of routes) {
-    app.on(route.method, route.path, (context) => serve(route, context, options, services));
+    if (route.needs.some((name) => has[name] === undefined)) continue;
+    const given = Object.fromEntries(route.needs.map((name) => [name, has[name]])) as unknown as Capabilities;
+    app.on(route.method, route.path, (context) => serve({ route, given }, context, options, has));
   }
   app.notFound((context) =>
     finish(problem(hostProblem(context, options) ?? new ApiError("not_found")), context)
   );
-  app.onError((error, context) => finish(problem(toApiError(error, context, services)), context));
+  app.onError((error, context) => finish(problem(toApiError(error, context, has)), context));
   if (prefix !== "") {
     app.get(prefix, () => new Response(null, { status: 308, headers: { location: `${prefix}/` } }));
   }
@@ -71,20 +74,20 @@ export function createApi(options: ApiOptions, services: Services): Api {
 }
 
 async function serve(
-  route: Route,
+  { route, given }: { route: Route; given: Capabilities },
   context: Context<Env>,
   options: ApiOptions,
-  services: Services,
+  has: EdgeCapabilities,
 ): Promise<Response> {
   const wrongHost = hostProblem(context, options);
   if (wrongHost) throw wrongHost;
   const header = (name: string) => context.req.header(name);
   const url = new URL(context.req.url);
   const source = options.proxies.callerOf(context.env.source, header);
-  const nowMs = services.clock.nowMs();
+  const nowMs = has.clock.nowMs();
   const caller = route.access === "public" || route.access === "sensor"
     ? null
-    : await authenticate(header, source, nowMs, services);
+    : await authenticate(header, source, nowMs, has);
   if (!mayCall(route.access, caller?.role ?? null)) {
     throw new ApiError("forbidden", `Role "${caller?.role}" is not enough: ${route.access} is needed`);
   }
@@ -93,7 +96,7 @@ async function serve(
   }
   const query = route.query ? readQuery(route.query, url.searchParams) : {};
   let read: Promise<Uint8Array> | null = null;
-  const bytes = () => read ??= readBody(context.req.raw, route.bodyBytesMax, services.clock);
+  const bytes = () => read ??= readBody(context.req.raw, route.bodyBytesMax, has.clock);
   const call: Call = {
     params: context.req.param() as Record<string, string>,
     query,
@@ -107,9 +110,9 @@ async function serve(
     nowMs,
   };
   const answer = route.isQuery
-    ? await services.queryLimit.run(() => route.handle(call, services))
-    : await route.handle(call, services);
-  services.reporter.count("requests_total", { route: route.path, status: answer.status ?? route.status });
+    ? await has.queryLimit.run(() => route.handle(call, given))
+    : await route.handle(call, given);
+  has.reporter.count("requests_total", { route: route.path, status: answer.status ?? route.status });
   return finish({ status: route.status, ...answer }, context);
 }
 
@@ -140,7 +143,7 @@ function hostProblem(context: Context<Env>, { hostnames }: ApiOptions): ApiError
   return hostnames.includes(name) ? null : new ApiError("wrong_host", `Known are ${hostnames.join(", ")}`);
 }
 
-function toApiError(error: Error, context: Context<Env>, { reporter }: Services): ApiError {
+function toApiError(error: Error, context: Context<Env>, { reporter }: EdgeCapabilities): ApiError {
   const known = error instanceof ApiError
     ? error
     : error instanceof StoreUnavailable

@@ -4,7 +4,8 @@
  * told to wait. A session counts only for calls that the dashboard itself makes, which the browser vouches for with `Origin`. @module */
 
 import { ApiError } from "./errors.ts";
-import type { Caller, Services } from "./route.ts";
+import type { EdgeCapabilities } from "./capabilities.ts";
+import type { Caller } from "./route.ts";
 
 type Header = (name: string) => string | undefined;
 
@@ -13,7 +14,7 @@ export async function authenticate(
   header: Header,
   source: string,
   nowMs: number,
-  services: Pick<Services, "keys" | "sessions" | "guessRate" | "reporter">,
+  services: EdgeCapabilities,
 ): Promise<Caller> {
   const { keys, sessions, guessRate, reporter } = services;
   const authorization = header("authorization");

@@ -193,6 +193,7 @@ export const sensorAnswer = z.object({
 
 export const fleetAnswer = z.object({
   now_ms: z.number(),
+  problem: z.string().nullable().describe("Why the aggregator itself does not store what comes in"),
   summary: z.record(z.string(), count),
   conservation,
   sensors: z.array(sensorAnswer),

@@ -9,14 +9,13 @@ import { ApiKeys, makeApiKey } from "../api/api_keys.ts";
 import { TrustedProxies } from "../api/client_address.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import { RateLimit } from "../api/rate_limit.ts";
-import type { Services } from "../api/route.ts";
+import { topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
-import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, storeOf, type storeOptions } from "../options/store_options.ts";
-import { readAuthority } from "../serve/authority.ts";
+import { type Authority, readAuthority } from "../serve/authority.ts";
 import { placeOf } from "../serve/place.ts";
 import type { Store } from "../store/store.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
@@ -52,8 +51,10 @@ export async function withAdminApi<Result>(
       store: { readApiKeys: () => Promise.resolve([row]) },
     });
     const authority = await readAuthority(folder);
-    const services = commandServices(store, edges, { keys, authority });
-    const api = createApi({ hostnames: null, publicUrl: null, proxies: new TrustedProxies([]) }, services);
+    const api = createApi(
+      { hostnames: null, publicUrl: null, proxies: new TrustedProxies([]) },
+      capabilitiesOf(store, edges, keys, authority),
+    );
     return await work(callsOf(api, key, await localUrl(folder)));
   } finally {
     await store.stop();
@@ -79,15 +80,15 @@ function callsOf(api: Api, key: string, url: string): AdminApi {
   };
 }
 
-function commandServices(
+/** What an operator's commands need; routes that need more are not there. */
+function capabilitiesOf(
   store: Store,
   { clock, reporter, randomBytes }: Edges,
-  { keys, authority }: { keys: ApiKeys; authority: Services["authority"] },
-): Services {
-  const rate = new RateLimit({ burst: 1, refillMs: 1_000 });
-  const limit = new ConcurrencyLimit({ kind: "command", activeMax: 1, waitingMax: 0 }, { reporter });
+  keys: ApiKeys,
+  authority: Authority | null,
+) {
   return {
-    store,
+    ...topicsOf(store),
     // A person at a terminal reads the result, not the log of a server.
     reporter: { ...reporter, info: () => undefined },
     clock,
@@ -95,19 +96,13 @@ function commandServices(
     keys,
     authority,
     directory: new SensorDirectory({}, { store }),
-    clockOffsets: new ClockOffsets(),
     holes: new Holes({}, { store }),
     sessions: new Sessions(),
-    enrolRate: rate,
-    guessRate: rate,
-    queryLimit: limit,
-    uploadLimit: limit,
-    submit: () => Promise.reject(new Error("Cannot take a batch in as no aggregator runs here")),
-    onThreatStatus: () => undefined,
-    progress: () => ({ pending: 0, lastMs: clock.nowMs(), failure: null }),
-    fleet: { buckets: 1, kafka: null },
+    guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),
+    queryLimit: new ConcurrencyLimit({ kind: "command", activeMax: 1, waitingMax: 0 }, { reporter }),
+    progress: () => ({ pending: 0, lastMs: clock.nowMs(), failingSinceMs: null, failure: null }),
     site: "default",
-    placeOf: (url) => placeOf(url, null, authority?.fingerprint ?? null),
+    placeOf: (url: URL) => placeOf(url, null, authority?.fingerprint ?? null),
   };
 }
 

@@ -19,7 +19,7 @@ import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
-import type { Services } from "../api/route.ts";
+import { type Capabilities, topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
 import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
@@ -107,8 +107,8 @@ async function wire(
 
   await startConsumer(options, edges, store, meter, stops);
 
-  const services = makeServices(options, edges, { store, directory, detection, meter, ...web });
-  const { url } = await openPort(edges, web, createApi(web, services), stops);
+  const capabilities = makeCapabilities(options, edges, { store, directory, detection, meter, ...web });
+  const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
   return { url, keyFile };
 }
 
@@ -250,13 +250,13 @@ interface Stages {
   publicUrl: URL | null;
 }
 
-function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Services {
+function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
   const { store, directory, detection, meter, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
   return {
-    store,
+    ...topicsOf(store),
     reporter,
     clock,
     randomBytes,

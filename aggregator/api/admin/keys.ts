@@ -1,6 +1,6 @@
 /** API keys: made, listed, revoked.
  *
- * Invariant: the text of a key is in exactly one answer, the one that makes it; the store has its hash. What people call a key by is its
+ * Invariant: the text of a key is in exactly one answer, the one that makes it; the identityStore has its hash. What people call a key by is its
  * name, or the beginning of that hash where a name stands twice. A session ends with its key. @module */
 
 import { z } from "../../../shared/schema.ts";
@@ -36,10 +36,14 @@ export const addKey = resource({
   }),
   status: 201,
   answer: keyAnswer.extend({ key: z.string() }).meta({ id: "NewKey" }),
-  async handle({ body: { name, role, ttl_s }, nowMs, caller }, { store, keys, reporter, randomBytes }) {
+  needs: ["identityStore", "keys", "reporter", "randomBytes"],
+  async handle(
+    { body: { name, role, ttl_s }, nowMs, caller },
+    { identityStore, keys, reporter, randomBytes },
+  ) {
     const expiresMs = ttl_s === undefined ? null : nowMs + ttl_s * 1_000;
     const { key, row } = makeApiKey(randomBytes(20), { name, role, nowMs, expiresMs });
-    await store.addApiKey(row);
+    await identityStore.addApiKey(row);
     keys.forget();
     reporter.count("keys_made_total", { role });
     reporter.info("API key made", { name, role, by: caller?.name });
@@ -50,21 +54,25 @@ export const addKey = resource({
 export const listKeys = resource({
   summary: "Names and roles of the API keys, without their text",
   answer: z.object({ rows: z.array(keyAnswer) }),
-  handle: async (_call, { store }) => ({ json: { rows: (await store.readApiKeys()).map(present) } }),
+  needs: ["identityStore"],
+  handle: async (_call, { identityStore }) => ({
+    json: { rows: (await identityStore.readApiKeys()).map(present) },
+  }),
 });
 
 export const revokeKey = resource({
   summary: "Revokes an API key, by name or id; its sessions end with it",
   answer: z.object({ id: z.string(), name: z.string(), revoked: z.literal(true) }),
-  async handle({ params, nowMs, caller }, { store, keys, reporter }) {
-    const rows = await store.readApiKeys();
+  needs: ["identityStore", "keys", "reporter"],
+  async handle({ params, nowMs, caller }, { identityStore, keys, reporter }) {
+    const rows = await identityStore.readApiKeys();
     const row = theKey(rows, params.id);
     const isLast = row.role === "admin" &&
       !rows.some((other) =>
         other.role === "admin" && other.key_hash !== row.key_hash && isLive(other, nowMs)
       );
     if (isLast) throw new ApiError("last_admin", "Make another admin key first");
-    await store.revokeApiKey(row.key_hash, nowMs);
+    await identityStore.revokeApiKey(row.key_hash, nowMs);
     keys.forget();
     reporter.count("keys_revoked_total");
     reporter.info("API key revoked", { name: row.name, by: caller?.name });

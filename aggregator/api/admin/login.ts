@@ -15,6 +15,7 @@ export const login = resource({
   body: z.strictObject({ key: z.string().min(1).max(200) }),
   bodyBytesMax: 1_024,
   answer: who,
+  needs: ["keys", "sessions", "guessRate", "reporter", "randomBytes"],
   async handle({ body, source, nowMs, site }, { keys, sessions, guessRate, reporter, randomBytes }) {
     const row = await keys.find(body.key.trim(), nowMs);
     if (!row) {
@@ -31,6 +32,7 @@ export const login = resource({
 export const logout = resource({
   summary: "Ends the session",
   answer: z.object({ ended: z.literal(true) }),
+  needs: ["sessions"],
   handle: ({ header, site }, { sessions }) => ({
     json: { ended: true },
     headers: { "set-cookie": sessions.close(header("cookie"), site) },

@@ -1,6 +1,6 @@
 /** Join tokens: what lets a sensor in.
  *
- * Invariant: the text of a token is in exactly one answer, the one that makes it; the store has its hash. What people call a token by is
+ * Invariant: the text of a token is in exactly one answer, the one that makes it; the identityStore has its hash. What people call a token by is
  * the beginning of that hash. @module */
 
 import { Buffer } from "node:buffer";
@@ -33,7 +33,7 @@ export interface TokenWishes {
   approve?: boolean;
 }
 
-/** A new join token and the row to store for it. `random` must be 24 bytes. */
+/** A new join token and the row to identityStore for it. `random` must be 24 bytes. */
 export function makeJoinToken(
   random: Uint8Array,
   { site, tags, nowMs, lifeMs = tokenLimits.lifeMs.standard, uses = 1, approve = false }: TokenWishes,
@@ -101,12 +101,13 @@ export const addToken = resource({
     token: z.string(),
     command: z.string().describe("What to type on the sensor"),
   }).meta({ id: "NewToken" }),
-  async handle({ body, nowMs, caller, url }, { store, reporter, randomBytes, site, placeOf }) {
+  needs: ["identityStore", "reporter", "randomBytes", "site", "placeOf"],
+  async handle({ body, nowMs, caller, url }, { identityStore, reporter, randomBytes, site, placeOf }) {
     const { ttl_s, tags, uses, approve } = body;
     const wishes = { site: body.site ?? site, tags, uses, approve, nowMs };
     const lifeMs = ttl_s === undefined ? {} : { lifeMs: ttl_s * 1_000 };
     const { token, row } = makeJoinToken(randomBytes(24), { ...wishes, ...lifeMs });
-    await store.addJoinToken(row);
+    await identityStore.addJoinToken(row);
     reporter.count("tokens_made_total");
     reporter.info("join token made", { site: row.site, uses, by: caller?.name });
     return { json: { ...present(row), token, command: joinCommand(placeOf(url), token) } };
@@ -116,14 +117,18 @@ export const addToken = resource({
 export const listTokens = resource({
   summary: "Join tokens, newest first, without their text",
   answer: z.object({ rows: z.array(tokenAnswer) }),
-  handle: async (_call, { store }) => ({ json: { rows: (await store.readJoinTokens()).map(present) } }),
+  needs: ["identityStore"],
+  handle: async (_call, { identityStore }) => ({
+    json: { rows: (await identityStore.readJoinTokens()).map(present) },
+  }),
 });
 
 export const revokeToken = resource({
   summary: "Revokes a join token: no sensor enrols with it any more",
   answer: z.object({ id: z.string(), revoked: z.literal(true) }),
-  async handle({ params: { id }, nowMs, caller }, { store, reporter }) {
-    const isKnown = /^[0-9a-f]{12}$/.test(id) && await store.revokeJoinToken(id, nowMs);
+  needs: ["identityStore", "reporter"],
+  async handle({ params: { id }, nowMs, caller }, { identityStore, reporter }) {
+    const isKnown = /^[0-9a-f]{12}$/.test(id) && await identityStore.revokeJoinToken(id, nowMs);
     if (!isKnown) throw new ApiError("not_found", "There is no join token with this id");
     reporter.info("join token revoked", { token: id, by: caller?.name });
     return { json: { id, revoked: true } };

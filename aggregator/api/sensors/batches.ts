@@ -17,6 +17,7 @@ export const batches = resource({
   summary: "Takes one signed batch: header fields picket-*, body zstd",
   bodyBytesMax: batchLimits.valueBytesMax,
   answer: z.object({ outcome: z.enum(["stored", "replay"]) }),
+  needs: ["submit", "directory", "reporter", "uploadLimit"],
   async handle(call, { submit, directory, reporter, uploadLimit }) {
     // What the header alone gives away is refused before a body is read.
     const header = readHeader(call.header);

@@ -7,7 +7,8 @@ import { z } from "../../../shared/schema.ts";
 import type { SensorChange, SensorRow } from "../../model/sensor.ts";
 import { ApiError } from "../errors.ts";
 import { name } from "../schemas.ts";
-import { type Call, type Resource, resource, type Services } from "../route.ts";
+import type { Capabilities } from "../capabilities.ts";
+import { type Call, type Resource, resource } from "../route.ts";
 import { tokenLimits } from "../admin/tokens.ts";
 
 const changed = z.object({ sensor_id: z.string(), name: z.string() }).meta({ id: "SensorChanged" });
@@ -16,22 +17,23 @@ const changed = z.object({ sensor_id: z.string(), name: z.string() }).meta({ id:
 export async function theSensor(
   text: string,
   nowMs: number,
-  { directory }: Pick<Services, "directory">,
+  { directory }: Pick<Capabilities, "directory">,
 ): Promise<SensorRow> {
   const row = await directory.resolve(text, nowMs);
   if (!row) throw new ApiError("not_found", "There is no sensor with this id or name");
   return row;
 }
 
-type Needs = Pick<Services, "store" | "directory" | "reporter">;
+const needs = ["identityStore", "directory", "reporter"] as const;
+type Needs = Pick<Capabilities, typeof needs[number]>;
 
 async function apply(
   { params, nowMs, caller }: Pick<Call, "params" | "nowMs" | "caller">,
   change: SensorChange,
-  { store, directory, reporter }: Needs,
+  { identityStore, directory, reporter }: Needs,
 ) {
   const sensor = await theSensor(params.id, nowMs, { directory });
-  const outcome = await store.changeSensor(sensor.sensor_id, change, nowMs);
+  const outcome = await identityStore.changeSensor(sensor.sensor_id, change, nowMs);
   directory.forget();
   if (outcome === "unknown_sensor") {
     throw new ApiError("not_found", "There is no sensor with this id or name");
@@ -54,7 +56,8 @@ function plain(summary: string, kind: "approve" | "release" | "remove"): Resourc
   return resource({
     summary,
     answer: changed,
-    handle: (call, services) => apply(call, { kind }, services),
+    needs,
+    handle: (call, has) => apply(call, { kind }, has),
   });
 }
 
@@ -62,22 +65,25 @@ export const rename = resource({
   summary: "Gives a sensor another name",
   body: z.strictObject({ name }),
   answer: changed,
-  handle: (call, services) => apply(call, { kind: "rename", name: call.body.name }, services),
+  needs,
+  handle: (call, has) => apply(call, { kind: "rename", name: call.body.name }, has),
 });
 
 export const tag = resource({
   summary: "Sets the tags of a sensor",
   body: z.strictObject({ tags: z.array(name).max(tokenLimits.tagsMax) }),
   answer: changed,
-  handle: (call, services) => apply(call, { kind: "tag", tags: call.body.tags }, services),
+  needs,
+  handle: (call, has) => apply(call, { kind: "tag", tags: call.body.tags }, has),
 });
 
 export const revoke = resource({
   summary: "Revokes a sensor: its batches and check-ins are refused within 5 s, and its name is free",
   answer: z.object({ sensor_id: z.string(), name: z.string(), revoked: z.literal(true) }),
-  async handle({ params, nowMs, caller }, { store, directory, reporter }) {
+  needs: ["identityStore", "directory", "reporter"],
+  async handle({ params, nowMs, caller }, { identityStore, directory, reporter }) {
     const sensor = await theSensor(params.id, nowMs, { directory });
-    await store.revokeSensor(sensor.sensor_id, nowMs);
+    await identityStore.revokeSensor(sensor.sensor_id, nowMs);
     directory.forget();
     reporter.count("sensors_revoked_total");
     reporter.info("sensor revoked", { sensor: sensor.sensor_id, by: caller?.name });

@@ -18,7 +18,8 @@ export const checkIn = resource({
   summary: "Takes a sensor's health; signed by the sensor in the header picket-signature",
   body: checkInRequest,
   answer: checkInResponse,
-  async handle(call, { reporter, store, directory, clock, clockOffsets, holes }) {
+  needs: ["reporter", "identityStore", "ingestStore", "directory", "clock", "clockOffsets", "holes"],
+  async handle(call, { reporter, identityStore, ingestStore, directory, clock, clockOffsets, holes }) {
     const { body, nowMs } = call;
     const sensor = await directory.find(body.sensor_id, nowMs);
     if (!sensor) throw refuse("unknown_sensor", "Enrol it again");
@@ -33,7 +34,7 @@ export const checkIn = resource({
       else reporter.count("check_ins_total", { outcome: "replay" });
     }
     // A sensor restored from a backup learns here that it has been further already.
-    const known = await store.readEpochs(sensor.sensor_id);
+    const known = await ingestStore.readEpochs(sensor.sensor_id);
     const epoch_max = Math.max(sensor.check_in?.epoch ?? 0, ...known.map(({ epoch }) => epoch));
     return {
       json: {
@@ -52,7 +53,7 @@ export const checkIn = resource({
 
     async function save({ sensor_id, check_in, last_check_in_ms }: SensorRow, health: CheckInRequest) {
       const offsetMs = clockOffsets.note(sensor_id, health.epoch, health.sent_ms, nowMs);
-      await store.saveCheckIn(sensor_id, health, nowMs, offsetMs);
+      await identityStore.saveCheckIn(sensor_id, health, nowMs, offsetMs);
       directory.note(sensor_id, { check_in: health, last_check_in_ms: nowMs, clock_offset_ms: offsetMs });
       reporter.count("check_ins_total", { outcome: "stored" });
       await holes.note(health, { checkIn: check_in, atMs: last_check_in_ms }, nowMs);

@@ -1,6 +1,6 @@
 /** The tiles and the fleet; an administrator takes waiting sensors in from here. @module */
 
-import { ago, badge, bytes, cell, count, fill, h, table, wire } from "./dom.js";
+import { ago, badge, byId, bytes, cell, count, fill, h, inert, table, wire } from "./dom.js";
 import { call } from "./call.js";
 import { button, session } from "./session.js";
 
@@ -60,7 +60,9 @@ function tile(value        , label        , note             )              {
   return h("div.tile", h("strong", value), h("span", label), note);
 }
 
-export function showFleet(fleet             )       {
+export function showFleet(fleet                                          )       {
+  byId("trouble").textContent = fleet.problem === null ? "" : inert("The aggregator: " + fleet.problem);
+  byId("trouble").hidden = fleet.problem === null;
   if (fleet.sensors.length === 0) {
     fill("fleet-sum");
     fill(

@@ -12,7 +12,7 @@ const refreshMs = 10000;
 
 async function refresh()                {
   const [fleet, totals, page, open] = await Promise.all([
-    get             ("/fleet"),
+    get                                          ("/fleet"),
     get        ("/stats/totals"),
     loadThreats(false),
     get              ("/threats", { status: "open", limit: 1000 }),

@@ -8,7 +8,7 @@
 import type { FleetHealth, SensorHealth, SensorStatus } from "../../fleet/fleet.ts";
 import type { Severity } from "../../model/threat.ts";
 import type { Totals } from "../../model/traffic.ts";
-import { ago, badge, bytes, cell, count, fill, h, table, wire } from "./dom.ts";
+import { ago, badge, byId, bytes, cell, count, fill, h, inert, table, wire } from "./dom.ts";
 import { call } from "./call.ts";
 import { button, session } from "./session.ts";
 
@@ -74,7 +74,9 @@ function tile(value: string, label: string, note: HTMLElement): HTMLElement {
   return h("div.tile", h("strong", value), h("span", label), note);
 }
 
-export function showFleet(fleet: FleetHealth): void {
+export function showFleet(fleet: FleetHealth & { problem: string | null }): void {
+  byId("trouble").textContent = fleet.problem === null ? "" : inert("The aggregator: " + fleet.problem);
+  byId("trouble").hidden = fleet.problem === null;
   if (fleet.sensors.length === 0) {
     fill("fleet-sum");
     fill(

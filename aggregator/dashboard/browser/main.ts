@@ -21,7 +21,7 @@ const refreshMs = 10000;
 
 async function refresh(): Promise<void> {
   const [fleet, totals, page, open] = await Promise.all([
-    get<FleetHealth>("/fleet"),
+    get<FleetHealth & { problem: string | null }>("/fleet"),
     get<Totals>("/stats/totals"),
     loadThreats(false),
     get<Page<Threat>>("/threats", { status: "open", limit: 1000 }),

@@ -8,7 +8,8 @@ import { type Api, type ApiOptions, createApi } from "../../../aggregator/api/ap
 import { TrustedProxies } from "../../../aggregator/api/client_address.ts";
 import { ApiKeys, makeApiKey } from "../../../aggregator/api/api_keys.ts";
 import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
-import type { Services } from "../../../aggregator/api/route.ts";
+import { type Capabilities, topicsOf } from "../../../aggregator/api/capabilities.ts";
+import type { Store } from "../../../aggregator/store/store.ts";
 import { Sessions } from "../../../aggregator/api/sessions.ts";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
@@ -74,6 +75,9 @@ export interface Asked {
   isSecure?: boolean;
 }
 
+/** Those of the API, and the store behind its topics. */
+export type Services = Capabilities & { store: Store };
+
 export interface Fixture {
   api: Api;
   services: Services;
@@ -104,6 +108,7 @@ export async function startFixture(
   }
   const submitted: Fixture["submitted"] = { outcome: null, bodies: [] };
   const standard: Services = {
+    ...topicsOf(store),
     store,
     reporter,
     clock,
@@ -121,14 +126,15 @@ export async function startFixture(
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
     onThreatStatus: () => undefined,
-    progress: () => ({ pending: 0, lastMs: clock.ms, failure: null }),
+    progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
     randomBytes,
     fleet: { buckets: 4, kafka: null },
     site: "default",
     authority: null,
     placeOf: (url) => ({ url: url.origin, fingerprint: null }),
   };
-  const services = { ...standard, ...change(standard) };
+  const changed = change(standard);
+  const services = { ...standard, ...changed, ...(changed.store ? topicsOf(changed.store) : {}) };
   const api = createApi(
     { hostnames: null, publicUrl: null, proxies: new TrustedProxies([]), ...options },
     services,
