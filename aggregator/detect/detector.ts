@@ -138,14 +138,15 @@ export function startDetector(
 ): Detector {
   const limits = limitsInForce(declaration, set);
   const { name, items, key, opens, open, step, isThreat } = declaration;
+  const shared = declaration.shared?.();
   const episodes = new Episodes<object>({
     keysMax: declaration.keysMax ?? 20_000,
     quietS: limits.quietS,
     ageMaxS: limits.ageS,
+    open: (update, item) => open(update, item, shared),
     isThreat: (state) => isThreat(state, limits),
   });
 
-  const shared = declaration.shared?.();
   const groups = new Map<string, Set<string>>();
 
   function collect(episode: Episode): FreshFinding {
@@ -160,7 +161,7 @@ export function startDetector(
     if (own === null) return;
     const whole = `${update.network}|${own}`;
     const mayOpen = opens === undefined || opens(update, limits, item);
-    const episode = episodes.touch(whole, update, () => open(update, item, shared), mayOpen);
+    const episode = episodes.touch(whole, update, item, mayOpen);
     if (episode !== null) step(episode, update, limits, item);
   }
 

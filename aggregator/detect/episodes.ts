@@ -45,6 +45,7 @@ export interface EpisodeOptions<State> {
   quietS: number;
   /** An episode older than this that is still below its threshold starts again. */
   ageMaxS: number;
+  open: (update: PreparedUpdate, item: unknown) => State;
   isThreat: (state: State & Episode) => boolean;
 }
 
@@ -69,9 +70,7 @@ export class Episodes<State extends object> {
   }
 
   /** The episode of `key` at the time of `update`; opened, or started again, where needed. Null: there is none and `opens` is false. */
-  touch(key: string, update: PreparedUpdate, open: () => State): State & Episode;
-  touch(key: string, update: PreparedUpdate, open: () => State, opens: boolean): State & Episode | null;
-  touch(key: string, update: PreparedUpdate, open: () => State, opens = true): State & Episode | null {
+  touch(key: string, update: PreparedUpdate, item?: unknown, opens = true): State & Episode | null {
     const { start, end } = update.segment;
     let episode = this.#young.get(key);
     const isYoung = episode !== undefined;
@@ -83,7 +82,7 @@ export class Episodes<State extends object> {
     if (!isYoung) this.#makeRoom();
     if (episode === undefined || this.#isOver(episode, start, end)) {
       if (episode !== undefined) this.#close(episode);
-      episode = begin(key, update, open());
+      episode = begin(key, update, this.#options.open(update, item));
       this.#young.set(key, episode);
     } else if (!isYoung) this.#young.set(key, episode);
     if (start < episode.firstS) episode.firstS = start;
@@ -186,8 +185,9 @@ function begin<State extends object>(key: string, update: PreparedUpdate, state:
     network: update.network,
     firstS: start,
     lastS: end,
-    flowIds: [],
-    flows: 0,
+    // One element, not an empty list to grow: most episodes never see a second flow.
+    flowIds: [update.flowId],
+    flows: 1,
     moreFlowIds: null,
     handedOn: 0,
     sensors: update.sensors,

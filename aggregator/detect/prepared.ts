@@ -21,11 +21,11 @@ export class PreparedUpdate {
   readonly begins: boolean;
   readonly segment: Segment;
   readonly sensors: readonly string[];
-  readonly #books: PrepareBooks;
-  /** Who calls the service that this flow calls; null for all but the beginnings of TCP and UDP flows to one host. */
+  /** The initiator's address, and the other end's. */
+  readonly src: Address;
+  readonly dst: Address;
+  /** Who calls the service that this flow calls; null for all but the beginnings of own hosts' TCP and UDP flows to one host. */
   readonly service: ServiceView | null;
-  #src: Address | undefined;
-  #dst: Address | undefined;
   #pair: string | undefined;
   #probe: ProbeOutcome | null | undefined;
   #dns: DnsQuestions | null | undefined;
@@ -39,17 +39,12 @@ export class PreparedUpdate {
     this.begins = first && segment.segment === 0 && segment.fwd_packets > 0;
     this.segment = segment;
     this.sensors = sensors;
-    this.#books = books;
-    this.service = this.#readService();
-  }
-
-  /** The initiator's address. */
-  get src(): Address {
-    return this.#src ??= this.#books.addresses.of(this.segment.src_ip);
-  }
-
-  get dst(): Address {
-    return this.#dst ??= this.#books.addresses.of(this.segment.dst_ip);
+    const addresses = books.addressesOf(network);
+    this.src = addresses.of(segment.src_ip);
+    this.dst = addresses.of(segment.dst_ip);
+    if (segment.fwd_packets > 0) this.src.spokeS = segment.end;
+    if (segment.bwd_packets > 0) this.dst.spokeS = segment.end;
+    this.service = this.#readService(books.services);
   }
 
   /** "src|dst", for keys. */
@@ -83,19 +78,34 @@ export class PreparedUpdate {
   }
 
   /** At once, not when somebody asks: every call counts. */
-  #readService(): ServiceView | null {
+  #readService(services: ServiceBook): ServiceView | null {
     const { protocol, src_ip, dst_ip, dst_port, start } = this.segment;
-    if (!this.begins || (protocol !== "tcp" && protocol !== "udp") || this.dst.isGroup) return null;
-    const address = `${dst_ip}|${dst_port}`;
-    return this.#books.services.call(this.network, src_ip, this.src.isOwn, address, this.serverName, start);
+    if (!this.begins || !this.src.isOwn || this.dst.isGroup) return null;
+    if (protocol !== "tcp" && protocol !== "udp") return null;
+    return services.call(this.network, src_ip, `${dst_ip}|${dst_port}`, this.serverName, start);
   }
 }
 
 /** What preparing remembers from update to update; one for each engine. */
 export class PrepareBooks {
-  readonly addresses = new AddressBook();
   readonly services = new ServiceBook();
+  readonly #addresses = new Map<string, AddressBook>();
+
+  /** The same private address is another host in another network. */
+  addressesOf(network: string): AddressBook {
+    let book = this.#addresses.get(network);
+    if (book === undefined) {
+      if (this.#addresses.size >= networksMax) {
+        this.#addresses.delete(this.#addresses.keys().next().value!);
+      }
+      book = new AddressBook();
+      this.#addresses.set(network, book);
+    }
+    return book;
+  }
 }
+
+const networksMax = 256;
 
 /** Prepares a batch. */
 export function prepare(updates: readonly FlowUpdate[], books: PrepareBooks): PreparedUpdate[] {

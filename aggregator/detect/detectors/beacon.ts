@@ -25,6 +25,8 @@ const rescoreFactor = 1.1;
 const lowMax = 35;
 /** Signs are read from so many first calls. */
 const signsFrom = 4;
+const noNumbers: number[] = [];
+const noPeers: readonly Calls[] = [];
 const noSigns: ReadonlyMap<OddSign, string> = new Map();
 
 const limitsTable = {
@@ -94,6 +96,7 @@ interface Calls {
   signs: ReadonlyMap<OddSign, string>;
   service: ServiceView | null;
   peers: readonly (Calls & Partial<Episode>)[];
+  pollers: Pollers<Calls & Partial<Episode>>;
   score: Regularity | null;
   scoredTotal: number;
 }
@@ -117,9 +120,9 @@ export const beacon = detector({
     }
     return isQuietSession(update.segment) ? `session|${update.pair}|${dst_port}` : null;
   },
-  open({ segment, network, src, dst, service }, _item, pollers): Calls {
+  open({ segment, src, dst, service }, _item, pollers): Calls {
     const { src_ip, dst_ip, dst_port, protocol } = segment;
-    const calls: Calls = {
+    return {
       srcIp: src_ip,
       dstIp: dst_ip,
       dstPort: dst_port,
@@ -129,19 +132,18 @@ export const beacon = detector({
       isSession: protocol === "tcp" && !isOpened(segment),
       app: "",
       name: "",
-      startsS: [],
-      gaps: [],
-      bytes: [],
+      startsS: noNumbers,
+      gaps: noNumbers,
+      bytes: noNumbers,
       total: 0,
       unanswered: 0,
       signs: noSigns,
       service,
-      peers: [],
+      peers: noPeers,
+      pollers,
       score: null,
       scoredTotal: 0,
     };
-    if (!calls.isSession) calls.peers = pollers.add(`${network}|${protocol}|${src_ip}|${dst_port}`, calls);
-    return calls;
   },
   step(calls, update) {
     const { segment, serverName } = update;
@@ -152,13 +154,18 @@ export const beacon = detector({
       if (signs.size > 0) calls.signs = new Map([...calls.signs, ...signs]);
     }
     calls.total++;
+    // Not at the first: most pairs never call again.
+    if (calls.total === 2 && !calls.isSession) {
+      const { network, segment: { protocol, src_ip, dst_port } } = update;
+      calls.peers = calls.pollers.add(`${network}|${protocol}|${src_ip}|${dst_port}`, calls);
+    }
     const isRefused = segment.bwd_packets === 0 ||
       (segment.bwd_payload_bytes === 0 && (segment.bwd_tcp_flags & rst) !== 0);
     if (isRefused) calls.unanswered++;
     const gap = calls.isSession ? sessionGap(segment, calls.startsS.at(-1)) : null;
-    if (gap !== null) addTo(calls.gaps, gap);
-    addTo(calls.startsS, segment.start);
-    addTo(calls.bytes, segment.fwd_payload_bytes);
+    if (gap !== null) calls.gaps = added(calls.gaps, gap);
+    calls.startsS = added(calls.startsS, segment.start);
+    calls.bytes = added(calls.bytes, segment.fwd_payload_bytes);
   },
   isThreat(calls, limits) {
     if (calls.total < limits.callsMin) return false;
@@ -218,9 +225,12 @@ function sessionGap(segment: Segment, lastS: number | undefined): number | null 
   return segment.interarrival_us_max >= 2e6 ? segment.interarrival_us_max / 1e6 : null;
 }
 
-function addTo(list: number[], value: number): void {
+/** The list with one more value. The first makes a list of exactly one: most pairs never call again. */
+function added(list: number[], value: number): number[] {
+  if (list.length === 0) return [value];
   if (list.length >= callsMax) list.shift();
   list.push(value);
+  return list;
 }
 
 /** Whether another target of the same source and port is asked like this one. */

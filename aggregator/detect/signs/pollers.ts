@@ -1,7 +1,7 @@
 /** The targets that one source asks on one port: whether it polls many alike.
  *
  * In: the state that a detector keeps of each target. Out: the list of a source's targets, shared by all of them.
- * Invariant: at most `targetsMax` targets a source, those that ended left out first; at most `sourcesMax` sources, the half that was
+ * Invariant: at most `targetsMax` targets a source, of which those that ended make room; at most `sourcesMax` sources, the half that was
  * asked for longest ago is evicted. @module */
 
 const targetsMax = 64, sourcesMax = 8_192;
@@ -21,11 +21,11 @@ export class Pollers<Target extends { isOver?: boolean }> {
       }
       this.#young.set(key, targets);
     }
-    if (targets.length >= targetsMax) {
+    if (targets.length < targetsMax) targets.push(target);
+    else {
       const gone = targets.findIndex(({ isOver }) => isOver);
-      targets.splice(Math.max(0, gone), 1);
+      if (gone >= 0) targets[gone] = target;
     }
-    targets.push(target);
     return targets;
   }
 }

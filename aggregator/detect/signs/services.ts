@@ -1,7 +1,7 @@
 /** Who calls which service, and since when: whether a destination is everybody's or one host's alone.
  *
- * In: the beginnings of flows. Out: {@link Service}, which goes on counting while a detector holds it.
- * Invariant: own hosts count as callers, group addresses are no service; at most `servicesMax` services and `networksMax` networks are
+ * In: the beginnings of own hosts' flows. Out: {@link Service}, which goes on counting while a detector holds it.
+ * Invariant: at most `servicesMax` services and `networksMax` networks are
  * known, and the half that was called longest ago is evicted.
  * Why by address and by name: a content network has many addresses for one name, an implant one address for many names. @module */
 
@@ -28,24 +28,11 @@ export class ServiceBook {
   #services = new Halves(servicesMax);
   #networks = new Halves(networksMax);
 
-  /** Counts a call of `srcIp` and says what is known of the service. */
-  call(
-    network: string,
-    srcIp: string,
-    isOwn: boolean,
-    address: string,
-    name: string,
-    atS: number,
-  ): ServiceView {
-    const byAddress = this.#services.of(`${network}|${address}`, atS);
-    const byName = name === "" ? null : this.#services.of(`${network}|${name}`, atS);
-    const whole = this.#networks.of(network, atS);
-    if (isOwn) {
-      byAddress.callers.add(srcIp);
-      byName?.callers.add(srcIp);
-      whole.callers.add(srcIp);
-    }
-    return { byAddress, byName, network: whole };
+  /** Counts a call of the own host `srcIp` and says what is known of the service. */
+  call(network: string, srcIp: string, address: string, name: string, atS: number): ServiceView {
+    const byAddress = this.#services.call(`${network}|${address}`, srcIp, atS);
+    const byName = name === "" ? null : this.#services.call(`${network}|${name}`, srcIp, atS);
+    return { byAddress, byName, network: this.#networks.call(network, srcIp, atS) };
   }
 }
 
@@ -55,7 +42,7 @@ class Halves {
 
   constructor(readonly max: number) {}
 
-  of(key: string, atS: number): Service {
+  call(key: string, srcIp: string, atS: number): Service {
     let service = this.#young.get(key);
     if (service === undefined) {
       service = this.#old.get(key) ?? { firstS: atS, callers: new Distinct(callersMax) };
@@ -66,6 +53,7 @@ class Halves {
       this.#young.set(key, service);
     }
     if (atS < service.firstS) service.firstS = atS;
+    service.callers.add(srcIp);
     return service;
   }
 }

@@ -243,11 +243,11 @@ Deno.test("episodes hold no more keys than their bound and count those forgotten
     keysMax: 10,
     quietS: 60,
     ageMaxS: 600,
+    open: () => ({ seen: 0 }),
     isThreat: (state: { seen: number }) => state.seen > 1,
   });
-  const open = () => ({ seen: 0 });
   const prepared = prepare(times(25, (i) => update(i)), new PrepareBooks());
-  prepared.forEach((one, i) => episodes.touch(`k${i}`, one, open).seen++);
+  prepared.forEach((one, i) => episodes.touch(`k${i}`, one)!.seen++);
   assertEquals([episodes.tracked, episodes.evicted], [10, 15]);
 });
 
