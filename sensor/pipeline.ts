@@ -33,6 +33,9 @@ export interface DeepLane {
     flowId: number,
     segment?: number,
   ): number;
+  /** The first payload of a flow's direction (0 = of its initiator) begins at `buffer[at]`, `captured` octets of it; called after the chooser
+   * and before `offer`. Returns a ticket, or 0: nothing was kept. */
+  noteStart(flowId: number, direction: number, buffer: Uint8Array, at: number, captured: number): number;
   /** Every ticket <= this one has been answered, or given up and counted. */
   readonly answeredTicket: number;
   /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns the application
@@ -116,6 +119,8 @@ export class Pipeline {
   #clock: Clock;
   #deepLane: DeepLane | null;
   #chooser: Chooser | null;
+  /** The packet chosen or not last is the first of its direction with payload. */
+  #isStart = false;
   #reported = new Map<string, number>();
 
   /** Without a deep lane or a chooser, segments carry no facts and wait for none.
@@ -207,9 +212,17 @@ export class Pipeline {
     }
     if (this.#deepLane !== null && this.#chooser !== null && flow >= 0) {
       const innermost = decoder.layers[layerCount - 1];
-      if (this.#chooses(this.#chooser, flow, innermost, buffer)) {
-        const half = flow * strideWords >> 1;
-        const floats = this.#table.floats;
+      const half = flow * strideWords >> 1;
+      const floats = this.#table.floats;
+      const isChosen = this.#chooses(this.#chooser, flow, innermost, buffer);
+      if (this.#isStart) {
+        const { payloadOffset, payloadCaptured } = innermost;
+        const { direction } = this.#table;
+        const id = floats[half + float.flowId];
+        const ticket = this.#deepLane.noteStart(id, direction, buffer, payloadOffset, payloadCaptured);
+        if (ticket > 0) floats[half + float.ticket] = ticket;
+      }
+      if (isChosen) {
         const id = floats[half + float.flowId];
         const segment = this.#table.words[flow * strideWords + word.segment];
         const { ipOffset } = innermost;
@@ -240,6 +253,7 @@ export class Pipeline {
     const base = flow * strideWords + this.#table.direction;
     // The packet itself has been counted already.
     const index = words[base + word.payloads] - (p.payloadLength > 0 ? 1 : 0);
+    this.#isStart = index === 0 && p.payloadLength > 0;
     const memory = chooser.choose(p, buffer, index, words[base + word.memory]);
     words[base + word.memory] = memory;
     return (memory & 1) !== 0;

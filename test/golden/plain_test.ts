@@ -79,6 +79,10 @@ class TwiceRead implements DeepLane {
     return this.#lane.offer(buffer, offset, captured, wire, timeUs, packet);
   }
 
+  noteStart(): number {
+    return 0;
+  }
+
   takeFacts(): string {
     return "";
   }
