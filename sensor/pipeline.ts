@@ -10,6 +10,7 @@ import { OddPackets } from "./capture/odd_packets.ts";
 import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
+import type { Chooser, DeepLane } from "./dissect/deep_lane.ts";
 import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
 import type { OwnPeer } from "./prefilter/kernel_filter.ts";
 import { OwnTraffic } from "./prefilter/own_traffic.ts";
@@ -22,39 +23,6 @@ import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
 import { FlowTable } from "./flow/table.ts";
 import { WaitingRows } from "./flow/waiting.ts";
-
-/** The slow lane that reads payloads. */
-export interface DeepLane {
-  /** Copies the packet, from its innermost IP header on, for dissection. Returns a ticket (1, 2, 3, ... rising), or 0 when refused; the
-   * lane counts refusals.
-   * `segment`, by default 0, is the number of the flow's segment the packet was counted in. */
-  offer(
-    buffer: Uint8Array,
-    offset: number,
-    capturedLength: number,
-    wireLength: number,
-    timeUs: number,
-    flowId: number,
-    segment?: number,
-  ): number;
-  /** Every ticket <= this one has been answered, or given up and counted. */
-  readonly answeredTicket: number;
-  /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns the application
-   * protocol, "" = not recognised. The segments of a flow are asked for in order. */
-  takeFacts(flowId: number, segment: number, out: Octets): string;
-  /** Lets I/O happen; called between chunks. Resolves soon; applies back-pressure in replay mode. */
-  turn(): Promise<void>;
-  /** No more packets: resolves when all tickets are answered or given up. */
-  drain(): Promise<void>;
-}
-
-/** Picks the packets that the deep lane sees. Pure, on the hot path, no allocation. */
-export interface Chooser {
-  /** `packet` is the innermost header of its frame. `payloadIndex` says how many packets with payload this direction of the flow had
-   * before this one. `memory` is what this returned for the direction's previous packet (0 at first): the chooser's 32 bits of state.
-   * Returns the new memory; its lowest bit set = hand this packet to the deep lane. Also called for packets without payload. */
-  choose(packet: Packet, buffer: Uint8Array, payloadIndex: number, memory: number): number;
-}
 
 /** Where exported segments go. */
 export interface SegmentSink {
@@ -124,6 +92,8 @@ export class Pipeline {
   #clock: Clock;
   #deepLane: DeepLane | null;
   #chooser: Chooser | null;
+  /** The packet chosen or not last is the first of its direction with payload. */
+  #isStart = false;
   #reported = new Map<string, number>();
 
   /** Without a deep lane or a chooser, segments carry no facts and wait for none.
@@ -227,10 +197,23 @@ export class Pipeline {
     }
     if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
       const innermost = decoder.layers[layerCount - 1];
-      if (this.#chooses(this.#chooser, place, innermost, buffer)) {
-        const flow = flowOf(place);
-        const half = flow * strideWords >> 1;
-        const floats = this.#table.floats;
+      const flow = flowOf(place);
+      const half = flow * strideWords >> 1;
+      const floats = this.#table.floats;
+      const isChosen = this.#chooses(this.#chooser, place, innermost, buffer);
+      if (this.#isStart) {
+        const { payloadOffset, payloadCaptured } = innermost;
+        const id = floats[half + float.flowId];
+        const ticket = this.#deepLane.noteStart(
+          id,
+          directionOf(place),
+          buffer,
+          payloadOffset,
+          payloadCaptured,
+        );
+        if (ticket > 0) floats[half + float.ticket] = ticket;
+      }
+      if (isChosen) {
         const id = floats[half + float.flowId];
         const segment = this.#table.words[flow * strideWords + word.segment];
         const { ipOffset } = innermost;
@@ -261,6 +244,7 @@ export class Pipeline {
     const base = flowOf(place) * strideWords + directionOf(place);
     // The packet itself has been counted already.
     const index = words[base + word.payloads] - (p.payloadLength > 0 ? 1 : 0);
+    this.#isStart = index === 0 && p.payloadLength > 0;
     const memory = chooser.choose(p, buffer, index, words[base + word.memory]);
     words[base + word.memory] = memory;
     return (memory & 1) !== 0;

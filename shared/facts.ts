@@ -203,6 +203,9 @@ export interface Facts {
   dhcp?: DhcpFact[];
   ftp?: { command: string; argument: string; reply?: number }[];
   smb?: SmbFact[];
+  /** First 16 octets of payload each way, in hexadecimal, of a flow whose protocol has no name. Of TCP seen from its middle they are the
+   * first that were seen. */
+  first?: { fwd?: string; bwd?: string };
   /** Anything else worth a word: NTLM user, Kerberos name, SIP method, ... keyed by tshark field name. */
   other?: Record<string, string>;
   /** Entries and characters left out because of {@link factLimits}. */
@@ -222,7 +225,7 @@ export const factLists = [
   "ldap",
   "logins",
 ] as const;
-export const factParts = ["tls", "quic", "ssh", "other"] as const;
+export const factParts = ["tls", "quic", "ssh", "first", "other"] as const;
 
 /** The queries and responses that `entries` stand for, each as an entry of its own; a query comes before its response. */
 export function dnsMessages(entries: readonly DnsFact[]): DnsFact[] {

@@ -8,7 +8,7 @@
  * Why this split of work: tshark dissects 50-90 thousand packets a second, the fast lane a million. @module */
 
 import type { Packet } from "../decode/packet.ts";
-import type { Chooser } from "../pipeline.ts";
+import type { Chooser } from "./deep_lane.ts";
 import { FragmentMemory } from "./fragment_memory.ts";
 import { callKind, callPort, isRpcLogin } from "./plain/call_signs.ts";
 import { type ChosenPacket, plainKind } from "./plain/plain.ts";

@@ -12,7 +12,8 @@ import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import { plainKind, readPlain } from "../../sensor/dissect/plain/plain.ts";
 import { RpcBindings } from "../../sensor/dissect/plain/rpc_message.ts";
-import { type DeepLane, Pipeline } from "../../sensor/pipeline.ts";
+import type { DeepLane } from "../../sensor/dissect/deep_lane.ts";
+import { Pipeline } from "../../sensor/pipeline.ts";
 import { isTlsPort } from "../../sensor/dissect/signs.ts";
 import { newFacts, type Reading, takenFrom, written } from "../sensor/dissect/readings.ts";
 import { forgetProgram, program } from "./facts_yield.ts";
@@ -77,6 +78,10 @@ class TwiceRead implements DeepLane {
       if (reading?.tls?.certificate_not_after) this.#flights.set(flowId, packet);
     }
     return this.#lane.offer(buffer, offset, captured, wire, timeUs, packet);
+  }
+
+  noteStart(): number {
+    return 0;
   }
 
   takeFacts(): string {

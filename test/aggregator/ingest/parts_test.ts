@@ -73,6 +73,15 @@ Deno.test("turn gives the same segment back when it is done twice", () => {
   const ping = udpSegment({ protocol: "icmp", src_port: 8, dst_port: 0 });
   assertEquals([turn(ping).src_port, turn(ping).dst_port, turn(ping).src_ip], [0, 0, "10.0.0.9"]);
   assertEquals(turn(turn(ping)), ping);
+  const octets = segment({ facts: { first: { fwd: "01", bwd: "02" } } });
+  assertEquals([turn(octets).facts, turn(turn(octets)).facts], [
+    { first: { fwd: "02", bwd: "01" } },
+    octets.facts,
+  ]);
+  assertEquals(turn(segment({ facts: { first: { fwd: "01" }, cut: 1 } })).facts, {
+    first: { bwd: "01" },
+    cut: 1,
+  });
   for (const state of connStates) {
     assert(connStates.includes(turn(segment({ conn_state: state })).conn_state));
   }
