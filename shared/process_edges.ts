@@ -2,27 +2,32 @@
  *
  * Out: {@link DispatchEdges} for `main.ts`. Why one file: what tests replace is all here and nowhere else. @module */
 
+import { fstatSync } from "node:fs";
 import { type Clock, systemClock } from "./clock.ts";
 import type { DispatchEdges } from "./dispatch.ts";
-import { createReporter, type Reporter } from "./reporter.ts";
+import { createReporter, type LineReader, type Reporter } from "./reporter.ts";
+import { createSupervisor } from "./supervisor.ts";
 
 /** Edges of the program `component`. */
 export function processEdges(component: string): DispatchEdges {
+  const reader = lineReader();
   const signals = new Signals(systemClock, () => edges.reporter);
+  const supervisor = createSupervisor({ env: readVariable, pid: Deno.pid }, { clock: systemClock });
   const edges: DispatchEdges = {
+    ...(supervisor && { supervisor }),
     print,
     complain: (line) => write(Deno.stderr, line + "\n"),
     isColourful: Deno.stdout.isTerminal() && !readVariable("NO_COLOR"),
     progress: Deno.stderr.isTerminal() ? (text) => write(Deno.stderr, `\r\x1b[K${text}`) : null,
     clock: systemClock,
-    reporter: createReporter({ component }),
+    reporter: createReporter({ component, reader }),
     env: readVariable,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     signal: signals.stopping,
     onReload: (reload) => signals.onReload(reload),
     readTextFile: (path) => Deno.readTextFileSync(path),
     withLogs: ({ json }) => {
-      edges.reporter = createReporter({ component, json });
+      edges.reporter = createReporter({ component, json, reader });
       return edges;
     },
   };
@@ -32,6 +37,15 @@ export function processEdges(component: string): DispatchEdges {
 function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = new TextEncoder().encode(text);
   for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+}
+
+/** Who reads standard error. The variable alone says nothing: a program started by a service inherits it, whatever it writes to. */
+function lineReader(): LineReader {
+  if (Deno.stderr.isTerminal()) return "terminal";
+  const stream = readVariable("JOURNAL_STREAM");
+  if (stream === undefined) return "file";
+  const { dev, ino } = fstatSync(2);
+  return stream === `${dev}:${ino}` ? "journal" : "file";
 }
 
 /** A reader that went away, as in `| head`, ends the program quietly. */

@@ -104,9 +104,11 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
       fastLane.leaveOut(peers);
       source.exclude?.(peers);
     });
+    edges.supervisor?.ready();
     reporter.info("capturing", { interfaces: interfaces.join(","), sensor: session.enrolment.name });
     try {
       await feed(source, fastLane, guard, edges);
+      edges.supervisor?.stopping();
       state = source.problem && !signal.aborted ? "failed" : "idle";
       await fastLane.finish();
     } finally {

@@ -53,6 +53,8 @@ export async function feed(
         sinceMs = nowMs;
       }
       watch(source, fastLane, guard, edges);
+      // Here and nowhere else: a sensor whose packets do not move is not alive, whatever its timers do.
+      edges.supervisor?.alive();
     }
     edges.reporter.warn("capture did not end in time, packets on their way are left");
   } finally {

@@ -135,7 +135,7 @@ Deno.test({
       await test.step("enrol: it captures, behind its walls", async () => {
         await site.wire();
         await site.configure();
-        await site.enrolAndStart();
+        await site.setUpAndStart();
         await site.send();
         identity = await sensorId();
         assertMatch(identity, /^s[0-9a-f]+$/);
@@ -186,7 +186,7 @@ Deno.test({
           "systemctl list-units --state=active,activating,failed --plain --no-legend 'picket*'",
         );
         assertEquals(stdout, "");
-        for (const name of ["picket-sensor", "picket-aggrega", "tshark", "dumpcap"]) {
+        for (const name of ["picket-sensor", "picket-aggregat", "tshark", "dumpcap"]) {
           assertEquals(await machine.pidsOf(name), [], name);
         }
       });

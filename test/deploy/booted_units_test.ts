@@ -7,13 +7,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bootable, Site } from "./site.ts";
 
-const deploy = new URL("../../deploy/", import.meta.url).pathname;
-const units = [
-  "picket-sensor.service",
-  "picket-aggregator.service",
-  "picket-dissector.socket",
-  "picket-dissector@.service",
-];
 const { ignore, programs } = await bootable("booted units");
 const allWalls = "capabilities,privileges,network,files,memory,time,user,syscalls";
 
@@ -63,12 +56,7 @@ Deno.test({
     "booted units keep tshark behind walls, tell the fleet which stand, and live through the death of each part",
   ignore,
   fn: async (test) => {
-    const site = await Site.open(Object.fromEntries([
-      ...units.map((unit) => [`${deploy}${unit}`, `/etc/systemd/system/${unit}`]),
-      ...["picket-sensor", "picket-aggregator"].map((
-        name,
-      ) => [`${programs}/${name}`, `/usr/local/bin/${name}`]),
-    ]));
+    const site = await Site.openBare(programs);
     const { machine } = site;
     try {
       await test.step("a sensor enrols, captures, and facts come through the walls", async () => {
@@ -79,6 +67,8 @@ Deno.test({
         assertEquals((await machine.run("systemctl is-active picket-sensor")).stdout.trim(), "inactive");
         await site.enrolAndStart();
         await site.send();
+        // Systemd heard of it from the program itself.
+        assertMatch(await machine.must("systemctl show picket-sensor"), /^Type=notify$[^]*^StatusErrno=0$/m);
       });
       await test.step("the child has nothing", () => checkChild(site));
       await test.step("dumpcap has CAP_NET_RAW alone", () => checkDumpcap(site));
@@ -175,6 +165,9 @@ Deno.test({
         );
         const log = await machine.must("journalctl -u picket-sensor");
         assertMatch(log, /walls around tshark are missing missing=network, memory standing=capabilities/);
+        const alarms = await machine.must("journalctl -u picket-sensor -p err -o cat");
+        assertMatch(alarms, /^error: walls around tshark are missing/m);
+        assert(!alarms.includes("capturing"), alarms);
         await machine.must(`rm -r ${dropIn}; systemctl daemon-reload`);
         await machine.must(`kill -KILL ${await site.onePid("tshark")}`);
         await site.fleetShows(/"status":"healthy"/);

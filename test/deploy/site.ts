@@ -10,6 +10,13 @@ import { findProgram } from "../services/guarded_child.ts";
 import { skipLoudly } from "../services/services.ts";
 import { compiled } from "./compiled.ts";
 
+const deploy = new URL("../../deploy/", import.meta.url).pathname;
+const units = [
+  "picket-sensor.service",
+  "picket-aggregator.service",
+  "picket-dissector.socket",
+  "picket-dissector@.service",
+];
 const packets = 300;
 export const url = "http://127.0.0.1:8600";
 
@@ -31,6 +38,16 @@ export class Site {
     const folder = await Deno.makeTempDir({ prefix: "picket-booted-" });
     await Deno.writeFile(`${folder}/dhcp.pcap`, dhcpCapture(packets, 3_000));
     return new Site(machine, folder);
+  }
+
+  /** A machine with the programs and the units as they lie in the checkout, put there by hand. */
+  static openBare(programs: string): Promise<Site> {
+    return Site.open(Object.fromEntries([
+      ...units.map((unit) => [`${deploy}${unit}`, `/etc/systemd/system/${unit}`]),
+      ...["picket-sensor", "picket-aggregator"].map((
+        name,
+      ) => [`${programs}/${name}`, `/usr/local/bin/${name}`]),
+    ]));
   }
 
   /** A wire with the sensor at its near end; `tcpreplay` sends at the far one. */
@@ -57,7 +74,24 @@ export class Site {
     await this.isHealthy();
   }
 
+  /** As in the field: what setup prints is typed on the sensor. */
+  async setUpAndStart(): Promise<void> {
+    const { machine } = this;
+    const printed = await machine.must("picket-aggregator setup --host 127.0.0.1");
+    const line = /sudo (picket-sensor enrol '[^']+')/.exec(printed);
+    if (!line) throw new Error(`setup printed no line for the sensor: ${printed}`);
+    await machine.until("systemctl is-active picket-aggregator", /^active/, 20);
+    await machine.must(line[1]);
+    await machine.must("systemctl start picket-sensor");
+    await this.isHealthy();
+  }
+
+  /** The sensor that runs now captures, and the fleet has heard of it. */
   async isHealthy(): Promise<void> {
+    // A service of type notify is active once it captures; its status is that of this run as soon as it holds this process.
+    await this.machine.until("systemctl is-active picket-sensor", /^active/, 20);
+    const pid = "$(systemctl show -p MainPID --value picket-sensor)";
+    await this.machine.until(`grep -c '"pid":'${pid}, /var/lib/picket-sensor/status.json`, /^1/, 20);
     await this.fleetShows(/"status":"healthy".*"standing":\["capabilities"/);
   }
 
@@ -89,7 +123,7 @@ export class Site {
 
   fleetShows(pattern: RegExp, seconds = 20): Promise<string> {
     return this.machine.until(
-      `picket-aggregator sensors --json --url ${url}`,
+      "picket-aggregator sensors --json",
       pattern,
       seconds,
     );
