@@ -14,6 +14,7 @@ import { keyCommand } from "./commands/key_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
 import { revokeCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
+import { triageCommand } from "./commands/triage_command.ts";
 import { tokenCommand } from "./commands/token_command.ts";
 import { startAggregator } from "./serve/start.ts";
 
@@ -36,6 +37,7 @@ if (import.meta.main) {
       sensorsCommand,
       revokeCommand,
       keyCommand,
+      triageCommand,
       doctorCommand,
       configCommand,
     ],

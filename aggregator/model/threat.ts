@@ -62,6 +62,8 @@ export interface Triage {
   confidence: number;
   /** Why a model's answer was not used; null = it was, or none was asked. */
   fallback: string | null;
+  /** The rules' own words, where `explanation` and `suggested_action` hold a model's beside them. */
+  rules?: { explanation: string; suggested_action: string };
 }
 
 /** What triage gives back for one threat. */

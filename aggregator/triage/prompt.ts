@@ -5,6 +5,7 @@
  * packets chose, and is at most {@link promptLimits.contentMax} characters long. @module */
 
 import type { Threat } from "../model/threat.ts";
+import { ruledSeverity } from "./answer.ts";
 import type { Labels } from "./labels.ts";
 
 export const promptLimits = { contentMax: 8_000, hostsMax: 10, evidenceMax: 30, reasonsMax: 20 } as const;
@@ -45,7 +46,7 @@ export function buildContent(
   // Numbers, and words from closed lists.
   const facts = {
     technique: threat.technique,
-    severity: threat.severity,
+    severity: ruledSeverity(threat),
     score: threat.score,
     source_count: threat.src_ips.length,
     target_count: threat.dst_ips.length,
@@ -74,7 +75,7 @@ function likenessKey(threat: Threat): string {
     threat.detector,
     threat.title,
     threat.technique,
-    threat.severity,
+    ruledSeverity(threat),
     threat.dst_port,
     Math.min(threat.src_ips.length, 2),
     Math.min(threat.dst_ips.length, 2),
