@@ -24,7 +24,8 @@ import type { DetectionSettings } from "./detect/settings.ts";
 import { severities, type Threat } from "./model/threat.ts";
 import { Merger } from "./ingest/merge.ts";
 import type { TriageModel } from "./triage/model.ts";
-import { type TriageAudit, TriageQueue } from "./triage/queue.ts";
+import type { TriageAudit } from "./triage/outcome.ts";
+import { TriageQueue } from "./triage/queue.ts";
 import { explainByRules } from "./triage/rules.ts";
 
 export interface AnalyzeOptions {
@@ -188,6 +189,7 @@ class Centre {
     });
     for (const threat of this.#engine.threats) queue.offer(threat);
     await queue.idle();
+    await queue.stop();
   }
 }
 

@@ -15,6 +15,7 @@ import { reportCommand } from "./commands/report_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
 import { setupCommand } from "./commands/setup_command.ts";
+import { triageCommand } from "./commands/triage_command.ts";
 import { tokenCommand } from "./commands/token_command.ts";
 import { startAggregator } from "./serve/start.ts";
 
@@ -39,6 +40,7 @@ if (import.meta.main) {
       sensorsCommand,
       revokeCommand,
       keyCommand,
+      triageCommand,
       doctorCommand,
       configCommand,
     ],

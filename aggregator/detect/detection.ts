@@ -34,6 +34,8 @@ export interface DetectionDeps {
 /** A queue that takes threats without making detection wait. */
 export interface TriageOffer {
   offer(threat: Threat): void;
+  /** A person dealt with it. */
+  withdraw(threatId: string): void;
 }
 
 const pageRows = 1_000;
@@ -106,6 +108,7 @@ export class Detection {
   /** A person's word on a threat, already in the store. */
   setStatus(id: string, status: ThreatStatus): void {
     this.#deps.engine.setStatus(id, status);
+    if (status !== "open") this.#triage?.withdraw(id);
   }
 
   async #store(threats: readonly Threat[]): Promise<void> {

@@ -220,6 +220,6 @@ function addFindings(past: Finding, present: Finding): Finding {
 }
 
 function pickTriage(threat: Triage): Triage {
-  const { explanation, suggested_action, engine, confidence, fallback } = threat;
-  return { explanation, suggested_action, engine, confidence, fallback };
+  const { explanation, suggested_action, engine, confidence, fallback, rules } = threat;
+  return { explanation, suggested_action, engine, confidence, fallback, ...(rules ? { rules } : {}) };
 }

@@ -77,6 +77,8 @@ export interface Triage {
   confidence: number;
   /** Why a model's answer was not used; null = it was, or none was asked. */
   fallback: string | null;
+  /** The rules' own words, where `explanation` and `suggested_action` hold a model's beside them. */
+  rules?: { explanation: string; suggested_action: string };
 }
 
 /** Flows to link to a threat, beside those linked before. */

@@ -11,6 +11,7 @@ import { startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
 import { explainByRules } from "../triage/rules.ts";
+import { memoryFile } from "../triage/memory.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
@@ -190,9 +191,8 @@ async function startDetection(
   const detection = new Detection({}, { engine, store, clock, reporter });
   const model = readModel(options, edges);
   if (model) {
-    const audit = new AuditFile({ path: `${stateFolder(options.state, edges.env)}/triage-audit.ndjson` }, {
-      reporter,
-    });
+    const folder = stateFolder(options.state, edges.env);
+    const audit = new AuditFile({ path: `${folder}/triage-audit.ndjson` }, { reporter });
     const { geminiCallsPerDay: callsPerDayMax, geminiTokensPerDay: tokensPerDayMax } = options;
     const triage = new TriageQueue({ callsPerDayMax, tokensPerDayMax }, {
       model,
@@ -200,6 +200,7 @@ async function startDetection(
       reporter,
       onResult: (result) => detection.keep(result),
       onAudit: (line) => audit.append(line),
+      memory: memoryFile(`${folder}/triage-memory.json`),
     });
     detection.explainWith(triage);
     stops.push(() => triage.stop());

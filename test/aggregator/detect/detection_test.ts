@@ -78,7 +78,7 @@ Deno.test("detection stores what the detectors find and offers it to triage", as
   const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
   const { detection } = world(stored);
   const offered: string[] = [];
-  detection.explainWith({ offer: (threat) => void offered.push(threat.detector) });
+  detection.explainWith({ offer: (threat) => void offered.push(threat.detector), withdraw: () => {} });
   await detection.start();
   await detection.take(scan().map(updateOfFlow), clock.nowMs());
   await detection.stop();
