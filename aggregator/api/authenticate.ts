@@ -9,11 +9,18 @@ import type { Caller } from "./route.ts";
 
 type Header = (name: string) => string | undefined;
 
+/** What a request brings to be known by. */
+export interface Credentials {
+  header: Header;
+  /** Id of the session its cookie names. */
+  session: string | undefined;
+  source: string;
+  nowMs: number;
+}
+
 /** @throws {ApiError} when there is no valid key or session. */
 export async function authenticate(
-  header: Header,
-  source: string,
-  nowMs: number,
+  { header, session, source, nowMs }: Credentials,
   services: EdgeCapabilities,
 ): Promise<Caller> {
   const { keys, sessions, guessRate, reporter } = services;
@@ -25,7 +32,7 @@ export async function authenticate(
     reporter.count("keys_refused_total");
     throw refuseGuess(guessRate.take(source, nowMs));
   }
-  const keyHash = sessions.find(header("cookie"), nowMs);
+  const keyHash = sessions.find(session, nowMs);
   const row = keyHash === null ? null : await keys.findHash(keyHash, nowMs);
   if (!row) throw new ApiError("unauthenticated", 'Send "Authorization: Bearer pk_..." or log in');
   return { name: row.name, role: row.role, keyHash: row.key_hash, by: "session" };

@@ -6,6 +6,7 @@
 
 import type { z } from "../../shared/schema.ts";
 import type { Capabilities } from "./capabilities.ts";
+import type { ApiErrorCode } from "./errors.ts";
 import type { Role } from "../model/access.ts";
 
 /** Who may call: anyone; a sensor, which the handler authenticates by its key; or a person with at least this role. */
@@ -17,13 +18,6 @@ export interface Caller {
   role: Role;
   keyHash: string;
   by: "key" | "session";
-}
-
-/** How the caller's browser sees this server, for its cookies. */
-export interface Site {
-  isSecure: boolean;
-  /** Path of everything here: "/", or the prefix a proxy puts before it. */
-  path: string;
 }
 
 export interface Call<Query = unknown, Body = unknown> {
@@ -38,7 +32,8 @@ export interface Call<Query = unknown, Body = unknown> {
   caller: Caller | null;
   /** Address of whoever sent it. */
   source: string;
-  site: Site;
+  /** Id of the session its cookie names. */
+  session: string | undefined;
   /** As it was asked for. */
   url: URL;
   /** Aggregator's clock when the request came in. */
@@ -51,6 +46,8 @@ export interface Answer {
   json?: unknown;
   text?: { body: string; type: string };
   headers?: Record<string, string>;
+  /** The browser keeps this id as its session; an age of 0 ends it. */
+  session?: { id: string; maxAgeS: number };
 }
 
 export interface Route {
@@ -69,6 +66,13 @@ export interface Route {
   /** Of a good answer. */
   status: number;
   answer?: z.ZodType;
+  /** Media type of a body without schema, and of an answer without one. */
+  bodyType: string;
+  answerType: string;
+  /** Request headers it needs, each with what it holds. */
+  headers: Readonly<Record<string, string>>;
+  /** Errors of its own, besides those that access, parameters and body bring. */
+  errors: readonly ApiErrorCode[];
   needs: readonly (keyof Capabilities)[];
   handle(call: Call, has: Capabilities): Answer | Promise<Answer>;
 }
@@ -82,6 +86,10 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType, Need ext
   /** @default 200 */
   status?: number;
   answer?: z.ZodType;
+  bodyType?: string;
+  answerType?: string;
+  headers?: Readonly<Record<string, string>>;
+  errors?: readonly ApiErrorCode[];
   /** What the handler works with, by name. @default none */
   needs?: readonly Need[];
   handle(call: Call<z.infer<Query>, z.infer<Body>>, has: Pick<Capabilities, Need>): Answer | Promise<Answer>;
@@ -110,6 +118,10 @@ export function resource<
     bodyBytesMax: definition.bodyBytesMax ?? (body ? jsonBytesMax : 0),
     isQuery,
     status: definition.status ?? 200,
+    bodyType: definition.bodyType ?? "application/json",
+    answerType: definition.answerType ?? "text/plain",
+    headers: definition.headers ?? {},
+    errors: definition.errors ?? [],
     needs: definition.needs ?? [],
     handle: definition.handle as Resource["handle"],
   };

@@ -5,7 +5,18 @@
 import { z } from "../../shared/schema.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";
 import { parseIp } from "../../shared/ip.ts";
+import { type ApiErrorCode, apiErrors } from "./errors.ts";
 import { severities, threatStatuses } from "../model/threat.ts";
+
+/** Every error. */
+export const problemAnswer = z.looseObject({
+  error: z.strictObject({
+    code: z.enum(Object.keys(apiErrors) as [ApiErrorCode, ...ApiErrorCode[]]),
+    message: z.string(),
+    detail: z.string().nullable().describe("Names the parameter, the rule and the value"),
+    field: z.string().nullable().describe("The parameter or field that is wrong"),
+  }),
+});
 
 export const pageRowsMax = 1_000;
 

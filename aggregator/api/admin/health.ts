@@ -36,9 +36,8 @@ export function problemOf(
 
 export const healthz = resource({
   summary: "200 while what comes in gets stored; 503 with the reason when not",
-  answer: z.object({ status: z.literal("ok"), version: z.string(), pending_batches: z.int() }).meta({
-    id: "Health",
-  }),
+  answer: z.object({ status: z.literal("ok"), version: z.string(), pending_batches: z.int() }),
+  errors: ["no_progress"],
   needs: ["progress"],
   handle({ nowMs }, { progress }) {
     const now = progress();

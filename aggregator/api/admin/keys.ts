@@ -13,14 +13,15 @@ import { resource } from "../route.ts";
 const idLength = 12;
 export const keyLifeS = { least: 60, most: 10 * 365 * 86_400 } as const;
 
-const keyAnswer = z.object({
+export const keyAnswer = z.object({
   id: z.string(),
   name: z.string(),
   role: z.enum(roles),
   created_ms: z.number(),
   expires_ms: z.number().nullable(),
   revoked_ms: z.number().nullable(),
-}).meta({ id: "Key" });
+});
+export const newKeyAnswer = keyAnswer.extend({ key: z.string() });
 
 function present(row: ApiKeyRow): z.infer<typeof keyAnswer> {
   const { name, role, created_ms, expires_ms, revoked_ms } = row;
@@ -35,7 +36,7 @@ export const addKey = resource({
     ttl_s: z.int().min(keyLifeS.least).max(keyLifeS.most).optional().describe("Absent: it does not expire"),
   }),
   status: 201,
-  answer: keyAnswer.extend({ key: z.string() }).meta({ id: "NewKey" }),
+  answer: newKeyAnswer,
   needs: ["identityStore", "keys", "reporter", "randomBytes"],
   async handle(
     { body: { name, role, ttl_s }, nowMs, caller },
@@ -63,6 +64,7 @@ export const listKeys = resource({
 export const revokeKey = resource({
   summary: "Revokes an API key, by name or id; its sessions end with it",
   answer: z.object({ id: z.string(), name: z.string(), revoked: z.literal(true) }),
+  errors: ["ambiguous", "last_admin"],
   needs: ["identityStore", "keys", "reporter"],
   async handle({ params, nowMs, caller }, { identityStore, keys, reporter }) {
     const rows = await identityStore.readApiKeys();

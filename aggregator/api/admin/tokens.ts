@@ -60,7 +60,7 @@ export function makeJoinToken(
   return { token, row };
 }
 
-const tokenAnswer = z.object({
+export const tokenAnswer = z.object({
   id: z.string(),
   site: z.string(),
   tags: z.array(z.string()),
@@ -70,7 +70,12 @@ const tokenAnswer = z.object({
   uses_max: z.int(),
   needs_approval: z.boolean(),
   revoked_ms: z.number().nullable(),
-}).meta({ id: "Token" });
+});
+
+export const newTokenAnswer = tokenAnswer.extend({
+  token: z.string(),
+  command: z.string().describe("What to type on the sensor"),
+});
 
 function present(row: JoinTokenRow): z.infer<typeof tokenAnswer> {
   const { site, tags, created_ms, expires_ms, uses, uses_max, needs_approval, revoked_ms } = row;
@@ -97,10 +102,7 @@ export const addToken = resource({
     approve: z.boolean().default(false).describe("Who enrols with it waits for an operator's approval"),
   }),
   status: 201,
-  answer: tokenAnswer.extend({
-    token: z.string(),
-    command: z.string().describe("What to type on the sensor"),
-  }).meta({ id: "NewToken" }),
+  answer: newTokenAnswer,
   needs: ["identityStore", "reporter", "randomBytes", "site", "placeOf"],
   async handle({ body, nowMs, caller, url }, { identityStore, reporter, randomBytes, site, placeOf }) {
     const { ttl_s, tags, uses, approve } = body;

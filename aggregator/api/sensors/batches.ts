@@ -13,10 +13,31 @@ import type { IngestRefusal } from "../../ingest/verify.ts";
 import { ApiError, type ApiErrorCode } from "../errors.ts";
 import { resource } from "../route.ts";
 
+/** Header fields of a batch; shared/batch.ts has them in full. */
+const headerWords = {
+  sensor: "Id of the sensor",
+  key: "Id of its key",
+  epoch: "Number of this start of the sensor",
+  bucket: "Community ID hash modulo the fleet's number of buckets",
+  seq: "Rises by one in each epoch and bucket",
+  flows: "Rows of the value",
+  sealed: "When it was sealed, epoch ms of the sensor's clock",
+  sha256: "SHA-256 of the value before compression, hex",
+  signature: "Ed25519 over all of these, base64",
+};
+
 export const batches = resource({
-  summary: "Takes one signed batch: header fields picket-*, body zstd",
+  summary: "Takes one signed batch: columnar JSON, compressed with zstd",
   bodyBytesMax: batchLimits.valueBytesMax,
   answer: z.object({ outcome: z.enum(["stored", "replay"]) }),
+  bodyType: "application/json",
+  headers: {
+    "content-encoding": "zstd: the body is one zstd frame",
+    ...Object.fromEntries(
+      Object.entries(headerWords).map(([name, words]) => [`picket-${name}`, words]),
+    ),
+  },
+  errors: ["bad_parameter", "unknown_sensor", "revoked", "quarantined", "refused", "busy"],
   needs: ["submit", "directory", "reporter", "uploadLimit"],
   async handle(call, { submit, directory, reporter, uploadLimit }) {
     // What the header alone gives away is refused before a body is read.

@@ -11,7 +11,7 @@ import type { Capabilities } from "../capabilities.ts";
 import { type Call, type Resource, resource } from "../route.ts";
 import { tokenLimits } from "../admin/tokens.ts";
 
-const changed = z.object({ sensor_id: z.string(), name: z.string() }).meta({ id: "SensorChanged" });
+const changed = z.object({ sensor_id: z.string(), name: z.string() });
 
 /** @throws {ApiError} when no sensor has this id or name. */
 export async function theSensor(
@@ -56,6 +56,7 @@ function plain(summary: string, kind: "approve" | "release" | "remove"): Resourc
   return resource({
     summary,
     answer: changed,
+    errors: ["name_taken"],
     needs,
     handle: (call, has) => apply(call, { kind }, has),
   });
@@ -65,6 +66,7 @@ export const rename = resource({
   summary: "Gives a sensor another name",
   body: z.strictObject({ name }),
   answer: changed,
+  errors: ["name_taken"],
   needs,
   handle: (call, has) => apply(call, { kind: "rename", name: call.body.name }, has),
 });

@@ -18,6 +18,11 @@ export const checkIn = resource({
   summary: "Takes a sensor's health; signed by the sensor in the header picket-signature",
   body: checkInRequest,
   answer: checkInResponse,
+  headers: {
+    "picket-signature":
+      'base64(Ed25519("picket.check-in.v1\\n<sensor_id>\\n<sent_ms>\\n<SHA-256 of the body, hex>"))',
+  },
+  errors: ["unknown_sensor", "bad_signature"],
   needs: ["reporter", "identityStore", "ingestStore", "directory", "clock", "clockOffsets", "holes"],
   async handle(call, { reporter, identityStore, ingestStore, directory, clock, clockOffsets, holes }) {
     const { body, nowMs } = call;

@@ -16,6 +16,17 @@ export const enrol = resource({
   body: enrolRequest,
   bodyBytesMax: 4_096,
   answer: enrolResponse,
+  errors: [
+    "bad_signature",
+    "unknown_token",
+    "expired_token",
+    "revoked_token",
+    "revoked",
+    "used_token",
+    "name_taken",
+    "key_taken",
+    "too_many",
+  ],
   needs: ["reporter", "identityStore", "directory", "enrolRate", "randomBytes", "fleet"],
   async handle(
     { body, source, nowMs },

@@ -3,7 +3,12 @@
 import { append, byId, h, inert, wire } from "./dom.js";
 import { call,              } from "./call.js";
 
-function describe(path        , method        , route           )              {
+function describe(
+  path        ,
+  method        ,
+  route           ,
+  shapes                        ,
+)              {
   const facts = h("dl");
   for (const { name, in: where, description, schema } of route.parameters ?? []) {
     const kind = schema.enum ? schema.enum.join(" | ") : schema.type ?? "";
@@ -22,7 +27,14 @@ function describe(path        , method        , route           )              {
   const parts = [["Body", route.requestBody?.content], ["Answer", good?.content]]         ;
   for (const [word, content] of parts) {
     const schema = content?.["application/json"]?.schema;
-    if (schema) article.append(h("details", h("summary", word), h("pre", JSON.stringify(schema, null, 2))));
+    const name = schema?.$ref?.split("/").at(-1);
+    if (name) {
+      article.append(
+        h("details", h("summary", `${word}: ${name}`), h("pre", JSON.stringify(shapes[name], null, 2))),
+      );
+    } else if (schema) {
+      article.append(h("details", h("summary", word), h("pre", JSON.stringify(schema, null, 2))));
+    }
   }
   return article;
 }
@@ -33,7 +45,7 @@ try {
     api.info.version + ".";
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, route] of Object.entries(methods)) {
-      byId("routes").append(describe(path, method, route));
+      byId("routes").append(describe(path, method, route, api.components.schemas));
     }
   }
 } catch (problem) {

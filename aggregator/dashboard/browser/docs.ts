@@ -9,6 +9,7 @@ import { append, byId, h, inert, wire } from "./dom.ts";
 import { call, type Problem } from "./call.ts";
 
 interface Schema {
+  $ref?: string;
   type?: string;
   enum?: string[];
   default?: unknown;
@@ -24,9 +25,15 @@ interface Description {
   openapi: string;
   info: { description: string; version: string };
   paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, Schema> };
 }
 
-function describe(path: string, method: string, route: Operation): HTMLElement {
+function describe(
+  path: string,
+  method: string,
+  route: Operation,
+  shapes: Record<string, Schema>,
+): HTMLElement {
   const facts = h("dl");
   for (const { name, in: where, description, schema } of route.parameters ?? []) {
     const kind = schema.enum ? schema.enum.join(" | ") : schema.type ?? "";
@@ -45,7 +52,14 @@ function describe(path: string, method: string, route: Operation): HTMLElement {
   const parts = [["Body", route.requestBody?.content], ["Answer", good?.content]] as const;
   for (const [word, content] of parts) {
     const schema = content?.["application/json"]?.schema;
-    if (schema) article.append(h("details", h("summary", word), h("pre", JSON.stringify(schema, null, 2))));
+    const name = schema?.$ref?.split("/").at(-1);
+    if (name) {
+      article.append(
+        h("details", h("summary", `${word}: ${name}`), h("pre", JSON.stringify(shapes[name], null, 2))),
+      );
+    } else if (schema) {
+      article.append(h("details", h("summary", word), h("pre", JSON.stringify(schema, null, 2))));
+    }
   }
   return article;
 }
@@ -56,7 +70,7 @@ try {
     api.info.version + ".";
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, route] of Object.entries(methods)) {
-      byId("routes").append(describe(path, method, route));
+      byId("routes").append(describe(path, method, route, api.components.schemas));
     }
   }
 } catch (problem) {

@@ -23,6 +23,7 @@ import { keyId, keysFromSeed, sha256Hex, signText } from "../../../shared/batch.
 import type { Clock } from "../../../shared/clock.ts";
 import type { CheckInRequest } from "../../../shared/control.ts";
 import { checkInMessage, enrolMessage } from "../../../shared/control_messages.ts";
+import { assertDescribed } from "./described.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 
 export class TestClock implements Clock {
@@ -171,7 +172,14 @@ async function ask(
   );
   const text = await response.text();
   const isJson = response.headers.get("content-type")?.startsWith("application/json");
-  return { status: response.status, text, headers: response.headers, body: isJson ? JSON.parse(text) : null };
+  const reply = {
+    status: response.status,
+    text,
+    headers: response.headers,
+    body: isJson ? JSON.parse(text) : null,
+  };
+  assertDescribed(method, path, reply);
+  return reply;
 }
 
 export function randomBytes(length: number): Uint8Array {
