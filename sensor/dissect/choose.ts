@@ -16,6 +16,7 @@ import {
   isDhcpPort,
   isDnsPort,
   isGnutella,
+  isHttp2Start,
   isHttpPort,
   isHttpStart,
   isPadding,
@@ -24,6 +25,7 @@ import {
   isTextPort,
   isTlsPort,
   lowerPort,
+  quotesDns,
   smbMatters,
 } from "./signs.ts";
 import { mayHaveName } from "./udp_signs.ts";
@@ -34,6 +36,8 @@ const firstUdpPackets = 1;
 const firstQuicPortPackets = 3;
 /** After an SSH banner: the key exchange, for its fingerprint. */
 const sshPackets = 3;
+/** Payload packets each way that begin HTTP/2 without TLS: its headers refer to those before, so they must be read without a hole. */
+const http2Packets = 8;
 /** Lines each way of FTP; of SMTP, POP, IMAP and IRC only the first ones, up to STARTTLS. */
 const ftpPacketsMax = 250;
 const textPacketsMax = 12;
@@ -130,7 +134,9 @@ export class PacketChooser implements Chooser, ChosenPacket {
       return packet.payloadLength > 0 && this.#choosesTcp(packet, buffer, payloadIndex);
     }
     if (packet.protocol === udp) return this.#choosesUdp(packet, buffer, payloadIndex);
-    if (packet.protocol === icmp || packet.protocol === icmp6) return this.#choosesIcmpError(packet, buffer);
+    if (packet.protocol === icmp || packet.protocol === icmp6) {
+      return quotesDns(packet, buffer) && this.#spend();
+    }
     return packet.protocol === sctp && packet.payloadLength > 0 && payloadIndex < firstTcpPackets;
   }
 
@@ -271,6 +277,16 @@ export class PacketChooser implements Chooser, ChosenPacket {
         this.#walkRecords(packet, buffer, state, seq, from);
         return true;
       }
+      if (payloadIndex === 0 && length >= 9 && isHttp2Start(buffer, at)) {
+        // tshark knows it where it knows HTTP; on other ports the name is all there is to read.
+        if (!isHttpPort(lowerPort(packet))) {
+          if (first !== 0) this.#note(plainKind.http2, packet);
+          return true;
+        }
+        this.#mode[state] = mode.early;
+        this.#left[state] = http2Packets - 1;
+        return true;
+      }
       if (first >= 65 && isHttpStart(buffer, at)) {
         if (!hasHeaderEnd(buffer, at, length)) {
           this.#mode[state] = mode.header;
@@ -380,20 +396,5 @@ export class PacketChooser implements Chooser, ChosenPacket {
     if ((known & ~1) === hash) return (known & 1) === 1;
     // A fragment that runs ahead of its first: it may belong to a datagram that matters.
     return packet.protocol === udp && this.#spend();
-  }
-
-  /** ICMP errors that quote a DNS message: tshark reads it there too. */
-  #choosesIcmpError(packet: Packet, buffer: Uint8Array): boolean {
-    const type = packet.srcPort;
-    const v4 = packet.protocol === icmp;
-    if (v4 ? type !== 3 && type !== 5 && type !== 11 && type !== 12 : type < 1 || type > 4) return false;
-    const start = packet.ipOffset + (packet.family === 4 ? (buffer[packet.ipOffset] & 15) * 4 : 40);
-    const quoted = start + 8;
-    if (quoted + 48 > buffer.length) return false;
-    const ports = v4 ? quoted + (buffer[quoted] & 15) * 4 : quoted + 40;
-    if ((v4 ? buffer[quoted + 9] : buffer[quoted + 6]) !== udp || ports + 4 > buffer.length) return false;
-    const from = buffer[ports] << 8 | buffer[ports + 1];
-    const to = buffer[ports + 2] << 8 | buffer[ports + 3];
-    return (isDnsPort(from) || isDnsPort(to)) && this.#spend();
   }
 }

@@ -64,6 +64,7 @@ const sipStarts = starts([
   "UPDA",
 ]);
 
+const http2Preface = word("PRI ");
 const gnutellaStart = word("GNUT");
 
 function matches(set: { low: number; high: number; words: Int32Array }, value: number): boolean {
@@ -76,6 +77,17 @@ function matches(set: { low: number; high: number; words: Int32Array }, value: n
 /** Four bytes or more: begins an HTTP (or SSDP) request or response. */
 export function isHttpStart(buffer: Uint8Array, at: number): boolean {
   return matches(httpStarts, buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]);
+}
+
+/** Nine bytes or more: begins HTTP/2 without TLS (RFC 9113, 3.4), with the client's preface or the server's settings. */
+export function isHttp2Start(buffer: Uint8Array, at: number): boolean {
+  const start = buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3];
+  if (start === http2Preface) {
+    return buffer[at + 4] === 0x2a && buffer[at + 5] === 0x20 && buffer[at + 6] === 0x48;
+  }
+  const isSettings = (start & 0xff) === 4 && start >= 0 && (start >>> 8) % 6 === 0 && start >>> 8 <= 600;
+  return isSettings &&
+    (buffer[at + 4] | buffer[at + 5] | buffer[at + 6] | buffer[at + 7] | buffer[at + 8]) === 0;
 }
 
 /** Four bytes or more: begins a SIP request or response. */
@@ -132,6 +144,21 @@ export function smbMatters(buffer: Uint8Array, at: number): boolean {
 /** DNS, mDNS, LLMNR. */
 export function isDnsPort(port: number): boolean {
   return port === 53 || port === 5353 || port === 5355;
+}
+
+/** Whether an ICMP packet is an error that quotes a DNS message: tshark reads it there too. */
+export function quotesDns(packet: Packet, buffer: Uint8Array): boolean {
+  const type = packet.srcPort;
+  const v4 = packet.protocol === 1;
+  if (v4 ? type !== 3 && type !== 5 && type !== 11 && type !== 12 : type < 1 || type > 4) return false;
+  const start = packet.ipOffset + (packet.family === 4 ? (buffer[packet.ipOffset] & 15) * 4 : 40);
+  const quoted = start + 8;
+  if (quoted + 48 > buffer.length) return false;
+  const ports = v4 ? quoted + (buffer[quoted] & 15) * 4 : quoted + 40;
+  if ((v4 ? buffer[quoted + 9] : buffer[quoted + 6]) !== 17 || ports + 4 > buffer.length) return false;
+  const from = buffer[ports] << 8 | buffer[ports + 1];
+  const to = buffer[ports + 2] << 8 | buffer[ports + 3];
+  return isDnsPort(from) || isDnsPort(to);
 }
 
 /** DHCP and DHCPv6. */

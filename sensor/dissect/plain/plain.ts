@@ -14,7 +14,7 @@ import { readText } from "./read_octets.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
-/** What a payload seems to be. `tls`, `nbns` and `gnutella` need no reading: only the name is wanted. */
+/** What a payload seems to be. `tls`, `nbns`, `gnutella` and `http2` need no reading: only the name is wanted. */
 export const plainKind = {
   none: 0,
   dns: 1,
@@ -25,6 +25,7 @@ export const plainKind = {
   tls: 6,
   nbns: 7,
   gnutella: 8,
+  http2: 9,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -75,6 +76,8 @@ export function readPlain(payload: PlainPayload, buffer: Uint8Array, facts: Segm
       return "nbns";
     case plainKind.gnutella:
       return "gnutella";
+    case plainKind.http2:
+      return "http2";
     default:
       return null;
   }
