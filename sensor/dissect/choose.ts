@@ -18,6 +18,8 @@ import {
   isDhcpPort,
   isDnsPort,
   isGnutella,
+  isHttp2Start,
+  isHttpPort,
   isHttpStart,
   isKerberos,
   isPadding,
@@ -29,22 +31,8 @@ import {
   quotesDns,
   smbMatters,
 } from "./signs.ts";
+import { bounds } from "./choose_limits.ts";
 import { mayHaveName } from "./udp_signs.ts";
-
-/** Payload packets each way of a flow that nothing recognises: mostly enough for tshark to name the protocol. */
-const firstTcpPackets = 1, firstUdpPackets = 1;
-const firstQuicPortPackets = 3;
-/** After an SSH banner: the key exchange, for its fingerprint. */
-const sshPackets = 3;
-/** Lines each way of FTP; of SMTP, POP, IMAP and IRC only the first ones, up to STARTTLS. */
-const ftpPacketsMax = 250;
-const textPacketsMax = 12;
-const textBytesMax = 1_024;
-/** Chosen packets each way of kinds without another bound (SMB, SIP, QUIC, fragments, ICMP errors). */
-const kindPacketsMax = 250;
-/** Segments that may continue one HTTP header or one TLS flight. */
-const headerSegmentsMax = 16;
-const flightSegmentsMax = 24;
 
 /** Data this far behind is not a retransmission: the segment before it lied about its place, or the numbers began anew. */
 const resyncBytes = 1_048_576;
@@ -131,7 +119,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
     if (packet.protocol === icmp || packet.protocol === icmp6) {
       return quotesDns(packet, buffer) && this.#spend();
     }
-    return packet.protocol === sctp && packet.payloadLength > 0 && payloadIndex < firstTcpPackets;
+    return packet.protocol === sctp && packet.payloadLength > 0 && payloadIndex < bounds.firstTcpPackets;
   }
 
   /** The place of this direction's state, or -1 when it has none (any more). */
@@ -158,7 +146,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
   #spend(): boolean {
     const found = this.#find();
     const state = found < 0 ? this.#make() : found;
-    if (this.#spent[state] >= kindPacketsMax) return false;
+    if (this.#spent[state] >= bounds.kindPacketsMax) return false;
     this.#spent[state]++;
     return true;
   }
@@ -267,21 +255,31 @@ export class PacketChooser implements Chooser, ChosenPacket {
         // After a HelloRetryRequest the second ClientHello comes behind a ChangeCipherSpec, six octets long.
         const from = first === 20 && length >= 12 && buffer[at + 6] === 22 ? 6 : 0;
         const handshake = buffer[at + from] === 22 ? buffer[at + from + 5] : 0;
-        const isFirst = payloadIndex < firstTcpPackets;
+        const isFirst = payloadIndex < bounds.firstTcpPackets;
         if (handshake !== 1 && handshake !== 2 && handshake !== 11) {
           if (isFirst && first === 23 && isTlsPort(lowerPort(packet))) this.#note(plainKind.tls, packet);
           return isFirst;
         }
         // What begins a connection with a whole hello is TLS on any port.
         if (isFirst && from === 0) this.#note(plainKind.hello, packet);
-        this.#left[state] = flightSegmentsMax;
+        this.#left[state] = bounds.flightSegmentsMax;
         this.#walkRecords(packet, buffer, state, seq, from);
+        return true;
+      }
+      if (payloadIndex === 0 && length >= 9 && isHttp2Start(buffer, at)) {
+        // tshark knows it where it knows HTTP; on other ports the name is all there is to read.
+        if (!isHttpPort(lowerPort(packet))) {
+          if (first !== 0) this.#note(plainKind.http2, packet);
+          return true;
+        }
+        this.#mode[state] = mode.early;
+        this.#left[state] = bounds.http2Packets - 1;
         return true;
       }
       if (first >= 65 && isHttpStart(buffer, at)) {
         if (!hasHeaderEnd(buffer, at, length)) {
           this.#mode[state] = mode.header;
-          this.#left[state] = headerSegmentsMax;
+          this.#left[state] = bounds.headerSegmentsMax;
         } else {
           this.#note(plainKind.http, packet);
           this.#until[state] = bodyExpected(buffer, at, length);
@@ -294,28 +292,32 @@ export class PacketChooser implements Chooser, ChosenPacket {
         // tshark knows SSH by its port; on others the banner is all there is to read.
         if (lowerPort(packet) !== 22) {
           this.#note(plainKind.ssh, packet);
-          return payloadIndex < firstTcpPackets;
+          return payloadIndex < bounds.firstTcpPackets;
         }
         this.#mode[state] = mode.early;
-        this.#left[state] = sshPackets;
+        this.#left[state] = bounds.sshPackets;
         return true;
       }
       if (first === 0 && length >= 20 && (smbMatters(buffer, at) || isKerberos(packet, buffer))) {
         this.#until[state] = (seq + 4 + (buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3])) | 0;
         this.#mode[state] = ((this.#until[state] - end) | 0) > 0 ? mode.message : mode.none;
-        this.#left[state] = flightSegmentsMax;
+        this.#left[state] = bounds.flightSegmentsMax;
         return this.#spend();
       }
     }
     // A single octet is a keep-alive probe.
-    if (payloadIndex < firstTcpPackets && packet.payloadLength > 1) {
+    if (payloadIndex < bounds.firstTcpPackets && packet.payloadLength > 1) {
       // tshark knows Gnutella by its port, where few speak it.
       if (length >= 4 && isGnutella(buffer, at)) this.#note(plainKind.gnutella, packet);
       return length < packet.payloadLength || !isPadding(buffer, at, length);
     }
     const port = lowerPort(packet);
-    if (port === 21) return packet.payloadLength <= textBytesMax && payloadIndex < ftpPacketsMax;
-    if (isTextPort(port)) return packet.payloadLength <= textBytesMax && payloadIndex < textPacketsMax;
+    if (port === 21) {
+      return packet.payloadLength <= bounds.textBytesMax && payloadIndex < bounds.ftpPacketsMax;
+    }
+    if (isTextPort(port)) {
+      return packet.payloadLength <= bounds.textBytesMax && payloadIndex < bounds.textPacketsMax;
+    }
     return length >= 4 && (isSipStart(buffer, at) || isRpcLogin(buffer, at, length)) && this.#spend();
   }
 
@@ -346,7 +348,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
       return packet.payloadLength > 0;
     }
     if (isDhcpPort(srcPort) || isDhcpPort(dstPort)) return true;
-    if (packet.payloadCaptured < 4) return payloadIndex < firstUdpPackets && packet.payloadLength > 0;
+    if (packet.payloadCaptured < 4) return payloadIndex < bounds.firstUdpPackets && packet.payloadLength > 0;
     const at = packet.payloadOffset;
     if (isQuicInitial(buffer, at, packet.payloadCaptured)) {
       // Keys come from the first Initial.
@@ -359,11 +361,11 @@ export class PacketChooser implements Chooser, ChosenPacket {
     }
     if (this.#notesCall(packet, buffer, payloadIndex)) return true;
     if (isKerberos(packet, buffer)) return this.#spend();
-    if (payloadIndex < firstUdpPackets) {
+    if (payloadIndex < bounds.firstUdpPackets) {
       if (srcPort === 137 && dstPort === 137) this.#note(plainKind.nbns, packet);
       return mayHaveName(packet, buffer);
     }
-    if (srcPort === 443 || dstPort === 443) return payloadIndex < firstQuicPortPackets;
+    if (srcPort === 443 || dstPort === 443) return payloadIndex < bounds.firstQuicPortPackets;
     return isSipStart(buffer, at) && this.#spend();
   }
 

@@ -68,6 +68,7 @@ const sipStarts = starts([
   "UPDA",
 ]);
 
+const http2Preface = word("PRI ");
 const gnutellaStart = word("GNUT");
 
 function matches(set: { low: number; high: number; words: Int32Array }, value: number): boolean {
@@ -80,6 +81,17 @@ function matches(set: { low: number; high: number; words: Int32Array }, value: n
 /** Four bytes or more: begins an HTTP (or SSDP) request or response. */
 export function isHttpStart(buffer: Uint8Array, at: number): boolean {
   return matches(httpStarts, buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]);
+}
+
+/** Nine bytes or more: begins HTTP/2 without TLS (RFC 9113, 3.4), with the client's preface or the server's settings. */
+export function isHttp2Start(buffer: Uint8Array, at: number): boolean {
+  const start = buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3];
+  if (start === http2Preface) {
+    return buffer[at + 4] === 0x2a && buffer[at + 5] === 0x20 && buffer[at + 6] === 0x48;
+  }
+  const isSettings = (start & 0xff) === 4 && start >= 0 && (start >>> 8) % 6 === 0 && start >>> 8 <= 600;
+  return isSettings &&
+    (buffer[at + 4] | buffer[at + 5] | buffer[at + 6] | buffer[at + 7] | buffer[at + 8]) === 0;
 }
 
 /** Four bytes or more: begins a SIP request or response. */
@@ -153,6 +165,12 @@ export function isDhcpPort(port: number): boolean {
 /** SMTP, submission, POP, IMAP, IRC: lines, of which the first ones tell who talks and when TLS begins. */
 export function isTextPort(port: number): boolean {
   return port === 25 || port === 587 || port === 110 || port === 143 || port === 6667;
+}
+
+/** Ports on which tshark takes TCP for HTTP. */
+export function isHttpPort(port: number): boolean {
+  return port === 80 || port === 8080 || port === 3128 || port === 3132 || port === 5985 || port === 8088 ||
+    port === 11371 || port === 2869 || port === 2710;
 }
 
 /** Ports on which TCP begins with TLS. */

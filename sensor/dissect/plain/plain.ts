@@ -20,7 +20,7 @@ import { readPipeCall, readRpcCalls, type RpcBindings } from "./rpc_message.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
-/** What a payload seems to be. `tls`, `nbns` and `gnutella` need no reading: only the name is wanted. */
+/** What a payload seems to be. `tls`, `nbns`, `gnutella` and `http2` need no reading: only the name is wanted. */
 export const plainKind = {
   none: 0,
   dns: 1,
@@ -39,6 +39,7 @@ export const plainKind = {
   login: 14,
   requestBody: 15,
   responseBody: 16,
+  http2: 17,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -119,6 +120,8 @@ export function readPlain(
       return facts.addOthers((others) => keepLogin(buffer, payload, others));
     case plainKind.ics:
       return facts.addOthers((others) => readIcs(buffer, at, length, port, payload.isFromServer, others));
+    case plainKind.http2:
+      return "http2";
     default:
       return null;
   }

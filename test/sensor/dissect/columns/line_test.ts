@@ -179,6 +179,15 @@ Deno.test("one HTTP request keeps its commas, two are told apart", () => {
   assertEquals(one.facts.http, [{ method: "GET", host: "a", uri: "/x,y", user_agent: "M (K, like G)" }]);
   const two = read({ protocols: tcp + "http", kind: "GET,POST", name: "a,b", srv: "/1,/2" });
   assertEquals(two.facts.http?.map(({ host, uri }) => [host, uri]), [["a", "/1"], ["b", "/2"]]);
+  const second = read({
+    protocols: tcp + "http:http2",
+    kind: "GET,GET",
+    name: "a,b",
+    srv: "/1,/2",
+    status: "",
+  });
+  assertEquals([second.app, second.facts.http?.map(({ host }) => host)], ["http2", ["a", "b"]]);
+  assertEquals(read({ protocols: tcp + "http2", status: "200" }).facts.http, [{ status: 200 }]);
   const response = read({ protocols: tcp + "http:media", status: "404", service: "text/html; charset=x" });
   assertEquals(response.facts.http, [{ status: 404, content_type: "text/html; charset=x" }]);
 });
