@@ -55,8 +55,8 @@ export interface HttpFact {
   referrer?: string;
   status?: number;
   content_type?: string;
-  /** As the header says. */
-  content_length?: number;
+  /** Octets of the body, as the header says. */
+  length?: number;
   /** First 128 octets of a request's body; a dot for each that is not printable ASCII. */
   body?: string;
   /** What a body begins with, whatever its type is said to be: a name of dissect/plain/http_body.ts ("exe", "elf", "script", ...). */
