@@ -42,7 +42,10 @@ export interface TlsFact {
   /** Subject common name and issuer of the first certificate, and its validity as ISO dates. */
   certificate_subject?: string;
   certificate_issuer?: string;
+  certificate_not_before?: string;
   certificate_not_after?: string;
+  /** Its issuer and its subject are one name, so nobody else vouches for it. */
+  certificate_self_issued?: true;
 }
 
 /** One HTTP request or response. A request has `method`, a response has `status`; an entry with neither holds what is said of a body whose
