@@ -42,7 +42,10 @@ export interface TlsFact {
   /** Subject common name and issuer of the first certificate, and its validity as ISO dates. */
   certificate_subject?: string;
   certificate_issuer?: string;
+  certificate_not_before?: string;
   certificate_not_after?: string;
+  /** Its issuer and its subject are one name, so nobody else vouches for it. */
+  certificate_self_issued?: true;
 }
 
 /** One HTTP request or response. A request has `method`, a response has `status`; an entry with neither holds what is said of a body whose
@@ -55,8 +58,8 @@ export interface HttpFact {
   referrer?: string;
   status?: number;
   content_type?: string;
-  /** As the header says. */
-  content_length?: number;
+  /** Octets of the body, as the header says. */
+  length?: number;
   /** First 128 octets of a request's body; a dot for each that is not printable ASCII. */
   body?: string;
   /** What a body begins with, whatever its type is said to be: a name of dissect/plain/http_body.ts ("exe", "elf", "script", ...). */

@@ -30,6 +30,10 @@ export const connStates = [
 ] as const;
 export type ConnState = typeof connStates[number];
 
+/** `dst_port` of an ARP segment: about another's address; about the sender's own, which it announces (RFC 5227, 3); from nobody, who looks
+ * whether the address is free (RFC 5227, 1.1). */
+export const arpKinds = { ordinary: 0, announcement: 1, probe: 2 } as const;
+
 /** One segment as a plain object. Byte counts are IP-layer octets (IPFIX `octetDeltaCount`); ARP counts its 28 octets. */
 export interface Segment {
   /** Community ID v1, seed 0; empty for protocols that have none (ARP). */
@@ -46,7 +50,8 @@ export interface Segment {
   protocol: string;
   /** Initiator. For ARP the sender's protocol address. */
   src_ip: string;
-  /** For ICMP the type, and `dst_port` the code, as in the Community ID specification. */
+  /** For ICMP the type, and `dst_port` the code, as in the Community ID specification. For ARP the operation, 1 = request, 2 = reply, and
+   * `dst_port` what it is beside that, see {@link arpKinds}. */
   src_port: number;
   dst_ip: string;
   dst_port: number;

@@ -83,7 +83,7 @@ export class FactsJoin {
     const part = this.#open(place, segment);
     const target = this.#hasRoom(part) ? part : new SegmentFacts(segment, this.#pool);
     const before = part.characters;
-    const app = readPlain(payload, buffer, target, { id: flowId, bindings: this.#bindings });
+    const app = readPlain(payload, buffer, target, flowId, this.#bindings);
     if (app === null) return false;
     this.#keep(flowId, place, part, target, app, before);
     return true;

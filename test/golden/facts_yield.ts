@@ -246,7 +246,7 @@ function addFacts(found: Multiset, ja4: Multiset, facts: Facts | null): void {
     add("http uri", message.uri);
     add("http user agent", message.user_agent);
     add("http referrer", message.referrer);
-    add("http length", message.content_length);
+    add("http length", message.length);
     add("http status", message.status);
   }
   add("ssh banner", facts.ssh?.client);

@@ -69,7 +69,7 @@ class TwiceRead implements DeepLane {
     const packet = flight ?? ++this.#packets;
     if (!beyondTshark.has(this.#chooser.plainKind)) {
       const facts = newFacts();
-      const app_protocol = readPlain(this.#chooser, buffer, facts, { id: flowId, bindings: this.#bindings });
+      const app_protocol = readPlain(this.#chooser, buffer, facts, flowId, this.#bindings);
       const reading = facts.isEmpty ? null : written(facts);
       if (app_protocol !== null) this.here.set(packet, { app_protocol, facts: reading });
       if (this.#chooser.plainKind === plainKind.hello && !isTlsPort(this.#chooser.plainPort)) {

@@ -54,7 +54,7 @@ function write(name: string, value: string | undefined): void {
 
 function writeLength(length: string | undefined): void {
   if (length !== undefined && /^\d{1,15}$/.test(length)) {
-    text.words(`,"content_length":${wireNumber(length)}`);
+    text.words(`,"length":${wireNumber(length)}`);
   }
 }
 

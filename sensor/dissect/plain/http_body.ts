@@ -10,29 +10,41 @@ import type { SegmentFacts } from "../facts/segment_facts.ts";
 const bodyOctetsMax = 128;
 const chunkDigitsMax = 8;
 
-const magics: readonly { name: string; octets: Uint8Array }[] = ([
-  ["exe", "4d5a"],
-  ["elf", "7f454c46"],
-  ["zip", "504b0304"],
-  ["class", "cafebabe"],
-  ["macho", "cffaedfe"],
-  ["macho", "cefaedfe"],
-  ["dex", "6465780a"],
-  ["ole", "d0cf11e0"],
-  ["lnk", "4c00000001140200"],
-  ["cab", "4d534346"],
-  ["rar", "52617221"],
-  ["7z", "377abcaf"],
-  ["gzip", "1f8b08"],
-  ["pdf", "255044462d"],
-  ["rtf", "7b5c7274"],
-  ["script", "2321"],
-  ["php", "3c3f706870"],
-  ["html", "3c21444f4354"],
-  ["html", "3c21646f6374"],
-  ["html", "3c68746d6c"],
-  ["html", "3c48544d4c"],
-] as const).map(([name, hex]) => ({ name, octets: Uint8Array.fromHex(hex) }));
+interface Magic {
+  words: string;
+  octets: Uint8Array;
+}
+
+/** By their first octet. */
+const magics: (Magic[] | undefined)[] = [];
+for (
+  const [name, hex] of [
+    ["exe", "4d5a"],
+    ["elf", "7f454c46"],
+    ["zip", "504b0304"],
+    ["class", "cafebabe"],
+    ["macho", "cffaedfe"],
+    ["macho", "cefaedfe"],
+    ["dex", "6465780a"],
+    ["ole", "d0cf11e0"],
+    ["lnk", "4c00000001140200"],
+    ["cab", "4d534346"],
+    ["rar", "52617221"],
+    ["7z", "377abcaf"],
+    ["gzip", "1f8b08"],
+    ["pdf", "255044462d"],
+    ["rtf", "7b5c7274"],
+    ["script", "2321"],
+    ["php", "3c3f706870"],
+    ["html", "3c21444f4354"],
+    ["html", "3c21646f6374"],
+    ["html", "3c68746d6c"],
+    ["html", "3c48544d4c"],
+  ] as const
+) {
+  const octets = Uint8Array.fromHex(hex);
+  (magics[octets[0]] ??= []).push({ words: `,"magic":"${name}"`, octets });
+}
 
 const scratch = new Uint8Array(bodyOctetsMax);
 const text = new FactText();
@@ -57,8 +69,7 @@ export function writeBody(
     out.words(`,"body":`);
     out.quotedOctets(scratch, 0, count);
   }
-  const magic = magicOf(buffer, at, limit);
-  if (magic !== "") out.words(`,"magic":"${magic}"`);
+  writeMagic(out, buffer, behindChunkSize(buffer, at, limit), limit);
 }
 
 /** Adds what a packet holds that goes on behind the header of a request or a response. */
@@ -74,14 +85,17 @@ export function readBody(
   if (text.length > 0) facts.growHttp(isRequest ? requestHead : responseHead, text);
 }
 
-function magicOf(buffer: Uint8Array, at: number, limit: number): string {
-  const start = behindChunkSize(buffer, at, limit);
-  for (const { name, octets } of magics) {
-    if (start + octets.length <= limit && octets.every((octet, i) => buffer[start + i] === octet)) {
-      return name;
-    }
+function writeMagic(out: FactText, buffer: Uint8Array, at: number, limit: number): void {
+  const candidates = magics[buffer[at]];
+  if (candidates === undefined) return;
+  for (const { words, octets } of candidates) {
+    if (at + octets.length <= limit && startsWith(buffer, at, octets)) return out.words(words);
   }
-  return "";
+}
+
+function startsWith(buffer: Uint8Array, at: number, octets: Uint8Array): boolean {
+  for (let i = 0; i < octets.length; i++) if (buffer[at + i] !== octets[i]) return false;
+  return true;
 }
 
 /** Hexadecimal digits and a line's end. */

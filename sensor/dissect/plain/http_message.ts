@@ -43,7 +43,7 @@ const kept = [
   `,"user_agent":`,
   `,"content_type":`,
   `,"referrer":`,
-  `,"content_length":`,
+  `,"length":`,
 ] as const;
 /** Headers by the length of their name. */
 const headers: ({ name: Uint8Array; kind: number }[] | undefined)[] = [];

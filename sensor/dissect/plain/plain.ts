@@ -65,21 +65,16 @@ export interface PlainPayload {
   readonly isFromServer: boolean;
 }
 
-/** The flow of a payload, and what earlier ones of any flow bound. */
-export interface PlainFlow {
-  readonly id: number;
-  readonly bindings: RpcBindings;
-}
-
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
-/** Reads the payload into `facts`; returns the application protocol, null when nothing was read. */
+/** Reads the payload into `facts`; `bindings` is what DCE/RPC clients of any flow bound. Returns the application protocol, null when nothing was read. */
 export function readPlain(
   payload: PlainPayload,
   buffer: Uint8Array,
   facts: SegmentFacts,
-  flow: PlainFlow,
+  flowId: number,
+  bindings: RpcBindings,
 ): string | null {
   const { plainKind: kind, plainOffset: at, plainLength: length, plainPort: port } = payload;
   switch (kind) {
@@ -102,10 +97,12 @@ export function readPlain(
     case plainKind.gnutella:
       return "gnutella";
     case plainKind.rpc:
-      facts.addOthers((others) => readRpcCalls(buffer, at, length, { ...flow, pipe: 0 }, others));
+      facts.addOthers((others) =>
+        readRpcCalls(buffer, at, length, { id: flowId, bindings, pipe: 0 }, others)
+      );
       return "dcerpc";
     case plainKind.pipe:
-      facts.addOthers((others) => readPipeCall(buffer, at, length, flow, others));
+      facts.addOthers((others) => readPipeCall(buffer, at, length, { id: flowId, bindings }, others));
       return "smb";
     case plainKind.ldap:
     case plainKind.cldap:

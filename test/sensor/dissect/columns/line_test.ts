@@ -138,6 +138,7 @@ Deno.test("what the server chose replaces what the client offered", () => {
     ja4: undefined,
     certificate_subject: "example.org",
     certificate_issuer: "Certs CA 1",
+    certificate_not_before: "2026-01-01T00:00:00Z",
     certificate_not_after: "2027-02-03T04:05:06Z",
   });
 });

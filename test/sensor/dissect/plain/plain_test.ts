@@ -21,7 +21,7 @@ function read(kind: number, payload: Uint8Array | string, isFromServer = false) 
     isFromServer,
   };
   const facts = newFacts();
-  const app = readPlain(where, buffer, facts, { id: 1, bindings: new RpcBindings() });
+  const app = readPlain(where, buffer, facts, 1, new RpcBindings());
   return { app, facts: written(facts) };
 }
 
@@ -38,7 +38,7 @@ Deno.test("a plain HTTP request and response are read", () => {
 
 Deno.test("an HTTP body is told by its first octets, with the header or behind it", () => {
   const head = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 9000\r\n\r\n";
-  const said = { status: 200, content_type: "image/png", content_length: 9_000 };
+  const said = { status: 200, content_type: "image/png", length: 9_000 };
   const of = (body: string) => read(plainKind.http, head + body).facts.http;
   assertEquals(of("MZ\x90\0"), [{ ...said, magic: "exe" }]);
   assertEquals(of("\x7fELF\x02"), [{ ...said, magic: "elf" }]);
@@ -51,7 +51,7 @@ Deno.test("an HTTP body is told by its first octets, with the header or behind i
   const body = 'a="1"\n' + "x".repeat(200);
   const expected = 'a="1".' + "x".repeat(122);
   assertEquals(read(plainKind.http, post + body).facts.http, [
-    { method: "POST", uri: "/a", referrer: "http://x/", content_length: 300, body: expected },
+    { method: "POST", uri: "/a", referrer: "http://x/", length: 300, body: expected },
   ]);
   assertEquals(read(plainKind.requestBody, body).facts.http, [{ body: expected }]);
   for (const odd of ["007", "12a", "-1", "1".repeat(16)]) {
@@ -61,7 +61,6 @@ Deno.test("an HTTP body is told by its first octets, with the header or behind i
 
 Deno.test("a body behind its header stands with it", () => {
   const facts = newFacts();
-  const flow = { id: 1, bindings: new RpcBindings() };
   const reads = (kind: number, text: string) => {
     const buffer = bytesOf(text);
     const where = {
@@ -71,7 +70,13 @@ Deno.test("a body behind its header stands with it", () => {
       plainIsCut: false,
       plainPort: 80,
     };
-    readPlain({ ...where, isFromServer: kind === plainKind.responseBody }, buffer, facts, flow);
+    readPlain(
+      { ...where, isFromServer: kind === plainKind.responseBody },
+      buffer,
+      facts,
+      1,
+      new RpcBindings(),
+    );
   };
   reads(plainKind.http, "POST /a HTTP/1.1\r\nHost: x\r\n\r\n");
   reads(plainKind.requestBody, "q=1");
