@@ -12,7 +12,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { BadCursor, StoreUnavailable } from "../store/store.ts";
 import { authenticate, checkOrigin, ownOrigins } from "./authenticate.ts";
 import { readBody } from "./body.ts";
-import type { TrustedProxies } from "./client_address.ts";
+import type { TrustedProxies } from "../model/client_address.ts";
 import { ApiError } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
 import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";

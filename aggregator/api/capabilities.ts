@@ -5,7 +5,7 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Place } from "../cli/invitation.ts";
+import type { Place } from "../model/invitation.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { Holes } from "../fleet/holes.ts";

@@ -6,7 +6,7 @@
 
 import { type Api, createApi } from "../api/api.ts";
 import { ApiKeys, makeApiKey } from "../api/api_keys.ts";
-import { TrustedProxies } from "../api/client_address.ts";
+import { TrustedProxies } from "../model/client_address.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import { RateLimit } from "../api/rate_limit.ts";
 import { topicsOf } from "../api/capabilities.ts";
@@ -15,8 +15,8 @@ import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, storeOf, type storeOptions } from "../options/store_options.ts";
-import { type Authority, readAuthority } from "../serve/authority.ts";
-import { placeOf } from "../serve/place.ts";
+import { type Authority, readAuthority } from "../tls/authority.ts";
+import { placeOf } from "../tls/place.ts";
 import type { Store } from "../store/store.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import type { Options } from "../../shared/options.ts";

@@ -6,6 +6,7 @@
 import type { Options } from "../../shared/options.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
+import { tlsFault } from "../../shared/tls_fault.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, type storeOptions } from "../options/store_options.ts";
 
@@ -62,6 +63,14 @@ export class ApiClient {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     } catch (cause) {
+      const fault = tlsFault(wordsOf(cause), "--ca");
+      if (fault) {
+        throw new CommandError(
+          exitCodes.environment,
+          `Cannot trust the aggregator at ${this.url} as ${fault.cause}: ${fault.cure}`,
+          { cause },
+        );
+      }
       throw new CommandError(
         exitCodes.environment,
         `Cannot reach the aggregator at ${this.url}: ${
@@ -72,6 +81,15 @@ export class ApiClient {
     }
     return await readAnswer<Body>(this.url, response);
   }
+}
+
+/** What an error and its causes say. */
+function wordsOf(error: unknown): string {
+  const words: string[] = [];
+  for (let inner = error; inner instanceof Error && words.length < 5; inner = inner.cause) {
+    words.push(inner.message);
+  }
+  return words.join(": ");
 }
 
 /** The answer's body. @throws {CommandError} what is wrong, in the API's own words; `from` names who answered. */

@@ -10,7 +10,7 @@ import {
   exitCodes,
   noOperands,
 } from "../../shared/command.ts";
-import { readAuthority } from "../serve/authority.ts";
+import { readAuthority } from "../tls/authority.ts";
 import { listenTextOf } from "../options/served_address.ts";
 import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
 import {

@@ -76,13 +76,13 @@ async function runSensor(given: Options<typeof options>, operands: string[], edg
 export const sensorsCommand: Command = command({
   name: "sensors",
   summary: "list the sensors and how they are",
-  operands: "",
+  operands: "[NAME]",
   about:
-    "Prints every enrolled sensor with its status and, when it is not well, why. Reads the database, or asks --url.",
-  examples: ["sensors", "sensors --json"],
+    "Prints every enrolled sensor, or the one named, with its status and, when it is not well, why. Reads the database, or asks --url.",
+  examples: ["sensors", "sensors roof", "sensors --json"],
   options,
   async run(options, operands, edges) {
-    noOperands(operands);
+    if (operands.length > 0) return await runSensor(options, ["show", ...operands], edges);
     await withAdminApi(options, edges, (api) => list(api, options.json, edges));
     return exitCodes.ok;
   },

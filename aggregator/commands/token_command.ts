@@ -2,7 +2,7 @@
 
 import { tokenLimits } from "../api/admin/tokens.ts";
 import { type AdminApi, readSpan, readVerb, withAdminApi } from "../cli/admin_api.ts";
-import { qrLines } from "../cli/invitation.ts";
+import { qrLines } from "../cli/qr.ts";
 import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
 import {
   type Command,

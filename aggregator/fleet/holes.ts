@@ -11,9 +11,9 @@ import type { CheckInRequest } from "../../shared/control.ts";
 import type { IngestStore } from "../store/store.ts";
 
 export interface HoleOptions {
-  /** A batch may take this long from the sensor into the store. @default 180000 */
+  /** A batch may take this long from the sensor into the store. @default 60000 */
   graceMs?: number;
-  /** @default 60000 */
+  /** @default 20000 */
   lookMs?: number;
   /** A hole of an ended epoch is shown for this long. @default 86400000 */
   shownMs?: number;
@@ -63,7 +63,7 @@ export class Holes {
     options: HoleOptions,
     deps: { store: Pick<IngestStore, "readPositions" | "readEpochPackets"> },
   ) {
-    const { graceMs = 180_000, lookMs = 60_000, shownMs = 86_400_000, sensorsMax = 10_000 } = options;
+    const { graceMs = 60_000, lookMs = 20_000, shownMs = 86_400_000, sensorsMax = 10_000 } = options;
     this.#options = { graceMs, lookMs, shownMs, sensorsMax };
     this.#store = deps.store;
   }

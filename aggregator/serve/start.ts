@@ -27,9 +27,15 @@ import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
 import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
-import { type Authority, machineNames, readAuthority, serverCertificate } from "./authority.ts";
+import {
+  type Authority,
+  type Certificate,
+  machineNames,
+  readAuthority,
+  serverCertificate,
+} from "../tls/authority.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
-import { type Certificate, listen, type Listening } from "./listen.ts";
+import { listen, type Listening } from "./listen.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
 import { chooseDetectors } from "../options/detection_options.ts";
 import {
@@ -41,7 +47,7 @@ import {
   type ServeOptions,
 } from "../options/serve_options.ts";
 import { readModel } from "../options/triage_options.ts";
-import { placeOf } from "./place.ts";
+import { placeOf } from "../tls/place.ts";
 import { WorkMeter } from "./work_meter.ts";
 
 type Stop = () => Promise<void>;

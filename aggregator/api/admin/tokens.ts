@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { sha256Hex } from "../../../shared/batch.ts";
 import { z } from "../../../shared/schema.ts";
-import { joinCommand } from "../../cli/invitation.ts";
+import { joinCommand } from "../../model/invitation.ts";
 import type { JoinTokenRow } from "../../model/sensor.ts";
 import { ApiError } from "../errors.ts";
 import { name } from "../schemas.ts";

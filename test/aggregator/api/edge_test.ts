@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { createApi } from "../../../aggregator/api/api.ts";
-import { TrustedProxies } from "../../../aggregator/api/client_address.ts";
+import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { routes } from "../../../aggregator/api/routes.ts";
 import { startFixture } from "./fixture.ts";
 

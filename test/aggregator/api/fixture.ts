@@ -5,7 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import { type Api, type ApiOptions, createApi } from "../../../aggregator/api/api.ts";
-import { TrustedProxies } from "../../../aggregator/api/client_address.ts";
+import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { ApiKeys, makeApiKey } from "../../../aggregator/api/api_keys.ts";
 import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { type Capabilities, topicsOf } from "../../../aggregator/api/capabilities.ts";

@@ -144,6 +144,8 @@ Deno.test("sensors are approved, released, renamed, tagged, revoked and removed,
     assertEquals((await run("sensor", "remove", north.sensor_id)).code, 0);
     assertEquals((await run("sensor", "show", north.sensor_id)).code, 1);
     assertStringIncludes((await run("sensors")).stdout, "south (site default): pending");
+    assertStringIncludes((await run("sensors", "south")).stdout, "south (site default): pending");
+    assertEquals((await run("sensors", "south", "other")).code, 2);
     assertEquals((await run("sensor", "list")).stdout, (await run("sensors")).stdout);
     for (const wrong of [["approve"], ["rename", "south"], ["fly", "south"], ["show", "a", "b"]]) {
       assertEquals((await run("sensor", ...wrong)).code, 2, wrong.join(" "));

@@ -10,7 +10,7 @@ import { healthOf } from "../api/fixture.ts";
 const startMs = 1_800_000_000_000;
 
 /** A sensor that checks in every 10 s, before a store that the test fills. */
-function startScene(options: HoleOptions = {}) {
+function startScene(options: HoleOptions = { graceMs: 180_000, lookMs: 60_000 }) {
   const stored = new Map<number, { batches: number; packets: number }>();
   const holes = new Holes(options, {
     store: {
@@ -73,6 +73,15 @@ Deno.test("packets that a killed sensor had counted and not sealed are a hole wi
   assertStringIncludes(reasons.join(), "100 packets that it had counted in flows until 4 min ago");
   scene.wait(86_500_000);
   assertEquals(scene.found(), [], "a day later it is history");
+});
+
+Deno.test("unless told otherwise a hole is seen after one minute, and before a minute and a half", async () => {
+  const scene = startScene({});
+  await scene.checkIn(30_000, { epoch: 1, sealed: { "0": 5 }, packets: 1_000 });
+  await scene.checkIn(60_000, { epoch: 2, sealed: {}, packets: 0 });
+  assertEquals(scene.found(), []);
+  await scene.checkIn(30_000, { epoch: 2, sealed: {}, packets: 0 });
+  assertEquals(scene.found(), [[1, 5, 1_000]]);
 });
 
 Deno.test("a whole epoch of which nothing came is a hole, and one of which all came is none", async () => {

@@ -8,7 +8,7 @@
 
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import { CommandError, exitCodes } from "../../shared/command.ts";
-import { plain } from "../api/client_address.ts";
+import { plain } from "../model/client_address.ts";
 import {
   type Issuer,
   type KeyPair,
@@ -17,7 +17,6 @@ import {
   makeServerCertificate,
   privateKeyPem,
 } from "./certificate.ts";
-import type { Certificate } from "./listen.ts";
 
 const dayMs = 86_400_000;
 const authorityMs = 3_650 * dayMs;
@@ -25,6 +24,12 @@ const serverMs = 90 * dayMs;
 const namesMax = 100;
 /** A certificate with less than this is renewed. */
 const renewMs = 30 * dayMs;
+
+/** PEM of a certificate chain and its key. */
+export interface Certificate {
+  cert: string;
+  key: string;
+}
 
 export interface AuthorityDeps {
   nowMs: number;

@@ -3,7 +3,7 @@
  * In: the address under which a person asked, the public address, the own authority's fingerprint. Out: an address for other machines.
  * Why: who asks from this machine says "localhost", which is another machine to everyone else. @module */
 
-import type { Place } from "../cli/invitation.ts";
+import type { Place } from "../model/invitation.ts";
 import { reachableAddress } from "./authority.ts";
 
 export function placeOf(asked: URL, publicUrl: URL | null, fingerprint: string | null): Place {

@@ -1,7 +1,7 @@
 /** Whose request it is behind proxies: what is believed, and what a caller cannot make us believe. @module */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { ownerOf, plain, TrustedProxies } from "../../../aggregator/api/client_address.ts";
+import { ownerOf, plain, TrustedProxies } from "../../../aggregator/model/client_address.ts";
 
 type Headers = Partial<Record<"x-forwarded-for" | "forwarded", string>>;
 

@@ -1,10 +1,7 @@
-/** The one line with which a sensor joins, as text and as a QR code.
+/** The one line with which a sensor joins.
  *
  * In: where sensors reach this aggregator, a join token, its authority's fingerprint. Out: `picket://HOST:PORT/TOKEN#FINGERPRINT` in a
- * command to copy. Behind a path prefix, which that string cannot carry, the command names the address instead.
- * Invariant: the only file that imports uqr. @module */
-
-import { renderUnicodeCompact } from "uqr";
+ * command to copy. Behind a path prefix, which that string cannot carry, the command names the address instead. @module */
 
 export interface Place {
   /** `https://host:port`, as sensors reach it. */
@@ -26,9 +23,4 @@ export function joinCommand(place: Place, token: string): string {
   return text === null
     ? `sudo picket-sensor enrol --aggregator ${place.url.replace(/\/+$/, "")} --token ${token}`
     : `sudo picket-sensor enrol '${text}'`;
-}
-
-/** Lines of a QR code for a terminal. */
-export function qrLines(text: string): string[] {
-  return renderUnicodeCompact(text, { border: 2 }).split("\n");
 }

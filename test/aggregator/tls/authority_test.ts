@@ -7,7 +7,7 @@ import {
   machineNames,
   readAuthority,
   serverCertificate,
-} from "../../../aggregator/serve/authority.ts";
+} from "../../../aggregator/tls/authority.ts";
 import { CommandError } from "../../../shared/command.ts";
 import { findProgram } from "../../services/guarded_child.ts";
 import { randomBytes } from "../api/fixture.ts";
