@@ -7,6 +7,7 @@
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
 import { Distinct } from "../signs/distinct.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 
 const reflectorsMax = 4_096;
 
@@ -49,14 +50,16 @@ export const amplification = detector({
     if (!(src_port in services) || dst_port in services || update.dst.isGroup) return null;
     return `${dst_ip}|${src_port}`;
   },
-  open: ({ segment: { dst_ip, src_port } }) => ({
-    victim: dst_ip,
+  open: ({ dst, segment: { src_port } }) => ({
+    victim: dst,
+    rate: new PeakRate(),
     port: src_port,
     reflectors: new Distinct<string>(reflectorsMax),
     packets: 0,
     bytes: 0,
   }),
-  step(flood, { segment: { src_ip, fwd_packets, fwd_bytes } }) {
+  step(flood, { segment: { src_ip, fwd_packets, fwd_bytes, start, end } }) {
+    flood.rate.add(start, end, fwd_bytes);
     flood.packets += fwd_packets;
     flood.bytes += fwd_bytes;
     flood.reflectors.add(src_ip);
@@ -69,20 +72,21 @@ export const amplification = detector({
     const evidence = {
       octets: field("octets", flood.bytes),
       packets: field("packets", flood.packets),
+      perS: field("octets in the busiest second", flood.rate.peak),
+      mean: field("octets a packet", Math.round(flood.bytes / flood.packets)),
       servers: field("servers", flood.reflectors.count),
       service: field("service", services[flood.port]),
       duration: field("duration in seconds", Math.round(flood.lastS - flood.firstS)),
     };
     const { octets, servers, service } = evidence;
-    const mean = Math.round(flood.bytes / flood.packets);
     return {
       title: `${service} amplification`,
       src_ips: flood.reflectors,
-      dst_ips: [flood.victim],
+      dst_ips: [flood.victim.ip],
       dst_port: null,
       count: flood.packets,
       summary:
-        `${flood.victim} received ${octets} octets of ${service} answers that it never asked for, from ${servers} servers.`,
+        `${flood.victim.ip} received ${octets} octets of ${service} answers that it never asked for, from ${servers} servers.`,
       reasons: [
         reason(
           "unasked_answers",
@@ -92,17 +96,19 @@ export const amplification = detector({
         reason(
           "many_servers",
           growingPoints(count, reflectorsMin, { base: 5, perTenfold: 5, max: 15 }),
-          `${count} servers answered; ${reflectorsMin} is the threshold`,
+          `${servers} servers answered; ${reflectorsMin} is the threshold`,
         ),
-        reason("large_answers", 5, `${mean} octets a packet; ordinary answers have about 150`),
+        reason("large_answers", 5, `${evidence.mean} octets a packet; ordinary answers have about 150`),
       ],
       evidence,
     };
   },
   meaning:
     "Somebody sends questions with this host's address as sender to many servers, so that their large answers fill its line. The servers are misused, not the attackers.",
-  action:
-    "Ask your provider to filter this service towards the host; block answers from its source port at the border where the host needs none.",
+  action: ({ service }, _finding, { victim, port }) =>
+    victim.isPrivate
+      ? `Ask your provider to filter UDP from port ${port} (${service}) towards ${victim.ip}; block it at the border if ${victim.ip} needs no ${service}.`
+      : `If ${victim.ip} is yours, ask your provider to filter UDP from port ${port} (${service}) towards it. If the servers are yours, close their ${service} to the Internet.`,
   falseAlarm:
     "A sensor that sees only one direction of the line sees answers without questions too; then the host has asked and the answers are small.",
 });
