@@ -134,7 +134,7 @@ export const checkInResponse = z.object({
   answered_ms: z.number(),
   config_version: z.int().min(0),
   revoked: z.boolean(),
-  /** Highest epoch the aggregator knows of this sensor; one that is below goes on above it. Absent = none. */
+  /** Highest epoch the aggregator knows of this sensor. One that starts below it, as from a backup, goes on above it. Absent = none. */
   epoch_max: z.int().min(0).optional(),
 });
 export type CheckInResponse = z.infer<typeof checkInResponse>;
