@@ -129,7 +129,7 @@ class Replay {
       deepLane,
     });
     const first = new FirstPackets(fastLane);
-    source.attach(first);
+    source.attach(this.#options.ship ? first : fastLane);
     try {
       if (this.#options.ship) {
         // Nothing leaves the fast lane before its first turn, so that there is time to look.
