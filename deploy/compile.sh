@@ -57,9 +57,13 @@ for side in sensor aggregator; do
   read_permissions $side
   built=$output/$name-$target
   say "compiling $built"
-  # The sealing thread is a module of its own, which the compiler does not find by itself.
-  includes=()
-  [ "$side" = aggregator ] || includes=(--include sensor/ship/seal_worker.ts)
+  # Left out: what only tests import, and a file that changes with every run. The sealing thread is a module of its own, which the
+  # compiler does not find by itself.
+  includes=(--exclude node_modules/.deno/.setup-cache.bin)
+  for path in node_modules/{,.deno/,.deno/node_modules/}{fast-check,pure-rand,playwright-core}{,@*}; do
+    [ ! -e "$path" ] || includes+=(--exclude "$path")
+  done
+  [ "$side" = aggregator ] || includes+=(--include sensor/ship/seal_worker.ts)
   # A part first: a compile that fails leaves no half binary. Types are the gate's business; another Deno would judge them its own way.
   part=$output/.$name-$target.part
   DENORT_BIN=$runtime "$deno" compile --quiet --no-check --target "$target" "${PERMISSIONS[@]}" ${includes[@]+"${includes[@]}"} \
