@@ -5,6 +5,7 @@
 #   ./deploy/release.sh --output DIR
 #   ./deploy/release.sh --twice               builds it all a second time elsewhere, and names what differs
 #   ./deploy/release.sh --target x86_64-unknown-linux-gnu      for one kind of machine only
+#   ./deploy/release.sh --compression gzip    of the packages: faster, a sixth larger
 #
 # Out: picket-VERSION-TARGET.tar.gz (both programs, units, install.sh), .deb packages, sbom.cdx.json (CycloneDX 1.5),
 # THIRD-PARTY-LICENCES.txt, SHA256SUMS over all of them. Check with: sha256sum -c SHA256SUMS
@@ -13,16 +14,17 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/prepare.sh
 
-usage() { sed -n '4,7s/^# \{0,1\}//p' deploy/release.sh; }
+usage() { sed -n '4,8s/^# \{0,1\}//p' deploy/release.sh; }
 refuse() { say "Cannot release as $1" && usage >&2 && exit 2; }
 fail() { say "Cannot release as $1" && exit 1; }
 
-output='' twice=no targets='x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu'
+output='' twice=no compression=xz targets='x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu'
 while [ $# -gt 0 ]; do
   case $1 in
-    --output | --target) [ $# -gt 1 ] || refuse "\"$1\" must have a value" ;;&
+    --output | --target | --compression) [ $# -gt 1 ] || refuse "\"$1\" must have a value" ;;&
     --output) output=$2 && shift 2 ;;
     --target) targets=$2 && shift 2 ;;
+    --compression) compression=$2 && shift 2 ;;
     --twice) twice=yes && shift ;;
     -h | --help) usage && exit ;;
     *) refuse "the option is unknown: $1" ;;
@@ -54,7 +56,7 @@ build() {
       *) arch=arm64 ;;
     esac
     "$checkout/deploy/compile.sh" --target "$target" --output "$checkout/dist" || fail "the programs for $target were not compiled"
-    "$checkout/deploy/package.sh" --arch $arch --programs "$checkout/dist" --output "$into" || fail "the packages for $arch were not built"
+    "$checkout/deploy/package.sh" --arch $arch --programs "$checkout/dist" --output "$into" --compression "$compression" || fail "the packages for $arch were not built"
     pack "$checkout" "$target" "$into"
   done
   (cd "$checkout" && "$DENO" run --quiet --no-prompt --allow-read deploy/sbom.ts "$version" "$SOURCE_DATE_EPOCH" "$runtime") \

@@ -10,6 +10,7 @@ import { run } from "./compiled.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const script = `${root}deploy/release.sh`;
+const releaseTimeoutMs = 1_200_000;
 const target = "x86_64-unknown-linux-gnu";
 
 function bill(...more: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -86,8 +87,13 @@ Deno.test({
     try {
       const checkout = `${folder}/checkout`;
       assertEquals((await run("git", ["clone", "--quiet", "--no-hardlinks", root, checkout])).code, 0);
-      const args = ["--output", `${folder}/out`, "--twice", "--target", target];
-      const { code, stdout, stderr } = await run(`${checkout}/deploy/release.sh`, args, env);
+      const args = ["--output", `${folder}/out`, "--twice", "--target", target, "--compression", "gzip"];
+      const { code, stdout, stderr } = await run(
+        `${checkout}/deploy/release.sh`,
+        args,
+        env,
+        releaseTimeoutMs,
+      );
       assertEquals(code, 0, stderr);
       assertStringIncludes(stderr, "both builds are the same, octet by octet");
       assertEquals(stdout.match(/ {2}\S+$/gm)?.map((name) => name.trim()), [
