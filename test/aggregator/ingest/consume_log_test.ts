@@ -149,3 +149,25 @@ Deno.test({
       assertEquals([replaced(consuming), consuming.counter("kafka_records_lost_total")], [0, 3]);
     }),
 });
+
+Deno.test({
+  name: "two aggregators of one group share a topic, and one goes on alone: every batch once",
+  ...settings,
+  fn: () =>
+    inWorld(async ({ store, topic, parts }) => {
+      const group = newTopic("group");
+      const one = await consume(store, broker, topic, group);
+      await until(() => one.counter("kafka_group_joins_total") > 0);
+      await produce(broker, topic, parts(20));
+      const two = await consume(store, broker, topic, group);
+      await until(() => two.counter("kafka_group_joins_total") > 0);
+      await produce(broker, topic, parts(20));
+      await until(async () => await packets(store) === 40 * 18);
+      await one.stop();
+      await produce(broker, topic, parts(20));
+      await until(async () => await packets(store) === 60 * 18);
+      assertEquals([replaced(one), replaced(two)], [0, 0]);
+      assertEquals((await store.readGaps({ open: true }, 9)).length, 0);
+      await two.stop();
+    }),
+});
