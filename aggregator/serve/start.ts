@@ -15,6 +15,7 @@ import { memoryFile } from "../triage/memory.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
+import { EpochWatch } from "../fleet/epoch_watch.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
@@ -79,6 +80,15 @@ async function wire(options: ServeOptions, edges: Edges, stops: Stop[]): Promise
   const meter = new WorkMeter(ingest, clock);
 
   await startConsumer(options, edges, store, meter, stops);
+  const watch = new EpochWatch({}, {
+    store,
+    expect: (batches) => ingest.expect(batches),
+    isReading: () => meter.sourceProblem() === null,
+    clock,
+    reporter,
+  });
+  watch.start();
+  stops.push(() => watch.stop());
 
   const services = makeServices(options, edges, { store, directory, detection, meter });
   const { url, close } = await listen(options, edges, (names) => createApi({ hostnames: names }, services));
