@@ -30,6 +30,10 @@ export const connStates = [
 ] as const;
 export type ConnState = typeof connStates[number];
 
+/** `dst_port` of an ARP segment: about another's address; about the sender's own, which it announces (RFC 5227, 3); from nobody, who looks
+ * whether the address is free (RFC 5227, 1.1). */
+export const arpKinds = { ordinary: 0, announcement: 1, probe: 2 } as const;
+
 /** One segment as a plain object. Byte counts are IP-layer octets (IPFIX `octetDeltaCount`); ARP counts its 28 octets. */
 export interface Segment {
   /** Community ID v1, seed 0; empty for protocols that have none (ARP). */
@@ -46,7 +50,8 @@ export interface Segment {
   protocol: string;
   /** Initiator. For ARP the sender's protocol address. */
   src_ip: string;
-  /** For ICMP the type, and `dst_port` the code, as in the Community ID specification. */
+  /** For ICMP the type, and `dst_port` the code, as in the Community ID specification. For ARP the operation, 1 = request, 2 = reply, and
+   * `dst_port` what it is beside that, see {@link arpKinds}. */
   src_port: number;
   dst_ip: string;
   dst_port: number;
@@ -93,6 +98,8 @@ export interface Segment {
   interarrival_us_max: number;
   interarrival_us_mean: number;
   interarrival_us_deviation: number;
+  /** 1 = nothing told who began the flow: `src_ip` sent the first packet seen, or has the likelier port. Absent = 0. */
+  direction_guess?: number;
   end_reason: EndReason;
   /** Sampling factor: the flow was kept as one of this many; 1 = every flow kept. Counts are what was seen of this flow, never scaled;
    * sums over flows (totals, talkers, protocols, series) multiply each flow and its counts by its factor. */
@@ -179,6 +186,7 @@ export const segmentColumns = {
   interarrival_us_min: column("number", 0),
   interarrival_us_max: column("number", 0),
   interarrival_us_deviation: column("number", 0),
+  direction_guess: column("octet", 0),
   end_reason: column("end_reason", "idle"),
   factor: column("factor", 1),
   app_protocol: column("name", ""),

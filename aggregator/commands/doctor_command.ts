@@ -10,6 +10,8 @@ import {
   exitCodes,
   noOperands,
 } from "../../shared/command.ts";
+import { readAuthority } from "../tls/authority.ts";
+import { listenTextOf } from "../options/served_address.ts";
 import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
 import {
   bracketed,
@@ -112,28 +114,33 @@ async function kafka(options: ServeOptions, edges: Edges): Promise<Outcome> {
   }
 }
 
-async function address(options: ServeOptions): Promise<Outcome> {
-  const at = listenAddress(options.listen);
-  checkExposure(at, options);
+async function address(options: ServeOptions, edges: Edges): Promise<Outcome> {
+  const folder = stateFolder(options.state, edges.env);
+  const listen = await listenTextOf(options.listen, folder);
+  const at = listenAddress(listen);
+  const authority = await readAuthority(folder);
+  checkExposure(at, options, authority !== null);
   try {
     Deno.listen({ hostname: at.hostname, port: at.port }).close();
-    return { result: "ok", text: `${options.listen} is free` };
+    return { result: "ok", text: `${listen} is free` };
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
   }
-  const scheme = options.tlsCert === "" ? "http" : "https";
-  const url = `${scheme}://${bracketed(at.hostname)}:${at.port}/healthz`;
-  const answer = await fetch(url, { signal: AbortSignal.timeout(probeTimeoutMs) })
+  const isSecure = options.tlsCert !== "" || (authority !== null && !at.isLoopback && !options.insecureHttp);
+  const url = `${isSecure ? "https" : "http"}://${bracketed(at.hostname)}:${at.port}/healthz`;
+  const client = Deno.createHttpClient(authority === null ? {} : { caCerts: [authority.pem] });
+  const answer = await fetch(url, { client, signal: AbortSignal.timeout(probeTimeoutMs) })
     .then((response) => response.json()).catch(() => null);
+  client.close();
   if (answer?.status === "ok") {
-    return { result: "ok", text: `an aggregator serves on ${options.listen} and is well` };
+    return { result: "ok", text: `an aggregator serves on ${listen} and is well` };
   }
   if (answer?.error) {
-    return { result: "warn", text: `an aggregator serves on ${options.listen}: ${answer.error.detail}` };
+    return { result: "warn", text: `an aggregator serves on ${listen}: ${answer.error.detail}` };
   }
   return {
     result: "fail",
-    text: `another program listens on ${options.listen}: end it, or choose another --listen`,
+    text: `another program listens on ${listen}: end it, or choose another --listen`,
   };
 }
 

@@ -1,4 +1,4 @@
-/** Options of detection and triage that `serve` and `analyze` share, and the model they mean. @module */
+/** Options of triage that `serve` and `analyze` share, and the model they mean. @module */
 
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { Gemini } from "../triage/gemini.ts";
@@ -7,12 +7,6 @@ import { OpenAi } from "../triage/openai.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 
 export const triageOptions = {
-  detectors: {
-    kind: "text",
-    default: "",
-    value: "DIR",
-    help: "Also use the detectors in this folder of modules",
-  },
   triageProvider: {
     kind: "text",
     default: "auto",

@@ -49,9 +49,6 @@ export type ColumnType =
 /** Where the SQL of the two databases differs. */
 export interface Dialect {
   readonly name: "sqlite" | "mariadb";
-  columnType(type: ColumnType): string;
-  /** Ends `CREATE TABLE`. */
-  readonly tableSuffix: string;
   /** Inserts, or on a taken primary key sets `changes` (column to expression). */
   upsert(
     table: string,
@@ -69,10 +66,6 @@ export interface Dialect {
   /** Address as it is bound; and back. One place, so that one address has one form. */
   ipIn(text: string): Value;
   ipOut(value: Value): string;
-  /** SQL for an address as text, and for microseconds since the epoch as a date, for the views. */
-  ipText(column: string): string;
-  dateText(microseconds: string): string;
-  joinText(parts: readonly string[]): string;
   /** Ends a SELECT whose rows the transaction will change. */
   readonly forUpdate: string;
 }

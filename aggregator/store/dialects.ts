@@ -4,26 +4,11 @@
 
 import { Buffer } from "node:buffer";
 import { formatIp, parseIp } from "../../shared/ip.ts";
-import { type ColumnType, type Dialect, marks, type Value } from "./database.ts";
-
-const sqliteTypes: Record<ColumnType, string> = {
-  flow_id: "BLOB",
-  ip: "TEXT",
-  integer: "INTEGER",
-  real: "REAL",
-  name: "TEXT",
-  word: "TEXT",
-  line: "TEXT",
-  text: "TEXT",
-  octets: "BLOB",
-  serial: "INTEGER PRIMARY KEY AUTOINCREMENT",
-};
+import { type Dialect, marks, type Value } from "./database.ts";
 
 /** Addresses are text, so that any SQLite tool can read them. */
 export const sqliteDialect: Dialect = {
   name: "sqlite",
-  columnType: (type) => sqliteTypes[type],
-  tableSuffix: "",
   upsert(table, columns, keys, changes) {
     const sets = Object.entries(changes).map(([column, value]) => `${column} = ${value}`).join(", ");
     const end = sets === "" ? "DO NOTHING" : `DO UPDATE SET ${sets}`;
@@ -38,30 +23,12 @@ export const sqliteDialect: Dialect = {
   greatest: (a, b) => `MAX(${a}, ${b})`,
   ipIn: canonical,
   ipOut: (value) => String(value),
-  ipText: (column) => column,
-  dateText: (microseconds) => `strftime('%Y-%m-%d %H:%M:%f', ${microseconds} / 1000000.0, 'unixepoch')`,
-  joinText: (parts) => parts.join(" || ' ' || "),
   forUpdate: "",
-};
-
-const mariadbTypes: Record<ColumnType, string> = {
-  flow_id: "BINARY(16) NOT NULL",
-  ip: "VARBINARY(16)",
-  integer: "BIGINT",
-  real: "DOUBLE",
-  name: "VARCHAR(64)",
-  word: "VARCHAR(255)",
-  line: "VARCHAR(1024)",
-  text: "MEDIUMTEXT",
-  octets: "BLOB",
-  serial: "BIGINT PRIMARY KEY AUTO_INCREMENT",
 };
 
 /** Addresses are their 4 or 16 octets: INET6 would fold IPv4 and mapped IPv6 into one. */
 export const mariadbDialect: Dialect = {
   name: "mariadb",
-  columnType: (type) => mariadbTypes[type],
-  tableSuffix: " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
   upsert(table, columns, keys, changes) {
     // Without changes a key is set to itself, which changes nothing.
     const all = Object.keys(changes).length === 0 ? { [keys[0]]: keys[0] } : changes;
@@ -81,9 +48,6 @@ export const mariadbDialect: Dialect = {
     return bytes === null ? Buffer.alloc(0) : Buffer.from(bytes);
   },
   ipOut: (value) => formatIp(value as Uint8Array),
-  ipText: (column) => `INET6_NTOA(${column})`,
-  dateText: (microseconds) => `TIMESTAMPADD(MICROSECOND, ${microseconds}, TIMESTAMP'1970-01-01 00:00:00')`,
-  joinText: (parts) => `CONCAT_WS(' ', ${parts.join(", ")})`,
   forUpdate: " FOR UPDATE",
 };
 

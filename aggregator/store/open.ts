@@ -5,9 +5,10 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import type { Database } from "./database.ts";
 import { MariadbDatabase } from "./mariadb.ts";
 import { SqliteDatabase } from "./sqlite.ts";
-import { SqlStore } from "./sql_store.ts";
+import { sqlStore } from "./sql_store.ts";
 import type { Store } from "./store.ts";
 
 const defaultPort = 3306;
@@ -20,15 +21,17 @@ export interface OpenDeps {
 }
 
 /** @throws {RangeError} when `url` names no store. The message never holds a password. */
-export function openStore(
-  url: string,
-  deps: OpenDeps,
-): Store {
+export function openStore(url: string, deps: OpenDeps): Store {
+  return sqlStore(openDatabase(url, deps), deps);
+}
+
+/** The database below a store, not opened yet. @throws {RangeError} as {@link openStore}. */
+export function openDatabase(url: string, deps: OpenDeps): Database {
   const scheme = url.slice(0, url.indexOf(":"));
   if (scheme === "sqlite" && url.length > "sqlite:".length) {
-    return new SqlStore(new SqliteDatabase(url.slice("sqlite:".length), deps), deps);
+    return new SqliteDatabase(url.slice("sqlite:".length), deps);
   }
-  if (scheme === "mariadb") return new SqlStore(openMariadb(url, deps), deps);
+  if (scheme === "mariadb") return openMariadb(url, deps);
   const rule = "must be sqlite:PATH or mariadb://user@host:port/database";
   throw new RangeError(`Cannot open store as its URL ${rule}: current scheme is "${scheme.slice(0, 20)}"`);
 }

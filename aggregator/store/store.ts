@@ -1,9 +1,10 @@
-/** The store, as the rest of the aggregator sees it. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: five topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
  * together, or nothing. A second write of a ledger key fails as a whole with {@link LedgerConflict}.
- * Why one interface: one contract suite (test/aggregator/store/contract.ts) proves both. @module */
+ * Why topics: who needs the ledger does not see people's keys; each topic has one file of SQL and one contract suite, which both
+ * implementations keep. @module */
 
 import type { CheckInRequest } from "../../shared/control.ts";
 import type { ApiKeyRow } from "../model/access.ts";
@@ -18,11 +19,17 @@ import type {
   OffsetRow,
 } from "../model/ledger.ts";
 import type { FlowQuery, Page, PageRequest, ThreatQuery } from "../model/page.ts";
-import type { JoinTokenRow, RedeemOutcome, SensorRow } from "../model/sensor.ts";
-import type { Threat, ThreatStatus } from "../model/threat.ts";
+import type {
+  JoinTokenRow,
+  RedeemOutcome,
+  SensorChange,
+  SensorChangeOutcome,
+  SensorRow,
+} from "../model/sensor.ts";
+import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
-/** Thrown by {@link Store.ingest} when a ledger key is already there: read the ledger again and drop the replays. */
+/** Thrown by {@link IngestStore.ingest} when a ledger key is already there: read the ledger again and drop the replays. */
 export class LedgerConflict extends Error {
   override name = "LedgerConflict";
 }
@@ -37,14 +44,8 @@ export class BadCursor extends Error {
   override name = "BadCursor";
 }
 
-export interface Store {
-  /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
-  start(): Promise<void>;
-  stop(): Promise<void>;
-  /** Cheap round trip. @throws {StoreUnavailable} */
-  ping(): Promise<void>;
-
-  // Ingest.
+/** What ingest writes, and the books it keeps. */
+export interface IngestStore {
   /** Ledger rows already there for any of `keys`. */
   readLedger(keys: LedgerKey[]): Promise<LedgerRow[]>;
   /** Epochs of a sensor, oldest first: the newest 16. Times of a first batch never change. */
@@ -54,43 +55,70 @@ export interface Store {
     sensorId: string,
     epoch: number,
   ): Promise<{ bucket: number; seq_max: number; batches: number }[]>;
+  /** Packets in all batches of a sensor's epoch. */
+  readEpochPackets(sensorId: string, epoch: number): Promise<number>;
   ingest(write: IngestWrite): Promise<void>;
   readOffsets(topic: string): Promise<OffsetRow[]>;
-  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state. */
-  readRecentFlows(sinceMs: number, limit: number): Promise<Flow[]>;
   readGaps(query: { sensor_id?: string; open?: boolean }, limit: number): Promise<Gap[]>;
   readDeadLetters(limit: number): Promise<DeadLetter[]>;
+}
 
-  // Identity.
+/** Stored flows. All queries are bounded in rows and time; @throws {StoreUnavailable} when the time is up. */
+export interface FlowStore {
+  readFlow(flowId: string): Promise<Flow | null>;
+  /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
+   * an unselective filter stops when its time is up. */
+  readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;
+  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state. */
+  readRecentFlows(sinceMs: number, limit: number): Promise<Flow[]>;
+}
+
+export interface ThreatStore {
+  /** Inserts or replaces by id; replacing keeps `status` and `stored_ms`: people set the status. Links `flow_ids` (a bounded sample) and
+   * `links` to the threats, beside those linked before. */
+  saveThreats(threats: Threat[], links?: readonly ThreatLinks[]): Promise<void>;
+  readThreat(id: string): Promise<Threat | null>;
+  readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
+  setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;
+}
+
+/** Sensors, join tokens, API keys. */
+export interface IdentityStore {
   addJoinToken(row: JoinTokenRow): Promise<void>;
-  /** Atomic: of many redemptions at once of one token exactly one enrols. Adds `sensor` (its site and tags from the token). */
+  /** Atomic: of many redemptions at once of one token exactly as many enrol as it has uses. Adds `sensor` (its site and tags from the
+   * token). The name of a revoked or quarantined sensor is free. */
   redeemJoinToken(
     tokenHash: string,
     sensor: Pick<SensorRow, "sensor_id" | "name" | "key_id" | "public_key">,
     nowMs: number,
   ): Promise<{ outcome: RedeemOutcome; sensor: SensorRow | null }>;
+  /** Newest first, at most 1,000. */
+  readJoinTokens(): Promise<JoinTokenRow[]>;
+  /** False = there is none whose hash begins with `id`. */
+  revokeJoinToken(id: string, nowMs: number): Promise<boolean>;
   readSensors(): Promise<SensorRow[]>;
+  changeSensor(sensorId: string, change: SensorChange, nowMs: number): Promise<SensorChangeOutcome>;
   saveCheckIn(sensorId: string, checkIn: CheckInRequest, nowMs: number, clockOffsetMs: number): Promise<void>;
   revokeSensor(sensorId: string, nowMs: number): Promise<boolean>;
   quarantineSensor(sensorId: string, reason: string, nowMs: number): Promise<void>;
   addApiKey(row: ApiKeyRow): Promise<void>;
   readApiKeys(): Promise<ApiKeyRow[]>;
+  revokeApiKey(keyHash: string, nowMs: number): Promise<void>;
+}
 
-  // Threats.
-  /** Inserts or replaces by id; links `flow_ids` (bounded sample). Replacing keeps `status` and `stored_ms`: people set the status. */
-  saveThreats(threats: Threat[]): Promise<void>;
-  readThreat(id: string): Promise<Threat | null>;
-  readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
-  setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;
-
-  // Queries. All bounded in rows and time; @throws {StoreUnavailable} when the time is up.
-  readFlow(flowId: string): Promise<Flow | null>;
-  /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
-   * an unselective filter stops when its time is up. */
-  readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;
+/** Sums over traffic, from rollups that ingest writes. */
+export interface TrafficStore {
   readTopTalkers(range: { from?: number; to?: number }, limit: number): Promise<TopTalker[]>;
   readProtocols(range: { from?: number; to?: number }): Promise<ProtocolTotal[]>;
   /** Traffic in steps of `stepS` seconds, oldest first. */
   readSeries(range: { from: number; to: number }, stepS: number, sensorId?: string): Promise<SeriesPoint[]>;
   readTotals(): Promise<Totals>;
+}
+
+export interface Store extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore {
+  /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Cheap round trip. @throws {StoreUnavailable} */
+  ping(): Promise<void>;
 }

@@ -6,7 +6,7 @@
  * Why one step: a model may see that reasons belong together, but must not be talked into an alarm by text from the wire. @module */
 
 import { z } from "../../shared/schema.ts";
-import { severities, type Severity, severityOf, type Threat } from "../model/threat.ts";
+import { severities, type Severity, type Threat } from "../model/threat.ts";
 
 export const answerLimits = {
   textMax: 2_000,
@@ -88,11 +88,6 @@ function unwrapped(text: string): string {
   const rest = text.slice(thought.length).replace(/^\ufeff/, "").trim();
   const fenced = /^```[a-z0-9]*[ \t]*\r?\n([\s\S]*?)\r?\n?```$/i.exec(rest);
   return fenced ? fenced[1] : rest;
-}
-
-/** The severity that the rules alone give: the base of what a model may change, however often it is asked. */
-export function ruledSeverity(threat: Pick<Threat, "score"> & { rules_severity?: Severity }): Severity {
-  return threat.rules_severity ?? severityOf(threat.score);
 }
 
 /** Severity in force: the model's, kept between the rules' and one step above it. */

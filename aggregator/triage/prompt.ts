@@ -5,7 +5,6 @@
  * packets chose, and is at most {@link promptLimits.contentMax} characters long. @module */
 
 import type { Threat } from "../model/threat.ts";
-import { ruledSeverity } from "./answer.ts";
 import type { Labels } from "./labels.ts";
 
 export const promptLimits = { contentMax: 8_000, hostsMax: 10, evidenceMax: 30, reasonsMax: 20 } as const;
@@ -46,7 +45,7 @@ export function buildContent(
   // Numbers, and words from closed lists.
   const facts = {
     technique: threat.technique,
-    severity: ruledSeverity(threat),
+    severity: threat.rules_severity,
     score: threat.score,
     source_count: threat.src_ips.length,
     target_count: threat.dst_ips.length,
@@ -75,7 +74,7 @@ function likenessKey(threat: Threat): string {
     threat.detector,
     threat.title,
     threat.technique,
-    ruledSeverity(threat),
+    threat.rules_severity,
     threat.dst_port,
     Math.min(threat.src_ips.length, 2),
     Math.min(threat.dst_ips.length, 2),

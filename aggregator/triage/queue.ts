@@ -11,7 +11,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { escapeLine } from "../../shared/escape.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { severities, type Severity, type Threat, type TriageResult } from "../model/threat.ts";
-import { type Answer, boundSeverity, readAnswer, ruledSeverity } from "./answer.ts";
+import { type Answer, boundSeverity, readAnswer } from "./answer.ts";
 import { labelPattern, Labels } from "./labels.ts";
 import { dayMs, type MemoryFile, TriageMemory } from "./memory.ts";
 import { type ModelAnswer, passingFailures, type TriageModel } from "./model.ts";
@@ -164,7 +164,7 @@ export class TriageQueue {
     }
     const reserved = Math.ceil((instruction.length + built.content.length) / charactersPerToken) +
       answerTokensMax + thinkingTokensMax;
-    const isSevere = severities.indexOf(ruledSeverity(threat)) >= severities.indexOf("high");
+    const isSevere = severities.indexOf(threat.rules_severity) >= severities.indexOf("high");
     const refusal = this.#memory.reserve(reserved, isSevere, this.#deps.clock.nowMs());
     if (refusal) return this.#fallBack(threat, refusal, "", null);
     const question = { instruction, content: built.content, answerTokensMax, thinkingTokensMax };
@@ -192,7 +192,7 @@ export class TriageQueue {
     const { name } = this.#deps.model;
     return {
       threatId: threat.id,
-      severity: boundSeverity(ruledSeverity(threat), answer.severity),
+      severity: boundSeverity(threat.rules_severity, answer.severity),
       triage: {
         explanation: `${rules.explanation} ${name} adds: ${explanation}`,
         suggested_action: `${rules.suggested_action} ${name} adds: ${action}`,

@@ -26,7 +26,7 @@ export class SealThread {
     return this.#asked.length;
   }
   #worker: Worker | null = null;
-  readonly #opening: SealRequest;
+  #opening: Extract<SealRequest, { kind: "open" }>;
   readonly #asked: Asked[] = [];
   readonly #sealed = new Map<number, number>();
   readonly #reporter: Reporter;
@@ -81,6 +81,18 @@ export class SealThread {
     if (this.#packer.length === 0) return await this.#ask({ kind: "seal", nowMs, everything });
     const both = [this.#send(nowMs), this.#ask({ kind: "seal", nowMs, everything })];
     return (await Promise.all(both)).flat();
+  }
+
+  /** Seals everything in the epoch there was, and what comes from now on in this one. */
+  async renew(epoch: number, nowMs: number): Promise<BatchFile[]> {
+    const { options } = this.#opening;
+    const sealed = this.seal(nowMs, true);
+    // Asked for at once: whatever is added from here on stands behind it.
+    const opened = this.#ask(this.#opening = { ...this.#opening, options: { ...options, epoch } });
+    const files = await sealed;
+    this.#sealed.clear();
+    await opened;
+    return files;
   }
 
   #send(nowMs: number): Promise<BatchFile[]> {

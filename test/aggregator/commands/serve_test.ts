@@ -58,6 +58,8 @@ Deno.test("serve does not start without its database or its address, and says so
       [["--listen", "192.0.2.1:8600", "--insecure-http"], 3, "does not have that address"],
       [["--listen", "0.0.0.0:0"], 2, "--insecure-http"],
       [["--detectors", `${folder}/none`], 2, "is not readable"],
+      [["--limit", "beacon.callsMin=0"], 2, "must be 1 to 1000 calls"],
+      [["--detector-off", "becon"], 2, 'current value is "becon"'],
     ];
     const results = await Promise.all(
       cases.map(([args], index) => runProgram([...serve, "--state", `${folder}/${index}`, ...args])),

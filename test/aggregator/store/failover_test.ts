@@ -35,7 +35,12 @@ class Switch {
 
   async #accept(): Promise<void> {
     for await (const near of this.#listener) {
-      const far = await Deno.connect({ hostname: "127.0.0.1", port: this.target });
+      const far = await Deno.connect({ hostname: "127.0.0.1", port: this.target }).catch(() => null);
+      if (far === null) {
+        // The server behind is down: its clients see that their connection ends.
+        closeQuietly(near);
+        continue;
+      }
       for (const connection of [near, far]) this.#open.add(connection);
       near.readable.pipeTo(far.writable).catch(() => closeQuietly(far));
       far.readable.pipeTo(near.writable).catch(() => closeQuietly(near));
@@ -90,6 +95,10 @@ const token = (name: string) => ({
   expires_ms: 2,
   used_ms: null,
   used_by: null,
+  uses_max: 1,
+  uses: 0,
+  needs_approval: false,
+  revoked_ms: null,
 });
 const tokens = (server: Service) =>
   sql(server, "SELECT GROUP_CONCAT(token_hash ORDER BY created_ms, token_hash DESC) FROM picket.join_tokens");

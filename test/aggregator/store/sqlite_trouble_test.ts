@@ -149,6 +149,7 @@ const addKey = (name: string) => ({
   name,
   role: "viewer" as const,
   created_ms: 1,
+  expires_ms: null,
   revoked_ms: null,
 });
 

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createReporter, type Reporter } from "../../../shared/reporter.ts";
-import type { Threat, TriageResult } from "../../../aggregator/model/threat.ts";
+import type { Severity, Threat, TriageResult } from "../../../aggregator/model/threat.ts";
 import type { ModelAnswer, ModelQuestion, TriageModel } from "../../../aggregator/triage/model.ts";
 import type { MemoryFile } from "../../../aggregator/triage/memory.ts";
 import type { TriageAudit } from "../../../aggregator/triage/outcome.ts";
@@ -156,7 +156,7 @@ Deno.test("triage asks once for equal threats and gives each its own addresses",
 Deno.test("triage stops asking when the day's calls are used up, and goes on the next day by itself", async () => {
   const model = says(sampleAnswer());
   const ran = setUp(model, { callsPerDayMax: 1 });
-  const different = sampleThreat({ id: "2", title: "Other", score: 75 });
+  const different = sampleThreat({ id: "2", title: "Other", rules_severity: "high" });
   await ran.offer([sampleThreat(), different]);
   assertEquals(ran.results[1].triage.fallback, "budget_calls");
   assertEquals(ran.queue.putOff, 1);
@@ -167,7 +167,7 @@ Deno.test("triage stops asking when the day's calls are used up, and goes on the
 
 Deno.test("triage stops asking when the day's tokens are used up", async () => {
   const ran = setUp(says(sampleAnswer()), { tokensPerDayMax: 5_500 });
-  const severe = { score: 75 };
+  const severe = { rules_severity: "high" as const };
   await ran.offer([
     sampleThreat(severe),
     sampleThreat({ ...severe, id: "2", title: "Second" }),
@@ -179,15 +179,16 @@ Deno.test("triage stops asking when the day's tokens are used up", async () => {
 Deno.test("triage keeps the last fifth of a day's calls for what the rules call high", async () => {
   const model = says(sampleAnswer());
   const ran = setUp(model, { callsPerDayMax: 10 });
-  const threats = (count: number, score: number) =>
+  const threats = (count: number, rules_severity: Severity) =>
     Array.from(
       { length: count },
-      (_, i) => sampleThreat({ id: `${score}-${i}`, title: `${score}-${i}`, score }),
+      (_, i) =>
+        sampleThreat({ id: `${rules_severity}-${i}`, title: `${rules_severity}-${i}`, rules_severity }),
     );
-  await ran.offer(threats(9, 69));
+  await ran.offer(threats(9, "medium"));
   const fallbacks = () => ran.results.map(({ triage }) => triage.fallback);
   assertEquals(fallbacks(), [null, null, null, null, null, null, null, null, "budget_soft"]);
-  await ran.offer(threats(3, 70));
+  await ran.offer(threats(3, "high"));
   assertEquals(fallbacks().slice(9), [null, null, "budget_calls"]);
 });
 
@@ -261,7 +262,7 @@ Deno.test("triage's day of calls survives a restart, and a memory that cannot be
   const first = setUp(model, { callsPerDayMax: 1 }, memory);
   await first.offer([sampleThreat()]);
   const second = setUp(model, { callsPerDayMax: 1 }, memory);
-  await second.offer([sampleThreat({ id: "2", title: "Other", score: 75 })]);
+  await second.offer([sampleThreat({ id: "2", title: "Other", rules_severity: "high" })]);
   assertEquals(second.results[0].triage.fallback, "budget_calls");
   for (const text of ["", "{", '{"version":9}', memory.text.replace("explanation", "explanatoin")]) {
     const ran = setUp(model, { callsPerDayMax: 1 }, memoryOf(text));

@@ -1,0 +1,48 @@
+/** Brings a database to the present version, step by step.
+ *
+ * In: a database of any version, or an empty one. Out: the present schema. Invariant: a released step is never edited; a new one
+ * follows it, with SQL spelt out, never derived from today's columns, so that every database of a version is the same.
+ * Each statement of a step can be run again, as MariaDB keeps what a step did before it broke. A database that a newer version made is
+ * refused, not guessed at. @module */
+
+import type { Clock } from "../../shared/clock.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import type { Database, Dialect } from "./database.ts";
+import * as first from "./steps/0001_first.ts";
+import * as identities from "./steps/0002_identities.ts";
+
+/** Statements of one version. */
+export type Step = Record<Dialect["name"], readonly string[]>;
+
+/** In order; the first one makes version 1. */
+export const steps: readonly Step[] = [first, identities];
+
+export async function migrate(
+  database: Database,
+  deps: { reporter: Reporter; clock: Clock },
+  all: readonly Step[] = steps,
+): Promise<void> {
+  const { dialect } = database;
+  const at = await database.transaction(async (session) => {
+    await session.run(
+      "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER PRIMARY KEY, applied_ms BIGINT)",
+    );
+    const [row] = await session.all("SELECT MAX(version) AS version FROM schema_versions");
+    return (row?.version ?? 0) as number;
+  });
+  if (at > all.length) {
+    throw new Error(
+      `Cannot open store as its schema must be <= version ${all.length}: current version is ${at}, made by a newer Picket`,
+    );
+  }
+  for (let version = at + 1; version <= all.length; version++) {
+    await database.transaction(async (session) => {
+      for (const statement of all[version - 1][dialect.name]) await session.run(statement);
+      await session.run(dialect.insertMissing("schema_versions", ["version", "applied_ms"]), [
+        version,
+        deps.clock.nowMs(),
+      ]);
+    });
+    deps.reporter.info("store migrated", { version });
+  }
+}

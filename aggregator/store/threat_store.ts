@@ -1,0 +1,160 @@
+/** The topic of threats: as rows, the columns that lists filter by, and the whole threat as JSON beside them.
+ *
+ * In: threats of the engine. Out: pages of them. Invariant: the status is the column's, set by people; saving a threat again never
+ * touches it, nor the time it was first stored. @module */
+
+import { Buffer } from "node:buffer";
+import { severities, type Threat, type ThreatLinks, type ThreatStatus } from "../model/threat.ts";
+import type { Database, Dialect, Row, Session, Value } from "./database.ts";
+import { limitOf } from "./flow_query.ts";
+import { BadCursor, type ThreatStore } from "./store.ts";
+import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
+
+/** Flows of one threat linked by one save. */
+const flowsPerThreatMax = 100_000;
+const ipsPerThreatMax = 1_000;
+const columns = [
+  "id",
+  "detector",
+  "severity",
+  "severity_rank",
+  "status",
+  "first_seen_us",
+  "last_seen_us",
+  "stored_ms",
+  "updated_ms",
+  "explanation",
+  "suggested_action",
+  "body",
+] as const;
+const kept = ["id", "status", "stored_ms"];
+
+export function threatStore(database: Database): ThreatStore {
+  const { dialect } = database;
+  return {
+    saveThreats: (threats, links = []) =>
+      database.transaction((session) => writeThreats(dialect, session, threats, links)),
+    readThreat: (id) => database.read((session) => selectThreat(session, id)),
+    readThreats: (query, page) => database.query((session) => queryThreats(dialect, session, query, page)),
+    setThreatStatus: (id, status, nowMs) =>
+      database.transaction((session) => updateStatus(session, id, status, nowMs)),
+  };
+}
+
+async function writeThreats(
+  dialect: Dialect,
+  session: Session,
+  threats: Threat[],
+  links: readonly ThreatLinks[],
+): Promise<void> {
+  const changes = columns.filter((column) => !kept.includes(column));
+  const sql = dialect.upsert(
+    "threats",
+    columns,
+    ["id"],
+    Object.fromEntries(changes.map((c) => [c, dialect.fresh(c)])),
+  );
+  await session.batch(sql, threats.map(threatValues));
+  const ids = threats.map(({ id }) => [id]);
+  // The addresses are those of the newest finding: older ones would add up without end.
+  await session.batch("DELETE FROM threat_ips WHERE threat_id = ?", ids);
+  const flows = [...threats.map(({ id, flow_ids }) => ({ threat_id: id, flow_ids })), ...links]
+    .flatMap(({ threat_id, flow_ids }) =>
+      flow_ids.slice(0, flowsPerThreatMax).map((flow) => [threat_id, Buffer.from(flow, "hex")])
+    );
+  await session.batch(dialect.insertMissing("threat_flows", ["threat_id", "flow_id"]), flows);
+  const ips = threats.flatMap(({ id, src_ips, dst_ips }) =>
+    [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, dialect.ipIn(ip)])
+  );
+  await session.batch(dialect.insertMissing("threat_ips", ["threat_id", "ip"]), ips);
+}
+
+function threatValues(threat: Threat): Value[] {
+  const row = {
+    ...threat,
+    severity_rank: severities.indexOf(threat.severity),
+    first_seen_us: Math.round(threat.first_seen * 1e6),
+    last_seen_us: Math.round(threat.last_seen * 1e6),
+    explanation: threat.explanation.toWellFormed(),
+    suggested_action: threat.suggested_action.toWellFormed(),
+    body: JSON.stringify(threat),
+  };
+  return columns.map((column) => row[column]);
+}
+
+function threatFromRow(row: Row): Threat {
+  const threat = JSON.parse(row.body as string) as Threat;
+  return { ...threat, status: row.status as ThreatStatus, stored_ms: row.stored_ms as number };
+}
+
+async function selectThreat(session: Session, id: string): Promise<Threat | null> {
+  const [row] = await session.all("SELECT body, status, stored_ms FROM threats WHERE id = ?", [id]);
+  return row ? threatFromRow(row) : null;
+}
+
+/** Last seen first. */
+async function queryThreats(
+  dialect: Dialect,
+  session: Session,
+  query: ThreatQuery,
+  page: PageRequest,
+): Promise<Page<Threat>> {
+  const limit = limitOf(page.limit);
+  const where: string[] = [];
+  const values: Value[] = [];
+  const add = (sql: string, ...bound: Value[]) => {
+    where.push(sql);
+    values.push(...bound);
+  };
+  if (query.from !== undefined) add("last_seen_us >= ?", Math.round(query.from * 1e6));
+  if (query.to !== undefined) add("first_seen_us <= ?", Math.round(query.to * 1e6));
+  if (query.detector !== undefined) add("detector = ?", query.detector);
+  if (query.status !== undefined) add("status = ?", query.status);
+  if (query.severity_min !== undefined) {
+    add("severity_rank >= ?", (severities as readonly string[]).indexOf(query.severity_min));
+  }
+  if (query.ip !== undefined) {
+    add("id IN (SELECT threat_id FROM threat_ips WHERE ip = ?)", dialect.ipIn(query.ip));
+  }
+  if (page.cursor !== undefined) {
+    const { lastSeenUs, id } = readCursor(page.cursor);
+    add("(last_seen_us < ? OR (last_seen_us = ? AND id < ?))", lastSeenUs, lastSeenUs, id);
+  }
+  const rows = await session.all(
+    `SELECT body, status, stored_ms, last_seen_us, id FROM threats WHERE ${
+      ["1 = 1", ...where].join(" AND ")
+    } ` +
+      `ORDER BY last_seen_us DESC, id DESC LIMIT ${limit + 1}`,
+    values,
+  );
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const threats = shown.map(threatFromRow);
+  return rows.length > limit && last
+    ? { rows: threats, next_cursor: `${last.last_seen_us}-${last.id}` }
+    : { rows: threats };
+}
+
+function readCursor(cursor: string): { lastSeenUs: number; id: string } {
+  const match = /^([0-9]{1,16})-([0-9A-Za-z_-]{1,64})$/.exec(cursor);
+  if (!match) {
+    throw new BadCursor(
+      `Cannot read page as "cursor" must be one that a page gave: current value is "${cursor.slice(0, 64)}"`,
+    );
+  }
+  return { lastSeenUs: Number(match[1]), id: match[2] };
+}
+
+async function updateStatus(
+  session: Session,
+  id: string,
+  status: ThreatStatus,
+  nowMs: number,
+): Promise<boolean> {
+  const changed = await session.run("UPDATE threats SET status = ?, updated_ms = ? WHERE id = ?", [
+    status,
+    nowMs,
+    id,
+  ]);
+  return changed > 0 || await selectThreat(session, id) !== null;
+}

@@ -1,0 +1,108 @@
+/** The topic of traffic, summed up: talkers, protocols, series, totals.
+ *
+ * In: a range of packet time. Out: rows. Invariant: only roll-ups are read, never flows; at most {@link rollupRowsMax} rows of them,
+ * the newest ones. @module */
+
+import type { Database, Dialect, Session, Value } from "./database.ts";
+import { limitOf, rowsPerPageMax } from "./flow_query.ts";
+import type { TrafficStore } from "./store.ts";
+import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
+
+const rollupRowsMax = 500_000;
+const pointsMax = 5_000;
+
+interface Range {
+  from?: number;
+  to?: number;
+}
+
+export function trafficStore(database: Database): TrafficStore {
+  return {
+    readTopTalkers: (range, limit) =>
+      database.query((session) => queryTopTalkers(database.dialect, session, range, limit)),
+    readProtocols: (range) => database.query((session) => queryProtocols(session, range)),
+    readSeries: (range, stepS, sensorId) =>
+      database.query((session) => querySeries(session, range, stepS, sensorId)),
+    readTotals: () => database.read(queryTotals),
+  };
+}
+
+/** Bounds of `column`, which counts in steps of `stepS`. */
+function within(column: string, { from, to }: Range, stepS: number): { sql: string; values: Value[] } {
+  const low = from === undefined ? 0 : Math.floor(from / stepS) * stepS;
+  const high = to === undefined ? Number.MAX_SAFE_INTEGER : Math.floor(to);
+  return { sql: `${column} >= ? AND ${column} <= ?`, values: [low, high] };
+}
+
+async function queryTopTalkers(
+  dialect: Dialect,
+  session: Session,
+  range: Range,
+  limit: number,
+): Promise<TopTalker[]> {
+  const { sql, values } = within("minute", range, 60);
+  const rows = await session.all(
+    `SELECT ip, SUM(flows) AS flows, SUM(sent_bytes) AS sent_bytes, SUM(received_bytes) AS received_bytes, ` +
+      `SUM(sent_bytes + received_bytes) AS total_bytes, SUM(packets) AS total_packets ` +
+      `FROM (SELECT * FROM talkers WHERE ${sql} ORDER BY minute DESC LIMIT ${rollupRowsMax}) AS newest ` +
+      `GROUP BY ip ORDER BY total_bytes DESC, ip LIMIT ${limitOf(limit)}`,
+    values,
+  );
+  return rows.map((row) => ({ ...row, ip: dialect.ipOut(row.ip) }) as unknown as TopTalker);
+}
+
+async function queryProtocols(session: Session, range: Range): Promise<ProtocolTotal[]> {
+  const { sql, values } = within("minute", range, 60);
+  const rows = await session.all(
+    `SELECT protocol, app_protocol, SUM(flows) AS flows, SUM(packets) AS packets, SUM(bytes) AS bytes ` +
+      `FROM (SELECT * FROM protocols WHERE ${sql} ORDER BY minute DESC LIMIT ${rollupRowsMax}) AS newest ` +
+      `GROUP BY protocol, app_protocol ORDER BY bytes DESC, protocol, app_protocol LIMIT ${rowsPerPageMax}`,
+    values,
+  );
+  return rows.map((row) => ({ ...row }) as unknown as ProtocolTotal);
+}
+
+/** @throws {RangeError} when the step is no whole second, or gives too many points. */
+async function querySeries(
+  session: Session,
+  range: { from: number; to: number },
+  stepS: number,
+  sensorId?: string,
+): Promise<SeriesPoint[]> {
+  if (!Number.isInteger(stepS) || stepS < 1 || stepS > 86_400) {
+    throw new RangeError(`Cannot read series as "stepS" must be 1 to 86400: current value is ${stepS}`);
+  }
+  if ((range.to - range.from) / stepS > pointsMax) {
+    const points = Math.ceil((range.to - range.from) / stepS);
+    throw new RangeError(
+      `Cannot read series as it must have <= ${pointsMax} points: current value is ${points}`,
+    );
+  }
+  const table = stepS % 60 === 0 ? "traffic_minutes" : "traffic";
+  const { sql, values } = within("second", range, stepS);
+  const bySensor = sensorId === undefined ? "" : " AND sensor_id = ?";
+  const rows = await session.all(
+    `SELECT second - second % ${stepS} AS time, SUM(flows) AS flows, SUM(packets) AS packets, SUM(bytes) AS bytes ` +
+      `FROM (SELECT * FROM ${table} WHERE ${sql}${bySensor} ORDER BY second DESC LIMIT ${rollupRowsMax}) AS newest ` +
+      `GROUP BY second - second % ${stepS} ORDER BY time LIMIT ${pointsMax + 1}`,
+    sensorId === undefined ? values : [...values, sensorId],
+  );
+  return rows.map((row) => ({ ...row }) as unknown as SeriesPoint);
+}
+
+async function queryTotals(session: Session): Promise<Totals> {
+  const [row] = await session.all(
+    "SELECT flows, packets, bytes, sightings, first_us, last_us FROM totals WHERE name = 'all'",
+  );
+  const [{ threats }] = await session.all("SELECT COUNT(*) AS threats FROM threats");
+  const seconds = (us: Value | undefined) => us === null || us === undefined ? null : (us as number) / 1e6;
+  return {
+    flows: (row?.flows ?? 0) as number,
+    packets: (row?.packets ?? 0) as number,
+    bytes: (row?.bytes ?? 0) as number,
+    sightings: (row?.sightings ?? 0) as number,
+    threats: threats as number,
+    first: seconds(row?.first_us),
+    last: seconds(row?.last_us),
+  };
+}

@@ -1,0 +1,102 @@
+/** What the topic of ingest must do: one transaction or nothing, and books that can be read again. @module */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { LedgerConflict } from "../../../../aggregator/store/store.ts";
+import type { Test } from "../contract.ts";
+import { deadLetter, flowWrite, idOf, ledgerRow, nothing, nowMs } from "../rows.ts";
+
+export function ledgerCases(test: Test): void {
+  test("sums the packets of an epoch", async ({ store }) => {
+    const ledger = [1, 2, 3].map((seq) => ({ ...ledgerRow(seq), packets: seq * 10 }));
+    await store.ingest({ ...nothing(), ledger });
+    const { sensor_id, epoch } = ledger[0];
+    assertEquals(await store.readEpochPackets(sensor_id, epoch), 60);
+    assertEquals(await store.readEpochPackets(sensor_id, epoch + 1), 0);
+  });
+
+  test("refuses a ledger key that is there and writes nothing of that transaction", async ({ store }) => {
+    await store.ingest({ ...nothing(), ledger: [ledgerRow(1)], flows: [flowWrite(1)] });
+    const write = {
+      ...nothing(),
+      ledger: [ledgerRow(2), ledgerRow(1)],
+      flows: [flowWrite(2)],
+      offsets: [{ topic: "t", partition: 0, next_offset: "9", mark: "m" }],
+      deadLetters: [deadLetter("sha256")],
+    };
+    await assertRejects(() => store.ingest(write), LedgerConflict);
+    assertEquals(await store.readFlow(idOf(2)), null);
+    assertEquals(await store.readOffsets("t"), []);
+    assertEquals(await store.readDeadLetters(10), []);
+    assertEquals((await store.readTotals()).flows, 1);
+    assertEquals(await store.readLedger([ledgerRow(1), ledgerRow(2)]), [ledgerRow(1)]);
+  });
+
+  test("answers which batches of a long list it has", async ({ store }) => {
+    await store.ingest({ ...nothing(), ledger: Array.from({ length: 450 }, (_, i) => ledgerRow(i * 2)) });
+    const asked = Array.from({ length: 900 }, (_, i) => ledgerRow(i));
+    assertEquals((await store.readLedger(asked)).length, 450);
+    assertEquals(await store.readLedger([]), []);
+  });
+
+  test("keeps positions and epochs of a sensor", async ({ store }) => {
+    await store.ingest({
+      ...nothing(),
+      ledger: [ledgerRow(4), { ...ledgerRow(9), bucket: 3, sealed_ms: nowMs + 7 }],
+    });
+    await store.ingest({
+      ...nothing(),
+      ledger: [ledgerRow(2), { ...ledgerRow(1), epoch: 6, sealed_ms: nowMs + 9 }],
+    });
+    assertEquals(await store.readPositions("s-one", 5), [
+      { bucket: 1, seq_max: 4, batches: 2 },
+      { bucket: 3, seq_max: 9, batches: 1 },
+    ]);
+    assertEquals(await store.readEpochs("s-one"), [
+      { epoch: 5, first_sealed_ms: nowMs - 100, first_received_ms: nowMs, last_sealed_ms: nowMs + 7 },
+      { epoch: 6, first_sealed_ms: nowMs + 9, first_received_ms: nowMs, last_sealed_ms: nowMs + 9 },
+    ]);
+  });
+
+  test("keeps the offsets of the last transaction", async ({ store, reopen }) => {
+    const offset = (partition: number, next_offset: string) => ({
+      topic: "t",
+      partition,
+      next_offset,
+      mark: `before ${next_offset}`,
+    });
+    await store.ingest({ ...nothing(), offsets: [offset(0, "5"), offset(1, "9007199254740993")] });
+    await store.ingest({ ...nothing(), offsets: [offset(0, "6")] });
+    const again = await reopen();
+    assertEquals(await again.readOffsets("t"), [offset(0, "6"), offset(1, "9007199254740993")]);
+    assertEquals(await again.readOffsets("other"), []);
+  });
+
+  test("replaces the open gaps of a sequence and keeps closed ones", async ({ store }) => {
+    const gap = (from_seq: number, to_seq: number, closed_ms: number | null = null, bucket = 1) => ({
+      sensor_id: "s-one",
+      epoch: 5,
+      bucket,
+      from_seq,
+      to_seq,
+      found_ms: nowMs,
+      closed_ms,
+    });
+    const key = { sensor_id: "s-one", epoch: 5, bucket: 1 };
+    await store.ingest({ ...nothing(), gaps: [gap(2, 4), gap(7, 7), gap(1, 1, null, 2)] });
+    await store.ingest({
+      ...nothing(),
+      gaps: [gap(2, 2), gap(4, 4), gap(7, 7, nowMs + 1)],
+      gapsReplaced: [key],
+    });
+    assertEquals(await store.readGaps({ open: true }, 10), [gap(2, 2), gap(4, 4), gap(1, 1, null, 2)]);
+    assertEquals(await store.readGaps({ open: false, sensor_id: "s-one" }, 10), [gap(7, 7, nowMs + 1)]);
+    assertEquals(await store.readGaps({ sensor_id: "other" }, 10), []);
+  });
+
+  test("keeps dead letters with the octets that came, newest first", async ({ store }) => {
+    const letters = ["sha256", "ratio"].map(deadLetter);
+    await store.ingest({ ...nothing(), deadLetters: letters });
+    assertEquals(await store.readDeadLetters(10), letters.toReversed());
+    assertEquals((await store.readDeadLetters(1)).length, 1);
+  });
+}

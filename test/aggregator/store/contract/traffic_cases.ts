@@ -1,0 +1,91 @@
+/** What the topic of traffic must do: sums that follow from the flows. @module */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Test } from "../contract.ts";
+import { flowWrite, nothing, t0 } from "../rows.ts";
+
+export function statisticsCases(test: Test): void {
+  test("scales totals, talkers and protocols by the sampling factor, not the flow itself", async ({ store }) => {
+    const write = flowWrite(1, { factor: 8 });
+    await store.ingest({ ...nothing(), flows: [write] });
+    await store.ingest({
+      ...nothing(),
+      flows: [flowWrite(1, { factor: 2 }, { kind: "update", newSightings: 0 })],
+    });
+    const { total_packets, total_bytes, src_ip, flow_id } = write.flow;
+    const { flows, packets, bytes } = await store.readTotals();
+    assertEquals([flows, packets, bytes], [8, total_packets * 10, total_bytes * 10]);
+    const talker = (await store.readTopTalkers({}, 10)).find(({ ip }) => ip === src_ip)!;
+    assertEquals([talker.flows, talker.total_packets, talker.total_bytes], [8, packets, bytes]);
+    const [protocol] = await store.readProtocols({});
+    assertEquals([protocol.flows, protocol.packets, protocol.bytes], [8, packets, bytes]);
+    const flow = await store.readFlow(flow_id);
+    assertEquals([flow!.factor, flow!.total_packets], [2, 2 * total_packets]);
+  });
+
+  test("adds up totals, talkers, protocols and traffic", async ({ store }) => {
+    assertEquals(await store.readTotals(), {
+      flows: 0,
+      packets: 0,
+      bytes: 0,
+      sightings: 0,
+      threats: 0,
+      first: null,
+      last: null,
+    });
+    const traffic = (second: number, packets: number, sensor_id = "s-one") => ({
+      second,
+      sensor_id,
+      protocol: "tcp",
+      flows: 1,
+      packets,
+      bytes: packets * 100,
+    });
+    for (const n of [1, 2]) {
+      await store.ingest({
+        ...nothing(),
+        flows: [
+          flowWrite(n),
+          flowWrite(n, {}, { kind: "update", newSightings: 0 }),
+          flowWrite(n + 200, { src_ip: "10.0.0.77", protocol: "udp", app_protocol: "dns" }),
+        ],
+        traffic: [traffic(t0, 5), traffic(t0 + 61, 7), traffic(t0 + 61, 1, "s-two")],
+      });
+    }
+    const totals = await store.readTotals();
+    assertEquals([totals.flows, totals.packets, totals.bytes, totals.sightings], [4, 90, 18_000, 4]);
+    assertEquals([totals.first, totals.last], [t0 + 1, t0 + 204]);
+    const talkers = await store.readTopTalkers({}, 10);
+    assertEquals(talkers.map(({ ip }) => ip), ["10.0.0.9", "10.0.0.5", "10.0.0.77"]);
+    assertEquals(talkers[1], {
+      ip: "10.0.0.5",
+      flows: 2,
+      sent_bytes: 4_000,
+      received_bytes: 8_000,
+      total_bytes: 12_000,
+      total_packets: 60,
+    });
+    assertEquals((await store.readTopTalkers({}, 1)).length, 1);
+    const late = await store.readTopTalkers({ from: t0 + 180 }, 10);
+    assertEquals(late.map(({ ip }) => ip).sort(), ["10.0.0.77", "10.0.0.9"]);
+    assertEquals(await store.readProtocols({}), [
+      { protocol: "tcp", app_protocol: "tls", flows: 2, packets: 60, bytes: 12_000 },
+      { protocol: "udp", app_protocol: "dns", flows: 2, packets: 30, bytes: 6_000 },
+    ]);
+    assertEquals(await store.readProtocols({ to: t0 - 60 }), []);
+    assertEquals(await store.readSeries({ from: t0, to: t0 + 100 }, 1), [
+      { time: t0, flows: 2, packets: 10, bytes: 1_000 },
+      { time: t0 + 61, flows: 4, packets: 16, bytes: 1_600 },
+    ]);
+    assertEquals(await store.readSeries({ from: t0, to: t0 + 100 }, 60, "s-one"), [
+      { time: t0, flows: 2, packets: 10, bytes: 1_000 },
+      { time: t0 + 60, flows: 2, packets: 14, bytes: 1_400 },
+    ]);
+    await assertRejects(
+      () => store.readSeries({ from: 0, to: t0 }, 1),
+      RangeError,
+      "must have <= 5000 points",
+    );
+    await assertRejects(() => store.readSeries({ from: 0, to: 1 }, 0.5), RangeError, '"stepS"');
+  });
+}

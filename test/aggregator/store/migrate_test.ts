@@ -1,0 +1,84 @@
+/** Every database that an earlier version made becomes the same as a new one, with its rows. @module */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Database } from "../../../aggregator/store/database.ts";
+import { migrate, type Step, steps } from "../../../aggregator/store/migrate.ts";
+import { openDatabase } from "../../../aggregator/store/open.ts";
+import { createReporter } from "../../../shared/reporter.ts";
+import { createDatabase, useMariadb } from "../../services/services.ts";
+import { TestClock } from "../ingest/fleet.ts";
+import { describe } from "./schema.ts";
+
+const mariadb = await useMariadb();
+const deps = { reporter: createReporter({ component: "test", write: () => {} }), clock: new TestClock() };
+const folder = new URL("versions/", import.meta.url);
+
+const kinds: { name: "sqlite" | "mariadb"; ignore: boolean; url: () => Promise<string> }[] = [
+  { name: "sqlite", ignore: false, url: () => Promise.resolve("sqlite::memory:") },
+  { name: "mariadb", ignore: mariadb.ignore, url: () => createDatabase(mariadb.address) },
+];
+
+async function withDatabase(url: string, work: (database: Database) => Promise<void>): Promise<void> {
+  const database = openDatabase(url, deps);
+  await database.open();
+  try {
+    await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+/** As a Picket of `version` left it; the statements are those of that day. */
+async function restore(database: Database, version: number): Promise<void> {
+  const name = `${String(version).padStart(4, "0")}_${database.dialect.name}.sql`;
+  const statements = (await Deno.readTextFile(new URL(name, folder))).split(";\n").filter((one) =>
+    one.trim()
+  );
+  await database.transaction(async (session) => {
+    for (const statement of statements) await session.run(statement);
+  });
+}
+
+for (const { name, ignore, url } of kinds) {
+  const test = (behaviour: string, fn: () => Promise<void>) =>
+    Deno.test({
+      name: `${name} migration ${behaviour}`,
+      ignore,
+      sanitizeOps: name === "sqlite",
+      sanitizeResources: name === "sqlite",
+      fn,
+    });
+
+  test("makes of a database of every earlier version what a new one is", async () => {
+    let fresh: string[] = [];
+    await withDatabase(await url(), async (database) => {
+      await migrate(database, deps);
+      fresh = await describe(database);
+    });
+    assert(fresh.length > 100, `only ${fresh.length} lines`);
+    for (let version = 1; version <= steps.length; version++) {
+      await withDatabase(await url(), async (database) => {
+        await restore(database, version);
+        await migrate(database, deps);
+        assertEquals(await describe(database), fresh, `from version ${version}`);
+        const [row] = await database.read((session) => session.all("SELECT name FROM api_keys"));
+        assertEquals(row.name, "kept");
+      });
+    }
+  });
+
+  test("goes on where a step broke, and refuses what a newer version made", async () => {
+    await withDatabase(await url(), async (database) => {
+      const add = (statement: string): Step => ({ sqlite: [statement], mariadb: [statement] });
+      const broken = [...steps, add("CREATE TABLE extra (a INTEGER)"), add("CREATE nonsense")];
+      await assertRejects(() => migrate(database, deps, broken));
+      const whole = [...steps, broken[steps.length], add("CREATE TABLE more (a INTEGER)")];
+      await migrate(database, deps, whole);
+      const [row] = await database.read((session) =>
+        session.all("SELECT MAX(version) AS version FROM schema_versions")
+      );
+      assertEquals(row.version, whole.length);
+      await assertRejects(() => migrate(database, deps), Error, "made by a newer Picket");
+    });
+  });
+}
