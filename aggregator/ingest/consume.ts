@@ -92,6 +92,7 @@ export class BatchConsumer {
       const why = await this.#consume();
       if (this.#stopping.signal.aborted) return;
       this.#trouble = { why, sinceMs: this.#trouble?.sinceMs ?? clock.monotonicMs() };
+      reporter.gauge("kafka_consuming", 0);
       if (clock.monotonicMs() - beganMs > soundMs) pauseMs = pauseMsFirst;
       reporter.count("kafka_consumer_restarts_total");
       reporter.warn("Kafka is not read, will try again", { reason: why, pause_ms: pauseMs });
@@ -154,6 +155,7 @@ export class BatchConsumer {
       isAlive();
       this.#trouble = null;
       reporter.count("kafka_group_joins_total");
+      reporter.gauge("kafka_consuming", 1);
       // Before the partitions are read: another instance may have written these buckets.
       ingest.rebuild();
       partitions.joined(payload.memberAssignment[topic] ?? []);

@@ -3,7 +3,8 @@
  * In: facts of a segment and the sighting they belong to. Out: those facts that no other sighting has told before.
  * Invariant: a fact belongs to the sighting that told it first; the same one may tell it again, since a question asked twice is two
  * facts. Of a DNS question that one sensor saw without its answer, another tells the answer: its query and its response are two facts.
- * Bounds: {@link factsPerFlowMax} a flow; beyond, only the sighting that the caller calls trusted is believed. @module */
+ * Bounds: {@link factsPerFlowMax} a flow; beyond, only the sighting that the caller calls trusted is believed. `factsMax` over all flows, some
+ * 50 octets each; beyond, those of the flows first remembered are forgotten, which costs at most a fact told twice. @module */
 
 import {
   type DnsFact,
@@ -17,9 +18,29 @@ import {
 const factsPerFlowMax = 2 * factLimits.entriesMax;
 
 export class FactFilter {
-  /** Flow to fact to sighting. */
+  /** Flow to fact to sighting, in the order in which flows told their first fact. */
   #owners = new Map<number, Map<number, number>>();
+  #factsMax: number;
+  #size = 0;
+  #evicted = 0;
   #added: { flow: number; fact: number }[] | null = null;
+
+  /** @param factsMax over all flows. @default 1000000 */
+  constructor(factsMax = 1_000_000) {
+    this.#factsMax = factsMax;
+  }
+
+  /** Facts remembered. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Facts forgotten for want of room since this was asked last. */
+  takeEvicted(): number {
+    const evicted = this.#evicted;
+    this.#evicted = 0;
+    return evicted;
+  }
 
   begin(): void {
     this.#added = [];
@@ -32,13 +53,14 @@ export class FactFilter {
   rollback(): void {
     for (const { flow, fact } of this.#added ?? []) {
       const owners = this.#owners.get(flow);
-      owners?.delete(fact);
+      if (owners?.delete(fact)) this.#size--;
       if (owners?.size === 0) this.#owners.delete(flow);
     }
     this.#added = null;
   }
 
   forget(flow: number): void {
+    this.#size -= this.#owners.get(flow)?.size ?? 0;
     this.#owners.delete(flow);
   }
 
@@ -71,7 +93,18 @@ export class FactFilter {
     if (!owners) this.#owners.set(flow, owners = new Map());
     owners.set(fact, sighting);
     this.#added?.push({ flow, fact });
+    if (++this.#size > this.#factsMax) this.#evict(flow);
     return true;
+  }
+
+  /** Forgets the facts of the flow first remembered; of the one at hand only when there is no other. */
+  #evict(flow: number): void {
+    for (const oldest of this.#owners.keys()) {
+      if (oldest === flow && this.#owners.size > 1) continue;
+      this.#evicted += this.#owners.get(oldest)!.size;
+      this.forget(oldest);
+      return;
+    }
   }
 }
 

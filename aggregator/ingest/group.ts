@@ -7,6 +7,7 @@
 import type { Reporter } from "../../shared/reporter.ts";
 import type { DeadLetter, EpochRow, IngestWrite, LedgerRow, OffsetRow } from "../model/ledger.ts";
 import type { Store } from "../store/store.ts";
+import type { ExpectedBatches } from "./queue.ts";
 import { isSecondLiveEpoch, noteEpoch } from "./epochs.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { GapBook, type SequenceKey } from "./gaps.ts";
@@ -23,6 +24,8 @@ export interface Group {
   batches: GroupBatch[];
   flows: number;
   nowMs: number;
+  /** Batches that were sealed, whether or not they came. */
+  expected: ExpectedBatches[];
   /** Ledger rows that were there before. */
   ledger: Map<string, string>;
 }
@@ -66,7 +69,7 @@ export class GroupWriter {
   }
 
   open(nowMs: number): Group {
-    return { batches: [], flows: 0, nowMs, ledger: new Map() };
+    return { batches: [], flows: 0, nowMs, expected: [], ledger: new Map() };
   }
 
   prepare(getters: readonly HeaderGetter[], nowMs: number): Promise<void> {
@@ -89,7 +92,7 @@ export class GroupWriter {
     );
     group.ledger = new Map(rows.map((row) => [numberOf({ ...row, sensor: row.sensor_id }), row.sha256]));
     if (this.#hasForeign(rows)) await this.rebuild(group.nowMs);
-    await this.#gaps.load(verified.map(({ header }) => header));
+    await this.#gaps.load([...verified.map(({ header }) => header), ...group.expected]);
     for (const { header } of verified) {
       if (!this.#epochs.has(header.sensor)) {
         this.#epochs.set(header.sensor, await this.#store.readEpochs(header.sensor));
@@ -127,6 +130,7 @@ export class GroupWriter {
       write.ledger.push(ledgerRow(batch, group.nowMs));
       this.#gaps.note(header, header.seq, group.nowMs);
     }
+    for (const { seq, ...key } of group.expected) this.#gaps.expect(key, seq, group.nowMs);
     Object.assign(write, this.#gaps.changes(group.nowMs));
     return { write, result };
   }

@@ -87,6 +87,7 @@ export class Merger {
   commit(): void {
     this.#state.commit();
     this.#facts.commit();
+    this.#reporter.count("merge_facts_forgotten_total", undefined, this.#facts.takeEvicted());
     this.#hints.clear();
   }
 

@@ -46,6 +46,14 @@ export interface RecordPosition {
   fault?: IngestRefusal;
 }
 
+/** Batches of a bucket, up to `seq`, that are known to have been sealed. */
+export interface ExpectedBatches {
+  sensor: string;
+  epoch: number;
+  bucket: number;
+  seq: number;
+}
+
 /** A batch that waits. */
 export interface WaitingBatch {
   get: HeaderGetter;

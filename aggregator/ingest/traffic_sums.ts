@@ -1,11 +1,13 @@
 /** Spreads what segments add over the seconds they lasted.
  *
  * In: packets and bytes of a span of packet time. Out: traffic rows. Invariant: the rows' sums are what was added, to the last packet.
- * Bound: a span has at most {@link stepsMax} steps; a longer one is spread in longer steps. @module */
+ * Bounds: a span has at most {@link stepsMax} steps; a longer one is spread in longer steps. Once there are {@link rowsMax} rows, all of a
+ * span is counted in its first second: spans that a sensor made up must not make more rows than it sent segments. @module */
 
 import type { TrafficRow } from "../model/traffic.ts";
 
 const stepsMax = 120;
+const rowsMax = 50_000;
 
 export interface TrafficPart {
   /** First and last packet, microseconds since the epoch. */
@@ -25,7 +27,8 @@ export class TrafficSums {
     if (flows === 0 && packets === 0 && bytes === 0) return;
     const first = Math.max(0, Math.floor(spanUs[0] / 1e6));
     const seconds = Math.max(1, Math.floor(spanUs[1] / 1e6) - first + 1);
-    const steps = Math.min(seconds, stepsMax, Math.max(1, packets));
+    const isFull = this.#rows.size >= rowsMax;
+    const steps = isFull ? 1 : Math.min(seconds, stepsMax, Math.max(1, packets));
     let packetsBefore = 0, bytesBefore = 0;
     for (let step = 0; step < steps; step++) {
       // Rounded up, so that a single packet is in the first second.

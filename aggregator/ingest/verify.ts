@@ -95,7 +95,16 @@ export class Verifier {
     if (known) known.row.quarantined_ms ??= nowMs;
   }
 
+  /** Whatever comes is an answer, never an exception: one batch must not stop the ones behind it. */
   verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
+    try {
+      return this.#verify(get, body);
+    } catch {
+      return "unstorable"; // A fault of ours, found by a batch; its octets are kept as a dead letter.
+    }
+  }
+
+  #verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
     const header = readHeader(get);
     if (typeof header === "string") return header;
     const sensor = this.#sensors.get(header.sensor);

@@ -15,6 +15,7 @@ import { memoryFile } from "../triage/memory.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
+import { EpochWatch } from "../fleet/epoch_watch.ts";
 import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
@@ -113,6 +114,15 @@ async function wire(
   const meter = new WorkMeter(ingest, clock);
 
   await startConsumer(options, edges, store, meter, stops);
+  const watch = new EpochWatch({}, {
+    store,
+    expect: (batches) => ingest.expect(batches),
+    isReading: () => meter.sourceProblem() === null,
+    clock,
+    reporter,
+  });
+  watch.start();
+  stops.push(() => watch.stop());
 
   const capabilities = makeCapabilities(options, edges, { store, directory, detection, meter, ...web });
   const { url } = await openPort(edges, web, createApi(web, capabilities), stops);

@@ -50,7 +50,7 @@ interface Later {
 
 const answerTokensMax = 1_500;
 const thinkingTokensMax = 2_048;
-const pauseMsFirst = 60_000;
+const pauseMsFirst = 15_000;
 const pauseMsMax = 3_600_000;
 /** Characters of English and JSON for one token, on the low side, so that a reservation is rather too high. */
 const charactersPerToken = 3;

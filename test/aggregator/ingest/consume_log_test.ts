@@ -149,3 +149,67 @@ Deno.test({
       assertEquals([replaced(consuming), consuming.counter("kafka_records_lost_total")], [0, 3]);
     }),
 });
+
+Deno.test({
+  name: "two aggregators of one group share a topic, and one goes on alone: every batch once",
+  ...settings,
+  fn: () =>
+    inWorld(async ({ store, topic, parts }) => {
+      const group = newTopic("group");
+      const one = await consume(store, broker, topic, group);
+      await until(() => one.counter("kafka_group_joins_total") > 0);
+      await produce(broker, topic, parts(20));
+      const two = await consume(store, broker, topic, group);
+      await until(() => two.counter("kafka_group_joins_total") > 0);
+      await produce(broker, topic, parts(20));
+      await until(async () => await packets(store) === 40 * 18);
+      await one.stop();
+      await produce(broker, topic, parts(20));
+      await until(async () => await packets(store) === 60 * 18);
+      assertEquals([replaced(one), replaced(two)], [0, 0]);
+      assertEquals((await store.readGaps({ open: true }, 9)).length, 0);
+      await two.stop();
+    }),
+});
+
+Deno.test({
+  name: "a store restored from a backup reads again what came since, and takes the log for the same one",
+  ...settings,
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    const sensor = new TestSensor("one", 1);
+    const topic = newTopic(), group = newTopic("group");
+    const open = async (name: string) => {
+      const store = openStore(`sqlite:${folder}/${name}.db`, { reporter });
+      await store.start();
+      return store;
+    };
+    const run = async (store: Store, flows: number) => {
+      const consuming = await consume(store, broker, topic, group);
+      await until(async () => await packets(store) === flows * 18);
+      await consuming.stop();
+      await store.stop();
+      return consuming;
+    };
+    const parts = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => {
+        const start = 1_700_000_000 + (from + i) * 500;
+        return recordsOf(sensor.seal([segment({ src_port: 3_000, tcp_isn: from + i, start })]));
+      }).flat();
+    const live = await open("live");
+    await sensor.enrol(live);
+    await withAdmin(
+      broker,
+      (admin) => admin.createTopics({ topics: [{ topic, numPartitions: 4 }], waitForLeaders: true }),
+    );
+    await produce(broker, topic, parts(0, 5));
+    await run(live, 5);
+    await Deno.copyFile(`${folder}/live.db`, `${folder}/backup.db`);
+    await produce(broker, topic, parts(5, 9));
+    await run(await open("live"), 9);
+    // Kafka's own offset is at 9 by now, and nothing new comes.
+    const consuming = await run(await open("backup"), 9);
+    assertEquals([replaced(consuming), consuming.counter("batches_replayed_total")], [0, 0]);
+    await Deno.remove(folder, { recursive: true });
+  },
+});

@@ -198,3 +198,44 @@ Deno.test("rows of a batch come by start, each with its own values and the means
   assertEquals(read.map((one) => one.packet_length_mean), [500, 556, 611]);
   assertEquals(read.map((one) => one.interarrival_us_mean), [118_000, 118_000, 118_000]);
 });
+
+Deno.test("fact filter forgets the facts of the oldest flow when there are too many over all", () => {
+  const filter = new FactFilter(100);
+  const facts = (flow: number) => ({ http: [{ uri: `/${flow}/a` }, { uri: `/${flow}/b` }] });
+  for (let flow = 0; flow < 50; flow++) filter.take(facts(flow), flow, 1, false);
+  assertEquals([filter.size, filter.takeEvicted()], [100, 0]);
+  assertEquals(filter.take(facts(0), 0, 2, false), null);
+  filter.take(facts(50), 50, 1, false);
+  assertEquals([filter.size, filter.takeEvicted(), filter.takeEvicted()], [100, 2, 0]);
+  // Flow 0 is the one forgotten: another sensor tells its facts again, and flow 1 goes.
+  assertEquals(filter.take(facts(0), 0, 2, false), facts(0));
+  assertEquals(filter.take(facts(2), 2, 2, false), null);
+  // One flow alone stays within the bound as well.
+  const one = new FactFilter(3);
+  for (let i = 0; i < 10; i++) one.take({ http: [{ uri: `/${i}` }] }, 7, 1, false);
+  assert(one.size <= 3);
+});
+
+Deno.test("fact filter counts what a transaction took back and what was forgotten", () => {
+  const filter = new FactFilter();
+  filter.take({ http: [{ uri: "/a" }] }, 1, 1, false);
+  filter.begin();
+  filter.take({ http: [{ uri: "/b" }, { uri: "/c" }] }, 1, 1, false);
+  filter.take({ http: [{ uri: "/b" }] }, 2, 1, false);
+  assertEquals(filter.size, 4);
+  filter.rollback();
+  assertEquals(filter.size, 1);
+  filter.forget(1);
+  filter.forget(1);
+  assertEquals(filter.size, 0);
+});
+
+Deno.test("traffic rows stay in bounds when a sensor makes up long spans, and lose nothing", () => {
+  const sums = new TrafficSums();
+  const part = { sensor_id: "s", protocol: "tcp", flows: 1, packets: 1_000, bytes: 10 };
+  for (let i = 0; i < 20_000; i++) sums.add({ ...part, spanUs: [i * 1e9, i * 1e9 + 600e6] });
+  const rows = sums.rows();
+  // 50,000 rows are reached after 417 spans of 120; each of the others has one.
+  assertEquals(rows.length, 417 * 120 + (20_000 - 417));
+  assertEquals(rows.reduce((sum, row) => sum + row.packets, 0), 20_000_000);
+});

@@ -209,8 +209,9 @@ Deno.test("triage asks again, with growing pauses, after what passes, and stops 
   const ran = setUp(model);
   await ran.offer([sampleThreat()]);
   assertEquals([model.questions.length, ran.results[0].triage.fallback], [1, "unavailable"]);
-  // After 1, 2 and 4 minutes; growing in between asks nobody.
-  for (const [ms, calls] of [[59_000, 1], [2_000, 2], [118_000, 2], [3_000, 3], [237_000, 3], [4_000, 4]]) {
+  // After 15, 30 and 60 seconds; growing in between asks nobody.
+  const steps = [[14_000, 1], [2_000, 2], [28_000, 2], [3_000, 3], [57_000, 3], [4_000, 4]];
+  for (const [ms, calls] of steps) {
     await ran.offer([sampleThreat({ count: 500 })]);
     await pass(ran, ms);
     assertEquals(model.questions.length, calls);
