@@ -43,6 +43,8 @@ type ReplayOptions = Options<typeof options>;
 
 /** Files below this are done before anybody could read a progress bar. */
 const progressBytesMin = 20_000_000;
+/** Above this share of copies the counts mislead whoever reads them. */
+const copiedShareMax = 0.2;
 /** With --speed the pace is kept between chunks, so they must be small. */
 const pacedChunkBytes = 4_096;
 
@@ -165,6 +167,16 @@ class Replay {
     const shipped = session ? await this.#ship(session) : null;
     const note = source.problem?.code ?? (isInterrupted ? "interrupted" : null);
     if (source.problem) reporter.warn(`${source.name}: ${source.problem.message}`);
+    const copied = summary.remarks.packets_copied ?? 0;
+    if (copied > copiedShareMax * summary.packets) {
+      reporter.warn(
+        "many packets are copies of others, as a mirror port makes them; flows count each of them",
+        {
+          packets: summary.packets,
+          copied,
+        },
+      );
+    }
     print(
       JSON.stringify({
         capture: note === null ? summary : { ...summary, note },
