@@ -13,6 +13,7 @@ import { Detection } from "../detect/detection.ts";
 import { explainByRules } from "../triage/rules.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
+import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
@@ -100,6 +101,9 @@ async function wire(
   stops.push(() => store.stop());
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
+  const checkIns = new CheckInWriter({}, { store, clock });
+  checkIns.start();
+  stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
   const detection = await startDetection(options, edges, store, directory, stops);
 
@@ -119,7 +123,14 @@ async function wire(
     failed.resolve(meter.failure);
   });
 
-  const capabilities = makeCapabilities(options, edges, { store, directory, detection, meter, ...web });
+  const capabilities = makeCapabilities(options, edges, {
+    store,
+    directory,
+    checkIns,
+    detection,
+    meter,
+    ...web,
+  });
   const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
   return { url, keyFile, failed: failed.promise };
 }
@@ -257,6 +268,7 @@ async function startConsumer(
 interface Stages {
   store: Store;
   directory: SensorDirectory;
+  checkIns: CheckInWriter;
   detection: Detection;
   meter: WorkMeter;
   authority: Authority | null;
@@ -264,7 +276,7 @@ interface Stages {
 }
 
 function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
-  const { store, directory, detection, meter, authority, publicUrl } = stages;
+  const { store, directory, checkIns, detection, meter, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -275,6 +287,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     randomBytes,
     directory,
     clockOffsets: new ClockOffsets(),
+    checkIns,
     holes: new Holes({}, { store }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
