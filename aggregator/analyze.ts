@@ -24,7 +24,8 @@ import type { DetectionSettings } from "./detect/settings.ts";
 import { severities, type Threat } from "./model/threat.ts";
 import { Merger } from "./ingest/merge.ts";
 import type { TriageModel } from "./triage/model.ts";
-import { type TriageAudit, TriageQueue } from "./triage/queue.ts";
+import type { TriageAudit } from "./triage/outcome.ts";
+import { TriageQueue } from "./triage/queue.ts";
 import { explainByRules } from "./triage/rules.ts";
 
 export interface AnalyzeOptions {
@@ -97,7 +98,7 @@ async function readAll(path: string, pipeline: Pipeline, signal?: AbortSignal): 
     throw new CommandError(exitCodes.environment, (cause as Error).message, { cause });
   }
   const { error } = await pump(source, pipeline, () => pipeline.turn(), signal).finally(() => source.stop());
-  if (error === "not_a_capture") {
+  if (error === "not_a_capture" || error === "empty_file" || error === "unknown_compression") {
     throw new CommandError(exitCodes.failed, `Cannot read "${path}": ${captureErrorTexts[error]}`);
   }
   return error ?? (signal?.aborted ? "interrupted" : null);
@@ -139,7 +140,8 @@ class Centre {
       detectors: startDetectors(detectors.settings, detectors.declarations),
       reporter,
       // There is no sensor here that a reader would know.
-      explain: (finding, severity) => explainByRules({ ...finding, sensors: [] }, severity),
+      explain: (finding, severity, episodes) =>
+        explainByRules({ ...finding, sensors: [] }, severity, episodes),
     });
   }
 
@@ -159,6 +161,7 @@ class Centre {
       this.flows.bytes += flow.total_bytes;
     }
     this.#engine.step(updates, nowMs);
+    this.#engine.takeLinks();
   }
 
   notEvaluable(): NotEvaluable[] {
@@ -186,6 +189,7 @@ class Centre {
     });
     for (const threat of this.#engine.threats) queue.offer(threat);
     await queue.idle();
+    await queue.stop();
   }
 }
 

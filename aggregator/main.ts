@@ -12,9 +12,10 @@ import { configCommand } from "./commands/config_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
-import { revokeCommand, sensorsCommand } from "./commands/sensors_command.ts";
+import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
 import { setupCommand } from "./commands/setup_command.ts";
+import { triageCommand } from "./commands/triage_command.ts";
 import { tokenCommand } from "./commands/token_command.ts";
 import { startAggregator } from "./serve/start.ts";
 
@@ -35,9 +36,11 @@ if (import.meta.main) {
       setupCommand,
       tokenCommand,
       reportCommand,
+      sensorCommand,
       sensorsCommand,
       revokeCommand,
       keyCommand,
+      triageCommand,
       doctorCommand,
       configCommand,
     ],

@@ -57,16 +57,19 @@ for side in sensor aggregator; do
   read_permissions $side
   built=$output/$name-$target
   say "compiling $built"
-  # Left out: what only tests import, and a file that changes with every run. The sealing thread is a module of its own, which the
-  # compiler does not find by itself.
+  # Left out: what only tests import, and a file that changes with every run. A thread is a module of its own, which the compiler does
+  # not find by itself.
   includes=(--exclude node_modules/.deno/.setup-cache.bin)
   for path in node_modules/{,.deno/,.deno/node_modules/}{fast-check,pure-rand,playwright-core}{,@*}; do
     [ ! -e "$path" ] || includes+=(--exclude "$path")
   done
-  [ "$side" = aggregator ] || includes+=(--include sensor/ship/seal_worker.ts)
+  case $side in
+    sensor) includes+=(--include sensor/ship/seal_worker.ts) ;;
+    aggregator) includes+=(--include aggregator/store/sqlite_worker.ts) ;;
+  esac
   # A part first: a compile that fails leaves no half binary. Types are the gate's business; another Deno would judge them its own way.
   part=$output/.$name-$target.part
-  DENORT_BIN=$runtime "$deno" compile --quiet --no-check --target "$target" "${PERMISSIONS[@]}" ${includes[@]+"${includes[@]}"} \
+  DENORT_BIN=$runtime "$deno" compile --quiet --no-check --target "$target" "${PERMISSIONS[@]}" "${includes[@]}" \
     --output "$part" $side/main.ts >&2 ||
     { rm -f "$part"; fail "\"$deno compile\" failed, see above; without a network it needs the compile runtime in DENORT_BIN"; }
   [ "$(od -An -j18 -N2 -tu2 "$part" | tr -d ' ')" = $machine ] ||

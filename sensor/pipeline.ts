@@ -6,9 +6,11 @@
 
 import type { Reporter } from "../shared/reporter.ts";
 import type { Clock } from "../shared/clock.ts";
+import { OddPackets } from "./capture/odd_packets.ts";
 import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
+import type { Chooser, DeepLane } from "./dissect/deep_lane.ts";
 import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
 import type { OwnPeer } from "./prefilter/kernel_filter.ts";
 import { OwnTraffic } from "./prefilter/own_traffic.ts";
@@ -21,39 +23,6 @@ import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
 import { FlowTable } from "./flow/table.ts";
 import { WaitingRows } from "./flow/waiting.ts";
-
-/** The slow lane that reads payloads. */
-export interface DeepLane {
-  /** Copies the packet, from its innermost IP header on, for dissection. Returns a ticket (1, 2, 3, ... rising), or 0 when refused; the
-   * lane counts refusals.
-   * `segment`, by default 0, is the number of the flow's segment the packet was counted in. */
-  offer(
-    buffer: Uint8Array,
-    offset: number,
-    capturedLength: number,
-    wireLength: number,
-    timeUs: number,
-    flowId: number,
-    segment?: number,
-  ): number;
-  /** Every ticket <= this one has been answered, or given up and counted. */
-  readonly answeredTicket: number;
-  /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns the application
-   * protocol, "" = not recognised. The segments of a flow are asked for in order. */
-  takeFacts(flowId: number, segment: number, out: Octets): string;
-  /** Lets I/O happen; called between chunks. Resolves soon; applies back-pressure in replay mode. */
-  turn(): Promise<void>;
-  /** No more packets: resolves when all tickets are answered or given up. */
-  drain(): Promise<void>;
-}
-
-/** Picks the packets that the deep lane sees. Pure, on the hot path, no allocation. */
-export interface Chooser {
-  /** `packet` is the innermost header of its frame. `payloadIndex` says how many packets with payload this direction of the flow had
-   * before this one. `memory` is what this returned for the direction's previous packet (0 at first): the chooser's 32 bits of state.
-   * Returns the new memory; its lowest bit set = hand this packet to the deep lane. Also called for packets without payload. */
-  choose(packet: Packet, buffer: Uint8Array, payloadIndex: number, memory: number): number;
-}
 
 /** Where exported segments go. */
 export interface SegmentSink {
@@ -106,6 +75,7 @@ export class Pipeline {
   /** Time without packets since the last chunk, and as much of it as table time has passed. */
   #silentUs = 0;
   #passedUs = 0;
+  #odd = new OddPackets(this);
   #firstUs = Infinity;
   #lastUs = -Infinity;
   #leftOut = new Float64Array(leftOutReasons.length);
@@ -122,6 +92,8 @@ export class Pipeline {
   #clock: Clock;
   #deepLane: DeepLane | null;
   #chooser: Chooser | null;
+  /** The packet chosen or not last is the first of its direction with payload. */
+  #isStart = false;
   #reported = new Map<string, number>();
 
   /** Without a deep lane or a chooser, segments carry no facts and wait for none.
@@ -191,6 +163,10 @@ export class Pipeline {
     timeUs: number,
     linkType: number,
   ): void {
+    const odd = this.#odd;
+    if (odd.isOdd(timeUs, wireLength)) {
+      return odd.take(buffer, offset, capturedLength, wireLength, timeUs, linkType, this.stampUs);
+    }
     this.packets++;
     this.bytes += wireLength;
     this.stampUs = timeUs;
@@ -221,10 +197,23 @@ export class Pipeline {
     }
     if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
       const innermost = decoder.layers[layerCount - 1];
-      if (this.#chooses(this.#chooser, place, innermost, buffer)) {
-        const flow = flowOf(place);
-        const half = flow * strideWords >> 1;
-        const floats = this.#table.floats;
+      const flow = flowOf(place);
+      const half = flow * strideWords >> 1;
+      const floats = this.#table.floats;
+      const isChosen = this.#chooses(this.#chooser, place, innermost, buffer);
+      if (this.#isStart) {
+        const { payloadOffset, payloadCaptured } = innermost;
+        const id = floats[half + float.flowId];
+        const ticket = this.#deepLane.noteStart(
+          id,
+          directionOf(place),
+          buffer,
+          payloadOffset,
+          payloadCaptured,
+        );
+        if (ticket > 0) floats[half + float.ticket] = ticket;
+      }
+      if (isChosen) {
         const id = floats[half + float.flowId];
         const segment = this.#table.words[flow * strideWords + word.segment];
         const { ipOffset } = innermost;
@@ -255,6 +244,7 @@ export class Pipeline {
     const base = flowOf(place) * strideWords + directionOf(place);
     // The packet itself has been counted already.
     const index = words[base + word.payloads] - (p.payloadLength > 0 ? 1 : 0);
+    this.#isStart = index === 0 && p.payloadLength > 0;
     const memory = chooser.choose(p, buffer, index, words[base + word.memory]);
     words[base + word.memory] = memory;
     return (memory & 1) !== 0;
@@ -288,6 +278,7 @@ export class Pipeline {
 
   /** No more packets: ends all flows, waits for their facts, hands everything on. */
   async finish(): Promise<void> {
+    this.#odd.finish();
     this.#fragments.flush();
     for (const _ of this.#table.endAll()) await this.#work();
     await this.#handOn(false);
@@ -329,9 +320,13 @@ export class Pipeline {
     };
   }
 
-  /** `bytes_claimed`: octets that headers claim and the wire did not carry; counted nowhere. */
+  /** `bytes_claimed`: octets that headers claim and the wire did not carry, in no count. `stamps_refused`: packets whose stamp is no time;
+   * they have that of the packet before. */
   get #remarks(): Record<string, number> {
-    return { bytes_claimed: this.#decoder.claimedBytes };
+    return {
+      bytes_claimed: this.#decoder.claimedBytes + this.#odd.claimedBytes,
+      stamps_refused: this.#odd.stampsRefused,
+    };
   }
 
   /** Fragments wait for the first one of their datagram before it is known whether their flow is left out. */

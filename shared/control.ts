@@ -1,7 +1,8 @@
 /** What sensor and aggregator say to each other over HTTP, besides batches.
  *
  * In, out: JSON bodies of `POST /api/v1/enrol` and `POST /api/v1/check-in`.
- * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; one older than 5 minutes is refused. @module */
+ * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; how wrong its clock is
+ * does not matter, as one that is not newer than the last is not stored. @module */
 
 import { z } from "./schema.ts";
 

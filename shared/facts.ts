@@ -12,7 +12,7 @@ export const factLimits = {
   charactersMax: 255,
   /** Addresses or names of one DNS answer. */
   answersMax: 16,
-  /** Different entries of a list whose entries are counted (`rpc`, `ics`, `kerberos`, `ldap`, `logins`). */
+  /** Different entries of a list whose entries are counted (`dhcp`, `rpc`, `ics`, `kerberos`, `ldap`, `logins`). */
   countedMax: 64,
 } as const;
 
@@ -42,22 +42,68 @@ export interface TlsFact {
   /** Subject common name and issuer of the first certificate, and its validity as ISO dates. */
   certificate_subject?: string;
   certificate_issuer?: string;
+  certificate_not_before?: string;
   certificate_not_after?: string;
+  /** Its issuer and its subject are one name, so nobody else vouches for it. */
+  certificate_self_issued?: true;
 }
 
-/** One HTTP request or response. A request has `method`, a response has `status`. */
+/** One HTTP request or response. A request has `method`, a response has `status`; an entry with neither holds what is said of a body whose
+ * header is in another segment. `body` and `magic` are told where the body's first octets come with the header or in the next packet. */
 export interface HttpFact {
   method?: string;
   host?: string;
   uri?: string;
   user_agent?: string;
+  referrer?: string;
   status?: number;
   content_type?: string;
+  /** Octets of the body, as the header says. */
+  length?: number;
+  /** First 128 octets of a request's body; a dot for each that is not printable ASCII. */
+  body?: string;
+  /** What a body begins with, whatever its type is said to be: a name of dissect/plain/http_body.ts ("exe", "elf", "script", ...). */
+  magic?: string;
 }
 
 /** Entries that say the same stand once, with how often it was said. Absent: once. */
 interface Counted {
   count?: number;
+}
+
+/** A DHCP message; many clients may share one flow, from 0.0.0.0 to 255.255.255.255. */
+export interface DhcpFact extends Counted {
+  /** "DISCOVER", "OFFER", "REQUEST", "DECLINE", "ACK", "NAK", "RELEASE", "INFORM". */
+  message_type?: string;
+  /** Of the client. */
+  mac?: string;
+  hostname?: string;
+  requested_ip?: string;
+  vendor_class?: string;
+  /** Numbers of the options a client asks for, in its order: "1,3,6,15". */
+  fingerprint?: string;
+  /** Who answers, or is chosen. */
+  server?: string;
+  offered_ip?: string;
+  routers?: string[];
+  dns_servers?: string[];
+}
+
+/** A message of SMB that names something, refuses something, or ends a log-in. */
+export interface SmbFact {
+  /** "negotiate", "session_setup", "tree_connect", "create", ... */
+  command?: string;
+  /** What a server chose: "1", "2.0.2", "2.1", "3.0", "3.0.2", "3.1.1", or "2.?" = SMB 2, to be said. */
+  dialect?: string;
+  /** "\\\\host\\share". */
+  tree?: string;
+  /** File or pipe: "svcctl". */
+  file?: string;
+  account?: string;
+  /** Name of the client's machine, as it says itself with NTLM. */
+  host?: string;
+  /** "STATUS_LOGON_FAILURE", ...; of a session_setup also "STATUS_SUCCESS". */
+  status?: string;
 }
 
 /** DCE/RPC, over TCP or in an SMB pipe: an interface that a client bound, or a call of it. */
@@ -157,9 +203,12 @@ export interface Facts {
   http?: HttpFact[];
   quic?: { sni?: string; version?: string; ja4?: string };
   ssh?: { client?: string; server?: string; hassh?: string };
-  dhcp?: { hostname?: string; message_type?: string; requested_ip?: string; vendor_class?: string };
+  dhcp?: DhcpFact[];
   ftp?: { command: string; argument: string; reply?: number }[];
-  smb?: { command?: string; tree?: string; file?: string; account?: string; status?: string }[];
+  smb?: SmbFact[];
+  /** First 16 octets of payload each way, in hexadecimal, of a flow whose protocol has no name. Of TCP seen from its middle they are the
+   * first that were seen. */
+  first?: { fwd?: string; bwd?: string };
   /** Anything else worth a word: NTLM user, Kerberos name, SIP method, ... keyed by tshark field name. */
   other?: Record<string, string>;
   /** Entries and characters left out because of {@link factLimits}. */
@@ -167,8 +216,19 @@ export interface Facts {
 }
 
 /** Facts that are lists of entries, and those that are one object. */
-export const factLists = ["dns", "http", "ftp", "smb", "rpc", "ics", "kerberos", "ldap", "logins"] as const;
-export const factParts = ["tls", "quic", "ssh", "dhcp", "other"] as const;
+export const factLists = [
+  "dns",
+  "http",
+  "ftp",
+  "smb",
+  "dhcp",
+  "rpc",
+  "ics",
+  "kerberos",
+  "ldap",
+  "logins",
+] as const;
+export const factParts = ["tls", "quic", "ssh", "first", "other"] as const;
 
 /** The queries and responses that `entries` stand for, each as an entry of its own; a query comes before its response. */
 export function dnsMessages(entries: readonly DnsFact[]): DnsFact[] {

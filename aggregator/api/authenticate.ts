@@ -4,16 +4,24 @@
  * told to wait. A session counts only for calls that the dashboard itself makes, which the browser vouches for with `Origin`. @module */
 
 import { ApiError } from "./errors.ts";
-import type { Caller, Services } from "./route.ts";
+import type { EdgeCapabilities } from "./capabilities.ts";
+import type { Caller } from "./route.ts";
 
 type Header = (name: string) => string | undefined;
 
+/** What a request brings to be known by. */
+export interface Credentials {
+  header: Header;
+  /** Id of the session its cookie names. */
+  session: string | undefined;
+  source: string;
+  nowMs: number;
+}
+
 /** @throws {ApiError} when there is no valid key or session. */
 export async function authenticate(
-  header: Header,
-  source: string,
-  nowMs: number,
-  services: Pick<Services, "keys" | "sessions" | "guessRate" | "reporter">,
+  { header, session, source, nowMs }: Credentials,
+  services: EdgeCapabilities,
 ): Promise<Caller> {
   const { keys, sessions, guessRate, reporter } = services;
   const authorization = header("authorization");
@@ -24,7 +32,7 @@ export async function authenticate(
     reporter.count("keys_refused_total");
     throw refuseGuess(guessRate.take(source, nowMs));
   }
-  const keyHash = sessions.find(header("cookie"), nowMs);
+  const keyHash = sessions.find(session, nowMs);
   const row = keyHash === null ? null : await keys.findHash(keyHash, nowMs);
   if (!row) throw new ApiError("unauthenticated", 'Send "Authorization: Bearer pk_..." or log in');
   return { name: row.name, role: row.role, keyHash: row.key_hash, by: "session" };
@@ -34,7 +42,9 @@ export async function authenticate(
 export function refuseGuess(waitS: number | null): ApiError {
   return waitS === null
     ? new ApiError("unauthenticated", "This key is not known, or was revoked")
-    : new ApiError("too_many", `This key is not known, or was revoked. Try again in ${waitS} s`, {}, waitS);
+    : new ApiError("too_many", `This key is not known, or was revoked. Try again in ${waitS} s`, {
+      retryAfterS: waitS,
+    });
 }
 
 /** Refuses a change that another site's page asks for in a person's name. Programs send neither cookie nor `Origin`.

@@ -5,7 +5,7 @@
  * gives that source a fresh bucket, never a refusal to an honest one.
  * Why by /64 for IPv6: a single host commonly owns that many addresses. @module */
 
-import { ownerOf } from "./client_address.ts";
+import { ownerOf } from "../model/client_address.ts";
 
 export interface RateLimitOptions {
   /** Tries at once. */

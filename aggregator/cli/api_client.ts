@@ -6,6 +6,7 @@
 import type { Options } from "../../shared/options.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
+import { tlsFault } from "../../shared/tls_fault.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, type storeOptions } from "../options/store_options.ts";
 
@@ -37,6 +38,10 @@ export class ApiClient {
     return this.#ask("POST", path, body);
   }
 
+  remove<Body>(path: string): Promise<Body> {
+    return this.#ask("DELETE", path);
+  }
+
   async #ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
     const client = Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
     try {
@@ -58,6 +63,14 @@ export class ApiClient {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     } catch (cause) {
+      const fault = tlsFault(wordsOf(cause), "--ca");
+      if (fault) {
+        throw new CommandError(
+          exitCodes.environment,
+          `Cannot trust the aggregator at ${this.url} as ${fault.cause}: ${fault.cure}`,
+          { cause },
+        );
+      }
       throw new CommandError(
         exitCodes.environment,
         `Cannot reach the aggregator at ${this.url}: ${
@@ -66,18 +79,32 @@ export class ApiClient {
         { cause },
       );
     }
-    const answer = await response.json().catch(() => null);
-    if (response.ok && answer !== null) return answer as Body;
-    const { message, detail } = answer?.error ??
-      { message: "no Picket aggregator answers there", detail: null };
-    const code = response.status === 401 || response.status === 403 || response.status === 400
-      ? exitCodes.usage
-      : response.status >= 500
-      ? exitCodes.environment
-      : exitCodes.failed;
-    const words = detail ? `${message}: ${detail}` : message;
-    throw new CommandError(code, `Cannot get an answer from ${this.url}: ${response.status} ${words}`);
+    return await readAnswer<Body>(this.url, response);
   }
+}
+
+/** What an error and its causes say. */
+function wordsOf(error: unknown): string {
+  const words: string[] = [];
+  for (let inner = error; inner instanceof Error && words.length < 5; inner = inner.cause) {
+    words.push(inner.message);
+  }
+  return words.join(": ");
+}
+
+/** The answer's body. @throws {CommandError} what is wrong, in the API's own words; `from` names who answered. */
+export async function readAnswer<Body>(from: string, response: Response): Promise<Body> {
+  const answer = await response.json().catch(() => null);
+  if (response.ok && answer !== null) return answer as Body;
+  const { message, detail } = answer?.error ??
+    { message: "no Picket aggregator answers there", detail: null };
+  const code = response.status === 401 || response.status === 403 || response.status === 400
+    ? exitCodes.usage
+    : response.status >= 500
+    ? exitCodes.environment
+    : exitCodes.failed;
+  const words = detail ? `${message}: ${detail}` : message;
+  throw new CommandError(code, `Cannot get an answer from ${from}: ${response.status} ${words}`);
 }
 
 /** A client for `--url`, or for the aggregator of the state folder, with the key of `--key-file` and the authority of `--ca`. */

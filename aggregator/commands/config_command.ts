@@ -2,7 +2,7 @@
 
 import { dumpOptions } from "../../shared/options.ts";
 import { type Command, command, exitCodes, noOperands } from "../../shared/command.ts";
-import { readAuthority } from "../serve/authority.ts";
+import { readAuthority } from "../tls/authority.ts";
 import { listenTextOf } from "../options/served_address.ts";
 import { stateFolder } from "../options/store_options.ts";
 import { checkExposure, listenAddress, serveOptions } from "../options/serve_options.ts";

@@ -10,7 +10,7 @@ import {
   exitCodes,
   noOperands,
 } from "../../shared/command.ts";
-import { readAuthority } from "../serve/authority.ts";
+import { readAuthority } from "../tls/authority.ts";
 import { listenTextOf } from "../options/served_address.ts";
 import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
 import {
@@ -20,6 +20,7 @@ import {
   type ServeOptions,
   serveOptions,
 } from "../options/serve_options.ts";
+import { readModel } from "../options/triage_options.ts";
 
 interface Finding {
   check: string;
@@ -30,6 +31,7 @@ interface Finding {
 /** Before this the clock cannot be right: the program was written later. */
 const earliestMs = Date.UTC(2026, 0, 1);
 const probeTimeoutMs = 3_000;
+const modelTimeoutMs = 30_000;
 
 export const doctorCommand: Command = command({
   name: "doctor",
@@ -142,10 +144,19 @@ async function address(options: ServeOptions, edges: Edges): Promise<Outcome> {
   };
 }
 
-function model(options: ServeOptions, edges: Edges): Outcome {
-  if (!edges.env("GEMINI_API_KEY")) return { result: "ok", text: "not used: threats are explained by rules" };
-  return {
-    result: "ok",
-    text: `${options.geminiModel} explains threats; addresses and names leave as labels only`,
+/** One real call, as small as can be. */
+async function model(options: ServeOptions, edges: Edges): Promise<Outcome> {
+  const asked = readModel(options, edges);
+  if (asked === null) return { result: "ok", text: "not used: threats are explained by rules" };
+  const question = {
+    instruction: "This is a test of the connection. Answer with one small JSON object.",
+    content: "{}",
+    answerTokensMax: 500,
+    thinkingTokensMax: 512,
   };
+  const answer = await asked.ask(question, AbortSignal.timeout(modelTimeoutMs));
+  if (answer.ok) {
+    return { result: "ok", text: `${asked.name} answers; addresses and names leave as labels only` };
+  }
+  return { result: "fail", text: `${asked.name} gave no answer: ${answer.reason.replaceAll("_", " ")}` };
 }

@@ -28,21 +28,19 @@ and dashboard. The first start writes an admin key into admin.key of the state f
       edges.print(
         JSON.stringify({ listening: running.url, dashboard: `${running.url}/`, key_file: running.keyFile }),
       );
-      const stopped = new Promise<null>((resolve) => {
-        if (edges.signal.aborted) return resolve(null);
-        edges.signal.addEventListener("abort", () => resolve(null), { once: true });
-      });
       edges.supervisor?.ready();
       const watched = new AbortController();
       const watching = tellAlive(edges, watched.signal);
-      const failure = await Promise.race([stopped, running.failed]);
+      await new Promise<void>((resolve) => {
+        if (edges.signal.aborted) return resolve();
+        edges.signal.addEventListener("abort", () => resolve(), { once: true });
+      });
       watched.abort();
       await watching;
       edges.supervisor?.stopping();
-      if (failure === null) edges.reporter.info("stopping");
-      else edges.reporter.error("stopping as the data path cannot go on", { failure });
+      edges.reporter.info("stopping");
       await running.stop();
-      return failure === null ? exitCodes.ok : exitCodes.environment;
+      return exitCodes.ok;
     },
   });
 }

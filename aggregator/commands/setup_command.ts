@@ -2,12 +2,13 @@
 
 import { makeJoinToken } from "../api/admin/tokens.ts";
 import { name as nameSchema } from "../api/schemas.ts";
-import { joinCommand, qrLines } from "../cli/invitation.ts";
+import { joinCommand } from "../model/invitation.ts";
+import { qrLines } from "../cli/qr.ts";
 import { bracketed, listenAddress } from "../options/serve_options.ts";
 import { listenTextOf, noteSetup } from "../options/served_address.ts";
 import { generalOptions, stateFolder, storeOf, storeOptions } from "../options/store_options.ts";
 import { ensureAdminKey } from "../serve/admin_key.ts";
-import { ensureAuthority, machineNames, reachableAddress, serverCertificate } from "../serve/authority.ts";
+import { ensureAuthority, machineNames, reachableAddress, serverCertificate } from "../tls/authority.ts";
 import { startService } from "../serve/service.ts";
 import {
   type Command,

@@ -8,7 +8,14 @@
 import type { Facts } from "../../shared/facts.ts";
 import type { Finding } from "../model/threat.ts";
 import { type Episode, Episodes } from "./episodes.ts";
-import { type Fields, findingLimits, firstOf, type Found, numberEvidence } from "./finding.ts";
+import {
+  type Fields,
+  findingLimits,
+  firstOf,
+  type Found,
+  type FreshFinding,
+  numberEvidence,
+} from "./finding.ts";
 import type { PreparedUpdate } from "./prepared.ts";
 
 /** A threshold that operators may set: `--limit NAME.LIMIT=VALUE`. */
@@ -44,6 +51,8 @@ export interface Declaration<
   Evidences extends Fields = any,
   // deno-lint-ignore no-explicit-any
   Item = any,
+  // deno-lint-ignore no-explicit-any
+  Shared = any,
 > {
   /** Stable name, also that of its file: "port_scan_vertical". */
   readonly name: string;
@@ -65,8 +74,10 @@ export interface Declaration<
   readonly key: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => string | null;
   /** False: the update counts only where an episode is there already. @default always true */
   readonly opens?: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => boolean;
+  /** What all episodes of one running detector share, when they must know of each other. Bound it. */
+  readonly shared?: () => Shared;
   /** State of a new episode, from the update that begins it; `step` is called with the same update next. */
-  readonly open: (update: PreparedUpdate, item: Item) => State;
+  readonly open: (update: PreparedUpdate, item: Item, shared: Shared) => State;
   /** Adds one update to its episode. Bound every list, set and map. */
   readonly step: (
     state: State & Episode,
@@ -96,9 +107,12 @@ export function detector<
   State extends object,
   Evidences extends Fields,
   Item = undefined,
->(declaration: Declaration<Table, State, Evidences, Item>): Declaration {
+  Shared = undefined,
+>(declaration: Declaration<Table, State, Evidences, Item, Shared>): Declaration {
   return declaration as unknown as Declaration;
 }
+
+const groupsMax = 10_000, groupKeysMax = 256;
 
 /** A detector that runs: a declaration, the limits in force, and the episodes. */
 export interface Detector {
@@ -107,10 +121,14 @@ export interface Detector {
   /** Adds one update. */
   step(update: PreparedUpdate): void;
   /** Findings of every episode above its threshold that changed since the last call. */
-  collect(): Finding[];
+  collect(): FreshFinding[];
+  /** Ends the episode of an identity: what comes next opens another. */
+  end(identity: string): void;
   /** Episodes followed now, and those evicted because the table was full. */
   readonly tracked: number;
   readonly evicted: number;
+  /** Flows that will not be linked as too many were held. */
+  readonly linksDropped: number;
 }
 
 /** Starts a detector. `set` holds the limits that differ from the declared ones, already checked (settings.ts). */
@@ -120,19 +138,30 @@ export function startDetector(
 ): Detector {
   const limits = limitsInForce(declaration, set);
   const { name, items, key, opens, open, step, isThreat } = declaration;
+  const shared = declaration.shared?.();
   const episodes = new Episodes<object>({
     keysMax: declaration.keysMax ?? 20_000,
     quietS: limits.quietS,
     ageMaxS: limits.ageS,
+    open: (update, item) => open(update, item, shared),
     isThreat: (state) => isThreat(state, limits),
   });
+
+  const groups = new Map<string, Set<string>>();
+
+  function collect(episode: Episode): FreshFinding {
+    const finding = findingOf(declaration, episode, limits);
+    const own = `${name}|${episode.key}`;
+    if (finding.identity !== own) addToGroup(groups, finding.identity, episode.key);
+    return { ...finding, new_flow_ids: episodes.takeFlowIds(episode) };
+  }
 
   function stepItem(update: PreparedUpdate, item: unknown): void {
     const own = key(update, limits, item);
     if (own === null) return;
     const whole = `${update.network}|${own}`;
     const mayOpen = opens === undefined || opens(update, limits, item);
-    const episode = episodes.touch(whole, update, () => open(update, item), mayOpen);
+    const episode = episodes.touch(whole, update, item, mayOpen);
     if (episode !== null) step(episode, update, limits, item);
   }
 
@@ -143,14 +172,32 @@ export function startDetector(
       if (items === undefined) return stepItem(update, undefined);
       for (const item of items(update)) stepItem(update, item);
     },
-    collect: () => episodes.takeChanged().map((episode) => findingOf(declaration, episode, limits)),
+    collect: () => episodes.takeChanged().map(collect),
+    end(identity) {
+      for (const key of groups.get(identity) ?? [identity.slice(name.length + 1)]) episodes.end(key);
+      groups.delete(identity);
+    },
     get tracked() {
       return episodes.tracked;
     },
     get evicted() {
       return episodes.evicted;
     },
+    get linksDropped() {
+      return episodes.linksDropped;
+    },
   };
+}
+
+/** Episodes that share one threat, so that they end with it. */
+function addToGroup(groups: Map<string, Set<string>>, identity: string, key: string): void {
+  const keys = groups.get(identity);
+  if (keys) {
+    if (keys.size < groupKeysMax) keys.add(key);
+    return;
+  }
+  if (groups.size >= groupsMax) groups.delete(groups.keys().next().value!);
+  groups.set(identity, new Set([key]));
 }
 
 /** All that may be set of a detector, its window included. */
@@ -176,7 +223,9 @@ function findingOf(
   const found = declaration.finding(episode, limits);
   const finding = {
     detector: name,
-    identity: `${name}|${episode.key}`,
+    identity: `${name}|${
+      found.identity === undefined ? episode.key : `${episode.network}|${found.identity}`
+    }`,
     technique: found.technique ?? technique,
     title: found.title ?? title,
     network: episode.network,
@@ -188,7 +237,8 @@ function findingOf(
     count: found.count,
     reasons: found.reasons,
     evidence: numberEvidence(found.evidence),
-    flow_ids: episode.flowIds.slice(0, findingLimits.flowIdsMax),
+    flow_ids: [...episode.flowIds],
+    flows: episode.flows,
     sensors: [...episode.sensors].sort(),
   };
   const say = (words: Words<Fields>) => typeof words === "string" ? words : words(found.evidence, finding);

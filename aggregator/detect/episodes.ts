@@ -20,13 +20,23 @@ export interface Episode {
   lastS: number;
   /** A bounded sample, the first ones. */
   flowIds: string[];
+  /** Flows so far. */
+  flows: number;
+  /** Flows beyond the sample that were not handed on yet; null = none. */
+  moreFlowIds: string[] | null;
+  /** How many of the sample were handed on. */
+  handedOn: number;
   sensors: readonly string[];
   /** Touched since the episodes above the threshold were taken last. */
   isChanged: boolean;
+  /** Ended or evicted; what comes for its key now opens another. */
+  isOver: boolean;
 }
 
 /** Episodes that changed between two takes; a batch has fewer updates. */
 const changedMax = 200_000;
+/** Flows beyond the samples that wait for their episodes to become threats. */
+const flowsHeldMax = 500_000;
 
 export interface EpisodeOptions<State> {
   /** Keys followed at once. */
@@ -35,6 +45,7 @@ export interface EpisodeOptions<State> {
   quietS: number;
   /** An episode older than this that is still below its threshold starts again. */
   ageMaxS: number;
+  open: (update: PreparedUpdate, item: unknown) => State;
   isThreat: (state: State & Episode) => boolean;
 }
 
@@ -46,6 +57,9 @@ export class Episodes<State extends object> {
   #changed: (State & Episode)[] = [];
   /** Keys, and ended episodes above the threshold, that were evicted because the table was full. */
   evicted = 0;
+  /** Flows that will not be linked as too many were held. */
+  linksDropped = 0;
+  #flowsHeld = 0;
 
   constructor(options: EpisodeOptions<State>) {
     this.#options = options;
@@ -56,9 +70,7 @@ export class Episodes<State extends object> {
   }
 
   /** The episode of `key` at the time of `update`; opened, or started again, where needed. Null: there is none and `opens` is false. */
-  touch(key: string, update: PreparedUpdate, open: () => State): State & Episode;
-  touch(key: string, update: PreparedUpdate, open: () => State, opens: boolean): State & Episode | null;
-  touch(key: string, update: PreparedUpdate, open: () => State, opens = true): State & Episode | null {
+  touch(key: string, update: PreparedUpdate, item?: unknown, opens = true): State & Episode | null {
     const { start, end } = update.segment;
     let episode = this.#young.get(key);
     const isYoung = episode !== undefined;
@@ -69,12 +81,14 @@ export class Episodes<State extends object> {
     if (episode === undefined && !opens) return null;
     if (!isYoung) this.#makeRoom();
     if (episode === undefined || this.#isOver(episode, start, end)) {
-      episode = begin(key, update, open());
+      if (episode !== undefined) this.#close(episode);
+      episode = begin(key, update, this.#options.open(update, item));
       this.#young.set(key, episode);
     } else if (!isYoung) this.#young.set(key, episode);
     if (start < episode.firstS) episode.firstS = start;
     if (end > episode.lastS) episode.lastS = end;
-    addTo(episode, update);
+    this.#addFlow(episode, update);
+    if (update.sensors !== episode.sensors) addSensors(episode, update.sensors);
     if (!episode.isChanged) this.#addChanged(episode);
     return episode;
   }
@@ -83,14 +97,55 @@ export class Episodes<State extends object> {
   takeChanged(): (State & Episode)[] {
     const changed = this.#changed;
     this.#changed = [];
-    for (const episode of changed) episode.isChanged = false;
-    return changed.filter(this.#options.isThreat);
+    return changed.filter((episode) => {
+      episode.isChanged = false;
+      if (this.#options.isThreat(episode)) return true;
+      if (episode.isOver) this.#freeFlows(episode);
+      return false;
+    });
+  }
+
+  /** Flows of an episode that were not handed on before. */
+  takeFlowIds(episode: Episode): string[] {
+    const { flowIds, moreFlowIds, handedOn } = episode;
+    const taken = [...flowIds.slice(handedOn), ...moreFlowIds ?? []];
+    this.#flowsHeld -= moreFlowIds?.length ?? 0;
+    episode.handedOn = flowIds.length;
+    episode.moreFlowIds = null;
+    return taken;
+  }
+
+  /** Ends the episode of `key`: what comes next opens another. */
+  end(key: string): void {
+    const episode = this.#young.get(key) ?? this.#old.get(key);
+    if (episode) this.#close(episode);
+    this.#young.delete(key);
+    this.#old.delete(key);
   }
 
   #isOver(episode: State & Episode, start: number, end: number): boolean {
     const { quietS, ageMaxS, isThreat } = this.#options;
     if (start > episode.lastS + quietS || end < episode.firstS - quietS) return true;
     return end - episode.firstS > ageMaxS && !isThreat(episode);
+  }
+
+  /** A later segment counts as a flow of its own only while the sample shows that its flow is a new one. */
+  #addFlow(episode: State & Episode, { flowId, first }: PreparedUpdate): void {
+    const { flowIds } = episode;
+    if (episode.flows < findingLimits.flowIdsMax) {
+      if (flowIds.at(-1) === flowId || (!first && flowIds.includes(flowId))) return;
+      flowIds.push(flowId);
+      episode.flows++;
+      return;
+    }
+    if (!first || episode.moreFlowIds?.at(-1) === flowId) return;
+    if (++episode.flows > findingLimits.linksMax) return;
+    if (this.#flowsHeld >= flowsHeldMax) {
+      this.linksDropped++;
+      return;
+    }
+    this.#flowsHeld++;
+    (episode.moreFlowIds ??= []).push(flowId);
   }
 
   #addChanged(episode: State & Episode): void {
@@ -103,9 +158,21 @@ export class Episodes<State extends object> {
     this.#changed.push(episode);
   }
 
+  /** Frees the flows held for an episode that is over; one that changed is taken once more, and frees them then. */
+  #close(episode: State & Episode): void {
+    episode.isOver = true;
+    if (!episode.isChanged) this.#freeFlows(episode);
+  }
+
+  #freeFlows(episode: Episode): void {
+    this.#flowsHeld -= episode.moreFlowIds?.length ?? 0;
+    episode.moreFlowIds = null;
+  }
+
   #makeRoom(): void {
     if (this.#young.size < Math.max(1, this.#options.keysMax >> 1)) return;
     this.evicted += this.#old.size;
+    for (const stale of this.#old.values()) this.#close(stale);
     this.#old = this.#young;
     this.#young = new Map();
   }
@@ -118,18 +185,19 @@ function begin<State extends object>(key: string, update: PreparedUpdate, state:
     network: update.network,
     firstS: start,
     lastS: end,
-    flowIds: [],
+    // One element, not an empty list to grow: most episodes never see a second flow.
+    flowIds: [update.flowId],
+    flows: 1,
+    moreFlowIds: null,
+    handedOn: 0,
     sensors: update.sensors,
     isChanged: false,
+    isOver: false,
   };
   return Object.assign(state, episode);
 }
 
-function addTo(episode: Episode, { flowId, sensors, first }: PreparedUpdate): void {
-  const { flowIds } = episode;
-  const isRoom = flowIds.length < findingLimits.flowIdsMax;
-  if (isRoom && flowIds.at(-1) !== flowId && (first || !flowIds.includes(flowId))) flowIds.push(flowId);
-  if (sensors === episode.sensors) return;
+function addSensors(episode: Episode, sensors: readonly string[]): void {
   const missing = sensors.filter((sensor) => !episode.sensors.includes(sensor));
   if (missing.length === 0) return;
   episode.sensors = [...episode.sensors, ...missing].slice(0, findingLimits.sensorsMax);

@@ -5,10 +5,15 @@
  * the sentences use the field itself, so that text and evidence cannot disagree.
  * Why no lookup by label: a label may be reworded at any time; a field that does not exist does not compile. @module */
 
-import type { Evidence, Reason } from "../model/threat.ts";
+import type { Evidence, Finding, Reason } from "../model/threat.ts";
 
 /** Upper bounds of one finding. */
-export const findingLimits = { addressesMax: 100, flowIdsMax: 50, sensorsMax: 50 } as const;
+export const findingLimits = {
+  addressesMax: 100,
+  flowIdsMax: 50,
+  sensorsMax: 50,
+  linksMax: 100_000,
+} as const;
 
 /** A measured value with its label. In a template it reads as its value: `${ports} ports`. */
 export class Field<Value extends string | number = string | number> {
@@ -36,6 +41,8 @@ export function hostile<Value extends string | number>(label: string, value: Val
 export interface Found<Evidences extends Fields = Fields> {
   /** Instead of the declaration's title, where it depends on the episode. */
   title?: string;
+  /** Instead of the episode's key, where several episodes are one threat; without the network. */
+  identity?: string;
   /** Instead of the declaration's technique. */
   technique?: string;
   src_ips: Iterable<string>;
@@ -50,8 +57,25 @@ export interface Found<Evidences extends Fields = Fields> {
   evidence: Evidences;
 }
 
+/** A finding, and the flows of its episode that were not handed on before. */
+export interface FreshFinding extends Finding {
+  new_flow_ids: string[];
+}
+
 export function reason(name: string, points: number, text: string): Reason {
   return { name, points, text };
+}
+
+/** Adds a reason against the threat that leaves it at most `scoreMax` points. */
+export function capScore(reasons: Reason[], scoreMax: number, name: string, text: string): void {
+  const sum = reasons.reduce((points, reason) => points + reason.points, 0);
+  reasons.push(reason(name, Math.min(-5, scoreMax - sum), text));
+}
+
+/** A share as a percentage; 0 % and 100 % mean none and all. */
+export function percentOf(part: number, whole = 1): string {
+  if (whole <= 0 || part <= 0) return "0 %";
+  return `${part >= whole ? 100 : Math.min(99, Math.max(1, Math.round(100 * part / whole)))} %`;
 }
 
 /** Numbers evidence e1, e2, ... in the order of its fields. */

@@ -7,9 +7,10 @@
 
 import type { Segment } from "../../shared/segment.ts";
 import type { FlowUpdate } from "../model/flow.ts";
-import type { Address, AddressBook } from "./signs/address.ts";
+import { type Address, AddressBook } from "./signs/address.ts";
 import { type DnsQuestions, readDnsQuestions } from "./signs/dns_questions.ts";
 import { type ProbeOutcome, probeOutcome } from "./signs/probe.ts";
+import { ServiceBook, type ServiceView } from "./signs/services.ts";
 
 export class PreparedUpdate {
   readonly flowId: string;
@@ -20,15 +21,17 @@ export class PreparedUpdate {
   readonly begins: boolean;
   readonly segment: Segment;
   readonly sensors: readonly string[];
-  readonly #book: AddressBook;
-  #src: Address | undefined;
-  #dst: Address | undefined;
+  /** The initiator's address, and the other end's. */
+  readonly src: Address;
+  readonly dst: Address;
+  /** Who calls the service that this flow calls; null for all but the beginnings of own hosts' TCP and UDP flows to one host. */
+  readonly service: ServiceView | null;
   #pair: string | undefined;
   #probe: ProbeOutcome | null | undefined;
   #dns: DnsQuestions | null | undefined;
   #serverName: string | undefined;
 
-  constructor(update: FlowUpdate, book: AddressBook) {
+  constructor(update: FlowUpdate, books: PrepareBooks) {
     const { flow_id, network, first, segment, sensors } = update;
     this.flowId = flow_id;
     this.network = network;
@@ -36,16 +39,12 @@ export class PreparedUpdate {
     this.begins = first && segment.segment === 0 && segment.fwd_packets > 0;
     this.segment = segment;
     this.sensors = sensors;
-    this.#book = book;
-  }
-
-  /** The initiator's address. */
-  get src(): Address {
-    return this.#src ??= this.#book.of(this.segment.src_ip);
-  }
-
-  get dst(): Address {
-    return this.#dst ??= this.#book.of(this.segment.dst_ip);
+    const addresses = books.addressesOf(network);
+    this.src = addresses.of(segment.src_ip);
+    this.dst = addresses.of(segment.dst_ip);
+    if (segment.fwd_packets > 0) this.src.spokeS = segment.end;
+    if (segment.bwd_packets > 0) this.dst.spokeS = segment.end;
+    this.service = this.#readService(books.services);
   }
 
   /** "src|dst", for keys. */
@@ -77,9 +76,38 @@ export class PreparedUpdate {
     }
     return this.#serverName;
   }
+
+  /** At once, not when somebody asks: every call counts. */
+  #readService(services: ServiceBook): ServiceView | null {
+    const { protocol, src_ip, dst_ip, dst_port, start } = this.segment;
+    if (!this.begins || !this.src.isOwn || this.dst.isGroup) return null;
+    if (protocol !== "tcp" && protocol !== "udp") return null;
+    return services.call(this.network, src_ip, `${dst_ip}|${dst_port}`, this.serverName, start);
+  }
 }
 
+/** What preparing remembers from update to update; one for each engine. */
+export class PrepareBooks {
+  readonly services = new ServiceBook();
+  readonly #addresses = new Map<string, AddressBook>();
+
+  /** The same private address is another host in another network. */
+  addressesOf(network: string): AddressBook {
+    let book = this.#addresses.get(network);
+    if (book === undefined) {
+      if (this.#addresses.size >= networksMax) {
+        this.#addresses.delete(this.#addresses.keys().next().value!);
+      }
+      book = new AddressBook();
+      this.#addresses.set(network, book);
+    }
+    return book;
+  }
+}
+
+const networksMax = 256;
+
 /** Prepares a batch. */
-export function prepare(updates: readonly FlowUpdate[], book: AddressBook): PreparedUpdate[] {
-  return updates.map((update) => new PreparedUpdate(update, book));
+export function prepare(updates: readonly FlowUpdate[], books: PrepareBooks): PreparedUpdate[] {
+  return updates.map((update) => new PreparedUpdate(update, books));
 }

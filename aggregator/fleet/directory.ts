@@ -35,6 +35,15 @@ export class SensorDirectory {
     return this.#rows.get(sensorId) ?? null;
   }
 
+  /** The sensor whose id or name `text` is: the live one of that name, or the last of those that were revoked. */
+  async resolve(text: string, nowMs: number): Promise<SensorRow | null> {
+    const byId = await this.find(text, nowMs);
+    if (byId) return byId;
+    const named = [...this.#rows.values()].filter(({ name }) => name === text);
+    return named.find(({ revoked_ms }) => revoked_ms === null) ??
+      named.sort((a, b) => b.enrolled_ms - a.enrolled_ms)[0] ?? null;
+  }
+
   /** What people call the sensor, as far as is known; else its id. */
   nameOf(sensorId: string): string {
     return this.#rows.get(sensorId)?.name ?? sensorId;

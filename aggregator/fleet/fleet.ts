@@ -15,10 +15,12 @@ import {
   deliveryOf,
   type Position,
 } from "./conservation.ts";
+import type { Hole } from "./holes.ts";
 
 /** From worst to best; a sensor has the first that fits. */
 export const sensorStatuses = [
   "revoked",
+  "pending",
   "quarantined",
   "never_seen",
   "late",
@@ -62,6 +64,8 @@ export interface SensorHealth {
   delivery: Delivery | null;
   open_gaps: number;
   missing_batches: number;
+  /** What it said it had, and the store never got. */
+  holes: Hole[];
   check_in: CheckInRequest | null;
 }
 
@@ -79,10 +83,17 @@ export function fleetHealth(
   gaps: readonly Gap[],
   positions: ReadonlyMap<string, readonly Position[]>,
   nowMs: number,
+  holesOf: (sensorId: string) => readonly Hole[] = () => [],
 ): FleetHealth {
   const gapsOf = Map.groupBy(gaps, (gap) => gap.sensor_id);
   const rows = sensors.map((sensor) =>
-    sensorHealth(sensor, gapsOf.get(sensor.sensor_id) ?? [], positions.get(sensor.sensor_id) ?? null, nowMs)
+    sensorHealth(
+      sensor,
+      gapsOf.get(sensor.sensor_id) ?? [],
+      positions.get(sensor.sensor_id) ?? null,
+      nowMs,
+      holesOf(sensor.sensor_id),
+    )
   );
   rows.sort((a, b) =>
     sensorStatuses.indexOf(a.status) - sensorStatuses.indexOf(b.status) || (a.name < b.name ? -1 : 1)
@@ -100,6 +111,7 @@ export function sensorHealth(
   gaps: readonly Gap[],
   positions: readonly Position[] | null,
   nowMs: number,
+  holes: readonly Hole[] = [],
 ): SensorHealth {
   const { check_in: checkIn } = sensor;
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
@@ -108,6 +120,7 @@ export function sensorHealth(
   if (missing > 0) {
     found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
   }
+  found.push(...holes.map((hole): Found => ["lossy", holeText(hole, nowMs)]));
   const status = sensorStatuses.find((name) => found.some(([of]) => of === name)) ?? "healthy";
   return {
     sensor_id: sensor.sensor_id,
@@ -124,8 +137,18 @@ export function sensorHealth(
     delivery: checkIn && positions && deliveryOf(checkIn, positions),
     open_gaps: gaps.length,
     missing_batches: missing,
+    holes: [...holes],
     check_in: checkIn,
   };
+}
+
+function holeText({ epoch, batches, packets, from_ms }: Hole, nowMs: number): string {
+  const ago = span(nowMs - from_ms);
+  if (packets === 0) {
+    return `${batches} batches of epoch ${epoch} left it more than ${ago} ago and are not stored`;
+  }
+  const lost = batches === 0 ? "" : ` and ${batches} sealed batches`;
+  return `${packets} packets${lost} that it had counted in flows until ${ago} ago, before it started again, never came`;
 }
 
 type Found = [status: SensorStatus, text: string];
@@ -135,7 +158,9 @@ function identity(sensor: SensorRow): Found[] {
   if (sensor.revoked_ms !== null) {
     found.push(["revoked", `Revoked at ${new Date(sensor.revoked_ms).toISOString()}`]);
   }
-  if (sensor.quarantined_ms !== null) {
+  if (sensor.approved_ms === null && sensor.revoked_ms === null) {
+    found.push(["pending", "It waits for approval: picket-aggregator sensor approve, or the dashboard"]);
+  } else if (sensor.quarantined_ms !== null) {
     found.push([
       "quarantined",
       `Its batches are refused: ${sensor.quarantine_reason ?? "no reason is stored"}`,
@@ -240,7 +265,7 @@ function drops({ packets, dropped, interfaces = [], recent }: CheckInRequest["ca
 
 function clock({ clock_offset_ms: offset }: SensorRow): Found[] {
   if (offset === null || Math.abs(offset) <= fleetLimits.clockOffsetMsMax) return [];
-  // Times are corrected for it, so nothing is lost; a person should still set the clock.
+  // Times are corrected for it, however far off, so nothing is lost; a person should still set the clock.
   return [[
     "healthy",
     `Its clock is ${span(Math.abs(offset))} ${offset > 0 ? "ahead" : "behind"}; times are corrected`,

@@ -75,7 +75,7 @@ export class GroupWriter {
 
   /** Verifies a batch into the group. */
   add(group: Group, waiting: WaitingBatch): void {
-    const verified = this.#verifier.verify(waiting.get, waiting.body);
+    const verified = waiting.position?.fault ?? this.#verifier.verify(waiting.get, waiting.body);
     this.#reporter.count("batches_received_total");
     if (typeof verified !== "string") group.flows += verified.header.flows;
     group.batches.push({ waiting, verified });
@@ -186,9 +186,9 @@ export class GroupWriter {
       if (outcome.outcome === "refused") this.#bury(waiting, outcome.reason, group.nowMs, write);
       result.outcomes.push({ waiting, outcome });
       if (waiting.position === null) continue;
-      const { topic, partition, offset } = waiting.position;
+      const { topic, partition, offset, mark } = waiting.position;
       const next_offset = String(BigInt(offset) + 1n);
-      offsets.set(`${topic}/${partition}`, { topic, partition, next_offset });
+      offsets.set(`${topic}/${partition}`, { topic, partition, next_offset, mark });
     }
     write.offsets = [...offsets.values()];
     return accepted;

@@ -40,6 +40,10 @@ export interface RecordPosition {
   topic: string;
   partition: number;
   offset: string;
+  /** See {@link OffsetRow.mark}. */
+  mark: string;
+  /** Why it is refused unseen: it could not be read, or not be stored. */
+  fault?: IngestRefusal;
 }
 
 /** A batch that waits. */

@@ -53,6 +53,7 @@ export function keyOf(segment: Segment): Uint8Array {
   return segment.community_id === "" ? ownKey(segment) : Buffer.from(segment.community_id.slice(2), "base64");
 }
 
-function ownKey({ protocol, src_mac, src_ip, dst_ip }: Segment): Uint8Array {
-  return createHash("sha1").update(`${protocol}|${src_mac}|${src_ip}|${dst_ip}`).digest();
+function ownKey({ protocol, src_mac, src_ip, src_port, dst_ip, dst_port }: Segment): Uint8Array {
+  const parts = [protocol, src_mac, src_ip, src_port, dst_ip, dst_port];
+  return createHash("sha1").update(parts.join("|")).digest();
 }

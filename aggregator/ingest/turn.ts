@@ -4,6 +4,7 @@
  * Invariant: turning twice gives the segment again, states without a mirror image excepted. @module */
 
 import { icmpCounterpart } from "../../shared/community_id.ts";
+import type { Facts } from "../../shared/facts.ts";
 import type { ConnState, Segment } from "../../shared/segment.ts";
 
 const mirrored: Partial<Record<ConnState, ConnState>> = {
@@ -56,7 +57,15 @@ export function turn(segment: Segment): Segment {
     conn_state: segment.protocol === "tcp"
       ? mirrored[segment.conn_state] ?? segment.conn_state
       : segment.conn_state,
+    facts: turnFacts(segment.facts),
   };
+}
+
+/** Of facts only the first octets tell the way they went. */
+function turnFacts(facts: Facts | null): Facts | null {
+  if (!facts?.first) return facts;
+  const { fwd, bwd } = facts.first;
+  return { ...facts, first: { ...bwd !== undefined && { fwd: bwd }, ...fwd !== undefined && { bwd: fwd } } };
 }
 
 const fin = 1, syn = 2, rst = 4;

@@ -19,13 +19,22 @@ import {
   verifyBatch,
 } from "../../shared/batch.ts";
 import { bucketOf } from "../../shared/community_id.ts";
+import type { SegmentTable } from "../../shared/segment.ts";
 import type { SensorRow } from "../model/sensor.ts";
 import type { Store } from "../store/store.ts";
 import type { Source } from "./arrival.ts";
 import { digestRows, type KeyedSegment, readRows } from "./rows.ts";
 
 /** Why ingest refuses a batch. The label set of `batches_refused_total`. */
-export const ingestRefusals = [...refusals, "quarantined", "equivocation", "two_epochs"] as const;
+export const ingestRefusals = [
+  ...refusals,
+  "quarantined",
+  "equivocation",
+  "two_epochs",
+  "record_malformed",
+  "record_version",
+  "unstorable",
+] as const;
 export type IngestRefusal = typeof ingestRefusals[number];
 
 export interface VerifiedBatch {
@@ -109,8 +118,9 @@ export class Verifier {
     if (isMisplaced) return "bucket";
     const sum = (column: unknown[]) => (column as number[]).reduce((total, packets) => total + packets, 0);
     const packets = sum(table.fwd_packets) + sum(table.bwd_packets);
-    if (!Number.isSafeInteger(packets)) return "column_value";
-    return { header, rows: readRows(table, digests), packets, source: sourceOf(sensor.row) };
+    const source = sourceOf(sensor.row);
+    if (!canCorrect(table, source.clock_offset_ms)) source.clock_offset_ms = 0;
+    return { header, rows: readRows(table, digests), packets, source };
   }
 
   async #read(nowMs: number): Promise<void> {
@@ -136,6 +146,17 @@ function sourceOf(row: SensorRow): Source {
     site: row.site,
     clock_offset_ms: isReplay ? 0 : row.clock_offset_ms ?? 0,
   };
+}
+
+/** Whether all times of a batch are still ones that can be read back once the sensor's clock offset is taken off. Those of a replayed file,
+ * or of a clock that lost its mind, may not be; they stay as they are, and are flagged as any odd time. */
+function canCorrect(table: Required<SegmentTable>, offsetMs: number): boolean {
+  const { start_us, duration_us, flow_age_us } = table as Record<string, number[]>;
+  const offsetUs = offsetMs * 1e3;
+  return start_us.every((start, row) =>
+    start - flow_age_us[row] - offsetUs >= 0 &&
+    start + duration_us[row] - offsetUs <= Number.MAX_SAFE_INTEGER
+  );
 }
 
 /** The value in `body`. Never allocates more than the limits allow. */

@@ -3,7 +3,7 @@
 import { parseIp } from "../../shared/ip.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { CommandError, exitCodes } from "../../shared/command.ts";
-import { TrustedProxies } from "../api/client_address.ts";
+import { TrustedProxies } from "../model/client_address.ts";
 import { generalOptions, kafkaOptions, storeOptions } from "./store_options.ts";
 import { detectionOptions } from "./detection_options.ts";
 import { triageOptions } from "./triage_options.ts";

@@ -6,7 +6,7 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Certificate } from "./listen.ts";
+import type { Certificate } from "../tls/authority.ts";
 
 const everyMs = 3_600_000;
 

@@ -7,7 +7,8 @@
  * one with another certificate while connections go on. TLS passes through untouched. What a body may take is body.ts' business.
  * Buffers are small while a connection is idle: thousands of sensors stay connected between two check-ins. @module */
 
-import { ownerOf, plain, type TrustedProxies } from "../api/client_address.ts";
+import { ownerOf, plain, type TrustedProxies } from "../model/client_address.ts";
+import { innerHost } from "../../shared/inner_host.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 
@@ -16,7 +17,7 @@ export interface FrontDoorOptions {
   headMs?: number;
   /** @default 75000 */
   idleMs?: number;
-  /** Trusted proxies are not counted: they bring everybody's. @default 512 */
+  /** As many as a fleet behind one address has. Trusted proxies are not counted: they bring everybody's. @default 2048 */
   peerMax?: number;
   /** @default 16384 */
   totalMax?: number;
@@ -24,7 +25,7 @@ export interface FrontDoorOptions {
 
 export interface FrontDoorDeps {
   listener: Deno.TcpListener;
-  /** Port of the server behind, on loopback; asked for each connection. */
+  /** Port of the server behind, on {@link innerHost}; asked for each connection. */
   portBehind: () => number;
   proxies: TrustedProxies;
   clock: Clock;
@@ -58,7 +59,7 @@ export class FrontDoor {
   #loops: Promise<unknown>[] = [];
 
   constructor(options: FrontDoorOptions, deps: FrontDoorDeps) {
-    const { headMs = 10_000, idleMs = 75_000, peerMax = 512, totalMax = 16_384 } = options;
+    const { headMs = 10_000, idleMs = 75_000, peerMax = 2_048, totalMax = 16_384 } = options;
     this.#limits = { headMs, idleMs, peerMax, totalMax };
     this.#deps = deps;
   }
@@ -148,7 +149,7 @@ export class FrontDoor {
       const first = new Uint8Array(idleBufferBytes);
       const length = await guest.outer.read(first);
       if (length === null) return;
-      const inner = await Deno.connect({ hostname: "127.0.0.1", port: this.#deps.portBehind() });
+      const inner = await Deno.connect({ hostname: innerHost, port: this.#deps.portBehind() });
       guest.inner = inner;
       inner.setNoDelay(true);
       port = inner.localAddr.port;

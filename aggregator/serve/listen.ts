@@ -5,18 +5,14 @@
  * The HTTP server itself listens on a free port of loopback and answers only what comes through the front door. @module */
 
 import type { Api } from "../api/api.ts";
-import type { TrustedProxies } from "../api/client_address.ts";
+import type { TrustedProxies } from "../model/client_address.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { bracketed, listenAddress } from "../options/serve_options.ts";
+import type { Certificate } from "../tls/authority.ts";
+import { innerHost } from "../../shared/inner_host.ts";
 import { FrontDoor, type FrontDoorOptions } from "./front_door.ts";
 
 const drainMs = 8_000;
-
-/** PEM of a certificate chain and its key. */
-export interface Certificate {
-  cert: string;
-  key: string;
-}
 
 export interface Listening {
   url: string;
@@ -78,7 +74,7 @@ export function listen(
 
   function serveBehind(pair: Certificate | null): Server {
     return Deno.serve(
-      { hostname: "127.0.0.1", port: 0, ...pair ?? {}, onListen: () => undefined },
+      { hostname: innerHost, port: 0, ...pair ?? {}, onListen: () => undefined },
       (request, info) => answer(request, info.remoteAddr.port),
     );
   }

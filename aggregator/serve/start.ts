@@ -3,7 +3,7 @@
  * In: the options of `serve`. Out: a running aggregator. Invariant: each stage leaves its end in `stops`; they run in reverse, so that
  * nothing is taken in that could not be stored, also when a later stage does not start. @module */
 
-import { createKafka } from "../../shared/kafka.ts";
+import { createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import type { Store } from "../store/store.ts";
@@ -11,23 +11,31 @@ import { startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
 import { explainByRules } from "../triage/rules.ts";
+import { memoryFile } from "../triage/memory.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
+import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
-import type { Services } from "../api/route.ts";
+import { type Capabilities, topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
 import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
 import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
-import { type Authority, machineNames, readAuthority, serverCertificate } from "./authority.ts";
+import {
+  type Authority,
+  type Certificate,
+  machineNames,
+  readAuthority,
+  serverCertificate,
+} from "../tls/authority.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
-import { type Certificate, listen, type Listening } from "./listen.ts";
+import { listen, type Listening } from "./listen.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
 import { chooseDetectors } from "../options/detection_options.ts";
 import {
@@ -39,14 +47,10 @@ import {
   type ServeOptions,
 } from "../options/serve_options.ts";
 import { readModel } from "../options/triage_options.ts";
+import { placeOf } from "../tls/place.ts";
 import { WorkMeter } from "./work_meter.ts";
 
 type Stop = () => Promise<void>;
-
-/** The end of something that ends at once. */
-function stopping(end: () => void): Stop {
-  return () => Promise.resolve(end());
-}
 
 /** How the world reaches this server. */
 interface Web extends ApiOptions {
@@ -63,8 +67,6 @@ export interface Running {
   /** Address of API and dashboard. */
   url: string;
   keyFile: string;
-  /** Resolves with the reason when the data path cannot go on; never resolves while all is well. */
-  failed: Promise<string>;
   /** Takes nothing new, stores what is taken, closes. */
   stop(): Promise<void>;
 }
@@ -110,21 +112,11 @@ async function wire(
   stops.push(() => ingest.stop());
   const meter = new WorkMeter(ingest, clock);
 
-  const failed = Promise.withResolvers<string>();
-  await startConsumer(options, edges, store, meter, stops, (error) => {
-    meter.failure = `Kafka consumer ended: ${error.message}`;
-    failed.resolve(meter.failure);
-  });
+  await startConsumer(options, edges, store, meter, stops);
 
-  const services = makeServices(options, edges, {
-    store,
-    directory,
-    detection,
-    meter,
-    authority: web.authority,
-  });
-  const { url } = await openPort(edges, web, createApi(web, services), stops);
-  return { url, keyFile, failed: failed.promise };
+  const capabilities = makeCapabilities(options, edges, { store, directory, detection, meter, ...web });
+  const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
+  return { url, keyFile };
 }
 
 /** Listens, and keeps the certificate in step with its files. */
@@ -139,18 +131,13 @@ async function openPort(
   const listening = listen({ listen: listenText, certificate, proxies }, edges, api);
   stops.push(() => listening.close());
   await noteAddress(folder, listening.url);
-  if (!certificate || !read) {
-    // Without TLS there is nothing to read again; the signal must not end the program.
-    stops.push(
-      stopping(edges.onReload(() => reporter.info("nothing to read again: no certificate is served"))),
-    );
-    return listening;
-  }
+  if (!certificate || !read) return listening;
   const use = (renewed: Certificate) => listening.useCertificate(renewed);
   const keeper = new CertificateKeeper(certificate, { read, use, clock, reporter });
   keeper.start();
   stops.push(() => keeper.stop());
-  stops.push(stopping(edges.onReload(() => keeper.look())));
+  const forget = edges.onReload(() => keeper.look());
+  stops.push(() => Promise.resolve(forget()));
   return listening;
 }
 
@@ -200,15 +187,18 @@ async function startDetection(
     detectors: startDetectors(settings, declarations),
     reporter,
     // People know a sensor by its name.
-    explain: (finding, severity) =>
-      explainByRules({ ...finding, sensors: finding.sensors.map((id) => directory.nameOf(id)) }, severity),
+    explain: (finding, severity, episodes) =>
+      explainByRules(
+        { ...finding, sensors: finding.sensors.map((id) => directory.nameOf(id)) },
+        severity,
+        episodes,
+      ),
   });
   const detection = new Detection({}, { engine, store, clock, reporter });
   const model = readModel(options, edges);
   if (model) {
-    const audit = new AuditFile({ path: `${stateFolder(options.state, edges.env)}/triage-audit.ndjson` }, {
-      reporter,
-    });
+    const folder = stateFolder(options.state, edges.env);
+    const audit = new AuditFile({ path: `${folder}/triage-audit.ndjson` }, { reporter });
     const { geminiCallsPerDay: callsPerDayMax, geminiTokensPerDay: tokensPerDayMax } = options;
     const triage = new TriageQueue({ callsPerDayMax, tokensPerDayMax }, {
       model,
@@ -216,6 +206,7 @@ async function startDetection(
       reporter,
       onResult: (result) => detection.keep(result),
       onAudit: (line) => audit.append(line),
+      memory: memoryFile(`${folder}/triage-memory.json`),
     });
     detection.explainWith(triage);
     stops.push(() => triage.stop());
@@ -231,31 +222,29 @@ async function startConsumer(
   store: Store,
   ingest: WorkMeter,
   stops: Stop[],
-  onFailed: (error: Error) => void,
 ): Promise<void> {
   const settings = await kafkaSettings(options, edges);
   if (!settings) return;
   const { kafkaTopic: topic, kafkaGroup, buckets, kafkaReplication: replicationFactor } = options;
   const groupId = kafkaGroup || `picket-aggregator.${topic}`;
   const { clock, reporter } = edges;
+  const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
+    kafka: openKafka(settings),
+    ingest,
+    store,
+    clock,
+    reporter,
+  });
+  ingest.sourceProblem = () => consumer.problem();
+  stops.push(() => consumer.stop());
+  consumer.start();
+}
+
+function openKafka(settings: KafkaSettings): Kafka {
   try {
-    const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
-      kafka: createKafka(settings),
-      ingest,
-      store,
-      clock,
-      reporter,
-      onFailed,
-    });
-    stops.push(() => consumer.stop());
-    await consumer.start();
+    return createKafka(settings);
   } catch (cause) {
-    const why = (cause as Error).message;
-    throw new CommandError(
-      cause instanceof RangeError ? exitCodes.usage : exitCodes.environment,
-      `Cannot consume from Kafka at ${settings.brokers.join(", ")}: ${why}`,
-      { cause },
-    );
+    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }
 }
 
@@ -265,20 +254,22 @@ interface Stages {
   detection: Detection;
   meter: WorkMeter;
   authority: Authority | null;
+  publicUrl: URL | null;
 }
 
-function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Services {
-  const { store, directory, detection, meter, authority } = stages;
+function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
+  const { store, directory, detection, meter, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
   return {
-    store,
+    ...topicsOf(store),
     reporter,
     clock,
     randomBytes,
     directory,
     clockOffsets: new ClockOffsets(),
+    holes: new Holes({}, { store }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
@@ -296,5 +287,6 @@ function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Serv
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,
     authority,
+    placeOf: (url) => placeOf(url, publicUrl, authority?.fingerprint ?? null),
   };
 }

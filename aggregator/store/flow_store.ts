@@ -24,7 +24,7 @@ export function flowStore(database: Database, clock: Clock): FlowStore {
       });
     },
     readFlows: (query, page) =>
-      database.read((session) => queryFlows(dialect, session, query, page, () => clock.monotonicMs())),
+      database.query((session) => queryFlows(dialect, session, query, page, () => clock.monotonicMs())),
     readRecentFlows: (sinceMs, limit) =>
       database.read(async (session) => {
         const rows = await session.all(

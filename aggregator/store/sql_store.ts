@@ -10,9 +10,11 @@ import { flowStore } from "./flow_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
 import { migrate } from "./migrate.ts";
-import type { Store } from "./store.ts";
+import { type Store, StoreUnavailable } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
 import { trafficStore } from "./traffic_store.ts";
+
+const pingMsMax = 3_000;
 
 export function sqlStore(database: Database, deps: { reporter: Reporter; clock?: Clock }): Store {
   const { reporter, clock = systemClock } = deps;
@@ -27,13 +29,27 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
       }
     },
     stop: () => database.close(),
-    async ping() {
-      await database.read((session) => session.all("SELECT 1"));
-    },
+    ping: () => pingWithin(database, pingMsMax),
     ...ingestStore(database, reporter),
     ...flowStore(database, clock),
     ...threatStore(database),
     ...identityStore(database),
     ...trafficStore(database),
   };
+}
+
+/** @throws {StoreUnavailable} also when no answer comes in time. */
+async function pingWithin(database: Database, msMax: number): Promise<void> {
+  const given = new AbortController();
+  // The database's time is real, whatever clock the statements get.
+  const late = systemClock.sleep(msMax, given.signal).then(() => {
+    if (!given.signal.aborted) {
+      throw new StoreUnavailable(`the database did not answer within ${msMax / 1_000} s`);
+    }
+  });
+  try {
+    await Promise.race([database.ping(), late]);
+  } finally {
+    given.abort();
+  }
 }

@@ -19,10 +19,10 @@ interface Range {
 export function trafficStore(database: Database): TrafficStore {
   return {
     readTopTalkers: (range, limit) =>
-      database.read((session) => queryTopTalkers(database.dialect, session, range, limit)),
-    readProtocols: (range) => database.read((session) => queryProtocols(session, range)),
+      database.query((session) => queryTopTalkers(database.dialect, session, range, limit)),
+    readProtocols: (range) => database.query((session) => queryProtocols(session, range)),
     readSeries: (range, stepS, sensorId) =>
-      database.read((session) => querySeries(session, range, stepS, sensorId)),
+      database.query((session) => querySeries(session, range, stepS, sensorId)),
     readTotals: () => database.read(queryTotals),
   };
 }

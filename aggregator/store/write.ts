@@ -36,13 +36,17 @@ export async function writeIngest(
   await writeGaps(database, session, write);
   await writeDeadLetters(session, write);
   const { dialect } = database;
-  const offsets = dialect.upsert("offsets", ["topic", "partition_number", "next_offset"], [
+  const offsets = dialect.upsert("offsets", ["topic", "partition_number", "next_offset", "mark"], [
     "topic",
     "partition_number",
   ], {
     next_offset: dialect.fresh("next_offset"),
+    mark: dialect.fresh("mark"),
   });
-  await session.batch(offsets, write.offsets.map((row) => [row.topic, row.partition, row.next_offset]));
+  await session.batch(
+    offsets,
+    write.offsets.map((row) => [row.topic, row.partition, row.next_offset, row.mark]),
+  );
   await writeTotals(database, session, write.flows);
 }
 

@@ -9,15 +9,19 @@ import {
   exitCodes,
   randomOf,
 } from "../../shared/command.ts";
+import type { AggregatorClient } from "../aggregator_client.ts";
 import { fetchAuthority } from "../authority.ts";
 import { enrolPatiently } from "../control/enrol.ts";
 import {
   createIdentity,
+  type Identity,
   IdentityError,
   loadIdentity,
+  nextIdentity,
   openStateFolder,
-  saveEnrolment,
 } from "../control/identity.ts";
+import { lockState } from "../control/state_lock.ts";
+import { type SpoolOutcome, Succession } from "../control/succession.ts";
 import { type Invitation, readInvitation } from "../control/join_string.ts";
 import type { Disk } from "../disk.ts";
 import {
@@ -44,7 +48,13 @@ const options = {
   newKey: {
     kind: "flag",
     default: false,
-    help: "Make a new key and forget the old one, as after the sensor was revoked",
+    help:
+      "Make a new key and forget the old one, as after the sensor was revoked; batches that wait are sealed anew",
+  },
+  discardSpool: {
+    kind: "flag",
+    default: false,
+    help: "Delete batches that wait in the spool instead of carrying them over to the new identity",
   },
   timeoutMs: { kind: "number", default: 10_000, min: 100, max: 600_000, help: "Wait this long, ms" },
 } as const satisfies OptionTable;
@@ -85,7 +95,7 @@ class Enrolling {
   }
 
   async run(operands: string[]): Promise<number> {
-    const { given, edges } = this;
+    const { given } = this;
     const { disk } = this.deps;
     const target = targetOf(given, operands);
     const name = this.#name();
@@ -93,8 +103,26 @@ class Enrolling {
     const before = await loadIdentity(disk, this.#folder);
     const authority = await this.#authority(target, before?.enrolment ?? null);
     const client = openAggregator(target.url, authority, given.timeoutMs);
-    const identity = (given.newKey ? null : before) ?? await this.#newIdentity();
-    const result = await enrolPatiently(client, identity, { token: target.token, name }, {
+    const isOther = before !== null && (given.newKey || before.enrolment?.aggregator !== client.url);
+    const lock = isOther ? await this.#lock() : null;
+    try {
+      return await this.#redeem(client, { before, authority }, { token: target.token, name });
+    } finally {
+      lock?.release();
+      client.close();
+    }
+  }
+
+  async #redeem(
+    client: AggregatorClient,
+    { before, authority }: { before: Identity | null; authority: string | null },
+    request: { token: string; name: string },
+  ): Promise<number> {
+    const { given, edges } = this;
+    const { disk } = this.deps;
+    const isNext = before !== null && given.newKey;
+    const identity = isNext || before === null ? await this.#newIdentity(isNext) : before;
+    const result = await enrolPatiently(client, identity, request, {
       clock: edges.clock,
       signal: edges.signal,
       random: randomOf(edges),
@@ -103,7 +131,6 @@ class Enrolling {
         edges.reporter.info(`${message}; asking again`, { in_s: seconds });
       },
     });
-    client.close();
     if (!result.ok) {
       const isOutside = result.problem !== "refused";
       throw new CommandError(
@@ -112,9 +139,20 @@ class Enrolling {
       );
     }
     const enrolment = { ...result.enrolment, aggregator_ca: authority };
-    await saveEnrolment(disk, this.#folder, enrolment);
-    this.#print(enrolment);
+    const succession = new Succession(this.#folder, { disk, edges });
+    const spool = await succession.run(before, identity, enrolment, { isNext, discard: given.discardSpool });
+    this.#print(enrolment, spool);
     return exitCodes.ok;
+  }
+
+  /** @throws {CommandError} when a sensor runs: it would go on sealing as the one it was. */
+  async #lock(): Promise<{ release(): void }> {
+    const lock = await lockState(this.#folder, this.edges.clock);
+    if (lock) return lock;
+    throw new CommandError(
+      exitCodes.environment,
+      `Cannot enrol anew as a sensor runs with "${this.#folder}": stop it first`,
+    );
   }
 
   #name(): string {
@@ -146,9 +184,10 @@ class Enrolling {
     throw new CommandError(code, `Cannot enrol: ${fetched.message}`);
   }
 
-  async #newIdentity() {
+  async #newIdentity(isNext: boolean) {
     try {
-      return await createIdentity(this.deps.disk, this.#folder, this.edges.randomBytes(32));
+      const make = isNext ? nextIdentity : createIdentity;
+      return await make(this.deps.disk, this.#folder, this.edges.randomBytes(32));
     } catch (cause) {
       if (cause instanceof IdentityError) throw cause;
       throw new IdentityError(
@@ -167,17 +206,34 @@ class Enrolling {
     buckets: number;
     kafka: { brokers: string[]; topic: string } | null;
     aggregator: string;
-  }): void {
+  }, spool: SpoolOutcome): void {
     const { given, edges } = this;
     const { sensor_id, name, site, buckets, kafka, aggregator } = enrolment;
     const way = kafka ? `Kafka (${kafka.brokers.join(", ")}, topic ${kafka.topic})` : "HTTP";
     edges.print(
       given.json
-        ? JSON.stringify({ sensor_id, name, site, buckets, kafka, aggregator, state: this.#folder })
-        : `Enrolled as ${name} (${sensor_id}) at site ${site}; batches go to ${aggregator} over ${way}.\n` +
+        ? JSON.stringify({ sensor_id, name, site, buckets, kafka, aggregator, state: this.#folder, spool })
+        : `${
+          spoolText(spool)
+        }Enrolled as ${name} (${sensor_id}) at site ${site}; batches go to ${aggregator} over ${way}.\n` +
           `Next: picket-sensor run --interface IF${given.state ? ` --state ${given.state}` : ""}`,
     );
   }
+}
+
+function spoolText({ carried, left, discarded, kept_in }: SpoolOutcome): string {
+  const lines = [];
+  if (carried > 0) {
+    lines.push(`${carried} batches that wait in the spool were sealed anew for this identity.`);
+  }
+  if (left > 0) {
+    lines.push(`${left} batches were not carried over: the next run does, and sets aside what is damaged.`);
+  }
+  if (discarded > 0) lines.push(`${discarded} batches that waited in the spool were deleted.`);
+  if (kept_in !== null) {
+    lines.push(`Batches of the fleet before are kept in ${kept_in}: this fleet has other buckets.`);
+  }
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** @throws {CommandError} when it is not clear where to enrol, or with which token. */

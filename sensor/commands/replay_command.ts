@@ -5,6 +5,7 @@
 
 import type { SegmentSink } from "../pipeline.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { FirstPackets } from "../control/shipped_captures.ts";
 import { factsOptions, flowOptions, flowSettings, generalOptions } from "../run/common_options.ts";
 import { startDeepLane } from "../run/deep_lane.ts";
 import { openSession, type Session, sessionOptions } from "../run/session.ts";
@@ -20,6 +21,11 @@ import type { Options } from "../../shared/options.ts";
 const options = {
   flows: { kind: "flag", default: false, help: "Print every segment as one JSON object a line" },
   ship: { kind: "flag", default: false, help: "Ship the segments to the fleet this sensor is enrolled in" },
+  again: {
+    kind: "flag",
+    default: false,
+    help: "With --ship: also a capture that was shipped before; its flows count once more",
+  },
   speed: {
     kind: "number",
     default: 0,
@@ -56,7 +62,8 @@ export function replayCommand(stages: Stages): Command {
 {"capture": {"file", "packets", "bytes", "first", "last", "in_flows", "left_out": {reason: packets},
 "remarks": {what: count}}}.
 With --flows every segment comes before it, one JSON object a line. With --ship the segments are sealed, spooled and shipped to
-the aggregator; the command ends when all are acknowledged. What could not be shipped stays in the spool for the next run.`,
+the aggregator; the command ends when all are acknowledged. What could not be shipped stays in the spool for the next run.
+A capture that was shipped before is refused, whatever it is called now.`,
     examples: [
       "replay capture.pcap --flows > flows.jsonl",
       "replay capture.pcapng --ship --state /var/lib/picket-sensor",
@@ -72,11 +79,21 @@ the aggregator; the command ends when all are acknowledged. What could not be sh
   });
 }
 
+interface Shipped {
+  batches: number;
+  /** Those that wait, and those that were set aside. */
+  left_in_spool: number;
+  set_aside?: number;
+  dropped?: number;
+}
+
 class Replay {
   readonly #stages: Stages;
   readonly #options: ReplayOptions;
   readonly #edges: Edges;
   #state: "replaying" | "idle" = "replaying";
+  /** Of the capture that is being shipped. */
+  #digest: string | null = null;
 
   constructor(stages: Stages, options: ReplayOptions, edges: Edges) {
     this.#stages = stages;
@@ -111,9 +128,15 @@ class Replay {
       clock,
       deepLane,
     });
-    source.attach(fastLane);
+    const first = new FirstPackets(fastLane);
+    source.attach(first);
     try {
-      if (this.#options.ship) session = await this.#openSession(source, fastLane, deepLane);
+      if (this.#options.ship) {
+        // Nothing leaves the fast lane before its first turn, so that there is time to look.
+        while (!first.isWhole && await source.next());
+        session = await this.#openSession(source, fastLane, deepLane);
+        await this.#recognise(session, first.digest(), path);
+      }
       await session?.start();
       await this.#feed(source, fastLane);
       await fastLane.finish();
@@ -135,6 +158,50 @@ class Replay {
     return await openSession({ live: false }, this.#options, this.#edges, { disk, capture });
   }
 
+  /** Refuses a capture that was shipped before, and notes this one. */
+  async #recognise(session: Session, digest: string | null, file: string): Promise<void> {
+    if (digest === null) return;
+    const { shipped } = session;
+    await shipped.start();
+    const before = shipped.find(digest);
+    const when = before && `${new Date(before.at_ms).toISOString().slice(0, 19)}Z, as ${before.file}`;
+    if (before?.whole && !this.#options.again) {
+      const rest = await this.#shipRest(session);
+      throw new CommandError(
+        exitCodes.failed,
+        `Cannot ship ${file} as it was shipped on ${when}: its flows would be counted twice. --again ships it nevertheless${rest}`,
+      );
+    }
+    if (before && !before.whole) {
+      this.#edges.reporter.warn("a part of this capture was shipped before, its flows may be counted twice", {
+        when,
+      });
+    }
+    this.#digest = digest;
+    await this.#noteCapture(session, file, false);
+  }
+
+  /** What of it still waits in the spool needs no second reading; says so. */
+  async #shipRest(session: Session): Promise<string> {
+    const waiting = await session.waiting();
+    if (waiting === 0) {
+      session.release();
+      return "";
+    }
+    await session.start();
+    const { left_in_spool } = await this.#ship(session);
+    return `; of ${waiting} batches that waited in the spool, ${left_in_spool} are left`;
+  }
+
+  async #noteCapture({ shipped }: Session, file: string, whole: boolean): Promise<void> {
+    const { clock, reporter } = this.#edges;
+    if (this.#digest === null) return;
+    await shipped.add({ digest: this.#digest, file, at_ms: clock.nowMs(), whole }).catch((error) => {
+      reporter.count("shipped_captures_errors_total");
+      reporter.warn("cannot note this capture, it will not be recognised", { error: error.message });
+    });
+  }
+
   async #feed(source: CaptureSource, fastLane: FastLane): Promise<void> {
     const { signal, progress, clock } = this.#edges;
     const total = source.bytesTotal ?? 0;
@@ -147,7 +214,7 @@ class Replay {
       const nowMs = clock.monotonicMs();
       if (isShown && nowMs - shownMs > 200) {
         shownMs = nowMs;
-        progress(bar(source.bytesRead / total, (nowMs - startedMs) / 1_000));
+        progress(bar("replay", source.bytesRead / total, (nowMs - startedMs) / 1_000));
       }
     }
     if (isShown) progress("");
@@ -167,6 +234,7 @@ class Replay {
     const { reporter, signal, print } = this.#edges;
     const summary = fastLane.summary(source.name);
     const isInterrupted = signal.aborted;
+    if (session && !isInterrupted) await this.#noteCapture(session, source.name, true);
     const shipped = session ? await this.#ship(session) : null;
     const note = source.problem?.code ?? (isInterrupted ? "interrupted" : null);
     if (source.problem) reporter.warn(`${source.name}: ${source.problem.message}`);
@@ -176,30 +244,78 @@ class Replay {
         ...(shipped === null ? {} : { shipped }),
       }),
     );
-    if (shipped !== null && shipped.left_in_spool > 0) return exitCodes.environment;
+    if (shipped !== null) {
+      const { left_in_spool, set_aside = 0, dropped = 0 } = shipped;
+      if (left_in_spool > set_aside) return exitCodes.environment;
+      if (set_aside > 0 || dropped > 0) return exitCodes.failed;
+    }
     if (note === null || note === "cut_capture") return exitCodes.ok;
-    const isUsed = (note === "bad_record" || note === "bad_block") && summary.packets > 0;
-    return isUsed ? exitCodes.ok : exitCodes.failed;
+    const isUsed = note === "bad_record" || note === "bad_block" || note === "bad_compression";
+    return isUsed && summary.packets > 0 ? exitCodes.ok : exitCodes.failed;
   }
 
-  async #ship(session: Session): Promise<{ batches: number; left_in_spool: number }> {
+  async #ship(session: Session): Promise<Shipped> {
     const { reporter, signal } = this.#edges;
     await session.outbox.flush();
     const isDone = await this.#drain(session, signal);
     const problem = session.shipper.problem;
     await session.stop();
-    const shipped = { batches: session.shipper.sentBatches, left_in_spool: session.spool.batches };
-    if (!isDone || shipped.left_in_spool > 0) {
+    const { batches, setAside, droppedBatches } = session.spool;
+    const sealed = session.shipper.sentBatches + batches + setAside + droppedBatches;
+    if (sealed === 0 && this.#digest) await session.shipped.forget(this.#digest).catch(() => {});
+    const shipped = {
+      batches: session.shipper.sentBatches,
+      left_in_spool: batches + setAside,
+      ...(setAside > 0 ? { set_aside: setAside } : {}),
+      ...(droppedBatches > 0 ? { dropped: droppedBatches } : {}),
+    };
+    if (setAside > 0 || droppedBatches > 0) {
+      reporter.error(
+        "not everything was shipped: batches were set aside in the spool's quarantine, or dropped",
+        {
+          set_aside: setAside,
+          dropped: droppedBatches,
+        },
+      );
+    }
+    if (!isDone || batches > 0) {
       reporter.error("not everything was shipped, the rest stays in the spool for the next run", {
-        batches: shipped.left_in_spool,
+        batches,
         why: problem?.message ?? (signal.aborted ? "interrupted" : "time limit"),
       });
     }
     return shipped;
   }
 
-  /** Waits for the last acknowledgement, as long as there is progress now and then. */
+  /** Waits for the last acknowledgement, and says how far it is. */
   async #drain(session: Session, signal: AbortSignal): Promise<boolean> {
+    const done = new AbortController();
+    const shown = this.#showShipping(session, done.signal);
+    try {
+      return await this.#drained(session, signal);
+    } finally {
+      done.abort();
+      await shown;
+    }
+  }
+
+  async #showShipping({ shipper, spool }: Session, done: AbortSignal): Promise<void> {
+    const { clock, progress, reporter } = this.#edges;
+    const startedMs = clock.monotonicMs();
+    for (let nextMs = progress ? 200 : 5_000; !done.aborted;) {
+      await clock.sleep(nextMs, done);
+      if (done.aborted) break;
+      const { batches } = spool, sent = shipper.sentBatches;
+      const seconds = (clock.monotonicMs() - startedMs) / 1_000;
+      if (progress) progress(bar("ship", sent / Math.max(1, sent + batches), seconds));
+      else reporter.info("waiting for acknowledgements", { acknowledged: sent, waiting: batches });
+      if (!progress) nextMs = Math.min(60_000, nextMs * 2);
+    }
+    progress?.("");
+  }
+
+  /** As long as there is progress now and then. */
+  async #drained(session: Session, signal: AbortSignal): Promise<boolean> {
     const { clock } = this.#edges;
     const limitMs = this.#options.timeoutMs;
     let sent = session.shipper.sentBatches;
@@ -219,8 +335,8 @@ class Replay {
   }
 }
 
-function bar(share: number, seconds: number): string {
+function bar(what: string, share: number, seconds: number): string {
   const filled = Math.round(Math.min(1, share) * 30);
   const percent = String(Math.floor(Math.min(1, share) * 100)).padStart(3);
-  return `replay [${"#".repeat(filled)}${"-".repeat(30 - filled)}] ${percent} % ${seconds.toFixed(1)} s`;
+  return `${what} [${"#".repeat(filled)}${"-".repeat(30 - filled)}] ${percent} % ${seconds.toFixed(1)} s`;
 }

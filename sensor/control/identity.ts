@@ -1,7 +1,8 @@
 /** Who a sensor is: its Ed25519 key, what the aggregator made of it, and the number of this start.
  *
  * In: the state folder. Out: a signer for batches and check-ins, the enrolment, the epoch.
- * Files: `identity.json` (0600; the seed of the key, and the enrolment or null), `epoch` (a number).
+ * Files: `identity.json` (0600; the seed of the key, the enrolment or null, and whose batches are to be carried over), `identity-next.json`
+ * (the same of a new key until it is enrolled: the old one is in force meanwhile), `epoch` (a number).
  * Invariant: the key exists on disk before it is ever shown to an aggregator, so that a lost answer can be asked for again with the
  * same token; the epoch of a run is above all before it: those known here, and the clock in ms, so that it rises even where
  * the file is an old one, as after a backup was restored. It is durable before the first batch is sealed, if the disk allows.
@@ -21,11 +22,21 @@ export interface Enrolment extends EnrolResponse {
   aggregator_ca: string | null;
 }
 
-const identityFileName = "identity.json";
+const current = "identity.json";
+const next = "identity-next.json";
 
 /** The file that holds the key. */
 export function identityPath(folder: string): string {
-  return `${folder}/${identityFileName}`;
+  return `${folder}/${current}`;
+}
+
+/** The identity there was before, whose batches still wait in the spool. */
+export interface Carry {
+  sensor: string;
+  /** Raw, base64. */
+  public_key: string;
+  /** Above all epochs of that one: in which they are sealed anew. */
+  epoch: number;
 }
 
 interface IdentityFile {
@@ -33,12 +44,14 @@ interface IdentityFile {
   /** 32 octets, base64. */
   seed: string;
   enrolment: Enrolment | null;
+  carry: Carry | null;
 }
 
 const isIdentityFile = object<IdentityFile>({
   version: integer(1, 1),
   seed: text(/^.{44}$/),
   enrolment: orNull(object<Enrolment>({ ...enrolChecks, aggregator: text(), aggregator_ca: orNull(text()) })),
+  carry: orNull(object<Carry>({ sensor: text(), public_key: text(/^.{44}$/), epoch: integer(1) })),
 });
 
 export interface Identity {
@@ -48,6 +61,7 @@ export interface Identity {
   /** Key id, as in every batch header. */
   key: string;
   enrolment: Enrolment | null;
+  carry: Carry | null;
 }
 
 /** Cannot be used as it is; the message says what to do. */
@@ -57,23 +71,38 @@ export class IdentityError extends Error {
 
 /** Reads the identity of a state folder; null when there is none yet. @throws {IdentityError} */
 export async function loadIdentity(disk: Disk, folder: string): Promise<Identity | null> {
-  const file = await readIdentityFile(disk, folder);
-  return file && identityOf(file.seed, file.enrolment);
+  const file = await readIdentityFile(disk, folder, current);
+  return file && identityOf(file);
 }
 
 /** Makes a key from 32 random octets and writes it, not enrolled yet. */
 export async function createIdentity(disk: Disk, folder: string, seed: Uint8Array): Promise<Identity> {
   await openStateFolder(disk, folder);
-  const text = base64(seed);
-  await writeIdentity(disk, folder, text, null);
-  return identityOf(text, null);
+  const file = { version: 1, seed: base64(seed), enrolment: null, carry: null };
+  await writeIdentity(disk, folder, current, file);
+  return identityOf(file);
 }
 
-/** Writes what the aggregator answered beside the key. */
-export async function saveEnrolment(disk: Disk, folder: string, answer: Enrolment): Promise<void> {
-  const file = await readIdentityFile(disk, folder);
+/** The key that is to take the other one's place, made of 32 random octets unless an earlier try has made it. */
+export async function nextIdentity(disk: Disk, folder: string, seed: Uint8Array): Promise<Identity> {
+  const made = await readIdentityFile(disk, folder, next).catch(() => null);
+  const file = made ?? { version: 1, seed: base64(seed), enrolment: null, carry: null };
+  if (made === null) await writeIdentity(disk, folder, next, file);
+  return identityOf(file);
+}
+
+/** Writes what the aggregator answered beside the key, and whose batches are to be carried over. With `isNext` the next key is in force from
+ * then on. */
+export async function saveEnrolment(
+  disk: Disk,
+  folder: string,
+  enrolment: Enrolment,
+  { carry = null, isNext = false }: { carry?: Carry | null; isNext?: boolean } = {},
+): Promise<void> {
+  const file = await readIdentityFile(disk, folder, isNext ? next : current);
   if (file === null) throw new IdentityError(`Cannot keep the enrolment as "${folder}" holds no identity`);
-  await writeIdentity(disk, folder, file.seed, answer);
+  await writeIdentity(disk, folder, current, { ...file, enrolment, carry });
+  if (isNext) await disk.remove(`${folder}/${next}`); // Last: until then the same command does the same again.
 }
 
 /** Raises the epoch of a state folder above what it was, above `floor`, and at least to the clock in milliseconds; makes it durable. `problem` says
@@ -114,24 +143,18 @@ export async function openStateFolder(disk: Disk, folder: string): Promise<void>
   }
 }
 
-function identityOf(seed: string, enrolled: Enrolment | null): Identity {
+function identityOf({ seed, enrolment, carry }: IdentityFile): Identity {
   const { privateKey, publicKey } = keysFromSeed(Uint8Array.from(atob(seed), (c) => c.charCodeAt(0)));
-  return { privateKey, publicKey, key: keyId(publicKey), enrolment: enrolled };
+  return { privateKey, publicKey, key: keyId(publicKey), enrolment, carry };
 }
 
-async function writeIdentity(
-  disk: Disk,
-  folder: string,
-  seed: string,
-  enrolled: Enrolment | null,
-): Promise<void> {
-  const text = JSON.stringify({ version: 1, seed, enrolment: enrolled }, null, 2) + "\n";
-  await replaceFile(disk, folder, identityFileName, new TextEncoder().encode(text));
+async function writeIdentity(disk: Disk, folder: string, name: string, file: IdentityFile): Promise<void> {
+  await replaceFile(disk, folder, name, new TextEncoder().encode(JSON.stringify(file, null, 2) + "\n"));
 }
 
 /** @throws {IdentityError} when it is there and cannot be used. */
-async function readIdentityFile(disk: Disk, folder: string): Promise<IdentityFile | null> {
-  const path = identityPath(folder);
+async function readIdentityFile(disk: Disk, folder: string, name: string): Promise<IdentityFile | null> {
+  const path = `${folder}/${name}`;
   const text = await readIfThere(disk, path);
   if (text === null) return null;
   let parsed: unknown;

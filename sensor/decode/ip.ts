@@ -6,6 +6,7 @@
  * Hot path. @module */
 
 import { arpProtocol } from "../../shared/protocols.ts";
+import { arpKinds } from "../../shared/segment.ts";
 import type { Cursor } from "./cursor.ts";
 import { family, type Packet } from "./packet.ts";
 import { reason } from "./reasons.ts";
@@ -140,7 +141,7 @@ function jumbo(p: Packet, cursor: Cursor, b: Uint8Array, o: number): void {
   }
 }
 
-/** ARP for IPv4 over Ethernet: sender, and target address. */
+/** ARP for IPv4 over Ethernet: sender, and target address; the operation and its kind in place of ports. */
 export function arp(p: Packet, cursor: Cursor, b: Uint8Array): number {
   const o = cursor.offset;
   if (o + 28 > cursor.limit) return o + 28 > cursor.wireLimit ? reason.arp_malformed : reason.cut_packet;
@@ -160,7 +161,8 @@ export function arp(p: Packet, cursor: Cursor, b: Uint8Array): number {
     p.dst2 =
     p.dst3 =
       0;
-  p.srcPort = p.dstPort = 0;
+  p.srcPort = b[o + 6] << 8 | b[o + 7];
+  p.dstPort = p.src0 === 0 ? arpKinds.probe : p.src0 === p.dst0 ? arpKinds.announcement : arpKinds.ordinary;
   p.srcMacOffset = o + 8;
   p.isFragment = false;
   p.tcpFlags = 0;

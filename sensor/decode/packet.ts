@@ -26,6 +26,7 @@ export const tunnelNames = [
   "l2tp",
   "capwap",
   "lisp",
+  "tzsp",
 ] as const;
 export type TunnelName = typeof tunnelNames[number];
 
@@ -46,9 +47,9 @@ export class Packet {
   dst1 = 0;
   dst2 = 0;
   dst3 = 0;
-  /** For ICMP the type; 0 where there is none, and in fragments after the first. */
+  /** For ICMP the type, for ARP the operation; 0 where there is none, and in fragments after the first. */
   srcPort = 0;
-  /** For ICMP the code. */
+  /** For ICMP the code, for ARP of `arpKinds`. */
   dstPort = 0;
   vlan = 0;
   vlanInner = 0;

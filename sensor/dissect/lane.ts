@@ -10,7 +10,7 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { DeepLane } from "../pipeline.ts";
+import type { DeepLane } from "./deep_lane.ts";
 import { type ChildEnd, DissectorChild } from "./child/child.ts";
 import type { Octets } from "../flow/octets.ts";
 import { FactsJoin } from "./join.ts";
@@ -71,6 +71,8 @@ export class DissectLane implements DeepLane {
   #answered = 0;
   #givenUp = 0;
   #readHere = 0;
+  /** Tickets of octets that were kept. */
+  #noted = 0;
   readonly #refused: Record<RefusalReason, number> = {
     packets_max: 0,
     bytes_max: 0,
@@ -141,6 +143,14 @@ export class DissectLane implements DeepLane {
     return this.#lastTicket = ticket;
   }
 
+  noteStart(flowId: number, direction: number, buffer: Uint8Array, at: number, captured: number): number {
+    // What is read on the spot has a name.
+    if (this.#chooser !== null && this.#chooser.plainKind !== plainKind.none) return 0;
+    this.#join.noteStart(flowId, direction, buffer, at, captured);
+    this.#noted++;
+    return ++this.#lastTicket;
+  }
+
   get answeredTicket(): number {
     let oldest = this.#lastTicket + 1;
     for (const { child } of this.#children) {
@@ -177,7 +187,7 @@ export class DissectLane implements DeepLane {
       version: this.#program.version,
       walls: this.#program.walls,
       children: this.#children.map(({ child }) => child.pid),
-      offered: this.#lastTicket - this.#readHere,
+      offered: this.#lastTicket - this.#readHere - this.#noted,
       read_here: this.#readHere,
       answered: this.#answered,
       given_up: this.#givenUp,
@@ -349,7 +359,7 @@ export class DissectLane implements DeepLane {
 
   /** Counters grow on the hot path as plain numbers; the reporter learns of them here. */
   #tell(): void {
-    this.#tellOne("facts_offered_total", this.#lastTicket - this.#readHere);
+    this.#tellOne("facts_offered_total", this.#lastTicket - this.#readHere - this.#noted);
     this.#tellOne("facts_answered_total", this.#answered);
     this.#tellOne("facts_read_here_total", this.#readHere);
     this.#tellOne("facts_flows_dropped_total", this.#join.dropped);

@@ -5,6 +5,7 @@
  * Invariant: no more than {@link ownPeersMax} peers, the newest; a packet whose ports are none of theirs costs two lookups in a bitmap,
  * and none is paid for with memory. @module */
 
+import { innerHost } from "../../shared/inner_host.ts";
 import { parseIp } from "../../shared/ip.ts";
 import type { Packet } from "../decode/packet.ts";
 import type { OwnPeer } from "./kernel_filter.ts";
@@ -12,6 +13,8 @@ import type { OwnPeer } from "./kernel_filter.ts";
 /** As many as the kernel's filter takes. */
 export const ownPeersMax = 64;
 const tcp = 6;
+/** Where an aggregator on this machine takes in once more what came to it. */
+const innerWord = new DataView(parseIp(innerHost)!.buffer).getInt32(0);
 
 export class OwnTraffic {
   /** Whether there is anything to look for. */
@@ -46,6 +49,7 @@ export class OwnTraffic {
       const packet = layers[i];
       if (packet.protocol !== tcp) continue;
       const { srcPort, dstPort } = packet;
+      if (packet.family === 4 && (packet.dst0 === innerWord || packet.src0 === innerWord)) return true;
       if (
         this.#has(dstPort) &&
         this.#isPeer(packet.family, packet.dst0, packet.dst1, packet.dst2, packet.dst3, dstPort)

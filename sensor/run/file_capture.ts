@@ -53,9 +53,8 @@ export class FileCapture implements CaptureSource {
     if (reader === null || this.#isStopped) return false;
     const count = await this.#source.read(reader.space().subarray(0, this.#chunkBytes));
     if (count === null) {
-      const ended = reader.end();
       // Where reading itself failed, the missing end is no news.
-      this.#error = ended === null || ended === "cut_capture" ? this.#source.error ?? ended : ended;
+      this.#error = this.#source.error ?? reader.end();
       return false;
     }
     this.bytesRead += count;

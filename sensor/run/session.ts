@@ -5,6 +5,7 @@
 
 import type { Options } from "../../shared/options.ts";
 import type { AggregatorClient } from "../aggregator_client.ts";
+import { batchesIn, carryOver } from "../control/carry_over.ts";
 import { CheckIn } from "../control/check_in.ts";
 import { type CaptureHealth, healthReport, type HealthSources } from "../control/health.ts";
 import {
@@ -14,7 +15,9 @@ import {
   loadIdentity,
   openStateFolder,
   raiseEpoch,
+  saveEnrolment,
 } from "../control/identity.ts";
+import { ShippedCaptures } from "../control/shipped_captures.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
@@ -71,7 +74,25 @@ export async function openSession(
     edges.reporter.count("epoch_file_errors_total");
     edges.reporter.error("cannot keep the number of this start, the clock stands in for it", { problem });
   }
-  return new Session(mode, options, edges, deps, { folder, identity, client, transport, peers, lock, epoch });
+  const epochMin = await carryBatches(folder, identity, edges, deps.disk);
+  const opened = { folder, identity, client, transport, peers, lock, epoch, epochMin };
+  return new Session(mode, options, edges, deps, opened);
+}
+
+/** Carries over what an earlier identity left, where an enrolment could not do so. Returns the lowest epoch that can be shipped. */
+async function carryBatches(folder: string, identity: Identity, edges: Edges, disk: Disk): Promise<number> {
+  if (identity.carry === null || identity.enrolment === null) return 0;
+  try {
+    await carryOver(`${folder}/spool`, identity, { disk, reporter: edges.reporter });
+    await saveEnrolment(disk, folder, identity.enrolment);
+    return 0;
+  } catch (error) {
+    edges.reporter.count("carry_over_failures_total");
+    edges.reporter.error("cannot carry batches of the earlier identity over, they stay for the next start", {
+      error: (error as Error).message,
+    });
+    return identity.carry.epoch;
+  }
 }
 
 const controlTimeoutMs = 4_000;
@@ -84,6 +105,8 @@ interface Opened {
   peers: Peer[];
   lock: { release(): void };
   epoch: number;
+  /** Of batches that can be shipped. */
+  epochMin: number;
 }
 
 export class Session {
@@ -91,6 +114,8 @@ export class Session {
   readonly outbox: Outbox;
   readonly spool: Spool;
   readonly shipper: Shipper;
+  /** Captures that were shipped before. */
+  readonly shipped: ShippedCaptures;
   readonly #checkIn: CheckIn;
   readonly #sources: HealthSources;
   readonly #opened: Opened;
@@ -109,6 +134,7 @@ export class Session {
     const { clock, reporter } = edges;
     const { identity, transport, epoch, folder } = opened;
     const { disk } = deps;
+    this.shipped = new ShippedCaptures(folder, disk);
     this.#opened = opened;
     this.#edges = edges;
     this.#reload = () => reloadAuthority(options, opened, { disk: deps.disk, reporter });
@@ -120,7 +146,10 @@ export class Session {
     const bytesMax = options.spoolMb * 1024 * 1024;
     const { sealAgeMs } = options;
     const sealing = new SealThread({ buckets, epoch, sealAgeMs, isPrompt: mode.live }, { signer, reporter });
-    const spool = this.spool = new Spool({ folder: `${folder}/spool`, bytesMax }, { disk, reporter });
+    const spool = this.spool = new Spool({ folder: `${folder}/spool`, bytesMax, epochMin: opened.epochMin }, {
+      disk,
+      reporter,
+    });
     // A replay is waited for by somebody; a live sensor has time.
     const shipper = this.shipper = new Shipper({ backoffMaxMs: mode.live ? 30_000 : 5_000 }, {
       spool,
@@ -170,6 +199,16 @@ export class Session {
     this.#checkIn.start();
   }
 
+  /** Batches in the spool of a session that was not started. */
+  async waiting(): Promise<number> {
+    return batchesIn(await this.#disk.list(`${this.#opened.folder}/spool`).catch(() => [])).length;
+  }
+
+  /** Gives the state folder back, of a session that was not started. */
+  release(): void {
+    this.#opened.lock.release();
+  }
+
   /** Seals, spools, reports a last time, closes everything. */
   async stop(): Promise<void> {
     this.#forgetReload();
@@ -177,7 +216,7 @@ export class Session {
     await Promise.all([this.outbox.stop(), this.#checkIn.halt()]);
     await this.#checkIn.stop(true);
     await this.#saveStatus(true);
-    this.#opened.lock.release();
+    this.release();
   }
 
   /** The aggregator knows a later start of this sensor, as after a backup was restored on a machine whose clock had run fast: what is sealed

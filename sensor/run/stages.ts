@@ -12,7 +12,8 @@ import type { OwnPeer } from "../prefilter/kernel_filter.ts";
 import type { CaptureHealth } from "../control/health.ts";
 import type { RecentLoss } from "../control/recent_loss.ts";
 import type { Walls } from "../dissect/child/sandbox.ts";
-import type { CaptureSummary, Chooser, DeepLane, SegmentSink } from "../pipeline.ts";
+import type { Chooser, DeepLane } from "../dissect/deep_lane.ts";
+import type { CaptureSummary, SegmentSink } from "../pipeline.ts";
 import type { Disk } from "../disk.ts";
 
 /** Where packets come from: a file, or dumpcap. */

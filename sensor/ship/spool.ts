@@ -13,6 +13,7 @@ import { type BatchHeader, batchLimits } from "../../shared/batch.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Disk, type FileInfo, isDiskFull, OddFileError } from "../disk.ts";
 import { type BatchFile, type PackedBatch, unpackBatch } from "./packed_batch.ts";
+import { Quarantine } from "./quarantine.ts";
 
 export interface SpoolOptions {
   folder: string;
@@ -24,6 +25,8 @@ export interface SpoolOptions {
   quarantineFilesMax?: number;
   /** Batches kept in memory while the disk refuses to take them. @default 256 */
   unwrittenBatchesMax?: number;
+  /** Batches of earlier epochs stay where they are. @default 0 */
+  epochMin?: number;
 }
 
 /** One spooled batch, known by its name alone. */
@@ -51,7 +54,7 @@ export class Spool {
   #entries: Held[] = [];
   #bytes = 0;
   #dropped = 0;
-  #quarantined = 0;
+  #quarantine: Quarantine;
   /** Entries that a sender holds; never dropped to make room, since they may be stored already. */
   #lent = new Set<SpoolEntry>();
   /** Entries that the disk would not read: they come last. */
@@ -74,6 +77,7 @@ export class Spool {
       filesMax: 200_000,
       quarantineFilesMax: 100,
       unwrittenBatchesMax: 256,
+      epochMin: 0,
       ...options,
     };
     for (const name of ["bytesMax", "filesMax", "quarantineFilesMax", "unwrittenBatchesMax"] as const) {
@@ -84,6 +88,8 @@ export class Spool {
     }
     this.#disk = deps.disk;
     this.#reporter = deps.reporter;
+    const { folder, quarantineFilesMax: filesMax } = this.#options;
+    this.#quarantine = new Quarantine({ folder, filesMax }, deps);
   }
 
   get batches(): number {
@@ -100,7 +106,11 @@ export class Spool {
     return this.#dropped;
   }
   get quarantined(): number {
-    return this.#quarantined;
+    return this.#quarantine.files;
+  }
+  /** Set aside since the start. */
+  get setAside(): number {
+    return this.#quarantine.taken;
   }
   /** Batches that are not on disk: being written, or refused by it. */
   get unwritten(): number {
@@ -130,7 +140,7 @@ export class Spool {
       await this.#find(file);
     }
     this.#entries.sort((a, b) => a.epoch - b.epoch || a.seq - b.seq || a.bucket - b.bucket);
-    this.#quarantined = (await this.#disk.list(`${folder}/quarantine`).catch(() => [])).length;
+    await this.#quarantine.start();
   }
 
   async #find(file: FileInfo): Promise<void> {
@@ -141,6 +151,7 @@ export class Spool {
       return;
     }
     const [epoch, bucket, seq] = parts.slice(1).map(Number);
+    if (epoch < this.#options.epochMin) return;
     const { name, bytes, changedMs, isFile } = file;
     const entry = { name, epoch, bucket, seq, bytes, sealedMs: changedMs, file: null };
     // Not counted among the octets: nothing intact may be dropped to make room for it.
@@ -348,26 +359,10 @@ export class Spool {
     }
   }
 
-  /** Sets a batch aside for good; the oldest ones of the quarantine make room. Never rejects: one that the disk keeps where it is will be set
-   * aside by the next run. */
+  /** Sets a batch aside for good. */
   async quarantine(entry: SpoolEntry, reason: string): Promise<void> {
-    const { folder, quarantineFilesMax } = this.#options;
     this.#forget(entry);
-    this.#reporter.count("batches_quarantined_total", { reason });
-    this.#reporter.error("batch set aside", { file: entry.name, reason });
-    this.#quarantined++;
-    try {
-      if ((entry as Held).file !== null) return;
-      await this.#disk.rename(`${folder}/${entry.name}`, `${folder}/quarantine/${entry.name}.${reason}`);
-      const held = await this.#disk.list(`${folder}/quarantine`);
-      held.sort((a, b) => a.changedMs - b.changedMs);
-      const excess = held.splice(0, Math.max(0, held.length - quarantineFilesMax));
-      for (const file of excess) await this.#disk.remove(`${folder}/quarantine/${file.name}`).catch(() => {});
-      this.#quarantined = held.length;
-    } catch (error) {
-      this.#reporter.count("spool_disk_errors_total");
-      this.#reporter.warn("cannot move a batch aside", { file: entry.name, error: messageOf(error) });
-    }
+    await this.#quarantine.take(entry.name, reason, (entry as Held).file === null);
   }
 
   #add(entry: Held): void {

@@ -79,6 +79,7 @@ async function capturesNothingOfItsOwn(world: World, filter: string): Promise<vo
   assertEquals((await sensor.status).code, 0);
   assertEquals((await world.get(`/flows/search?port=${port}`)).rows.length, 1);
   assertEquals((await world.get(`/flows/search?port=${world.port}`)).rows, []);
+  assertEquals((await world.get("/flows/search?ip=127.86.0.1")).rows, [], "the aggregator's inner way");
 }
 
 liveTest("of two interfaces one goes away, and the other is captured on", async (wire, world) => {

@@ -251,6 +251,33 @@ Deno.test("S7, IEC 104, EtherNet/IP and BACnet are read, as tshark names them", 
   assertEquals(answer.cip.length, 7);
 });
 
+Deno.test("the first octets of a flow that nothing names are those tshark shows, each way", async () => {
+  const talks: Talk[] = [
+    {
+      port: 4_444,
+      lines: [[">", "4d5a9000 0300000004000000ffff0000b8000000"], ["<", "0001"], [">", "ffff"]],
+    },
+    { port: 27_500, isUdp: true, lines: [["<", "99887766"], [">", "aabb"]] },
+    { port: 80, lines: [[">", new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n")]] },
+  ];
+  const { facts, answer } = await readTalks(talks, async (file) => [
+    ...await fieldOf(file, "tcp.payload", "tcp.port == 4444 && tcp.len > 0"),
+    ...await fieldOf(file, "udp.payload"),
+  ]);
+  assertEquals(facts.map((one) => one?.first), [
+    { fwd: "4d5a90000300000004000000ffff0000", bwd: "0001" },
+    { fwd: "99887766", bwd: "aabb" },
+    undefined,
+  ]);
+  assertEquals(answer.map((hex) => hex.replaceAll(":", "").slice(0, 32)), [
+    "4d5a90000300000004000000ffff0000",
+    "0001",
+    "ffff",
+    "99887766",
+    "aabb",
+  ]);
+});
+
 Deno.test({
   name: "Modbus commands of a plant are those tshark reads",
   ignore: !isHere("attack-ics-file-move.pcap"),

@@ -12,7 +12,8 @@ import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
 import { plainKind, readPlain } from "../../sensor/dissect/plain/plain.ts";
 import { RpcBindings } from "../../sensor/dissect/plain/rpc_message.ts";
-import { type DeepLane, Pipeline } from "../../sensor/pipeline.ts";
+import type { DeepLane } from "../../sensor/dissect/deep_lane.ts";
+import { Pipeline } from "../../sensor/pipeline.ts";
 import { isTlsPort } from "../../sensor/dissect/signs.ts";
 import { newFacts, type Reading, takenFrom, written } from "../sensor/dissect/readings.ts";
 import { forgetProgram, program } from "./facts_yield.ts";
@@ -27,7 +28,10 @@ const beyondTshark: ReadonlySet<number> = new Set([
   plainKind.ics,
   plainKind.ldap,
   plainKind.cldap,
+  plainKind.login,
 ]);
+
+const bodies: ReadonlySet<number> = new Set([plainKind.requestBody, plainKind.responseBody]);
 
 /** Reads every chosen packet with the dissector, and the plain ones on the spot too; gives each packet a flow of its own. */
 class TwiceRead implements DeepLane {
@@ -58,12 +62,14 @@ class TwiceRead implements DeepLane {
     timeUs: number,
     flowId: number,
   ): number {
+    // Bodies are never given to the dissector, which would wait for their end.
+    if (bodies.has(this.#chooser.plainKind)) return 0;
     // The dissector tells of a flight when it is whole, we when we see what it begins with.
     const flight = this.#chooser.isContinuing ? this.#flights.get(flowId) : undefined;
     const packet = flight ?? ++this.#packets;
     if (!beyondTshark.has(this.#chooser.plainKind)) {
       const facts = newFacts();
-      const app_protocol = readPlain(this.#chooser, buffer, facts, { id: flowId, bindings: this.#bindings });
+      const app_protocol = readPlain(this.#chooser, buffer, facts, flowId, this.#bindings);
       const reading = facts.isEmpty ? null : written(facts);
       if (app_protocol !== null) this.here.set(packet, { app_protocol, facts: reading });
       if (this.#chooser.plainKind === plainKind.hello && !isTlsPort(this.#chooser.plainPort)) {
@@ -72,6 +78,10 @@ class TwiceRead implements DeepLane {
       if (reading?.tls?.certificate_not_after) this.#flights.set(flowId, packet);
     }
     return this.#lane.offer(buffer, offset, captured, wire, timeUs, packet);
+  }
+
+  noteStart(): number {
+    return 0;
   }
 
   takeFacts(): string {
@@ -93,7 +103,7 @@ class TwiceRead implements DeepLane {
       const tshark = takenFrom(this.#lane, packet);
       // It does not look for every tunnel.
       if (tshark.facts === null && (tshark.app_protocol === "" || this.#guessed.has(packet))) continue;
-      const asRead = tshark.facts?.tls?.certificate_subject ? here : withoutNames(here);
+      const asRead = withoutBodies(tshark.facts?.tls?.certificate_subject ? here : withoutNames(here));
       if (JSON.stringify(sorted(asRead)) !== JSON.stringify(sorted(tshark))) {
         found.push({ packet, here, tshark });
       }
@@ -103,10 +113,19 @@ class TwiceRead implements DeepLane {
 }
 
 /** tshark lists the parts of a certificate's names apart, and where the lists do not add up we take none; read here they do. */
-function withoutNames({ app_protocol, facts }: Reading): Reading {
-  if (!facts?.tls) return { app_protocol, facts };
+function withoutNames(reading: Reading): Reading {
+  const { app_protocol, facts } = reading;
+  if (!facts?.tls) return reading;
   const { certificate_subject: _, certificate_issuer: __, ...tls } = facts.tls;
   return { app_protocol, facts: { ...facts, tls } };
+}
+
+/** tshark is not asked for bodies. */
+function withoutBodies(reading: Reading): Reading {
+  const { app_protocol, facts } = reading;
+  if (!facts?.http) return reading;
+  const http = facts.http.map(({ body: _, magic: __, ...message }) => message);
+  return { app_protocol, facts: { ...facts, http } };
 }
 
 function sorted(value: unknown): unknown {

@@ -52,7 +52,6 @@ Deno.test(
     const normal = (await labelledCaptures()).filter(({ kind }) => kind === "normal");
     assert(normal.length > 30);
     for (const labelled of normal) {
-      if (labelled.file === "monitoring-scrapes.pcap.gz") continue;
       const { threats, capture } = await analysisOf(labelled);
       const found = threats.filter(({ severity }) => isAboveLow(severity));
       assertEquals(found.map((threat) => [threat.detector, threat.explanation]), [], labelled.file);

@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import type { Packet } from "../../sensor/decode/packet.ts";
-import { type DeepLane, Pipeline, type PipelineOptions } from "../../sensor/pipeline.ts";
+import type { DeepLane } from "../../sensor/dissect/deep_lane.ts";
+import { Pipeline, type PipelineOptions } from "../../sensor/pipeline.ts";
 import type { Segment } from "../../shared/segment.ts";
 import { systemClock } from "../../shared/clock.ts";
 import type { Octets } from "../../sensor/flow/octets.ts";
@@ -19,7 +20,12 @@ class FakeLane implements DeepLane {
   isDrained = false;
   refuses = false;
   offered: { flowId: number; length: number }[] = [];
+  starts: { flowId: number; direction: number; captured: number }[] = [];
 
+  noteStart(flowId: number, direction: number, _b: Uint8Array, _at: number, captured: number): number {
+    this.starts.push({ flowId, direction, captured });
+    return 0;
+  }
   offer(
     _b: Uint8Array,
     _o: number,
@@ -138,6 +144,15 @@ Deno.test("pipeline gives the chooser the packet's place in its direction, and w
   ]);
 });
 
+Deno.test("pipeline tells the lane how each direction begins, once", () => {
+  const lane = new FakeLane();
+  const { send } = harness({}, lane);
+  const answer = tcp({ src: 80, dst: 40_000, flags: ack, payload: new Uint8Array(9) });
+  const back = ethernet(0x0800, ipv4(6, answer, { src: "10.0.0.2", dst: "10.0.0.1" }));
+  for (const frame of [opening, request, request, back, back]) send(frame, 0);
+  assertEquals(lane.starts.map(({ direction, captured }) => [direction, captured]), [[0, 20], [1, 9]]);
+});
+
 Deno.test("pipeline lets a segment wait for its facts, and only that one", async () => {
   const lane = new FakeLane();
   const { pipeline, segments, send } = harness({}, lane);
@@ -221,7 +236,7 @@ Deno.test("pipeline takes any octets from a reader without losing count", async 
       random() % 2 ? 1 : 101,
     );
   }
-  assertEquals(reader.end(), "not_a_capture");
+  assertEquals(reader.end(), "empty_file");
   await pipeline.finish();
   const { packets, in_flows, left_out } = pipeline.summary("");
   assertEquals(packets, in_flows + Object.values(left_out).reduce((sum, count) => sum + count, 0));

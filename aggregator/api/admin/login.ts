@@ -15,7 +15,9 @@ export const login = resource({
   body: z.strictObject({ key: z.string().min(1).max(200) }),
   bodyBytesMax: 1_024,
   answer: who,
-  async handle({ body, source, nowMs, site }, { keys, sessions, guessRate, reporter, randomBytes }) {
+  errors: ["unauthenticated", "too_many"],
+  needs: ["keys", "sessions", "guessRate", "reporter", "randomBytes"],
+  async handle({ body, source, nowMs }, { keys, sessions, guessRate, reporter, randomBytes }) {
     const row = await keys.find(body.key.trim(), nowMs);
     if (!row) {
       const waitS = guessRate.take(source, nowMs);
@@ -23,18 +25,19 @@ export const login = resource({
       throw refuseGuess(waitS);
     }
     reporter.count("logins_total", { outcome: "accepted" });
-    const cookie = sessions.open(row.key_hash, randomBytes(24), nowMs, site);
-    return { json: { name: row.name, role: row.role }, headers: { "set-cookie": cookie } };
+    const session = sessions.open(row.key_hash, randomBytes(24), nowMs);
+    return { json: { name: row.name, role: row.role }, session };
   },
 });
 
 export const logout = resource({
   summary: "Ends the session",
   answer: z.object({ ended: z.literal(true) }),
-  handle: ({ header, site }, { sessions }) => ({
-    json: { ended: true },
-    headers: { "set-cookie": sessions.close(header("cookie"), site) },
-  }),
+  needs: ["sessions"],
+  handle({ session }, { sessions }) {
+    sessions.close(session);
+    return { json: { ended: true }, session: { id: "", maxAgeS: 0 } };
+  },
 });
 
 export const session = resource({

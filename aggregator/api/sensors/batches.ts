@@ -13,10 +13,32 @@ import type { IngestRefusal } from "../../ingest/verify.ts";
 import { ApiError, type ApiErrorCode } from "../errors.ts";
 import { resource } from "../route.ts";
 
+/** Header fields of a batch; shared/batch.ts has them in full. */
+const headerWords = {
+  sensor: "Id of the sensor",
+  key: "Id of its key",
+  epoch: "Number of this start of the sensor",
+  bucket: "Community ID hash modulo the fleet's number of buckets",
+  seq: "Rises by one in each epoch and bucket",
+  flows: "Rows of the value",
+  sealed: "When it was sealed, epoch ms of the sensor's clock",
+  sha256: "SHA-256 of the value before compression, hex",
+  signature: "Ed25519 over all of these, base64",
+};
+
 export const batches = resource({
-  summary: "Takes one signed batch: header fields picket-*, body zstd",
+  summary: "Takes one signed batch: columnar JSON, compressed with zstd",
   bodyBytesMax: batchLimits.valueBytesMax,
   answer: z.object({ outcome: z.enum(["stored", "replay"]) }),
+  bodyType: "application/json",
+  headers: {
+    "content-encoding": "zstd: the body is one zstd frame",
+    ...Object.fromEntries(
+      Object.entries(headerWords).map(([name, words]) => [`picket-${name}`, words]),
+    ),
+  },
+  errors: ["bad_parameter", "unknown_sensor", "revoked", "quarantined", "refused", "busy"],
+  needs: ["submit", "directory", "reporter", "uploadLimit"],
   async handle(call, { submit, directory, reporter, uploadLimit }) {
     // What the header alone gives away is refused before a body is read.
     const header = readHeader(call.header);
@@ -24,6 +46,7 @@ export const batches = resource({
     const sensor = await directory.find(header.sensor, call.nowMs);
     if (!sensor) throw refuse("unknown_sensor");
     if (sensor.revoked_ms !== null) throw refuse("revoked");
+    if (sensor.quarantined_ms !== null) throw refuse("quarantined");
     if (header.key !== sensor.key_id) throw refuse("unknown_key");
     const publicKey = publicKeyFromRaw(Buffer.from(sensor.public_key, "base64"));
     if (!verifyText(signedText(header), header.signature, publicKey)) throw refuse("signature");
@@ -43,7 +66,7 @@ export const batches = resource({
 });
 
 function error(reason: IngestRefusal): ApiError {
-  return new ApiError(codes[reason] ?? "refused", reason, { reason });
+  return new ApiError(codes[reason] ?? "refused", reason, { extra: { reason } });
 }
 
 const codes: { [reason in IngestRefusal]?: ApiErrorCode } = {

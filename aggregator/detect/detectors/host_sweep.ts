@@ -1,13 +1,18 @@
 /** Host sweep: one host asks a whole network who is there, by ARP or by ping.
  *
- * In: first updates of ARP and ICMP echo flows. Out: one finding for each asking host and protocol.
- * Invariant: hosts that answer count as found, not as tried in vain; announcements of one's own address are no question. @module */
+ * In: ARP and ICMP echo flows. Out: one finding for each asking host and protocol.
+ * Invariant: an ARP reply is no question, and proves that its sender is there; so does whatever else a host sent in the last ten
+ * minutes, as a sensor on an ordinary switch port sees questions but no replies. Announcements of one's own address are no question.
+ * A fixed list asked again and again is no sweep. @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
+import { AskedList } from "../signs/asked_list.ts";
 import { Distinct } from "../signs/distinct.ts";
 
 const hostsMax = 4_096;
+/** A host that spoke this long before it was asked is there. */
+const heardS = 600;
 const echoTypes: Readonly<Record<string, number>> = { icmp: 8, icmp6: 128 };
 
 export const hostSweep = detector({
@@ -31,6 +36,11 @@ export const hostSweep = detector({
       unit: "addresses/min",
       why: "a host that looks for its neighbours over a day stays below",
     },
+    rangeShareMin: {
+      value: 0.8,
+      unit: "share",
+      why: "of the addresses between the lowest and the highest asked: a list has holes, a range has none",
+    },
     fastHostsPerS: { value: 1, unit: "addresses/s", why: "ordinary hosts meet new ones more slowly" },
   },
   window: {
@@ -39,8 +49,10 @@ export const hostSweep = detector({
   },
   keysMax: 10_000,
   key(update) {
-    const { protocol, src_ip, src_port, dst_ip, fwd_packets } = update.segment;
-    const isQuestion = protocol === "arp" || (protocol in echoTypes && src_port === echoTypes[protocol]);
+    const { protocol, src_ip, src_port, dst_ip, dst_mac, fwd_packets } = update.segment;
+    const isQuestion = protocol === "arp"
+      ? isBroadcast(dst_mac)
+      : protocol in echoTypes && src_port === echoTypes[protocol];
     if (!isQuestion || !update.first || fwd_packets === 0 || src_ip === dst_ip || update.dst.isGroup) {
       return null;
     }
@@ -51,62 +63,80 @@ export const hostSweep = detector({
     protocol,
     srcIp: src_ip,
     mac: "",
-    silent: new Distinct<string>(hostsMax),
-    answered: new Distinct<string>(hostsMax),
+    hosts: new Distinct<string>(hostsMax),
+    list: new AskedList(),
     asked: 0,
   }),
-  step(sweep, { segment: { src_mac, dst_ip, bwd_packets } }) {
+  step(sweep, { dst, segment: { src_mac, start } }) {
     sweep.mac = src_mac;
     sweep.asked++;
-    const hosts = bwd_packets > 0 ? sweep.answered : sweep.silent;
-    hosts.add(dst_ip);
+    sweep.hosts.add(dst.ip);
+    sweep.list.ask(dst, start);
   },
   isThreat(sweep, { hostsMin, silentShareMin, hostsPerMinuteMin }) {
-    const asked = sweep.silent.size + sweep.answered.size;
-    const minutes = (sweep.lastS - sweep.firstS) / 60;
-    return asked >= hostsMin && sweep.silent.size >= silentShareMin * asked &&
-      asked >= hostsPerMinuteMin * minutes;
+    const { hosts, list, firstS, lastS } = sweep;
+    if (hosts.size < hostsMin || hosts.size < hostsPerMinuteMin * (lastS - firstS) / 60) return false;
+    if (list.isFixed) return false;
+    return list.size - list.heardSince(firstS - heardS).length >= silentShareMin * list.size;
   },
-  finding(sweep, { hostsMin, fastHostsPerS }) {
-    const hosts = new Set([...sweep.answered, ...sweep.silent]);
+  finding(sweep, { hostsMin, rangeShareMin, fastHostsPerS }) {
     const isArp = sweep.protocol === "arp";
+    const heard = sweep.list.heardSince(sweep.firstS - heardS);
     const evidence = {
-      asked: field("addresses asked", hosts.size),
-      silent: field("addresses without answer", sweep.silent.size),
-      answered: field("addresses that answered", [...sweep.answered].slice(0, 20).join(", ") || "none"),
+      asked: field("addresses asked", sweep.hosts.count),
+      silent: field("addresses not heard of", sweep.hosts.size - heard.length),
+      answered: field("addresses that are there", heard.slice(0, 20).join(", ") || "none"),
       mac: field("hardware address of the asker", sweep.mac || "unknown"),
       duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
       protocol: field("protocol", isArp ? "ARP" : "ping"),
     };
     const { asked, silent, protocol } = evidence;
+    const size = sweep.hosts.size;
     const reasons = [reason(
       "addresses_asked",
-      growingPoints(asked.value, hostsMin, { base: 30, perTenfold: 15, max: 50 }),
+      growingPoints(size, hostsMin, { base: 25, perTenfold: 15, max: 45 }),
       `${asked} addresses were asked; ${hostsMin} are enough to call it a sweep`,
     )];
-    const perS = hosts.size / Math.max(1, sweep.lastS - sweep.firstS);
+    const share = sweep.list.rangeShare;
+    if (share >= rangeShareMin) {
+      reasons.push(reason(
+        "whole_range",
+        10,
+        "nearly all addresses between the lowest and the highest were asked; a list of known hosts has holes",
+      ));
+    }
+    const perS = size / Math.max(1, sweep.lastS - sweep.firstS);
     if (perS >= fastHostsPerS) {
       reasons.push(reason(
         "fast",
         10,
-        `${perS.toFixed(1)} addresses a second; ordinary hosts stay below ${fastHostsPerS}`,
+        `${
+          perS.toFixed(1)
+        } addresses a second; ${fastHostsPerS} or more is faster than ordinary hosts meet others`,
       ));
     }
     return {
       title: isArp ? "ARP sweep" : "Ping sweep",
       src_ips: [sweep.srcIp],
-      dst_ips: hosts,
+      dst_ips: sweep.hosts,
       dst_port: null,
       count: sweep.asked,
       summary:
-        `${sweep.srcIp} asked ${asked} addresses by ${protocol} whether somebody is there; ${silent} did not answer.`,
+        `${sweep.srcIp} asked ${asked} addresses by ${protocol} whether somebody is there; nothing was heard of ${silent} of them.`,
       reasons,
       evidence,
     };
   },
   meaning: "This is the first step of most attacks on a network: finding out which machines exist.",
-  action:
-    "Find out who uses the asking machine and which program asks. If nobody can explain it, isolate the machine and look at what it did to those that answered.",
+  action: ({ answered }, { src_ips }) =>
+    `Find out who uses ${src_ips[0]} and which program asks. If nobody can explain it, isolate it${
+      answered.value === "none" ? "" : ` and look at what it did to those that are there: ${answered}`
+    }.`,
   falseAlarm:
     "Network inventory, printers' software and routers ask whole networks too; they do so from known addresses and again and again.",
 });
+
+/** Questions go to everybody; a reply, or a check on a known neighbour, to one. */
+function isBroadcast(mac: string): boolean {
+  return mac === "" || mac === "ff:ff:ff:ff:ff:ff" || mac === "00:00:00:00:00:00";
+}

@@ -2,16 +2,24 @@
  *
  * In: the attempts that TCP and UDP flows begin with. Out: one finding for each scanning host and protocol, with all its ports.
  * Invariant: a host that mostly succeeds is no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer).
+ * A fixed list asked again and again is no scan, though half of it may be off.
  * Source of the idea: Jung et al., "Fast Portscan Detection Using Sequential Hypothesis Testing" (2004): benign hosts succeed in
  * about 4 of 5 first contacts, scanners in 1 of 5. @module */
 
 import { detector, type LimitValues } from "../detector.ts";
-import { field, growingPoints, reason } from "../finding.ts";
+import { capScore, field, growingPoints, percentOf, reason } from "../finding.ts";
+import { AskedList } from "../signs/asked_list.ts";
 import { Distinct } from "../signs/distinct.ts";
 
 const portsMax = 256, hostsMax = 4_096;
 
+/** Ports that monitors, printer servers and backups ask on lists of their own, of which half may be off: printing, SNMP, NTP, IPMI,
+ * node exporters, agents of Zabbix, Nagios and Bacula. A first round of few hosts there may be such a list's. */
+const polledPorts = new Set([123, 161, 515, 623, 631, 5666, 9090, 9100, 9102, 10050]);
+const lowMax = 35;
+
 interface PortTally {
+  list: AskedList;
   failed: Distinct<string>;
   open: Distinct<string>;
   used: Distinct<string>;
@@ -34,6 +42,7 @@ const limits = {
     why:
       "hosts out of reach that were tried on this port: peers of a file-sharing network each listen on their own",
   },
+  listMin: { value: 100, unit: "hosts", why: "lists of printers and agents are shorter" },
   fastHostsPerS: { value: 1, unit: "hosts/s", why: "ordinary hosts meet new ones more slowly" },
 };
 
@@ -56,10 +65,11 @@ export const portScanHorizontal = detector({
     ports: new Map(),
     failedHosts: new Distinct(hostsMax),
   }),
-  step(sweep, { probe, segment: { dst_ip, dst_port } }) {
+  step(sweep, { probe, dst, segment: { dst_ip, dst_port, start } }) {
     const tally = sweep.ports.get(dst_port) ?? newTally();
     if (tally.attempts === 0 && sweep.ports.size < portsMax) sweep.ports.set(dst_port, tally);
     tally.attempts++;
+    tally.list.ask(dst, start);
     const hosts = probe === "used" ? tally.used : probe === "open" ? tally.open : tally.failed;
     hosts.add(dst_ip);
     if (hosts === tally.failed) sweep.failedHosts.add(dst_ip);
@@ -85,11 +95,12 @@ export const portScanHorizontal = detector({
       `${tried} hosts were tried on the same port; ${limits.hostsMin} are enough to call it a scan`,
     )];
     if (failed.value / tried.value >= 0.8) {
-      const percent = Math.round(100 * failed.value / tried.value);
       reasons.push(reason(
         "mostly_failed",
         10,
-        `${percent} % of the hosts refused or were silent; ordinary hosts stay near 20 %`,
+        `${
+          percentOf(failed.value, tried.value)
+        } of the hosts refused or were silent; ordinary hosts stay near 20 %`,
       ));
     }
     const perS = hosts.size / Math.max(1, sweep.lastS - sweep.firstS);
@@ -97,8 +108,18 @@ export const portScanHorizontal = detector({
       reasons.push(reason(
         "fast",
         10,
-        `${perS.toFixed(1)} new hosts a second; ordinary hosts stay below ${limits.fastHostsPerS}`,
+        `${
+          perS.toFixed(1)
+        } new hosts a second; ${limits.fastHostsPerS} or more is faster than ordinary hosts meet others`,
       ));
+    }
+    if (ports.every(([port]) => polledPorts.has(port)) && hosts.size < limits.listMin) {
+      capScore(
+        reasons,
+        lowMax,
+        "may_be_a_list",
+        "monitors and printer servers ask lists of hosts on this port",
+      );
     }
     return {
       src_ips: [sweep.srcIp],
@@ -121,6 +142,7 @@ export const portScanHorizontal = detector({
 
 function newTally(): PortTally {
   return {
+    list: new AskedList(),
     failed: new Distinct(hostsMax),
     open: new Distinct(hostsMax),
     used: new Distinct(hostsMax),
@@ -133,9 +155,9 @@ function scannedPorts(
   sweep: Sweep,
   { hostsMin, failedShareMin, portShareMin }: LimitValues<typeof limits>,
 ): [number, PortTally][] {
-  return [...sweep.ports].filter(([, { failed, open, used }]) => {
+  return [...sweep.ports].filter(([, { failed, open, used, list }]) => {
     const tried = failed.size + open.size;
-    return tried >= hostsMin && failed.size >= failedShareMin * (tried + used.size) &&
+    return tried >= hostsMin && !list.isFixed && failed.size >= failedShareMin * (tried + used.size) &&
       failed.size >= portShareMin * sweep.failedHosts.size;
   }).sort((a, b) => b[1].failed.size - a[1].failed.size);
 }

@@ -1,45 +1,69 @@
-/** Addresses, parsed once and remembered: group, private, own.
+/** Addresses of one network, parsed once and remembered: group, private, own, and when they spoke last.
  *
- * In: textual addresses of segments. Out: {@link Address}. Invariant: at most `addressesMax` are remembered; when there is no room the
- * half that was asked for longest ago goes. @module */
+ * In: textual addresses of segments. Out: {@link Address}. Invariant: at most `addressesMax` own addresses and as many others are
+ * remembered; when there is no room the half that was asked for longest ago goes. Strangers never crowd out own hosts. @module */
 
 import { isPrivate as isPrivateBytes, parseIp } from "../../../shared/ip.ts";
 
-export interface Address {
-  readonly ip: string;
-  /** 4 or 16 octets; null when the text is no address. */
-  readonly bytes: Uint8Array | null;
+export class Address {
   /** Means something only on its own site (RFC 1918 and the like), group addresses included. */
   readonly isPrivate: boolean;
   /** Multicast, broadcast, or no host at all. */
   readonly isGroup: boolean;
   /** A host of the operator's own. */
   readonly isOwn: boolean;
+  /** Packet time, epoch seconds, of what it sent last; -Infinity: nothing was seen of it. */
+  spokeS = -Infinity;
+
+  constructor(readonly ip: string) {
+    const { bytes } = this;
+    this.isPrivate = bytes === null || isPrivateBytes(bytes);
+    this.isGroup = bytes === null || isGroupBytes(bytes);
+    this.isOwn = this.isPrivate && !this.isGroup;
+  }
+
+  /** 4 or 16 octets, read anew each time; null when the text is no address. */
+  get bytes(): Uint8Array | null {
+    return parseIp(this.ip);
+  }
 }
 
-const addressesMax = 65_536;
+const addressesMax = 16_384;
 
 export class AddressBook {
-  #young = new Map<string, Address>();
-  #old = new Map<string, Address>();
+  readonly #own = new Halves(addressesMax);
+  readonly #others = new Halves(addressesMax);
 
   of(ip: string): Address {
-    const young = this.#young.get(ip);
-    if (young !== undefined) return young;
-    const address = this.#old.get(ip) ?? readAddress(ip);
-    if (this.#young.size >= addressesMax >> 1) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(ip, address);
+    const known = this.#own.get(ip) ?? this.#others.get(ip);
+    if (known !== undefined) return known;
+    const address = new Address(ip);
+    (address.isOwn ? this.#own : this.#others).add(address);
     return address;
   }
 }
 
-function readAddress(ip: string): Address {
-  const bytes = parseIp(ip);
-  const isPrivate = bytes === null || isPrivateBytes(bytes), isGroup = bytes === null || isGroupBytes(bytes);
-  return { ip, bytes, isPrivate, isGroup, isOwn: isPrivate && !isGroup };
+class Halves {
+  #young = new Map<string, Address>();
+  #old = new Map<string, Address>();
+
+  constructor(readonly max: number) {}
+
+  get(ip: string): Address | undefined {
+    const young = this.#young.get(ip);
+    if (young !== undefined) return young;
+    const old = this.#old.get(ip);
+    if (old !== undefined) this.add(old);
+    return old;
+  }
+
+  add(address: Address): void {
+    if (this.#young.size >= this.max >> 1) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(address.ip, address);
+  }
 }
 
 /** Multicast and broadcast; an IPv4 address that ends in 255 is taken for its network's broadcast address. */

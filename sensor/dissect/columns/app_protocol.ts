@@ -90,7 +90,7 @@ function familyOf(layers: readonly string[]): Family {
   if (has("gquic")) return "gquic";
   if (has("tls") || has("ssl") || has("quic")) return "tls";
   if (has("dns") || has("mdns") || has("llmnr")) return "dns";
-  if (has("http") || has("ssdp")) return "http";
+  if (has("http") || has("http2") || has("ssdp")) return "http";
   if (has("ssh")) return "ssh";
   if (has("dhcp") || has("bootp")) return "dhcp";
   if (has("ftp")) return "ftp";
@@ -107,6 +107,8 @@ function appOf(layers: readonly string[]): string {
   let transport = -1;
   for (let i = 0; i < layers.length; i++) if (transports.has(layers[i])) transport = i;
   if (transport < 0) return "";
+  // On a port of HTTP tshark names that first, though nothing but its successor is spoken.
+  if (layers.includes("http2", transport)) return "http2";
   for (let i = transport + 1; i < layers.length; i++) {
     if (wrappers.has(layers[i])) continue;
     const name = renamed[layers[i]] ?? layers[i];

@@ -35,7 +35,7 @@ export function readFacts(columns: readonly string[], facts: SegmentFacts): stri
   if (protocols.family === "dns") {
     readDns(columns, facts);
   } else {
-    if (protocols.family === "http") readHttp(columns, facts);
+    if (protocols.family === "http") readHttp(columns, facts, protocols.hasKerberos);
     facts.addOthers((others) => readOthers(columns, others, protocols));
   }
   return protocols.app;

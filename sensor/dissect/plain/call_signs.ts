@@ -13,34 +13,21 @@ import { findPipeCall, isRpc, isRpcCall } from "./rpc_message.ts";
 
 export { isRpcLogin } from "./rpc_message.ts";
 
-const icsPorts = new Uint8Array(65_536);
-for (const port of Object.values(icsPort)) icsPorts[port] = 1;
-const isLoginPort = new Uint8Array(65_536);
-for (const port of loginPorts) isLoginPort[port] = 1;
+/** By port: of an industrial protocol, of a service with log-ins. One table, as it is looked up for every packet. */
+const isIcsPort = 1, isLoginPort = 2;
+const signs = new Uint8Array(65_536);
+for (const port of Object.values(icsPort)) signs[port] = isIcsPort;
+for (const port of loginPorts) signs[port] = isLoginPort;
 /** Payload packets each way in which a log-in is looked for. */
 const loginPacketsMax = 64;
 const pipeBytesMin = 20;
 const tcp = 6, udp = 17;
 const ldapPort = 389, catalogPort = 3268;
 
-function isLogin(packet: Packet, buffer: Uint8Array): boolean {
-  const port = loginPortOf(packet);
-  const at = packet.payloadOffset;
-  return readLogin(buffer, at, at + packet.payloadCaptured, port, packet.srcPort === port) !== null;
-}
-
-/** Of TCP; 0 = neither is one. */
-function loginPortOf({ protocol, srcPort, dstPort }: Packet): number {
-  if (protocol !== tcp) return 0;
-  if (isLoginPort[dstPort] === 1) return dstPort;
-  return isLoginPort[srcPort] === 1 ? srcPort : 0;
-}
-
-/** The port of an industrial protocol or of a service with log-ins, else the lower one. */
-export function callPort(packet: Packet): number {
-  const { srcPort, dstPort } = packet;
-  if (icsPorts[dstPort] === 1) return dstPort;
-  return icsPorts[srcPort] === 1 ? srcPort : loginPortOf(packet) || Math.min(srcPort, dstPort);
+/** The port that decides what a call is: one with a sign, the receiver's first, else the lower one. */
+export function callPort({ srcPort, dstPort }: Packet): number {
+  if (signs[dstPort] !== 0) return dstPort;
+  return signs[srcPort] !== 0 ? srcPort : Math.min(srcPort, dstPort);
 }
 
 /** `rpc`, `pipe`, `ldap`, `cldap`, `login`, `ics` or `none` of `plainKind`. */
@@ -48,11 +35,14 @@ export function callKind(packet: Packet, buffer: Uint8Array, payloadIndex: numbe
   const at = packet.payloadOffset;
   const length = packet.payloadCaptured;
   if (length < 4) return plainKind.none;
-  if (icsPorts[packet.dstPort] === 1 || icsPorts[packet.srcPort] === 1) {
-    return isIcs(buffer, at, length, callPort(packet)) ? plainKind.ics : plainKind.none;
-  }
-  if (loginPortOf(packet) !== 0 && payloadIndex < loginPacketsMax) {
-    return isLogin(packet, buffer) ? plainKind.login : plainKind.none;
+  if ((signs[packet.dstPort] | signs[packet.srcPort]) !== 0) {
+    const port = callPort(packet);
+    if (signs[port] === isIcsPort) return isIcs(buffer, at, length, port) ? plainKind.ics : plainKind.none;
+    if (packet.protocol === tcp && payloadIndex < loginPacketsMax) {
+      const isFromServer = packet.srcPort === port && packet.dstPort !== port;
+      const login = readLogin(buffer, at, at + length, port, isFromServer);
+      return login === null ? plainKind.none : plainKind.login;
+    }
   }
   const first = buffer[at];
   if (first === 0x30) {
@@ -60,6 +50,7 @@ export function callKind(packet: Packet, buffer: Uint8Array, payloadIndex: numbe
     if ((port !== ldapPort && port !== catalogPort) || !isLdap(buffer, at, length)) return plainKind.none;
     return packet.protocol === udp ? plainKind.cldap : plainKind.ldap;
   }
+  if (packet.protocol === udp) return plainKind.none;
   if (first === 5) {
     const matters = payloadIndex === 0 ? isRpc(buffer, at, length) : isRpcCall(buffer, at, length);
     return matters ? plainKind.rpc : plainKind.none;

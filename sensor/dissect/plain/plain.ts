@@ -10,6 +10,7 @@ import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";
 import { noteLogin, settleLogin } from "../facts/logins.ts";
 import { readDnsMessage } from "./dns_message.ts";
+import { readBody } from "./http_body.ts";
 import { readHttpMessage } from "./http_message.ts";
 import { readIcs } from "./ics_message.ts";
 import { readText } from "./read_octets.ts";
@@ -19,7 +20,7 @@ import { readPipeCall, readRpcCalls, type RpcBindings } from "./rpc_message.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
-/** What a payload seems to be. `tls`, `nbns` and `gnutella` need no reading: only the name is wanted. */
+/** What a payload seems to be. `tls`, `nbns`, `gnutella` and `http2` need no reading: only the name is wanted. */
 export const plainKind = {
   none: 0,
   dns: 1,
@@ -36,6 +37,9 @@ export const plainKind = {
   ldap: 12,
   cldap: 13,
   login: 14,
+  requestBody: 15,
+  responseBody: 16,
+  http2: 17,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -61,21 +65,16 @@ export interface PlainPayload {
   readonly isFromServer: boolean;
 }
 
-/** The flow of a payload, and what earlier ones of any flow bound. */
-export interface PlainFlow {
-  readonly id: number;
-  readonly bindings: RpcBindings;
-}
-
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
-/** Reads the payload into `facts`; returns the application protocol, null when nothing was read. */
+/** Reads the payload into `facts`; `bindings` is what DCE/RPC clients of any flow bound. Returns the application protocol, null when nothing was read. */
 export function readPlain(
   payload: PlainPayload,
   buffer: Uint8Array,
   facts: SegmentFacts,
-  flow: PlainFlow,
+  flowId: number,
+  bindings: RpcBindings,
 ): string | null {
   const { plainKind: kind, plainOffset: at, plainLength: length, plainPort: port } = payload;
   switch (kind) {
@@ -98,20 +97,28 @@ export function readPlain(
     case plainKind.gnutella:
       return "gnutella";
     case plainKind.rpc:
-      facts.addOthers((others) => readRpcCalls(buffer, at, length, { ...flow, pipe: 0 }, others));
+      facts.addOthers((others) =>
+        readRpcCalls(buffer, at, length, { id: flowId, bindings, pipe: 0 }, others)
+      );
       return "dcerpc";
     case plainKind.pipe:
-      facts.addOthers((others) => readPipeCall(buffer, at, length, flow, others));
+      facts.addOthers((others) => readPipeCall(buffer, at, length, { id: flowId, bindings }, others));
       return "smb";
     case plainKind.ldap:
     case plainKind.cldap:
       return facts.addOthers((others) => readLdap(buffer, at, length, others))
         ? (kind === plainKind.ldap ? "ldap" : "cldap")
         : null;
+    case plainKind.requestBody:
+    case plainKind.responseBody:
+      readBody(buffer, at, length, kind === plainKind.requestBody, facts);
+      return "http";
     case plainKind.login:
       return facts.addOthers((others) => keepLogin(buffer, payload, others));
     case plainKind.ics:
       return facts.addOthers((others) => readIcs(buffer, at, length, port, payload.isFromServer, others));
+    case plainKind.http2:
+      return "http2";
     default:
       return null;
   }

@@ -5,14 +5,16 @@
 
 import { Buffer } from "node:buffer";
 import { type Api, type ApiOptions, createApi } from "../../../aggregator/api/api.ts";
-import { TrustedProxies } from "../../../aggregator/api/client_address.ts";
+import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { ApiKeys, makeApiKey } from "../../../aggregator/api/api_keys.ts";
 import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
-import type { Services } from "../../../aggregator/api/route.ts";
+import { type Capabilities, topicsOf } from "../../../aggregator/api/capabilities.ts";
+import type { Store } from "../../../aggregator/store/store.ts";
 import { Sessions } from "../../../aggregator/api/sessions.ts";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
+import { Holes } from "../../../aggregator/fleet/holes.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
@@ -21,6 +23,7 @@ import { keyId, keysFromSeed, sha256Hex, signText } from "../../../shared/batch.
 import type { Clock } from "../../../shared/clock.ts";
 import type { CheckInRequest } from "../../../shared/control.ts";
 import { checkInMessage, enrolMessage } from "../../../shared/control_messages.ts";
+import { assertDescribed } from "./described.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 
 export class TestClock implements Clock {
@@ -73,6 +76,9 @@ export interface Asked {
   isSecure?: boolean;
 }
 
+/** Those of the API, and the store behind its topics. */
+export type Services = Capabilities & { store: Store };
+
 export interface Fixture {
   api: Api;
   services: Services;
@@ -103,11 +109,13 @@ export async function startFixture(
   }
   const submitted: Fixture["submitted"] = { outcome: null, bodies: [] };
   const standard: Services = {
+    ...topicsOf(store),
     store,
     reporter,
     clock,
     directory: new SensorDirectory({}, { store }),
     clockOffsets: new ClockOffsets(),
+    holes: new Holes({}, { store }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
@@ -119,13 +127,15 @@ export async function startFixture(
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
     onThreatStatus: () => undefined,
-    progress: () => ({ pending: 0, lastMs: clock.ms, failure: null }),
+    progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
     randomBytes,
     fleet: { buckets: 4, kafka: null },
     site: "default",
     authority: null,
+    placeOf: (url) => ({ url: url.origin, fingerprint: null }),
   };
-  const services = { ...standard, ...change(standard) };
+  const changed = change(standard);
+  const services = { ...standard, ...changed, ...(changed.store ? topicsOf(changed.store) : {}) };
   const api = createApi(
     { hostnames: null, publicUrl: null, proxies: new TrustedProxies([]), ...options },
     services,
@@ -162,7 +172,14 @@ async function ask(
   );
   const text = await response.text();
   const isJson = response.headers.get("content-type")?.startsWith("application/json");
-  return { status: response.status, text, headers: response.headers, body: isJson ? JSON.parse(text) : null };
+  const reply = {
+    status: response.status,
+    text,
+    headers: response.headers,
+    body: isJson ? JSON.parse(text) : null,
+  };
+  assertDescribed(method, path, reply);
+  return reply;
 }
 
 export function randomBytes(length: number): Uint8Array {
@@ -197,8 +214,8 @@ export class TestSensor {
   }
 
   /** Enrols with a token made in the store; returns the reply. */
-  async enrol(fixture: Fixture, site = "lab"): Promise<Reply> {
-    const made = makeJoinToken(randomBytes(24), { site, tags: ["roof"], nowMs: fixture.clock.ms });
+  async enrol(fixture: Fixture, site = "lab", approve = false): Promise<Reply> {
+    const made = makeJoinToken(randomBytes(24), { site, tags: ["roof"], nowMs: fixture.clock.ms, approve });
     await fixture.services.store.addJoinToken(made.row);
     const reply = await fixture.ask("POST", "/api/v1/enrol", { json: this.enrolment(made.token) });
     this.id = reply.body.sensor_id ?? "";

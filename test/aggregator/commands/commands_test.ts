@@ -196,7 +196,7 @@ Deno.test("report prints fleet, totals and threats in words, with every hostile 
         "cellar (site lab): lossy",
         "160 flows",
         "CRITICAL  DNS tunnel",
-        "What to do:",
+        "What to do now:",
         "Score 75",
       ]
     ) {

@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { X509Certificate } from "node:crypto";
 import { TextLineStream } from "@std/streams/text-line-stream";
-import { invitation, joinCommand, qrLines } from "../../../aggregator/cli/invitation.ts";
+import { qrLines } from "../../../aggregator/cli/qr.ts";
+import { invitation, joinCommand } from "../../../aggregator/model/invitation.ts";
 import { configCommand } from "../../../aggregator/commands/config_command.ts";
 import { setupCommand } from "../../../aggregator/commands/setup_command.ts";
 import { CertificateKeeper } from "../../../aggregator/serve/certificate_keeper.ts";
@@ -113,6 +114,30 @@ Deno.test("after setup serve listens with TLS, offers its authority, and takes a
     assertEquals((await (await fetch(`${url}/healthz`, { client: kept })).json()).status, "ok");
     const report = await runProgram(["report", "--state", folder]);
     assertStringIncludes(report.stderr, "no flow is stored yet");
+    await Deno.copyFile(`${folder}/admin.key`, `${folder}/key`);
+    const elsewhere = ["--state", `${folder}/none`, "--key-file", `${folder}/key`];
+    const faults: [string, string][] = [
+      [
+        url,
+        "its certificate is from an issuer that is not trusted here: name the certificate authority that signed it with --ca",
+      ],
+      [url.replace("https:", "http:"), 'write "https://" instead of "http://"'],
+    ];
+    for (const [at, words] of faults) {
+      const { code, stderr } = await runProgram(["report", "--url", at, ...elsewhere]);
+      assertEquals(code, 3, stderr);
+      assertStringIncludes(stderr, words);
+    }
+    const told = await runProgram([
+      "sensor",
+      "list",
+      "--url",
+      url,
+      "--ca",
+      `${folder}/tls/ca.pem`,
+      ...elsewhere,
+    ]);
+    assertEquals(told.code, 0, told.stderr);
     kept.close();
     child.kill("SIGTERM");
     assertEquals((await child.status).code, 0);

@@ -2,8 +2,9 @@
  *
  * Why one world for the browser: what is rendered inert here is rendered by the same functions everywhere. @module */
 
-import { TrustedProxies } from "../../../aggregator/api/client_address.ts";
-import { type Certificate, listen, type Listening } from "../../../aggregator/serve/listen.ts";
+import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
+import { listen, type Listening } from "../../../aggregator/serve/listen.ts";
+import type { Certificate } from "../../../aggregator/tls/authority.ts";
 import type { FrontDoorOptions } from "../../../aggregator/serve/front_door.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { startFixture } from "../api/fixture.ts";

@@ -3,7 +3,7 @@
  * Method: the certificate is of the aggregator's own authority; what the browser speaks is HTTP/2, whose requests have no `host`. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ensureAuthority, serverCertificate } from "../../../aggregator/serve/authority.ts";
+import { ensureAuthority, serverCertificate } from "../../../aggregator/tls/authority.ts";
 import { openBrowser, skipLoudly, useBrowser } from "../../services/services.ts";
 import { nginxMissing, startNginx } from "../../services/nginx.ts";
 import { freePort } from "../../services/guarded_child.ts";

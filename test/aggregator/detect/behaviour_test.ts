@@ -1,11 +1,10 @@
-/** Password guessing, beacons and DNS tunnels: found where they are, not where programs are merely busy. @module */
+/** Password guessing and DNS tunnels: found where they are, not where programs are merely busy. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { beacon, scoreCalls } from "../../../aggregator/detect/detectors/beacon.ts";
 import { dnsTunnel } from "../../../aggregator/detect/detectors/dns_tunnel.ts";
 import { passwordGuessing } from "../../../aggregator/detect/detectors/password_guessing.ts";
 import { Capture } from "../../../deploy/demo/packets.ts";
-import { evidenceValue, lookUp, run, severity, silent, times, update } from "./updates.ts";
+import { evidenceValue, lookUp, run, severity, times, update } from "./updates.ts";
 
 const sshTry = {
   dst_ip: "10.0.0.22",
@@ -114,80 +113,6 @@ Deno.test("password guessing is not a load test of an unknown service", () => {
       }),
   );
   assertEquals(run(passwordGuessing, echo), []);
-});
-
-/** Calls every `periodS`, each late by up to `jitter` of it; the same numbers in each run. */
-function callsOf(count: number, periodS: number, jitter: number, change = {}) {
-  const random = new Capture(7);
-  return times(count, (i) => update(periodS * (i + jitter * random.random()), change));
-}
-
-Deno.test("beacon every minute is found, with up to half of the interval as jitter", () => {
-  for (const jitter of [0, 0.1, 0.3, 0.5]) {
-    const calls = callsOf(40, 60, jitter, { facts: { tls: { sni: "c2.example" } } });
-    const [finding] = run(beacon, calls);
-    assertEquals([finding.dst_ips, finding.dst_port, severity(finding)], [["198.51.100.7"], 443, "medium"]);
-    assertEquals(evidenceValue(finding, "name of the service"), "c2.example");
-  }
-});
-
-Deno.test("beacon needs calls and time before it is one", () => {
-  assertEquals(run(beacon, callsOf(9, 60, 0)), []);
-  assertEquals(run(beacon, callsOf(100, 2, 0)), []);
-});
-
-Deno.test("beacon is not a person who browses", () => {
-  const gaps = [
-    3,
-    40,
-    200,
-    7,
-    1,
-    600,
-    12,
-    90,
-    2,
-    300,
-    33,
-    5,
-    1_000,
-    61,
-    18,
-    4,
-    250,
-    9,
-    77,
-    480,
-    15,
-    6,
-    130,
-    800,
-  ];
-  let atS = 0;
-  const visits = gaps.map((gap, i) => update(atS += gap, { fwd_payload_bytes: 300 + i * 911 % 5_000 }));
-  assertEquals(run(beacon, visits), []);
-});
-
-Deno.test("beacon is not time, name or discovery service", () => {
-  for (const dst_port of [53, 123, 1_900, 5_353]) {
-    assertEquals(run(beacon, callsOf(100, 64, 0, { protocol: "udp", dst_port })), []);
-  }
-});
-
-Deno.test("beacon to an inside service is at most low", () => {
-  const [finding] = run(beacon, callsOf(40, 60, 0.1, { dst_ip: "10.0.0.40" }));
-  assertEquals(severity(finding), "low");
-});
-
-Deno.test("beacon to a server that never answers is at most low", () => {
-  assertEquals(severity(run(beacon, callsOf(25, 60, 0.2, silent))[0]), "low");
-});
-
-Deno.test("beacon scores are never NaN", () => {
-  for (const startsS of [[], [1], [1, 1], [1, 1, 1, 1]]) {
-    const score = scoreCalls({ startsS, bytes: startsS });
-    assert(Object.values(score).every(Number.isFinite), JSON.stringify(score));
-  }
 });
 
 /** Hexadecimal digits, the same for the same seed. */

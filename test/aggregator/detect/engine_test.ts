@@ -5,9 +5,8 @@ import { createReporter } from "../../../shared/reporter.ts";
 import { startDetectors } from "../../../aggregator/detect/detectors/catalogue.ts";
 import { type Detector, startDetector } from "../../../aggregator/detect/detector.ts";
 import { field, hostile, numberEvidence } from "../../../aggregator/detect/finding.ts";
-import { prepare } from "../../../aggregator/detect/prepared.ts";
-import { AddressBook } from "../../../aggregator/detect/signs/address.ts";
-import { Engine } from "../../../aggregator/detect/engine.ts";
+import { prepare, PrepareBooks } from "../../../aggregator/detect/prepared.ts";
+import { Engine, updateOfFlow } from "../../../aggregator/detect/engine.ts";
 import { Episodes } from "../../../aggregator/detect/episodes.ts";
 import { loadCustomDetectors } from "../../../aggregator/detect/custom.ts";
 import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
@@ -95,12 +94,99 @@ Deno.test("engine never lets a score fall", () => {
   assert(engine.threats[0].score >= strong.score);
 });
 
+const modelText = {
+  explanation: "Model says so.",
+  suggested_action: "Act.",
+  engine: "gemini:x",
+  confidence: 0.5,
+  fallback: null,
+};
+
 Deno.test("engine keeps a model's text while the threat is the same", () => {
   const { engine } = setUp();
   const [raised] = engine.step(scan(1_000, 200), 1);
-  engine.amend(raised.id, { explanation: "Model says so.", engine: "gemini:x", severity: "critical" });
+  engine.amend(raised.id, { ...modelText, severity: "critical" });
   engine.step([update(21, { ...refused, dst_ip: "10.0.0.9", dst_port: 1_000 })], 2);
   assertEquals([engine.threats[0].explanation, engine.threats[0].severity], ["Model says so.", "critical"]);
+});
+
+Deno.test("engine keeps the rules' severity apart from the one in force, which is never below", () => {
+  const { engine } = setUp();
+  const [raised] = engine.step(scan(1_000, 20), 1);
+  assertEquals([raised.rules_severity, raised.severity], ["medium", "medium"]);
+  for (let asked = 0; asked < 3; asked++) engine.amend(raised.id, { ...modelText, severity: "high" });
+  const [threat] = engine.threats;
+  assertEquals([threat.rules_severity, threat.severity], ["medium", "high"]);
+  engine.amend(raised.id, { ...modelText, severity: "info" });
+  assertEquals(engine.threats[0].severity, "medium");
+});
+
+Deno.test("engine makes another threat of what comes after a closed one, with its own count", () => {
+  const { engine } = setUp();
+  const [first] = engine.step(scan(1_000, 30), 1);
+  engine.setStatus(first.id, "closed");
+  assertEquals(engine.step(scan(2_000, 14, 10), 2), [], "14 ports are below the threshold again");
+  const [second] = engine.step(scan(3_000, 1, 20), 3);
+  assert(second.id !== first.id);
+  assertEquals([second.status, second.count], ["open", 15]);
+  engine.setStatus(second.id, "closed");
+  const [third] = engine.step(scan(4_000, 20, 30), 4);
+  assertEquals(new Set([first.id, second.id, third.id]).size, 3);
+});
+
+Deno.test("engine goes on with a closed threat that a person opened again", () => {
+  const { engine } = setUp();
+  const [first] = engine.step(scan(1_000, 30), 1);
+  engine.setStatus(first.id, "closed");
+  engine.setStatus(first.id, "open");
+  const [again] = engine.step(scan(2_000, 30, 10), 2);
+  assertEquals([again.id, again.status, again.count], [first.id, "open", 60]);
+});
+
+Deno.test("engine after a restart leaves a closed threat closed, and raises what is new", () => {
+  const before = setUp().engine;
+  const updates = scan(1_000, 40);
+  before.step(updates, 1);
+  const closed = before.threats.map((threat) => ({ ...threat, status: "closed" as const }));
+  const { engine } = setUp();
+  engine.warm(closed, []);
+  assertEquals(engine.step(updates.map(flowOf).map(updateOfFlow), 2), []);
+  const [fresh] = engine.step(scan(2_000, 20, 60), 3);
+  assertEquals([fresh.status, fresh.count], ["open", 20]);
+});
+
+Deno.test("engine names open threats that were silent for more than three days, and no others", () => {
+  const { engine } = setUp();
+  const day = 86_400_000;
+  const [old] = engine.step(scan(1_000, 20), 0);
+  assertEquals(engine.silent(3 * day), []);
+  assertEquals(engine.silent(3 * day + 1).map(({ id }) => id), [old.id]);
+  engine.setStatus(old.id, "acknowledged");
+  assertEquals(engine.silent(9 * day), []);
+});
+
+Deno.test("engine shows words, reasons and evidence of one episode, the strongest", () => {
+  const { engine } = setUp();
+  engine.step(scan(1_000, 500), 1);
+  engine.step(scan(1_000, 20, 7_200), 2);
+  const [threat] = engine.threats;
+  assertEquals([threat.count, threat.flows, threat.episodes], [520, 520, 2]);
+  assertEquals(threat.evidence[0].value, 500);
+  assertStringIncludes(threat.reasons[0].text, "500 different ports");
+  assertStringIncludes(threat.explanation, "tried 500 different TCP ports");
+  assertStringIncludes(threat.explanation, "It came 2 times, with pauses");
+});
+
+Deno.test("engine hands on every flow of a threat once, those before it was one included", () => {
+  const { engine } = setUp();
+  const updates = scan(1_000, 200);
+  const [threat] = engine.step(updates.slice(0, 150), 1);
+  const links = engine.takeLinks();
+  engine.step(updates.slice(150), 2);
+  links.push(...engine.takeLinks());
+  assertEquals(new Set(links.map(({ threat_id }) => threat_id)), new Set([threat.id]));
+  assertEquals(links.flatMap(({ flow_ids }) => flow_ids), updates.map(({ flow_id }) => flow_id));
+  assertEquals([engine.threats[0].flows, engine.threats[0].flow_ids.length], [200, 50]);
 });
 
 Deno.test("engine forgets the stalest threat when there are too many, and counts it", () => {
@@ -157,11 +243,11 @@ Deno.test("episodes hold no more keys than their bound and count those forgotten
     keysMax: 10,
     quietS: 60,
     ageMaxS: 600,
+    open: () => ({ seen: 0 }),
     isThreat: (state: { seen: number }) => state.seen > 1,
   });
-  const open = () => ({ seen: 0 });
-  const prepared = prepare(times(25, (i) => update(i)), new AddressBook());
-  prepared.forEach((one, i) => episodes.touch(`k${i}`, one, open).seen++);
+  const prepared = prepare(times(25, (i) => update(i)), new PrepareBooks());
+  prepared.forEach((one, i) => episodes.touch(`k${i}`, one)!.seen++);
   assertEquals([episodes.tracked, episodes.evicted], [10, 15]);
 });
 

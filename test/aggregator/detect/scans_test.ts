@@ -4,6 +4,7 @@ import { assertEquals } from "@std/assert";
 import { portScanHorizontal } from "../../../aggregator/detect/detectors/port_scan_horizontal.ts";
 import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
 import { synFlood } from "../../../aggregator/detect/detectors/syn_flood.ts";
+import type { Segment } from "../../../shared/segment.ts";
 import { refused, run, severity, silent, times, unansweredDatagram, update } from "./updates.ts";
 
 const scanOf = (ports: number, stepS = 0.1) =>
@@ -116,6 +117,32 @@ Deno.test("horizontal scan is not discovery by multicast and broadcast", () => {
     (i) => update(i, { ...unansweredDatagram, dst_ip: `239.1.1.${i}`, dst_port: 1_900 }),
   );
   assertEquals(run(portScanHorizontal, updates), []);
+});
+
+/** Rounds over 60 printers by SNMP, half of which are off. */
+const pollOf = (rounds: number, everyS: number, change = {}) =>
+  times(rounds, (round) =>
+    times(60, (i) =>
+      update(round * everyS + i * 0.05, {
+        ...i % 2
+          ? unansweredDatagram
+          : { protocol: "udp", fwd_syn_count: 0, fwd_tcp_flags: 0, bwd_tcp_flags: 0 },
+        dst_ip: `10.1.0.${10 + i}`,
+        dst_port: 161,
+        ...change,
+      }))).flat();
+
+Deno.test("horizontal scan is not a fixed list asked again and again, half of which is off", () => {
+  assertEquals(run(portScanHorizontal, pollOf(3, 60)), []);
+  assertEquals(run(portScanHorizontal, pollOf(20, 15)), []);
+});
+
+Deno.test("horizontal scan of few hosts on a port that monitors ask is low at first, of a hundred it is medium", () => {
+  const scan = (hosts: number, change: Partial<Segment>) =>
+    run(portScanHorizontal, sweepOf(hosts, change)).map(severity);
+  const snmp = { ...unansweredDatagram, dst_port: 161 };
+  assertEquals([scan(99, snmp), scan(100, snmp)], [["low"], ["medium"]]);
+  assertEquals([scan(99, { dst_port: 9_100 }), scan(99, { dst_port: 3_389 })], [["low"], ["medium"]]);
 });
 
 const floodOf = (syns: number, change: (i: number) => object = () => ({})) =>

@@ -4,8 +4,7 @@ import type { Segment } from "../../../shared/segment.ts";
 import type { DnsFact } from "../../../shared/facts.ts";
 import type { FlowUpdate } from "../../../aggregator/model/flow.ts";
 import { type Declaration, startDetector } from "../../../aggregator/detect/detector.ts";
-import { prepare } from "../../../aggregator/detect/prepared.ts";
-import { AddressBook } from "../../../aggregator/detect/signs/address.ts";
+import { prepare, PrepareBooks } from "../../../aggregator/detect/prepared.ts";
 import { type Finding, scoreOf, severityOf } from "../../../aggregator/model/threat.ts";
 
 export const baseS = 1_700_000_000;
@@ -132,7 +131,7 @@ export function run(
   limits: Record<string, number> = {},
 ): Finding[] {
   const detector = startDetector(declaration, limits);
-  for (const one of prepare(updates, new AddressBook())) detector.step(one);
+  for (const one of prepare(updates, new PrepareBooks())) detector.step(one);
   return detector.collect();
 }
 

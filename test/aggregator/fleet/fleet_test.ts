@@ -25,6 +25,8 @@ function row(
     key_id: "0".repeat(16),
     public_key: "",
     enrolled_ms: nowMs - 86_400_000,
+    approved_ms: nowMs - 86_400_000,
+    join_token: null,
     revoked_ms: null,
     quarantined_ms: null,
     quarantine_reason: null,

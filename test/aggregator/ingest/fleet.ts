@@ -144,6 +144,10 @@ export class TestSensor {
       tags: [],
       created_ms: nowMs,
       expires_ms: nowMs + 900_000,
+      uses_max: 1,
+      uses: 0,
+      needs_approval: false,
+      revoked_ms: null,
       used_ms: null,
       used_by: null,
     });

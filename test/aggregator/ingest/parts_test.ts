@@ -7,7 +7,7 @@ import { GapBook } from "../../../aggregator/ingest/gaps.ts";
 import { Merger } from "../../../aggregator/ingest/merge.ts";
 import { Pool } from "../../../aggregator/ingest/pool.ts";
 import { TrafficSums } from "../../../aggregator/ingest/traffic_sums.ts";
-import { digestRows, readRows } from "../../../aggregator/ingest/rows.ts";
+import { digestRows, keyOf, readRows } from "../../../aggregator/ingest/rows.ts";
 import { joinedState, turn } from "../../../aggregator/ingest/turn.ts";
 import { unpack } from "../../../aggregator/ingest/verify.ts";
 import { connStates } from "../../../shared/segment.ts";
@@ -26,6 +26,20 @@ function numbers(seed: number): (below: number) => number {
     return Math.floor(state / 2 ** 32 * below);
   };
 }
+
+Deno.test("ARP's question and answer between two hosts are two flows, whoever asks", () => {
+  const said = {
+    protocol: "arp",
+    src_ip: "10.0.0.1",
+    dst_ip: "10.0.0.9",
+    community_id: "",
+    src_port: 1,
+    dst_port: 0,
+  };
+  const question = keyOf(segment(said));
+  assertEquals(keyOf(segment({ ...said })), question);
+  assert(keyOf(segment({ ...said, src_port: 2 })).toHex() !== question.toHex());
+});
 
 Deno.test("fingerprint index answers as a map does, through growth and removals", () => {
   for (let seed = 1; seed <= 5; seed++) {
@@ -73,6 +87,15 @@ Deno.test("turn gives the same segment back when it is done twice", () => {
   const ping = udpSegment({ protocol: "icmp", src_port: 8, dst_port: 0 });
   assertEquals([turn(ping).src_port, turn(ping).dst_port, turn(ping).src_ip], [0, 0, "10.0.0.9"]);
   assertEquals(turn(turn(ping)), ping);
+  const octets = segment({ facts: { first: { fwd: "01", bwd: "02" } } });
+  assertEquals([turn(octets).facts, turn(turn(octets)).facts], [
+    { first: { fwd: "02", bwd: "01" } },
+    octets.facts,
+  ]);
+  assertEquals(turn(segment({ facts: { first: { fwd: "01" }, cut: 1 } })).facts, {
+    first: { bwd: "01" },
+    cut: 1,
+  });
   for (const state of connStates) {
     assert(connStates.includes(turn(segment({ conn_state: state })).conn_state));
   }

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createApi } from "../../../aggregator/api/api.ts";
-import { TrustedProxies } from "../../../aggregator/api/client_address.ts";
+import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import type { FrontDoorOptions } from "../../../aggregator/serve/front_door.ts";
 import { listen } from "../../../aggregator/serve/listen.ts";
 import { systemClock } from "../../../shared/clock.ts";
@@ -149,12 +149,12 @@ Deno.test("the server behind answers nobody who does not come through the door",
   const door = await startDoor({});
   const { stdout } = await new Deno.Command("ss", { args: ["-Hltnp"] }).output();
   const own = new TextDecoder().decode(stdout).split("\n").filter((line) => line.includes(`pid=${Deno.pid},`))
-    .map((line) => Number(/127\.0\.0\.1:([0-9]+)/.exec(line)?.[1])).filter((port) =>
+    .map((line) => Number(/127\.86\.0\.1:([0-9]+)/.exec(line)?.[1])).filter((port) =>
       port && port !== door.port
     );
   assert(own.length > 0);
   const answers = await Promise.all(own.map(async (port) => {
-    const response = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => null);
+    const response = await fetch(`http://127.86.0.1:${port}/healthz`).catch(() => null);
     await response?.body?.cancel();
     return response?.status;
   }));

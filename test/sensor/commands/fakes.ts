@@ -29,6 +29,7 @@ export class FakeAggregator {
   batches = new Map<string, number>();
   replays = 0;
   revoked = false;
+  buckets = 4;
   /** Highest epoch it knows. */
   epochMax = 0;
   /** Certificate and key in PEM: it speaks TLS. */
@@ -104,7 +105,7 @@ export class FakeAggregator {
       sensor_id: "s_fake",
       name: asked.name,
       site: "lab",
-      buckets: 4,
+      buckets: this.buckets,
       kafka: this.kafka,
     });
   }

@@ -138,10 +138,12 @@ machineTest("replay --ship of a revoked sensor ships nothing and says so", async
 machineTest("replay sets aside a batch that the aggregator refuses for good", async (machine) => {
   await machine.enrol();
   machine.aggregator.batchAnswer = () => Response.json({ reason: "column_value" }, { status: 422 });
-  const { code, log } = await machine.call("replay", machine.capture(10), "--ship", "--no-facts");
-  assertEquals(code, 0);
+  const { code, log, out } = await machine.call("replay", machine.capture(10), "--ship", "--no-facts");
+  assertEquals(code, 1);
   assertStringIncludes(log, "column_value");
-  assert([...Deno.readDirSync(`${machine.state}/spool/quarantine`)].length > 0);
+  const aside = [...Deno.readDirSync(`${machine.state}/spool/quarantine`)].length;
+  assert(aside > 0);
+  assertEquals(JSON.parse(out).shipped, { batches: 0, left_in_spool: aside, set_aside: aside });
 });
 
 machineTest(

@@ -18,7 +18,13 @@ export class Machine {
   readonly #stages = fakeStages(this.live);
 
   begin(...args: string[]) {
+    return this.beginWith(null, ...args);
+  }
+
+  /** On a terminal that shows `progress`. */
+  beginWith(progress: ((text: string) => void) | null, ...args: string[]) {
     const fake = fakeEdges();
+    fake.edges.progress = progress;
     const commands = [
       enrolCommand({ disk: realDisk, hostname: () => "testhost" }),
       runCommand(this.#stages),

@@ -90,7 +90,7 @@ machineTest("a state folder restored from a backup does not go on where it was",
   const { aggregator } = machine;
   await machine.enrol();
   const ship = (...more: string[]) =>
-    machine.call("replay", machine.capture(5), "--ship", "--no-facts", ...more);
+    machine.call("replay", machine.capture(5), "--ship", "--no-facts", "--again", ...more);
   const epochs = () => [...new Set([...aggregator.batches.keys()].map((name) => Number(name.split("-")[0])))];
   await ship();
   const backup = Deno.readTextFileSync(`${machine.state}/epoch`);
@@ -120,3 +120,78 @@ machineTest("run learns that it has been further already, and goes on above it",
   assertEquals(aggregator.flows, 2);
   assertEquals(Deno.readTextFileSync(`${machine.state}/epoch`), "4000000000001\n");
 });
+
+/** Batches in the spool of an aggregator that is away. */
+async function spoolSome(machine: Machine, packets: number): Promise<number> {
+  await machine.aggregator.stop();
+  await machine.call("replay", machine.capture(packets), "--ship", "--no-facts", "--timeout-ms", "100");
+  machine.aggregator.start();
+  return machine.spooled().length;
+}
+
+machineTest(
+  "enrol --new-key carries over what waits in the spool, and all of it arrives",
+  async (machine) => {
+    const { aggregator } = machine;
+    await machine.enrol();
+    const waiting = await spoolSome(machine, 40);
+    assert(waiting > 0);
+    // Quarantined or revoked: the old key can ship nothing any more, and its place is taken.
+    aggregator.enrolled = null;
+    const how = ["--aggregator", aggregator.url, "--token", aggregator.token, "--new-key"];
+    const { code, out } = await machine.call("enrol", ...how);
+    assertEquals(code, 0);
+    assertStringIncludes(out, `${waiting} batches that wait in the spool were sealed anew`);
+    const { out: shipped } = await machine.call("replay", machine.capture(2), "--ship", "--no-facts");
+    assertEquals([JSON.parse(shipped).shipped.left_in_spool, aggregator.flows], [0, 42]);
+  },
+);
+
+machineTest("enrol --new-key that is refused leaves the old identity in force", async (machine) => {
+  const { aggregator } = machine;
+  await machine.enrol();
+  await spoolSome(machine, 10);
+  const how = ["--aggregator", aggregator.url, "--new-key"];
+  assertEquals((await machine.call("enrol", ...how, "--token", "jt_00000000000000000000000000")).code, 1);
+  assertEquals((await machine.call("replay", machine.capture(1), "--ship", "--no-facts")).code, 0);
+  assertEquals(aggregator.flows, 11);
+});
+
+machineTest("enrol --new-key is refused while the sensor runs", async (machine) => {
+  await machine.enrol();
+  const { ended, stop, logs } = machine.begin("run", "--no-facts");
+  await until(() => logs.some((line) => line.includes("capturing")));
+  const { aggregator } = machine;
+  const how = ["--aggregator", aggregator.url, "--token", aggregator.token, "--new-key"];
+  const { code, err } = await machine.call("enrol", ...how);
+  assertEquals(code, 3);
+  assertStringIncludes(err, "stop it first");
+  stop();
+  assertEquals(await ended, 0);
+});
+
+machineTest(
+  "enrol as root for somebody else's state folder leaves everything to that one",
+  async (machine) => {
+    const { aggregator } = machine;
+    Deno.mkdirSync(machine.state, { mode: 0o700 });
+    await Deno.chown(machine.state, 12_345, 12_345);
+    await machine.enrol();
+    await spoolSome(machine, 10);
+    aggregator.enrolled = null;
+    const how = ["--aggregator", aggregator.url, "--token", aggregator.token, "--new-key"];
+    assertEquals((await machine.call("enrol", ...how)).code, 0);
+    assertEquals((await machine.call("replay", machine.capture(1), "--ship", "--no-facts")).code, 0);
+    const owners = new Map<string, number | null>();
+    const walk = async (folder: string) => {
+      for await (const { name, isDirectory } of Deno.readDir(folder)) {
+        owners.set(name, (await Deno.lstat(`${folder}/${name}`)).uid);
+        if (isDirectory) await walk(`${folder}/${name}`);
+      }
+    };
+    await walk(machine.state);
+    assertEquals([...owners].filter(([, uid]) => uid !== 12_345), []);
+    assert(owners.size >= 4, [...owners.keys()].join());
+  },
+  { ignore: Deno.uid() !== 0 },
+);

@@ -291,7 +291,7 @@ Deno.test("decoder refuses headers that contradict themselves", () => {
 });
 
 Deno.test("decoder reads ARP, ICMP, SCTP and protocols without ports", () => {
-  assertEquals(decode(ethernet(0x0806, arp(macA, "10.0.0.1", "10.0.0.2"))), "256 10.0.0.1:0 10.0.0.2:0 28/0");
+  assertEquals(decode(ethernet(0x0806, arp(macA, "10.0.0.1", "10.0.0.2"))), "256 10.0.0.1:1 10.0.0.2:0 28/0");
   assertEquals(decode(ipv4(1, icmp(8)), 101), "1 10.0.0.1:8 10.0.0.2:0 36/8");
   assertEquals(decode(ipv6(58, icmp(135, 1)), 101), "58 2001:db8::1:135 2001:db8::2:1 56/8");
   assertEquals(
@@ -334,7 +334,7 @@ Deno.test("decoder enters every tunnel it names", () => {
   assertEquals(over(8472, vni, ethernet(0x8100, vlan(3, 0x86dd, datagram6))), `vxlan ${plain6} vlan 3`);
   assertEquals(
     over(4789, vni, ethernet(0x0806, arp(macA, "10.0.0.1", "10.0.0.2"))),
-    "vxlan 256 10.0.0.1:0 10.0.0.2:0 28/0",
+    "vxlan 256 10.0.0.1:1 10.0.0.2:0 28/0",
   );
   assertEquals(over(4790, [0x0c, 0, 0, 1, 0, 0, 42, 0], segment), `vxlan ${plain}`);
   assertEquals(over(6081, [0x02, 0, 0x65, 0x58, 0, 0, 1, 0], new Uint8Array(8), frame), `geneve ${plain}`);

@@ -33,6 +33,15 @@ Deno.test("own traffic is found both ways, tagged, in a tunnel, over IPv6", () =
   assertEquals(isOwn(ethernet(0x86dd, ipv6(6, tcp({ src: 50_000, dst: 9_092 }), six))), true);
 });
 
+Deno.test("own traffic is also what an aggregator on this machine takes in behind its front door, on any port", () => {
+  const inner = (src: string, dst: string) =>
+    ethernet(0x0800, ipv4(6, tcp({ src: 40_000, dst: 41_000 }), { src, dst }));
+  assertEquals(isOwn(inner("127.0.0.1", "127.86.0.1")), true);
+  assertEquals(isOwn(inner("127.86.0.1", "127.0.0.1")), true);
+  assertEquals(isOwn(inner("127.0.0.1", "127.86.0.2")), false);
+  assertEquals(isOwn(inner("127.0.0.1", "127.0.0.1")), false);
+});
+
 Deno.test("own traffic is nothing else: another port, another host, another protocol, a name", () => {
   assertEquals(isOwn(ethernet(0x0800, to(8_601))), false);
   assertEquals(isOwn(ethernet(0x0800, to(8_600, "192.0.2.2"))), false);

@@ -124,6 +124,12 @@ export class FakeDisk implements Disk {
   }
   rename(from: string, to: string): Promise<void> {
     return this.#do(() => {
+      const within = this.paths(`${from}/`);
+      for (const path of within) {
+        this.#change({ kind: "set", path: `${to}${path.slice(from.length)}`, file: this.#find(path) });
+        this.#change({ kind: "delete", path });
+      }
+      if (within.length > 0) return;
       const file = this.#find(from);
       this.#change({ kind: "set", path: to, file });
       this.#change({ kind: "delete", path: from });

@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS sightings (flow_id BLOB NOT NULL, sensor_id TEXT NOT 
 CREATE TABLE IF NOT EXISTS ledger (sensor_id TEXT NOT NULL, epoch INTEGER NOT NULL, bucket INTEGER NOT NULL, seq INTEGER NOT NULL, sha256 TEXT, flows INTEGER, packets INTEGER, sealed_ms INTEGER, received_ms INTEGER, PRIMARY KEY (sensor_id, epoch, bucket, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS positions (sensor_id TEXT NOT NULL, epoch INTEGER NOT NULL, bucket INTEGER NOT NULL, seq_max INTEGER, batches INTEGER, PRIMARY KEY (sensor_id, epoch, bucket)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS epochs (sensor_id TEXT NOT NULL, epoch INTEGER NOT NULL, first_sealed_ms INTEGER, first_received_ms INTEGER, last_sealed_ms INTEGER, PRIMARY KEY (sensor_id, epoch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS offsets (topic TEXT NOT NULL, partition_number INTEGER NOT NULL, next_offset TEXT, PRIMARY KEY (topic, partition_number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS offsets (topic TEXT NOT NULL, partition_number INTEGER NOT NULL, next_offset TEXT, mark TEXT, PRIMARY KEY (topic, partition_number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS gaps (sensor_id TEXT NOT NULL, epoch INTEGER NOT NULL, bucket INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER, found_ms INTEGER, closed_ms INTEGER, PRIMARY KEY (sensor_id, epoch, bucket, from_seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dead_letters (id INTEGER PRIMARY KEY AUTOINCREMENT, received_ms INTEGER, reason TEXT, origin TEXT, sensor_id TEXT, sample BLOB);
 CREATE TABLE IF NOT EXISTS traffic (second INTEGER NOT NULL, sensor_id TEXT NOT NULL, protocol TEXT NOT NULL, flows INTEGER, packets INTEGER, bytes INTEGER, PRIMARY KEY (second, sensor_id, protocol)) WITHOUT ROWID;
