@@ -63,8 +63,10 @@ for side in sensor aggregator; do
   for path in node_modules/{,.deno/,.deno/node_modules/}{fast-check,pure-rand,playwright-core}{,@*}; do
     [ ! -e "$path" ] || includes+=(--exclude "$path")
   done
-  includes+=(--include sensor/ship/seal_worker.ts)
-  [ "$side" = sensor ] || includes+=(--include aggregator/store/sqlite_worker.ts)
+  case $side in
+    sensor) includes+=(--include sensor/ship/seal_worker.ts) ;;
+    aggregator) includes+=(--include aggregator/store/sqlite_worker.ts) ;;
+  esac
   # A part first: a compile that fails leaves no half binary. Types are the gate's business; another Deno would judge them its own way.
   part=$output/.$name-$target.part
   DENORT_BIN=$runtime "$deno" compile --quiet --no-check --target "$target" "${PERMISSIONS[@]}" "${includes[@]}" \

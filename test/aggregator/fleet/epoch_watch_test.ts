@@ -53,7 +53,12 @@ async function inFleet(
       const health = healthOf(sensor.id, clock.nowMs());
       Object.assign(health, { epoch: sensor.epoch, sealed });
       health.spool.batches = spooled;
-      await store.saveCheckIn(sensor.id, health, clock.nowMs(), 0);
+      await store.saveCheckIns([{
+        sensorId: sensor.id,
+        checkIn: health,
+        nowMs: clock.nowMs(),
+        clockOffsetMs: 0,
+      }]);
     },
     async pass(seconds) {
       for (let left = seconds; left > 0; left -= 30) {
