@@ -57,9 +57,14 @@ for side in sensor aggregator; do
   read_permissions $side
   built=$output/$name-$target
   say "compiling $built"
-  # A thread is a module of its own, which the compiler does not find by itself.
-  includes=(--include sensor/ship/seal_worker.ts)
-  [ "$side" = sensor ] || includes=(--include aggregator/store/sqlite_worker.ts)
+  # Left out: what only tests import, and a file that changes with every run. A thread is a module of its own, which the compiler does
+  # not find by itself.
+  includes=(--exclude node_modules/.deno/.setup-cache.bin)
+  for path in node_modules/{,.deno/,.deno/node_modules/}{fast-check,pure-rand,playwright-core}{,@*}; do
+    [ ! -e "$path" ] || includes+=(--exclude "$path")
+  done
+  includes+=(--include sensor/ship/seal_worker.ts)
+  [ "$side" = sensor ] || includes+=(--include aggregator/store/sqlite_worker.ts)
   # A part first: a compile that fails leaves no half binary. Types are the gate's business; another Deno would judge them its own way.
   part=$output/.$name-$target.part
   DENORT_BIN=$runtime "$deno" compile --quiet --no-check --target "$target" "${PERMISSIONS[@]}" "${includes[@]}" \

@@ -15,6 +15,7 @@ import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
 import type { OwnPeer } from "./prefilter/kernel_filter.ts";
 import { OwnTraffic } from "./prefilter/own_traffic.ts";
 import { notSampled } from "./flow/sampling.ts";
+import { Copies } from "./flow/copies.ts";
 import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
 import { directionOf, flowOf } from "./flow/find.ts";
@@ -76,6 +77,7 @@ export class Pipeline {
   #silentUs = 0;
   #passedUs = 0;
   #odd = new OddPackets(this);
+  #copies = new Copies();
   #firstUs = Infinity;
   #lastUs = -Infinity;
   #leftOut = new Float64Array(leftOutReasons.length);
@@ -183,6 +185,7 @@ export class Pipeline {
       return;
     }
     if (decoder.innerFault !== 0) this.#innerFaults[decoder.innerFault]++;
+    this.#copies.note(decoder.layers[0], buffer, timeUs);
     this.#table.advance(timeUs);
     const layerCount = decoder.layerCount;
     let place = -1;
@@ -320,11 +323,12 @@ export class Pipeline {
     };
   }
 
-  /** `bytes_claimed`: octets that headers claim and the wire did not carry, in no count. `stamps_refused`: packets whose stamp is no time;
-   * they have that of the packet before. */
+  /** `bytes_claimed`: octets that headers claim and the wire did not carry, in no count. `packets_copied`: packets that were seen a moment
+   * before, counted like any other. `stamps_refused`: packets whose stamp is no time; they have that of the packet before. */
   get #remarks(): Record<string, number> {
     return {
       bytes_claimed: this.#decoder.claimedBytes + this.#odd.claimedBytes,
+      packets_copied: this.#copies.count,
       stamps_refused: this.#odd.stampsRefused,
     };
   }

@@ -122,6 +122,13 @@ export const checkInRequest = z.object({
   }),
   /** Highest seq sealed in each bucket of this epoch, by bucket number: what the aggregator should have seen. */
   sealed: z.record(z.string().regex(/^[0-9]{1,4}$/), z.int().min(0)),
+  /** What is in these batches, as the ledger counts it; absent = unknown. `capture.in_flows` runs ahead of `packets` by what is in open flows:
+   * that much is gone when the epoch ends without a last report. A packet in a tunnel counts once for each of its headers here. */
+  sealed_totals: z.object({
+    batches: z.int().min(0),
+    flows: z.int().min(0),
+    packets: z.int().min(0),
+  }).optional(),
   counters,
 });
 export type CheckInRequest = z.infer<typeof checkInRequest>;
@@ -132,7 +139,7 @@ export const checkInResponse = z.object({
   answered_ms: z.number(),
   config_version: z.int().min(0),
   revoked: z.boolean(),
-  /** Highest epoch the aggregator knows of this sensor; one that is below goes on above it. Absent = none. */
+  /** Highest epoch the aggregator knows of this sensor. One that starts below it, as from a backup, goes on above it. Absent = none. */
   epoch_max: z.int().min(0).optional(),
 });
 export type CheckInResponse = z.infer<typeof checkInResponse>;

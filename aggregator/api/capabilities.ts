@@ -6,6 +6,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Place } from "../model/invitation.ts";
+import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { Holes } from "../fleet/holes.ts";
@@ -58,6 +59,7 @@ export interface Capabilities extends EdgeCapabilities {
   ping(): Promise<void>;
   directory: SensorDirectory;
   clockOffsets: ClockOffsets;
+  checkIns: CheckInWriter;
   holes: Holes;
   enrolRate: RateLimit;
   /** Bodies of batches in memory. */

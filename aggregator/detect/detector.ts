@@ -89,17 +89,17 @@ export interface Declaration<
   readonly isThreat: (state: State & Episode, limits: LimitValues<Table>) => boolean;
   readonly finding: (state: State & Episode, limits: LimitValues<Table>) => Found<Evidences>;
   /** Why anyone would do that. */
-  readonly meaning: Words<Evidences>;
+  readonly meaning: Words<Evidences, State & Episode>;
   /** What to do next, most urgent first. */
-  readonly action: Words<Evidences>;
+  readonly action: Words<Evidences, State & Episode>;
   /** How to rule out a false alarm. */
-  readonly falseAlarm: Words<Evidences>;
+  readonly falseAlarm: Words<Evidences, State & Episode>;
 }
 
-/** Advice: the same for all, or following the evidence and the ends of this finding. */
-export type Words<Evidences extends Fields> =
+/** Advice: the same for all, or following the evidence, the ends and the state of this finding. */
+export type Words<Evidences extends Fields, State = never> =
   | string
-  | ((evidence: Evidences, finding: Omit<Finding, "words">) => string);
+  | ((evidence: Evidences, finding: Omit<Finding, "words">, state: State) => string);
 
 /** Declares a detector. Its functions see the types of its limits, state, items and evidence; to everybody else they are opaque. */
 export function detector<
@@ -241,7 +241,8 @@ function findingOf(
     flows: episode.flows,
     sensors: [...episode.sensors].sort(),
   };
-  const say = (words: Words<Fields>) => typeof words === "string" ? words : words(found.evidence, finding);
+  const say = (words: Words<Fields, Episode>) =>
+    typeof words === "string" ? words : words(found.evidence, finding, episode);
   return {
     ...finding,
     words: {

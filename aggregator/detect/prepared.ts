@@ -12,6 +12,9 @@ import { type DnsQuestions, readDnsQuestions } from "./signs/dns_questions.ts";
 import { type ProbeOutcome, probeOutcome } from "./signs/probe.ts";
 import { ServiceBook, type ServiceView } from "./signs/services.ts";
 
+/** S7, Modbus, OPC UA, IEC 104, DNP3, EtherNet/IP, BACnet, Niagara Fox, FINS, CODESYS, GE SRTP (IANA; CISA ICS advisories). */
+const industrialPorts = new Set([102, 502, 789, 1911, 2404, 2455, 4840, 9600, 18245, 20000, 44818, 47808]);
+
 export class PreparedUpdate {
   readonly flowId: string;
   readonly network: string;
@@ -44,6 +47,7 @@ export class PreparedUpdate {
     this.dst = addresses.of(segment.dst_ip);
     if (segment.fwd_packets > 0) this.src.spokeS = segment.end;
     if (segment.bwd_packets > 0) this.dst.spokeS = segment.end;
+    if (segment.bwd_payload_bytes > 0 && industrialPorts.has(segment.dst_port)) this.dst.isPlant = true;
     this.service = this.#readService(books.services);
   }
 

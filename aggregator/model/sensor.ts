@@ -28,6 +28,15 @@ export interface SensorRow {
   check_in: CheckInRequest | null;
 }
 
+/** A check-in to store. */
+export interface CheckInWrite {
+  sensorId: string;
+  checkIn: CheckInRequest;
+  /** Aggregator's clock when it came. */
+  nowMs: number;
+  clockOffsetMs: number;
+}
+
 export interface JoinTokenRow {
   /** SHA-256 of the token, hex. */
   token_hash: string;

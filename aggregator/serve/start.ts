@@ -14,6 +14,7 @@ import { explainByRules } from "../triage/rules.ts";
 import { memoryFile } from "../triage/memory.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
+import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import { EpochWatch } from "../fleet/epoch_watch.ts";
 import { Holes } from "../fleet/holes.ts";
@@ -100,6 +101,9 @@ async function wire(
   stops.push(() => store.stop());
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
+  const checkIns = new CheckInWriter({}, { store, clock });
+  checkIns.start();
+  stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
   const detection = await startDetection(options, edges, store, directory, stops);
 
@@ -124,7 +128,14 @@ async function wire(
   watch.start();
   stops.push(() => watch.stop());
 
-  const capabilities = makeCapabilities(options, edges, { store, directory, detection, meter, ...web });
+  const capabilities = makeCapabilities(options, edges, {
+    store,
+    directory,
+    checkIns,
+    detection,
+    meter,
+    ...web,
+  });
   const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
   return { url, keyFile };
 }
@@ -261,6 +272,7 @@ function openKafka(settings: KafkaSettings): Kafka {
 interface Stages {
   store: Store;
   directory: SensorDirectory;
+  checkIns: CheckInWriter;
   detection: Detection;
   meter: WorkMeter;
   authority: Authority | null;
@@ -268,7 +280,7 @@ interface Stages {
 }
 
 function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
-  const { store, directory, detection, meter, authority, publicUrl } = stages;
+  const { store, directory, checkIns, detection, meter, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -279,6 +291,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     randomBytes,
     directory,
     clockOffsets: new ClockOffsets(),
+    checkIns,
     holes: new Holes({}, { store }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),

@@ -3,7 +3,6 @@
  * In: hashes, never secrets. Out: rows. Invariant: of many redemptions at once of one token exactly as many enrol as it has
  * uses, as each is one transaction that reads the token for update; no two live sensors have one name. @module */
 
-import type { CheckInRequest } from "../../shared/control.ts";
 import type { Database, Row, Session, Value } from "./database.ts";
 import { marks } from "./database.ts";
 import type { ApiKeyRow } from "../model/access.ts";
@@ -64,16 +63,15 @@ export function identityStore(database: Database): IdentityStore {
         return "name_taken";
       }
     },
-    saveCheckIn: (sensorId: string, checkIn: CheckInRequest, nowMs: number, clockOffsetMs: number) =>
-      write(
-        "UPDATE sensors SET last_check_in_ms = ?, clock_offset_ms = ?, check_in = ? WHERE sensor_id = ?",
-        [
-          nowMs,
-          clockOffsetMs,
-          JSON.stringify(checkIn),
-          sensorId,
-        ],
-      ),
+    saveCheckIns: (writes) =>
+      database.transaction(async (session) => {
+        for (const { sensorId, checkIn, nowMs, clockOffsetMs } of writes) {
+          await session.run(
+            "UPDATE sensors SET last_check_in_ms = ?, clock_offset_ms = ?, check_in = ? WHERE sensor_id = ?",
+            [nowMs, clockOffsetMs, JSON.stringify(checkIn), sensorId],
+          );
+        }
+      }),
     async revokeSensor(sensorId, nowMs) {
       await write(
         "UPDATE sensors SET revoked_ms = COALESCE(revoked_ms, ?), live_name = NULL WHERE sensor_id = ?",

@@ -6,7 +6,6 @@
  * Why topics: who needs the ledger does not see people's keys; each topic has one file of SQL and one contract suite, which both
  * implementations keep. @module */
 
-import type { CheckInRequest } from "../../shared/control.ts";
 import type { ApiKeyRow } from "../model/access.ts";
 import type { Flow } from "../model/flow.ts";
 import type {
@@ -20,6 +19,7 @@ import type {
 } from "../model/ledger.ts";
 import type { FlowQuery, Page, PageRequest, ThreatQuery } from "../model/page.ts";
 import type {
+  CheckInWrite,
   JoinTokenRow,
   RedeemOutcome,
   SensorChange,
@@ -98,7 +98,8 @@ export interface IdentityStore {
   revokeJoinToken(id: string, nowMs: number): Promise<boolean>;
   readSensors(): Promise<SensorRow[]>;
   changeSensor(sensorId: string, change: SensorChange, nowMs: number): Promise<SensorChangeOutcome>;
-  saveCheckIn(sensorId: string, checkIn: CheckInRequest, nowMs: number, clockOffsetMs: number): Promise<void>;
+  /** One transaction. */
+  saveCheckIns(writes: readonly CheckInWrite[]): Promise<void>;
   revokeSensor(sensorId: string, nowMs: number): Promise<boolean>;
   quarantineSensor(sensorId: string, reason: string, nowMs: number): Promise<void>;
   addApiKey(row: ApiKeyRow): Promise<void>;

@@ -67,6 +67,8 @@ export class LiveSource {
   #child: CaptureChild | null = null;
   /** The one that relieves it, once it captures. */
   #next: CaptureChild | null = null;
+  /** Those that do not capture yet. */
+  #starting = new Set<CaptureChild>();
   #handingOver: Promise<void> | null = null;
   #seam!: Seam;
   #reader!: CaptureReader;
@@ -124,6 +126,15 @@ export class LiveSource {
     this.#reader = new CaptureReader(this.#seam);
   }
 
+  async #begin(child: CaptureChild): Promise<void> {
+    this.#starting.add(child);
+    try {
+      await child.start();
+    } finally {
+      this.#starting.delete(child);
+    }
+  }
+
   /** Leaves the traffic of these out from the next dumpcap on. */
   exclude(ownPeers: readonly OwnPeer[]): void {
     this.#options = { ...this.#options, filter: this.#filterOf(ownPeers) };
@@ -148,8 +159,10 @@ export class LiveSource {
 
   async #startChild(): Promise<void> {
     const child = this.#makeChild(this.#options);
-    await child.start();
+    await this.#begin(child);
     this.#child = child;
+    // Told to stop meanwhile.
+    if (this.#stopping.signal.aborted) child.stop();
     this.#startedMs = this.#beganMs = this.#clock.monotonicMs();
   }
 
@@ -197,6 +210,8 @@ export class LiveSource {
 
   async close(): Promise<void> {
     this.#stopping.abort();
+    // One that hangs in its start would be waited for without end.
+    await Promise.all([...this.#starting].map((child) => child.close()));
     await this.#handingOver;
     await this.#child?.close();
     await this.#next?.close();
@@ -233,7 +248,7 @@ export class LiveSource {
     let message = "the one before it could not be read up to its start, or the clock was set";
     this.#seam.begin();
     try {
-      await next.start();
+      await this.#begin(next);
       if (await this.#isReadUpTo(child, (this.#clock.nowMs() + overlapMs) * 1_000)) {
         this.#next = next;
         child.stop();

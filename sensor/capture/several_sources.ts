@@ -5,12 +5,15 @@
  * only when no interface can be captured; each that fails is tried again by its own source, with growing pauses.
  * Why not one dumpcap for all: it ends when one of its interfaces does, and takes one link type's refusal of a filter for all. @module */
 
+import type { Clock } from "../../shared/clock.ts";
 import type { PacketHandler } from "./capture_error.ts";
 import { LiveSource, type LiveSourceOptions } from "./live_source.ts";
 import type { OwnPeer } from "../prefilter/kernel_filter.ts";
 
 /** As many as a check-in tells of. */
 export const interfacesMax = 16;
+/** So long those that start at once wait for the others. */
+const startMs = 2_000;
 
 /** How the capture of one interface is. */
 export interface LinkState {
@@ -31,6 +34,9 @@ export class SeveralSources {
   /** Sources that are being read, or whose chunk is ready. */
   #asked = new Set<LiveSource>();
   #ended = new Set<LiveSource>();
+  /** Settles once the first try of a source is over. */
+  #started = new Map<LiveSource, Promise<void>>();
+  #clock: Clock;
   #failure: unknown = null;
   #news = Promise.withResolvers<void>();
 
@@ -45,6 +51,7 @@ export class SeveralSources {
     if (names.length === 0) names.push(""); // To be refused like any other wrong name.
     this.#sources = names.map((name) => new LiveSource({ ...options, interfaces: [name] }, deps));
     this.name = names.join(",");
+    this.#clock = deps.clock;
   }
 
   get bytesRead(): number {
@@ -78,11 +85,18 @@ export class SeveralSources {
     for (const source of this.#sources) source.exclude(ownPeers);
   }
 
-  /** Starts capturing. @throws {CaptureStartError} when no interface can be captured. */
+  /** Starts capturing, on those that take long in the background. @throws {CaptureStartError} when no interface can be captured. */
   async start(): Promise<void> {
-    const results = await Promise.allSettled(this.#sources.map((source) => source.start()));
-    const failures = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
-    if (failures.length === this.#sources.length) throw failures[0];
+    const starts = this.#sources.map((source) => source.start());
+    starts.forEach((start, i) => this.#started.set(this.#sources[i], start.catch(() => {})));
+    try {
+      await Promise.any(starts);
+    } catch (error) {
+      throw (error as AggregateError).errors[0];
+    }
+    const given = new AbortController();
+    await Promise.race([Promise.allSettled(starts), this.#clock.sleep(startMs, given.signal)]);
+    given.abort();
   }
 
   /** Hands on the packets of the next chunk of any interface; false = stopped, and everything captured was handed on. */
@@ -105,7 +119,11 @@ export class SeveralSources {
   #ask(source: LiveSource): void {
     if (this.#asked.has(source) || this.#ended.has(source)) return;
     this.#asked.add(source);
-    source.read().then((hand) => void this.#ready.push({ source, hand }), (error) => this.#failure = error)
+    const started = this.#started.get(source) ?? Promise.resolve();
+    started.then(() => source.read()).then(
+      (hand) => void this.#ready.push({ source, hand }),
+      (error) => this.#failure = error,
+    )
       .then(() => this.#news.resolve());
   }
 

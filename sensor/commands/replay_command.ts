@@ -1,6 +1,7 @@
-/** `picket-sensor replay FILE`: a capture file through the data path of the live sensor.
+/** `picket-sensor replay FILE...`: capture files through the data path of the live sensor.
  *
- * In: a pcap or pcapng file. Out: segments as lines, or shipped to the fleet; last the capture's account.
+ * In: pcap or pcapng files, in the order of their packets; "-" is standard input. Out: segments as lines, or shipped to the fleet; last
+ * the capture's account.
  * Invariant: packets = in_flows + left_out, and that account is printed however the file ends. @module */
 
 import type { SegmentSink } from "../pipeline.ts";
@@ -8,6 +9,7 @@ import { type Command, command, CommandError, type Edges, exitCodes } from "../.
 import { FirstPackets } from "../control/shipped_captures.ts";
 import { factsOptions, flowOptions, flowSettings, generalOptions } from "../run/common_options.ts";
 import { startDeepLane } from "../run/deep_lane.ts";
+import { FileSeries, filesMax } from "../run/file_series.ts";
 import { openSession, type Session, sessionOptions } from "../run/session.ts";
 import {
   captureHealth,
@@ -49,16 +51,19 @@ type ReplayOptions = Options<typeof options>;
 
 /** Files below this are done before anybody could read a progress bar. */
 const progressBytesMin = 20_000_000;
+/** Above this share of copies the counts mislead whoever reads them. */
+const copiedShareMax = 0.2;
 /** With --speed the pace is kept between chunks, so they must be small. */
 const pacedChunkBytes = 4_096;
 
 export function replayCommand(stages: Stages): Command {
   return command({
     name: "replay",
-    summary: "flows of a capture file, printed or shipped",
-    operands: "FILE",
+    summary: "flows of capture files, printed or shipped",
+    operands: "FILE...",
     about:
-      `Reads a pcap or pcapng file through the same code as live capture. Prints the capture's account as one line of JSON:
+      `Reads pcap or pcapng files, which may be compressed by gzip, zstd or LZ4, through the same code as live capture; several are
+one capture, in the order given, and "-" is standard input. Prints the capture's account as one line of JSON:
 {"capture": {"file", "packets", "bytes", "first", "last", "in_flows", "left_out": {reason: packets},
 "remarks": {what: count}}}.
 With --flows every segment comes before it, one JSON object a line. With --ship the segments are sealed, spooled and shipped to
@@ -68,13 +73,21 @@ A capture that was shipped before is refused, whatever it is called now.`,
       "replay capture.pcap --flows > flows.jsonl",
       "replay capture.pcapng --ship --state /var/lib/picket-sensor",
       "replay capture.pcap --flows --no-facts",
+      "replay part-1.pcap.gz part-2.pcap.gz --flows",
+      "replay - --flows < capture.pcap",
     ],
     options,
     async run(given, operands, edges) {
-      if (operands.length !== 1) {
-        throw new CommandError(exitCodes.usage, "Cannot replay as one FILE must be named");
+      if (operands.length < 1 || operands.length > filesMax) {
+        throw new CommandError(
+          exitCodes.usage,
+          `Cannot replay as 1 to ${filesMax} files must be named: current number is ${operands.length}`,
+        );
       }
-      return await new Replay(stages, given, edges).run(operands[0]);
+      if (operands.filter((path) => path === "-").length > 1) {
+        throw new CommandError(exitCodes.usage, `Cannot replay as "-" must be named once at most`);
+      }
+      return await new Replay(stages, given, edges).run(operands);
     },
   });
 }
@@ -101,7 +114,7 @@ class Replay {
     this.#edges = edges;
   }
 
-  async run(path: string): Promise<number> {
+  async run(paths: readonly string[]): Promise<number> {
     const { clock, reporter } = this.#edges;
     let session: Session | null = null;
     const sink: SegmentSink = {
@@ -113,8 +126,10 @@ class Replay {
         await session?.outbox.take(page);
       },
     };
-    // The file is opened before anything else starts, so that a wrong name is said at once.
-    const source = this.#stages.fileSource(path, this.#options.speed > 0 ? pacedChunkBytes : undefined);
+    // The files are opened before anything else starts, so that a wrong name is said at once.
+    const chunkBytes = this.#options.speed > 0 ? pacedChunkBytes : undefined;
+    const files = paths.map((path) => this.#stages.fileSource(path, chunkBytes));
+    const source = files.length === 1 ? files[0] : new FileSeries(files);
     await source.start();
     const deepLane = await startDeepLane(
       this.#stages,
@@ -129,13 +144,13 @@ class Replay {
       deepLane,
     });
     const first = new FirstPackets(fastLane);
-    source.attach(first);
+    source.attach(this.#options.ship ? first : fastLane);
     try {
       if (this.#options.ship) {
         // Nothing leaves the fast lane before its first turn, so that there is time to look.
         while (!first.isWhole && await source.next());
         session = await this.#openSession(source, fastLane, deepLane);
-        await this.#recognise(session, first.digest(), path);
+        await this.#recognise(session, first.digest(), source.name);
       }
       await session?.start();
       await this.#feed(source, fastLane);
@@ -238,6 +253,16 @@ class Replay {
     const shipped = session ? await this.#ship(session) : null;
     const note = source.problem?.code ?? (isInterrupted ? "interrupted" : null);
     if (source.problem) reporter.warn(`${source.name}: ${source.problem.message}`);
+    const copied = summary.remarks.packets_copied ?? 0;
+    if (copied > copiedShareMax * summary.packets) {
+      reporter.warn(
+        "many packets are copies of others, as a mirror port makes them; flows count each of them",
+        {
+          packets: summary.packets,
+          copied,
+        },
+      );
+    }
     print(
       JSON.stringify({
         capture: note === null ? summary : { ...summary, note },

@@ -39,7 +39,10 @@ export interface HealthSources {
   startedMs: number;
   transportKind: "http" | "kafka";
   capture: () => CaptureHealth;
-  sealing: { readonly sealed: Record<string, number> };
+  sealing: {
+    readonly sealed: Record<string, number>;
+    readonly totals: { batches: number; flows: number; packets: number };
+  };
   spool: Spool;
   shipper: Shipper;
   reporter: Reporter;
@@ -92,6 +95,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
       sent_batches: shipper.sentBatches,
     },
     sealed: sealing.sealed,
+    sealed_totals: sealing.totals,
     counters: Object.fromEntries(
       [...counters].filter(([name, value]) => name.length <= 200 && Number.isFinite(value)).slice(
         0,

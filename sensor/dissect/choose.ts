@@ -40,11 +40,7 @@ const resyncBytes = 1_048_576;
 /** What the next segment of a direction continues. */
 const mode = { none: 0, header: 1, records: 2, message: 3, early: 4, body: 5 } as const;
 
-const icmp = 1;
-const tcp = 6;
-const udp = 17;
-const icmp6 = 58;
-const sctp = 132;
+const icmp = 1, tcp = 6, udp = 17, icmp6 = 58, sctp = 132;
 
 /** Directions whose state is kept; the one made longest ago loses its state when another needs it. */
 const statesMaxDefault = 131_072;

@@ -10,6 +10,7 @@ import type { Options } from "../../shared/options.ts";
 import { tlsFault } from "../../shared/tls_fault.ts";
 import { version } from "../../shared/version.ts";
 import type { Enrolment } from "../control/identity.ts";
+import { isDiskFull } from "../disk.ts";
 import { canaryPacket, type Check, checkClockOffset, fail, ok, warn } from "../doctor.ts";
 import type { Edges } from "../../shared/command.ts";
 import { Octets } from "../flow/octets.ts";
@@ -107,6 +108,10 @@ export function stateCheck(folder: string): Check {
       await Deno.writeTextFile(probe, "doctor\n");
       await Deno.remove(probe);
     } catch (error) {
+      if (isDiskFull(error)) {
+        const advice = "make room: until then batches that cannot be sent are in memory only";
+        return fail(`the disk of ${folder} is full`, advice);
+      }
       return fail(`${folder} is not writable: ${(error as Error).message}`, advice);
     }
     const { bavail, bsize } = await statfs(folder);

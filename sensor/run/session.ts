@@ -123,6 +123,8 @@ export class Session {
   readonly #disk: Disk;
   readonly #reload: () => Promise<void>;
   #forgetReload: () => void = () => {};
+  /** The aggregator has said which epoch it knows. Heeded once: a later one of it is a copy's, and who rose above it would hide that. */
+  #isEpochKnown = false;
 
   constructor(
     mode: { live: boolean },
@@ -180,7 +182,10 @@ export class Session {
       report: () => healthReport(this.#sources, clock.nowMs()),
       onAnswer: async (revoked, epochKnown) => {
         obey(revoked, shipper, edges);
-        if (epochKnown > this.#sources.epoch) await this.#rise(epochKnown);
+        if (epochKnown > 0 && !this.#isEpochKnown) {
+          this.#isEpochKnown = true;
+          if (epochKnown > this.#sources.epoch) await this.#rise(epochKnown);
+        }
         await this.#saveStatus(false);
       },
     });

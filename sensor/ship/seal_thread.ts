@@ -29,6 +29,7 @@ export class SealThread {
   #opening: Extract<SealRequest, { kind: "open" }>;
   readonly #asked: Asked[] = [];
   readonly #sealed = new Map<number, number>();
+  #totals = { batches: 0, flows: 0, packets: 0 };
   readonly #reporter: Reporter;
   readonly #packer = new Packer();
   #factsCut = 0;
@@ -65,6 +66,11 @@ export class SealThread {
     return Object.fromEntries(this.#sealed);
   }
 
+  /** Of the batches of this epoch. */
+  get totals(): { batches: number; flows: number; packets: number } {
+    return { ...this.#totals };
+  }
+
   /** Copies the page. Null: there is room for more before the thread is asked; else resolves with the batches that became full. */
   add(page: SegmentPage, nowMs: number): Promise<BatchFile[]> | null {
     let answer: Promise<BatchFile[]> | null = null;
@@ -91,6 +97,7 @@ export class SealThread {
     const opened = this.#ask(this.#opening = { ...this.#opening, options: { ...options, epoch } });
     const files = await sealed;
     this.#sealed.clear();
+    this.#totals = { batches: 0, flows: 0, packets: 0 };
     await opened;
     return files;
   }
@@ -121,9 +128,14 @@ export class SealThread {
     });
   }
 
-  #answered({ files, factsCut, words }: SealAnswer): void {
+  #answered({ files, factsCut, packets, words }: SealAnswer): void {
     if (words !== null) this.#packer.giveBack(words);
-    for (const { header } of files) this.#sealed.set(header.bucket, header.seq);
+    for (const { header } of files) {
+      this.#sealed.set(header.bucket, header.seq);
+      this.#totals.batches++;
+      this.#totals.flows += header.flows;
+    }
+    this.#totals.packets = packets;
     if (files.length > 0) this.#reporter.count("batches_sealed_total", undefined, files.length);
     const cut = factsCut - this.#factsCut;
     if (cut > 0) this.#reporter.count("facts_cut_total", { reason: "batch_bytes" }, cut);

@@ -48,6 +48,7 @@ export async function run(
   program: string,
   args: string[],
   env: Record<string, string> = {},
+  timeoutMs = compileTimeoutMs,
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args,
@@ -55,7 +56,7 @@ export async function run(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(compileTimeoutMs),
+    signal: AbortSignal.timeout(timeoutMs),
   }).output();
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }

@@ -10,7 +10,7 @@ import { skipLoudly } from "../services/services.ts";
 
 const data = new URL("../../../shared/data/", import.meta.url).pathname;
 const pcap = `${data}pcap/`, fieldCases = `${data}fieldcases/sensor/`;
-const deadlineMs = 60_000;
+const deadlineMs = 180_000;
 
 const isThere = await Deno.stat(`${pcap}MANIFEST.tsv`).then(() => true, () => false);
 /** For `Deno.test`: skips loudly where the captures are absent. */

@@ -1,8 +1,10 @@
-/** Findings over the captures of others, compared with the table that was reviewed last: a change of a detector shows here.
+/** Findings over the captures of others, compared with the table that was reviewed last: a change of a detector shows here. Attackers and
+ * victims are those of the labels, ordinary traffic is quiet, and every sentence is true of the evidence beside it.
  *
  * Use: `deno test -A test/quality/golden_test.ts -- --write` writes the table anew; read its difference before you commit it. @module */
 
 import { assert, assertEquals } from "@std/assert";
+import type { AnalyzedThreat } from "../../aggregator/analyze.ts";
 import { severities } from "../../aggregator/model/threat.ts";
 import { analysisOf, labelledCaptures, overCaptures, threatRows } from "./captures.ts";
 
@@ -64,3 +66,43 @@ Deno.test(
 function isAboveLow(severity: string): boolean {
   return severities.indexOf(severity as "low") > severities.indexOf("low");
 }
+
+/** Numbers of a text, without those inside addresses and names, and without percentages. */
+function numbersOf(text: string): string[] {
+  const plain = text.replace(/[\w-]+(?:\.[\w-]+)+(?=\W|$)/g, (word) => /^\d+\.\d+$/.test(word) ? word : "")
+    .replace(/\d+(?:\.\d+)? %/g, "");
+  return [...plain.matchAll(/(?<![\w.])\d+(?:\.\d+)?(?![\w])/g)].map(([number]) => number);
+}
+
+function knownNumbers({ evidence, dst_port }: AnalyzedThreat): Set<string> {
+  const known = new Set(evidence.flatMap(({ value }) => String(value).match(/\d+(?:\.\d+)?/g) ?? []));
+  if (dst_port !== null) known.add(String(dst_port));
+  for (const { name, value } of evidence) {
+    // SSH: up to six guesses a session.
+    if (name === "sessions that look like failed logins") known.add(String(6 * Number(value)));
+  }
+  return known;
+}
+
+Deno.test("the numbers of summaries and reasons are those of the evidence", overCaptures, async () => {
+  let checked = 0;
+  for (const capture of await labelledCaptures()) {
+    for (const threat of (await analysisOf(capture)).threats) {
+      const known = knownNumbers(threat);
+      const where = `${capture.file}: ${threat.detector}`;
+      const wrong = numbersOf(threat.words.summary).filter((number) => !known.has(number));
+      assertEquals(wrong, [], `${where}: ${threat.words.summary}`);
+      for (const { text, points } of threat.reasons) {
+        const leading = /^(?:at least )?(\d+(?:\.\d+)?)(?! %)\b/.exec(text)?.[1];
+        if (leading === undefined || points < 0) continue;
+        assert(known.has(leading), `${where}: ${text}`);
+        checked++;
+      }
+      const [before, against] = threat.explanation.split("Against it: ");
+      for (const { text, points } of threat.reasons) {
+        assert((points < 0 ? against ?? "" : before).includes(text), `${where}: ${text}`);
+      }
+    }
+  }
+  assert(checked > 20, `only ${checked} reasons begin with a number`);
+});

@@ -115,12 +115,25 @@ Deno.test("pipeline accounts for every packet, in a flow or left out by reason",
 Deno.test("pipeline says how many octets were claimed and not there", async () => {
   const { pipeline, segments, reporter, send } = harness();
   for (let i = 0; i < 200; i++) {
-    send(ethernet(0x0800, ipv4(17, udp(50_000, 443, new Uint8Array(18)), { total: 65_535 })), i);
+    send(ethernet(0x0800, ipv4(17, udp(50_000, 443, new Uint8Array(18)), { total: 65_535 })), 10 * i);
   }
   await pipeline.finish();
   assertEquals(segments.map((s) => [s.fwd_packets, s.fwd_bytes]), [[200, 9_200]]);
   assertEquals(pipeline.summary("").remarks, { bytes_claimed: 13_097_800 });
   assertEquals(reporter.snapshot().get("bytes_claimed_total"), 13_097_800);
+});
+
+Deno.test("pipeline counts a mirror's copies, and says how many there are", async () => {
+  const { pipeline, segments, reporter, send } = harness();
+  for (let i = 0; i < 9; i++) {
+    const frame = ethernet(0x0800, ipv4(6, tcp({ flags: psh | ack, seq: i, payload: new Uint8Array(1) })));
+    send(frame, 10 * i);
+    send(frame, 10 * i + 0.003);
+  }
+  await pipeline.finish();
+  assertEquals(segments.map((s) => s.fwd_packets), [18]);
+  assertEquals(pipeline.summary("").remarks, { packets_copied: 9 });
+  assertEquals(reporter.snapshot().get("packets_copied_total"), 9);
 });
 
 Deno.test("pipeline says nothing about times of a capture without packets", async () => {

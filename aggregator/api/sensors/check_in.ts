@@ -11,8 +11,22 @@ import { publicKeyFromRaw, sha256Hex, verifyText } from "../../../shared/batch.t
 import { type CheckInRequest, checkInRequest, checkInResponse } from "../../../shared/control.ts";
 import { checkInMessage } from "../../../shared/control_messages.ts";
 import type { SensorRow } from "../../model/sensor.ts";
+import type { Capabilities } from "../capabilities.ts";
 import { ApiError } from "../errors.ts";
-import { resource } from "../route.ts";
+import { type Answer, type Call, resource } from "../route.ts";
+
+/** Batches are corrected by the stored offset: one that changed is stored at once. */
+const offsetStepMs = 1_000;
+
+const needs = [
+  "reporter",
+  "checkIns",
+  "ingestStore",
+  "directory",
+  "clock",
+  "clockOffsets",
+  "holes",
+] as const;
 
 export const checkIn = resource({
   summary: "Takes a sensor's health; signed by the sensor in the header picket-signature",
@@ -23,48 +37,64 @@ export const checkIn = resource({
       'base64(Ed25519("picket.check-in.v1\\n<sensor_id>\\n<sent_ms>\\n<SHA-256 of the body, hex>"))',
   },
   errors: ["unknown_sensor", "bad_signature"],
-  needs: ["reporter", "identityStore", "ingestStore", "directory", "clock", "clockOffsets", "holes"],
-  async handle(call, { reporter, identityStore, ingestStore, directory, clock, clockOffsets, holes }) {
-    const { body, nowMs } = call;
-    const sensor = await directory.find(body.sensor_id, nowMs);
-    if (!sensor) throw refuse("unknown_sensor", "Enrol it again");
-    const message = checkInMessage(body.sensor_id, body.sent_ms, sha256Hex(await call.bytes()));
-    const publicKey = publicKeyFromRaw(new Uint8Array(Buffer.from(sensor.public_key, "base64")));
-    if (!verifyText(message, (call.header("picket-signature") ?? "").slice(0, 128), publicKey)) {
-      throw refuse("bad_signature", "Header picket-signature must sign this body with the enrolled key");
-    }
-    const isRevoked = sensor.revoked_ms !== null;
-    if (!isRevoked) {
-      if (isNewer(body, sensor.check_in)) await save(sensor, body);
-      else reporter.count("check_ins_total", { outcome: "replay" });
-    }
-    // A sensor restored from a backup learns here that it has been further already.
-    const known = await ingestStore.readEpochs(sensor.sensor_id);
-    const epoch_max = Math.max(sensor.check_in?.epoch ?? 0, ...known.map(({ epoch }) => epoch));
-    return {
-      json: {
-        received_ms: nowMs,
-        answered_ms: clock.nowMs(),
-        config_version: 0,
-        revoked: isRevoked,
-        epoch_max,
-      },
-    };
-
-    function refuse(code: "unknown_sensor" | "bad_signature", detail: string): ApiError {
-      reporter.count("check_ins_total", { outcome: code });
-      return new ApiError(code, detail);
-    }
-
-    async function save({ sensor_id, check_in, last_check_in_ms }: SensorRow, health: CheckInRequest) {
-      const offsetMs = clockOffsets.note(sensor_id, health.epoch, health.sent_ms, nowMs);
-      await identityStore.saveCheckIn(sensor_id, health, nowMs, offsetMs);
-      directory.note(sensor_id, { check_in: health, last_check_in_ms: nowMs, clock_offset_ms: offsetMs });
-      reporter.count("check_ins_total", { outcome: "stored" });
-      await holes.note(health, { checkIn: check_in, atMs: last_check_in_ms }, nowMs);
-    }
-  },
+  needs,
+  handle: answer,
 });
+
+type Needs = Pick<Capabilities, typeof needs[number]>;
+
+async function answer(
+  call: Call<unknown, CheckInRequest>,
+  { ingestStore, clock, ...has }: Needs,
+): Promise<Answer> {
+  const { body, nowMs } = call;
+  const { directory, reporter } = has;
+  const sensor = await directory.find(body.sensor_id, nowMs);
+  if (!sensor) throw refuse("unknown_sensor", "Enrol it again");
+  const message = checkInMessage(body.sensor_id, body.sent_ms, sha256Hex(await call.bytes()));
+  const publicKey = publicKeyFromRaw(new Uint8Array(Buffer.from(sensor.public_key, "base64")));
+  if (!verifyText(message, (call.header("picket-signature") ?? "").slice(0, 128), publicKey)) {
+    throw refuse("bad_signature", "Header picket-signature must sign this body with the enrolled key");
+  }
+  const isRevoked = sensor.revoked_ms !== null;
+  if (!isRevoked) {
+    if (isNewer(body, sensor.check_in)) await save(sensor, body, nowMs, has);
+    else reporter.count("check_ins_total", { outcome: "replay" });
+  }
+  // A sensor restored from a backup learns here that it has been further already.
+  const known = await ingestStore.readEpochs(sensor.sensor_id);
+  const epoch_max = Math.max(sensor.check_in?.epoch ?? 0, ...known.map(({ epoch }) => epoch));
+  return {
+    json: {
+      received_ms: nowMs,
+      answered_ms: clock.nowMs(),
+      config_version: 0,
+      revoked: isRevoked,
+      epoch_max,
+    },
+  };
+
+  function refuse(code: "unknown_sensor" | "bad_signature", detail: string): ApiError {
+    reporter.count("check_ins_total", { outcome: code });
+    return new ApiError(code, detail);
+  }
+}
+
+async function save(
+  { sensor_id, check_in, last_check_in_ms, clock_offset_ms }: SensorRow,
+  health: CheckInRequest,
+  nowMs: number,
+  { reporter, checkIns, directory, clockOffsets, holes }: Omit<Needs, "ingestStore" | "clock">,
+): Promise<void> {
+  const offsetMs = clockOffsets.note(sensor_id, health.epoch, health.sent_ms, nowMs);
+  const isUrgent = !check_in || check_in.epoch !== health.epoch ||
+    check_in.capture.state !== health.capture.state ||
+    Math.abs((clock_offset_ms ?? 0) - offsetMs) > offsetStepMs;
+  directory.note(sensor_id, { check_in: health, last_check_in_ms: nowMs, clock_offset_ms: offsetMs });
+  await checkIns.keep({ sensorId: sensor_id, checkIn: health, nowMs, clockOffsetMs: offsetMs }, isUrgent);
+  reporter.count("check_ins_total", { outcome: "stored" });
+  await holes.note(health, { checkIn: check_in, atMs: last_check_in_ms }, nowMs);
+}
 
 /** Later epoch; or, of the same epoch, a later stamp, or any total that has grown: a clock may be set back, a total cannot go back.
  * A recorded check-in has neither. */

@@ -9,6 +9,7 @@ import { field, growingPoints, reason } from "../finding.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { Distinct } from "../signs/distinct.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 
 const reflectorsMax = 4_096;
 
@@ -51,13 +52,15 @@ export const amplification = detector({
   },
   key: (_update, _limits, { victim, port }) => `${victim.ip}|${port}`,
   open: (_update, { victim, port }) => ({
-    victim: victim.ip,
+    victim,
+    rate: new PeakRate(),
     port,
     reflectors: new Distinct<string>(reflectorsMax),
     packets: 0,
     bytes: 0,
   }),
-  step(flood, _update, _limits, { server, packets, bytes }) {
+  step(flood, { segment: { start, end } }, _limits, { server, packets, bytes }) {
+    flood.rate.add(start, end, bytes);
     flood.packets += packets;
     flood.bytes += bytes;
     flood.reflectors.add(server.ip);
@@ -70,20 +73,21 @@ export const amplification = detector({
     const evidence = {
       octets: field("octets", flood.bytes),
       packets: field("packets", flood.packets),
+      perS: field("octets in the busiest second", flood.rate.peak),
+      mean: field("octets a packet", Math.round(flood.bytes / flood.packets)),
       servers: field("servers", flood.reflectors.count),
       service: field("service", services[flood.port]),
       duration: field("duration in seconds", Math.round(flood.lastS - flood.firstS)),
     };
     const { octets, servers, service } = evidence;
-    const mean = Math.round(flood.bytes / flood.packets);
     return {
       title: `${service} amplification`,
       src_ips: flood.reflectors,
-      dst_ips: [flood.victim],
+      dst_ips: [flood.victim.ip],
       dst_port: null,
       count: flood.packets,
       summary:
-        `${flood.victim} received ${octets} octets of ${service} answers that it never asked for, from ${servers} servers.`,
+        `${flood.victim.ip} received ${octets} octets of ${service} answers that it never asked for, from ${servers} servers.`,
       reasons: [
         reason(
           "unasked_answers",
@@ -93,17 +97,19 @@ export const amplification = detector({
         reason(
           "many_servers",
           growingPoints(count, reflectorsMin, { base: 5, perTenfold: 5, max: 15 }),
-          `${count} servers answered; ${reflectorsMin} is the threshold`,
+          `${servers} servers answered; ${reflectorsMin} is the threshold`,
         ),
-        reason("large_answers", 5, `${mean} octets a packet; ordinary answers have about 150`),
+        reason("large_answers", 5, `${evidence.mean} octets a packet; ordinary answers have about 150`),
       ],
       evidence,
     };
   },
   meaning:
     "Somebody sends questions with this host's address as sender to many servers, so that their large answers fill its line. The servers are misused, not the attackers.",
-  action:
-    "Ask your provider to filter this service towards the host; block answers from its source port at the border where the host needs none.",
+  action: ({ service }, _finding, { victim, port }) =>
+    victim.isPrivate
+      ? `Ask your provider to filter UDP from port ${port} (${service}) towards ${victim.ip}; block it at the border if ${victim.ip} needs no ${service}.`
+      : `If ${victim.ip} is yours, ask your provider to filter UDP from port ${port} (${service}) towards it. If the servers are yours, close their ${service} to the Internet.`,
   falseAlarm:
     "A sensor that sees only one direction of the line sees answers without questions too; then the host has asked and the answers are small.",
 });

@@ -13,6 +13,8 @@ import type { Reason } from "../../model/threat.ts";
 import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
 import { capScore, field, type Found, growingPoints, hostile, percentOf, reason } from "../finding.ts";
+import type { Address } from "../signs/address.ts";
+import { stopHost } from "../signs/advice.ts";
 import { type OddSign, oddSignsOf } from "../signs/odd_service.ts";
 import { Pollers } from "../signs/pollers.ts";
 import { type Regularity, regularityOf, regularityOfGaps } from "../signs/regularity.ts";
@@ -78,8 +80,8 @@ const regularByDesign = new Set([
 const rst = 4;
 
 interface Calls {
-  srcIp: string;
-  dstIp: string;
+  src: Address;
+  dst: Address;
   dstPort: number;
   protocol: string;
   isInside: boolean;
@@ -121,10 +123,10 @@ export const beacon = detector({
     return isQuietSession(update.segment) ? `session|${update.pair}|${dst_port}` : null;
   },
   open({ segment, src, dst, service }, _item, pollers): Calls {
-    const { src_ip, dst_ip, dst_port, protocol } = segment;
+    const { dst_port, protocol } = segment;
     return {
-      srcIp: src_ip,
-      dstIp: dst_ip,
+      src,
+      dst,
       dstPort: dst_port,
       protocol,
       isInside: dst.isPrivate,
@@ -189,15 +191,13 @@ export const beacon = detector({
     "targets" in evidence
       ? "A monitor, a backup or a fleet of printers is asked like this. So would be several machines of a botnet, which is rare."
       : "Malware that waits for orders calls its master like this: regularly, with small calls of the same size, day and night. Most regular calls are a program's that polls.",
-  action: (_evidence, { src_ips, dst_ips, dst_port, reasons }) =>
+  action: (_evidence, { dst_ips, dst_port, reasons }, { src }) =>
     reasons.some(({ points }) => points < 0) || reasons.every(({ name }) => !isSign(name))
-      ? `Nothing is urgent. Note which program on ${
-        src_ips[0]
-      } makes these calls; if it is known to you, close this.`
-      : `Find out which program on ${src_ips[0]} makes these calls and whether ${
+      ? `Nothing is urgent. Note which program on ${src.ip} makes these calls; if it is known to you, close this.`
+      : `Find out which program on ${src.ip} makes these calls and whether ${
         dst_ips[0]
-      } (port ${dst_port}) is known to you. If nobody can explain it, isolate ${
-        src_ips[0]
+      } (port ${dst_port}) is known to you. If nobody can explain it, ${
+        stopHost(src)
       }, keep its memory and disk for examination, and block ${dst_ips[0]}.`,
   falseAlarm:
     "Update checks, monitoring agents, chat and mail programs poll too; a well-known name and a program you installed explain them.",
@@ -305,12 +305,12 @@ function callFinding(calls: Calls, limits: Limits) {
   const how = calls.isSession ? " inside one connection" : "";
   return {
     ...isEncrypted && { technique: "T1573" },
-    src_ips: [calls.srcIp],
-    dst_ips: [calls.dstIp],
+    src_ips: [calls.src.ip],
+    dst_ips: [calls.dst.ip],
     dst_port: calls.dstPort,
     count: calls.total,
     summary:
-      `${calls.srcIp} called ${calls.dstIp}${name} on port ${calls.dstPort} ${evidence.calls} times${how}, about every ${evidence.interval} seconds.`,
+      `${calls.src.ip} called ${calls.dst.ip}${name} on port ${calls.dstPort} ${evidence.calls} times${how}, about every ${evidence.interval} seconds.`,
     reasons: reasonsFor(calls, score, limits),
     evidence,
   };
@@ -374,14 +374,14 @@ function pollerFinding(calls: Calls, alike: readonly Calls[]) {
   ];
   capScore(reasons, 20, "poller", `${alike.length} targets are polled alike; malware has one or two masters`);
   return {
-    identity: `poller|${calls.protocol}|${calls.srcIp}|${calls.dstPort}`,
+    identity: `poller|${calls.protocol}|${calls.src.ip}|${calls.dstPort}`,
     title: "Poller",
-    src_ips: [calls.srcIp],
-    dst_ips: alike.map(({ dstIp }) => dstIp),
+    src_ips: [calls.src.ip],
+    dst_ips: alike.map(({ dst }) => dst.ip),
     dst_port: calls.dstPort,
     count: total,
     summary:
-      `${calls.srcIp} polls port ${calls.dstPort} of ${evidence.targets} targets alike, each about every ${evidence.interval} seconds.`,
+      `${calls.src.ip} polls port ${calls.dstPort} of ${evidence.targets} targets alike, each about every ${evidence.interval} seconds.`,
     reasons,
     evidence,
   };

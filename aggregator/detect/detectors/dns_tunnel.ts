@@ -10,8 +10,9 @@
 import type { DnsFact } from "../../../shared/facts.ts";
 import type { Reason } from "../../model/threat.ts";
 import { detector, type LimitValues } from "../detector.ts";
-import { field, growingPoints, hostile, reason } from "../finding.ts";
+import { field, growingPoints, hostile, percentOf, reason } from "../finding.ts";
 import { Distinct } from "../signs/distinct.ts";
+import type { Address } from "../signs/address.ts";
 import { isReversedAddress } from "../signs/domain_name.ts";
 import { entropyOf } from "../signs/statistics.ts";
 
@@ -78,8 +79,8 @@ const honestCarriers = new Set(
 );
 
 interface Questions {
-  client: string;
-  resolver: string;
+  client: Address;
+  resolver: Address;
   resolverPort: number;
   domain: string;
   names: Distinct<string>;
@@ -110,9 +111,9 @@ export const dnsTunnel = detector({
       ? []
       : dns.questions.filter(({ subdomain }) => subdomain !== "" && !isReversedAddress(subdomain)),
   key: ({ dns }, _limits, { domain }) => `${dns!.client}|${domain}`,
-  open: ({ dns }, { domain }): Questions => ({
-    client: dns!.client,
-    resolver: "",
+  open: ({ dns, src, dst }, { domain }): Questions => ({
+    client: dns!.client === src.ip ? src : dst,
+    resolver: dst,
     resolverPort: 53,
     domain,
     names: new Distinct(namesMax),
@@ -125,8 +126,8 @@ export const dnsTunnel = detector({
     example: "",
     payloadBytes: 0,
   }),
-  step(questions, { dns, segment }, _limits, question) {
-    questions.resolver = dns!.resolver;
+  step(questions, { dns, src, dst, segment }, _limits, question) {
+    questions.resolver = dns!.resolver === src.ip ? src : dst;
     questions.resolverPort = dns!.resolverPort;
     const messageBytes = (segment.fwd_payload_bytes + segment.bwd_payload_bytes) / dns!.messages;
     questions.payloadBytes += messageBytes * (question.rcode !== undefined && !question.unasked ? 2 : 1);
@@ -145,7 +146,7 @@ export const dnsTunnel = detector({
       names: field("different names", questions.names.count),
       asked: field("questions read", questions.asked),
       length: field("mean length of the free part", Math.round(length)),
-      bits: field("bits per character", entropy.toFixed(2)),
+      bits: field("bits per character", entropy.toFixed(1)),
       types: field(
         "record types",
         [...questions.types].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([type]) => type).join(", "),
@@ -156,20 +157,24 @@ export const dnsTunnel = detector({
       duration: field("duration in seconds", Math.round(questions.lastS - questions.firstS)),
     };
     return {
-      src_ips: [questions.client],
-      dst_ips: [questions.resolver],
+      src_ips: [questions.client.ip],
+      dst_ips: [questions.resolver.ip],
       dst_port: questions.resolverPort,
       count: questions.asked,
       summary:
-        `${questions.client} asked for ${evidence.names} different names below ${evidence.domain}, on average ${evidence.length} characters long before the domain.`,
+        `${questions.client.ip} asked for ${evidence.names} different names below ${evidence.domain}, on average ${evidence.length} characters long before the domain.`,
       reasons: reasonsFor(questions, limits),
       evidence,
     };
   },
   meaning:
     "Names that long, random and never repeated carry hidden data: this is how programs smuggle data or orders past a firewall that lets DNS through.",
-  action:
-    "Block the domain at your resolver, then find the program on the asking machine and what data it could reach. Let clients ask only your own resolver.",
+  action: ({ domain }, _finding, { client, resolver }) =>
+    `${
+      resolver.isPrivate
+        ? `Block ${domain} at your resolver ${resolver.ip}`
+        : `${client.ip} asks the foreign server ${resolver.ip} directly: let clients ask only your own resolver, and block ${domain} there`
+    }. Then find the program on ${client.ip} that asks, and what data it could reach.`,
   falseAlarm:
     "Some virus scanners, mail filters and tracking services put hashes into names; then the domain belongs to such a vendor and many of your machines ask it.",
 });
@@ -212,7 +217,7 @@ function reasonsFor(questions: Questions, limits: LimitValues<typeof limitsTable
   const reasons = [reason(
     "different_names",
     growingPoints(names, namesMin, { base: 30, perTenfold: 15, max: 50 }),
-    `${names} different names below ${questions.domain}; ordinary clients ask for fewer than ${namesMin}`,
+    `${questions.names.count} different names below ${questions.domain}; ordinary clients ask for fewer than ${namesMin}`,
   )];
   if (length >= lengthMin) {
     reasons.push(reason(
@@ -225,7 +230,7 @@ function reasonsFor(questions: Questions, limits: LimitValues<typeof limitsTable
     reasons.push(reason(
       "odd_types",
       20,
-      `${Math.round(100 * oddShare)} % of the questions are for record types that carry free data; ${
+      `${percentOf(oddShare)} of the questions are for record types that carry free data; ${
         100 * oddShareMin
       } % is the threshold`,
     ));

@@ -7,8 +7,10 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
+import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
 import { Distinct } from "../signs/distinct.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 
 const hostsMax = 4_096;
 /** A host that spoke this long before it was asked is there. */
@@ -41,7 +43,11 @@ export const hostSweep = detector({
       unit: "share",
       why: "of the addresses between the lowest and the highest asked: a list has holes, a range has none",
     },
-    fastHostsPerS: { value: 1, unit: "addresses/s", why: "ordinary hosts meet new ones more slowly" },
+    fastHostsPerS: {
+      value: 5,
+      unit: "questions in a second",
+      why: "ordinary hosts meet new ones more slowly",
+    },
   },
   window: {
     quietS: { value: 300, unit: "s", why: "sweeps ask many addresses a minute" },
@@ -59,9 +65,10 @@ export const hostSweep = detector({
     // A host that looks whether its new address is free (RFC 5227).
     return src_ip === "0.0.0.0" ? null : `${protocol}|${src_ip}`;
   },
-  open: ({ segment: { protocol, src_ip } }) => ({
+  open: ({ src, segment: { protocol } }) => ({
     protocol,
-    srcIp: src_ip,
+    src,
+    rate: new PeakRate(),
     mac: "",
     hosts: new Distinct<string>(hostsMax),
     list: new AskedList(),
@@ -70,6 +77,7 @@ export const hostSweep = detector({
   step(sweep, { dst, segment: { src_mac, start } }) {
     sweep.mac = src_mac;
     sweep.asked++;
+    sweep.rate.add(start);
     sweep.hosts.add(dst.ip);
     sweep.list.ask(dst, start);
   },
@@ -88,6 +96,7 @@ export const hostSweep = detector({
       answered: field("addresses that are there", heard.slice(0, 20).join(", ") || "none"),
       mac: field("hardware address of the asker", sweep.mac || "unknown"),
       duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
+      perS: field("questions in the busiest second", sweep.rate.peak),
       protocol: field("protocol", isArp ? "ARP" : "ping"),
     };
     const { asked, silent, protocol } = evidence;
@@ -105,33 +114,28 @@ export const hostSweep = detector({
         "nearly all addresses between the lowest and the highest were asked; a list of known hosts has holes",
       ));
     }
-    const perS = size / Math.max(1, sweep.lastS - sweep.firstS);
-    if (perS >= fastHostsPerS) {
-      reasons.push(reason(
-        "fast",
-        10,
-        `${
-          perS.toFixed(1)
-        } addresses a second; ${fastHostsPerS} or more is faster than ordinary hosts meet others`,
-      ));
+    if (sweep.rate.peak >= fastHostsPerS) {
+      const text =
+        `${evidence.perS} questions in the busiest second; ${fastHostsPerS} or more are faster than ordinary hosts meet others`;
+      reasons.push(reason("fast", 10, text));
     }
     return {
       title: isArp ? "ARP sweep" : "Ping sweep",
-      src_ips: [sweep.srcIp],
+      src_ips: [sweep.src.ip],
       dst_ips: sweep.hosts,
       dst_port: null,
       count: sweep.asked,
       summary:
-        `${sweep.srcIp} asked ${asked} addresses by ${protocol} whether somebody is there; nothing was heard of ${silent} of them.`,
+        `${sweep.src.ip} asked ${asked} addresses by ${protocol} whether somebody is there; nothing was heard of ${silent} of them.`,
       reasons,
       evidence,
     };
   },
   meaning: "This is the first step of most attacks on a network: finding out which machines exist.",
-  action: ({ answered }, { src_ips }) =>
-    `Find out who uses ${src_ips[0]} and which program asks. If nobody can explain it, isolate it${
-      answered.value === "none" ? "" : ` and look at what it did to those that are there: ${answered}`
-    }.`,
+  action: ({ answered }, _finding, { src }) =>
+    `${findOut(src, "asks")}${
+      answered.value === "none" ? "" : ` Then look at what it did to those that are there: ${answered}.`
+    }`,
   falseAlarm:
     "Network inventory, printers' software and routers ask whole networks too; they do so from known addresses and again and again.",
 });

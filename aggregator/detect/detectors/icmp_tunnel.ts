@@ -34,9 +34,9 @@ export const icmpTunnel = detector({
     if (!echoTypes[protocol]?.includes(src_port) || fwd_packets + bwd_packets === 0) return null;
     return update.dst.isGroup ? null : update.pair;
   },
-  open: ({ segment: { src_ip, dst_ip } }) => ({
-    srcIp: src_ip,
-    dstIp: dst_ip,
+  open: ({ src, dst }) => ({
+    src,
+    dst,
     packets: 0,
     bytes: 0,
     lengthMin: Infinity,
@@ -64,12 +64,12 @@ export const icmpTunnel = detector({
     };
     const percent = Math.round(100 * pair.deviation / pair.packets);
     return {
-      src_ips: [pair.srcIp],
-      dst_ips: [pair.dstIp],
+      src_ips: [pair.src.ip],
+      dst_ips: [pair.dst.ip],
       dst_port: null,
       count: pair.packets,
       summary:
-        `${pair.srcIp} and ${pair.dstIp} exchanged ${evidence.packets} pings of changing size, ${evidence.octets} octets in all.`,
+        `${pair.src.ip} and ${pair.dst.ip} exchanged ${evidence.packets} pings of changing size, ${evidence.octets} octets in all.`,
       reasons: [
         reason(
           "changing_sizes",
@@ -89,8 +89,10 @@ export const icmpTunnel = detector({
   },
   meaning:
     "Pings normally all have one size. Changing sizes mean that data is hidden in them, to get past a firewall that lets pings through.",
-  action:
-    "Look for a tunnel program on the inner machine and find out which data it could reach; let the firewall pass pings of up to 100 octets only.",
+  action: (_evidence, _finding, { src, dst }) =>
+    `Look for a tunnel program on ${
+      src.isPrivate && dst.isPrivate ? "both machines" : src.isPrivate ? src.ip : dst.ip
+    } and find out which data it could reach; let the firewall pass pings of up to 100 octets only.`,
   falseAlarm:
     "Somebody who measures a line with pings of many sizes looks the same for a short time; ask your network staff.",
 });

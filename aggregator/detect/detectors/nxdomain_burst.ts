@@ -5,7 +5,8 @@
  * Source of the idea: Antonakakis et al., "From Throw-Away Traffic to Bots" (2012): bots fail on hundreds of domains, hosts on few. @module */
 
 import { detector } from "../detector.ts";
-import { field, growingPoints, hostile, reason } from "../finding.ts";
+import { field, firstOf, growingPoints, hostile, reason } from "../finding.ts";
+import { stopHost } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { entropyOf } from "../signs/statistics.ts";
 
@@ -37,8 +38,8 @@ export const nxdomainBurst = detector({
   keysMax: 10_000,
   items: ({ dns }) => dns === null ? [] : dns.questions.filter(({ rcode }) => rcode !== undefined),
   key: ({ dns }) => dns!.client,
-  open: ({ dns }) => ({
-    client: dns!.client,
+  open: ({ dns, src, dst }) => ({
+    client: dns!.client === src.ip ? src : dst,
     resolvers: new Distinct<string>(256),
     failed: new Distinct<string>(domainsMax),
     existing: new Distinct<string>(domainsMax),
@@ -63,27 +64,28 @@ export const nxdomainBurst = detector({
     const evidence = {
       missing: field("domains that do not exist", host.failed.count),
       existing: field("domains that exist", host.existing.size),
-      bits: field("bits per character", bits.toFixed(2)),
+      bits: field("bits per character", bits.toFixed(1)),
       examples: hostile("examples", [...host.failed].slice(0, 3).join(", ")),
+      found: hostile("domains found", firstOf(host.existing, 5).join(", ") || "none"),
       duration: field("duration in seconds", Math.round(host.lastS - host.firstS)),
     };
     return {
-      src_ips: [host.client],
+      src_ips: [host.client.ip],
       dst_ips: [...host.resolvers].slice(0, 10),
       dst_port: 53,
       count: host.answers,
       summary:
-        `${host.client} asked for ${evidence.missing} different domains that do not exist, such as ${evidence.examples}.`,
+        `${host.client.ip} asked for ${evidence.missing} different domains that do not exist, such as ${evidence.examples}.`,
       reasons: [
         reason(
           "missing_domains",
           growingPoints(count, domainsMin, { base: 35, perTenfold: 15, max: 55 }),
-          `${count} different domains do not exist; ordinary hosts ask for fewer than ${domainsMin}`,
+          `${evidence.missing} different domains do not exist; ordinary hosts ask for fewer than ${domainsMin}`,
         ),
         reason(
           "random_domains",
           bits >= 3 ? 15 : 5,
-          `${bits.toFixed(1)} bits a character; domains made of words have about 2.7`,
+          `${evidence.bits} bits a character; domains made of words have about 2.7`,
         ),
       ],
       evidence,
@@ -91,8 +93,12 @@ export const nxdomainBurst = detector({
   },
   meaning:
     "Malware that computes the name of its master from the date asks for many random names until one of them exists.",
-  action:
-    "Treat the asking machine as infected until shown otherwise: isolate it, scan it, and look for the few domains that did exist among its questions.",
+  action: ({ found }, _finding, { client }) =>
+    `Treat ${client.ip} as infected until shown otherwise: ${stopHost(client)}, and scan it. ${
+      found.value === "none"
+        ? "None of the domains it asked for existed."
+        : `Look at the domains that did exist among those it asked for: ${found}.`
+    }`,
   falseAlarm:
     "Security scanners, mail servers that check senders and crawlers of old links also ask for domains that are gone.",
 });

@@ -6,13 +6,18 @@
 
 import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
-import { field, growingPoints, hostile, reason } from "../finding.ts";
+import { field, growingPoints, hostile, percentOf, reason } from "../finding.ts";
 import { Distinct } from "../signs/distinct.ts";
 import type { Reason } from "../../model/threat.ts";
+import type { Address } from "../signs/address.ts";
+import { capital, stopHost } from "../signs/advice.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 import { readLoginAttempts, unnamedService } from "../signs/login_attempts.ts";
 import { deviationOf, medianOf } from "../signs/statistics.ts";
 
 const usersMax = 50, sizesMax = 256;
+/** OpenSSH's MaxAuthTries. */
+const sshGuessesMax = 6;
 
 const limitsTable = {
   attemptsMin: {
@@ -34,12 +39,14 @@ const limitsTable = {
   },
   unnamedAttemptsMin: { value: 40, unit: "attempts", why: "an unrecognised service must show more" },
   unnamedSizeDeviationMax: { value: 0.1, unit: "share", why: "and answers that are nearly identical" },
-  fastPerS: { value: 0.5, unit: "attempts/s", why: "nobody types passwords in faster" },
+  fastPerS: { value: 2, unit: "attempts in a second", why: "nobody types passwords in so fast" },
+  unnamedPerMinuteMin: { value: 30, unit: "attempts/min", why: "an unrecognised service must be tried fast" },
 };
 
 interface Guessing {
-  srcIp: string;
-  dstIp: string;
+  src: Address;
+  dst: Address;
+  rate: PeakRate;
   dstPort: number;
   service: string;
   attempts: number;
@@ -67,9 +74,10 @@ export const passwordGuessing = detector({
     return login === null ? [] : [login];
   },
   key: (update) => `${update.pair}|${update.segment.dst_port}`,
-  open: ({ segment: { src_ip, dst_ip, dst_port } }): Guessing => ({
-    srcIp: src_ip,
-    dstIp: dst_ip,
+  open: ({ src, dst, segment: { dst_port } }): Guessing => ({
+    src,
+    dst,
+    rate: new PeakRate(),
     dstPort: dst_port,
     service: "",
     attempts: 0,
@@ -80,7 +88,8 @@ export const passwordGuessing = detector({
     users: new Distinct(usersMax),
     answerBytes: [],
   }),
-  step(pair, _update, limits, login) {
+  step(pair, { segment: { start, end } }, limits, login) {
+    if (login.attempts > 0) pair.rate.add(start, end, login.attempts);
     pair.service = login.service;
     if (login.accepted > 0 && isGuessing(pair, limits)) pair.acceptedLate += login.accepted;
     pair.attempts += login.attempts;
@@ -95,35 +104,39 @@ export const passwordGuessing = detector({
   },
   isThreat: isGuessing,
   finding(pair, limits) {
-    const perS = pair.attempts / Math.max(1, pair.lastS - pair.firstS);
     const evidence = {
-      attempts: field("attempts", pair.attempts),
+      attempts: field(pair.isRead ? "attempts" : "sessions that look like failed logins", pair.attempts),
       refused: field("attempts refused by the service", pair.isRead ? pair.refused : "not readable"),
       service: field("service", pair.service),
       duration: field("duration in seconds", Math.round(pair.lastS - pair.firstS)),
-      perS: field("attempts per second", perS.toFixed(2)),
+      perS: field("attempts in the busiest second", pair.rate.peak),
       users: hostile("user names tried", [...pair.users].slice(0, 10).join(", ") || "not readable"),
       acceptedLate: field("sessions that may have been let in", pair.acceptedLate),
     };
     const { service, attempts, duration } = evidence;
     return {
       title: `Password guessing against ${service}`,
-      src_ips: [pair.srcIp],
-      dst_ips: [pair.dstIp],
+      src_ips: [pair.src.ip],
+      dst_ips: [pair.dst.ip],
       dst_port: pair.dstPort,
       count: pair.attempts,
-      summary:
-        `${pair.srcIp} tried to log in to ${service} on ${pair.dstIp} (port ${pair.dstPort}) ${attempts} times within ${duration} seconds${
-          pair.acceptedLate > 0 ? " and may have got in" : " without getting in"
-        }.`,
-      reasons: reasonsFor(pair, perS, limits),
+      summary: `${pair.src.ip} tried to log in to ${service} on ${pair.dst.ip} (port ${pair.dstPort}) ${
+        pair.isRead ? `${attempts} times` : `in ${sessionsText(pair)}`
+      } within ${duration} seconds${outcomeText(pair)}.`,
+      reasons: reasonsFor(pair, limits),
       evidence,
     };
   },
   meaning:
     "Somebody, usually a program with a list of common passwords, is trying to guess the password of an account.",
-  action:
-    "Block the source at the firewall. Then look into the service's own log for a successful login from this address; if there is one, treat the machine as taken over. Switch to keys or a second factor, and limit who may reach this port.",
+  action: ({ service, acceptedLate }, _finding, { src, dst, dstPort }) =>
+    `${capital(stopHost(src))}${
+      src.isPrivate && !src.isPlant ? " unless its user can explain it, and look for what guesses on it" : ""
+    }. ${
+      acceptedLate.value > 0
+        ? `Treat ${dst.ip} as taken over until its log shows that no login from ${src.ip} succeeded.`
+        : `Look into the log of ${service} on ${dst.ip} for a login from ${src.ip} that succeeded.`
+    } Switch to keys or a second factor, and limit who may reach port ${dstPort}.`,
   falseAlarm:
     "A backup job or script with an expired password repeats the same login; then source and user are your own and the user is always the same.",
 });
@@ -135,7 +148,8 @@ function isGuessing(pair: Guessing & Episode, limits: LimitValues<typeof limitsT
   if (pair.attempts < limits.attemptsPerMinuteMin * minutes) return false;
   if (pair.isRead) return true;
   if (pair.service !== unnamedService) return sizeDeviation(pair) <= limits.sizeDeviationMax;
-  return pair.attempts >= limits.unnamedAttemptsMin && pair.attempts >= limits.fastPerS * 60 * minutes &&
+  return pair.attempts >= limits.unnamedAttemptsMin &&
+    pair.attempts >= limits.unnamedPerMinuteMin * minutes &&
     sizeDeviation(pair) <= limits.unnamedSizeDeviationMax;
 }
 
@@ -144,12 +158,26 @@ function sizeDeviation(pair: Guessing): number {
   return median > 0 ? deviationOf(pair.answerBytes, median) / median : 0;
 }
 
-function reasonsFor(pair: Guessing, perS: number, limits: LimitValues<typeof limitsTable>): Reason[] {
+/** A session that cannot be read holds one guess or several. */
+function sessionsText({ attempts, service }: Guessing): string {
+  return `at least ${attempts} sessions${
+    service === "SSH" ? `, up to ${attempts * sshGuessesMax} guesses,` : ""
+  }`;
+}
+
+function outcomeText({ acceptedLate, isRead }: Guessing): string {
+  if (acceptedLate > 0) return " and may have got in";
+  return isRead ? " without getting in" : "; no session looks as if it got in";
+}
+
+function reasonsFor(pair: Guessing, limits: LimitValues<typeof limitsTable>): Reason[] {
   const { attemptsMin, sizeDeviationMax, fastPerS } = limits;
   const reasons = [reason(
     "attempts",
     growingPoints(pair.attempts, attemptsMin, { base: 45, perTenfold: 12, max: 65 }),
-    `${pair.attempts} attempts without success; ${attemptsMin} are enough to call it guessing`,
+    `${pair.attempts} ${
+      pair.isRead ? "attempts without success" : "sessions that look like failed logins"
+    }; ${attemptsMin} are enough to call it guessing`,
   )];
   if (pair.refused >= attemptsMin) {
     reasons.push(reason(
@@ -164,18 +192,21 @@ function reasonsFor(pair: Guessing, perS: number, limits: LimitValues<typeof lim
       "the service could not be recognised: only the shape of the sessions speaks for guessing",
     ));
   } else if (!pair.isRead) {
-    const percent = Math.round(100 * sizeDeviation(pair));
     reasons.push(reason(
       "alike",
       5,
-      `the sessions are of nearly the same size: they deviate by ${percent} %, ${
+      `the sessions are of nearly the same size: they deviate by ${percentOf(sizeDeviation(pair))}, ${
         sizeDeviationMax * 100
       } % is the threshold`,
     ));
   }
-  if (perS >= fastPerS) {
+  if (pair.rate.peak >= fastPerS) {
     reasons.push(
-      reason("fast", 10, `${perS.toFixed(1)} attempts a second; a person stays below ${fastPerS}`),
+      reason(
+        "fast",
+        10,
+        `${pair.rate.peak} attempts in the busiest second; a person makes fewer than ${fastPerS}`,
+      ),
     );
   }
   if (pair.acceptedLate > 0) {

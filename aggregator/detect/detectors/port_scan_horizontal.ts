@@ -8,8 +8,11 @@
 
 import { detector, type LimitValues } from "../detector.ts";
 import { capScore, field, growingPoints, percentOf, reason } from "../finding.ts";
+import type { Address } from "../signs/address.ts";
+import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
 import { Distinct } from "../signs/distinct.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 
 const portsMax = 256, hostsMax = 4_096;
 
@@ -27,7 +30,8 @@ interface PortTally {
 }
 interface Sweep {
   protocol: string;
-  srcIp: string;
+  src: Address;
+  rate: PeakRate;
   ports: Map<number, PortTally>;
   /** Hosts that failed on any port. */
   failedHosts: Distinct<string>;
@@ -43,7 +47,7 @@ const limits = {
       "hosts out of reach that were tried on this port: peers of a file-sharing network each listen on their own",
   },
   listMin: { value: 100, unit: "hosts", why: "lists of printers and agents are shorter" },
-  fastHostsPerS: { value: 1, unit: "hosts/s", why: "ordinary hosts meet new ones more slowly" },
+  fastHostsPerS: { value: 5, unit: "attempts in a second", why: "ordinary hosts meet new ones more slowly" },
 };
 
 export const portScanHorizontal = detector({
@@ -59,13 +63,15 @@ export const portScanHorizontal = detector({
   keysMax: 10_000,
   key: ({ probe, dst, segment: { protocol, src_ip } }) =>
     probe === null || dst.isGroup ? null : `${protocol}|${src_ip}`,
-  open: ({ segment: { protocol, src_ip } }): Sweep => ({
+  open: ({ src, segment: { protocol } }): Sweep => ({
     protocol,
-    srcIp: src_ip,
+    src,
+    rate: new PeakRate(),
     ports: new Map(),
     failedHosts: new Distinct(hostsMax),
   }),
   step(sweep, { probe, dst, segment: { dst_ip, dst_port, start } }) {
+    sweep.rate.add(start);
     const tally = sweep.ports.get(dst_port) ?? newTally();
     if (tally.attempts === 0 && sweep.ports.size < portsMax) sweep.ports.set(dst_port, tally);
     tally.attempts++;
@@ -86,6 +92,7 @@ export const portScanHorizontal = detector({
       open: field("hosts that accepted", [...openHosts].slice(0, 20).join(", ") || "none"),
       ports: field("ports", ports.slice(0, 20).map(([port]) => port).join(", ")),
       duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
+      perS: field("attempts in the busiest second", sweep.rate.peak),
       protocol: field("protocol", sweep.protocol.toUpperCase()),
     };
     const { tried, failed } = evidence;
@@ -103,15 +110,10 @@ export const portScanHorizontal = detector({
         } of the hosts refused or were silent; ordinary hosts stay near 20 %`,
       ));
     }
-    const perS = hosts.size / Math.max(1, sweep.lastS - sweep.firstS);
-    if (perS >= limits.fastHostsPerS) {
-      reasons.push(reason(
-        "fast",
-        10,
-        `${
-          perS.toFixed(1)
-        } new hosts a second; ${limits.fastHostsPerS} or more is faster than ordinary hosts meet others`,
-      ));
+    if (sweep.rate.peak >= limits.fastHostsPerS) {
+      const text =
+        `${evidence.perS} attempts in the busiest second; ${limits.fastHostsPerS} or more are faster than ordinary hosts meet others`;
+      reasons.push(reason("fast", 10, text));
     }
     if (ports.every(([port]) => polledPorts.has(port)) && hosts.size < limits.listMin) {
       capScore(
@@ -122,20 +124,24 @@ export const portScanHorizontal = detector({
       );
     }
     return {
-      src_ips: [sweep.srcIp],
+      src_ips: [sweep.src.ip],
       dst_ips: hosts,
       dst_port: ports.length === 1 ? ports[0][0] : null,
       count: ports.reduce((sum, [, tally]) => sum + tally.attempts, 0),
       summary:
-        `${sweep.srcIp} tried ${evidence.protocol} port ${evidence.ports} on ${tried} different hosts; ${failed} of them refused or did not answer.`,
+        `${sweep.src.ip} tried ${evidence.protocol} port ${evidence.ports} on ${tried} different hosts; ${failed} of them refused or did not answer.`,
       reasons,
       evidence,
     };
   },
   meaning:
     "Worms and attackers look like this when they search a network for machines that run one attackable service.",
-  action:
-    "Check the scanning machine for malware first: an ordinary machine has no reason to do this. Isolate it if nobody can explain it, then look at the hosts that answered.",
+  action: ({ open }, _finding, { src }) =>
+    `${findOut(src, "scans")} ${
+      open.value === "none"
+        ? "No host accepted, so nothing was found."
+        : `Then look at what it did to the hosts that accepted: ${open}.`
+    }`,
   falseAlarm:
     "Vulnerability scanners, network inventory and monitoring do the same on purpose; so does a client whose servers are all down.",
 });

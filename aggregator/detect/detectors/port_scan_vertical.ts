@@ -5,8 +5,10 @@
  * Considered: a window of 5 minutes as in Zeek; an episode that lasts while the prober goes on also finds slow scans. @module */
 
 import { detector } from "../detector.ts";
-import { field, growingPoints, reason } from "../finding.ts";
+import { field, growingPoints, percentOf, reason } from "../finding.ts";
+import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 
 const portsMax = 4_096;
 
@@ -23,7 +25,7 @@ export const portScanVertical = detector({
       why: "UDP gives no sign of refusal, and peers that look for a way through NAT try some ports",
     },
     failedShareMin: { value: 0.5, unit: "share", why: "ports tried that were closed or silent" },
-    fastPortsPerS: { value: 1, unit: "ports/s", why: "nobody types ports in faster" },
+    fastPortsPerS: { value: 2, unit: "ports in a second", why: "nobody types ports in so fast" },
   },
   window: {
     quietS: { value: 600, unit: "s", why: "nmap -T1, the slowest but one, waits 15 s between probes" },
@@ -32,17 +34,19 @@ export const portScanVertical = detector({
   key: (update) => update.probe && `${update.segment.protocol}|${update.pair}`,
   // A conversation alone is no reason to follow a pair: most pairs on a network only ever talk.
   opens: (update) => update.probe !== "used",
-  open: ({ segment: { protocol, src_ip, dst_ip } }) => ({
+  open: ({ src, dst, segment: { protocol } }) => ({
     protocol,
-    srcIp: src_ip,
-    dstIp: dst_ip,
+    src,
+    dst,
     failed: new Distinct<number>(portsMax),
     open: new Distinct<number>(portsMax),
     used: new Distinct<number>(portsMax),
     attempts: 0,
+    rate: new PeakRate(),
   }),
-  step(scan, { probe, segment: { dst_port } }) {
+  step(scan, { probe, segment: { dst_port, start } }) {
     scan.attempts++;
+    scan.rate.add(start);
     const ports = probe === "used" ? scan.used : probe === "open" ? scan.open : scan.failed;
     ports.add(dst_port);
   },
@@ -61,6 +65,7 @@ export const portScanVertical = detector({
       ),
       range: field("lowest and highest port", `${ports[0]}-${ports.at(-1)}`),
       duration: field("duration in seconds", Math.round(scan.lastS - scan.firstS)),
+      perS: field("attempts in the busiest second", scan.rate.peak),
       protocol: field("protocol", scan.protocol.toUpperCase()),
     };
     const { tried, failed, protocol } = evidence;
@@ -71,33 +76,37 @@ export const portScanVertical = detector({
     )];
     const failedShare = failed.value / tried.value;
     if (failedShare >= 0.8) {
-      const percent = Math.round(failedShare * 100);
       reasons.push(reason(
         "mostly_closed",
         10,
-        `${percent} % of the ports were closed or silent; a client that knows its server stays near 0 %`,
+        `${
+          percentOf(failedShare)
+        } of the ports were closed or silent; a client that knows its server stays near 0 %`,
       ));
     }
-    const perS = tried.value / Math.max(1, scan.lastS - scan.firstS);
-    if (perS >= fastPortsPerS) {
-      reasons.push(
-        reason("fast", 10, `${perS.toFixed(1)} ports a second; a person stays below ${fastPortsPerS}`),
-      );
+    if (scan.rate.peak >= fastPortsPerS) {
+      const text =
+        `${evidence.perS} attempts in the busiest second; a person makes fewer than ${fastPortsPerS}`;
+      reasons.push(reason("fast", 10, text));
     }
     return {
-      src_ips: [scan.srcIp],
-      dst_ips: [scan.dstIp],
+      src_ips: [scan.src.ip],
+      dst_ips: [scan.dst.ip],
       dst_port: null,
       count: scan.attempts,
       summary:
-        `${scan.srcIp} tried ${tried} different ${protocol} ports of ${scan.dstIp}; ${failed} of them were closed or did not answer.`,
+        `${scan.src.ip} tried ${tried} different ${protocol} ports of ${scan.dst.ip}; ${failed} of them were closed or did not answer.`,
       reasons,
       evidence,
     };
   },
   meaning: "This is how an attacker, or a tool, finds out which services of a machine could be attacked.",
-  action:
-    "Find out who uses the scanning machine and whether somebody meant to test the target. If nobody did: isolate the scanning machine, look at what it did next, and check that the ports which answered are meant to be reachable.",
+  action: ({ open }, _finding, { src, dst }) =>
+    `${findOut(src, "scans")} ${
+      open.value === "none"
+        ? `No port of ${dst.ip} accepted, so nothing was found.`
+        : `Check that the ports which accepted (${open}) of ${dst.ip} are meant to be reachable from ${src.ip}.`
+    }`,
   falseAlarm:
     "Vulnerability scanners, inventory and monitoring tools scan on purpose; compare address and time with your planned scans.",
 });

@@ -4,8 +4,9 @@
  * Invariant: attempts of a single host spread over many ports are a scan, not a flood. @module */
 
 import { detector } from "../detector.ts";
-import { field, growingPoints, reason } from "../finding.ts";
+import { field, growingPoints, percentOf, reason } from "../finding.ts";
 import { Distinct } from "../signs/distinct.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 
 const binS = 10, binsMax = 64, addressesMax = 8_192, portsMax = 1_024;
 const syn = 2, ack = 16;
@@ -40,8 +41,9 @@ export const synFlood = detector({
     return protocol === "tcp" && (fwd_tcp_flags & syn) !== 0 && fwd_syn_count > 0 ? dst_ip : null;
   },
   opens: ({ segment }) => isHalfOpen(segment),
-  open: ({ segment: { dst_ip } }) => ({
-    dstIp: dst_ip,
+  open: ({ dst }) => ({
+    dst,
+    rate: new PeakRate(),
     halfOpen: 0,
     completed: 0,
     peakPerBin: 0,
@@ -58,6 +60,7 @@ export const synFlood = detector({
     }
     const attempts = segment.fwd_syn_count * segment.factor;
     flood.halfOpen += attempts;
+    flood.rate.add(segment.start, segment.end, attempts);
     flood.firstStartS = Math.min(flood.firstStartS, segment.start);
     flood.lastStartS = Math.max(flood.lastStartS, segment.start);
     const bin = Math.floor(segment.start / binS);
@@ -88,25 +91,25 @@ export const synFlood = detector({
     const evidence = {
       halfOpen: field("attempts never completed", flood.halfOpen),
       completed: field("connections completed", flood.completed),
-      peak: field("peak attempts per second", Math.round(flood.peakPerBin / binS * 10) / 10),
+      peak: field("attempts in the busiest second", flood.rate.peak),
+      peak10: field(`attempts in the busiest ${binS} seconds`, flood.peakPerBin),
       sources: field("source addresses", String(flood.sources.count)),
       ports: field("ports", ports.slice(0, 10).map(([port]) => port).join(", ")),
       duration: field("duration in seconds", Math.round(flood.lastS - flood.firstS)),
     };
     const { halfOpen, peak, sources } = evidence;
-    const percent = Math.floor(100 * flood.halfOpen / (flood.halfOpen + flood.completed));
     const reasons = [
       reason(
         "half_open_rate",
         growingPoints(flood.peakPerBin, halfOpenPerBinMin, { base: 45, perTenfold: 15, max: 70 }),
-        `${flood.peakPerBin} attempts in ${binS} s were never completed; ${halfOpenPerBinMin} fill a small host's table`,
+        `${evidence.peak10} attempts in ${binS} s were never completed; ${halfOpenPerBinMin} fill a small host's table`,
       ),
       reason(
         "never_completed",
         10,
-        `${percent} % of all attempts at this host were never completed; ${
-          halfOpenShareMin * 100
-        } % is the threshold`,
+        `${
+          percentOf(flood.halfOpen, flood.halfOpen + flood.completed)
+        } of all attempts at this host were never completed; ${halfOpenShareMin * 100} % is the threshold`,
       ),
     ];
     if (flood.sources.size >= 100) {
@@ -118,20 +121,30 @@ export const synFlood = detector({
     }
     return {
       src_ips: flood.sources,
-      dst_ips: [flood.dstIp],
+      dst_ips: [flood.dst.ip],
       dst_port,
       count: flood.halfOpen,
-      summary: `${flood.dstIp} received ${halfOpen} connection attempts${
+      summary: `${flood.dst.ip} received ${halfOpen} connection attempts${
         dst_port === null ? "" : ` on port ${dst_port}`
-      } that were never completed, up to ${peak} a second, from ${sources} source address(es).`,
+      } that were never completed, ${peak} of them in the busiest second, from ${sources} source ${
+        flood.sources.size === 1 ? "address" : "addresses"
+      }.`,
       reasons,
       evidence,
     };
   },
   meaning:
     "Half-open connections fill the table of the attacked machine until real clients are turned away. With many sources the addresses are usually forged.",
-  action:
-    "Check whether the attacked service still answers. Switch on SYN cookies on the machine, rate-limit or filter at the firewall, and ask your provider to filter upstream if the line is full. Do not block forged source addresses one by one.",
+  action: ({ ports }, { src_ips }, { dst, sources }) =>
+    `${
+      dst.isPrivate
+        ? `Check whether ${dst.ip} still answers (ports ${ports}). Switch on its SYN cookies, and filter at the firewall; if the line is full, ask your provider to filter upstream.`
+        : `If ${dst.ip} is yours, switch on its SYN cookies and filter in front of it; if not, look for the machines of yours that send this.`
+    } ${
+      sources.size <= 4
+        ? `Stop the ${sources.size === 1 ? "source" : "sources"}: ${src_ips.join(", ")}.`
+        : "Do not block the sources one by one: so many are usually forged."
+    }`,
   falseAlarm:
     "A service that crashed while many clients keep calling it, or a load test, looks similar; then the sources are your own clients.",
 });

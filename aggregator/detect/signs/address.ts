@@ -14,6 +14,8 @@ export class Address {
   readonly isOwn: boolean;
   /** Packet time, epoch seconds, of what it sent last; -Infinity: nothing was seen of it. */
   spokeS = -Infinity;
+  /** It serves an industrial protocol: a controller, or what stands before one. */
+  isPlant = false;
 
   constructor(readonly ip: string) {
     const { bytes } = this;

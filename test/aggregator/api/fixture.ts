@@ -13,6 +13,7 @@ import type { Store } from "../../../aggregator/store/store.ts";
 import { Sessions } from "../../../aggregator/api/sessions.ts";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
+import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
 import { Holes } from "../../../aggregator/fleet/holes.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
@@ -115,6 +116,7 @@ export async function startFixture(
     clock,
     directory: new SensorDirectory({}, { store }),
     clockOffsets: new ClockOffsets(),
+    checkIns: new CheckInWriter({}, { store, clock }),
     holes: new Holes({}, { store }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),

@@ -11,12 +11,15 @@ import { FakeClock, silentReporter, turn } from "../ship/helpers.ts";
 interface Wire {
   /** Why a dumpcap on it cannot begin; absent = it can. */
   refusals: Map<string, CaptureStartError>;
+  /** On which one hangs when it begins. */
+  hanging: Set<string>;
   children: FakeChild[];
 }
 
 class FakeChild implements CaptureChild {
   #chunks: (Uint8Array | null)[] = [bytes(sectionHeader(), interfaceBlock(1))];
   #news = Promise.withResolvers<void>();
+  #hung = Promise.withResolvers<void>();
   isTold = false;
 
   constructor(readonly options: DumpcapOptions, readonly wire: Wire) {
@@ -26,6 +29,7 @@ class FakeChild implements CaptureChild {
     return this.options.interfaces[0];
   }
   start(): Promise<void> {
+    if (this.wire.hanging.has(this.name)) return this.#hung.promise;
     const refusal = this.wire.refusals.get(this.name);
     return refusal ? Promise.reject(refusal) : Promise.resolve();
   }
@@ -52,7 +56,13 @@ class FakeChild implements CaptureChild {
     this.isTold = true;
     this.die();
   }
+  /** It began after all. */
+  release(): void {
+    this.#hung.resolve();
+  }
   close(): Promise<void> {
+    this.#hung.promise.catch(() => {});
+    this.#hung.reject(new CaptureStartError("capture_failed", "closed"));
     return Promise.resolve();
   }
   ending() {
@@ -63,7 +73,7 @@ class FakeChild implements CaptureChild {
 const gone = (name: string) => new CaptureStartError("no_such_interface", `no interface ${name}`);
 
 function open(interfaces: string[], refusals: [string, CaptureStartError][] = []) {
-  const wire: Wire = { refusals: new Map(refusals), children: [] };
+  const wire: Wire = { refusals: new Map(refusals), hanging: new Set(), children: [] };
   const clock = new FakeClock();
   const { reporter } = silentReporter();
   const given = { interfaces, filter: "", snaplen: 0, bufferMb: 1, dumpcapPath: "dumpcap", exclude: [] };
@@ -136,6 +146,31 @@ Deno.test("one of two interfaces that is missing, down or of another kind at the
     await clock.advance(1_000);
     await pumped;
     await source.close();
+  }
+});
+
+Deno.test("an interface whose capture hangs when it begins keeps neither start, packets nor the end of the others waiting", async () => {
+  for (const isLate of [true, false]) {
+    const { wire, clock, source, seen, child, pump } = open(["a0", "b0"]);
+    wire.hanging.add("b0");
+    const started = source.start();
+    await clock.advance(2_500);
+    await started;
+    const pumped = pump();
+    child("a0").packet(1);
+    await turn();
+    assertEquals(seen, [1]);
+    if (isLate) {
+      child("b0").release();
+      await turn();
+      child("b0").packet(2);
+      await turn();
+      assertEquals(seen, [1, 2]);
+    }
+    source.stop();
+    await source.close();
+    await clock.advance(1_000);
+    await pumped;
   }
 });
 

@@ -185,7 +185,8 @@ class OneFlowPerPacket implements FastLane {
     if (this.#pages.at(-1)?.isFull ?? true) this.#pages.push(new SegmentPage());
     const src_port = this.#packets % 60_000;
     const [src_ip, dst_ip] = ["192.0.2.1", "192.0.2.2"];
-    appendRow(this.#pages.at(-1)!, { start_us: timeUs, src_ip, dst_ip, src_port, dst_port: 80 });
+    const row = { start_us: timeUs, src_ip, dst_ip, src_port, dst_port: 80, packets: [1, 0] as const };
+    appendRow(this.#pages.at(-1)!, row);
   }
   async turn(): Promise<void> {
     const pages = this.#pages;

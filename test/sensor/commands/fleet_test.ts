@@ -50,6 +50,8 @@ machineTest(
     const last = machine.aggregator.checkIns.at(-1)!;
     assertEquals([last.capture.state, last.capture.packets, last.spool.batches], ["idle", 12_000, 0]);
     assertEquals(last.transport.sent_batches, machine.aggregator.batches.size);
+    const { size } = machine.aggregator.batches;
+    assertEquals(last.sealed_totals, { batches: size, flows: 12_000, packets: 12_000 });
     for (const [bucket, seq] of Object.entries(last.sealed)) {
       assert(machine.aggregator.batches.has(`${last.epoch}-${bucket}-${seq}`));
     }

@@ -115,6 +115,11 @@ machineTest("run learns that it has been further already, and goes on above it",
   await until(() => [...aggregator.batches.keys()].some((name) => name.startsWith("4000000000001-")));
   await until(() => aggregator.checkIns.at(-1)?.epoch === 4_000_000_000_001);
   assertEquals(Object.values(aggregator.checkIns.at(-1)!.sealed), [1]);
+  // A copy of this sensor was started: the one that was first must not hide it by overtaking it.
+  aggregator.epochMax = 5_000_000_000_000;
+  const { length } = aggregator.checkIns;
+  await until(() => aggregator.checkIns.length >= length + 2);
+  assertEquals(aggregator.checkIns.at(-1)!.epoch, 4_000_000_000_001);
   stop();
   assertEquals(await ended, 0);
   assertEquals(aggregator.flows, 2);

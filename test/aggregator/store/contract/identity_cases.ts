@@ -67,7 +67,10 @@ export function identityCases(test: Test): void {
     await store.addJoinToken({ ...token, token_hash: "h1" });
     await store.redeemJoinToken("h1", sensor(1), nowMs);
     const checkIn = { sensor_id: "s-1", version: "0.1.0", epoch: 3 } as never;
-    await store.saveCheckIn("s-1", checkIn, nowMs + 5, -12.5);
+    await store.saveCheckIns([
+      { sensorId: "s-1", checkIn, nowMs: nowMs + 5, clockOffsetMs: -12.5 },
+      { sensorId: "nobody", checkIn, nowMs, clockOffsetMs: 0 },
+    ]);
     await store.quarantineSensor("s-1", "two copies", nowMs + 6);
     await store.quarantineSensor("s-1", "again", nowMs + 7);
     assertEquals(await store.revokeSensor("s-1", nowMs + 8), true);
