@@ -11,7 +11,6 @@ import { zstdDecompressSync } from "node:zlib";
 import {
   type BatchHeader,
   batchLimits,
-  decodeValue,
   publicKeyFromRaw,
   readHeader,
   type Refusal,
@@ -20,9 +19,9 @@ import {
 } from "../../shared/batch.ts";
 import { bucketOf } from "../../shared/community_id.ts";
 import type { SensorRow } from "../model/sensor.ts";
-import type { Store } from "../store/store.ts";
+import type { IdentityStore } from "../store/store.ts";
 import type { Source } from "./arrival.ts";
-import { digestRows, type KeyedSegment, readRows } from "./rows.ts";
+import { readColumns, type SegmentColumns } from "./columns.ts";
 
 /** Why ingest refuses a batch. The label set of `batches_refused_total`. */
 export const ingestRefusals = [...refusals, "quarantined", "equivocation", "two_epochs"] as const;
@@ -30,7 +29,7 @@ export type IngestRefusal = typeof ingestRefusals[number];
 
 export interface VerifiedBatch {
   header: BatchHeader;
-  rows: KeyedSegment[];
+  columns: SegmentColumns;
   packets: number;
   source: Source;
 }
@@ -52,11 +51,11 @@ interface KnownSensor {
 
 export class Verifier {
   #buckets: number;
-  #store: Pick<Store, "readSensors">;
+  #store: Pick<IdentityStore, "readSensors">;
   #sensors = new Map<string, KnownSensor>();
   #readMs = -Infinity;
 
-  constructor(options: { buckets: number }, deps: { store: Pick<Store, "readSensors"> }) {
+  constructor(options: { buckets: number }, deps: { store: Pick<IdentityStore, "readSensors"> }) {
     if (!Number.isInteger(options.buckets) || options.buckets < 1 || options.buckets > 1_024) {
       throw new RangeError(
         `Cannot verify batches as "buckets" must be 1 to 1024: current value is ${options.buckets}`,
@@ -89,28 +88,29 @@ export class Verifier {
   verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
     const header = readHeader(get);
     if (typeof header === "string") return header;
-    const sensor = this.#sensors.get(header.sensor);
-    if (!sensor) return "unknown_sensor";
-    if (sensor.row.revoked_ms !== null) return "revoked";
-    if (sensor.row.quarantined_ms !== null) return "quarantined";
-    if (sensor.row.key_id !== header.key) return "unknown_key";
+    const unknown = this.refuse(header);
+    if (unknown !== null) return unknown;
+    const sensor = this.#sensors.get(header.sensor)!;
     if (header.bucket >= this.#buckets) return "bucket";
     const value = unpack(body);
     if (typeof value === "string") return value;
     const refusal = verifyBatch({ header, value }, sensor.key);
     if (refusal !== null) return refusal;
-    const table = decodeValue(value, header.flows);
-    if (typeof table === "string") return table;
-    const digests = digestRows(table, header.flows);
-    // Sensors put rows that have no digest into bucket 0.
-    const isMisplaced = digests.some((digest) =>
-      (digest === null ? 0 : bucketOf(digest, this.#buckets)) !== header.bucket
-    );
-    if (isMisplaced) return "bucket";
-    const sum = (column: unknown[]) => (column as number[]).reduce((total, packets) => total + packets, 0);
-    const packets = sum(table.fwd_packets) + sum(table.bwd_packets);
+    const columns = readColumns(value, header.flows);
+    if (typeof columns === "string") return columns;
+    if (isMisplaced(columns, header.bucket, this.#buckets)) return "bucket";
+    const packets = packetsOf(columns);
     if (!Number.isSafeInteger(packets)) return "column_value";
-    return { header, rows: readRows(table, digests), packets, source: sourceOf(sensor.row) };
+    return { header, columns, packets, source: sourceOf(sensor.row) };
+  }
+
+  /** Why a batch with this header is not taken, whatever it holds; null = its sensor is good. */
+  refuse(header: BatchHeader): IngestRefusal | null {
+    const sensor = this.#sensors.get(header.sensor);
+    if (!sensor) return "unknown_sensor";
+    if (sensor.row.revoked_ms !== null) return "revoked";
+    if (sensor.row.quarantined_ms !== null) return "quarantined";
+    return sensor.row.key_id === header.key ? null : "unknown_key";
   }
 
   async #read(nowMs: number): Promise<void> {
@@ -126,6 +126,22 @@ export class Verifier {
     );
     this.#readMs = nowMs;
   }
+}
+
+/** Sensors put rows that have no digest into bucket 0. */
+function isMisplaced({ isPlaced, digests, size }: SegmentColumns, bucket: number, buckets: number): boolean {
+  for (let row = 0; row < size; row++) {
+    const at = 20 * row;
+    const place = isPlaced[row] ? bucketOf(digests.subarray(at, at + 4), buckets) : 0;
+    if (place !== bucket) return true;
+  }
+  return false;
+}
+
+function packetsOf({ size, numbers: { fwd_packets, bwd_packets } }: SegmentColumns): number {
+  let packets = 0;
+  for (let row = 0; row < size; row++) packets += fwd_packets[row] + bwd_packets[row];
+  return packets;
 }
 
 /** Packet times of a file that is replayed were never this sensor's clock. */

@@ -13,9 +13,11 @@ import { migrate } from "./migrate.ts";
 import type { Store } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
 import { trafficStore } from "./traffic_store.ts";
+import { Words } from "./words.ts";
 
 export function sqlStore(database: Database, deps: { reporter: Reporter; clock?: Clock }): Store {
   const { reporter, clock = systemClock } = deps;
+  const words = new Words(database, reporter);
   return {
     async start() {
       await database.open();
@@ -30,9 +32,9 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     async ping() {
       await database.read((session) => session.all("SELECT 1"));
     },
-    ...ingestStore(database, reporter),
-    ...flowStore(database, clock),
-    ...threatStore(database),
+    ...ingestStore(database, { words, reporter }),
+    ...flowStore(database, { words, reporter, clock }),
+    ...threatStore(database, reporter),
     ...identityStore(database),
     ...trafficStore(database),
   };

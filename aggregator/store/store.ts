@@ -28,6 +28,16 @@ export class LedgerConflict extends Error {
   override name = "LedgerConflict";
 }
 
+/** Thrown by {@link IngestStore.ingest} when flows that it was to insert are there already, or two of them have one id: read them,
+ * and merge again. */
+export class FlowConflict extends Error {
+  override name = "FlowConflict";
+
+  constructor(readonly ids: readonly { us: number; slot: number }[]) {
+    super(`Cannot insert flows as ${ids.length} of their ids are taken`);
+  }
+}
+
 /** Thrown when the database cannot be reached or is too busy; a retry can help. */
 export class StoreUnavailable extends Error {
   override name = "StoreUnavailable";
@@ -58,6 +68,8 @@ export interface IngestStore {
 /** Stored flows. All queries are bounded in rows and time; @throws {StoreUnavailable} when the time is up. */
 export interface FlowStore {
   readFlow(flowId: string): Promise<Flow | null>;
+  /** Those of `flowIds` that are there, in no order. */
+  readFlowsById(flowIds: readonly string[]): Promise<Flow[]>;
   /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
    * an unselective filter stops when its time is up. */
   readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;
