@@ -2,7 +2,7 @@
  *
  * In: the value of a verified batch, or segments as objects. Out: checked numbers, addresses as octets, and the digest by which
  * sightings of one flow meet, in the order of start; or a reason.
- * Invariant: every cell was checked to be of its kind; counts are at most {@link countMax}, so that no sum of a store overflows.
+ * Invariant: every cell was checked to be of its kind; what sums up is bounded where it is summed.
  * A digest is equal for both directions of a flow and for every sensor; ARP, whose flows have one direction and are told apart by the
  * sender's MAC, has one of its own.
  * Hot path: no object, string or closure for a segment; strings and facts are those that `JSON.parse` made. @module */
@@ -23,8 +23,7 @@ import {
 import { readIp } from "./read_ip.ts";
 import { readMac } from "./read_mac.ts";
 
-/** A column of one segment never counts more; 4 million such segments still add up exactly. */
-export const countMax = 2 ** 53 - 1;
+const countMax = Number.MAX_SAFE_INTEGER;
 
 const numbers = {
   start_us: Float64Array,
@@ -237,20 +236,20 @@ function readIps(
   texts: string[],
 ): boolean {
   const { ips, ipLengths, size } = columns;
-  let last = "", lastAt = 0, lastLength = 0;
+  let last: string | null = null, lastAt = 0, lastLength = 0;
   for (let row = 0; row < size; row++) {
     const cell = given === undefined ? "0.0.0.0" : given[row];
     const at = 32 * row + 16 * end;
+    if (typeof cell !== "string") return false;
     if (cell === last) {
       for (let i = 0; i < lastLength; i++) ips[at + i] = ips[lastAt + i];
     } else {
-      if (typeof cell !== "string") return false;
       lastLength = readIp(cell, ips, at);
       if (lastLength === 0) return false;
       last = cell;
       lastAt = at;
     }
-    texts.push(last);
+    texts.push(cell);
     ipLengths[2 * row + end] = lastLength;
   }
   return true;

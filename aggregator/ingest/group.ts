@@ -147,10 +147,9 @@ export class GroupWriter {
   }
 
   /** After a rollback: the store has flows under ids that this group gave to new ones. Memory learns them. */
-  async learnStored(conflict: FlowConflict): Promise<void> {
+  async learnStored(conflict: FlowConflict, nowMs: number): Promise<void> {
     const flows = await this.#store.readFlowsById(conflict.ids.map(({ us, slot }) => flowIdText(us, slot)));
-    this.#merger.restore(flows);
-    this.#merger.avoid(conflict.ids);
+    this.#merger.bringBack(conflict.ids, flows, nowMs);
     this.#reporter.count("merge_flows_read_back_total", undefined, flows.length);
   }
 

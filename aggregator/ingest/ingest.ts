@@ -200,7 +200,7 @@ export class Ingest {
         if (conflicts >= conflictsMax) throw error;
         if (error instanceof FlowConflict) {
           this.#deps.reporter.count("ingest_flow_conflicts_total");
-          if (!await this.#retry(() => this.#writer.learnStored(error))) return null;
+          if (!await this.#retry(() => this.#writer.learnStored(error, group.nowMs))) return null;
           continue;
         }
         if (!(error instanceof LedgerConflict)) throw error;

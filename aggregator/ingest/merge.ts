@@ -70,7 +70,8 @@ export class Merger {
 
   /** What follows can be taken back. Makes room first: nothing is evicted inside a transaction. */
   begin(): void {
-    if (this.size > this.#options.flowsMax) this.#evict();
+    // What was just brought back must not go again.
+    if (this.size > this.#options.flowsMax && this.#taken.size === 0) this.#evict();
     this.#state.begin();
     this.#facts.begin();
   }
@@ -100,8 +101,10 @@ export class Merger {
     this.#hints.clear();
   }
 
-  /** After a rollback: these ids are taken, by stored flows that `restore` has brought back, or by two new ones at once. */
-  avoid(ids: readonly { us: number; slot: number }[]): void {
+  /** After a rollback: ids that were given to new flows are taken, by stored flows that memory had forgotten, or by two new ones at once.
+   * The stored ones come back. */
+  bringBack(ids: readonly { us: number; slot: number }[], stored: readonly Flow[], nowMs: number): void {
+    this.restore(stored.map((flow) => ({ ...flow, updated_ms: nowMs })));
     for (const { us, slot } of ids) this.#taken.add(`${us}|${slot}`);
   }
 

@@ -12,9 +12,9 @@ export function readIp(text: string, into: Uint8Array, at: number): 4 | 16 | 0 {
     const code = text.charCodeAt(i);
     if (code >= 48 && code <= 57) {
       // "01" is no octet.
-      if (digits > 0 && octet === 0) return 0;
+      if (digits > 0 && octet === 0) return readOther(text, into, at);
       octet = octet * 10 + code - 48;
-      if (++digits > 3 || octet > 255) return dots === 0 ? readOther(text, into, at) : 0;
+      if (++digits > 3 || octet > 255) return readOther(text, into, at);
     } else if (code === 46 && digits > 0 && dots < 3) {
       into[at + dots++] = octet;
       octet = digits = 0;

@@ -3,19 +3,20 @@
  * In: rows of {@link FlowRows}. Out: values in the order of {@link flowColumns}; rows again.
  * Invariant: what was written is read back, but for deviations and gaps between packets, which keep three significant digits.
  *
- * The column `more` packs what is read with one flow at a time. Numbers are varints (seven bits an octet, low first), `z` = zigzag,
+ * The column `more` packs what is read with one flow at a time. Numbers are varints (seven bits an octet, low first), `s` = with a sign,
  * `f` = two octets, a number of three digits times a power of ten:
  *
  * | field | when |
  * | --- | --- |
- * | marks: 1 source MAC, 2 destination MAC, 4 sequence number, 8 flag counts are 0 or 1, 16 times, 32 tunnel, 64 several segments | always |
- * | IP depth | always |
+ * | marks: 1 source MAC, 2 destination MAC, 4 sequence number, 8 flag counts are 0 or 1, 16 times, 32 tunnel, 64 several segments, 128 depth | always |
+ * | IP depth, where it is not 1 | mark 128 |
  * | 6 octets source MAC; 6 octets destination MAC; 4 octets initial sequence number | by mark |
  * | SYN, FIN, RST forward, then backward: one octet of bits by mark 8, else six numbers | always |
  * | TTL forward, backward; payload octets forward, backward; handshake, us | always |
- * | least length, greatest length, f deviation of length; f least, greatest, deviation of gaps | always |
- * | stored ms - ms of the id, z; updated ms - stored ms | always |
- * | start - time of the id, us, z; offset of the vantage's clock, us, z | mark 16 |
+ * | least length, greatest length, f deviation of length | always |
+ * | f least, greatest, deviation of gaps between packets | of two packets and more |
+ * | stored ms - ms of the id, s; updated ms - stored ms | always |
+ * | start - time of the id, us, s; offset of the vantage's clock, us, s | mark 16 |
  * | number of the tunnel's word; inner VLAN | mark 32 |
  * | segments of the only vantage | mark 64 |
  *
@@ -71,7 +72,16 @@ export const flowSelection = [
   ),
 ].join(", ");
 
-const mark = { srcMac: 1, dstMac: 2, isn: 4, bits: 8, times: 16, tunnel: 32, segments: 64 } as const;
+const mark = {
+  srcMac: 1,
+  dstMac: 2,
+  isn: 4,
+  bits: 8,
+  times: 16,
+  tunnel: 32,
+  segments: 64,
+  depth: 128,
+} as const;
 const packed = new Writer(512);
 
 /** The values of a row, after its key. */
@@ -114,11 +124,12 @@ function pack(rows: FlowRows, i: number, words: Words): void {
   const hasTimes = startUs !== 0 || c.offsetUs[i] !== 0;
   const hasTunnel = rows.tunnel[i] !== "" || c.vlanInner[i] !== 0;
   const marks = c.macs[i] | (c.isn[i] >= 0 ? mark.isn : 0) | (areBits ? mark.bits : 0) |
-    (hasTimes ? mark.times : 0) | (hasTunnel ? mark.tunnel : 0) | (c.segments[i] > 1 ? mark.segments : 0);
+    (hasTimes ? mark.times : 0) | (hasTunnel ? mark.tunnel : 0) | (c.segments[i] > 1 ? mark.segments : 0) |
+    (c.ipDepth[i] !== 1 ? mark.depth : 0);
   const to = packed;
   to.at = 0;
   to.octet(marks);
-  to.octet(c.ipDepth[i]);
+  if (marks & mark.depth) to.octet(c.ipDepth[i]);
   if (marks & mark.srcMac) to.copy(rows.macs, 12 * i, 6);
   if (marks & mark.dstMac) to.copy(rows.macs, 12 * i + 6, 6);
   if (marks & mark.isn) to.word(c.isn[i]);
@@ -160,18 +171,25 @@ function packStatistics(rows: FlowRows, i: number): void {
   packed.number(c.lengthMin[i]);
   packed.number(c.lengthMax[i]);
   packed.digits(spread(c.lengthSquare[i], lengthMean(rows, i)));
+  if (packetsOf(rows, i) < 2) return;
   packed.digits(c.gapMin[i]);
   packed.digits(c.gapMax[i]);
   packed.digits(spread(c.gapSquare[i], gapMean(rows, i)));
 }
 
-function lengthMean({ columns: c }: FlowRows, i: number): number {
-  const packets = c.fwdPackets[i] + c.bwdPackets[i];
+function packetsOf({ columns: c }: FlowRows, i: number): number {
+  return c.fwdPackets[i] + c.bwdPackets[i];
+}
+
+function lengthMean(rows: FlowRows, i: number): number {
+  const { columns: c } = rows;
+  const packets = packetsOf(rows, i);
   return packets > 0 ? (c.fwdBytes[i] + c.bwdBytes[i]) / packets : 0;
 }
 
-function gapMean({ columns: c }: FlowRows, i: number): number {
-  const packets = c.fwdPackets[i] + c.bwdPackets[i];
+function gapMean(rows: FlowRows, i: number): number {
+  const { columns: c } = rows;
+  const packets = packetsOf(rows, i);
   return packets > 1 ? (c.endUs[i] - c.startUs[i]) / (packets - 1) : 0;
 }
 
@@ -245,7 +263,7 @@ function placeIn(words: readonly string[], number: number): number {
 function unpack(from: Reader, rows: FlowRows, i: number, words: Words, durationUs: number): void {
   const c = rows.columns;
   const marks = from.octet();
-  c.ipDepth[i] = from.octet();
+  c.ipDepth[i] = marks & mark.depth ? from.octet() : 1;
   c.macs[i] = marks & 3;
   if (marks & mark.srcMac) from.copy(rows.macs, 12 * i, 6);
   if (marks & mark.dstMac) from.copy(rows.macs, 12 * i + 6, 6);
@@ -263,9 +281,10 @@ function unpack(from: Reader, rows: FlowRows, i: number, words: Words, durationU
   c.lengthMin[i] = from.number();
   c.lengthMax[i] = from.number();
   const lengthDeviation = from.digits();
-  c.gapMin[i] = from.digits();
-  c.gapMax[i] = from.digits();
-  const gapDeviation = from.digits();
+  const hasGaps = packetsOf(rows, i) >= 2;
+  c.gapMin[i] = hasGaps ? from.digits() : 0;
+  c.gapMax[i] = hasGaps ? from.digits() : 0;
+  const gapDeviation = hasGaps ? from.digits() : 0;
   c.storedMs[i] = from.signed() + Math.floor(c.idUs[i] / 1e3);
   c.updatedMs[i] = from.number() + c.storedMs[i];
   c.startUs[i] = c.idUs[i] + (marks & mark.times ? from.signed() : 0);

@@ -31,8 +31,11 @@ export class Writer {
     this.octet(value);
   }
 
+  /** The sign stands in the first octet, beside six bits. */
   signed(value: number): void {
-    this.number(value < 0 ? -2 * value - 1 : 2 * value);
+    const size = Math.abs(value), rest = Math.floor(size / 64);
+    this.octet((rest > 0 ? 128 : 0) | (value < 0 ? 64 : 0) | size % 64);
+    if (rest > 0) this.number(rest);
   }
 
   /** Three significant digits. */
@@ -83,8 +86,9 @@ export class Reader {
   }
 
   signed(): number {
-    const value = this.number();
-    return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
+    const first = this.octet();
+    const size = (first & 63) + (first & 128 ? 64 * this.number() : 0);
+    return first & 64 ? -size : size;
   }
 
   digits(): number {

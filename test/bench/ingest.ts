@@ -129,20 +129,22 @@ function report(name: string, runs: readonly Run[], bases: readonly number[], ai
   );
 }
 
+/** Octets a flow on disk, when all pages have been written. */
 async function sizes(url: string, file: string, flows: number): Promise<void> {
+  await client(url, "FLUSH TABLES flows, sightings FOR EXPORT; UNLOCK TABLES");
   const text = await client(
     url,
-    "ANALYZE TABLE flows, sightings; SELECT table_name, data_length, index_length FROM information_schema.tables " +
-      "WHERE table_schema = DATABASE() AND data_length + index_length > 262144 ORDER BY 2 DESC",
+    "SELECT name, file_size, allocated_size FROM information_schema.innodb_sys_tablespaces " +
+      "WHERE name LIKE CONCAT(DATABASE(), '/%') AND allocated_size > 1000000 ORDER BY 3 DESC",
   );
   print("");
-  for (const line of text.split("\n")) {
-    const [table, data, index] = line.split("\t");
-    if (index === undefined || !/^[0-9]+$/.test(index)) continue;
+  for (const line of text.trim().split("\n")) {
+    const [name, whole, allocated] = line.split("\t");
+    const each = (octets: string) => (Number(octets) / flows).toFixed(0);
     print(
-      `mariadb ${table}: ${(Number(data) / flows).toFixed(0)} B data + ${
-        (Number(index) / flows).toFixed(0)
-      } B index a flow`,
+      `mariadb ${name.split("/")[1]}: ${each(allocated)} B a flow on disk, indexes included (${
+        each(whole)
+      } in pages)`,
     );
   }
   const { size } = await Deno.stat(file);
