@@ -227,6 +227,7 @@ export class GroupWriter {
     const known = group.ledger.get(number) ?? inGroup.get(number);
     if (known === header.sha256) return { outcome: "replay" };
     if (known !== undefined) return { outcome: "refused", reason: "equivocation" };
+    if (this.#gaps.isTaken(header, header.seq)) return { outcome: "replay" };
     if (this.#isTooOld(verified, group.nowMs)) return { outcome: "refused", reason: "two_epochs" };
     if (this.#clones.has(header.sensor)) return { outcome: "refused", reason: "quarantined" };
     inGroup.set(number, header.sha256);

@@ -37,6 +37,20 @@ export const serveOptions = {
     max: 1_024,
     help: "Parallel sequences of batches, the same for the whole fleet; Kafka partitions",
   },
+  retainDays: {
+    kind: "number",
+    default: 30,
+    min: 1,
+    max: 3_650,
+    help: "Days that flows are kept after their day, or after they came if that was later",
+  },
+  retainGigabytes: {
+    kind: "number",
+    default: 8,
+    min: 0,
+    max: 1_000_000,
+    help: "Disk for all that is stored: above it the oldest days of flows are dropped; 0 = no limit",
+  },
   ...kafkaOptions,
   ...triageOptions,
   geminiCallsPerDay: {

@@ -6,6 +6,7 @@
 import { createKafka } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
+import { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
 import { createDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
@@ -64,6 +65,7 @@ async function wire(options: ServeOptions, edges: Edges, stops: Stop[]): Promise
   const store = await storeOf(options, edges);
   await store.start();
   stops.push(() => store.stop());
+  await startRetention(options, edges, store, stops);
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
   await directory.all(clock.nowMs());
@@ -89,6 +91,18 @@ async function wire(options: ServeOptions, edges: Edges, stops: Stop[]): Promise
   const { url, close } = await listen(options, edges, (names) => createApi({ hostnames: names }, services));
   stops.push(close);
   return { url, keyFile, failed: failed.promise };
+}
+
+async function startRetention(
+  { retainDays, retainGigabytes }: ServeOptions,
+  { clock, reporter }: Edges,
+  store: Store,
+  stops: Stop[],
+): Promise<void> {
+  const limits = { flowDays: retainDays, bytesMax: retainGigabytes * 1e9 };
+  const retention = new Retention(limits, { store, clock, reporter });
+  await retention.start();
+  stops.push(() => retention.stop());
 }
 
 async function startDetection(

@@ -10,6 +10,7 @@ import { flowStore } from "./flow_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
 import { migrate } from "./migrate.ts";
+import { retentionStore } from "./retention_store.ts";
 import type { Store } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
 import { trafficStore } from "./traffic_store.ts";
@@ -37,5 +38,6 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...threatStore(database, reporter),
     ...identityStore(database),
     ...trafficStore(database),
+    ...retentionStore(database),
   };
 }

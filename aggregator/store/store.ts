@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: five topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: six topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -20,6 +20,7 @@ import type {
 } from "../model/ledger.ts";
 import type { FlowQuery, Page, PageRequest, ThreatQuery } from "../model/page.ts";
 import type { JoinTokenRow, RedeemOutcome, SensorRow } from "../model/sensor.ts";
+import type { DayPart, StoredDay } from "../model/retention.ts";
 import type { Threat, ThreatStatus } from "../model/threat.ts";
 import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
@@ -111,7 +112,26 @@ export interface TrafficStore {
   readTotals(): Promise<Totals>;
 }
 
-export interface Store extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore {
+/** What is stored by days, and how it leaves. */
+export interface RetentionStore {
+  /** Makes ready what lets the days from now on be dropped as a whole. */
+  prepareDays(nowMs: number): Promise<void>;
+  /** Oldest first. */
+  readDays(): Promise<StoredDay[]>;
+  /** Octets of everything stored. */
+  readSize(): Promise<number>;
+  /** Drops one part of a day; ingest and queries go on meanwhile. */
+  dropDay(day: number, part: DayPart): Promise<void>;
+  /** Nothing is left of a day. */
+  forgetDay(day: number): Promise<void>;
+  /** Forgets batches received before, but those in open gaps; returns how many. */
+  pruneLedger(beforeMs: number): Promise<number>;
+  /** Forgets gaps closed before; returns how many. */
+  pruneGaps(beforeMs: number): Promise<number>;
+}
+
+export interface Store
+  extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore, RetentionStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -12,6 +12,14 @@ import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/tra
 const rollupRowsMax = 500_000;
 const pointsMax = 5_000;
 
+/** From fine to coarse; the finer ones live shorter. */
+export const seriesTables = [
+  { table: "traffic", stepS: 1 },
+  { table: "traffic_tens", stepS: 10 },
+  { table: "traffic_minutes", stepS: 60 },
+  { table: "traffic_hours", stepS: 3_600 },
+] as const;
+
 interface Range {
   from?: number;
   to?: number;
@@ -90,7 +98,7 @@ async function querySeries(
       `Cannot read series as it must have <= ${pointsMax} points: current value is ${points}`,
     );
   }
-  const table = stepS % 60 === 0 ? "traffic_minutes" : "traffic";
+  const { table } = seriesTables.findLast((series) => stepS % series.stepS === 0)!;
   const { sql, values } = within("second", range, stepS);
   const bySensor = sensorId === undefined ? "" : " AND sensor_id = ?";
   const sum = (what: string) => boundedSum(dialect, what);

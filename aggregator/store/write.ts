@@ -8,6 +8,7 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { IngestWrite } from "../model/ledger.ts";
 import { type Database, marks, type Session } from "./database.ts";
 import { writeRecent } from "./recent.ts";
+import { writeDays } from "./retention_store.ts";
 import { LedgerConflict } from "./store.ts";
 import type { Words } from "./words.ts";
 import { writeFlows, writeSightings } from "./write_flows.ts";
@@ -27,6 +28,7 @@ export async function writeIngest(
   await writeFlows(target, write.flows);
   await writeSightings(target, write.sightings);
   await writeRecent(session, write.flows);
+  await writeDays(database, session, write.flows);
   await writeTraffic(target, write.traffic);
   await writeTalkers(target, write.flows, deps.reporter);
   await writeProtocols(target, write.flows);

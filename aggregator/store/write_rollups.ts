@@ -10,6 +10,7 @@ import { SumTable } from "../model/sum_table.ts";
 import type { TrafficRow } from "../model/traffic.ts";
 import { AddressTable } from "./address_table.ts";
 import type { Database, Session, Value } from "./database.ts";
+import { seriesTables } from "./traffic_store.ts";
 import { saturated } from "./write_flows.ts";
 
 export const talkersPerMinuteMax = 128;
@@ -27,23 +28,25 @@ export async function writeTraffic(
   const valuesOf = (rows: readonly TrafficRow[]) =>
     rows.map((row): Value[] => [row.second, row.sensor_id, row.protocol, row.flows, row.packets, row.bytes])
       .sort(byKey);
-  await session.batch(addingUpsert(database, "traffic", keys, counts), valuesOf(traffic));
-  const minutes = new Map<string, TrafficRow>();
-  for (const row of traffic) {
-    const second = row.second - row.second % 60;
-    const key = `${second}|${row.sensor_id}|${row.protocol}`;
-    const sum = minutes.get(key) ?? { ...row, second, flows: 0, packets: 0, bytes: 0 };
-    minutes.set(key, {
-      ...sum,
-      flows: bounded(sum.flows + row.flows),
-      packets: bounded(sum.packets + row.packets),
-      bytes: bounded(sum.bytes + row.bytes),
-    });
+  for (const { table, stepS } of seriesTables) {
+    const rows = stepS === 1 ? traffic : coarser(traffic, stepS);
+    await session.batch(addingUpsert(database, table, keys, counts), valuesOf(rows));
   }
-  await session.batch(
-    addingUpsert(database, "traffic_minutes", keys, counts),
-    valuesOf([...minutes.values()]),
-  );
+}
+
+/** The same traffic in longer steps. */
+function coarser(traffic: readonly TrafficRow[], stepS: number): TrafficRow[] {
+  const sums = new Map<string, TrafficRow>();
+  for (const row of traffic) {
+    const second = row.second - row.second % stepS;
+    const key = `${second}|${row.sensor_id}|${row.protocol}`;
+    const sum = sums.get(key) ?? { ...row, second, flows: 0, packets: 0, bytes: 0 };
+    sum.flows = bounded(sum.flows + row.flows);
+    sum.packets = bounded(sum.packets + row.packets);
+    sum.bytes = bounded(sum.bytes + row.bytes);
+    sums.set(key, sum);
+  }
+  return [...sums.values()];
 }
 
 export async function writeTalkers(

@@ -77,6 +77,7 @@ export const mariadb = [
     received_ms BIGINT NOT NULL,
     PRIMARY KEY (sensor_id, epoch, bucket, seq)
   ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`,
+  `CREATE INDEX IF NOT EXISTS ledger_by_time ON ledger (received_ms)`,
   `CREATE TABLE IF NOT EXISTS positions (
     sensor_id VARCHAR(64) NOT NULL,
     epoch BIGINT NOT NULL,
@@ -163,6 +164,15 @@ export const mariadb = [
     bytes BIGINT NOT NULL,
     PRIMARY KEY (second, sensor_id, protocol)
   ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`,
+  `CREATE TABLE IF NOT EXISTS traffic_tens (
+    second BIGINT NOT NULL,
+    sensor_id VARCHAR(64) NOT NULL,
+    protocol VARCHAR(64) NOT NULL,
+    flows BIGINT NOT NULL,
+    packets BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    PRIMARY KEY (second, sensor_id, protocol)
+  ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`,
   `CREATE TABLE IF NOT EXISTS traffic_minutes (
     second BIGINT NOT NULL,
     sensor_id VARCHAR(64) NOT NULL,
@@ -172,6 +182,21 @@ export const mariadb = [
     bytes BIGINT NOT NULL,
     PRIMARY KEY (second, sensor_id, protocol)
   ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`,
+  `CREATE TABLE IF NOT EXISTS traffic_hours (
+    second BIGINT NOT NULL,
+    sensor_id VARCHAR(64) NOT NULL,
+    protocol VARCHAR(64) NOT NULL,
+    flows BIGINT NOT NULL,
+    packets BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    PRIMARY KEY (second, sensor_id, protocol)
+  ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`,
+  `CREATE TABLE IF NOT EXISTS days (
+    day BIGINT NOT NULL PRIMARY KEY,
+    flows BIGINT NOT NULL,
+    stored_ms BIGINT NOT NULL,
+    gone BIGINT NOT NULL
+  ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='Days of which flows were stored; gone: bits of what was dropped'`,
   `CREATE TABLE IF NOT EXISTS talkers (
     minute BIGINT NOT NULL,
     ip VARBINARY(16) NOT NULL,

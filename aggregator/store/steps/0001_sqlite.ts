@@ -68,6 +68,7 @@ export const sqlite = [
     received_ms INTEGER NOT NULL,
     PRIMARY KEY (sensor_id, epoch, bucket, seq)
   ) WITHOUT ROWID`,
+  `CREATE INDEX IF NOT EXISTS ledger_by_time ON ledger (received_ms)`,
   `CREATE TABLE IF NOT EXISTS positions (
     sensor_id TEXT NOT NULL,
     epoch INTEGER NOT NULL,
@@ -154,6 +155,15 @@ export const sqlite = [
     bytes INTEGER NOT NULL,
     PRIMARY KEY (second, sensor_id, protocol)
   ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS traffic_tens (
+    second INTEGER NOT NULL,
+    sensor_id TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    flows INTEGER NOT NULL,
+    packets INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (second, sensor_id, protocol)
+  ) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS traffic_minutes (
     second INTEGER NOT NULL,
     sensor_id TEXT NOT NULL,
@@ -163,6 +173,21 @@ export const sqlite = [
     bytes INTEGER NOT NULL,
     PRIMARY KEY (second, sensor_id, protocol)
   ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS traffic_hours (
+    second INTEGER NOT NULL,
+    sensor_id TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    flows INTEGER NOT NULL,
+    packets INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (second, sensor_id, protocol)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS days (
+    day INTEGER NOT NULL PRIMARY KEY,
+    flows INTEGER NOT NULL,
+    stored_ms INTEGER NOT NULL,
+    gone INTEGER NOT NULL
+  )`,
   `CREATE TABLE IF NOT EXISTS talkers (
     minute INTEGER NOT NULL,
     ip BLOB NOT NULL,

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { openStore } from "../../../aggregator/store/open.ts";
 import { createReporter } from "../../../shared/reporter.ts";
-import { segment, t0, TestSensor, udpSegment } from "./fleet.ts";
+import { nowMs, segment, t0, TestSensor, udpSegment } from "./fleet.ts";
 import { counted, outcomes, packetsOf, totals, withIngest } from "./with_ingest.ts";
 
 Deno.test("ingest finds a flow again that memory has forgotten, by its id", async () => {
@@ -149,4 +149,24 @@ Deno.test("a stored row that cannot be read is left out and counted, and keeps n
     `sqlite:${path}`,
   );
   await Deno.remove(path);
+});
+
+Deno.test("a batch whose row in the ledger is forgotten is still a replay, and a late one still fills its gap", async () => {
+  const sensor = new TestSensor("one");
+  await withIngest([sensor], async ({ store, submit, restart }) => {
+    const { bucket } = sensor.seal([segment()])[0].header;
+    const batch = (seq: number) => sensor.sealAs([segment({ segment: seq })], { bucket, seq });
+    for (const seq of [1, 2, 5]) await submit(batch(seq));
+    const before = await totals(store);
+    assertEquals(await store.pruneLedger(nowMs + 1), 3);
+    await restart();
+    for (const seq of [1, 2, 5]) assertEquals((await submit(batch(seq))).outcome, "replay");
+    assertEquals(await totals(store), before);
+    assertEquals(outcomes([await submit(batch(3)), await submit(batch(4)), await submit(batch(3))]), [
+      "stored",
+      "stored",
+      "replay",
+    ]);
+    assertEquals(await store.readGaps({ open: true }, 10), []);
+  });
 });

@@ -81,7 +81,7 @@ function putSighting(rows: SightingRows, flowId: string, one: Sighting): void {
 
 /** Id of the n-th flow, which starts n seconds after t0. */
 export function idOf(n: number): string {
-  return flowIdText((t0 + n) * 1e6, n % 2_048);
+  return flowIdText((t0 + n) * 1e6, Math.abs(n) % 2_048);
 }
 
 /** Of the n-th flow, by a clock that is half a millisecond fast. */
