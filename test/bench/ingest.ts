@@ -14,8 +14,7 @@ import { systemClock } from "../../shared/clock.ts";
 import { createReporter } from "../../shared/reporter.ts";
 import { migrate } from "../../aggregator/store/migrate.ts";
 import { openDatabase } from "../../aggregator/store/open.ts";
-import { createDatabase } from "../services/mariadb.ts";
-import { mariadb } from "../services/mariadb.ts";
+import { askMariadb, createDatabase, mariadb } from "../services/mariadb.ts";
 import { recordedBatches } from "./recorded.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -43,28 +42,15 @@ async function ingest(url: string, recording: string, sensors: number, detect: b
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** Runs statements with the server's own client; returns what it printed. */
-async function client(url: string, statements: string): Promise<string> {
-  const { hostname, port, username, password, pathname } = new URL(url);
-  const { success, stdout, stderr } = await new Deno.Command("mariadb", {
-    args: ["--no-defaults", "--local-infile", "-N", "-B", `-h${hostname}`, `-P${port}`, `-u${username}`]
-      .concat(
-        pathname.slice(1),
-        "-e",
-        statements,
-      ),
-    env: { MYSQL_PWD: decodeURIComponent(password) },
-  }).output();
-  if (!success) throw new Error(`Cannot ask the database: ${new TextDecoder().decode(stderr).slice(0, 500)}`);
-  return new TextDecoder().decode(stdout);
-}
-
 /** Wall clock of `LOAD DATA` of what `url` holds into fresh tables. */
 async function loadData(server: string, url: string, folder: string): Promise<number> {
   const tables = ["flows", "sightings"];
   for (const table of tables) {
     await Deno.remove(`${folder}/${table}`).catch(() => {});
-    await client(url, `SET time_zone = '+00:00'; SELECT * INTO OUTFILE '${folder}/${table}' FROM ${table}`);
+    await askMariadb(
+      url,
+      `SET time_zone = '+00:00'; SELECT * INTO OUTFILE '${folder}/${table}' FROM ${table}`,
+    );
   }
   const fresh = await createDatabase(server, "bench_load");
   const database = openDatabase(fresh);
@@ -75,7 +61,7 @@ async function loadData(server: string, url: string, folder: string): Promise<nu
     `LOAD DATA LOCAL INFILE '${folder}/${table}' INTO TABLE ${table} CHARACTER SET binary`
   );
   const begin = performance.now();
-  await client(fresh, `SET time_zone = '+00:00'; ${statements.join("; ")}`);
+  await askMariadb(fresh, `SET time_zone = '+00:00'; ${statements.join("; ")}`);
   return (performance.now() - begin) / 1e3;
 }
 
@@ -131,15 +117,14 @@ function report(name: string, runs: readonly Run[], bases: readonly number[], ai
 
 /** Octets a flow on disk, when all pages have been written. */
 async function sizes(url: string, file: string, flows: number): Promise<void> {
-  await client(url, "FLUSH TABLES flows, sightings FOR EXPORT; UNLOCK TABLES");
-  const text = await client(
+  await askMariadb(url, "FLUSH TABLES flows, sightings FOR EXPORT; UNLOCK TABLES");
+  const tables = await askMariadb(
     url,
     "SELECT name, file_size, allocated_size FROM information_schema.innodb_sys_tablespaces " +
       "WHERE name LIKE CONCAT(DATABASE(), '/%') AND allocated_size > 1000000 ORDER BY 3 DESC",
   );
   print("");
-  for (const line of text.trim().split("\n")) {
-    const [name, whole, allocated] = line.split("\t");
+  for (const [name, whole, allocated] of tables) {
     const each = (octets: string) => (Number(octets) / flows).toFixed(0);
     print(
       `mariadb ${name.split("/")[1]}: ${each(allocated)} B a flow on disk, indexes included (${
