@@ -22,7 +22,9 @@ import type { Declaration } from "./detect/detector.ts";
 import { Engine, type NotEvaluable } from "./detect/engine.ts";
 import type { DetectionSettings } from "./detect/settings.ts";
 import { severities, type Threat } from "./model/threat.ts";
+import { columnsOf } from "./ingest/columns.ts";
 import { Merger } from "./ingest/merge.ts";
+import { MergeWrite } from "./ingest/merge_write.ts";
 import type { TriageModel } from "./triage/model.ts";
 import type { TriageAudit } from "./triage/outcome.ts";
 import { TriageQueue } from "./triage/queue.ts";
@@ -148,19 +150,22 @@ class Centre {
   take(page: SegmentPage): void {
     const segments = Array.from({ length: page.length }, (_, i) => page.object(i));
     const nowMs = this.#clock.nowMs();
+    const write = new MergeWrite({ tells: true });
     this.#merger.begin();
-    const { writes, updates } = this.#merger.take(
-      segments,
+    this.#merger.take(
+      columnsOf(segments),
       { sensor_id: "analyze", site: "capture", clock_offset_ms: 0 },
       nowMs,
+      write,
     );
     this.#merger.commit();
-    for (const { kind, flow } of writes) {
-      if (kind === "insert") this.flows.count++;
-      this.flows.packets += flow.total_packets;
-      this.flows.bytes += flow.total_bytes;
+    const { columns, size } = write.rows;
+    for (let i = 0; i < size; i++) {
+      this.flows.count += columns.isNew[i];
+      this.flows.packets += columns.fwdPackets[i] + columns.bwdPackets[i];
+      this.flows.bytes += columns.fwdBytes[i] + columns.bwdBytes[i];
     }
-    this.#engine.step(updates, nowMs);
+    this.#engine.step(write.updates ?? [], nowMs);
     this.#engine.takeLinks();
   }
 

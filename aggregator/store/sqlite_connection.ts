@@ -8,7 +8,8 @@
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Clock, systemClock } from "../../shared/clock.ts";
-import type { Row, Session, Value } from "./database.ts";
+import { flowIdNumber } from "../model/flow_id.ts";
+import { marks, type Row, type RowSink, type RowSource, type Session, type Value } from "./database.ts";
 
 const busyMs = 20;
 const statementsMax = 200;
@@ -91,6 +92,27 @@ export class Connection implements Session {
     }
   }
 
+  async insert(
+    table: string,
+    columns: readonly string[],
+    rows: RowSource,
+    clock: Clock = systemClock,
+  ): Promise<number> {
+    const sql = `INSERT OR IGNORE INTO ${table} (${columns.join(", ")}) VALUES (${marks(columns.length)})`;
+    const values = new RowValues();
+    let inserted = 0;
+    for (let row = 0; row < rows.count;) {
+      if (row > 0) await clock.sleep(0);
+      const statement = this.#prepare(sql);
+      for (const end = Math.min(rows.count, row + rowsPerTurn); row < end; row++) {
+        values.list.length = 0;
+        rows.write(row, values);
+        inserted += Number(statement.run(...values.list).changes);
+      }
+    }
+    return inserted;
+  }
+
   close(): void {
     this.#statements.clear();
     this.#database.close();
@@ -106,6 +128,34 @@ export class Connection implements Session {
       this.#statements.set(sql, statement);
     }
     return statement;
+  }
+}
+
+class RowValues implements RowSink {
+  readonly list: (string | number | bigint | null | Uint8Array)[] = [];
+
+  integer(value: number): void {
+    this.list.push(value);
+  }
+
+  key(us: number, slot: number): void {
+    this.list.push(flowIdNumber(us, slot));
+  }
+
+  octets(bytes: Uint8Array, from: number, to: number): void {
+    this.list.push(bytes.subarray(from, to));
+  }
+
+  text(value: string): void {
+    this.list.push(value);
+  }
+
+  choice(_words: readonly string[], place: number): void {
+    this.list.push(place + 1);
+  }
+
+  nothing(): void {
+    this.list.push(null);
   }
 }
 
