@@ -239,7 +239,7 @@ function isAlike(peer: Calls & Partial<Episode>, calls: Calls): boolean {
   if (peer.isOver || peer.total < 0.7 * calls.total || calls.total < 0.7 * peer.total) return false;
   const mine = medianOf(calls.bytes), theirs = medianOf(peer.bytes);
   const period = calls.score?.periodS ?? 0;
-  const score = regularityOf(peer.startsS, peer.bytes);
+  const score = peer.score ?? regularityOf(peer.startsS, peer.bytes);
   return Math.abs(theirs - mine) <= 0.25 * Math.max(mine, theirs) &&
     Math.abs(score.periodS - period) <= 0.25 * period;
 }
