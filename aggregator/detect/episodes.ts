@@ -146,7 +146,7 @@ export class Episodes<State extends object> {
   #addFlow(episode: State & Episode, { flowId, first }: PreparedUpdate): void {
     const { flowIds } = episode;
     if (episode.flows < findingLimits.flowIdsMax) {
-      if (flowIds.at(-1) === flowId || (!first && flowIds.includes(flowId))) return;
+      if (flowIds[flowIds.length - 1] === flowId || (!first && flowIds.includes(flowId))) return;
       flowIds.push(flowId);
       episode.flows++;
       return;
