@@ -25,7 +25,7 @@ const callsMax = 256;
 /** Scored again when there are so many times the calls. */
 const rescoreFactor = 1.1;
 const lowMax = 35;
-/** Signs are read from so many first calls. */
+/** Signs are read from so many calls after the first. */
 const signsFrom = 4;
 const noNumbers: number[] = [];
 const noPeers: readonly Calls[] = [];
@@ -151,7 +151,8 @@ export const beacon = detector({
     const { segment, serverName } = update;
     calls.app = segment.app_protocol || calls.app;
     calls.name = serverName || calls.name;
-    if (calls.total < signsFrom && (segment.facts !== null || calls.total === 0)) {
+    // Not from the first call: most pairs never call again.
+    if (calls.total >= 1 && calls.total <= signsFrom) {
       const signs = oddSignsOf(segment, calls.name);
       if (signs.size > 0) calls.signs = new Map([...calls.signs, ...signs]);
     }
