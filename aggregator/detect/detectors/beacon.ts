@@ -270,14 +270,15 @@ function signsOf(calls: Calls, limits: Limits): [string, string][] {
       ]);
     }
   }
-  const isEncrypted = calls.app === "tls";
+  // Where nothing was read the port stands for the protocol.
+  const isEncrypted = calls.app === "tls" || (calls.app === "" && calls.dstPort === 443);
   if (
     !isSession && isEncrypted && score !== null && score.periodS < limits.renewS &&
     calls.total >= limits.renewalsMin
   ) {
     signs.push([
       "always_new",
-      `each of ${calls.total} calls opens a new encrypted connection; programs that ask more often than every ${limits.renewS} s keep one open`,
+      `each of ${calls.total} calls opens a new connection to an encrypted service; programs that ask more often than every ${limits.renewS} s keep one open`,
     ]);
   }
   return signs;
