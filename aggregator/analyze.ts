@@ -175,6 +175,7 @@ class Centre {
 
   /** All threats, explained. */
   async finish(options: AnalyzeOptions): Promise<AnalyzedThreat[]> {
+    this.#engine.flush(this.#clock.nowMs());
     if (options.model) await this.#ask(options.model, options);
     const rank = (threat: Threat) => severities.indexOf(threat.severity);
     const sorted = this.#engine.threats.sort((a, b) =>

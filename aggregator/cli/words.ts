@@ -64,7 +64,7 @@ export function threatLines(threat: Threat, isColourful: boolean): string[] {
     `  ${escapeLine(`${ends(threat.src_ips)} -> ${ends(threat.dst_ips)}${port}`)}`,
     `  ${timeOf(threat.first_seen)} to ${timeOf(threat.last_seen)}`,
     ...wrap(threat.words.summary, "  ").map((line) => paint(line, bold, isColourful)),
-    ...wrap(`What to do now: ${threat.suggested_action}`, "  "),
+    ...wrap(`What to do: ${threat.suggested_action}`, "  "),
     ...wrap(`Why: ${why}`, "  "),
     ...wrap(`Score ${threat.score}: ${reasons}. Explained by: ${engine}`, "  "),
   ];
