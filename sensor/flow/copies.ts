@@ -25,6 +25,16 @@ export class Copies {
   #stampsUs = new Float64Array(slots).fill(-Infinity);
 
   note(p: Packet, b: Uint8Array, timeUs: number): void {
+    if (this.#judged < allMax) {
+      this.#judged++;
+      this.#judge(p, b, timeUs, 1);
+    } else {
+      const said = p.protocol === 6 ? p.tcpSeq ^ p.tcpAck : p.srcPort ^ p.dstPort ^ p.ipBytes;
+      if (Math.imul(said, 0x9e3779b1) >>> 29 === 0) this.#judge(p, b, timeUs, sampleOf);
+    }
+  }
+
+  #judge(p: Packet, b: Uint8Array, timeUs: number, weight: number): void {
     const o = p.ipOffset;
     const id = p.family === family.ipv4 ? b[o + 4] << 8 | b[o + 5] : 0;
     let content: number;
@@ -41,10 +51,6 @@ export class Copies {
         content = Math.imul(b[at - 6] << 8 | b[at - 5], 0x9e3779b1) ^ (b[at - 2] << 8 | b[at - 1]);
       }
     }
-    let weight = 1;
-    if (this.#judged < allMax) this.#judged++;
-    else if (Math.imul(content ^ id, 0x9e3779b1) >>> 29 !== 0) return;
-    else weight = sampleOf;
     let print = Math.imul(content ^ p.srcPort << 16 ^ p.dstPort, 0x85ebca6b);
     print = Math.imul(print ^ print >>> 15 ^ p.src0 ^ p.src3, 0xc2b2ae35);
     print = Math.imul(print ^ print >>> 13 ^ p.dst0 ^ p.dst3, 0x9e3779b1);
