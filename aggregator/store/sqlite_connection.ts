@@ -159,9 +159,14 @@ class RowValues implements RowSink {
   }
 }
 
-/** Only its owner may read the file; SQLite gives its other files the same mode. */
+/** Only its owner may read the file; SQLite gives its other files the same mode. A file that is there is never opened: closing it would
+ * drop the locks of every other connection of this process, and the next program to leave the database would delete its log. */
 function makePrivate(path: string): void {
-  Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
+  try {
+    Deno.openSync(path, { createNew: true, write: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
   const { mode } = Deno.statSync(path);
   if (mode === null || (mode & 0o077) === 0) return;
   for (const name of [path, `${path}-wal`, `${path}-shm`]) {
