@@ -16,10 +16,10 @@ import type { OwnPeer } from "./prefilter/kernel_filter.ts";
 import { OwnTraffic } from "./prefilter/own_traffic.ts";
 import { notSampled } from "./flow/sampling.ts";
 import { Copies } from "./flow/copies.ts";
+import { directionOf } from "./flow/find.ts";
 import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
-import { directionOf, flowOf } from "./flow/find.ts";
-import { float, strideWords, word } from "./flow/layout.ts";
+import { DeepMarks } from "./flow/deep_marks.ts";
 import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
 import { FlowTable } from "./flow/table.ts";
@@ -86,6 +86,7 @@ export class Pipeline {
   #filter: NoiseFilter;
   #own = new OwnTraffic();
   #table: FlowTable;
+  #marks: DeepMarks;
   #fragments: Fragments;
   #waiting: WaitingRows;
   #options: PipelineOptions;
@@ -122,6 +123,7 @@ export class Pipeline {
     this.#waiting = new WaitingRows({ waitMs: live ? factsWaitMs : Infinity, rowsMax: waitingRowsMax });
     const elapsedUs = live ? () => deps.clock.monotonicMs() * 1000 : null;
     this.#table = new FlowTable(this.#options.flow, this.#waiting, elapsedUs);
+    this.#marks = new DeepMarks(this.#table);
     this.#fragments = new Fragments(this.#table);
     this.#filter = new NoiseFilter(this.#options.noise);
     this.#sink = deps.sink;
@@ -200,25 +202,19 @@ export class Pipeline {
     }
     if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
       const innermost = decoder.layers[layerCount - 1];
-      const flow = flowOf(place);
-      const half = flow * strideWords >> 1;
-      const floats = this.#table.floats;
       const isChosen = this.#chooses(this.#chooser, place, innermost, buffer);
       if (this.#isStart) {
         const { payloadOffset, payloadCaptured } = innermost;
-        const id = floats[half + float.flowId];
         const ticket = this.#deepLane.noteStart(
-          id,
+          this.#marks.flowId(place),
           directionOf(place),
           buffer,
           payloadOffset,
           payloadCaptured,
         );
-        if (ticket > 0) floats[half + float.ticket] = ticket;
+        if (ticket > 0) this.#marks.noteTicket(place, ticket);
       }
       if (isChosen) {
-        const id = floats[half + float.flowId];
-        const segment = this.#table.words[flow * strideWords + word.segment];
         const { ipOffset } = innermost;
         const before = ipOffset - offset;
         const ticket = this.#deepLane.offer(
@@ -227,10 +223,10 @@ export class Pipeline {
           capturedLength - before,
           wireLength - before,
           timeUs,
-          id,
-          segment,
+          this.#marks.flowId(place),
+          this.#marks.segment(place),
         );
-        if (ticket > 0) floats[half + float.ticket] = ticket;
+        if (ticket > 0) this.#marks.noteTicket(place, ticket);
       }
     }
   }
@@ -243,13 +239,11 @@ export class Pipeline {
   }
 
   #chooses(chooser: Chooser, place: number, p: Packet, buffer: Uint8Array): boolean {
-    const words = this.#table.words;
-    const base = flowOf(place) * strideWords + directionOf(place);
-    // The packet itself has been counted already.
-    const index = words[base + word.payloads] - (p.payloadLength > 0 ? 1 : 0);
+    const marks = this.#marks;
+    const index = marks.payloadIndex(place, p);
     this.#isStart = index === 0 && p.payloadLength > 0;
-    const memory = chooser.choose(p, buffer, index, words[base + word.memory]);
-    words[base + word.memory] = memory;
+    const memory = chooser.choose(p, buffer, index, marks.memory(place));
+    marks.remember(place, memory);
     return (memory & 1) !== 0;
   }
 

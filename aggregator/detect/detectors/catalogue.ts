@@ -29,6 +29,7 @@ import { executableDownload } from "./executable_download.ts";
 import { exploitAttempt } from "./exploit_attempt.ts";
 import { kerberoasting } from "./kerberoasting.ts";
 import { obsoleteTls } from "./obsolete_tls.ts";
+import { promptInjection } from "./prompt_injection.ts";
 import { remoteExecution } from "./remote_execution.ts";
 import { webAttack } from "./web_attack.ts";
 import { webScan } from "./web_scan.ts";
@@ -56,6 +57,7 @@ export const catalogue: readonly Declaration[] = [
   kerberoasting,
   obsoleteTls,
   remoteExecution,
+  promptInjection,
 ];
 
 /** Starts detectors, without those that are off; each engine needs its own. */
