@@ -195,11 +195,10 @@ export const sensorAnswer = z.object({
   missing_batches: count,
   holes: z.array(z.object({
     epoch: count,
-    batches: count,
     packets: count,
     from_ms: z.number(),
     found_ms: z.number(),
-  })).describe("What it said it had, and the store never got"),
+  })).describe("Packets it had counted in flows, and no batch brought"),
 }).loose();
 
 export const fleetAnswer = z.object({

@@ -306,7 +306,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     directory,
     clockOffsets: new ClockOffsets(),
     checkIns,
-    holes: new Holes({}, { store }),
+    holes: new Holes({}, { store, isReading: () => meter.progress().failure === null }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
