@@ -33,6 +33,8 @@ import { promptInjection } from "./prompt_injection.ts";
 import { remoteExecution } from "./remote_execution.ts";
 import { webAttack } from "./web_attack.ts";
 import { webScan } from "./web_scan.ts";
+import { flood } from "./flood.ts";
+import { reflection } from "./reflection.ts";
 
 export const catalogue: readonly Declaration[] = [
   hostSweep,
@@ -40,6 +42,8 @@ export const catalogue: readonly Declaration[] = [
   portScanHorizontal,
   synFlood,
   amplification,
+  flood,
+  reflection,
   passwordGuessing,
   beacon,
   dnsTunnel,
