@@ -30,6 +30,7 @@ const services: Readonly<Record<number, string>> = {
   5353: "mDNS",
   11211: "memcached",
 };
+export const amplifyingPorts: ReadonlySet<number> = new Set(Object.keys(services).map(Number));
 
 export const amplification = detector({
   name: "amplification",

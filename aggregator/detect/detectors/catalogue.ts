@@ -33,13 +33,25 @@ import { promptInjection } from "./prompt_injection.ts";
 import { remoteExecution } from "./remote_execution.ts";
 import { webAttack } from "./web_attack.ts";
 import { webScan } from "./web_scan.ts";
+import { arpSpoofing } from "./arp_spoofing.ts";
+import { arpStorm } from "./arp_storm.ts";
+import { dhcpStarvation } from "./dhcp_starvation.ts";
+import { rogueDhcp } from "./rogue_dhcp.ts";
+import { flood } from "./flood.ts";
+import { reflection } from "./reflection.ts";
 
 export const catalogue: readonly Declaration[] = [
   hostSweep,
+  arpSpoofing,
+  arpStorm,
+  dhcpStarvation,
+  rogueDhcp,
   portScanVertical,
   portScanHorizontal,
   synFlood,
   amplification,
+  flood,
+  reflection,
   passwordGuessing,
   beacon,
   dnsTunnel,
