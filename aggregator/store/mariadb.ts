@@ -9,10 +9,11 @@ import type { Pool, PoolConnection } from "mariadb";
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import process from "node:process";
-import type { Database, Row, Session, Value } from "./database.ts";
+import type { Database, Row, RowSource, Session, Value } from "./database.ts";
 import { mariadbDialect } from "./dialects.ts";
 import { loadStatement, streamRows } from "./mariadb_bulk.ts";
 import { StoreUnavailable } from "./store.ts";
+import { ValueList } from "./values.ts";
 
 export interface MariadbOptions {
   host: string;
@@ -31,6 +32,8 @@ export interface MariadbOptions {
 const connectTimeoutMs = 5_000;
 const triesMax = 3;
 const rowsPerBatch = 2_000;
+/** From here on rows are streamed. */
+const loadRowsMin = 400;
 const duplicateKey = 1062;
 /** Lock wait timeout, deadlock. */
 const retriable = new Set([1205, 1213]);
@@ -205,6 +208,7 @@ function sessionOf(connection: PoolConnection): Session {
     },
     async insert(table, columns, rows) {
       if (rows.count === 0) return 0;
+      if (rows.count < loadRowsMin) return await insertFew(connection, table, columns, rows);
       const sql = loadStatement(table, columns);
       const options = { sql, infileStreamFactory: () => streamRows(rows) };
       const done = await connection.query(options as unknown as string) as {
@@ -228,6 +232,24 @@ function sessionOf(connection: PoolConnection): Session {
       }
     },
   };
+}
+
+/** A stream costs two round trips and its set-up: for few rows more than it saves. */
+async function insertFew(
+  connection: PoolConnection,
+  table: string,
+  columns: readonly string[],
+  rows: RowSource,
+): Promise<number> {
+  const lists: Value[][] = [];
+  for (let row = 0; row < rows.count; row++) {
+    const sink = new ValueList(mariadbDialect);
+    rows.write(row, sink);
+    lists.push(sink.list);
+  }
+  const sql = mariadbDialect.insertMissing(table, columns);
+  const done = await connection.batch(sql, lists.map(uniform)) as { affectedRows: number };
+  return done.affectedRows;
 }
 
 function refuseFile(): never {

@@ -93,8 +93,7 @@ class RowText implements RowSink {
       this.#second = second;
       this.#date.write(`${secondText(second)}.`, "latin1");
     }
-    this.#date.copy(this.#bytes, this.length);
-    this.length += 20;
+    for (let i = 0; i < 20; i++) this.#bytes[this.length++] = this.#date[i];
     this.#padded(bounded - second * 1e6, 6);
     this.#bytes[this.length++] = tab;
     // us * 2048 + slot in two parts, as it has more digits than a number holds.
