@@ -34,6 +34,8 @@ const triesMax = 3;
 const rowsPerBatch = 2_000;
 /** From here on rows are streamed. */
 const loadRowsMin = 400;
+/** The server does not let clients load. */
+const loadRefused = new Set([1148, 3948, 4166]);
 const duplicateKey = 1062;
 /** Lock wait timeout, deadlock. */
 const retriable = new Set([1205, 1213]);
@@ -49,6 +51,7 @@ export class MariadbDatabase implements Database {
   #options: Required<MariadbOptions>;
   #writers: Pool | null = null;
   #readers: Pool | null = null;
+  #loading: Loading = { isAllowed: true };
 
   constructor(options: MariadbOptions) {
     this.#options = { readTimeoutS: 2, writersMax: 2, readersMax: 6, ...options };
@@ -109,13 +112,16 @@ export class MariadbDatabase implements Database {
   }
 
   read<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
-    return this.#with(this.#readers, (connection) => work(sessionOf(connection)));
+    return this.#with(this.#readers, (connection) => work(sessionOf(connection, this.#loading)));
   }
 
   async transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
     for (let attempt = 1;; attempt++) {
       try {
-        return await this.#with(this.#writers, (connection) => inTransaction(connection, work));
+        return await this.#with(
+          this.#writers,
+          (connection) => inTransaction(connection, this.#loading, work),
+        );
       } catch (error) {
         if (!retriable.has(numberOf((error as Error).cause)) || attempt >= triesMax) throw error;
       }
@@ -181,13 +187,19 @@ function socketTo(host: string, port: number) {
   };
 }
 
+/** Whether the server takes streams of rows, as far as is known. */
+interface Loading {
+  isAllowed: boolean;
+}
+
 async function inTransaction<Result>(
   connection: PoolConnection,
+  loading: Loading,
   work: (session: Session) => Promise<Result>,
 ): Promise<Result> {
   await connection.beginTransaction();
   try {
-    const result = await work(sessionOf(connection));
+    const result = await work(sessionOf(connection, loading));
     await connection.commit();
     return result;
   } catch (error) {
@@ -196,7 +208,7 @@ async function inTransaction<Result>(
   }
 }
 
-function sessionOf(connection: PoolConnection): Session {
+function sessionOf(connection: PoolConnection, loading: Loading): Session {
   return {
     all: (sql, values = []) => connection.execute(sql, values.map(bindable)) as Promise<Row[]>,
     async run(sql, values = []) {
@@ -208,13 +220,19 @@ function sessionOf(connection: PoolConnection): Session {
     },
     async insert(table, columns, rows) {
       if (rows.count === 0) return 0;
-      if (rows.count < loadRowsMin) return await insertFew(connection, table, columns, rows);
+      if (rows.count < loadRowsMin || !loading.isAllowed) {
+        return await insertFew(connection, table, columns, rows);
+      }
       const sql = loadStatement(table, columns);
       const options = { sql, infileStreamFactory: () => streamRows(rows) };
-      const done = await connection.query(options as unknown as string) as {
-        affectedRows: number;
-        warningStatus: number;
-      };
+      let done: { affectedRows: number; warningStatus: number };
+      try {
+        done = await connection.query(options as unknown as string);
+      } catch (error) {
+        if (!loadRefused.has(numberOf(error))) throw error;
+        loading.isAllowed = false;
+        return await insertFew(connection, table, columns, rows);
+      }
       // A row left out is one warning; any other says that a value did not fit.
       if (done.warningStatus > rows.count - done.affectedRows) {
         const warnings = await connection.query("SHOW WARNINGS LIMIT 3") as { Message: string }[];
@@ -241,15 +259,18 @@ async function insertFew(
   columns: readonly string[],
   rows: RowSource,
 ): Promise<number> {
-  const lists: Value[][] = [];
-  for (let row = 0; row < rows.count; row++) {
-    const sink = new ValueList(mariadbDialect);
-    rows.write(row, sink);
-    lists.push(sink.list);
-  }
   const sql = mariadbDialect.insertMissing(table, columns);
-  const done = await connection.batch(sql, lists.map(uniform)) as { affectedRows: number };
-  return done.affectedRows;
+  let inserted = 0;
+  for (let row = 0; row < rows.count;) {
+    const lists: ReturnType<typeof uniform>[] = [];
+    for (const end = Math.min(rows.count, row + rowsPerBatch); row < end; row++) {
+      const sink = new ValueList(mariadbDialect);
+      rows.write(row, sink);
+      lists.push(uniform(sink.list));
+    }
+    inserted += (await connection.batch(sql, lists) as { affectedRows: number }).affectedRows;
+  }
+  return inserted;
 }
 
 function refuseFile(): never {

@@ -11,7 +11,7 @@ import { systemClock } from "../../shared/clock.ts";
 import type { RowSink, RowSource } from "./database.ts";
 import { clampDate, secondText } from "./date_text.ts";
 
-const chunkBytes = 256 * 1024;
+const chunkBytes = 1024 * 1024;
 /** Most octets that one row may take, escaped: facts are bounded by their batch. */
 const rowBytesMax = 16 * 1024 * 1024;
 const tab = 9, newline = 10, backslash = 92, zero = 48;

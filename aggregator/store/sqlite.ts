@@ -23,7 +23,7 @@ import { StoreUnavailable } from "./store.ts";
 const busyTimeoutMs = 5_000;
 const statementsMax = 200;
 /** Rows written without letting others run: some 20 ms. */
-const rowsPerTurn = 1_000;
+const rowsPerTurn = 4_000;
 const sqliteConstraintUnique = [1555, 2067];
 /** Busy, locked, read-only, I/O error, full, cannot open: time or an operator can help. */
 const unavailableCodes = new Set([5, 6, 8, 10, 13, 14]);
