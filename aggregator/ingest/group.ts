@@ -152,8 +152,9 @@ export class GroupWriter {
 
   /** After a rollback: the store has flows under ids that this group gave to new ones. Memory learns them. */
   async learnStored(conflict: FlowConflict, nowMs: number): Promise<void> {
-    const flows = await this.#store.readFlowsById(conflict.ids.map(({ us, slot }) => flowIdText(us, slot)));
-    this.#merger.bringBack(conflict.ids, flows, nowMs);
+    const taken = await this.#store.findFlowKeys(conflict.some);
+    const flows = await this.#store.readFlowsById(taken.map(({ us, slot }) => flowIdText(us, slot)));
+    this.#merger.bringBack(flows, [...taken, ...conflict.twice], nowMs);
     this.#reporter.count("merge_flows_read_back_total", undefined, flows.length);
   }
 

@@ -104,9 +104,9 @@ export class Merger {
 
   /** After a rollback: ids that were given to new flows are taken, by stored flows that memory had forgotten, or by two new ones at once.
    * The stored ones come back. */
-  bringBack(ids: readonly { us: number; slot: number }[], stored: readonly Flow[], nowMs: number): void {
+  bringBack(stored: readonly Flow[], taken: readonly { us: number; slot: number }[], nowMs: number): void {
     this.restore(stored.map((flow) => ({ ...flow, updated_ms: nowMs })));
-    for (const { us, slot } of ids) this.#taken.add(`${us}|${slot}`);
+    for (const { us, slot } of taken) this.#taken.add(`${us}|${slot}`);
   }
 
   /** Optional, before `take`: learns from segments that saw the SYN which way round a flow is, for another sensor's that did not. */

@@ -1,9 +1,9 @@
 /** How long and how much the merger remembers. @module */
 
 export interface MergeOptions {
-  /** Flows remembered. @default 1000000 */
+  /** Flows remembered. @default 500000 */
   flowsMax: number;
-  /** Facts remembered, over all flows, to know them again from another sensor. @default 2000000 */
+  /** Facts remembered, over all flows, to know them again from another sensor. @default 1000000 */
   factsMax: number;
   /** A flow is forgotten after this time without news, on the aggregator's clock. @default 3600000 */
   keepMs: number;
@@ -14,8 +14,8 @@ export interface MergeOptions {
 }
 
 export const mergeDefaults: MergeOptions = {
-  flowsMax: 1_000_000,
-  factsMax: 2_000_000,
+  flowsMax: 500_000,
+  factsMax: 1_000_000,
   keepMs: 3_600_000,
   slackMs: 5_000,
   silenceMs: 90_000,

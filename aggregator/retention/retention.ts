@@ -32,9 +32,9 @@ export class Retention {
     this.#deps = deps;
   }
 
-  /** Makes today's days ready before anything is written. @throws {StoreUnavailable} */
+  /** Makes the days ready before anything is written, where nobody else does just then. */
   async start(): Promise<void> {
-    await this.#deps.store.prepareDays(this.#deps.clock.nowMs());
+    await this.#guard(() => this.#deps.store.prepareDays(this.#deps.clock.nowMs()));
     this.#running = this.#run();
   }
 
@@ -44,15 +44,18 @@ export class Retention {
   }
 
   async #run(): Promise<void> {
-    const { clock, reporter } = this.#deps;
     while (!this.#stopping.signal.aborted) {
-      try {
-        await this.turn();
-      } catch (error) {
-        reporter.count("retention_turns_failed_total");
-        reporter.warn("cannot drop what is old, will retry", { error });
-      }
-      await clock.sleep(everyMs, this.#stopping.signal);
+      await this.#guard(() => this.turn());
+      await this.#deps.clock.sleep(everyMs, this.#stopping.signal);
+    }
+  }
+
+  async #guard(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#deps.reporter.count("retention_turns_failed_total");
+      this.#deps.reporter.warn("cannot drop what is old, will retry", { error });
     }
   }
 

@@ -38,6 +38,19 @@ export function flowStore(
   };
   return {
     readFlowsById,
+    findFlowKeys: (keys) =>
+      database.read(async (session) => {
+        const found: Key[] = [];
+        for (let from = 0; from < keys.length; from += keysPerQuery) {
+          const { sql, values } = isAnyKey(dialect, "flows", keys.slice(from, from + keysPerQuery));
+          const rows = await session.all(
+            `SELECT flows.id >> 11 AS id_us, flows.id & 2047 AS slot FROM flows WHERE ${sql}`,
+            values,
+          );
+          found.push(...rows.map(({ id_us, slot }) => ({ us: id_us as number, slot: slot as number })));
+        }
+        return found;
+      }),
     readFlow: async (flowId) => (await readFlowsById([flowId]))[0] ?? null,
     readFlows: (query, page) =>
       database.query((session) =>

@@ -11,7 +11,7 @@ import { systemClock } from "../../shared/clock.ts";
 import type { RowSink, RowSource } from "./database.ts";
 import { clampDate, secondText } from "./date_text.ts";
 
-const chunkBytes = 256 * 1024;
+const chunkBytes = 1024 * 1024;
 /** Most octets that one row may take, escaped: facts are bounded by their batch. */
 const rowBytesMax = 16 * 1024 * 1024;
 const tab = 9, newline = 10, backslash = 92, zero = 48;
@@ -93,8 +93,7 @@ class RowText implements RowSink {
       this.#second = second;
       this.#date.write(`${secondText(second)}.`, "latin1");
     }
-    this.#date.copy(this.#bytes, this.length);
-    this.length += 20;
+    for (let i = 0; i < 20; i++) this.#bytes[this.length++] = this.#date[i];
     this.#padded(bounded - second * 1e6, 6);
     this.#bytes[this.length++] = tab;
     // us * 2048 + slot in two parts, as it has more digits than a number holds.

@@ -1,7 +1,7 @@
 /** Which flows were written last, so that memory can be rebuilt without an index over the times of all flows.
  *
  * In: the rows of a transaction. Out: keys, the newest first. Invariant: part of the transaction that writes the flows.
- * Bound: {@link flowsNamedMax} names in all; the oldest are removed. @module */
+ * Bound: about {@link flowsNamedMax} names in all; the oldest are removed by retention. @module */
 
 import { Buffer } from "node:buffer";
 import type { FlowRows } from "../model/flow_rows.ts";
@@ -21,16 +21,20 @@ export async function writeRecent(session: Session, flows: FlowRows): Promise<vo
     ids.writeUInt32BE(idUs[i] % 2 ** 21 * 2_048 + slot[i], 8 * i + 4);
     updated = Math.max(updated, updatedMs[i]);
   }
-  const [last] = await session.all(
-    "SELECT flows_before, LENGTH(flow_ids) AS octets FROM recent ORDER BY id DESC LIMIT 1",
-  );
-  const before = last === undefined ? 0 : (last.flows_before as number) + (last.octets as number) / 8;
-  await session.run("INSERT INTO recent (updated_ms, flows_before, flow_ids) VALUES (?, ?, ?)", [
+  const before =
+    "COALESCE((SELECT flows_before + LENGTH(flow_ids) / 8 FROM recent ORDER BY id DESC LIMIT 1), 0)";
+  await session.run(`INSERT INTO recent (updated_ms, flows_before, flow_ids) SELECT ?, ${before}, ?`, [
     updated,
-    before,
     ids,
   ]);
-  await session.run("DELETE FROM recent WHERE flows_before < ?", [before + flows.size - flowsNamedMax]);
+}
+
+/** Removes the oldest names. */
+export async function pruneRecent(session: Session): Promise<void> {
+  const [last] = await session.all("SELECT MAX(flows_before) AS named FROM recent");
+  await session.run("DELETE FROM recent WHERE flows_before < ?", [
+    ((last.named ?? 0) as number) - flowsNamedMax,
+  ]);
 }
 
 /** Keys of at least `limit` flows, if there are so many, in the order in which they were written last. */

@@ -9,6 +9,7 @@
 import { type DayPart, dayParts, dayS, type StoredDay } from "../model/retention.ts";
 import type { FlowRows } from "../model/flow_rows.ts";
 import type { Database, Session, Value } from "./database.ts";
+import { pruneRecent } from "./recent.ts";
 import type { RetentionStore } from "./store.ts";
 
 const rowsPerDelete = 10_000;
@@ -17,15 +18,12 @@ const daysAhead = 2;
 const daysMax = 10_000;
 const lastPartition = "p_later";
 const flowTables = ["flows", "sightings"] as const;
-const seriesTables: Record<Exclude<DayPart, "flows">, { table: string; column: string }[]> = {
-  seconds: [{ table: "traffic", column: "second" }],
-  tens: [{ table: "traffic_tens", column: "second" }],
-  minutes: [
-    { table: "traffic_minutes", column: "second" },
-    { table: "talkers", column: "minute" },
-    { table: "protocols", column: "minute" },
-  ],
-  hours: [{ table: "traffic_hours", column: "second" }],
+/** The series of each part, and rollups that live as long. */
+const seriesOf: Record<Exclude<DayPart, "flows">, { step: number; tables: string[] }> = {
+  seconds: { step: 1, tables: [] },
+  tens: { step: 10, tables: [] },
+  minutes: { step: 60, tables: ["talkers", "protocols"] },
+  hours: { step: 3_600, tables: [] },
 };
 
 /** Notes under which days the new flows of a transaction are stored. */
@@ -71,9 +69,9 @@ export function retentionStore(database: Database): RetentionStore {
     async dropDay(day, part) {
       if (part === "flows") await dropFlows(database, day, isPartitioned);
       else {
-        for (const { table, column } of seriesTables[part]) {
-          await deleteRange(database, table, column, day, day + dayS);
-        }
+        const { step, tables } = seriesOf[part];
+        await deleteRange(database, "traffic", "second", day, day + dayS, `step = ${step} AND `);
+        for (const table of tables) await deleteRange(database, table, "minute", day, day + dayS);
       }
       const bit = 1 << dayParts.indexOf(part);
       await database.transaction((session) =>
@@ -83,7 +81,10 @@ export function retentionStore(database: Database): RetentionStore {
     async forgetDay(day) {
       await database.transaction((session) => session.run("DELETE FROM days WHERE day = ?", [day]));
     },
-    pruneLedger: (beforeMs) => pruneLedger(database, beforeMs),
+    async pruneLedger(beforeMs) {
+      await database.transaction(pruneRecent);
+      return await pruneLedger(database, beforeMs);
+    },
     pruneGaps: (beforeMs) =>
       database.transaction((session) => session.run("DELETE FROM gaps WHERE closed_ms < ?", [beforeMs])),
   };
@@ -164,8 +165,9 @@ async function deleteRange(
   column: string,
   from: Value,
   to: Value,
+  also = "",
 ): Promise<void> {
-  const where = `${column} >= ? AND ${column} < ?`;
+  const where = `${also}${column} >= ? AND ${column} < ?`;
   const sql = database.dialect.name === "mariadb"
     ? `DELETE FROM ${table} WHERE ${where} LIMIT ${rowsPerDelete}`
     : `DELETE FROM ${table} WHERE ${where} AND ${column} <= ` +

@@ -14,7 +14,7 @@ import { marks, type Row, type RowSink, type RowSource, type Session, type Value
 const busyMs = 20;
 const statementsMax = 200;
 /** Rows written without letting others run: some 20 ms. */
-const rowsPerTurn = 1_000;
+const rowsPerTurn = 4_000;
 
 export class Connection implements Session {
   #database: DatabaseSync;

@@ -35,13 +35,19 @@ export class LedgerConflict extends Error {
   override name = "LedgerConflict";
 }
 
-/** Thrown by {@link IngestStore.ingest} when flows that it was to insert are there already, or two of them have one id: read them,
- * and merge again. */
+export interface FlowKey {
+  us: number;
+  slot: number;
+}
+
+/** Thrown by {@link IngestStore.ingest} when some of the flows that it was to insert are there already, or two of them have one id: read
+ * them, and merge again. */
 export class FlowConflict extends Error {
   override name = "FlowConflict";
 
-  constructor(readonly ids: readonly { us: number; slot: number }[]) {
-    super(`Cannot insert flows as ${ids.length} of their ids are taken`);
+  /** `some`: among these are those that the store has. `twice`: ids of two new flows. */
+  constructor(readonly some: readonly FlowKey[], readonly twice: readonly FlowKey[] = []) {
+    super(`Cannot insert flows as ids among ${some.length} are taken`);
   }
 }
 
@@ -79,6 +85,8 @@ export interface FlowStore {
   readFlow(flowId: string): Promise<Flow | null>;
   /** Those of `flowIds` that are there, in no order. */
   readFlowsById(flowIds: readonly string[]): Promise<Flow[]>;
+  /** Those of `keys` that are taken, by rows that can be read or not. */
+  findFlowKeys(keys: readonly FlowKey[]): Promise<FlowKey[]>;
   /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
    * an unselective filter stops when its time is up. */
   readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;

@@ -12,13 +12,8 @@ import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/tra
 const rollupRowsMax = 500_000;
 const pointsMax = 5_000;
 
-/** From fine to coarse; the finer ones live shorter. */
-export const seriesTables = [
-  { table: "traffic", stepS: 1 },
-  { table: "traffic_tens", stepS: 10 },
-  { table: "traffic_minutes", stepS: 60 },
-  { table: "traffic_hours", stepS: 3_600 },
-] as const;
+/** Seconds of each series, from fine to coarse; the finer ones live shorter. */
+export const seriesSteps = [1, 10, 60, 3_600] as const;
 
 interface Range {
   from?: number;
@@ -98,7 +93,7 @@ async function querySeries(
       `Cannot read series as it must have <= ${pointsMax} points: current value is ${points}`,
     );
   }
-  const { table } = seriesTables.findLast((series) => stepS % series.stepS === 0)!;
+  const series = seriesSteps.findLast((step) => stepS % step === 0)!;
   const { sql, values } = within("second", range, stepS);
   const bySensor = sensorId === undefined ? "" : " AND sensor_id = ?";
   const sum = (what: string) => boundedSum(dialect, what);
@@ -106,7 +101,7 @@ async function querySeries(
     `SELECT second - second % ${stepS} AS time, ${sum("flows")} AS flows, ${sum("packets")} AS packets, ${
       sum("bytes")
     } AS bytes ` +
-      `FROM (SELECT * FROM ${table} WHERE ${sql}${bySensor} ORDER BY second DESC LIMIT ${rollupRowsMax}) AS newest ` +
+      `FROM (SELECT * FROM traffic WHERE step = ${series} AND ${sql}${bySensor} ORDER BY second DESC LIMIT ${rollupRowsMax}) AS newest ` +
       `GROUP BY second - second % ${stepS} ORDER BY time LIMIT ${pointsMax + 1}`,
     sensorId === undefined ? values : [...values, sensorId],
   );

@@ -27,24 +27,31 @@ export async function writeIngest(
   await writeLedger(database, session, write);
   await writeFlows(target, write.flows);
   await writeSightings(target, write.sightings);
-  await writeRecent(session, write.flows);
-  await writeDays(database, session, write.flows);
-  await writeTraffic(target, write.traffic);
-  await writeTalkers(target, write.flows, deps.reporter);
-  await writeProtocols(target, write.flows);
-  await writeGaps(database, session, write);
-  await writeDeadLetters(session, write);
-  const { dialect } = database;
+  // None of these needs what another one does: they are sent without waiting, in this order for every writer.
+  await Promise.all([
+    writeRecent(session, write.flows),
+    writeDays(database, session, write.flows),
+    writeTraffic(target, write.traffic),
+    writeTalkers(target, write.flows, deps.reporter),
+    writeProtocols(target, write.flows),
+    writeGaps(database, session, write),
+    writeDeadLetters(session, write),
+    writeOffsets(database, session, write),
+    writeTotals(target, write.flows, write.newSightings),
+  ]);
+}
+
+async function writeOffsets(
+  { dialect }: Database,
+  session: Session,
+  { offsets }: IngestWrite,
+): Promise<void> {
   const keys = ["topic", "partition_number"];
-  const offsets = dialect.upsert("offsets", [...keys, "next_offset", "mark"], keys, {
+  const sql = dialect.upsert("offsets", [...keys, "next_offset", "mark"], keys, {
     next_offset: dialect.fresh("next_offset"),
     mark: dialect.fresh("mark"),
   });
-  await session.batch(
-    offsets,
-    write.offsets.map((row) => [row.topic, row.partition, row.next_offset, row.mark]),
-  );
-  await writeTotals(target, write.flows, write.newSightings);
+  await session.batch(sql, offsets.map((row) => [row.topic, row.partition, row.next_offset, row.mark]));
 }
 
 const ledgerColumns = [
@@ -78,7 +85,10 @@ async function writeLedger(database: Database, session: Session, { ledger }: Ing
       batches: `${dialect.stored("positions", "batches")} + ${dialect.fresh("batches")}`,
     },
   );
-  await session.batch(positions, ledger.map((row) => [row.sensor_id, row.epoch, row.bucket, row.seq, 1]));
+  const counted = session.batch(
+    positions,
+    ledger.map((row) => [row.sensor_id, row.epoch, row.bucket, row.seq, 1]),
+  );
   const epochs = dialect.upsert(
     "epochs",
     ["sensor_id", "epoch", "first_sealed_ms", "first_received_ms", "last_sealed_ms"],
@@ -90,15 +100,16 @@ async function writeLedger(database: Database, session: Session, { ledger }: Ing
       ),
     },
   );
-  await session.batch(
+  const dated = session.batch(
     epochs,
     ledger.map((row) => [row.sensor_id, row.epoch, row.sealed_ms, row.received_ms, row.sealed_ms]),
   );
   const received = new Map(ledger.map((row) => [row.sensor_id, row.received_ms]));
-  await session.batch(
+  const heard = session.batch(
     "UPDATE sensors SET last_batch_ms = ? WHERE sensor_id = ?",
     [...received].map(([sensor, ms]) => [ms, sensor]),
   );
+  await Promise.all([counted, dated, heard]);
 }
 
 async function writeGaps(

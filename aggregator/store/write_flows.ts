@@ -8,7 +8,7 @@
 import type { Reporter } from "../../shared/reporter.ts";
 import { FlowRows } from "../model/flow_rows.ts";
 import type { SightingRows } from "../model/sighting_rows.ts";
-import type { Database, Row, RowSink, Session, Value } from "./database.ts";
+import type { Database, RowSink, Session, Value } from "./database.ts";
 import { flowColumns, flowSelection, readFlow, writeFlow } from "./flow_record.ts";
 import { isAnyKey, knowWords } from "./flow_rows_read.ts";
 import { FlowConflict } from "./store.ts";
@@ -44,7 +44,6 @@ async function insertFlows(
 ): Promise<void> {
   if (fresh.length === 0) return;
   const { columns } = rows;
-  await session.run("SAVEPOINT flows");
   const write = (row: number, sink: RowSink) => {
     const i = fresh[row];
     sink.key(columns.idUs[i], columns.slot[i]);
@@ -53,28 +52,9 @@ async function insertFlows(
   const all = [...database.dialect.flowKey, ...flowColumns];
   const inserted = await session.insert("flows", all, { count: fresh.length, write });
   if (inserted === fresh.length) return;
-  await session.run("ROLLBACK TO SAVEPOINT flows");
   const keys = fresh.map((i) => ({ us: columns.idUs[i], slot: columns.slot[i] }));
   const twice = keys.filter(({ us, slot }, at) => us === keys[at - 1]?.us && slot === keys[at - 1]?.slot);
-  throw new FlowConflict([...await storedKeys(database, session, keys), ...twice]);
-}
-
-async function storedKeys(
-  { dialect }: Database,
-  session: Session,
-  keys: readonly { us: number; slot: number }[],
-): Promise<{ us: number; slot: number }[]> {
-  const found: Row[] = [];
-  for (let from = 0; from < keys.length; from += keysPerQuery) {
-    const { sql, values } = isAnyKey(dialect, "flows", keys.slice(from, from + keysPerQuery));
-    found.push(
-      ...await session.all(
-        `SELECT flows.id >> 11 AS id_us, flows.id & 2047 AS slot FROM flows WHERE ${sql}`,
-        values,
-      ),
-    );
-  }
-  return found.map(({ id_us, slot }) => ({ us: id_us as number, slot: slot as number }));
+  throw new FlowConflict(keys, twice);
 }
 
 async function updateFlows(target: Target, rows: FlowRows, changed: number[]): Promise<void> {

@@ -10,7 +10,7 @@ import { SumTable } from "../model/sum_table.ts";
 import type { TrafficRow } from "../model/traffic.ts";
 import { AddressTable } from "./address_table.ts";
 import type { Database, Session, Value } from "./database.ts";
-import { seriesTables } from "./traffic_store.ts";
+import { seriesSteps } from "./traffic_store.ts";
 import { saturated } from "./write_flows.ts";
 
 export const talkersPerMinuteMax = 128;
@@ -24,14 +24,19 @@ export async function writeTraffic(
   { database, session }: Target,
   traffic: readonly TrafficRow[],
 ): Promise<void> {
-  const keys = ["second", "sensor_id", "protocol"], counts = ["flows", "packets", "bytes"];
-  const valuesOf = (rows: readonly TrafficRow[]) =>
-    rows.map((row): Value[] => [row.second, row.sensor_id, row.protocol, row.flows, row.packets, row.bytes])
-      .sort(byKey);
-  for (const { table, stepS } of seriesTables) {
-    const rows = stepS === 1 ? traffic : coarser(traffic, stepS);
-    await session.batch(addingUpsert(database, table, keys, counts), valuesOf(rows));
-  }
+  const keys = ["step", "second", "sensor_id", "protocol"], counts = ["flows", "packets", "bytes"];
+  const rows = seriesSteps.flatMap((step) =>
+    (step === 1 ? traffic : coarser(traffic, step)).map((row): Value[] => [
+      step,
+      row.second,
+      row.sensor_id,
+      row.protocol,
+      row.flows,
+      row.packets,
+      row.bytes,
+    ]).sort(byKey)
+  );
+  await session.batch(addingUpsert(database, "traffic", keys, counts), rows);
 }
 
 /** The same traffic in longer steps. */
@@ -195,7 +200,7 @@ function minuteOf(us: number): number {
 }
 
 function byKey(a: Value[], b: Value[]): number {
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 4; i++) {
     if (a[i] !== b[i]) return a[i]! < b[i]! ? -1 : 1;
   }
   return 0;

@@ -148,40 +148,14 @@ export const sqlite = [
     PRIMARY KEY (key_hash)
   )`,
   `CREATE TABLE IF NOT EXISTS traffic (
+    step INTEGER NOT NULL,
     second INTEGER NOT NULL,
     sensor_id TEXT NOT NULL,
     protocol TEXT NOT NULL,
     flows INTEGER NOT NULL,
     packets INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
-    PRIMARY KEY (second, sensor_id, protocol)
-  ) WITHOUT ROWID`,
-  `CREATE TABLE IF NOT EXISTS traffic_tens (
-    second INTEGER NOT NULL,
-    sensor_id TEXT NOT NULL,
-    protocol TEXT NOT NULL,
-    flows INTEGER NOT NULL,
-    packets INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    PRIMARY KEY (second, sensor_id, protocol)
-  ) WITHOUT ROWID`,
-  `CREATE TABLE IF NOT EXISTS traffic_minutes (
-    second INTEGER NOT NULL,
-    sensor_id TEXT NOT NULL,
-    protocol TEXT NOT NULL,
-    flows INTEGER NOT NULL,
-    packets INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    PRIMARY KEY (second, sensor_id, protocol)
-  ) WITHOUT ROWID`,
-  `CREATE TABLE IF NOT EXISTS traffic_hours (
-    second INTEGER NOT NULL,
-    sensor_id TEXT NOT NULL,
-    protocol TEXT NOT NULL,
-    flows INTEGER NOT NULL,
-    packets INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    PRIMARY KEY (second, sensor_id, protocol)
+    PRIMARY KEY (step, second, sensor_id, protocol)
   ) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS days (
     day INTEGER NOT NULL PRIMARY KEY,

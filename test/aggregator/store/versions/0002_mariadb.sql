@@ -155,40 +155,14 @@ CREATE TABLE IF NOT EXISTS api_keys (
     PRIMARY KEY (key_hash)
   ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS traffic (
+    step SMALLINT UNSIGNED NOT NULL,
     second BIGINT NOT NULL,
     sensor_id VARCHAR(64) NOT NULL,
     protocol VARCHAR(64) NOT NULL,
     flows BIGINT NOT NULL,
     packets BIGINT NOT NULL,
     bytes BIGINT NOT NULL,
-    PRIMARY KEY (second, sensor_id, protocol)
-  ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS traffic_tens (
-    second BIGINT NOT NULL,
-    sensor_id VARCHAR(64) NOT NULL,
-    protocol VARCHAR(64) NOT NULL,
-    flows BIGINT NOT NULL,
-    packets BIGINT NOT NULL,
-    bytes BIGINT NOT NULL,
-    PRIMARY KEY (second, sensor_id, protocol)
-  ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS traffic_minutes (
-    second BIGINT NOT NULL,
-    sensor_id VARCHAR(64) NOT NULL,
-    protocol VARCHAR(64) NOT NULL,
-    flows BIGINT NOT NULL,
-    packets BIGINT NOT NULL,
-    bytes BIGINT NOT NULL,
-    PRIMARY KEY (second, sensor_id, protocol)
-  ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS traffic_hours (
-    second BIGINT NOT NULL,
-    sensor_id VARCHAR(64) NOT NULL,
-    protocol VARCHAR(64) NOT NULL,
-    flows BIGINT NOT NULL,
-    packets BIGINT NOT NULL,
-    bytes BIGINT NOT NULL,
-    PRIMARY KEY (second, sensor_id, protocol)
+    PRIMARY KEY (step, second, sensor_id, protocol)
   ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS days (
     day BIGINT NOT NULL PRIMARY KEY,
