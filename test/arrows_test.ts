@@ -20,7 +20,7 @@ const floors: Record<string, Floors> = {
     serve: ["retention", "api", "options", "tls", "triage", "detect", "fleet", "ingest", "store", "model"],
     cli: ["api", "options", "tls", "fleet", "store", "model"],
     retention: ["store", "model"],
-    api: ["dashboard", "fleet", "ingest", "store", "model"],
+    api: ["dashboard", "fleet", "ingest", "detect", "store", "model"],
     options: ["triage", "detect", "store", "model"],
     tls: ["model"],
     dashboard: ["fleet", "model"],

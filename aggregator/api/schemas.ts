@@ -6,6 +6,7 @@ import { z } from "../../shared/schema.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";
 import { parseIp } from "../../shared/ip.ts";
 import { type ApiErrorCode, apiErrors } from "./errors.ts";
+import { stages } from "../model/incident.ts";
 import { severities, threatStatuses } from "../model/threat.ts";
 
 /** Every error. */
@@ -157,6 +158,29 @@ export const threatAnswer = z.object({
   flow_ids: z.array(z.string()),
   sensors: z.array(z.string()),
 }).loose();
+
+export const incidentAnswer = z.object({
+  id: z.string(),
+  network: z.string(),
+  actors: z.array(z.string()).describe("Machines that acted, the first one first"),
+  targets: z.array(z.string()).describe("Machines acted upon, at most 100"),
+  severity: z.enum(severities).describe("Of the worst threat, raised by each further stage"),
+  stages: z.array(z.enum(stages)).describe("Reached by threats of medium severity or above"),
+  status: z.enum(["open", "closed"]),
+  first_seen: time,
+  last_seen: time,
+  threats: count,
+  timeline: z.array(z.object({
+    threat_id: z.string(),
+    stage: z.enum(stages),
+    title: z.string(),
+    detector: z.string(),
+    severity: z.enum(severities),
+    first_seen: time,
+    last_seen: time,
+    summary: z.string(),
+  })),
+});
 
 export const gapAnswer = z.object({
   sensor_id: sensorId,
