@@ -42,6 +42,8 @@ import { protocolScan } from "./protocol_scan.ts";
 import { cryptomining } from "./cryptomining.ts";
 import { lateralMovement } from "./lateral_movement.ts";
 import { spam } from "./spam.ts";
+import { icsCommand } from "./ics_command.ts";
+import { icsReconnaissance } from "./ics_reconnaissance.ts";
 import { flood } from "./flood.ts";
 import { reflection } from "./reflection.ts";
 
@@ -79,6 +81,8 @@ export const catalogue: readonly Declaration[] = [
   lateralMovement,
   cryptomining,
   spam,
+  icsCommand,
+  icsReconnaissance,
   promptInjection,
 ];
 

@@ -4,6 +4,8 @@
  * Invariant: a service that three or more hosts use is a server and does not count, so that domain controllers, file servers and jump
  * hosts are none; attempts that fail are a scan. A server of software distribution does the same every day, so that the fan alone stays
  * low until it is wide; administrative shares, or several ways in, raise it.
+ * Controllers answer; one that opens a session of its own with another controller is told at once, but for what controllers do: exchange
+ * values, and report to servers.
  * Source: ATT&CK T1021. @module */
 
 import { detector } from "../detector.ts";
@@ -25,6 +27,32 @@ const ways: Readonly<Record<number, string>> = {
   5985: "WinRM",
   5986: "WinRM",
 };
+/** What controllers call by themselves: names, time, web, mail, logs, MQTT, databases; and the ports of industrial protocols. */
+const controllerPorts = new Set([
+  ...[
+    25,
+    53,
+    80,
+    102,
+    123,
+    443,
+    502,
+    514,
+    587,
+    789,
+    1433,
+    1883,
+    1911,
+    2222,
+    2404,
+    2455,
+    3306,
+    4840,
+    5432,
+    8080,
+  ],
+  ...[8883, 9600, 18245, 20000, 34962, 34963, 34964, 44818, 47808],
+]);
 const adminShare = /\\(?:admin|[a-z])\$$/i;
 
 interface Reached {
@@ -56,19 +84,23 @@ export const lateralMovement = detector({
     quietS: { value: 3_600, unit: "s", why: "attackers look around between two hosts" },
     ageS: { value: 14_400, unit: "s", why: "the help desk reaches a dozen hosts in a day" },
   },
-  key: ({ src, dst, service, probe, segment: { dst_port, fwd_payload_bytes, bwd_payload_bytes } }) =>
-    service !== null && probe === "used" && src.isOwn && dst.isOwn && dst_port in ways &&
-      fwd_payload_bytes > 0 && bwd_payload_bytes > 0
-      ? src.ip
-      : null,
+  key({ src, dst, service, probe, segment: { protocol, dst_port, fwd_payload_bytes, bwd_payload_bytes } }) {
+    if (service === null || probe !== "used" || protocol !== "tcp" || !src.isOwn || !dst.isOwn) return null;
+    if (fwd_payload_bytes === 0 || bwd_payload_bytes === 0) return null;
+    const isPlant = src.isPlant && dst.isPlant && !controllerPorts.has(dst_port);
+    return isPlant || dst_port in ways ? src.ip : null;
+  },
   open: ({ src }) => ({
     src,
     reached: new Map<string, Reached>(),
     admin: new Distinct<string>(hostsMax),
+    plant: new Distinct<string>(hostsMax),
     sessions: 0,
   }),
-  step(spread, { dst, service, segment: { dst_ip, dst_port, facts } }) {
+  step(spread, { src, dst, service, segment: { dst_ip, dst_port, facts } }) {
     spread.sessions++;
+    if (src.isPlant && dst.isPlant && !controllerPorts.has(dst_port)) spread.plant.add(dst_ip);
+    if (!(dst_port in ways)) return;
     const key = `${dst_ip}|${dst_port}`;
     if (!spread.reached.has(key) && spread.reached.size < hostsMax) {
       spread.reached.set(key, { address: dst, service: service!.byAddress, way: ways[dst_port] });
@@ -77,18 +109,22 @@ export const lateralMovement = detector({
   },
   isThreat(spread, { hostsMin, adminHostsMin, callersMax }) {
     return spread.reached.size >= hostsMin && hostsOf(spread, callersMax).size >= hostsMin ||
-      spread.admin.size >= adminHostsMin;
+      spread.admin.size >= adminHostsMin || spread.plant.size > 0;
   },
   finding(spread, limits) {
     const { hostsMin, adminHostsMin, callersMax, fastHostsPerMinute } = limits;
     const own = hostsOf(spread, callersMax);
-    const hosts = new Set([...own, ...spread.admin]);
+    const hosts = new Set([...own, ...spread.admin, ...spread.plant]);
     const used = new Set([...spread.reached.values()].map(({ way }) => way));
     const minutes = (spread.lastS - spread.firstS) / 60;
     const evidence = {
       hosts: field("hosts reached that hardly anybody else uses so", own.size),
       admin: field("hosts whose administrative shares were opened", spread.admin.count),
-      ways: field("ways in", [...used].join(", ")),
+      plant: field(
+        "controllers reached by a controller",
+        [...spread.plant].slice(0, 10).join(", ") || "none",
+      ),
+      ways: field("ways in", [...used].join(", ") || "other ports"),
       sessions: field("sessions", spread.sessions),
       duration: field("duration in seconds", Math.round(spread.lastS - spread.firstS)),
     };
@@ -108,6 +144,11 @@ export const lateralMovement = detector({
         `administrative shares of ${evidence.admin} hosts were opened; ${adminHostsMin} are the threshold`;
       reasons.push(reason("admin_shares", 40, text));
     }
+    if (spread.plant.size > 0) {
+      const text =
+        `${spread.src.ip} serves plant equipment, as do ${evidence.plant}; controllers answer, and open no such sessions`;
+      reasons.push(reason("from_controller", 45, text));
+    }
     if (used.size >= 3) {
       reasons.push(reason("several_ways", 15, `${evidence.ways}: one host in so many ways`));
     }
@@ -116,8 +157,11 @@ export const lateralMovement = detector({
       dst_ips: hosts,
       dst_port: null,
       count: spread.sessions,
-      summary:
-        `${spread.src.ip} had ${evidence.sessions} working sessions (${evidence.ways}) with own hosts, ${evidence.hosts} of which hardly anybody else uses so.`,
+      summary: `${spread.src.ip} had ${evidence.sessions} working sessions (${evidence.ways}) with own hosts${
+        spread.plant.size > 0
+          ? `, though it serves plant equipment, as do ${evidence.plant}.`
+          : `, ${evidence.hosts} of which hardly anybody else uses so.`
+      }`,
       reasons,
       evidence,
     };

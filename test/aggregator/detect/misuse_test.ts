@@ -38,13 +38,12 @@ Deno.test("names that a domain does not know, and one account refused by 10 host
     }]));
   assertEquals(run(passwordSpray, unknown).map(severity), ["medium"]);
   const login = (
-    i: number,
     count: number,
   ): LoginFact[] => [{ service: "pop3", user: "root", outcome: "refused", count }];
   const hosts = (count: number, tries = 1) =>
     run(
       passwordSpray,
-      times(count, (i) => update(i, { dst_ip: `10.0.0.${i + 10}`, facts: { logins: login(i, tries) } })),
+      times(count, (i) => update(i, { dst_ip: `10.0.0.${i + 10}`, facts: { logins: login(tries) } })),
     );
   assertEquals([hosts(10).map(severity), hosts(9)], [["medium"], []]);
   assertEquals([hosts(10, 5).length, hosts(10, 6).length], [1, 0]);
@@ -131,4 +130,31 @@ Deno.test("administrative shares of 3 hosts are lateral movement, of 2 and ordin
   assertEquals([severity(finding), finding.dst_ips], ["medium", ["10.0.0.20", "10.0.0.21", "10.0.0.22"]]);
   assertEquals([share(2, "\\\\pc\\C$"), share(5, "\\\\pc\\IPC$"), share(5, "\\\\pc\\public")], [[], [], []]);
   assert(finding.words.action.includes("10.0.0.20, 10.0.0.21, 10.0.0.22."));
+});
+
+Deno.test("a controller that opens sessions with another controller is found; its reports to servers are not", () => {
+  const polled = (ip: string) => update(-9, { src_ip: "10.0.0.100", dst_ip: ip, dst_port: 502 });
+  const move = (change: Partial<Segment> = {}) =>
+    run(lateralMovement, [
+      polled("10.0.0.101"),
+      polled("10.0.0.103"),
+      update(0, {
+        src_ip: "10.0.0.101",
+        dst_ip: "10.0.0.103",
+        dst_port: 24_295,
+        ...change,
+      }),
+    ]);
+  const [finding] = move();
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [
+    ["10.0.0.101"],
+    ["10.0.0.103"],
+    "medium",
+  ]);
+  assertStringIncludes(finding.words.action, "do not cut 10.0.0.101 off");
+  assertEquals(move({ dst_port: 502 }), [], "controllers exchange values");
+  assertEquals(move({ dst_port: 443 }), []);
+  assertEquals(move({ src_ip: "10.0.0.55" }), [], "no controller");
+  assertEquals(move({ dst_ip: "10.0.0.55" }), [], "a server");
+  assertEquals(move({ bwd_payload_bytes: 0 }), []);
 });
