@@ -4,12 +4,13 @@
  * Invariant: a service that three or more hosts use is a server and does not count, so that domain controllers, file servers and jump
  * hosts are none; attempts that fail are a scan. A server of software distribution does the same every day, so that the fan alone stays
  * low until it is wide; administrative shares, or several ways in, raise it.
- * Controllers answer; one that opens a session of its own with another controller is told at once, but for what controllers do: exchange
- * values, and report to servers.
+ * Controllers answer; a session between two of them is told at once, but for what controllers do: exchange values, and report to
+ * servers.
  * Source: ATT&CK T1021. @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
+import type { PreparedUpdate } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
@@ -84,26 +85,29 @@ export const lateralMovement = detector({
     quietS: { value: 3_600, unit: "s", why: "attackers look around between two hosts" },
     ageS: { value: 14_400, unit: "s", why: "the help desk reaches a dozen hosts in a day" },
   },
-  key({ src, dst, service, probe, segment: { protocol, dst_port, fwd_payload_bytes, bwd_payload_bytes } }) {
-    if (service === null || probe !== "used" || protocol !== "tcp" || !src.isOwn || !dst.isOwn) return null;
-    if (fwd_payload_bytes === 0 || bwd_payload_bytes === 0) return null;
-    const isPlant = src.isPlant && dst.isPlant && !controllerPorts.has(dst_port);
-    return isPlant || dst_port in ways ? src.ip : null;
+  key(update) {
+    const { src, dst, service, probe, segment: { protocol, fwd_payload_bytes, bwd_payload_bytes } } = update;
+    if (
+      protocol !== "tcp" || !src.isOwn || !dst.isOwn || fwd_payload_bytes === 0 || bwd_payload_bytes === 0
+    ) {
+      return null;
+    }
+    const isWay = service !== null && probe === "used" && update.segment.dst_port in ways;
+    return isWay || isAmongControllers(update) ? src.ip : null;
   },
   open: ({ src }) => ({
     src,
     reached: new Map<string, Reached>(),
     admin: new Distinct<string>(hostsMax),
     plant: new Distinct<string>(hostsMax),
-    sessions: 0,
   }),
-  step(spread, { src, dst, service, segment: { dst_ip, dst_port, facts } }) {
-    spread.sessions++;
-    if (src.isPlant && dst.isPlant && !controllerPorts.has(dst_port)) spread.plant.add(dst_ip);
-    if (!(dst_port in ways)) return;
+  step(spread, update) {
+    const { dst, service, segment: { dst_ip, dst_port, facts } } = update;
+    if (isAmongControllers(update)) spread.plant.add(dst_ip);
+    if (service === null || !(dst_port in ways)) return;
     const key = `${dst_ip}|${dst_port}`;
     if (!spread.reached.has(key) && spread.reached.size < hostsMax) {
-      spread.reached.set(key, { address: dst, service: service!.byAddress, way: ways[dst_port] });
+      spread.reached.set(key, { address: dst, service: service.byAddress, way: ways[dst_port] });
     }
     if (facts?.smb?.some(({ tree = "" }) => adminShare.test(tree))) spread.admin.add(dst_ip);
   },
@@ -125,7 +129,7 @@ export const lateralMovement = detector({
         [...spread.plant].slice(0, 10).join(", ") || "none",
       ),
       ways: field("ways in", [...used].join(", ") || "other ports"),
-      sessions: field("sessions", spread.sessions),
+      sessions: field("sessions", spread.flows),
       duration: field("duration in seconds", Math.round(spread.lastS - spread.firstS)),
     };
     const reasons = [];
@@ -146,7 +150,7 @@ export const lateralMovement = detector({
     }
     if (spread.plant.size > 0) {
       const text =
-        `${spread.src.ip} serves plant equipment, as do ${evidence.plant}; controllers answer, and open no such sessions`;
+        `${spread.src.ip} serves plant equipment, as do ${evidence.plant}; controllers exchange values and report to servers, no more`;
       reasons.push(reason("from_controller", 45, text));
     }
     if (used.size >= 3) {
@@ -156,7 +160,7 @@ export const lateralMovement = detector({
       src_ips: [spread.src.ip],
       dst_ips: hosts,
       dst_port: null,
-      count: spread.sessions,
+      count: spread.flows,
       summary: `${spread.src.ip} had ${evidence.sessions} working sessions (${evidence.ways}) with own hosts${
         spread.plant.size > 0
           ? `, though it serves plant equipment, as do ${evidence.plant}.`
@@ -182,4 +186,9 @@ function hostsOf({ reached }: { reached: Map<string, Reached> }, callersMax: num
       address.ip
     ),
   );
+}
+
+/** A session between two controllers that is none of theirs, seen from its beginning or not. */
+function isAmongControllers({ src, dst, segment: { dst_port, src_port } }: PreparedUpdate): boolean {
+  return src.isPlant && dst.isPlant && !controllerPorts.has(dst_port) && !controllerPorts.has(src_port);
 }

@@ -132,7 +132,7 @@ Deno.test("administrative shares of 3 hosts are lateral movement, of 2 and ordin
   assert(finding.words.action.includes("10.0.0.20, 10.0.0.21, 10.0.0.22."));
 });
 
-Deno.test("a controller that opens sessions with another controller is found; its reports to servers are not", () => {
+Deno.test("a session between two controllers is found; its reports to servers are not", () => {
   const polled = (ip: string) => update(-9, { src_ip: "10.0.0.100", dst_ip: ip, dst_port: 502 });
   const move = (change: Partial<Segment> = {}) =>
     run(lateralMovement, [
@@ -152,6 +152,8 @@ Deno.test("a controller that opens sessions with another controller is found; it
     "medium",
   ]);
   assertStringIncludes(finding.words.action, "do not cut 10.0.0.101 off");
+  assertStringIncludes(finding.words.summary, "10.0.0.101 had 1 working session");
+  assertEquals(move({ segment: 1, fwd_tcp_flags: 24, bwd_tcp_flags: 24 }).length, 1, "seen from its middle");
   assertEquals(move({ dst_port: 502 }), [], "controllers exchange values");
   assertEquals(move({ dst_port: 443 }), []);
   assertEquals(move({ src_ip: "10.0.0.55" }), [], "no controller");
