@@ -44,6 +44,7 @@ import { lateralMovement } from "./lateral_movement.ts";
 import { spam } from "./spam.ts";
 import { icsCommand } from "./ics_command.ts";
 import { icsReconnaissance } from "./ics_reconnaissance.ts";
+import { exfiltration } from "./exfiltration.ts";
 import { flood } from "./flood.ts";
 import { reflection } from "./reflection.ts";
 
@@ -81,6 +82,7 @@ export const catalogue: readonly Declaration[] = [
   lateralMovement,
   cryptomining,
   spam,
+  exfiltration,
   icsCommand,
   icsReconnaissance,
   promptInjection,

@@ -3,6 +3,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { cryptomining } from "../../../aggregator/detect/detectors/cryptomining.ts";
+import { exfiltration } from "../../../aggregator/detect/detectors/exfiltration.ts";
 import { lateralMovement } from "../../../aggregator/detect/detectors/lateral_movement.ts";
 import { passwordSpray } from "../../../aggregator/detect/detectors/password_spray.ts";
 import { protocolScan } from "../../../aggregator/detect/detectors/protocol_scan.ts";
@@ -159,4 +160,39 @@ Deno.test("a session between two controllers is found; its reports to servers ar
   assertEquals(move({ src_ip: "10.0.0.55" }), [], "no controller");
   assertEquals(move({ dst_ip: "10.0.0.55" }), [], "a server");
   assertEquals(move({ bwd_payload_bytes: 0 }), []);
+});
+
+const send = (atS: number, dst_ip: string, octets: number, change: Partial<Segment> = {}) =>
+  update(atS, { dst_ip, fwd_payload_bytes: octets, bwd_payload_bytes: 20_000, ...change });
+const past = [send(0, "198.51.100.1", 9_000_000), send(3_500, "198.51.100.2", 4_000_000)];
+
+Deno.test("data leaving is told against the host's own past, from 100 million octets and ten times its most on", () => {
+  const [finding] = run(exfiltration, [...past, send(3_700, "203.0.113.9", 101_000_000)]);
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [
+    ["10.0.0.5"],
+    ["203.0.113.9"],
+    "medium",
+  ]);
+  assertStringIncludes(finding.words.summary, "sent 101000000 octets to 203.0.113.9");
+  assertEquals(run(exfiltration, [...past, send(3_700, "203.0.113.9", 99_000_000)]), []);
+  const bigger = [send(0, "198.51.100.1", 11_000_000)];
+  assertEquals(run(exfiltration, [...bigger, send(3_700, "203.0.113.9", 101_000_000)]).map(severity), [
+    "low",
+  ]);
+  assertEquals(
+    run(exfiltration, [send(0, "203.0.113.9", 101_000_000)]).map(severity),
+    ["low"],
+    "nothing is known of it",
+  );
+});
+
+Deno.test("calls both ways, downloads, what three hosts call, and the nightly backup are not medium", () => {
+  const later = (change: Partial<Segment>, before = past) =>
+    run(exfiltration, [...before, send(90_000, "203.0.113.9", 150_000_000, change)]).map(severity);
+  assertEquals(later({}), ["medium"]);
+  assertEquals(later({ bwd_payload_bytes: 140_000_000 }), []);
+  const nightly = [...past, send(3_600, "203.0.113.9", 140_000_000)];
+  assertEquals(later({}, nightly), ["medium", "low"], "the first night, and the second");
+  const others = ["10.0.0.6", "10.0.0.7"].map((src_ip) => send(80_000, "203.0.113.9", 5_000, { src_ip }));
+  assertEquals(later({}, [...past, ...others]), ["low"]);
 });
