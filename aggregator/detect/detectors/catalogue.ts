@@ -37,6 +37,14 @@ import { arpSpoofing } from "./arp_spoofing.ts";
 import { arpStorm } from "./arp_storm.ts";
 import { dhcpStarvation } from "./dhcp_starvation.ts";
 import { rogueDhcp } from "./rogue_dhcp.ts";
+import { passwordSpray } from "./password_spray.ts";
+import { protocolScan } from "./protocol_scan.ts";
+import { cryptomining } from "./cryptomining.ts";
+import { lateralMovement } from "./lateral_movement.ts";
+import { spam } from "./spam.ts";
+import { icsCommand } from "./ics_command.ts";
+import { icsReconnaissance } from "./ics_reconnaissance.ts";
+import { exfiltration } from "./exfiltration.ts";
 import { flood } from "./flood.ts";
 import { reflection } from "./reflection.ts";
 
@@ -48,11 +56,13 @@ export const catalogue: readonly Declaration[] = [
   rogueDhcp,
   portScanVertical,
   portScanHorizontal,
+  protocolScan,
   synFlood,
   amplification,
   flood,
   reflection,
   passwordGuessing,
+  passwordSpray,
   beacon,
   dnsTunnel,
   icmpTunnel,
@@ -69,6 +79,12 @@ export const catalogue: readonly Declaration[] = [
   kerberoasting,
   obsoleteTls,
   remoteExecution,
+  lateralMovement,
+  cryptomining,
+  spam,
+  exfiltration,
+  icsCommand,
+  icsReconnaissance,
   promptInjection,
 ];
 

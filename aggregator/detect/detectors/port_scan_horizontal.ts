@@ -7,6 +7,7 @@
  * about 4 of 5 first contacts, scanners in 1 of 5. @module */
 
 import { detector, type LimitValues } from "../detector.ts";
+import type { Episode } from "../episodes.ts";
 import { capScore, field, growingPoints, percentOf, reason } from "../finding.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
@@ -37,7 +38,7 @@ interface Sweep {
   failedHosts: Distinct<string>;
 }
 
-const limits = {
+const limitsTable = {
   hostsMin: { value: 25, unit: "hosts", why: "Zeek's scan.zeek: addr_scan_threshold in 5 minutes" },
   failedShareMin: { value: 0.5, unit: "share", why: "halfway between Jung's 0.2 and 0.8" },
   portShareMin: {
@@ -47,6 +48,22 @@ const limits = {
       "hosts out of reach that were tried on this port: peers of a file-sharing network each listen on their own",
   },
   listMin: { value: 100, unit: "hosts", why: "lists of printers and agents are shorter" },
+  wormPortsMax: {
+    value: 12,
+    unit: "ports",
+    why:
+      "worms try a handful of services, one or two at each host; peers of a file-sharing network have a port each",
+  },
+  smallHostsMin: {
+    value: 12,
+    unit: "hosts",
+    why: "of a small network walked through in a few seconds, nearly none of which accepts",
+  },
+  smallS: {
+    value: 10,
+    unit: "s",
+    why: "a client whose servers are down tries them one after another, with pauses",
+  },
   fastHostsPerS: { value: 5, unit: "attempts in a second", why: "ordinary hosts meet new ones more slowly" },
 };
 
@@ -55,7 +72,7 @@ export const portScanHorizontal = detector({
   technique: "T1046",
   title: "Horizontal port scan",
   about: "One host tries the same port on many hosts, most of which do not answer.",
-  limits,
+  limits: limitsTable,
   window: {
     quietS: { value: 600, unit: "s", why: "nmap -T1, the slowest but one, waits 15 s between probes" },
     ageS: { value: 3_600, unit: "s", why: "a few failures an hour are ordinary" },
@@ -102,7 +119,11 @@ export const portScanHorizontal = detector({
     const reasons = [reason(
       "distinct_hosts",
       growingPoints(tried.value, limits.hostsMin, { base: 40, perTenfold: 11, max: 60 }),
-      `${tried} hosts were tried on the same port; ${limits.hostsMin} are enough to call it a scan`,
+      `${tried} hosts were tried${ports.length === 1 ? " on the same port" : ""}; ${
+        tried.value < limits.hostsMin
+          ? `${limits.smallHostsMin} neighbours within ${limits.smallS} s`
+          : limits.hostsMin
+      } are enough to call it a scan`,
     )];
     if (failed.value / tried.value >= 0.8) {
       reasons.push(reason(
@@ -161,12 +182,32 @@ function newTally(): PortTally {
 
 /** Ports of a sweep that make it a scan, the most tried first. */
 function scannedPorts(
-  sweep: Sweep,
-  { hostsMin, failedShareMin, portShareMin }: LimitValues<typeof limits>,
+  sweep: Sweep & Episode,
+  limits: LimitValues<typeof limitsTable>,
 ): [number, PortTally][] {
-  return [...sweep.ports].filter(([, { failed, open, used, list }]) => {
-    const tried = failed.size + open.size;
-    return tried >= hostsMin && !list.isFixed && failed.size >= failedShareMin * (tried + used.size) &&
-      failed.size >= portShareMin * sweep.failedHosts.size;
-  }).sort((a, b) => b[1].failed.size - a[1].failed.size);
+  const { hostsMin, failedShareMin, portShareMin, wormPortsMax } = limits;
+  const isFailing = ({ failed, open, used }: PortTally) =>
+    failed.size >= failedShareMin * (failed.size + open.size + used.size);
+  const ports = [...sweep.ports].sort((a, b) => b[1].failed.size - a[1].failed.size);
+  const failing = ports.filter(([, tally]) => isFailing(tally) && !tally.list.isFixed);
+  const scanned = failing.filter(([, { failed, open }]) =>
+    failed.size + open.size >= hostsMin && failed.size >= portShareMin * sweep.failedHosts.size
+  );
+  if (scanned.length > 0) return scanned;
+  if (isSmallAndFast(sweep, failing, limits)) return failing.slice(0, 1);
+  // A worm's ports, each tried on a part of the hosts: together they are what a single port is above.
+  const few = ports.length <= wormPortsMax ? failing.filter(([, { failed }]) => failed.size >= 3) : [];
+  return sweep.failedHosts.size >= 2 * hostsMin && few.length > 1 ? few : [];
+}
+
+/** A small network walked through at once: all of it, none of it in use. */
+function isSmallAndFast(
+  { firstS, lastS }: Episode,
+  failing: readonly [number, PortTally][],
+  { smallHostsMin, smallS }: LimitValues<typeof limitsTable>,
+): boolean {
+  if (failing.length === 0 || lastS - firstS > smallS) return false;
+  const { failed, open, used, list } = failing[0][1];
+  return failed.size >= smallHostsMin && used.size === 0 && open.size <= 0.2 * failed.size &&
+    list.rangeShare >= 0.8;
 }

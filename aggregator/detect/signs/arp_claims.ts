@@ -9,6 +9,8 @@
 import { Distinct } from "./distinct.ts";
 
 const addressesMax = 16_384, rivalsMax = 4, heldMax = 256;
+/** A single claim may be a damaged packet. */
+const claimsMin = 2;
 /** A claim this old was given up. */
 const forgottenS = 600;
 
@@ -69,7 +71,9 @@ export class ArpClaims {
     const { claims, turns } = this.#claimed(place, ip);
     if (turns < turnsMin || !claims.has(mac)) return [];
     const held = this.#held(place, mac);
-    return [...claims.keys()].filter((other) => other !== mac && this.#held(place, other) < held);
+    return [...claims].filter(([other, { packets }]) =>
+      other !== mac && packets >= claimsMin && this.#held(place, other) < held
+    ).map(([other]) => other);
   }
 
   /** Answers of `mac` for `ip` beyond the questions that were seen. */

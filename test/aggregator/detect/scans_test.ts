@@ -86,7 +86,11 @@ const sweepOf = (hosts: number, change = {}) =>
   );
 
 Deno.test("horizontal scan is found from its threshold on, with its port and its hosts", () => {
-  assertEquals(run(portScanHorizontal, sweepOf(24)), []);
+  const holes = (i: number) => ({ dst_ip: `10.1.${i}.9` });
+  assertEquals(
+    run(portScanHorizontal, times(24, (i) => update(i, { ...silent, dst_port: 445, ...holes(i) }))),
+    [],
+  );
   const [finding] = run(portScanHorizontal, sweepOf(25));
   assertEquals([finding.src_ips, finding.dst_port, finding.dst_ips.length], [["10.0.0.5"], 445, 25]);
   assertEquals(severity(finding), "medium");
@@ -95,6 +99,32 @@ Deno.test("horizontal scan is found from its threshold on, with its port and its
 Deno.test("horizontal scan of several ports is one threat", () => {
   const findings = run(portScanHorizontal, [...sweepOf(100), ...sweepOf(100, { dst_port: 139 })]);
   assertEquals(findings.map(({ dst_port, count }) => [dst_port, count]), [[null, 200]]);
+});
+
+Deno.test("a small network walked through within 10 s is a scan from 12 hosts on, slower or with holes it is none", () => {
+  const small = (hosts: number, stepS: number, stride = 1) =>
+    run(
+      portScanHorizontal,
+      times(hosts, (i) =>
+        update(i * stepS, { ...refused, dst_ip: `10.0.0.${100 + i * stride}`, dst_port: 445 })),
+    );
+  const [finding] = small(12, 0.2);
+  assertEquals([finding.dst_port, finding.dst_ips.length, severity(finding)], [445, 12, "medium"]);
+  assertEquals([small(11, 0.2), small(12, 1), small(12, 0.2, 3)], [[], [], []]);
+});
+
+Deno.test("a worm that tries a few ports, one at each host, is a scan of 50 hosts; peers with a port each are none", () => {
+  const worm = (hosts: number, ports: number) =>
+    run(
+      portScanHorizontal,
+      times(
+        hosts,
+        (i) => update(i * 2, { ...silent, dst_ip: `10.1.0.${i * 3}`, dst_port: 8_000 + i % ports }),
+      ),
+    );
+  const [finding] = worm(60, 5);
+  assertEquals([finding.dst_port, finding.dst_ips.length, severity(finding)], [null, 60, "medium"]);
+  assertEquals([worm(49, 5), worm(80, 40)], [[], []]);
 });
 
 Deno.test("horizontal scan is not a browser whose servers answer", () => {

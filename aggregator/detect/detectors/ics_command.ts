@@ -1,0 +1,148 @@
+/** Industrial command: a host that is not the one in charge changes a controller, or any host stops or loads it.
+ *
+ * In: requests of Modbus, DNP3, S7, CIP, IEC 104 and BACnet. Out: one finding for each controller.
+ * Invariant: the host that asks a controller most is in charge of it, and may change values as it likes; an engineering station that was
+ * there from the beginning, too. Plant equipment is never told to be isolated.
+ * Sources: ATT&CK for ICS T0855 (unauthorized command message), T0816 (restart), T0858 (operating mode). @module */
+
+import { detector } from "../detector.ts";
+import { field, reason } from "../finding.ts";
+import type { Address } from "../signs/address.ts";
+import { icsActionOf, isIcsChange } from "../signs/ics.ts";
+
+const mastersMax = 16, namesMax = 8;
+
+interface Master {
+  address: Address;
+  firstS: number;
+  requests: number;
+  changes: number;
+  /** Names of what it changed. */
+  names: Set<string>;
+  operates: Set<string>;
+}
+
+export const icsCommand = detector({
+  name: "ics_command",
+  technique: "T0855",
+  title: "Industrial command",
+  about: "A host that is not in charge of a controller changes it, or a controller is stopped or loaded.",
+  needs: ["ics"],
+  limits: {
+    changesMin: { value: 1, unit: "requests", why: "one write can open a valve" },
+    knownRequestsMin: {
+      value: 20,
+      unit: "requests",
+      why: "of the host in charge, which polls every second or so; before that nobody is known to be",
+    },
+    masterShareMax: {
+      value: 0.1,
+      unit: "share",
+      why: "of the requests of the host in charge: who asks more often is a second panel or a recorder",
+    },
+    laterS: { value: 30, unit: "s", why: "panels of one plant are all there from the beginning" },
+  },
+  window: {
+    quietS: { value: 3_600, unit: "s", why: "controllers are polled every few seconds" },
+    ageS: { value: 30 * 86_400, unit: "s", why: "who is in charge of a plant changes over years" },
+  },
+  key: ({ segment: { facts, dst_ip } }) => facts?.ics?.some(({ response }) => !response) ? dst_ip : null,
+  open: ({ dst, segment: { dst_port } }) => ({
+    device: dst,
+    port: dst_port,
+    masters: new Map<string, Master>(),
+  }),
+  step({ masters }, { src, segment: { facts, start } }) {
+    let master = masters.get(src.ip);
+    if (master === undefined) {
+      if (masters.size >= mastersMax) return;
+      const fresh = { names: new Set<string>(), operates: new Set<string>() };
+      master = { address: src, firstS: start, requests: 0, changes: 0, ...fresh };
+      masters.set(src.ip, master);
+    }
+    for (const { operation, response, count = 1 } of facts!.ics!) {
+      if (response) continue;
+      master.requests += count;
+      if (!isIcsChange(operation)) continue;
+      master.changes += count;
+      if (master.names.size < namesMax) master.names.add(operation);
+      if (icsActionOf(operation) === "operate" && master.operates.size < namesMax) {
+        master.operates.add(operation);
+      }
+    }
+  },
+  isThreat: ({ masters }, limits) =>
+    strangersOf(masters, limits).length > 0 || operatorsOf(masters).length > 0,
+  finding({ device, port, masters }, limits) {
+    const strangers = strangersOf(masters, limits), operators = operatorsOf(masters);
+    const known = inCharge(masters);
+    const actors = [...new Set([...strangers, ...operators])];
+    const operations = new Set(actors.flatMap(({ names }) => [...names]));
+    const outside = actors.filter(({ address }) => !address.isPrivate);
+    const evidence = {
+      device: field("controller", device.ip),
+      actors: field("hosts that changed it", actors.map(({ address }) => address.ip).join(", ")),
+      operations: field("requests", [...operations].slice(0, namesMax).join(", ")),
+      changes: field("changes", actors.reduce((sum, { changes }) => sum + changes, 0)),
+      known: field("host in charge", strangers.length > 0 ? known.address.ip : "not told apart"),
+    };
+    const reasons = [];
+    if (strangers.length > 0) {
+      const text = `${strangers[0].address.ip} changes it with ${
+        strangers[0].requests
+      } request(s) in all; ${evidence.known} is in charge, with ${known.requests}`;
+      reasons.push(reason("second_master", 45, text));
+    }
+    if (operators.length > 0) {
+      const names = [...new Set(operators.flatMap(({ operates }) => [...operates]))].join(", ");
+      reasons.push(
+        reason(
+          "changes_the_device",
+          strangers.length > 0 ? 20 : 40,
+          `${names}: stops, restarts or loads the controller`,
+        ),
+      );
+    }
+    if (outside.length > 0) {
+      reasons.push(reason("from_outside", 30, `${outside[0].address.ip} is an address of the Internet`));
+    }
+    return {
+      src_ips: actors.map(({ address }) => address.ip),
+      dst_ips: [device.ip],
+      dst_port: port,
+      count: evidence.changes.value,
+      summary:
+        `${evidence.actors} changed the controller ${device.ip} ${evidence.changes} time(s): ${evidence.operations}.`,
+      reasons,
+      evidence,
+    };
+  },
+  meaning:
+    "Industrial protocols ask for no password: whoever reaches a controller can move what it moves. The wrong command may stop a plant or hurt people.",
+  action: ({ actors, device }) =>
+    `Tell the people who run the plant now, and ask whether ${actors} was meant to change ${device}. Do not cut the controller off: look at its state first. Then limit which hosts may reach it.`,
+  falseAlarm:
+    "Maintenance: an engineer loads a program or tries something out; the people who run the plant know of it.",
+});
+
+function inCharge(masters: Map<string, Master>): Master {
+  return [...masters.values()].reduce((a, b) => b.requests > a.requests ? b : a);
+}
+
+/** Hosts that change the controller though another is in charge. */
+function strangersOf(
+  masters: Map<string, Master>,
+  limits: { changesMin: number; knownRequestsMin: number; masterShareMax: number; laterS: number },
+): Master[] {
+  if (masters.size < 2) return [];
+  const known = inCharge(masters);
+  if (known.requests < limits.knownRequestsMin) return [];
+  return [...masters.values()].filter((master) =>
+    master !== known && master.changes >= limits.changesMin &&
+    master.requests <= limits.masterShareMax * known.requests && master.firstS >= known.firstS + limits.laterS
+  );
+}
+
+function operatorsOf(masters: Map<string, Master>): Master[] {
+  return [...masters.values()].filter(({ operates }) => operates.size > 0);
+}

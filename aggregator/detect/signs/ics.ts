@@ -1,0 +1,58 @@
+/** What requests of industrial protocols do: read, change a value, or change the device itself.
+ *
+ * In: the name of an operation (dissect/facts/ics_names.ts). Out: its class; null for what neither reads nor changes anything.
+ * Sources: as there; ATT&CK for ICS T0855, T0816, T0858, T0843, T0888. @module */
+
+/** `operate` stops, restarts or loads a device; `identify` asks what it is. */
+export type IcsAction = "read" | "write" | "operate" | "identify";
+
+/** Not among them: Modbus diagnostics and Unity's requests, with which some panels read, and S7 messages that the controller sends. */
+const operates = new Set([
+  ...["plc_stop", "plc_control", "request_download", "cold_restart", "warm_restart", "stop_application"],
+  ...[
+    "initialize_data",
+    "initialize_application",
+    "delete_file",
+    "write_file_record",
+    "reset",
+    "stop",
+    "start",
+  ],
+  ...["delete", "save_configuration", "activate_configuration", "reinitialize_device"],
+  ...["device_communication_control", "C_RP_NA_1"],
+]);
+const identifies = new Set([
+  ...[
+    "report_server_id",
+    "encapsulated_interface_transport",
+    "list_identity",
+    "list_services",
+    "list_interfaces",
+  ],
+  ...[
+    "get_instance_attribute_list",
+    "read_exception_status",
+    "get_file_information",
+    "start_upload",
+    "upload",
+  ],
+]);
+
+export function icsActionOf(operation: string): IcsAction | null {
+  if (operates.has(operation)) return "operate";
+  if (identifies.has(operation)) return "identify";
+  if (
+    /^(?:write|set_attribute|mask_write|select|operate|direct_operate|C_(?:SC|DC|RC|SE|BO)_)/.test(operation)
+  ) {
+    return "write";
+  }
+  if (/^(?:read|get_|cyclic|C_IC|C_CI|C_RD)/.test(operation)) return "read";
+  return null;
+}
+
+/** "read_write_multiple_registers" begins like a read. */
+export function isIcsChange(operation: string): boolean {
+  const action = icsActionOf(operation);
+  return action === "write" || action === "operate" || operation.startsWith("read_write_") ||
+    operation.startsWith("read_modify_write");
+}
