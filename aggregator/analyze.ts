@@ -17,15 +17,17 @@ import type { SegmentPage } from "../sensor/flow/segment_page.ts";
 import { type CaptureSummary, Pipeline } from "../sensor/pipeline.ts";
 import { CommandError, exitCodes } from "../shared/command.ts";
 import { threatLines } from "./cli/words.ts";
-import { createDetectors } from "./detect/detectors/catalogue.ts";
-import type { Detector } from "./detect/detector.ts";
-import { Engine } from "./detect/engine.ts";
+import { startDetectors } from "./detect/detectors/catalogue.ts";
+import type { Declaration } from "./detect/detector.ts";
+import { Engine, type NotEvaluable } from "./detect/engine.ts";
+import type { DetectionSettings } from "./detect/settings.ts";
 import { severities, type Threat } from "./model/threat.ts";
 import { columnsOf } from "./ingest/columns.ts";
 import { Merger } from "./ingest/merge.ts";
 import { MergeWrite } from "./ingest/merge_write.ts";
 import type { TriageModel } from "./triage/model.ts";
-import { type TriageAudit, TriageQueue } from "./triage/queue.ts";
+import type { TriageAudit } from "./triage/outcome.ts";
+import { TriageQueue } from "./triage/queue.ts";
 import { explainByRules } from "./triage/rules.ts";
 
 export interface AnalyzeOptions {
@@ -42,8 +44,8 @@ export interface AnalyzeOptions {
   model?: TriageModel | null;
   /** Told of each call to the model. */
   onAudit?: (audit: TriageAudit) => void;
-  /** Detectors of the operator's own, beside those shipped. */
-  ownDetectors?: readonly Detector[];
+  /** Which detectors run, and their limits. @default those that ship, as declared */
+  detectors?: { settings?: DetectionSettings; declarations?: readonly Declaration[] };
   signal?: AbortSignal;
 }
 
@@ -59,6 +61,8 @@ export interface Analysis {
   flows: { count: number; packets: number; bytes: number };
   /** The most severe first. */
   threats: AnalyzedThreat[];
+  /** Detectors that could find nothing, as the capture has none of the facts they need. */
+  not_evaluable: NotEvaluable[];
 }
 
 /** Analyzes one file. @throws {CommandError} when it cannot be opened or is no capture. */
@@ -80,7 +84,8 @@ export async function analyzeFile(path: string, options: AnalyzeOptions): Promis
     await pipeline.finish();
     const summary = pipeline.summary(path);
     const capture = note === null ? summary : { ...summary, note };
-    return { capture, flows: centre.flows, threats: await centre.finish(options) };
+    const threats = await centre.finish(options);
+    return { capture, flows: centre.flows, threats, not_evaluable: centre.notEvaluable() };
   } finally {
     await lane?.stop();
   }
@@ -95,7 +100,7 @@ async function readAll(path: string, pipeline: Pipeline, signal?: AbortSignal): 
     throw new CommandError(exitCodes.environment, (cause as Error).message, { cause });
   }
   const { error } = await pump(source, pipeline, () => pipeline.turn(), signal).finally(() => source.stop());
-  if (error === "not_a_capture") {
+  if (error === "not_a_capture" || error === "empty_file" || error === "unknown_compression") {
     throw new CommandError(exitCodes.failed, `Cannot read "${path}": ${captureErrorTexts[error]}`);
   }
   return error ?? (signal?.aborted ? "interrupted" : null);
@@ -130,15 +135,15 @@ class Centre {
   readonly #engine: Engine;
   readonly #clock: Clock;
 
-  constructor({ reporter, ownDetectors = [] }: AnalyzeOptions, clock: Clock) {
+  constructor({ reporter, detectors = {} }: AnalyzeOptions, clock: Clock) {
     this.#clock = clock;
     this.#merger = new Merger({}, { reporter });
     this.#engine = new Engine({}, {
-      detectors: [...createDetectors(), ...ownDetectors],
+      detectors: startDetectors(detectors.settings, detectors.declarations),
       reporter,
       // There is no sensor here that a reader would know.
-      explain: (finding, detector, severity) =>
-        explainByRules({ ...finding, sensors: [] }, detector, severity),
+      explain: (finding, severity, episodes) =>
+        explainByRules({ ...finding, sensors: [] }, severity, episodes),
     });
   }
 
@@ -161,10 +166,16 @@ class Centre {
       this.flows.bytes += columns.fwdBytes[i] + columns.bwdBytes[i];
     }
     this.#engine.step(write.updates ?? [], nowMs);
+    this.#engine.takeLinks();
+  }
+
+  notEvaluable(): NotEvaluable[] {
+    return this.#engine.notEvaluable();
   }
 
   /** All threats, explained. */
   async finish(options: AnalyzeOptions): Promise<AnalyzedThreat[]> {
+    this.#engine.flush(this.#clock.nowMs());
     if (options.model) await this.#ask(options.model, options);
     const rank = (threat: Threat) => severities.indexOf(threat.severity);
     const sorted = this.#engine.threats.sort((a, b) =>
@@ -184,6 +195,7 @@ class Centre {
     });
     for (const threat of this.#engine.threats) queue.offer(threat);
     await queue.idle();
+    await queue.stop();
   }
 }
 
@@ -196,7 +208,10 @@ function present(threat: Threat): AnalyzedThreat {
 }
 
 /** The analysis for people. */
-export function renderAnalysis({ capture, flows, threats }: Analysis, isColourful = false): string {
+export function renderAnalysis(
+  { capture, flows, threats, not_evaluable }: Analysis,
+  isColourful = false,
+): string {
   const leftOut = capture.packets - capture.in_flows;
   const lines = [
     `${capture.file}: ${capture.packets} packets in ${flows.count} flows, ${flows.bytes} octets; ${leftOut} packets left out`,
@@ -207,5 +222,9 @@ export function renderAnalysis({ capture, flows, threats }: Analysis, isColourfu
     threats.length === 0 ? "No threats found." : `${threats.length} threat(s) found:`,
   ];
   for (const threat of threats) lines.push("", ...threatLines(threat, isColourful));
+  if (not_evaluable.length > 0) {
+    const names = not_evaluable.map(({ detector, missing }) => `${detector} (needs ${missing.join(", ")})`);
+    lines.push("", `Not evaluable, as the capture holds no such facts: ${names.join(", ")}`);
+  }
   return lines.join("\n");
 }

@@ -12,8 +12,10 @@ import { configCommand } from "./commands/config_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
-import { revokeCommand, sensorsCommand } from "./commands/sensors_command.ts";
+import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
+import { setupCommand } from "./commands/setup_command.ts";
+import { triageCommand } from "./commands/triage_command.ts";
 import { tokenCommand } from "./commands/token_command.ts";
 import { startAggregator } from "./serve/start.ts";
 
@@ -25,17 +27,20 @@ if (import.meta.main) {
     firstSteps: [
       ["analyze FILE", "threats in a capture file, nothing to set up"],
       ["serve", "API and dashboard on http://127.0.0.1:8600"],
-      ["token", "a join token for a sensor"],
+      ["setup", "TLS and the line for a sensor on another machine"],
       ["report", "fleet, totals and every threat in words"],
     ],
     commands: [
       serveCommand(startAggregator),
       analyzeCommand({ analyze: analyzeFile, render: renderAnalysis }),
+      setupCommand,
       tokenCommand,
       reportCommand,
+      sensorCommand,
       sensorsCommand,
       revokeCommand,
       keyCommand,
+      triageCommand,
       doctorCommand,
       configCommand,
     ],

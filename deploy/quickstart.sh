@@ -139,7 +139,7 @@ if [ $mode = live ]; then
   fi
 else
   step "replaying $(basename "$capture") through the sensor"
-  run_side sensor replay "$capture" --state "$state/sensor" --ship >"$state/replay.out" ||
+  run_side sensor replay "$capture" --state "$state/sensor" --ship --again >"$state/replay.out" ||
     fail 1 'the replay failed; the reason is above'
 fi
 

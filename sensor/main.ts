@@ -4,16 +4,16 @@
  * The stages of the data path are imported in its order and wired here by hand; the commands decide which of them run. @module */
 
 import { FileSource } from "./capture/file_source.ts";
-import { FileCapture } from "./commands/file_capture.ts";
-import { openLiveCapture } from "./commands/live_capture.ts";
-import { listInterfaces } from "./commands/interface_list.ts";
+import { FileCapture } from "./run/file_capture.ts";
+import { openLiveCapture } from "./run/live_capture.ts";
+import { listInterfaces } from "./run/interface_list.ts";
 import { Pipeline } from "./pipeline.ts";
 import { PacketChooser } from "./dissect/choose.ts";
 import { Tshark } from "./dissect/child/tshark.ts";
 import { DissectLane } from "./dissect/lane.ts";
-import { realDisk } from "./ship/disk.ts";
+import { realDisk } from "./disk.ts";
 import { IdentityError } from "./control/identity.ts";
-import type { RunningDeepLane, Stages } from "./commands/stages.ts";
+import type { RunningDeepLane, Stages } from "./run/stages.ts";
 
 import { dispatch, type Program } from "../shared/dispatch.ts";
 import { processEdges } from "../shared/process_edges.ts";
@@ -39,10 +39,10 @@ const stages: Stages = {
       deepLane: deepLane?.lane ?? null,
       chooser: deepLane?.chooser ?? null,
     }),
-  async deepLane({ live, tsharkPath, cacheFolder }, deps): Promise<RunningDeepLane> {
+  async deepLane({ live, tsharkPath, socketPath, keyPath, cacheFolder }, deps): Promise<RunningDeepLane> {
     // One chooser for both: the lane reads plain DNS where the chooser found it.
     const chooser = new PacketChooser();
-    const program = new Tshark({ tsharkPath, cacheFolder }, deps);
+    const program = new Tshark({ tsharkPath, socketPath, keyPath, cacheFolder }, deps);
     const lane = new DissectLane({ live }, { program, chooser, ...deps });
     await lane.start();
     return { lane, chooser, health: () => factsHealth(lane), stop: () => lane.stop() };
@@ -63,7 +63,7 @@ if (import.meta.main) {
     firstSteps: [
       ["doctor", "what is missing on this machine?"],
       ["replay FILE --flows", "flows of a capture file, nothing to set up"],
-      ["enrol --aggregator http://10.0.0.5:8600 --token TOKEN", "once, to belong to a fleet"],
+      ["enrol 'picket://HOST:8600/TOKEN#FINGERPRINT'", "once, to belong to a fleet"],
       ["run --interface eth0", "capture, until Ctrl-C"],
     ],
     commands: [

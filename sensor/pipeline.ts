@@ -6,51 +6,24 @@
 
 import type { Reporter } from "../shared/reporter.ts";
 import type { Clock } from "../shared/clock.ts";
+import { OddPackets } from "./capture/odd_packets.ts";
 import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
+import type { Chooser, DeepLane } from "./dissect/deep_lane.ts";
 import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
-import { notSampled } from "./prefilter/sampling.ts";
+import type { OwnPeer } from "./prefilter/kernel_filter.ts";
+import { OwnTraffic } from "./prefilter/own_traffic.ts";
+import { notSampled } from "./flow/sampling.ts";
+import { Copies } from "./flow/copies.ts";
+import { directionOf } from "./flow/find.ts";
 import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
-import { float, strideWords, word } from "./flow/layout.ts";
+import { DeepMarks } from "./flow/deep_marks.ts";
 import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
 import { FlowTable } from "./flow/table.ts";
 import { WaitingRows } from "./flow/waiting.ts";
-
-/** The slow lane that reads payloads. */
-export interface DeepLane {
-  /** Copies the packet, from its innermost IP header on, for dissection. Returns a ticket (1, 2, 3, ... rising), or 0 when refused; the
-   * lane counts refusals.
-   * `segment`, by default 0, is the number of the flow's segment the packet was counted in. */
-  offer(
-    buffer: Uint8Array,
-    offset: number,
-    capturedLength: number,
-    wireLength: number,
-    timeUs: number,
-    flowId: number,
-    segment?: number,
-  ): number;
-  /** Every ticket <= this one has been answered, or given up and counted. */
-  readonly answeredTicket: number;
-  /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns the application
-   * protocol, "" = not recognised. The segments of a flow are asked for in order. */
-  takeFacts(flowId: number, segment: number, out: Octets): string;
-  /** Lets I/O happen; called between chunks. Resolves soon; applies back-pressure in replay mode. */
-  turn(): Promise<void>;
-  /** No more packets: resolves when all tickets are answered or given up. */
-  drain(): Promise<void>;
-}
-
-/** Picks the packets that the deep lane sees. Pure, on the hot path, no allocation. */
-export interface Chooser {
-  /** `packet` is the innermost header of its frame. `payloadIndex` says how many packets with payload this direction of the flow had
-   * before this one. `memory` is what this returned for the direction's previous packet (0 at first): the chooser's 32 bits of state.
-   * Returns the new memory; its lowest bit set = hand this packet to the deep lane. Also called for packets without payload. */
-  choose(packet: Packet, buffer: Uint8Array, payloadIndex: number, memory: number): number;
-}
 
 /** Where exported segments go. */
 export interface SegmentSink {
@@ -69,6 +42,8 @@ export interface CaptureSummary {
   last: number | null;
   in_flows: number;
   left_out: Record<string, number>;
+  /** What else was odd, by name, when there was any; see {@link Pipeline.summary}. */
+  remarks: Record<string, number>;
 }
 
 export interface PipelineOptions {
@@ -101,13 +76,17 @@ export class Pipeline {
   /** Time without packets since the last chunk, and as much of it as table time has passed. */
   #silentUs = 0;
   #passedUs = 0;
+  #odd = new OddPackets(this);
+  #copies = new Copies();
   #firstUs = Infinity;
   #lastUs = -Infinity;
   #leftOut = new Float64Array(leftOutReasons.length);
   #innerFaults = new Float64Array(innerFaults.length);
   #decoder = new Decoder();
   #filter: NoiseFilter;
+  #own = new OwnTraffic();
   #table: FlowTable;
+  #marks: DeepMarks;
   #fragments: Fragments;
   #waiting: WaitingRows;
   #options: PipelineOptions;
@@ -116,6 +95,8 @@ export class Pipeline {
   #clock: Clock;
   #deepLane: DeepLane | null;
   #chooser: Chooser | null;
+  /** The packet chosen or not last is the first of its direction with payload. */
+  #isStart = false;
   #reported = new Map<string, number>();
 
   /** Without a deep lane or a chooser, segments carry no facts and wait for none.
@@ -142,6 +123,7 @@ export class Pipeline {
     this.#waiting = new WaitingRows({ waitMs: live ? factsWaitMs : Infinity, rowsMax: waitingRowsMax });
     const elapsedUs = live ? () => deps.clock.monotonicMs() * 1000 : null;
     this.#table = new FlowTable(this.#options.flow, this.#waiting, elapsedUs);
+    this.#marks = new DeepMarks(this.#table);
     this.#fragments = new Fragments(this.#table);
     this.#filter = new NoiseFilter(this.#options.noise);
     this.#sink = deps.sink;
@@ -161,7 +143,7 @@ export class Pipeline {
     return { opened: this.#table.flowsTotal, evicted: this.#table.evicted };
   }
 
-  /** New flows are kept one in `factor`, a power of two; see prefilter/sampling.ts. */
+  /** New flows are kept one in `factor`, a power of two; see flow/sampling.ts. */
   get factor(): number {
     return 2 ** this.#table.sampler.level;
   }
@@ -169,6 +151,11 @@ export class Pipeline {
   /** Keeps new flows one in 2^level from here on. */
   sample(level: number): void {
     this.#table.sampler.setLevel(level, this.#table.nowUs);
+  }
+
+  /** Leaves the connections of these out from here on; see prefilter/own_traffic.ts. */
+  leaveOut(ownPeers: readonly OwnPeer[]): void {
+    this.#own.set(ownPeers);
   }
 
   /** One packet. Hot path; called by the capture reader. */
@@ -180,6 +167,10 @@ export class Pipeline {
     timeUs: number,
     linkType: number,
   ): void {
+    const odd = this.#odd;
+    if (odd.isOdd(timeUs, wireLength)) {
+      return odd.take(buffer, offset, capturedLength, wireLength, timeUs, linkType, this.stampUs);
+    }
     this.packets++;
     this.bytes += wireLength;
     this.stampUs = timeUs;
@@ -187,31 +178,43 @@ export class Pipeline {
     if (timeUs > this.#lastUs) this.#lastUs = timeUs;
     const decoder = this.#decoder;
     let stopped = decoder.decode(buffer, offset, capturedLength, wireLength, linkType);
+    if (stopped === 0 && this.#own.isActive && this.#own.isIn(decoder.layers, decoder.layerCount)) {
+      stopped = reason.own_traffic;
+    }
     if (stopped === 0 && this.#filter.isActive) stopped = this.#filter.leaveOut(decoder.layers[0], buffer);
     if (stopped !== 0) {
       this.#leftOut[stopped]++;
       return;
     }
     if (decoder.innerFault !== 0) this.#innerFaults[decoder.innerFault]++;
+    this.#copies.note(decoder.layers[0], buffer, timeUs);
     this.#table.advance(timeUs);
     const layerCount = decoder.layerCount;
-    let flow = -1;
+    let place = -1;
     for (let layer = 0; layer < layerCount; layer++) {
-      flow = this.#countLayer(decoder.layers[layer], buffer, timeUs);
-      if (flow === notSampled) {
+      place = this.#countLayer(decoder.layers[layer], buffer, timeUs);
+      if (place === notSampled) {
         this.#leftOut[reason.not_sampled]++;
         return;
       }
       // What travels in a tunnel is kept or left out with it.
-      if (layer === 0 && layerCount > 1) this.#table.noteOuter(flow);
+      if (layer === 0 && layerCount > 1) this.#table.noteOuter(place);
     }
-    if (this.#deepLane !== null && this.#chooser !== null && flow >= 0) {
+    if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
       const innermost = decoder.layers[layerCount - 1];
-      if (this.#chooses(this.#chooser, flow, innermost, buffer)) {
-        const half = flow * strideWords >> 1;
-        const floats = this.#table.floats;
-        const id = floats[half + float.flowId];
-        const segment = this.#table.words[flow * strideWords + word.segment];
+      const isChosen = this.#chooses(this.#chooser, place, innermost, buffer);
+      if (this.#isStart) {
+        const { payloadOffset, payloadCaptured } = innermost;
+        const ticket = this.#deepLane.noteStart(
+          this.#marks.flowId(place),
+          directionOf(place),
+          buffer,
+          payloadOffset,
+          payloadCaptured,
+        );
+        if (ticket > 0) this.#marks.noteTicket(place, ticket);
+      }
+      if (isChosen) {
         const { ipOffset } = innermost;
         const before = ipOffset - offset;
         const ticket = this.#deepLane.offer(
@@ -220,28 +223,27 @@ export class Pipeline {
           capturedLength - before,
           wireLength - before,
           timeUs,
-          id,
-          segment,
+          this.#marks.flowId(place),
+          this.#marks.segment(place),
         );
-        if (ticket > 0) floats[half + float.ticket] = ticket;
+        if (ticket > 0) this.#marks.noteTicket(place, ticket);
       }
     }
   }
 
   #countLayer(p: Packet, buffer: Uint8Array, timeUs: number): number {
     if (p.isFragment) return this.#fragments.count(p, buffer, timeUs);
-    const flow = this.#table.locate(p, buffer, timeUs);
-    if (flow !== notSampled) this.#table.count(flow, p, timeUs);
-    return flow;
+    const place = this.#table.locate(p, buffer, timeUs);
+    if (place !== notSampled) this.#table.count(place, p, timeUs);
+    return place;
   }
 
-  #chooses(chooser: Chooser, flow: number, p: Packet, buffer: Uint8Array): boolean {
-    const words = this.#table.words;
-    const base = flow * strideWords + this.#table.direction;
-    // The packet itself has been counted already.
-    const index = words[base + word.payloads] - (p.payloadLength > 0 ? 1 : 0);
-    const memory = chooser.choose(p, buffer, index, words[base + word.memory]);
-    words[base + word.memory] = memory;
+  #chooses(chooser: Chooser, place: number, p: Packet, buffer: Uint8Array): boolean {
+    const marks = this.#marks;
+    const index = marks.payloadIndex(place, p);
+    this.#isStart = index === 0 && p.payloadLength > 0;
+    const memory = chooser.choose(p, buffer, index, marks.memory(place));
+    marks.remember(place, memory);
     return (memory & 1) !== 0;
   }
 
@@ -273,6 +275,7 @@ export class Pipeline {
 
   /** No more packets: ends all flows, waits for their facts, hands everything on. */
   async finish(): Promise<void> {
+    this.#odd.finish();
     this.#fragments.flush();
     for (const _ of this.#table.endAll()) await this.#work();
     await this.#handOn(false);
@@ -310,6 +313,17 @@ export class Pipeline {
       last: hasPackets ? this.#lastUs / 1e6 : null,
       in_flows: this.packets - leftOut,
       left_out: left,
+      remarks: Object.fromEntries(Object.entries(this.#remarks).filter(([, count]) => count > 0)),
+    };
+  }
+
+  /** `bytes_claimed`: octets that headers claim and the wire did not carry, in no count. `packets_copied`: packets that were seen a moment
+   * before, counted like any other. `stamps_refused`: packets whose stamp is no time; they have that of the packet before. */
+  get #remarks(): Record<string, number> {
+    return {
+      bytes_claimed: this.#decoder.claimedBytes + this.#odd.claimedBytes,
+      packets_copied: this.#copies.count,
+      stamps_refused: this.#odd.stampsRefused,
     };
   }
 
@@ -328,6 +342,7 @@ export class Pipeline {
     for (let index = 1; index < innerFaults.length; index++) {
       this.#count("inner_headers_refused_total", { reason: innerFaults[index] }, this.#innerFaults[index]);
     }
+    for (const [name, count] of Object.entries(this.#remarks)) this.#count(`${name}_total`, {}, count);
     this.#count("flows_total", {}, this.#table.flowsTotal);
     this.#count("flows_evicted_total", {}, this.#table.evicted);
     this.#count("clock_steps_back_total", {}, this.#table.stepsBack);

@@ -19,7 +19,14 @@
 
 import { Buffer } from "node:buffer";
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import { connStates, endReasons, segmentColumnNames, segmentColumns, type SegmentTable } from "./segment.ts";
+import {
+  connStates,
+  endReasons,
+  segmentColumnNames,
+  segmentColumns,
+  segmentLimits,
+  type SegmentTable,
+} from "./segment.ts";
 import { parseIp } from "./ip.ts";
 import { areFacts } from "./facts.ts";
 
@@ -162,15 +169,32 @@ export function decodeValue(value: Uint8Array, flows: number): Required<SegmentT
     if (!rows.every(checks[kind])) return "column_value";
     table[name] = rows;
   }
-  return table;
+  return areSumsBounded(table as Required<NumberTable>, flows) ? table : "column_value";
+}
+
+type NumberTable = { [name in keyof SegmentTable]: number[] };
+
+/** Whether what is computed from a table can be stored and read back; every cell has been checked before. */
+function areSumsBounded(table: Required<NumberTable>, flows: number): boolean {
+  const { timeUsMax, batchSumMax } = segmentLimits;
+  let packets = 0, bytes = 0;
+  for (let row = 0; row < flows; row++) {
+    if (table.start_us[row] + table.duration_us[row] > timeUsMax) return false;
+    if (table.flow_age_us[row] > table.start_us[row]) return false;
+    packets += (table.fwd_packets[row] + table.bwd_packets[row]) * table.factor[row];
+    bytes += (table.fwd_bytes[row] + table.bwd_bytes[row]) * table.factor[row];
+  }
+  return packets <= batchSumMax && bytes <= batchSumMax;
 }
 
 const isInteger = (value: unknown, max: number): boolean =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max;
 
 const checks: Record<string, (value: unknown) => boolean> = {
-  count: (value) => isInteger(value, Number.MAX_SAFE_INTEGER),
-  number: (value) => typeof value === "number" && Number.isFinite(value) && value >= 0,
+  time: (value) => isInteger(value, segmentLimits.timeUsMax),
+  count: (value) => isInteger(value, segmentLimits.countMax),
+  number: (value) => typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER,
+  factor: (value) => isInteger(value, segmentLimits.factorMax) && value !== 0,
   port: (value) => isInteger(value, 65_535),
   octet: (value) => isInteger(value, 255),
   vlan: (value) => isInteger(value, 4_095),

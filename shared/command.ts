@@ -6,6 +6,7 @@
 import type { Clock } from "./clock.ts";
 import type { Options, OptionTable } from "./options.ts";
 import type { Reporter } from "./reporter.ts";
+import type { Supervisor } from "./supervisor.ts";
 
 /** What the exit code of every command means. */
 export const exitCodes = {
@@ -30,8 +31,12 @@ export interface Edges {
   reporter: Reporter;
   env(name: string): string | undefined;
   randomBytes(length: number): Uint8Array;
-  /** Aborts on the first SIGINT or SIGTERM. */
+  /** Systemd, where it started this process and wants to know how it is. */
+  supervisor?: Supervisor;
+  /** Aborts on the first signal to stop. */
   signal: AbortSignal;
+  /** Calls `reload` at each SIGHUP, until the function returned is called. */
+  onReload(reload: () => void | Promise<void>): () => void;
 }
 
 export interface Command<Table extends OptionTable = OptionTable> {

@@ -115,7 +115,9 @@ export function flowDigest(
   const protocol = protocolNumber(flow.protocol);
   const src = parseIp(flow.src_ip), dst = parseIp(flow.dst_ip);
   if (protocol < 0 || !src || !dst || src.length !== dst.length) return null;
-  return communityIdDigest(protocol === arpProtocol ? 0 : protocol, src, dst, flow.src_port, flow.dst_port);
+  // A question and its answer lie in one bucket, whatever they ask.
+  if (protocol === arpProtocol) return communityIdDigest(0, src, dst, 0, 0);
+  return communityIdDigest(protocol, src, dst, flow.src_port, flow.dst_port);
 }
 
 /** Bucket of a digest: its first four bytes, big-endian, modulo `buckets`. Equal on every sensor of a fleet. */

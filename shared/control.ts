@@ -1,7 +1,8 @@
 /** What sensor and aggregator say to each other over HTTP, besides batches.
  *
  * In, out: JSON bodies of `POST /api/v1/enrol` and `POST /api/v1/check-in`.
- * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; one older than 5 minutes is refused. @module */
+ * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; how wrong its clock is
+ * does not matter, as one that is not newer than the last is not stored. @module */
 
 import { z } from "./schema.ts";
 
@@ -47,6 +48,8 @@ const interfaceCounters = z.object({
 });
 export type InterfaceCounters = z.infer<typeof interfaceCounters>;
 
+const wallList = z.array(z.string().regex(/^[a-z]{1,20}$/)).max(16);
+
 /** Health of a sensor. All counters are totals of the epoch. Missing parts are unknown, not zero. */
 export const checkInRequest = z.object({
   sensor_id: z.string().max(64),
@@ -67,6 +70,13 @@ export const checkInRequest = z.object({
     dropped: z.int().min(0),
     /** Counters of the interfaces; absent = unknown. */
     interfaces: z.array(interfaceCounters).max(16).optional(),
+    /** How each interface is; absent = a file is read. `error` null = packets of it are being captured. */
+    links: z.array(z.object({
+      name: z.string().max(60),
+      error: z.string().max(400).nullable(),
+      dropped: z.int().min(0),
+      restarts: z.int().min(0),
+    })).max(16).optional(),
     /** The part of the totals that is of the last minute or less; absent = unknown. */
     recent: z.object({
       seconds: z.number().min(0),
@@ -88,6 +98,8 @@ export const checkInRequest = z.object({
     answered: z.int().min(0),
     refused: z.int().min(0),
     restarts: z.int().min(0),
+    /** Walls around tshark, as its process has shown them, and those that should stand and do not; absent = unknown. */
+    walls: z.object({ standing: wallList, missing: wallList }).optional(),
   }),
   spool: z.object({
     batches: z.int().min(0),
@@ -97,6 +109,10 @@ export const checkInRequest = z.object({
     quarantined: z.int().min(0),
     /** Age of the oldest unacknowledged batch, seconds. */
     oldest_s: z.number().min(0),
+    /** Batches that the disk has not taken: they are in memory only. Absent = unknown. */
+    unwritten: z.int().min(0).optional(),
+    /** What is wrong with the disk; null = nothing. Absent = unknown. */
+    error: z.string().max(400).nullable().optional(),
   }),
   transport: z.object({
     kind: z.enum(["kafka", "http"]),
@@ -106,6 +122,13 @@ export const checkInRequest = z.object({
   }),
   /** Highest seq sealed in each bucket of this epoch, by bucket number: what the aggregator should have seen. */
   sealed: z.record(z.string().regex(/^[0-9]{1,4}$/), z.int().min(0)),
+  /** What is in these batches, as the ledger counts it; absent = unknown. `capture.in_flows` runs ahead of `packets` by what is in open flows:
+   * that much is gone when the epoch ends without a last report. A packet in a tunnel counts once for each of its headers here. */
+  sealed_totals: z.object({
+    batches: z.int().min(0),
+    flows: z.int().min(0),
+    packets: z.int().min(0),
+  }).optional(),
   counters,
 });
 export type CheckInRequest = z.infer<typeof checkInRequest>;
@@ -116,5 +139,7 @@ export const checkInResponse = z.object({
   answered_ms: z.number(),
   config_version: z.int().min(0),
   revoked: z.boolean(),
+  /** Highest epoch the aggregator knows of this sensor. One that starts below it, as from a backup, goes on above it. Absent = none. */
+  epoch_max: z.int().min(0).optional(),
 });
 export type CheckInResponse = z.infer<typeof checkInResponse>;

@@ -3,6 +3,8 @@
  * In: 4 or 16 bytes, or text. Out: canonical text (dotted IPv4, RFC 5952 IPv6), bytes, and whether an address is private.
  * Invariant: `formatIp(parseIp(text))` is the one canonical text of an address. @module */
 
+const dot = 46;
+
 /** Canonical text of the `length` (4 or 16) bytes at `offset`. */
 export function formatIp(bytes: Uint8Array, offset = 0, length = bytes.length - offset): string {
   if (length === 4) return `${bytes[offset]}.${bytes[offset + 1]}.${bytes[offset + 2]}.${bytes[offset + 3]}`;
@@ -30,14 +32,23 @@ export function parseIp(text: string): Uint8Array | null {
 }
 
 function parseIpv4(text: string): Uint8Array | null {
-  const parts = text.split(".");
-  if (parts.length !== 4) return null;
   const bytes = new Uint8Array(4);
-  for (let i = 0; i < 4; i++) {
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(parts[i]) || Number(parts[i]) > 255) return null;
-    bytes[i] = Number(parts[i]);
+  let part = 0, value = 0, digits = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : dot;
+    if (code === dot) {
+      if (digits === 0 || value > 255 || part > 3) return null;
+      bytes[part++] = value;
+      value = digits = 0;
+      continue;
+    }
+    const digit = code - 48;
+    // No leading zeros: some read them as octal.
+    if (digit < 0 || digit > 9 || digits === 3 || (digits > 0 && value === 0)) return null;
+    value = value * 10 + digit;
+    digits++;
   }
-  return bytes;
+  return part === 4 ? bytes : null;
 }
 
 function parseIpv6(text: string): Uint8Array | null {
@@ -69,7 +80,11 @@ function parseIpv6(text: string): Uint8Array | null {
  * multicast, unspecified and broadcast. */
 export function isPrivateIp(text: string): boolean {
   const bytes = parseIp(text);
-  if (!bytes) return true;
+  return bytes === null || isPrivate(bytes);
+}
+
+/** The same of 4 or 16 octets. */
+export function isPrivate(bytes: Uint8Array): boolean {
   if (bytes.length === 4) return isPrivateIpv4(bytes[0], bytes[1]);
   if (bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255) {
     return isPrivateIpv4(bytes[12], bytes[13]);

@@ -1,27 +1,28 @@
-/** The Kafka client, in one place: who connects, how sockets are set, how records are compressed.
+/** The Kafka client, in one place: who connects, how sockets are set, how records are packed and read.
  *
  * In: brokers, TLS and SASL settings. Out: a `Kafka` from which a program makes its producer, consumer or admin.
- * Invariant: every connection has Nagle's algorithm off (kafkajs over TLS stalls 44 ms a request with it on), and a record set that
- * unpacks to more than {@link recordSetBytesMax} never gets memory: it is handed on as records without value and headers.
- * Why records without value: a codec that throws stops the whole partition; an empty record is refused like any other bad one.
+ * Invariant: every connection has Nagle's algorithm off (kafkajs over TLS stalls 44 ms a request with it on). Fetched record sets are read
+ * by kafka_records.ts and never by kafkajs, whose reader ends the consumer at the first set it cannot read.
+ * Why the answer's decoder is replaced inside the package: it is the one place that knows topic, partition and octets. The version of
+ * kafkajs is pinned, and {@link createKafka} fails at once if a package without that place were installed.
+ * Brokers must be of Kafka 2.3 (2019) or later, the first whose fetch answers have this form.
  * Why no idempotent producer and no transactions: the aggregator's ledger drops what arrives twice. @module */
 
 import { Buffer } from "node:buffer";
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import process from "node:process";
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { constants, zstdCompressSync } from "node:zlib";
 import kafkajs from "kafkajs";
+import fetchRequests from "kafkajs/src/protocol/requests/fetch/index.js";
+import fetchAnswer from "kafkajs/src/protocol/requests/fetch/v11/response.js";
 import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaConfig, Producer, SASLOptions } from "kafkajs";
-import { batchLimits } from "./batch.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { SaslMechanism } from "./common_options.ts";
+import { decodeFetch } from "./kafka_fetch.ts";
 import type { Reporter } from "./reporter.ts";
 
 export type { Admin, Consumer, EachBatchPayload, Kafka, Producer };
-
-/** Uncompressed octets of the records that one producer sent together; a sensor stays far below. */
-export const recordSetBytesMax = 2 * batchLimits.valueBytesMax;
 
 export interface KafkaSettings {
   /** `host:port` of at least one broker. */
@@ -55,6 +56,7 @@ export function createKafka(settings: KafkaSettings): Kafka {
     throw new RangeError(`Cannot use Kafka as "brokers" must be host:port: current value is "${wrong}"`);
   }
   kafkajs.CompressionCodecs[zstdCompression] = () => zstdCodec;
+  replaceReader();
   silenceTimerWarning();
   const config: KafkaConfig = {
     brokers,
@@ -117,29 +119,23 @@ const zstdCodec = {
     const params = { [constants.ZSTD_c_compressionLevel]: 3 };
     return Promise.resolve(Buffer.from(zstdCompressSync(encoder.buffer, { params })));
   },
-  decompress(packed: Buffer): Promise<Buffer> {
-    try {
-      return Promise.resolve(Buffer.from(zstdDecompressSync(packed, { maxOutputLength: recordSetBytesMax })));
-    } catch {
-      return Promise.resolve(emptyRecords());
-    }
+  decompress(): Promise<Buffer> {
+    return Promise.reject(new Error("Cannot unpack here: fetched records are read by kafka_records.ts"));
   },
 };
 
-let empty: Buffer | null = null;
-
-/** Records 0, 1, 2, ... of a record set, with null key, null value and no headers; as many as a record set may hold. */
-function emptyRecords(): Buffer {
-  if (empty) return empty;
-  const bytes: number[] = [];
-  for (let i = 0; i < batchLimits.flowsMax; i++) {
-    const delta: number[] = [];
-    let rest = i * 2; // Zigzag, then 7 bits a byte, as Kafka writes every number of a record.
-    for (; rest > 127; rest >>>= 7) delta.push(rest & 127 | 128);
-    delta.push(rest);
-    bytes.push((5 + delta.length) * 2, 0, 0, ...delta, 1, 1, 0);
+/** @throws {Error} when the installed kafkajs is not the one this was written for. */
+function replaceReader(): void {
+  const answer = fetchAnswer as { decode?: unknown };
+  const requests = fetchRequests as { versions?: string[] };
+  if (typeof answer.decode !== "function" || !Array.isArray(requests.versions)) {
+    throw new Error(
+      "Cannot use Kafka as kafkajs must be version 2.2.4: its fetch answer is not where it was",
+    );
   }
-  return empty = Buffer.from(bytes);
+  answer.decode = (bytes: Buffer) => Promise.resolve(decodeFetch(bytes));
+  // Older forms would go past our reader: a broker that knows only those is refused when it is connected.
+  requests.versions = ["11"];
 }
 
 /** kafkajs' log lines as ours; its errors are warnings here, since a retry follows and the caller says what was lost. */

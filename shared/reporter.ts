@@ -2,6 +2,7 @@
  *
  * In: `count`, `gauge`, `info`, `warn`, `error`. Out: a snapshot for `/metrics` and check-ins; log lines on standard error.
  * Invariant: one message is written at most 3 times in 10 s; those held back are counted and said with the next one.
+ * A line says its time, unless who reads it knows: the journal, or a person at a terminal. The journal gets the level as a priority.
  * Names: `<noun>_<unit>_total` for counters. Labels come from closed lists, never from the wire. @module */
 
 import type { Clock } from "./clock.ts";
@@ -24,6 +25,13 @@ export interface Reporter {
   snapshot(): Map<string, number>;
 }
 
+/** Who reads the lines: a person at a terminal, systemd's journal, or a file. */
+export type LineReader = "terminal" | "journal" | "file";
+type Level = "info" | "warning" | "error";
+
+/** Priorities of syslog, as systemd reads them at the start of a line. */
+const priorities: Record<Level, number> = { info: 6, warning: 4, error: 3 };
+
 const linesMax = 3;
 const windowMs = 10_000;
 const messagesMax = 1_000;
@@ -37,9 +45,11 @@ export function createReporter(
     clock?: Clock;
     json?: boolean;
     quiet?: boolean;
+    reader?: LineReader;
   },
 ): Reporter {
   const { component, write = writeStderr, clock = systemClock, json = false, quiet = false } = options;
+  const { reader = "terminal" } = options;
   const series = new Map<string, number>();
   const recent = new Map<string, { since: number; written: number; held: number }>();
 
@@ -52,7 +62,7 @@ export function createReporter(
     series.set(key, change(series.get(key) ?? 0));
   }
 
-  function log(level: string, message: string, fields: Record<string, unknown> = {}): void {
+  function log(level: Level, message: string, fields: Record<string, unknown> = {}): void {
     const now = clock.monotonicMs();
     if (recent.size >= messagesMax) recent.clear();
     let seen = recent.get(message);
@@ -67,15 +77,17 @@ export function createReporter(
     seen.written++;
     const extra = seen.held > 0 ? { ...fields, held_back: seen.held } : fields;
     seen.held = 0;
+    const time = new Date(clock.nowMs()).toISOString();
+    const priority = reader === "journal" ? `<${priorities[level]}>` : "";
     if (json) {
-      write(
-        JSON.stringify({ time: new Date(clock.nowMs()).toISOString(), level, component, message, ...extra }),
-      );
+      write(priority + JSON.stringify({ time, level, component, message, ...extra }));
     } else {
       const words = Object.entries(extra).map(([name, value]) => ` ${name}=${escapeLine(show(value))}`).join(
         "",
       );
-      write(`${component}: ${level === "info" ? "" : level + ": "}${escapeLine(message)}${words}`);
+      // The journal has time and program of its own.
+      const head = { terminal: `${component}: `, journal: priority, file: `${time} ${component}: ` }[reader];
+      write(`${head}${level === "info" ? "" : level + ": "}${escapeLine(message)}${words}`);
     }
   }
 

@@ -30,6 +30,10 @@ export const connStates = [
 ] as const;
 export type ConnState = typeof connStates[number];
 
+/** `dst_port` of an ARP segment: about another's address; about the sender's own, which it announces (RFC 5227, 3); from nobody, who looks
+ * whether the address is free (RFC 5227, 1.1). */
+export const arpKinds = { ordinary: 0, announcement: 1, probe: 2 } as const;
+
 /** One segment as a plain object. Byte counts are IP-layer octets (IPFIX `octetDeltaCount`); ARP counts its 28 octets. */
 export interface Segment {
   /** Community ID v1, seed 0; empty for protocols that have none (ARP). */
@@ -46,7 +50,8 @@ export interface Segment {
   protocol: string;
   /** Initiator. For ARP the sender's protocol address. */
   src_ip: string;
-  /** For ICMP the type, and `dst_port` the code, as in the Community ID specification. */
+  /** For ICMP the type, and `dst_port` the code, as in the Community ID specification. For ARP the operation, 1 = request, 2 = reply, and
+   * `dst_port` what it is beside that, see {@link arpKinds}. */
   src_port: number;
   dst_ip: string;
   dst_port: number;
@@ -93,6 +98,8 @@ export interface Segment {
   interarrival_us_max: number;
   interarrival_us_mean: number;
   interarrival_us_deviation: number;
+  /** 1 = nothing told who began the flow: `src_ip` sent the first packet seen, or has the likelier port. Absent = 0. */
+  direction_guess?: number;
   end_reason: EndReason;
   /** Sampling factor: the flow was kept as one of this many; 1 = every flow kept. Counts are what was seen of this flow, never scaled;
    * sums over flows (totals, talkers, protocols, series) multiply each flow and its counts by its factor. */
@@ -103,10 +110,24 @@ export interface Segment {
   facts: Facts | null;
 }
 
+/** Bounds of one segment and of one batch, so that whatever is computed from them can be stored and read back (2^53 - 1).
+ * A sensor clamps what exceeds them; the aggregator refuses the batch. */
+export const segmentLimits = {
+  /** Microseconds since the epoch, of a segment's end too: in the year 2112. Two such times add up to less than 2^53. */
+  timeUsMax: 2 ** 52,
+  /** Of each count: 16 TiB in one segment is more than any wire carries in a minute. */
+  countMax: 2 ** 44,
+  factorMax: 65_536,
+  /** Packets, and octets, of all flows of a batch, each times its factor. */
+  batchSumMax: 2 ** 46,
+} as const;
+
 /** What a column may hold; the aggregator refuses a batch that holds anything else. */
 export type ColumnKind =
-  | "count" // integer >= 0, up to 2^53 - 1
-  | "number" // finite, >= 0
+  | "time" // integer >= 0, up to 2^52: microseconds
+  | "count" // integer >= 0, up to 2^44
+  | "number" // finite, >= 0, up to 2^53 - 1
+  | "factor" // 1..65536
   | "port" // 0..65535
   | "octet" // 0..255
   | "vlan" // 0..4095
@@ -123,11 +144,11 @@ function column<Kind extends ColumnKind, Default>(kind: Kind, value: Default) {
 }
 
 /** Fields as they travel, in this order. Times travel as integer microseconds: `start_us` since the epoch,
- * `duration_us` = end - start, `flow_age_us` = start - flow_start. A column that holds only its `default` is left out. */
+ * `duration_us` = end - start, `flow_age_us` = start - flow_start. A column that holds only its `default` is left out, but those of {@link alwaysColumns} never are. */
 export const segmentColumns = {
-  start_us: column("count", 0),
-  duration_us: column("count", 0),
-  flow_age_us: column("count", 0),
+  start_us: column("time", 0),
+  duration_us: column("time", 0),
+  flow_age_us: column("time", 0),
   segment: column("count", 0),
   ip_depth: column("octet", 1),
   tunnel: column("name", ""),
@@ -165,12 +186,31 @@ export const segmentColumns = {
   interarrival_us_min: column("number", 0),
   interarrival_us_max: column("number", 0),
   interarrival_us_deviation: column("number", 0),
+  direction_guess: column("octet", 0),
   end_reason: column("end_reason", "idle"),
-  factor: column("count", 1),
+  factor: column("factor", 1),
   app_protocol: column("name", ""),
   facts: column("facts", null),
 } as const;
 export type SegmentColumn = keyof typeof segmentColumns;
+/** Columns that every batch has: the flow key and the counts. A reader that joins columns by position would lose every row of a batch without
+ * its ports, and take a batch without its protocol for whatever came before. */
+export const alwaysColumns: ReadonlySet<SegmentColumn> = new Set<SegmentColumn>([
+  "start_us",
+  "duration_us",
+  "vlan",
+  "protocol",
+  "src_ip",
+  "src_port",
+  "dst_ip",
+  "dst_port",
+  "fwd_packets",
+  "fwd_bytes",
+  "fwd_payload_bytes",
+  "bwd_packets",
+  "bwd_bytes",
+  "bwd_payload_bytes",
+]);
 export const segmentColumnNames = Object.keys(segmentColumns) as SegmentColumn[];
 
 /** Means of a segment, which follow from its other columns and do not travel; see {@link Segment}. */

@@ -34,6 +34,10 @@ export function orNull<T>(check: Check<T>): Check<T | null> {
   return (value): value is T | null => value === null || check(value);
 }
 
+export function optional<T>(check: Check<T>): Check<T | undefined> {
+  return (value): value is T | undefined => value === undefined || check(value);
+}
+
 /** An object that has at least these keys. */
 export function object<T extends object>(checks: Checks<T>): Check<T> {
   const all = Object.entries(checks) as [string, Check<unknown>][];

@@ -14,11 +14,11 @@ need_programs \
   tshark=tshark dumpcap=wireshark-common capinfos=wireshark-common \
   mariadbd=mariadb-server mariadb=mariadb-client \
   java=default-jre-headless mvn=maven \
-  chromium=chromium \
+  chromium=chromium nginx=nginx-light ss=iproute2 \
   ip=iproute2 tcpreplay=tcpreplay ethtool=ethtool \
   qemu-aarch64-static=qemu-user-static /usr/aarch64-linux-gnu/lib/libc.so.6=libc6-arm64-cross \
   /usr/aarch64-linux-gnu/lib/libgcc_s.so.1=libgcc-s1-arm64-cross \
-  systemd-analyze=systemd setsid=util-linux git=git curl=curl /usr/lib/python3/dist-packages/pip=python3-pip \
+  systemd-analyze=systemd systemd-nspawn=systemd-container debootstrap=debootstrap lintian=lintian setsid=util-linux git=git curl=curl /usr/lib/python3/dist-packages/pip=python3-pip \
   /usr/lib/python3/dist-packages/yaml=python3-yaml ||
   say "going on without them"
 

@@ -48,7 +48,7 @@ export const exceptions: Partial<Record<Rule, Record<string, string>>> = {
   "clock": { "shared/clock.ts": "the one file that reads the clock" },
   "timer": {
     "shared/clock.ts": "the one file that waits",
-    "aggregator/dashboard/client_main.ts": "runs in the browser, where the page refreshes itself",
+    "aggregator/dashboard/browser/main.ts": "runs in the browser, where the page refreshes itself",
   },
   "sides": {
     "aggregator/analyze.ts": "the one file that joins both sides: a capture in, threats out, one process",

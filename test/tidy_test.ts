@@ -176,16 +176,17 @@ function withoutComments(text: string): string {
     .replace(/(^|[\s;{])\/\/.*$/gm, "$1");
 }
 
-/** First lines of top-level functions and methods that are too long, by the indentation `deno fmt` gives. */
+/** First lines of top-level functions and of methods, those of an object included, that are too long, by the indentation `deno fmt` gives. */
 function longFunctions(lines: string[]): number[] {
   const long: number[] = [];
   const start =
     /^(?:export )?(?:async )?function\b|^ {2}(?:static |async |get |set |\*|override )*#?\w+\(.*\{$/;
   lines.forEach((line, index) => {
     if (!start.test(line)) return;
-    const end = `${/^ */.exec(line)![0]}}`;
+    const indent = /^ */.exec(line)![0];
+    const ends = [`${indent}}`, `${indent}},`];
     let last = index + 1;
-    while (last < lines.length && lines[last] !== end) last++;
+    while (last < lines.length && !ends.includes(lines[last])) last++;
     if (last - index + 1 > functionLinesMax) long.push(index + 1);
   });
   return long;

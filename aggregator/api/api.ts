@@ -6,16 +6,25 @@
  * Invariant: the only file that knows the HTTP library. No CORS header is ever sent: other origins get nothing. @module */
 
 import { type Context, Hono } from "hono";
+import { getCookie, setCookie } from "hono/cookie";
+import { secureHeaders } from "hono/secure-headers";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { BadCursor, StoreUnavailable } from "../store/store.ts";
-import { authenticate, checkOrigin } from "./authenticate.ts";
+import { authenticate, checkOrigin, ownOrigins } from "./authenticate.ts";
+import { readBody } from "./body.ts";
+import type { TrustedProxies } from "../model/client_address.ts";
 import { ApiError } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
-import type { Answer, Call, Route, Services } from "./route.ts";
+import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";
+import type { Answer, Call, Route } from "./route.ts";
 import { mayCall, routes } from "./routes.ts";
 
 export interface ApiOptions {
   /** Names this server answers for; null = any. Set on loopback, where a page of the web could otherwise rebind its name. */
   hostnames: string[] | null;
+  /** Address under which browsers and sensors reach this server, with the path prefix a proxy puts before it; null = as they ask. */
+  publicUrl: URL | null;
+  proxies: TrustedProxies;
 }
 
 /** What the listener knows of a connection. */
@@ -33,54 +42,73 @@ interface Env {
   Bindings: Connection;
 }
 
-const securityHeaders: Readonly<Record<string, string>> = {
-  "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-    "form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-  "referrer-policy": "no-referrer",
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-resource-policy": "same-origin",
-  "permissions-policy": "camera=(), geolocation=(), microphone=()",
-  "cache-control": "no-store",
-};
+const cookieName = "picket_session";
 
-/** Makes the API of `services`. Nothing is opened. */
-export function createApi(options: ApiOptions, services: Services): Api {
-  const app = new Hono<Env>();
+/** Headers of every answer. */
+const guard = (isSecure: boolean) =>
+  secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      imgSrc: ["'self'"],
+      connectSrc: ["'self'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'none'"],
+      baseUri: ["'none'"],
+    },
+    xFrameOptions: "DENY",
+    permissionsPolicy: { camera: [], geolocation: [], microphone: [] },
+    strictTransportSecurity: isSecure ? "max-age=31536000" : false,
+  });
+const guards = { plain: guard(false), secure: guard(true) };
+
+/** Makes the API of what is there: a route that needs more is not served. Nothing is opened. */
+export function createApi(options: ApiOptions, has: EdgeCapabilities & Partial<Capabilities>): Api {
+  const prefix = prefixOf(options.publicUrl);
+  const app = new Hono<Env>({ getPath: (request) => pathOf(request, prefix) });
+  app.use((context, next) => guards[context.env.isSecure ? "secure" : "plain"](context, next));
   for (const route of routes) {
-    app.on(route.method, route.path, (context) => serve(route, context, options, services));
+    if (route.needs.some((name) => has[name] === undefined)) continue;
+    const given = Object.fromEntries(route.needs.map((name) => [name, has[name]])) as unknown as Capabilities;
+    app.on(route.method, route.path, (context) => serve({ route, given }, context, options, has));
   }
   app.notFound((context) =>
     finish(problem(hostProblem(context, options) ?? new ApiError("not_found")), context)
   );
-  app.onError((error, context) => finish(problem(toApiError(error, context, services)), context));
+  app.onError((error, context) => finish(problem(toApiError(error, context, has)), context));
+  if (prefix !== "") {
+    app.get(prefix, () => new Response(null, { status: 308, headers: { location: `${prefix}/` } }));
+  }
   return {
     fetch: async (request, connection) => await app.fetch(request, connection),
   };
 }
 
 async function serve(
-  route: Route,
+  { route, given }: { route: Route; given: Capabilities },
   context: Context<Env>,
   options: ApiOptions,
-  services: Services,
+  has: EdgeCapabilities,
 ): Promise<Response> {
   const wrongHost = hostProblem(context, options);
   if (wrongHost) throw wrongHost;
-  const { source, isSecure } = context.env;
   const header = (name: string) => context.req.header(name);
-  const nowMs = services.clock.nowMs();
+  const url = new URL(context.req.url);
+  const source = options.proxies.callerOf(context.env.source, header);
+  const nowMs = has.clock.nowMs();
   const caller = route.access === "public" || route.access === "sensor"
     ? null
-    : await authenticate(header, source, nowMs, services);
+    : await authenticate({ header, session: getCookie(context, cookieName), source, nowMs }, has);
   if (!mayCall(route.access, caller?.role ?? null)) {
     throw new ApiError("forbidden", `Role "${caller?.role}" is not enough: ${route.access} is needed`);
   }
-  if (route.method !== "GET") checkOrigin(header, caller);
-  const query = route.query ? readQuery(route.query, new URL(context.req.url).searchParams) : {};
-  const bytes = bodyReader(context.req.raw, route.bodyBytesMax);
+  if (route.method !== "GET") {
+    checkOrigin(header, caller, ownOrigins(url, context.env.isSecure, options.publicUrl));
+  }
+  const query = route.query ? readQuery(route.query, url.searchParams) : {};
+  let read: Promise<Uint8Array> | null = null;
+  const bytes = () => read ??= readBody(context.req.raw, route.bodyBytesMax, has.clock);
   const call: Call = {
     params: context.req.param() as Record<string, string>,
     query,
@@ -89,39 +117,42 @@ async function serve(
     header,
     caller,
     source,
-    isSecure,
+    session: getCookie(context, cookieName),
+    url,
     nowMs,
   };
   const answer = route.isQuery
-    ? await services.queryGate.run(() => route.handle(call, services))
-    : await route.handle(call, services);
-  services.reporter.count("requests_total", { route: route.path, status: answer.status ?? 200 });
-  return finish(answer, context);
+    ? await has.queryLimit.run(() => route.handle(call, given))
+    : await route.handle(call, given);
+  has.reporter.count("requests_total", { route: route.path, status: answer.status ?? route.status });
+  return finish({ status: route.status, ...answer }, context, siteOf(context, options));
 }
 
-/** Reads the body once, however often it is asked for, and stops at `bytesMax`. */
-function bodyReader(request: Request, bytesMax: number): () => Promise<Uint8Array> {
-  let read: Promise<Uint8Array> | null = null;
-  return () => read ??= readBody(request, bytesMax);
+/** How a browser sees this server, for its cookies. */
+interface Site {
+  isSecure: boolean;
+  /** Path of everything here: "/", or the prefix a proxy puts before it. */
+  path: string;
 }
 
-async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const tooLarge = () => new ApiError("too_large", `Body must have <= ${bytesMax} octets`);
-  if (Number(request.headers.get("content-length") ?? 0) > bytesMax) throw tooLarge();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length;
-    if (length > bytesMax) throw tooLarge(); // Leaving the loop cancels the stream.
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+/** How the browser behind this request sees the server: by the public address if its page came from there, else as asked. */
+function siteOf(context: Context<Env>, { publicUrl }: ApiOptions): Site {
+  const origin = context.req.header("origin") ?? "";
+  const isPublic = publicUrl !== null && origin === publicUrl.origin;
+  // An origin that is not our own was refused before.
+  const isSecure = context.env.isSecure || origin.startsWith("https:");
+  return { isSecure, path: isPublic ? prefixOf(publicUrl) || "/" : "/" };
+}
+
+/** Path of the public address without its last slash: "" or "/picket". */
+function prefixOf(publicUrl: URL | null): string {
+  return (publicUrl?.pathname ?? "").replace(/\/+$/, "");
+}
+
+/** Path of the route. A proxy may hand the prefix on or take it away. */
+function pathOf(request: Request, prefix: string): string {
+  const { pathname } = new URL(request.url);
+  return prefix !== "" && pathname.startsWith(`${prefix}/`) ? pathname.slice(prefix.length) : pathname;
 }
 
 function hostProblem(context: Context<Env>, { hostnames }: ApiOptions): ApiError | null {
@@ -131,7 +162,7 @@ function hostProblem(context: Context<Env>, { hostnames }: ApiOptions): ApiError
   return hostnames.includes(name) ? null : new ApiError("wrong_host", `Known are ${hostnames.join(", ")}`);
 }
 
-function toApiError(error: Error, context: Context<Env>, { reporter }: Services): ApiError {
+function toApiError(error: Error, context: Context<Env>, { reporter }: EdgeCapabilities): ApiError {
   const known = error instanceof ApiError
     ? error
     : error instanceof StoreUnavailable
@@ -150,22 +181,21 @@ function toApiError(error: Error, context: Context<Env>, { reporter }: Services)
 
 function problem(error: ApiError): Answer {
   const retry: Record<string, string> = error.status === 503 || error.status === 429
-    ? { "retry-after": "5" }
+    ? { "retry-after": String(error.parts.retryAfterS ?? 5) }
     : {};
   return { status: error.status, json: error.toJSON(), headers: retry };
 }
 
-function finish(answer: Answer, context: Context<Env>): Response {
-  const { status = 200, json, text, headers = {} } = answer;
-  const isSecure = context.env?.isSecure ?? false;
-  const body = text ? text.body : JSON.stringify(json);
-  return new Response(body, {
-    status,
-    headers: {
-      ...securityHeaders,
-      ...(isSecure ? { "strict-transport-security": "max-age=31536000" } : {}),
-      "content-type": text ? text.type : "application/json; charset=utf-8",
-      ...headers,
-    },
+function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
+  const { status = 200, json, text, headers = {}, session } = answer;
+  if (session && site) {
+    const { isSecure: secure, path } = site;
+    const options = { httpOnly: true, sameSite: "Strict", secure, path, maxAge: session.maxAgeS } as const;
+    setCookie(context, cookieName, session.id, options);
+  }
+  return context.body(text ? text.body : JSON.stringify(json), status as ContentfulStatusCode, {
+    "cache-control": "no-store",
+    "content-type": text ? text.type : "application/json; charset=utf-8",
+    ...headers,
   });
 }

@@ -2,7 +2,7 @@
  *
  * In: the text of a key. Out: its name and role, or null.
  * Invariant: only the SHA-256 of a key is ever stored or compared; a key revoked in the store stops working within
- * {@link ApiKeysOptions.maxAgeMs}.
+ * {@link ApiKeysOptions.maxAgeMs}, one that expires at its time.
  * Why a plain hash: a key is 160 random bits, so there is nothing to guess that a slow hash would protect. @module */
 
 import { Buffer } from "node:buffer";
@@ -20,7 +20,12 @@ const keyPattern = /^pk_[A-Za-z0-9_-]{27}$/;
 /** A new key, and the row to store for it. `random` must be 20 bytes. */
 export function makeApiKey(
   random: Uint8Array,
-  { name, role, nowMs }: { name: string; role: Role; nowMs: number },
+  { name, role, nowMs, expiresMs = null }: {
+    name: string;
+    role: Role;
+    nowMs: number;
+    expiresMs?: number | null;
+  },
 ): { key: string; row: ApiKeyRow } {
   if (random.length !== 20) {
     throw new RangeError(
@@ -28,7 +33,8 @@ export function makeApiKey(
     );
   }
   const key = `pk_${Buffer.from(random).toString("base64url")}`;
-  return { key, row: { key_hash: sha256Hex(key), name, role, created_ms: nowMs, revoked_ms: null } };
+  const key_hash = sha256Hex(key);
+  return { key, row: { key_hash, name, role, created_ms: nowMs, revoked_ms: null, expires_ms: expiresMs } };
 }
 
 export class ApiKeys {
@@ -57,7 +63,8 @@ export class ApiKeys {
   async findHash(keyHash: string, nowMs: number): Promise<ApiKeyRow | null> {
     if (Math.abs(nowMs - this.#readMs) > this.#maxAgeMs) await this.#read(nowMs);
     const row = this.#rows.get(keyHash);
-    return row && row.revoked_ms === null ? row : null;
+    if (!row || row.revoked_ms !== null) return null;
+    return row.expires_ms === null || nowMs < row.expires_ms ? row : null;
   }
 
   /** Makes the next look read the store: a key was added. */

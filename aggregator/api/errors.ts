@@ -1,12 +1,13 @@
 /** Every error the API can answer, in one closed table.
  *
- * Out: `{"error": {"code", "message", "detail"}}` and the status that goes with the code.
+ * Out: `{"error": {"code", "message", "detail", "field"}}` and the status that goes with the code.
  * Invariant: code, status and message are public and fixed; `detail` names the parameter, rule and value, and never holds a secret.
  * Why one table: it is also the list of errors in the OpenAPI page, so neither can drift from the other. @module */
 
 export const apiErrors = {
   bad_parameter: { status: 400, message: "A parameter is wrong" },
   bad_body: { status: 400, message: "The body is wrong" },
+  body_cut: { status: 400, message: "The body ended before it was whole" },
   unauthenticated: { status: 401, message: "An API key or a session is needed" },
   bad_signature: { status: 401, message: "The signature does not fit the key" },
   unknown_token: { status: 401, message: "The join token is not known" },
@@ -17,9 +18,13 @@ export const apiErrors = {
   revoked: { status: 403, message: "The sensor is revoked" },
   quarantined: { status: 403, message: "The sensor is quarantined" },
   not_found: { status: 404, message: "There is nothing here" },
+  body_timeout: { status: 408, message: "The body did not come in time" },
+  revoked_token: { status: 401, message: "The join token was revoked" },
   used_token: { status: 409, message: "The join token was used by another sensor" },
   name_taken: { status: 409, message: "Another sensor has this name" },
-  clock_skew: { status: 409, message: "The sensor's clock is too far from the aggregator's" },
+  key_taken: { status: 409, message: "Another enrolment has this key" },
+  ambiguous: { status: 409, message: "More than one has this name" },
+  last_admin: { status: 409, message: "This is the last admin key" },
   too_large: { status: 413, message: "The body is too large" },
   wrong_host: { status: 421, message: "This server does not answer for that host name" },
   refused: { status: 422, message: "The batch is refused" },
@@ -31,19 +36,28 @@ export const apiErrors = {
 } as const;
 export type ApiErrorCode = keyof typeof apiErrors;
 
+/** What goes with an error besides its words. */
+export interface ErrorParts {
+  /** Fields beside `error`, for callers that read them: a batch's `reason`. */
+  extra?: Record<string, unknown>;
+  /** When to come again; absent = as the status says. */
+  retryAfterS?: number;
+  /** Name of the parameter or field that is wrong. */
+  field?: string;
+}
+
 /** Thrown by handlers; the edge turns it into an answer. */
 export class ApiError extends Error {
   override name = "ApiError";
   readonly code: ApiErrorCode;
   readonly detail: string | null;
-  /** Fields beside `error`, for callers that read them: a batch's `reason`. */
-  readonly extra: Record<string, unknown>;
+  readonly parts: ErrorParts;
 
-  constructor(code: ApiErrorCode, detail: string | null = null, extra: Record<string, unknown> = {}) {
+  constructor(code: ApiErrorCode, detail: string | null = null, parts: ErrorParts = {}) {
     super(apiErrors[code].message);
     this.code = code;
     this.detail = detail;
-    this.extra = extra;
+    this.parts = parts;
   }
 
   get status(): number {
@@ -52,6 +66,7 @@ export class ApiError extends Error {
 
   /** Body of the answer. */
   toJSON(): Record<string, unknown> {
-    return { error: { code: this.code, message: this.message, detail: this.detail }, ...this.extra };
+    const { extra = {}, field = null } = this.parts;
+    return { error: { code: this.code, message: this.message, detail: this.detail, field }, ...extra };
   }
 }

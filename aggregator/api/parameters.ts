@@ -20,13 +20,16 @@ export function readQuery(schema: z.ZodObject, given: URLSearchParams): unknown 
       throw new ApiError(
         "bad_parameter",
         `Unknown parameter "${cut(name)}": known are ${[...types.keys()].join(", ")}`,
+        { field: cut(name) },
       );
     }
     if (Object.hasOwn(values, name)) {
-      throw new ApiError("bad_parameter", `Parameter "${name}" must be given once`);
+      throw new ApiError("bad_parameter", `Parameter "${name}" must be given once`, { field: name });
     }
     if (text.length > valueLengthMax) {
-      throw new ApiError("bad_parameter", `Parameter "${name}" must have <= ${valueLengthMax} characters`);
+      throw new ApiError("bad_parameter", `Parameter "${name}" must have <= ${valueLengthMax} characters`, {
+        field: name,
+      });
     }
     values[name] = convert(type, text);
   }
@@ -54,7 +57,9 @@ function check(schema: z.ZodType, value: unknown, code: "bad_parameter" | "bad_b
     value,
   );
   const shown = current === undefined ? "it is missing" : `current value is ${cut(JSON.stringify(current))}`;
-  throw new ApiError(code, `${word} "${cut(at)}": ${cut(issue.message)}: ${shown}`);
+  throw new ApiError(code, `${word} "${cut(at)}": ${cut(issue.message)}: ${shown}`, {
+    field: cut(at),
+  });
 }
 
 function parameterTypes(schema: z.ZodObject): Map<string, string> {

@@ -5,18 +5,9 @@
  * Why schemas here: the check of a call and its OpenAPI description are made from the same object. @module */
 
 import type { z } from "../../shared/schema.ts";
-import type { Clock } from "../../shared/clock.ts";
-import type { Reporter } from "../../shared/reporter.ts";
-import type { ThreatStatus } from "../model/threat.ts";
-import type { IngestOutcome } from "../ingest/ingest.ts";
+import type { Capabilities } from "./capabilities.ts";
+import type { ApiErrorCode } from "./errors.ts";
 import type { Role } from "../model/access.ts";
-import type { Store } from "../store/store.ts";
-import type { ClockOffsets } from "../fleet/clock_offsets.ts";
-import type { SensorDirectory } from "../fleet/directory.ts";
-import type { ApiKeys } from "./api_keys.ts";
-import type { Gate } from "./gate.ts";
-import type { Sessions } from "./sessions.ts";
-import type { Throttle } from "./throttle.ts";
 
 /** Who may call: anyone; a sensor, which the handler authenticates by its key; or a person with at least this role. */
 export type Access = "public" | "sensor" | Role;
@@ -39,10 +30,12 @@ export interface Call<Query = unknown, Body = unknown> {
   header(name: string): string | undefined;
   /** Null on `public` and `sensor` routes without a key. */
   caller: Caller | null;
-  /** Address the connection comes from. */
+  /** Address of whoever sent it. */
   source: string;
-  /** Whether the connection is encrypted. */
-  isSecure: boolean;
+  /** Id of the session its cookie names. */
+  session: string | undefined;
+  /** As it was asked for. */
+  url: URL;
   /** Aggregator's clock when the request came in. */
   nowMs: number;
 }
@@ -53,43 +46,8 @@ export interface Answer {
   json?: unknown;
   text?: { body: string; type: string };
   headers?: Record<string, string>;
-}
-
-/** How far the work behind the API has come. */
-export interface Progress {
-  /** Batches taken in, not yet stored. */
-  pending: number;
-  /** Aggregator's clock when the last batch was stored, or the program started. */
-  lastMs: number;
-  /** Why the data path stands still; null = it does not. */
-  failure: string | null;
-}
-
-/** What handlers work with; wired in main.ts, faked in tests. */
-export interface Services {
-  store: Store;
-  reporter: Reporter;
-  clock: Clock;
-  directory: SensorDirectory;
-  clockOffsets: ClockOffsets;
-  keys: ApiKeys;
-  sessions: Sessions;
-  enrolThrottle: Throttle;
-  /** Failed logins and failed keys. */
-  guessThrottle: Throttle;
-  /** Queries of people. */
-  queryGate: Gate;
-  /** Bodies of batches in memory. */
-  uploadGate: Gate;
-  submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
-  /** A person set a threat's status: detection must know, or the next growth would set it back. */
-  onThreatStatus(id: string, status: ThreatStatus): void;
-  progress(): Progress;
-  randomBytes(length: number): Uint8Array;
-  /** Answered to a sensor that enrols. */
-  fleet: { buckets: number; kafka: { brokers: string[]; topic: string } | null };
-  /** Site of a token that names none. */
-  site: string;
+  /** The browser keeps this id as its session; an age of 0 ends it. */
+  session?: { id: string; maxAgeS: number };
 }
 
 export interface Route {
@@ -105,18 +63,36 @@ export interface Route {
   bodyBytesMax: number;
   /** The route reads many rows: it takes a place in the bounded number of queries at once. */
   isQuery: boolean;
+  /** Of a good answer. */
+  status: number;
   answer?: z.ZodType;
-  handle(call: Call, services: Services): Answer | Promise<Answer>;
+  /** Media type of a body without schema, and of an answer without one. */
+  bodyType: string;
+  answerType: string;
+  /** Request headers it needs, each with what it holds. */
+  headers: Readonly<Record<string, string>>;
+  /** Errors of its own, besides those that access, parameters and body bring. */
+  errors: readonly ApiErrorCode[];
+  needs: readonly (keyof Capabilities)[];
+  handle(call: Call, has: Capabilities): Answer | Promise<Answer>;
 }
 
-interface Definition<Query extends z.ZodObject, Body extends z.ZodType> {
+interface Definition<Query extends z.ZodObject, Body extends z.ZodType, Need extends keyof Capabilities> {
   summary: string | null;
   query?: Query;
   body?: Body;
   bodyBytesMax?: number;
   isQuery?: boolean;
+  /** @default 200 */
+  status?: number;
   answer?: z.ZodType;
-  handle(call: Call<z.infer<Query>, z.infer<Body>>, services: Services): Answer | Promise<Answer>;
+  bodyType?: string;
+  answerType?: string;
+  headers?: Readonly<Record<string, string>>;
+  errors?: readonly ApiErrorCode[];
+  /** What the handler works with, by name. @default none */
+  needs?: readonly Need[];
+  handle(call: Call<z.infer<Query>, z.infer<Body>>, has: Pick<Capabilities, Need>): Answer | Promise<Answer>;
 }
 
 /** Method, path and access are the table's business, the rest the resource's. */
@@ -126,8 +102,12 @@ export type Resource = Omit<Route, "method" | "path" | "access">;
 const jsonBytesMax = 256 * 1024;
 
 /** Makes a resource whose handler knows the types of its schemas. */
-export function resource<Query extends z.ZodObject, Body extends z.ZodType>(
-  definition: Definition<Query, Body>,
+export function resource<
+  Query extends z.ZodObject,
+  Body extends z.ZodType,
+  const Need extends keyof Capabilities = never,
+>(
+  definition: Definition<Query, Body, Need>,
 ): Resource {
   const { summary, query, body, answer, isQuery = false } = definition;
   return {
@@ -137,6 +117,12 @@ export function resource<Query extends z.ZodObject, Body extends z.ZodType>(
     ...(answer ? { answer } : {}),
     bodyBytesMax: definition.bodyBytesMax ?? (body ? jsonBytesMax : 0),
     isQuery,
+    status: definition.status ?? 200,
+    bodyType: definition.bodyType ?? "application/json",
+    answerType: definition.answerType ?? "text/plain",
+    headers: definition.headers ?? {},
+    errors: definition.errors ?? [],
+    needs: definition.needs ?? [],
     handle: definition.handle as Resource["handle"],
   };
 }

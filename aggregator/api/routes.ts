@@ -4,25 +4,30 @@
  * and the OpenAPI page are made from it. `public` and `sensor` rows are the only ones without a key; a sensor's rows check its
  * signature themselves. @module */
 
-import { logo, page, script, style } from "../dashboard/pages.ts";
+import { assets } from "../dashboard/assets.ts";
 import { type Role, roles } from "../model/access.ts";
+import { authority } from "./admin/authority.ts";
 import { batches } from "./sensors/batches.ts";
 import { checkIn } from "./sensors/check_in.ts";
-import { docsPage, docsScript } from "./admin/docs.ts";
 import { enrol } from "./sensors/enrol.ts";
-import { fleet, revoke, sensor } from "./sensors/fleet.ts";
+import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
+import { fleet, sensor } from "./sensors/fleet.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
 import { deadLetters, gaps } from "./sensors/gaps.ts";
 import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
 import { metrics } from "./admin/metrics.ts";
 import { openapi } from "./admin/openapi.ts";
+import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { setThreatStatus, threat, threats } from "./threats/threats.ts";
-import { addKey, addToken, listKeys } from "./admin/tokens.ts";
+import { addKey, listKeys, revokeKey } from "./admin/keys.ts";
+import { addToken, listTokens, revokeToken } from "./admin/tokens.ts";
 
-const table: readonly (readonly [Route["method"], string, Access, Resource])[] = [
+type Row = readonly [Route["method"], string, Access, Resource];
+
+const table: readonly Row[] = [
   // Sensors.
   ["POST", "/api/v1/enrol", "sensor", enrol],
   ["POST", "/api/v1/check-in", "sensor", checkIn],
@@ -30,7 +35,12 @@ const table: readonly (readonly [Route["method"], string, Access, Resource])[] =
   // People and their programs.
   ["GET", "/api/v1/fleet", "viewer", fleet],
   ["GET", "/api/v1/sensors/:id", "viewer", sensor],
+  ["POST", "/api/v1/sensors/:id/approve", "admin", approve],
+  ["POST", "/api/v1/sensors/:id/release", "admin", release],
+  ["POST", "/api/v1/sensors/:id/rename", "admin", rename],
+  ["POST", "/api/v1/sensors/:id/tags", "admin", tag],
   ["POST", "/api/v1/sensors/:id/revoke", "admin", revoke],
+  ["DELETE", "/api/v1/sensors/:id", "admin", remove],
   ["GET", "/api/v1/flows", "viewer", flows],
   ["GET", "/api/v1/flows/latest", "viewer", latestFlows],
   ["GET", "/api/v1/flows/search", "viewer", searchFlows],
@@ -44,24 +54,23 @@ const table: readonly (readonly [Route["method"], string, Access, Resource])[] =
   ["GET", "/api/v1/stats/series", "viewer", series],
   ["GET", "/api/v1/gaps", "viewer", gaps],
   ["GET", "/api/v1/dead-letters", "admin", deadLetters],
+  ["GET", "/api/v1/tokens", "admin", listTokens],
   ["POST", "/api/v1/tokens", "admin", addToken],
+  ["POST", "/api/v1/tokens/:id/revoke", "admin", revokeToken],
   ["GET", "/api/v1/keys", "admin", listKeys],
   ["POST", "/api/v1/keys", "admin", addKey],
+  ["POST", "/api/v1/keys/:id/revoke", "admin", revokeKey],
   ["GET", "/api/v1/session", "viewer", session],
   ["GET", "/openapi.json", "viewer", openapi(() => routes)],
   ["GET", "/metrics", "viewer", metrics],
   // Machines that watch machines.
   ["GET", "/healthz", "public", healthz],
   ["GET", "/readyz", "public", readyz],
+  ["GET", "/ca.pem", "public", authority],
   // The dashboard's pages hold no data; what they show they fetch from above, with the session.
   ["POST", "/login", "public", login],
   ["POST", "/logout", "public", logout],
-  ["GET", "/", "public", page],
-  ["GET", "/assets/dashboard.css", "public", style],
-  ["GET", "/assets/dashboard.js", "public", script],
-  ["GET", "/assets/logo.svg", "public", logo],
-  ["GET", "/docs", "public", docsPage],
-  ["GET", "/assets/docs.js", "public", docsScript],
+  ...assets.map((asset): Row => ["GET", asset.path, "public", pageOf(asset)]),
 ];
 
 export const routes: readonly Route[] = table.map(([method, path, access, resource]) => ({

@@ -5,7 +5,18 @@
 import { z } from "../../shared/schema.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";
 import { parseIp } from "../../shared/ip.ts";
+import { type ApiErrorCode, apiErrors } from "./errors.ts";
 import { severities, threatStatuses } from "../model/threat.ts";
+
+/** Every error. */
+export const problemAnswer = z.looseObject({
+  error: z.strictObject({
+    code: z.enum(Object.keys(apiErrors) as [ApiErrorCode, ...ApiErrorCode[]]),
+    message: z.string(),
+    detail: z.string().nullable().describe("Names the parameter, the rule and the value"),
+    field: z.string().nullable().describe("The parameter or field that is wrong"),
+  }),
+});
 
 export const pageRowsMax = 1_000;
 
@@ -182,10 +193,17 @@ export const sensorAnswer = z.object({
     .nullable(),
   open_gaps: count,
   missing_batches: count,
+  holes: z.array(z.object({
+    epoch: count,
+    packets: count,
+    from_ms: z.number(),
+    found_ms: z.number(),
+  })).describe("Packets it had counted in flows, and no batch brought"),
 }).loose();
 
 export const fleetAnswer = z.object({
   now_ms: z.number(),
+  problem: z.string().nullable().describe("Why the aggregator itself does not store what comes in"),
   summary: z.record(z.string(), count),
   conservation,
   sensors: z.array(sensorAnswer),

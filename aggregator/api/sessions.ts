@@ -1,6 +1,6 @@
 /** Sessions of the dashboard: a random id in a cookie stands for an API key.
  *
- * In: the hash of a key that was just checked. Out: a cookie; later the hash again.
+ * In: the hash of a key that was just checked. Out: an id for a cookie; later the hash again.
  * Invariant: an id is 192 random bits, made at login (never taken from the browser), kept only as its SHA-256, gone after
  * `idleMs` without use or `lifeMs` in all; at most `sessionsMax` exist, the oldest goes first.
  * Why in memory: a restart costs people one login and leaves no secret on disk. @module */
@@ -23,7 +23,7 @@ interface Session {
   usedMs: number;
 }
 
-const cookieName = "picket_session";
+const idPattern = /^[A-Za-z0-9_-]{32}$/;
 
 export class Sessions {
   #idleMs: number;
@@ -37,8 +37,8 @@ export class Sessions {
     this.#sessionsMax = sessionsMax;
   }
 
-  /** Starts a session for a checked key; `random` is 24 bytes. Returns the `Set-Cookie` value. */
-  open(keyHash: string, random: Uint8Array, nowMs: number, isSecure: boolean): string {
+  /** Starts a session for a checked key; `random` is 24 bytes. */
+  open(keyHash: string, random: Uint8Array, nowMs: number): { id: string; maxAgeS: number } {
     if (random.length !== 24) {
       throw new RangeError(
         `Cannot open a session as "random" must have 24 bytes: current length is ${random.length}`,
@@ -47,39 +47,23 @@ export class Sessions {
     const id = Buffer.from(random).toString("base64url");
     this.#sessions.set(sha256Hex(id), { keyHash, startMs: nowMs, usedMs: nowMs });
     if (this.#sessions.size > this.#sessionsMax) this.#sessions.delete(this.#sessions.keys().next().value!);
-    return cookie(id, Math.floor(this.#lifeMs / 1_000), isSecure);
+    return { id, maxAgeS: Math.floor(this.#lifeMs / 1_000) };
   }
 
-  /** Hash of the key behind the cookie header, or null. */
-  find(cookies: string | undefined, nowMs: number): string | null {
-    const id = readCookie(cookies);
-    const session = id === null ? undefined : this.#sessions.get(sha256Hex(id));
-    if (id === null || !session) return null;
+  /** Hash of the key behind a session's id, or null. */
+  find(id: string | undefined, nowMs: number): string | null {
+    const name = id === undefined || !idPattern.test(id) ? null : sha256Hex(id);
+    const session = name === null ? undefined : this.#sessions.get(name);
+    if (name === null || !session) return null;
     if (nowMs - session.usedMs > this.#idleMs || nowMs - session.startMs > this.#lifeMs) {
-      this.#sessions.delete(sha256Hex(id));
+      this.#sessions.delete(name);
       return null;
     }
     session.usedMs = nowMs;
     return session.keyHash;
   }
 
-  /** Ends the session of the cookie header, if any. Returns the `Set-Cookie` value that clears it. */
-  close(cookies: string | undefined, isSecure: boolean): string {
-    const id = readCookie(cookies);
-    if (id !== null) this.#sessions.delete(sha256Hex(id));
-    return cookie("", 0, isSecure);
+  close(id: string | undefined): void {
+    if (id !== undefined) this.#sessions.delete(sha256Hex(id));
   }
-}
-
-function cookie(value: string, maxAgeS: number, isSecure: boolean): string {
-  const secure = isSecure ? "; Secure" : "";
-  return `${cookieName}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeS}${secure}`;
-}
-
-function readCookie(cookies: string | undefined): string | null {
-  for (const part of (cookies ?? "").slice(0, 8_192).split(";")) {
-    const [name, value] = part.trim().split("=", 2);
-    if (name === cookieName && value && /^[A-Za-z0-9_-]{32}$/.test(value)) return value;
-  }
-  return null;
 }

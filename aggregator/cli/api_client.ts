@@ -6,6 +6,8 @@
 import type { Options } from "../../shared/options.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
+import { tlsFault } from "../../shared/tls_fault.ts";
+import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, type storeOptions } from "../options/store_options.ts";
 
 const timeoutMs = 15_000;
@@ -13,9 +15,10 @@ const timeoutMs = 15_000;
 export class ApiClient {
   readonly url: string;
   #key: string;
+  #ca: string | null;
 
-  /** @throws {CommandError} when the address is none. */
-  constructor(url: string, key: string) {
+  /** `ca`: an authority to trust besides the system's, PEM. @throws {CommandError} when the address is none. */
+  constructor(url: string, key: string, ca: string | null) {
     if (!URL.canParse(url) || !/^https?:\/\//.test(url)) {
       throw new CommandError(
         exitCodes.usage,
@@ -24,6 +27,7 @@ export class ApiClient {
     }
     this.url = url.replace(/\/+$/, "");
     this.#key = key;
+    this.#ca = ca;
   }
 
   get<Body>(path: string): Promise<Body> {
@@ -34,17 +38,39 @@ export class ApiClient {
     return this.#ask("POST", path, body);
   }
 
+  remove<Body>(path: string): Promise<Body> {
+    return this.#ask("DELETE", path);
+  }
+
   async #ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
+    const client = Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
+    try {
+      return await this.#askBy(client, method, path, body);
+    } finally {
+      client.close();
+    }
+  }
+
+  async #askBy<Body>(client: Deno.HttpClient, method: string, path: string, body?: unknown): Promise<Body> {
     let response: Response;
     try {
       response = await fetch(`${this.url}/api/v1${path}`, {
         method,
         headers: { authorization: `Bearer ${this.#key}`, "content-type": "application/json" },
         redirect: "error",
+        client,
         signal: AbortSignal.timeout(timeoutMs),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     } catch (cause) {
+      const fault = tlsFault(wordsOf(cause), "--ca");
+      if (fault) {
+        throw new CommandError(
+          exitCodes.environment,
+          `Cannot trust the aggregator at ${this.url} as ${fault.cause}: ${fault.cure}`,
+          { cause },
+        );
+      }
       throw new CommandError(
         exitCodes.environment,
         `Cannot reach the aggregator at ${this.url}: ${
@@ -53,26 +79,44 @@ export class ApiClient {
         { cause },
       );
     }
-    const answer = await response.json().catch(() => null);
-    if (response.ok && answer !== null) return answer as Body;
-    const { message, detail } = answer?.error ??
-      { message: "no Picket aggregator answers there", detail: null };
-    const code = response.status === 401 || response.status === 403 || response.status === 400
-      ? exitCodes.usage
-      : response.status >= 500
-      ? exitCodes.environment
-      : exitCodes.failed;
-    const words = detail ? `${message}: ${detail}` : message;
-    throw new CommandError(code, `Cannot get an answer from ${this.url}: ${response.status} ${words}`);
+    return await readAnswer<Body>(this.url, response);
   }
 }
 
-/** A client for `--url` with the key of `--key-file`. */
+/** What an error and its causes say. */
+function wordsOf(error: unknown): string {
+  const words: string[] = [];
+  for (let inner = error; inner instanceof Error && words.length < 5; inner = inner.cause) {
+    words.push(inner.message);
+  }
+  return words.join(": ");
+}
+
+/** The answer's body. @throws {CommandError} what is wrong, in the API's own words; `from` names who answered. */
+export async function readAnswer<Body>(from: string, response: Response): Promise<Body> {
+  const answer = await response.json().catch(() => null);
+  if (response.ok && answer !== null) return answer as Body;
+  const { message, detail } = answer?.error ??
+    { message: "no Picket aggregator answers there", detail: null };
+  const code = response.status === 401 || response.status === 403 || response.status === 400
+    ? exitCodes.usage
+    : response.status >= 500
+    ? exitCodes.environment
+    : exitCodes.failed;
+  const words = detail ? `${message}: ${detail}` : message;
+  throw new CommandError(code, `Cannot get an answer from ${from}: ${response.status} ${words}`);
+}
+
+/** A client for `--url`, or for the aggregator of the state folder, with the key of `--key-file` and the authority of `--ca`. */
 export async function openClient(
   url: string,
   options: Options<typeof remoteOptions> & Pick<Options<typeof storeOptions>, "state">,
   edges: Pick<Edges, "env">,
 ): Promise<ApiClient> {
-  const path = options.keyFile || `${stateFolder(options.state, edges.env)}/admin.key`;
-  return new ApiClient(url, (await readOptionFile("--key-file", path)).trim());
+  const folder = stateFolder(options.state, edges.env);
+  const key = await readOptionFile("--key-file", options.keyFile || `${folder}/admin.key`);
+  const ca = options.ca !== ""
+    ? await readOptionFile("--ca", options.ca)
+    : await Deno.readTextFile(`${folder}/tls/ca.pem`).catch(() => null);
+  return new ApiClient(url || await localUrl(folder), key.trim(), ca);
 }

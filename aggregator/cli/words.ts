@@ -8,7 +8,7 @@ import { type SensorHealth, type SensorStatus, span } from "../fleet/fleet.ts";
 import type { Totals } from "../model/traffic.ts";
 
 const widthMax = 100;
-const reset = "\x1b[0m";
+const reset = "\x1b[0m", bold = "\x1b[1m";
 const severityColours: Record<Severity, string> = {
   critical: "\x1b[1;97;41m",
   high: "\x1b[1;31m",
@@ -20,6 +20,7 @@ const statusColours: Partial<Record<SensorStatus, string>> = {
   healthy: "\x1b[32m",
   late: "\x1b[33m",
   lossy: "\x1b[33m",
+  unwalled: "\x1b[33m",
   blind: "\x1b[31m",
   quarantined: "\x1b[31m",
 };
@@ -53,14 +54,18 @@ export function totalsLine({ flows, packets, bytes, sightings, first, last }: To
 export function threatLines(threat: Threat, isColourful: boolean): string[] {
   const severity = paint(threat.severity.toUpperCase(), severityColours[threat.severity], isColourful);
   const port = threat.dst_port === null ? "" : ` port ${threat.dst_port}`;
-  const reasons = threat.reasons.map(({ name, points }) => `${name} +${points}`).join(", ");
+  const reasons = threat.reasons.map(({ name, points }) => `${name} ${points < 0 ? "" : "+"}${points}`)
+    .join(", ");
+  // The rules' explanation begins with the summary; a model's stands beside it.
+  const why = threat.explanation.replace(escapeLine(threat.words.summary), "").trim();
   const engine = threat.fallback === null ? threat.engine : `${threat.engine}, ${threat.fallback}`;
   return [
     `${severity}  ${escapeLine(threat.title)} (${threat.technique}, ${amount(threat.count)} times)`,
     `  ${escapeLine(`${ends(threat.src_ips)} -> ${ends(threat.dst_ips)}${port}`)}`,
     `  ${timeOf(threat.first_seen)} to ${timeOf(threat.last_seen)}`,
-    ...wrap(threat.explanation, "  "),
+    ...wrap(threat.words.summary, "  ").map((line) => paint(line, bold, isColourful)),
     ...wrap(`What to do: ${threat.suggested_action}`, "  "),
+    ...wrap(`Why: ${why}`, "  "),
     ...wrap(`Score ${threat.score}: ${reasons}. Explained by: ${engine}`, "  "),
   ];
 }

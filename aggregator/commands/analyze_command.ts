@@ -5,7 +5,7 @@ import type { analyzeFile, renderAnalysis } from "../analyze.ts";
 import { type Command, command, CommandError, exitCodes, onlyOperand } from "../../shared/command.ts";
 import { cacheFolderOf } from "../../shared/common_options.ts";
 import { generalOptions } from "../options/store_options.ts";
-import { loadDetectors } from "../options/custom_detectors.ts";
+import { chooseDetectors, detectionOptions } from "../options/detection_options.ts";
 
 /** The file that joins sensor and aggregator is handed in by main.ts, so that nothing else here depends on the sensor. */
 export interface Analysis {
@@ -30,6 +30,7 @@ without tshark it finds less, and says so. With GEMINI_API_KEY set the model exp
         help: "Do not read payloads: tshark is not needed, less is found",
       },
       tsharkPath: { kind: "text", default: "tshark", value: "FILE", help: "Name or path of tshark" },
+      ...detectionOptions,
       ...triageOptions,
     },
     async run(options, operands, edges) {
@@ -43,7 +44,7 @@ without tshark it finds less, and says so. With GEMINI_API_KEY set the model exp
         cacheFolder: cacheFolderOf("picket-sensor", edges.env),
         facts: options.facts,
         model: readModel(options, edges),
-        ownDetectors: await loadDetectors(options.detectors, edges),
+        detectors: await chooseDetectors(options, edges),
         signal: edges.signal,
       });
       edges.print(options.json ? JSON.stringify(analysis) : render(analysis, edges.isColourful));

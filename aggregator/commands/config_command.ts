@@ -2,6 +2,9 @@
 
 import { dumpOptions } from "../../shared/options.ts";
 import { type Command, command, exitCodes, noOperands } from "../../shared/command.ts";
+import { readAuthority } from "../tls/authority.ts";
+import { listenTextOf } from "../options/served_address.ts";
+import { stateFolder } from "../options/store_options.ts";
 import { checkExposure, listenAddress, serveOptions } from "../options/serve_options.ts";
 
 export const configCommand: Command = command({
@@ -16,11 +19,13 @@ configuration file. Secrets are left out.`,
     ...serveOptions,
     dump: { kind: "flag", default: false, help: "Print all of it; also what happens without" },
   },
-  run(options, operands, edges) {
+  async run(options, operands, edges) {
     noOperands(operands);
-    checkExposure(listenAddress(options.listen), options);
+    const folder = stateFolder(options.state, edges.env);
+    const listen = await listenTextOf(options.listen, folder);
+    checkExposure(listenAddress(listen), options, await readAuthority(folder) !== null);
     const { dump: _dump, config: _config, json: _json, ...rest } = options;
-    edges.print(dumpOptions(serveOptions, rest as typeof options));
-    return Promise.resolve(exitCodes.ok);
+    edges.print(dumpOptions(serveOptions, { ...rest, listen } as typeof options));
+    return exitCodes.ok;
   },
 });

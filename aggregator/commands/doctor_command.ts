@@ -10,6 +10,8 @@ import {
   exitCodes,
   noOperands,
 } from "../../shared/command.ts";
+import { readAuthority } from "../tls/authority.ts";
+import { listenTextOf } from "../options/served_address.ts";
 import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
 import {
   bracketed,
@@ -18,6 +20,7 @@ import {
   type ServeOptions,
   serveOptions,
 } from "../options/serve_options.ts";
+import { readModel } from "../options/triage_options.ts";
 
 interface Finding {
   check: string;
@@ -28,6 +31,7 @@ interface Finding {
 /** Before this the clock cannot be right: the program was written later. */
 const earliestMs = Date.UTC(2026, 0, 1);
 const probeTimeoutMs = 3_000;
+const modelTimeoutMs = 30_000;
 
 export const doctorCommand: Command = command({
   name: "doctor",
@@ -110,35 +114,49 @@ async function kafka(options: ServeOptions, edges: Edges): Promise<Outcome> {
   }
 }
 
-async function address(options: ServeOptions): Promise<Outcome> {
-  const at = listenAddress(options.listen);
-  checkExposure(at, options);
+async function address(options: ServeOptions, edges: Edges): Promise<Outcome> {
+  const folder = stateFolder(options.state, edges.env);
+  const listen = await listenTextOf(options.listen, folder);
+  const at = listenAddress(listen);
+  const authority = await readAuthority(folder);
+  checkExposure(at, options, authority !== null);
   try {
     Deno.listen({ hostname: at.hostname, port: at.port }).close();
-    return { result: "ok", text: `${options.listen} is free` };
+    return { result: "ok", text: `${listen} is free` };
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
   }
-  const scheme = options.tlsCert === "" ? "http" : "https";
-  const url = `${scheme}://${bracketed(at.hostname)}:${at.port}/healthz`;
-  const answer = await fetch(url, { signal: AbortSignal.timeout(probeTimeoutMs) })
+  const isSecure = options.tlsCert !== "" || (authority !== null && !at.isLoopback && !options.insecureHttp);
+  const url = `${isSecure ? "https" : "http"}://${bracketed(at.hostname)}:${at.port}/healthz`;
+  const client = Deno.createHttpClient(authority === null ? {} : { caCerts: [authority.pem] });
+  const answer = await fetch(url, { client, signal: AbortSignal.timeout(probeTimeoutMs) })
     .then((response) => response.json()).catch(() => null);
+  client.close();
   if (answer?.status === "ok") {
-    return { result: "ok", text: `an aggregator serves on ${options.listen} and is well` };
+    return { result: "ok", text: `an aggregator serves on ${listen} and is well` };
   }
   if (answer?.error) {
-    return { result: "warn", text: `an aggregator serves on ${options.listen}: ${answer.error.detail}` };
+    return { result: "warn", text: `an aggregator serves on ${listen}: ${answer.error.detail}` };
   }
   return {
     result: "fail",
-    text: `another program listens on ${options.listen}: end it, or choose another --listen`,
+    text: `another program listens on ${listen}: end it, or choose another --listen`,
   };
 }
 
-function model(options: ServeOptions, edges: Edges): Outcome {
-  if (!edges.env("GEMINI_API_KEY")) return { result: "ok", text: "not used: threats are explained by rules" };
-  return {
-    result: "ok",
-    text: `${options.geminiModel} explains threats; addresses and names leave as labels only`,
+/** One real call, as small as can be. */
+async function model(options: ServeOptions, edges: Edges): Promise<Outcome> {
+  const asked = readModel(options, edges);
+  if (asked === null) return { result: "ok", text: "not used: threats are explained by rules" };
+  const question = {
+    instruction: "This is a test of the connection. Answer with one small JSON object.",
+    content: "{}",
+    answerTokensMax: 500,
+    thinkingTokensMax: 512,
   };
+  const answer = await asked.ask(question, AbortSignal.timeout(modelTimeoutMs));
+  if (answer.ok) {
+    return { result: "ok", text: `${asked.name} answers; addresses and names leave as labels only` };
+  }
+  return { result: "fail", text: `${asked.name} gave no answer: ${answer.reason.replaceAll("_", " ")}` };
 }

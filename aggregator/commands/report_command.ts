@@ -26,7 +26,10 @@ severity, reasons and suggested action. Exit code 0 only when flows and threats 
     ...generalOptions,
     state: storeOptions.state,
     ...remoteOptions,
-    url: { ...remoteOptions.url, default: "http://127.0.0.1:8600", help: "Address of the aggregator" },
+    url: {
+      ...remoteOptions.url,
+      help: "Address of the aggregator; else that of the last serve in this state folder",
+    },
     settleMs: {
       kind: "number",
       default: 0,

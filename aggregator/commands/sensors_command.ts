@@ -1,48 +1,89 @@
-/** `picket-aggregator sensors` and `revoke`: who is enrolled, how they are, and ending it. @module */
+/** `picket-aggregator sensor`, `sensors` and `revoke`: who is enrolled, how they are, and what an operator decides about them. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
-import { type FleetHealth, fleetHealth } from "../fleet/fleet.ts";
-import type { Store } from "../store/store.ts";
-import { openClient } from "../cli/api_client.ts";
+import type { FleetHealth, SensorHealth } from "../fleet/fleet.ts";
+import { type AdminApi, readVerb, withAdminApi } from "../cli/admin_api.ts";
 import {
   type Command,
   command,
   CommandError,
+  type Edges,
   exitCodes,
   noOperands,
   onlyOperand,
 } from "../../shared/command.ts";
-import { generalOptions, remoteOptions, storeOf, storeOptions } from "../options/store_options.ts";
+import type { Options } from "../../shared/options.ts";
+import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
 import { sensorLines } from "../cli/words.ts";
 
-const gapsMax = 1_000;
+const options = { ...generalOptions, ...storeOptions, ...remoteOptions } as const;
+const verbs = ["list", "show", "approve", "release", "revoke", "rename", "tag", "remove"] as const;
+type Verb = typeof verbs[number];
+/** As said once it is done. */
+const done: Record<Exclude<Verb, "list" | "show">, string> = {
+  approve: "approved",
+  release: "released",
+  revoke: "revoked",
+  rename: "renamed",
+  tag: "tagged",
+  remove: "removed",
+};
+
+export const sensorCommand: Command = command({
+  name: "sensor",
+  summary: "sensors: list, show, approve, release, revoke, rename, tag, remove",
+  operands: "VERB [NAME [WORD..]]",
+  about:
+    `list and show print how sensors are. approve takes one in that waits, release lifts a quarantine, revoke refuses everything of one
+within 5 seconds and frees its name, rename gives another name, tag sets the tags (none: clears them), remove forgets one; its flows stay.
+NAME is a sensor's name or id. Works on the database of the state folder, or asks --url.`,
+  examples: [
+    "sensor list --json",
+    "sensor show roof",
+    "sensor approve roof",
+    "sensor release roof",
+    "sensor rename roof cellar",
+    "sensor tag roof north outdoor",
+    "sensor remove roof",
+  ],
+  options,
+  run: runSensor,
+});
+
+async function runSensor(given: Options<typeof options>, operands: string[], edges: Edges): Promise<number> {
+  const { verb, rest } = readVerb(operands, verbs, "list");
+  if (verb === "list") {
+    noOperands(rest);
+    await withAdminApi(given, edges, (api) => list(api, given.json, edges));
+    return exitCodes.ok;
+  }
+  const [name, ...words] = rest;
+  const wanted = { rename: words.length === 1, tag: true }[verb as string] ?? words.length === 0;
+  if (name === undefined || !wanted) {
+    throw new CommandError(
+      exitCodes.usage,
+      `Cannot ${verb} as one sensor must be named${verb === "rename" ? ", and its new name" : ""}`,
+    );
+  }
+  await withAdminApi(given, edges, async (api) => {
+    if (verb === "show") return await show(api, name, given.json, edges);
+    const result = await decide(api, verb, name, words);
+    edges.print(given.json ? JSON.stringify(result) : escapeLine(`${done[verb]} ${result.name}`));
+  });
+  return exitCodes.ok;
+}
 
 export const sensorsCommand: Command = command({
   name: "sensors",
   summary: "list the sensors and how they are",
-  operands: "",
+  operands: "[NAME]",
   about:
-    "Prints every enrolled sensor with its status and, when it is not well, why. Reads the database, or asks --url.",
-  examples: ["sensors", "sensors --json"],
-  options: { ...generalOptions, ...storeOptions, ...remoteOptions },
+    "Prints every enrolled sensor, or the one named, with its status and, when it is not well, why. Reads the database, or asks --url.",
+  examples: ["sensors", "sensors roof", "sensors --json"],
+  options,
   async run(options, operands, edges) {
-    noOperands(operands);
-    const fleet = options.url === ""
-      ? await withStore(await storeOf(options, edges), async (store) => {
-        const gaps = await store.readGaps({ open: true }, gapsMax);
-        return fleetHealth(await store.readSensors(), gaps, new Map(), edges.clock.nowMs());
-      })
-      : await (await openClient(options.url, options, edges)).get<FleetHealth>("/fleet");
-    if (options.json) edges.print(JSON.stringify(fleet));
-    else {
-      for (const sensor of fleet.sensors) {
-        edges.print(
-          escapeLine(`${sensor.sensor_id}  enrolled ${new Date(sensor.enrolled_ms).toISOString()}`),
-        );
-        for (const line of sensorLines(sensor, fleet.now_ms, edges.isColourful)) edges.print(`  ${line}`);
-      }
-      if (fleet.sensors.length === 0) edges.reporter.info("no sensor is enrolled: make a join token first");
-    }
+    if (operands.length > 0) return await runSensor(options, ["show", ...operands], edges);
+    await withAdminApi(options, edges, (api) => list(api, options.json, edges));
     return exitCodes.ok;
   },
 });
@@ -50,39 +91,57 @@ export const sensorsCommand: Command = command({
 export const revokeCommand: Command = command({
   name: "revoke",
   summary: "revoke a sensor",
-  operands: "ID",
+  operands: "NAME",
   about:
-    `Refuses everything that comes from this sensor, within 5 seconds, for good: it can only enrol anew, with another key.
-ID is what the command sensors prints first.`,
-  examples: ["revoke s0123456789abcdef0123"],
-  options: { ...generalOptions, ...storeOptions, ...remoteOptions },
+    `Refuses everything that comes from this sensor, within 5 seconds, for good: it can only enrol anew, with another key. Its name is free
+then. NAME is the sensor's name or id.`,
+  examples: ["revoke roof", "revoke s0123456789abcdef0123"],
+  options,
   async run(options, operands, edges) {
-    const id = onlyOperand(operands, "sensor ID");
-    if (!/^[A-Za-z0-9_-]{1,64}$/.test(id)) {
-      throw new CommandError(
-        exitCodes.usage,
-        `Cannot revoke as "${id.slice(0, 64)}" is not the ID of a sensor`,
-      );
-    }
-    if (options.url === "") {
-      const isKnown = await withStore(
-        await storeOf(options, edges),
-        (store) => store.revokeSensor(id, edges.clock.nowMs()),
-      );
-      if (!isKnown) {
-        throw new CommandError(exitCodes.failed, `Cannot revoke "${id}" as no sensor has this ID`);
-      }
-    } else await (await openClient(options.url, options, edges)).post(`/sensors/${id}/revoke`, {});
-    edges.print(options.json ? JSON.stringify({ sensor_id: id, revoked: true }) : `revoked ${id}`);
+    const name = onlyOperand(operands, "sensor");
+    await withAdminApi(options, edges, async (api) => {
+      const result = await decide(api, "revoke", name, []);
+      edges.print(options.json ? JSON.stringify(result) : escapeLine(`revoked ${result.name}`));
+    });
     return exitCodes.ok;
   },
 });
 
-async function withStore<Result>(store: Store, work: (store: Store) => Promise<Result>): Promise<Result> {
-  await store.start();
-  try {
-    return await work(store);
-  } finally {
-    await store.stop();
+async function decide(
+  api: AdminApi,
+  verb: keyof typeof done,
+  name: string,
+  words: string[],
+): Promise<{ sensor_id: string; name: string }> {
+  const path = `/sensors/${encodeURIComponent(name)}`;
+  switch (verb) {
+    case "remove":
+      return await api.remove(path);
+    case "rename":
+      return await api.post(`${path}/rename`, { name: words[0] });
+    case "tag":
+      return await api.post(`${path}/tags`, {
+        tags: words.flatMap((word) => word.split(",")).filter(Boolean),
+      });
+    default:
+      return await api.post(`${path}/${verb}`, {});
   }
+}
+
+async function list(api: AdminApi, json: boolean, edges: Edges): Promise<void> {
+  const fleet = await api.get<FleetHealth>("/fleet");
+  if (json) return edges.print(JSON.stringify(fleet));
+  for (const sensor of fleet.sensors) say(sensor, fleet.now_ms, edges);
+  if (fleet.sensors.length === 0) edges.reporter.info("no sensor is enrolled: make a join token first");
+}
+
+async function show(api: AdminApi, name: string, json: boolean, edges: Edges): Promise<void> {
+  const sensor = await api.get<SensorHealth>(`/sensors/${encodeURIComponent(name)}`);
+  if (json) edges.print(JSON.stringify(sensor));
+  else say(sensor, edges.clock.nowMs(), edges);
+}
+
+function say(sensor: SensorHealth, nowMs: number, edges: Edges): void {
+  edges.print(escapeLine(`${sensor.sensor_id}  enrolled ${new Date(sensor.enrolled_ms).toISOString()}`));
+  for (const line of sensorLines(sensor, nowMs, edges.isColourful)) edges.print(`  ${line}`);
 }

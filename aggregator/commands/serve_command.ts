@@ -4,6 +4,8 @@ import { type Command, command, type Edges, exitCodes, noOperands } from "../../
 import type { Running } from "../serve/start.ts";
 import { type ServeOptions, serveOptions } from "../options/serve_options.ts";
 
+const aliveEveryMs = 5_000;
+
 /** `start` wires the stages; serve/start.ts holds it, where the data path can be read. */
 export function serveCommand(start: (options: ServeOptions, edges: Edges) => Promise<Running>): Command {
   return command({
@@ -26,15 +28,27 @@ and dashboard. The first start writes an admin key into admin.key of the state f
       edges.print(
         JSON.stringify({ listening: running.url, dashboard: `${running.url}/`, key_file: running.keyFile }),
       );
-      const stopped = new Promise<null>((resolve) => {
-        if (edges.signal.aborted) return resolve(null);
-        edges.signal.addEventListener("abort", () => resolve(null), { once: true });
+      edges.supervisor?.ready();
+      const watched = new AbortController();
+      const watching = tellAlive(edges, watched.signal);
+      await new Promise<void>((resolve) => {
+        if (edges.signal.aborted) return resolve();
+        edges.signal.addEventListener("abort", () => resolve(), { once: true });
       });
-      const failure = await Promise.race([stopped, running.failed]);
-      if (failure === null) edges.reporter.info("stopping");
-      else edges.reporter.error("stopping as the data path cannot go on", { failure });
+      watched.abort();
+      await watching;
+      edges.supervisor?.stopping();
+      edges.reporter.info("stopping");
       await running.stop();
-      return failure === null ? exitCodes.ok : exitCodes.environment;
+      return exitCodes.ok;
     },
   });
+}
+
+/** A program whose thread is blocked for a minute serves nobody; what is only slow says so in /readyz. */
+async function tellAlive({ clock, supervisor }: Edges, signal: AbortSignal): Promise<void> {
+  while (supervisor && !signal.aborted) {
+    supervisor.alive();
+    await clock.sleep(aliveEveryMs, signal);
+  }
 }

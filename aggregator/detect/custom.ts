@@ -1,44 +1,48 @@
-/** Detectors of the operator's own, from a folder of modules.
+/** Operators' own detectors, from a folder of modules.
  *
- * In: a folder; each `.ts` or `.js` file in it exports `detector`, of the shape of {@link Detector}. Out: the detectors, in the order of
- * their file names; a file that cannot be used is told apart from the others and left out.
+ * In: a folder; each `.ts` or `.js` file in it exports `detector`, of the shape of {@link Declaration}. Out: the declarations, in the
+ * order of their file names; a file that cannot be used is reported and left out.
  * A compiled program holds no TypeScript compiler: it takes `.js` files, and `.ts` files only as far as they are JavaScript.
- * Invariant: nothing is loaded unasked; a module runs with the rights of the aggregator, so its folder must be as well kept as the program.
- * @module */
+ * Invariant: nothing is loaded unasked; a module runs with the rights of the aggregator, so its folder must be as well kept as the
+ * program. @module */
 
-import type { Detector } from "./detector.ts";
+import type { Declaration, Limit } from "./detector.ts";
+import { rangeOf } from "./settings.ts";
 
-export const ownDetectorsMax = 100;
+export const customDetectorsMax = 100;
 
-export interface OwnDetectors {
-  detectors: Detector[];
+export interface CustomDetectors {
+  declarations: Declaration[];
   /** One sentence for each file that was left out. */
   problems: string[];
 }
 
 /** Loads the folder. @throws when it cannot be listed. */
-export async function loadOwnDetectors(folder: string, takenNames: readonly string[]): Promise<OwnDetectors> {
+export async function loadCustomDetectors(
+  folder: string,
+  takenNames: readonly string[],
+): Promise<CustomDetectors> {
   const names: string[] = [];
   for await (const entry of Deno.readDir(folder)) {
     if (!entry.isDirectory && /^[^.].*\.(ts|js|mjs)$/.test(entry.name)) names.push(entry.name);
   }
   names.sort();
-  const loaded: OwnDetectors = { detectors: [], problems: [] };
+  const loaded: CustomDetectors = { declarations: [], problems: [] };
   const taken = new Set(takenNames);
   const root = await Deno.realPath(folder);
-  for (const name of names.slice(0, ownDetectorsMax)) {
-    const problem = await load(`${root}/${name}`, taken, loaded.detectors);
+  for (const name of names.slice(0, customDetectorsMax)) {
+    const problem = await load(`${root}/${name}`, taken, loaded.declarations);
     if (problem) loaded.problems.push(`Cannot use detector ${name} as ${problem}`);
   }
-  if (names.length > ownDetectorsMax) {
+  if (names.length > customDetectorsMax) {
     loaded.problems.push(
-      `Cannot use all detectors of ${folder} as there may be ${ownDetectorsMax}: it holds ${names.length}`,
+      `Cannot use all detectors of ${folder} as there may be ${customDetectorsMax}: it holds ${names.length}`,
     );
   }
   return loaded;
 }
 
-async function load(path: string, taken: Set<string>, detectors: Detector[]): Promise<string | null> {
+async function load(path: string, taken: Set<string>, declarations: Declaration[]): Promise<string | null> {
   let module: { detector?: unknown };
   try {
     const url = new URL("file:///");
@@ -48,23 +52,52 @@ async function load(path: string, taken: Set<string>, detectors: Detector[]): Pr
     return `it does not load: ${error instanceof Error ? error.message : String(error)}`;
   }
   const { detector } = module;
-  if (!isDetector(detector)) return `it exports no "detector" with name, advice, step and collect`;
-  if (taken.has(detector.name)) return `the name "${detector.name}" is taken`;
-  taken.add(detector.name);
-  detectors.push(detector);
+  if (typeof detector !== "object" || detector === null) return `it exports no "detector"`;
+  const wrong = wrongParts(detector as Record<string, unknown>);
+  if (wrong.length > 0) return `these parts of "detector" are missing or wrong: ${wrong.join(", ")}`;
+  const declaration = detector as Declaration;
+  if (taken.has(declaration.name)) return `the name "${declaration.name}" is taken`;
+  taken.add(declaration.name);
+  declarations.push(declaration);
   return null;
 }
 
-function isDetector(value: unknown): value is Detector {
-  if (typeof value !== "object" || value === null) return false;
-  const { name, advice, step, collect } = value as Record<string, unknown>;
-  return typeof name === "string" && /^[a-z0-9_]{1,64}$/.test(name) && typeof step === "function" &&
-    typeof collect === "function" && isAdvice(advice);
+const isText = (value: unknown) => typeof value === "string" && value.length > 0;
+const isFunction = (value: unknown) => typeof value === "function";
+const isAbsentOr = (is: (value: unknown) => boolean) => (value: unknown) => value === undefined || is(value);
+const isWords = (value: unknown) => isText(value) || isFunction(value);
+const isTable = (value: unknown) =>
+  typeof value === "object" && value !== null && Object.values(value).every(isLimit);
+
+const parts: Readonly<Record<string, (value: unknown) => boolean>> = {
+  name: (value) => typeof value === "string" && /^[a-z0-9_]{1,64}$/.test(value),
+  technique: isText,
+  title: isText,
+  about: isText,
+  needs: isAbsentOr((value) => Array.isArray(value) && value.every(isText)),
+  limits: isTable,
+  window: (value) => isTable(value) && ["quietS", "ageS"].every((name) => name in (value as object)),
+  keysMax: isAbsentOr((value) => Number.isInteger(value) && (value as number) >= 1),
+  items: isAbsentOr(isFunction),
+  key: isFunction,
+  opens: isAbsentOr(isFunction),
+  open: isFunction,
+  step: isFunction,
+  isThreat: isFunction,
+  finding: isFunction,
+  meaning: isWords,
+  action: isWords,
+  falseAlarm: isWords,
+};
+
+function wrongParts(detector: Record<string, unknown>): string[] {
+  return Object.entries(parts).filter(([name, isRight]) => !isRight(detector[name])).map(([name]) => name);
 }
 
-function isAdvice(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { summary, meaning, action, falseAlarm } = value as Record<string, unknown>;
-  return typeof summary === "function" &&
-    [meaning, action, falseAlarm].every((text) => typeof text === "string");
+function isLimit(limit: unknown): boolean {
+  if (typeof limit !== "object" || limit === null) return false;
+  const { value, unit, why } = limit as Record<string, unknown>;
+  if (typeof value !== "number" || !Number.isFinite(value) || !isText(unit) || !isText(why)) return false;
+  const [min, max] = rangeOf(limit as Limit);
+  return min <= value && value <= max;
 }

@@ -1,6 +1,7 @@
 /** From stored flows to stored, explained threats.
  *
  * In: updates of each ingest transaction, after its commit. Out: threats in the store, explained by rules at once and by a model later.
+ * A threat without news for days is closed, here and in the store.
  * Invariant: a threat that could not be stored is kept, at most `unsavedMax`, and stored with the next ones; triage never blocks ingest.
  * Why stored flows are stepped through again at the start, not only remembered: between a commit and its detection the process may
  * have been killed; known threats come first, so that what is found again is the same threat. @module */
@@ -8,7 +9,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Engine, updateOfFlow } from "./engine.ts";
-import type { Threat, ThreatStatus, TriageResult } from "../model/threat.ts";
+import type { Threat, ThreatLinks, ThreatStatus, TriageResult } from "../model/threat.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { type Store, StoreUnavailable } from "../store/store.ts";
 
@@ -25,7 +26,7 @@ export interface DetectionOptions {
 
 export interface DetectionDeps {
   engine: Engine;
-  store: Pick<Store, "saveThreats" | "readThreats" | "readRecentFlows">;
+  store: Pick<Store, "saveThreats" | "readThreats" | "readRecentFlows" | "setThreatStatus">;
   clock: Clock;
   reporter: Reporter;
 }
@@ -33,16 +34,23 @@ export interface DetectionDeps {
 /** A queue that takes threats without making detection wait. */
 export interface TriageOffer {
   offer(threat: Threat): void;
+  /** A person dealt with it. */
+  withdraw(threatId: string): void;
 }
 
 const pageRows = 1_000;
 const knownThreatsMax = 10_000;
+/** Lists of flows that wait for the store. */
+const unlinkedMax = 10_000;
+/** Threats without news are looked for this often. */
+const endEveryMs = 3_600_000;
 
 export class Detection {
   #options: Required<DetectionOptions>;
   #deps: DetectionDeps;
   #triage: TriageOffer | null = null;
   #unsaved = new Map<string, Threat>();
+  #unlinked: ThreatLinks[] = [];
   #saving: Promise<void> = Promise.resolve();
   #stopping = new AbortController();
   #running: Promise<void> | null = null;
@@ -83,7 +91,7 @@ export class Detection {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
-    await this.#store(this.#deps.engine.flush());
+    await this.#store(this.#deps.engine.flush(this.#deps.clock.nowMs()));
   }
 
   /** Runs the detectors over updates; resolves when what they found is stored, or kept for later. */
@@ -99,10 +107,12 @@ export class Detection {
 
   /** A person's word on a threat, already in the store. */
   setStatus(id: string, status: ThreatStatus): void {
-    this.#deps.engine.amend(id, { status });
+    this.#deps.engine.setStatus(id, status);
+    if (status !== "open") this.#triage?.withdraw(id);
   }
 
   async #store(threats: readonly Threat[]): Promise<void> {
+    this.#rememberLinks(this.#deps.engine.takeLinks());
     await this.#save(threats);
     for (const threat of threats) this.#triage?.offer(threat);
   }
@@ -114,20 +124,30 @@ export class Detection {
   }
 
   async #saveAll(): Promise<void> {
-    const batch = [...this.#unsaved.values()];
-    if (batch.length === 0) return;
+    const batch = [...this.#unsaved.values()], links = this.#unlinked;
+    if (batch.length === 0 && links.length === 0) return;
+    this.#unlinked = [];
     try {
-      await this.#deps.store.saveThreats(batch);
+      await this.#deps.store.saveThreats(batch, links);
       for (const threat of batch) {
         // One that changed meanwhile is another object, and waits for the next save.
         if (this.#unsaved.get(threat.id) === threat) this.#unsaved.delete(threat.id);
       }
       this.#deps.reporter.count("threats_saved_total", undefined, batch.length);
     } catch (error) {
+      this.#rememberLinks(links);
       if (!(error instanceof StoreUnavailable)) throw error;
       this.#deps.reporter.count("threat_saves_failed_total");
       this.#deps.reporter.warn("cannot store threats, will retry", { threats: batch.length, error });
     }
+  }
+
+  #rememberLinks(links: ThreatLinks[]): void {
+    this.#unlinked.push(...links);
+    const excess = this.#unlinked.length - unlinkedMax;
+    if (excess <= 0) return;
+    const dropped = this.#unlinked.splice(0, excess).reduce((sum, { flow_ids }) => sum + flow_ids.length, 0);
+    this.#deps.reporter.count("threat_links_dropped_total", undefined, dropped);
   }
 
   #remember(threat: Threat): void {
@@ -141,13 +161,27 @@ export class Detection {
 
   async #flush(): Promise<void> {
     const { clock, engine, reporter } = this.#deps;
+    let endedMs = clock.nowMs();
     while (!this.#stopping.signal.aborted) {
       await clock.sleep(this.#options.flushMs, this.#stopping.signal);
       try {
-        await this.#store(engine.flush());
+        await this.#store(engine.flush(clock.nowMs()));
+        const nowMs = clock.nowMs();
+        if (nowMs - endedMs < endEveryMs) continue;
+        endedMs = nowMs;
+        await this.#endSilent(nowMs);
       } catch (error) {
         reporter.error("cannot store threats", { error });
       }
+    }
+  }
+
+  async #endSilent(nowMs: number): Promise<void> {
+    const { engine, store, reporter } = this.#deps;
+    for (const { id } of engine.silent(nowMs)) {
+      await store.setThreatStatus(id, "closed", nowMs);
+      engine.setStatus(id, "closed");
+      reporter.count("threats_ended_total");
     }
   }
 

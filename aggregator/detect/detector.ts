@@ -1,60 +1,255 @@
-/** What every detector is: a state machine over flow updates that holds bounded state and says what it found.
+/** What a detector is: one declaration, and the state that runs it.
  *
- * In: one {@link FlowUpdate} at a time, in any order of time. Out: findings, and the words that explain them.
- * Invariant: no detector reads a clock; times are those of packets. A finding carries its whole episode, so that a later
- * finding of the same identity replaces the earlier one.
+ * In: prepared updates, in any order of time. Out: findings of the episodes above their threshold.
+ * Invariant: a declaration is data and pure functions; all state is in the episodes, which are bounded. No detector reads a clock:
+ * times are those of packets. A finding carries its whole episode, so a later finding of the same identity replaces the earlier one.
  * Why `step` and `collect` apart: a flood steps ten thousand times a second, but is worth one finding a batch. @module */
 
-import type { FlowUpdate } from "../model/flow.ts";
-import type { Evidence, Finding } from "../model/threat.ts";
+import type { Facts } from "../../shared/facts.ts";
+import type { Finding } from "../model/threat.ts";
+import { type Episode, Episodes } from "./episodes.ts";
+import {
+  type Fields,
+  findingLimits,
+  firstOf,
+  type Found,
+  type FreshFinding,
+  numberEvidence,
+} from "./finding.ts";
+import type { PreparedUpdate } from "./prepared.ts";
 
-/** A detector in the words of an analyst. Operators' own modules export one as `detector`. */
-export interface Detector {
+/** A threshold that operators may set: `--limit NAME.LIMIT=VALUE`. */
+export interface Limit {
+  value: number;
+  /** "ports", "s", "octets", "share" (of 1), ... */
+  unit: string;
+  /** Where the value comes from: a source, or the reasoning about networks. */
+  why: string;
+  /** What may be set. @default 0..1 for a share, else a hundredth to a hundred times of `value` */
+  range?: readonly [min: number, max: number];
+}
+export type Limits = Readonly<Record<string, Limit>>;
+/** The numbers in force. */
+export type LimitValues<Table extends Limits> = { readonly [Name in keyof Table]: number };
+
+/** When an episode ends; both may be set like limits, as `quietS` and `ageS`. */
+export interface Window {
+  /** A silence longer than this ends an episode. */
+  quietS: Limit;
+  /** An episode older than this that is still below its threshold starts again, so that rare failures of months never add up. */
+  ageS: Limit;
+}
+
+export type FactKind = Exclude<keyof Facts, "cut">;
+
+/** A detector in the words of an analyst. Write it with {@link detector}, which infers its types. */
+export interface Declaration<
+  Table extends Limits = Limits,
+  // deno-lint-ignore no-explicit-any -- the catalogue mixes declarations of different states
+  State extends object = any,
+  // deno-lint-ignore no-explicit-any
+  Evidences extends Fields = any,
+  // deno-lint-ignore no-explicit-any
+  Item = any,
+  // deno-lint-ignore no-explicit-any
+  Shared = any,
+> {
   /** Stable name, also that of its file: "port_scan_vertical". */
   readonly name: string;
-  readonly advice: Advice;
-  /** Takes one update in. Never throws on odd values. */
-  step(update: FlowUpdate): void;
-  /** Everything above its threshold that changed since the last call. */
-  collect(): Finding[];
-  /** Keys followed now, and keys forgotten early because the bound was reached. */
+  /** ATT&CK technique id. */
+  readonly technique: string;
+  /** A few words: "Vertical port scan". */
+  readonly title: string;
+  /** One sentence for the list of detectors: what it finds. */
+  readonly about: string;
+  /** Facts without which it finds nothing. Where the data has none of them the detector is reported as "not evaluable". */
+  readonly needs?: readonly FactKind[];
+  readonly limits: Table;
+  readonly window: Window;
+  /** Episodes followed at once. @default 20000 */
+  readonly keysMax?: number;
+  /** What one update is taken apart into (DNS questions, HTTP requests), when it steps more than once. @default the update, once */
+  readonly items?: (update: PreparedUpdate) => readonly Item[];
+  /** What the episode is about, without the network, which is always part of it. Null: the update is not this detector's business. */
+  readonly key: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => string | null;
+  /** False: the update counts only where an episode is there already. @default always true */
+  readonly opens?: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => boolean;
+  /** What all episodes of one running detector share, when they must know of each other. Bound it. */
+  readonly shared?: () => Shared;
+  /** State of a new episode, from the update that begins it; `step` is called with the same update next. */
+  readonly open: (update: PreparedUpdate, item: Item, shared: Shared) => State;
+  /** Adds one update to its episode. Bound every list, set and map. */
+  readonly step: (
+    state: State & Episode,
+    update: PreparedUpdate,
+    limits: LimitValues<Table>,
+    item: Item,
+  ) => void;
+  /** Whether an episode is worth a finding. */
+  readonly isThreat: (state: State & Episode, limits: LimitValues<Table>) => boolean;
+  readonly finding: (state: State & Episode, limits: LimitValues<Table>) => Found<Evidences>;
+  /** Why anyone would do that. */
+  readonly meaning: Words<Evidences, State & Episode>;
+  /** What to do next, most urgent first. */
+  readonly action: Words<Evidences, State & Episode>;
+  /** How to rule out a false alarm. */
+  readonly falseAlarm: Words<Evidences, State & Episode>;
+}
+
+/** Advice: the same for all, or following the evidence, the ends and the state of this finding. */
+export type Words<Evidences extends Fields, State = never> =
+  | string
+  | ((evidence: Evidences, finding: Omit<Finding, "words">, state: State) => string);
+
+/** Declares a detector. Its functions see the types of its limits, state, items and evidence; to everybody else they are opaque. */
+export function detector<
+  const Table extends Limits,
+  State extends object,
+  Evidences extends Fields,
+  Item = undefined,
+  Shared = undefined,
+>(declaration: Declaration<Table, State, Evidences, Item, Shared>): Declaration {
+  return declaration as unknown as Declaration;
+}
+
+const groupsMax = 10_000, groupKeysMax = 256;
+
+/** A detector that runs: a declaration, the limits in force, and the episodes. */
+export interface Detector {
+  readonly name: string;
+  readonly declaration: Declaration;
+  /** Adds one update. */
+  step(update: PreparedUpdate): void;
+  /** Findings of the episodes above their threshold that changed since the last call; without `isAll` only of new and of grown ones. */
+  collect(isAll?: boolean): FreshFinding[];
+  /** Ends the episode of an identity: what comes next opens another. */
+  end(identity: string): void;
+  /** Episodes followed now, and those evicted because the table was full. */
   readonly tracked: number;
   readonly evicted: number;
+  /** Flows that will not be linked as too many were held. */
+  readonly linksDropped: number;
 }
 
-/** The words of a detector, for people who are no experts. */
-export interface Advice {
-  /** One sentence: who did what to whom, with the numbers that matter. */
-  summary(finding: Finding): string;
-  /** Why anyone would do that. */
-  meaning: string;
-  /** What to do next, most urgent first. */
-  action: string;
-  /** How to rule out a false alarm. */
-  falseAlarm: string;
+/** Starts a detector. `set` holds the limits that differ from the declared ones, already checked (settings.ts). */
+export function startDetector(
+  declaration: Declaration,
+  set: Readonly<Record<string, number>> = {},
+): Detector {
+  const limits = limitsInForce(declaration, set);
+  const { name, items, key, opens, open, step, isThreat } = declaration;
+  const shared = declaration.shared?.();
+  const episodes = new Episodes<object>({
+    keysMax: declaration.keysMax ?? 20_000,
+    quietS: limits.quietS,
+    ageMaxS: limits.ageS,
+    open: (update, item) => open(update, item, shared),
+    isThreat: (state) => isThreat(state, limits),
+  });
+
+  const groups = new Map<string, Set<string>>();
+
+  function collect(episode: Episode): FreshFinding {
+    const finding = findingOf(declaration, episode, limits);
+    const own = `${name}|${episode.key}`;
+    if (finding.identity !== own) addToGroup(groups, finding.identity, episode.key);
+    return { ...finding, new_flow_ids: episodes.takeFlowIds(episode) };
+  }
+
+  function stepItem(update: PreparedUpdate, item: unknown): void {
+    const own = key(update, limits, item);
+    if (own === null) return;
+    const whole = `${update.network}|${own}`;
+    const mayOpen = opens === undefined || opens(update, limits, item);
+    const episode = episodes.touch(whole, update, item, mayOpen);
+    if (episode !== null) step(episode, update, limits, item);
+  }
+
+  return {
+    name,
+    declaration,
+    step(update) {
+      if (items === undefined) return stepItem(update, undefined);
+      for (const item of items(update)) stepItem(update, item);
+    },
+    collect: (isAll) => episodes.takeChanged(isAll).map(collect),
+    end(identity) {
+      for (const key of groups.get(identity) ?? [identity.slice(name.length + 1)]) episodes.end(key);
+      groups.delete(identity);
+    },
+    get tracked() {
+      return episodes.tracked;
+    },
+    get evicted() {
+      return episodes.evicted;
+    },
+    get linksDropped() {
+      return episodes.linksDropped;
+    },
+  };
 }
 
-/** Upper bounds of one finding. */
-export const findingLimits = { addressesMax: 100, flowIdsMax: 50, sensorsMax: 50 } as const;
-
-/** Numbers evidence e1, e2, ... in the order given; a third part marks the value as chosen by the sender of packets. */
-export function numberEvidence(
-  parts: (readonly [name: string, value: string | number, hostile?: boolean])[],
-): Evidence[] {
-  return parts.map(([name, value, hostile = false], i) => ({ id: `e${i + 1}`, name, value, hostile }));
+/** Episodes that share one threat, so that they end with it. */
+function addToGroup(groups: Map<string, Set<string>>, identity: string, key: string): void {
+  const keys = groups.get(identity);
+  if (keys) {
+    if (keys.size < groupKeysMax) keys.add(key);
+    return;
+  }
+  if (groups.size >= groupsMax) groups.delete(groups.keys().next().value!);
+  groups.set(identity, new Set([key]));
 }
 
-/** Value of a named piece of evidence, "" when there is none. */
-export function evidenceValue(finding: Pick<Finding, "evidence">, name: string): string | number {
-  return finding.evidence.find((piece) => piece.name === name)?.value ?? "";
+/** All that may be set of a detector, its window included. */
+export function settableLimits({ limits, window }: Pick<Declaration, "limits" | "window">): Limits {
+  return { ...limits, quietS: window.quietS, ageS: window.ageS };
 }
 
-/** `base` points at `threshold`, `perTenfold` more for each tenfold, never above `max`. */
-export function growingPoints(
-  value: number,
-  threshold: number,
-  points: { base: number; perTenfold: number; max: number },
-): number {
-  const grown = points.base + points.perTenfold * Math.log10(Math.max(1, value / threshold));
-  return Math.min(points.max, Math.round(grown));
+function limitsInForce(
+  declaration: Declaration,
+  set: Readonly<Record<string, number>>,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(settableLimits(declaration)).map(([name, { value }]) => [name, set[name] ?? value]),
+  );
+}
+
+function findingOf(
+  declaration: Declaration,
+  episode: Episode,
+  limits: Record<string, number>,
+): Finding {
+  const { name, technique, title, meaning, action, falseAlarm } = declaration;
+  const found = declaration.finding(episode, limits);
+  const finding = {
+    detector: name,
+    identity: `${name}|${
+      found.identity === undefined ? episode.key : `${episode.network}|${found.identity}`
+    }`,
+    technique: found.technique ?? technique,
+    title: found.title ?? title,
+    network: episode.network,
+    src_ips: firstOf(found.src_ips, findingLimits.addressesMax),
+    dst_ips: firstOf(found.dst_ips, findingLimits.addressesMax),
+    dst_port: found.dst_port,
+    first_seen: episode.firstS,
+    last_seen: episode.lastS,
+    count: found.count,
+    reasons: found.reasons,
+    evidence: numberEvidence(found.evidence),
+    flow_ids: [...episode.flowIds],
+    flows: episode.flows,
+    sensors: [...episode.sensors].sort(),
+  };
+  const say = (words: Words<Fields, Episode>) =>
+    typeof words === "string" ? words : words(found.evidence, finding, episode);
+  return {
+    ...finding,
+    words: {
+      summary: found.summary,
+      meaning: say(meaning),
+      action: say(action),
+      false_alarm: say(falseAlarm),
+    },
+  };
 }

@@ -1,23 +1,17 @@
 /** Engine: runs every detector over the updates and keeps one threat for each identity.
  *
- * In: updates of one ingest transaction, after it was stored. Out: threats that are new or changed, for store and triage.
- * Invariant: the same identity is the same threat until it was quiet for {@link engineLimits.repeatS}; its score never falls.
- * Why findings replace and not add: a finding carries its whole episode; an episode after a pause is added to those before. @module */
+ * In: updates of one ingest transaction, after it was stored. Out: threats that are new or changed, for store and triage, and the flows
+ * to link to them.
+ * Invariant: a detector that throws costs its own findings and nothing else; what makes two findings the same threat stands in
+ * threat_table.ts. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
-import { sha256Hex } from "../../shared/batch.ts";
 import type { Flow, FlowUpdate } from "../model/flow.ts";
-import { type Detector, findingLimits } from "./detector.ts";
-import { type Finding, type Reason, scoreOf, severityOf, type Threat, type Triage } from "../model/threat.ts";
-
-export const engineLimits = {
-  /** Threats kept in memory; the one longest unchanged is forgotten first and would come back as a new one. */
-  threatsMax: 10_000,
-  /** A pause after which the same identity is a new threat. */
-  repeatS: 86_400,
-  /** Changed threats are handed on when they are new, rise in severity, or grew by this factor; the rest when `flush` is called. */
-  growthFactor: 1.5,
-} as const;
+import type { Severity, Threat, ThreatLinks, ThreatStatus, Triage } from "../model/threat.ts";
+import type { Detector, FactKind } from "./detector.ts";
+import type { FreshFinding } from "./finding.ts";
+import { prepare, PrepareBooks, type PreparedUpdate } from "./prepared.ts";
+import { engineLimits, type Explain, ThreatTable } from "./threat_table.ts";
 
 export interface EngineOptions {
   threatsMax?: number;
@@ -27,169 +21,185 @@ export interface EngineDeps {
   detectors: readonly Detector[];
   reporter: Reporter;
   /** Deterministic explanation of a finding (triage/rules.ts). */
-  explain: (finding: Finding, detector: Detector, severity: Threat["severity"]) => Triage;
+  explain: Explain;
 }
 
-interface Entry {
-  /** Sum of the episodes before the present one; null = none. */
-  past: Finding | null;
-  present: Finding;
-  threat: Threat;
-  /** Count when it was last handed on. */
-  reportedCount: number;
+/** Flows that wait to be linked, over all threats; whoever does not take them loses them. */
+const linksWaitingMax = 1_000_000;
+
+/** A detector, and the facts it needs that the data does not have. */
+export interface NotEvaluable {
+  detector: string;
+  missing: string[];
 }
 
 export class Engine {
   readonly #deps: EngineDeps;
-  readonly #threatsMax: number;
-  readonly #entries = new Map<string, Entry>();
-  readonly #waiting = new Set<string>();
-  readonly #evictions = new Map<string, number>();
+  readonly #table: ThreatTable;
+  readonly #books = new PrepareBooks();
+  readonly #factsSeen = new Set<string>();
+  /** Counters of the detectors when they were last reported, by name and counter. */
+  readonly #reported = new Map<string, number>();
+  #links: ThreatLinks[] = [];
+  #linksWaiting = 0;
 
   constructor(options: EngineOptions, deps: EngineDeps) {
-    this.#threatsMax = options.threatsMax ?? engineLimits.threatsMax;
-    if (!Number.isInteger(this.#threatsMax) || this.#threatsMax < 1) {
+    const threatsMax = options.threatsMax ?? engineLimits.threatsMax;
+    if (!Number.isInteger(threatsMax) || threatsMax < 1) {
       throw new RangeError(
-        `Cannot start detection as "threatsMax" must be >= 1: current value is ${this.#threatsMax}`,
+        `Cannot start detection as "threatsMax" must be >= 1: current value is ${threatsMax}`,
       );
     }
     this.#deps = deps;
+    this.#table = new ThreatTable(threatsMax, deps.explain);
   }
 
   /** Runs all detectors. Returns the threats worth storing now. */
   step(updates: readonly FlowUpdate[], nowMs: number): Threat[] {
-    for (const detector of this.#deps.detectors) {
-      for (const update of updates) this.#guard(detector, () => detector.step(update));
-    }
+    this.#stepAll(updates);
     this.#deps.reporter.count("detect_updates_total", undefined, updates.length);
-    const changed: Threat[] = [];
-    for (const detector of this.#deps.detectors) {
-      this.#guard(detector, () => {
-        for (const finding of detector.collect()) {
-          const threat = this.#merge(finding, detector, nowMs);
-          if (threat) changed.push(threat);
-        }
-      });
-      this.#measure(detector);
-    }
+    const changed = this.#mergeAll(false, nowMs);
+    for (const detector of this.#deps.detectors) this.#measure(detector);
+    this.#countGrowth("threats_forgotten_total", {}, this.#table.evicted);
     return changed;
   }
 
   /** Threats that grew since they were last handed on; for a timer, and for the end of a capture. */
-  flush(): Threat[] {
-    const changed = [...this.#waiting].map((identity) => this.#entries.get(identity)).filter((entry) =>
-      !!entry
-    );
-    this.#waiting.clear();
-    for (const entry of changed) entry.reportedCount = entry.threat.count;
-    return changed.map((entry) => entry.threat);
+  flush(nowMs: number): Threat[] {
+    const changed = new Map(this.#mergeAll(true, nowMs).map((threat) => [threat.id, threat]));
+    for (const threat of this.#table.takeWaiting()) changed.set(threat.id, threat);
+    return [...changed.values()];
+  }
+
+  /** Flows to link to threats, since the last call. */
+  takeLinks(): ThreatLinks[] {
+    const links = this.#links;
+    this.#links = [];
+    this.#linksWaiting = 0;
+    return links;
+  }
+
+  /** Open threats that had no news for days: they are over. */
+  silent(nowMs: number): Threat[] {
+    return this.#table.silent(nowMs);
   }
 
   /** After a restart: known threats first, so that nothing is raised again, then the stored flows to fill the detectors. */
   warm(threats: readonly Threat[], flows: readonly Flow[]): void {
-    for (const threat of threats) {
-      this.#put(threat.identity, { past: null, present: threat, threat, reportedCount: threat.count });
-    }
-    for (const flow of flows) {
-      const update = updateOfFlow(flow);
-      for (const detector of this.#deps.detectors) this.#guard(detector, () => detector.step(update));
-    }
-    for (const detector of this.#deps.detectors) this.#guard(detector, () => void detector.collect());
+    for (const threat of threats) this.#table.add(threat);
+    this.#stepAll(flows.map(updateOfFlow));
+    for (const detector of this.#deps.detectors) this.#collect(detector, true);
   }
 
-  /** The text of a model, or a person's status, put on a threat known here, so that the next growth keeps it. */
-  amend(
-    id: string,
-    change: Partial<Triage> & Partial<Pick<Threat, "status" | "severity">>,
-  ): Threat | null {
-    for (const entry of this.#entries.values()) {
-      if (entry.threat.id !== id) continue;
-      entry.threat = { ...entry.threat, ...change };
-      return entry.threat;
+  /** Detectors that could find nothing so far, as the data has none of the facts they need. */
+  notEvaluable(): NotEvaluable[] {
+    return this.#deps.detectors.flatMap(({ name, declaration: { needs = [] } }) => {
+      const missing = needs.filter((kind) => !this.#factsSeen.has(kind));
+      return missing.length > 0 ? [{ detector: name, missing }] : [];
+    });
+  }
+
+  /** What a model said about a threat known here; its severity is never below the rules'. */
+  amend(id: string, change: Triage & { severity: Severity }): Threat | null {
+    return this.#table.amend(id, change);
+  }
+
+  /** A person's word on a threat known here. What comes after a closed one is another threat, and its episode begins anew. */
+  setStatus(id: string, status: ThreatStatus): void {
+    const threat = this.#table.amend(id, { status });
+    if (threat && status === "closed") {
+      this.#deps.detectors.find(({ name }) => name === threat.detector)?.end(threat.identity);
     }
-    return null;
   }
 
   get threats(): Threat[] {
-    return [...this.#entries.values()].map((entry) => entry.threat);
+    return this.#table.threats;
   }
 
-  #merge(finding: Finding, detector: Detector, nowMs: number): Threat | null {
-    const entry = this.#entries.get(finding.identity);
-    if (!entry || isNewThreat(entry.threat, finding)) {
-      const threat = this.#build(finding, detector, nowMs, null);
-      this.#put(finding.identity, { past: null, present: finding, threat, reportedCount: threat.count });
-      this.#deps.reporter.count("threats_total", { detector: finding.detector, severity: threat.severity });
-      return threat;
+  #stepAll(updates: readonly FlowUpdate[]): void {
+    const prepared = prepare(updates, this.#books);
+    for (const { segment: { facts } } of updates) {
+      if (facts !== null) { for (const kind in facts) this.#factsSeen.add(kind); }
     }
-    if (!overlaps(entry.present, finding)) {
-      entry.past = entry.past ? addFindings(entry.past, entry.present) : entry.present;
+    for (const detector of this.#deps.detectors) {
+      const { needs } = detector.declaration;
+      for (const update of prepared) {
+        if (needs === undefined || hasAny(update, needs)) this.#stepOne(detector, update);
+      }
     }
-    entry.present = finding;
-    const whole = entry.past ? addFindings(entry.past, finding) : finding;
-    const before = entry.threat;
-    entry.threat = this.#build(whole, detector, nowMs, before);
-    this.#put(finding.identity, entry);
-    const isWorth = entry.threat.severity !== before.severity ||
-      entry.threat.count >= entry.reportedCount * engineLimits.growthFactor;
-    if (!isWorth) {
-      this.#waiting.add(finding.identity);
+  }
+
+  #merge({ new_flow_ids, ...finding }: FreshFinding, detector: Detector, nowMs: number): Threat | null {
+    const merged = this.#table.merge(finding, nowMs);
+    if (merged.kind === "over") {
+      detector.end(finding.identity);
       return null;
     }
-    this.#waiting.delete(finding.identity);
-    entry.reportedCount = entry.threat.count;
-    return entry.threat;
-  }
-
-  #build(finding: Finding, detector: Detector, nowMs: number, before: Threat | null): Threat {
-    const reasons = before && before.score > scoreOf(finding.reasons) ? before.reasons : finding.reasons;
-    const score = scoreOf(reasons);
-    const ruled = severityOf(score);
-    const triage = this.#deps.explain({ ...finding, reasons }, detector, ruled);
-    // A model's text stays until triage gives a new one; its severity was never below the rules'.
-    const keeps = before !== null && before.engine !== "rules" && before.score === score;
-    return {
-      ...finding,
-      reasons,
-      ...(keeps ? pickTriage(before) : triage),
-      count: Math.max(finding.count, before?.count ?? 0),
-      id: before?.id ?? threatId(finding),
-      score,
-      severity: keeps ? before.severity : ruled,
-      status: before?.status ?? "open",
-      stored_ms: before?.stored_ms ?? nowMs,
-      updated_ms: nowMs,
-    };
-  }
-
-  #put(identity: string, entry: Entry): void {
-    this.#entries.delete(identity);
-    if (this.#entries.size >= this.#threatsMax) {
-      const stalest = this.#entries.keys().next().value!;
-      this.#entries.delete(stalest);
-      this.#waiting.delete(stalest);
-      this.#deps.reporter.count("threats_forgotten_total");
+    const { threat, kind } = merged;
+    const { reporter } = this.#deps;
+    if (kind === "new") {
+      reporter.count("threats_total", { detector: finding.detector, severity: threat.severity });
     }
-    this.#entries.set(identity, entry);
+    if (new_flow_ids.length > 0) {
+      if (this.#linksWaiting + new_flow_ids.length <= linksWaitingMax) {
+        this.#links.push({ threat_id: threat.id, flow_ids: new_flow_ids });
+        this.#linksWaiting += new_flow_ids.length;
+      } else reporter.count("threat_links_dropped_total", undefined, new_flow_ids.length);
+    }
+    return merged.isWorthStoring ? threat : null;
   }
 
   /** A detector that throws, perhaps an operator's own, costs its own findings and nothing else. */
-  #guard(detector: Detector, run: () => void): void {
+  #stepOne(detector: Detector, update: PreparedUpdate): void {
     try {
-      run();
+      detector.step(update);
     } catch (error) {
-      this.#deps.reporter.count("detector_errors_total", { detector: detector.name });
-      this.#deps.reporter.error("detector failed", { detector: detector.name, error });
+      this.#fail(detector, error);
     }
   }
 
-  #measure(detector: Detector): void {
-    const labels = { detector: detector.name };
-    this.#deps.reporter.gauge("detector_keys", detector.tracked, labels);
-    const evicted = detector.evicted - (this.#evictions.get(detector.name) ?? 0);
-    if (evicted > 0) this.#deps.reporter.count("detector_keys_evicted_total", labels, evicted);
-    this.#evictions.set(detector.name, detector.evicted);
+  #mergeAll(isAll: boolean, nowMs: number): Threat[] {
+    const changed: Threat[] = [];
+    for (const detector of this.#deps.detectors) {
+      for (const finding of this.#collect(detector, isAll)) {
+        const threat = this.#merge(finding, detector, nowMs);
+        if (threat) changed.push(threat);
+      }
+    }
+    return changed;
   }
+
+  #collect(detector: Detector, isAll: boolean): FreshFinding[] {
+    try {
+      return detector.collect(isAll);
+    } catch (error) {
+      this.#fail(detector, error);
+      return [];
+    }
+  }
+
+  #fail({ name }: Detector, error: unknown): void {
+    this.#deps.reporter.count("detector_errors_total", { detector: name });
+    this.#deps.reporter.error("detector failed", { detector: name, error });
+  }
+
+  #measure({ name, tracked, evicted, linksDropped }: Detector): void {
+    const labels = { detector: name };
+    this.#deps.reporter.gauge("detector_keys", tracked, labels);
+    this.#countGrowth("detector_keys_evicted_total", labels, evicted);
+    this.#countGrowth("detector_links_dropped_total", labels, linksDropped);
+  }
+
+  #countGrowth(name: string, labels: Record<string, string>, total: number): void {
+    const key = `${name}|${labels.detector ?? ""}`;
+    const grown = total - (this.#reported.get(key) ?? 0);
+    if (grown > 0) this.#deps.reporter.count(name, labels, grown);
+    this.#reported.set(key, total);
+  }
+}
+
+function hasAny({ segment: { facts } }: PreparedUpdate, kinds: readonly FactKind[]): boolean {
+  return facts !== null && kinds.some((kind) => facts[kind] !== undefined);
 }
 
 /** A stored flow as one update, as if it had come in one segment. */
@@ -202,40 +212,4 @@ export function updateOfFlow(flow: Flow): FlowUpdate {
     segment: { ...rest, segment: 0, flow_start: flow.start },
     sensors: seen_by.map((sighting) => sighting.sensor_id),
   };
-}
-
-/** 16 hex digits of SHA-256 of the identity and the day of first sight. */
-export function threatId(finding: Pick<Finding, "identity" | "first_seen">): string {
-  return sha256Hex(`${finding.identity}|${Math.floor(finding.first_seen / 86_400)}`).slice(0, 16);
-}
-
-function isNewThreat(threat: Threat, finding: Finding): boolean {
-  return finding.first_seen > threat.last_seen + engineLimits.repeatS ||
-    finding.last_seen < threat.first_seen - engineLimits.repeatS;
-}
-
-function overlaps(a: Finding, b: Finding): boolean {
-  return a.first_seen <= b.last_seen && b.first_seen <= a.last_seen;
-}
-
-/** One finding out of two episodes: the words and measures of the later, the counts of both, the reasons of the worse. */
-function addFindings(past: Finding, present: Finding): Finding {
-  const union = (a: string[], b: string[], max: number) => [...new Set([...a, ...b])].slice(0, max);
-  const worse: Reason[] = scoreOf(past.reasons) > scoreOf(present.reasons) ? past.reasons : present.reasons;
-  return {
-    ...present,
-    first_seen: Math.min(past.first_seen, present.first_seen),
-    last_seen: Math.max(past.last_seen, present.last_seen),
-    count: past.count + present.count,
-    src_ips: union(past.src_ips, present.src_ips, findingLimits.addressesMax),
-    dst_ips: union(past.dst_ips, present.dst_ips, findingLimits.addressesMax),
-    flow_ids: union(past.flow_ids, present.flow_ids, findingLimits.flowIdsMax),
-    sensors: union(past.sensors, present.sensors, findingLimits.sensorsMax),
-    reasons: worse,
-  };
-}
-
-function pickTriage(threat: Triage): Triage {
-  const { explanation, suggested_action, engine, confidence, fallback } = threat;
-  return { explanation, suggested_action, engine, confidence, fallback };
 }

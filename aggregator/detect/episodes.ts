@@ -1,46 +1,70 @@
 /** Episodes: what a detector remembers of each key, for as long as the key stays busy.
  *
- * In: a key and a packet time. Out: the state of the key's present episode.
- * Invariant: at most `keysMax` keys; when there is no room the half that was touched longest ago goes, counted.
+ * In: a key and a prepared update. Out: the state of the key's present episode.
+ * Invariant: at most `keysMax` keys; when there is no room the half that was touched longest ago is evicted, counted.
  * Why halves: taking single oldest keys out of a large Map makes V8 walk over all the holes left before; under a flood of new keys
  * that took nearly half of the detectors' time.
  * Why episodes and no sweep by time: a packet time may jump by decades or run backwards (several sensors, replayed captures). A gap
- * longer than `quietS`, in either direction, starts a new episode; nothing else ever depends on the order of times. @module */
+ * longer than `quietS`, in either direction, starts a new episode; nothing else ever depends on the order of times.
+ * Why plain lists for flows and sensors: a million keys of one flow each must stay small; most never reach a second flow. @module */
 
-import type { FlowUpdate } from "../model/flow.ts";
-import { type Advice, type Detector, findingLimits } from "./detector.ts";
-import type { Finding } from "../model/threat.ts";
+import { findingLimits } from "./finding.ts";
+import type { PreparedUpdate } from "./prepared.ts";
 
 /** What every episode has. Times are epoch seconds. */
 export interface Episode {
+  /** With the network before it. */
   key: string;
   network: string;
   firstS: number;
   lastS: number;
-  flowIds: Set<string>;
-  sensors: Set<string>;
+  /** A bounded sample, the first ones. */
+  flowIds: string[];
+  /** Flows so far. */
+  flows: number;
+  /** Flows beyond the sample that were not handed on yet; null = none. */
+  moreFlowIds: string[] | null;
+  /** How many of the sample were handed on. */
+  handedOn: number;
+  sensors: readonly string[];
+  /** Touched since the episodes above the threshold were taken last. */
+  isChanged: boolean;
+  /** Updates so far, and how many there were when it was taken last; 0 = never. */
+  touches: number;
+  takenTouches: number;
+  /** Ended or evicted; what comes for its key now opens another. */
+  isOver: boolean;
 }
+
+/** Episodes that changed between two takes; a batch has fewer updates. */
+const changedMax = 200_000;
+/** An episode that was taken is taken again when it has so many times the updates. */
+const growthFactor = 1.1;
+/** Flows beyond the samples that wait for their episodes to become threats. */
+const flowsHeldMax = 500_000;
 
 export interface EpisodeOptions<State> {
   /** Keys followed at once. */
   keysMax: number;
   /** A silence longer than this ends an episode. */
   quietS: number;
-  /** An episode older than this that is still below its threshold starts again, so that rare failures of months never add up. */
+  /** An episode older than this that is still below its threshold starts again. */
   ageMaxS: number;
-  create: () => State;
-  isAboveThreshold: (state: State & Episode) => boolean;
+  open: (update: PreparedUpdate, item: unknown) => State;
+  isThreat: (state: State & Episode) => boolean;
 }
 
 export class Episodes<State extends object> {
   readonly #options: EpisodeOptions<State>;
   #young = new Map<string, State & Episode>();
   #old = new Map<string, State & Episode>();
-  readonly #changed = new Set<string>();
-  /** Episodes above the threshold that ended before anyone asked for them. */
-  #ended: (State & Episode)[] = [];
-  /** Keys, and ended episodes above the threshold, that went for want of room. */
+  /** Touched since they were taken last, those that ended meanwhile included: a replayed capture goes through years in one batch. */
+  #changed: (State & Episode)[] = [];
+  /** Keys, and ended episodes above the threshold, that were evicted because the table was full. */
   evicted = 0;
+  /** Flows that will not be linked as too many were held. */
+  linksDropped = 0;
+  #flowsHeld = 0;
 
   constructor(options: EpisodeOptions<State>) {
     this.#options = options;
@@ -50,115 +74,146 @@ export class Episodes<State extends object> {
     return this.#young.size + this.#old.size;
   }
 
-  /** The episode of `key` at the time of `update`; made, or started again, where needed. */
-  touch(key: string, update: FlowUpdate): State & Episode {
+  /** The episode of `key` at the time of `update`; opened, or started again, where needed. Null: there is none and `opens` is false. */
+  touch(key: string, update: PreparedUpdate, item?: unknown, opens = true): State & Episode | null {
     const { start, end } = update.segment;
-    let episode = this.get(key);
-    if (!episode || this.#isOver(episode, start, end)) {
-      if (episode) this.#end(episode);
-      episode = this.#begin(key, update);
+    let episode = this.#young.get(key);
+    const isYoung = episode !== undefined;
+    if (episode === undefined && this.#old.size > 0) {
+      episode = this.#old.get(key);
+      if (episode !== undefined) this.#old.delete(key);
     }
-    this.#keep(key, episode);
-    episode.firstS = Math.min(episode.firstS, start);
-    episode.lastS = Math.max(episode.lastS, end);
-    if (episode.flowIds.size < findingLimits.flowIdsMax) episode.flowIds.add(update.flow_id);
-    for (const sensor of update.sensors) {
-      if (episode.sensors.size < findingLimits.sensorsMax) episode.sensors.add(sensor);
-    }
-    this.#changed.add(key);
+    if (episode === undefined && !opens) return null;
+    if (!isYoung) this.#makeRoom();
+    if (episode === undefined || this.#isOver(episode, start, end)) {
+      if (episode !== undefined) this.#close(episode);
+      episode = begin(key, update, this.#options.open(update, item));
+      this.#young.set(key, episode);
+    } else if (!isYoung) this.#young.set(key, episode);
+    episode.touches++;
+    if (start < episode.firstS) episode.firstS = start;
+    if (end > episode.lastS) episode.lastS = end;
+    this.#addFlow(episode, update);
+    if (update.sensors !== episode.sensors) addSensors(episode, update.sensors);
+    if (!episode.isChanged) this.#addChanged(episode);
     return episode;
   }
 
-  /** Episode of a key, untouched. */
-  get(key: string): (State & Episode) | undefined {
-    return this.#young.get(key) ?? this.#old.get(key);
+  /** Episodes touched since they were taken last that are above the threshold, in the order of their first touch. One that was taken
+   * before is taken again when it has grown by a tenth, or when `isAll`: describing it anew each time costs more than all the rest. */
+  takeChanged(isAll = true): (State & Episode)[] {
+    const changed = this.#changed, taken: (State & Episode)[] = [];
+    this.#changed = [];
+    for (const episode of changed) {
+      if (!isAll && !episode.isOver && episode.touches < episode.takenTouches * growthFactor) {
+        this.#changed.push(episode);
+        continue;
+      }
+      episode.isChanged = false;
+      if (this.#options.isThreat(episode)) {
+        episode.takenTouches = episode.touches;
+        taken.push(episode);
+      } else if (episode.isOver) this.#freeFlows(episode);
+    }
+    return taken;
   }
 
-  /** Episodes touched since the last call that are above the threshold, those that ended first. */
-  takeChanged(): (State & Episode)[] {
-    const found = this.#ended;
-    this.#ended = [];
-    for (const key of this.#changed) {
-      const episode = this.get(key);
-      if (episode && this.#options.isAboveThreshold(episode)) found.push(episode);
-    }
-    this.#changed.clear();
-    return found;
+  /** Flows of an episode that were not handed on before. */
+  takeFlowIds(episode: Episode): string[] {
+    const { flowIds, moreFlowIds, handedOn } = episode;
+    const taken = [...flowIds.slice(handedOn), ...moreFlowIds ?? []];
+    this.#flowsHeld -= moreFlowIds?.length ?? 0;
+    episode.handedOn = flowIds.length;
+    episode.moreFlowIds = null;
+    return taken;
+  }
+
+  /** Ends the episode of `key`: what comes next opens another. */
+  end(key: string): void {
+    const episode = this.#young.get(key) ?? this.#old.get(key);
+    if (episode) this.#close(episode);
+    this.#young.delete(key);
+    this.#old.delete(key);
   }
 
   #isOver(episode: State & Episode, start: number, end: number): boolean {
-    const { quietS, ageMaxS, isAboveThreshold } = this.#options;
+    const { quietS, ageMaxS, isThreat } = this.#options;
     if (start > episode.lastS + quietS || end < episode.firstS - quietS) return true;
-    return end - episode.firstS > ageMaxS && !isAboveThreshold(episode);
+    return end - episode.firstS > ageMaxS && !isThreat(episode);
   }
 
-  #begin(key: string, update: FlowUpdate): State & Episode {
-    const { start, end } = update.segment;
-    return {
-      ...this.#options.create(),
-      key,
-      network: update.network,
-      firstS: start,
-      lastS: end,
-      flowIds: new Set<string>(),
-      sensors: new Set<string>(),
-    };
-  }
-
-  /** Keeps what is worth a finding until it is taken; a replayed capture goes through years in one batch. */
-  #end(episode: State & Episode): void {
-    if (!this.#changed.delete(episode.key) || !this.#options.isAboveThreshold(episode)) return;
-    if (this.#ended.length < this.#options.keysMax) this.#ended.push(episode);
-    else this.evicted++;
-  }
-
-  #keep(key: string, episode: State & Episode): void {
-    this.#old.delete(key);
-    if (!this.#young.has(key) && this.#young.size >= Math.max(1, this.#options.keysMax >> 1)) {
-      for (const stale of this.#old.values()) this.#end(stale);
-      this.evicted += this.#old.size;
-      this.#old = this.#young;
-      this.#young = new Map();
+  /** A later segment counts as a flow of its own only while the sample shows that its flow is a new one. */
+  #addFlow(episode: State & Episode, { flowId, first }: PreparedUpdate): void {
+    const { flowIds } = episode;
+    if (episode.flows < findingLimits.flowIdsMax) {
+      if (flowIds[flowIds.length - 1] === flowId || (!first && flowIds.includes(flowId))) return;
+      flowIds.push(flowId);
+      episode.flows++;
+      return;
     }
-    this.#young.set(key, episode);
+    if (!first || episode.moreFlowIds?.at(-1) === flowId) return;
+    if (++episode.flows > findingLimits.linksMax) return;
+    if (this.#flowsHeld >= flowsHeldMax) {
+      this.linksDropped++;
+      return;
+    }
+    this.#flowsHeld++;
+    (episode.moreFlowIds ??= []).push(flowId);
+  }
+
+  #addChanged(episode: State & Episode): void {
+    if (this.#changed.length >= changedMax) {
+      const threats = this.#changed.filter(this.#options.isThreat);
+      this.#changed = threats.slice(0, changedMax >> 1);
+      this.evicted += threats.length - this.#changed.length;
+    }
+    episode.isChanged = true;
+    this.#changed.push(episode);
+  }
+
+  /** Frees the flows held for an episode that is over; one that changed is taken once more, and frees them then. */
+  #close(episode: State & Episode): void {
+    episode.isOver = true;
+    if (!episode.isChanged) this.#freeFlows(episode);
+  }
+
+  #freeFlows(episode: Episode): void {
+    this.#flowsHeld -= episode.moreFlowIds?.length ?? 0;
+    episode.moreFlowIds = null;
+  }
+
+  #makeRoom(): void {
+    if (this.#young.size < Math.max(1, this.#options.keysMax >> 1)) return;
+    this.evicted += this.#old.size;
+    for (const stale of this.#old.values()) this.#close(stale);
+    this.#old = this.#young;
+    this.#young = new Map();
   }
 }
 
-/** The detector that keeps `episodes` by `step` and tells of those above their threshold. */
-export function episodeDetector<State extends object>(
-  name: string,
-  advice: Advice,
-  episodes: Episodes<State>,
-  step: (update: FlowUpdate) => void,
-  describe: (episode: State & Episode) => Finding,
-): Detector {
-  return {
-    name,
-    advice,
-    step,
-    collect: () => episodes.takeChanged().map(describe),
-    get tracked() {
-      return episodes.tracked;
-    },
-    get evicted() {
-      return episodes.evicted;
-    },
+function begin<State extends object>(key: string, update: PreparedUpdate, state: State): State & Episode {
+  const { start, end } = update.segment;
+  const episode: Episode = {
+    key,
+    network: update.network,
+    firstS: start,
+    lastS: end,
+    // One element, not an empty list to grow: most episodes never see a second flow.
+    flowIds: [update.flowId],
+    flows: 1,
+    moreFlowIds: null,
+    handedOn: 0,
+    sensors: update.sensors,
+    isChanged: false,
+    touches: 0,
+    takenTouches: 0,
+    isOver: false,
   };
+  return Object.assign(state, episode);
 }
 
-/** The part of a finding that an episode gives. */
-export function episodeParts(episode: Episode): {
-  network: string;
-  first_seen: number;
-  last_seen: number;
-  flow_ids: string[];
-  sensors: string[];
-} {
-  return {
-    network: episode.network,
-    first_seen: episode.firstS,
-    last_seen: episode.lastS,
-    flow_ids: [...episode.flowIds],
-    sensors: [...episode.sensors].sort(),
-  };
+function addSensors(episode: Episode, sensors: readonly string[]): void {
+  const missing = sensors.filter((sensor) => !episode.sensors.includes(sensor));
+  if (missing.length === 0) return;
+  episode.sensors = [...episode.sensors, ...missing].slice(0, findingLimits.sensorsMax);
 }

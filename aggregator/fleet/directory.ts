@@ -20,6 +20,8 @@ export class SensorDirectory {
   #maxAgeMs: number;
   #unknownMs: number;
   #rows = new Map<string, SensorRow>();
+  /** Check-ins that the store may not have yet, of sensors that are in `#rows`. */
+  #noted = new Map<string, Pick<SensorRow, "check_in" | "last_check_in_ms" | "clock_offset_ms">>();
   #readMs = -Infinity;
   #reading: Promise<void> | null = null;
 
@@ -35,6 +37,15 @@ export class SensorDirectory {
     return this.#rows.get(sensorId) ?? null;
   }
 
+  /** The sensor whose id or name `text` is: the live one of that name, or the last of those that were revoked. */
+  async resolve(text: string, nowMs: number): Promise<SensorRow | null> {
+    const byId = await this.find(text, nowMs);
+    if (byId) return byId;
+    const named = [...this.#rows.values()].filter(({ name }) => name === text);
+    return named.find(({ revoked_ms }) => revoked_ms === null) ??
+      named.sort((a, b) => b.enrolled_ms - a.enrolled_ms)[0] ?? null;
+  }
+
   /** What people call the sensor, as far as is known; else its id. */
   nameOf(sensorId: string): string {
     return this.#rows.get(sensorId)?.name ?? sensorId;
@@ -45,10 +56,12 @@ export class SensorDirectory {
     return [...this.#rows.values()];
   }
 
-  /** What was just stored for a sensor shows at once. */
-  note(sensorId: string, change: Partial<SensorRow>): void {
+  /** A check-in shows at once, and until the store has it. */
+  note(sensorId: string, change: Pick<SensorRow, "check_in" | "last_check_in_ms" | "clock_offset_ms">): void {
     const row = this.#rows.get(sensorId);
-    if (row) this.#rows.set(sensorId, { ...row, ...change });
+    if (!row) return;
+    this.#noted.set(sensorId, change);
+    this.#rows.set(sensorId, { ...row, ...change });
   }
 
   /** Makes the next look read the store: a sensor was added or revoked. */
@@ -62,10 +75,19 @@ export class SensorDirectory {
     await this.#reading;
   }
 
+  #withNoted(row: SensorRow): SensorRow {
+    const noted = this.#noted.get(row.sensor_id);
+    if (!noted) return row;
+    if ((row.last_check_in_ms ?? -Infinity) < noted.last_check_in_ms!) return { ...row, ...noted };
+    this.#noted.delete(row.sensor_id);
+    return row;
+  }
+
   async #read(nowMs: number): Promise<void> {
     try {
       const rows = await this.#store.readSensors();
-      this.#rows = new Map(rows.map((row) => [row.sensor_id, row]));
+      this.#rows = new Map(rows.map((row) => [row.sensor_id, this.#withNoted(row)]));
+      for (const id of this.#noted.keys()) if (!this.#rows.has(id)) this.#noted.delete(id);
       this.#readMs = nowMs;
     } finally {
       this.#reading = null;

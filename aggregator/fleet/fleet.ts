@@ -15,15 +15,18 @@ import {
   deliveryOf,
   type Position,
 } from "./conservation.ts";
+import type { Hole } from "./holes.ts";
 
 /** From worst to best; a sensor has the first that fits. */
 export const sensorStatuses = [
   "revoked",
+  "pending",
   "quarantined",
   "never_seen",
   "late",
   "blind",
   "lossy",
+  "unwalled",
   "stopped",
   "healthy",
 ] as const;
@@ -61,6 +64,8 @@ export interface SensorHealth {
   delivery: Delivery | null;
   open_gaps: number;
   missing_batches: number;
+  /** Packets it had counted in flows, and no batch brought. */
+  holes: Hole[];
   check_in: CheckInRequest | null;
 }
 
@@ -78,10 +83,17 @@ export function fleetHealth(
   gaps: readonly Gap[],
   positions: ReadonlyMap<string, readonly Position[]>,
   nowMs: number,
+  holesOf: (sensorId: string) => readonly Hole[] = () => [],
 ): FleetHealth {
   const gapsOf = Map.groupBy(gaps, (gap) => gap.sensor_id);
   const rows = sensors.map((sensor) =>
-    sensorHealth(sensor, gapsOf.get(sensor.sensor_id) ?? [], positions.get(sensor.sensor_id) ?? null, nowMs)
+    sensorHealth(
+      sensor,
+      gapsOf.get(sensor.sensor_id) ?? [],
+      positions.get(sensor.sensor_id) ?? null,
+      nowMs,
+      holesOf(sensor.sensor_id),
+    )
   );
   rows.sort((a, b) =>
     sensorStatuses.indexOf(a.status) - sensorStatuses.indexOf(b.status) || (a.name < b.name ? -1 : 1)
@@ -99,14 +111,16 @@ export function sensorHealth(
   gaps: readonly Gap[],
   positions: readonly Position[] | null,
   nowMs: number,
+  holes: readonly Hole[] = [],
 ): SensorHealth {
   const { check_in: checkIn } = sensor;
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
-  if (checkIn) found.push(...sight(checkIn), ...loss(checkIn), ...clock(sensor));
+  if (checkIn) found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {
     found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
   }
+  found.push(...holes.map((hole): Found => ["lossy", holeText(hole, nowMs)]));
   const status = sensorStatuses.find((name) => found.some(([of]) => of === name)) ?? "healthy";
   return {
     sensor_id: sensor.sensor_id,
@@ -123,8 +137,14 @@ export function sensorHealth(
     delivery: checkIn && positions && deliveryOf(checkIn, positions),
     open_gaps: gaps.length,
     missing_batches: missing,
+    holes: [...holes],
     check_in: checkIn,
   };
+}
+
+function holeText({ packets, from_ms }: Hole, nowMs: number): string {
+  const ago = span(nowMs - from_ms);
+  return `${packets} packets that it had counted in flows until ${ago} ago, before it started again, never came`;
 }
 
 type Found = [status: SensorStatus, text: string];
@@ -134,7 +154,9 @@ function identity(sensor: SensorRow): Found[] {
   if (sensor.revoked_ms !== null) {
     found.push(["revoked", `Revoked at ${new Date(sensor.revoked_ms).toISOString()}`]);
   }
-  if (sensor.quarantined_ms !== null) {
+  if (sensor.approved_ms === null && sensor.revoked_ms === null) {
+    found.push(["pending", "It waits for approval: picket-aggregator sensor approve, or the dashboard"]);
+  } else if (sensor.quarantined_ms !== null) {
     found.push([
       "quarantined",
       `Its batches are refused: ${sensor.quarantine_reason ?? "no reason is stored"}`,
@@ -207,6 +229,16 @@ function loss(checkIn: CheckInRequest): Found[] {
   return found;
 }
 
+/** Nothing is lost by it, but a packet that takes over tshark gets what the wall should keep from it. */
+function walls({ facts }: CheckInRequest): Found[] {
+  const missing = facts.walls?.missing ?? [];
+  if (missing.length === 0) return [];
+  return [[
+    "unwalled",
+    `Walls around its tshark are missing: ${missing.join(", ")}; the shipped units have them all`,
+  ]];
+}
+
 /** What kernel and card dropped, each for itself: the cures differ. What goes on now comes first. */
 function drops({ packets, dropped, interfaces = [], recent }: CheckInRequest["capture"]): Found[] {
   const found: Found[] = [];
@@ -229,7 +261,7 @@ function drops({ packets, dropped, interfaces = [], recent }: CheckInRequest["ca
 
 function clock({ clock_offset_ms: offset }: SensorRow): Found[] {
   if (offset === null || Math.abs(offset) <= fleetLimits.clockOffsetMsMax) return [];
-  // Times are corrected for it, so nothing is lost; a person should still set the clock.
+  // Times are corrected for it, however far off, so nothing is lost; a person should still set the clock.
   return [[
     "healthy",
     `Its clock is ${span(Math.abs(offset))} ${offset > 0 ? "ahead" : "behind"}; times are corrected`,

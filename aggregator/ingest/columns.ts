@@ -2,7 +2,7 @@
  *
  * In: the value of a verified batch, or segments as objects. Out: checked numbers, addresses as octets, and the digest by which
  * sightings of one flow meet, in the order of start; or a reason.
- * Invariant: every cell was checked to be of its kind; what sums up is bounded where it is summed.
+ * Invariant: every cell was checked to be of its kind, and times and sums of them to be such that they can be stored and read back.
  * A digest is equal for both directions of a flow and for every sensor; ARP, whose flows have one direction and are told apart by the
  * sender's MAC, has one of its own.
  * Hot path: no object, string or closure for a segment; strings and facts are those that `JSON.parse` made. @module */
@@ -19,11 +19,10 @@ import {
   type SegmentColumn,
   segmentColumnNames,
   segmentColumns,
+  segmentLimits,
 } from "../../shared/segment.ts";
 import { readIp } from "./read_ip.ts";
 import { readMac } from "./read_mac.ts";
-
-const countMax = Number.MAX_SAFE_INTEGER;
 
 const numbers = {
   start_us: Float64Array,
@@ -61,6 +60,7 @@ const numbers = {
   interarrival_us_min: Float64Array,
   interarrival_us_max: Float64Array,
   interarrival_us_deviation: Float64Array,
+  direction_guess: Uint8Array,
   end_reason: Uint8Array,
   factor: Float64Array,
 } as const satisfies Partial<Record<SegmentColumn, unknown>>;
@@ -70,13 +70,23 @@ const stringNames = ["tunnel", "protocol", "app_protocol"] as const;
 
 export type NumberColumns = { [name in NumberColumn]: InstanceType<(typeof numbers)[name]> };
 
-/** Largest value of each kind of number. */
-const kindMax: Record<string, number> = {
-  count: countMax,
-  number: Number.MAX_VALUE,
+type Bounds = Record<string, number>;
+/** Largest value of each kind of number in a batch. */
+const batchBounds: Bounds = {
+  time: segmentLimits.timeUsMax,
+  count: segmentLimits.countMax,
+  number: Number.MAX_SAFE_INTEGER,
+  factor: segmentLimits.factorMax,
   port: 65_535,
   octet: 255,
   vlan: 4_095,
+};
+/** The same where segments did not travel: a stored flow is the sum of many. */
+const ownBounds: Bounds = {
+  ...batchBounds,
+  time: Number.MAX_SAFE_INTEGER,
+  count: Number.MAX_SAFE_INTEGER,
+  number: Number.MAX_VALUE,
 };
 const connStateNumbers = new Map<unknown, number>(connStates.map((state, i) => [state, i]));
 const endReasonNumbers = new Map<unknown, number>(endReasons.map((reason, i) => [reason, i]));
@@ -136,7 +146,8 @@ export function readColumns(value: Uint8Array, rows: number): SegmentColumns | R
     const cells = given[name] as unknown;
     if (cells !== undefined && (!Array.isArray(cells) || cells.length !== rows)) return "column_length";
   }
-  return fill(given, rows);
+  const columns = fill(given, rows, batchBounds);
+  return typeof columns === "string" || areSumsBounded(columns.numbers, rows) ? columns : "column_value";
 }
 
 /** The same of segments that did not travel. */
@@ -147,9 +158,9 @@ export function columnsOf(segments: readonly Segment[]): SegmentColumns {
     if (name === "start_us") given[name] = segments.map((one) => us(one.start));
     else if (name === "duration_us") given[name] = segments.map((one) => us(one.end) - us(one.start));
     else if (name === "flow_age_us") given[name] = segments.map((one) => us(one.start) - us(one.flow_start));
-    else given[name] = segments.map((one) => one[name]);
+    else given[name] = segments.map((one) => one[name] ?? segmentColumns[name].default);
   }
-  const columns = fill(given, segments.length);
+  const columns = fill(given, segments.length, ownBounds);
   if (typeof columns === "string") throw new RangeError(`Cannot use segments: ${columns}`);
   return columns;
 }
@@ -157,10 +168,11 @@ export function columnsOf(segments: readonly Segment[]): SegmentColumns {
 function fill(
   given: Partial<Record<SegmentColumn, unknown[]>>,
   rows: number,
+  bounds: Bounds,
 ): SegmentColumns | Refusal {
   const columns = new SegmentColumns(rows);
   for (const name of numberNames) {
-    const cells = readNumbers(name, given[name], rows);
+    const cells = readNumbers(name, given[name], rows, bounds);
     if (cells === null) return "column_value";
     columns.numbers[name] = cells as never;
   }
@@ -185,8 +197,21 @@ function fill(
   return columns;
 }
 
+/** Whether what is computed from a batch can be stored and read back; every cell has been checked before. */
+function areSumsBounded(n: NumberColumns, rows: number): boolean {
+  const { timeUsMax, batchSumMax } = segmentLimits;
+  let packets = 0, bytes = 0;
+  for (let row = 0; row < rows; row++) {
+    if (n.start_us[row] + n.duration_us[row] > timeUsMax) return false;
+    if (n.flow_age_us[row] > n.start_us[row]) return false;
+    packets += (n.fwd_packets[row] + n.bwd_packets[row]) * n.factor[row];
+    bytes += (n.fwd_bytes[row] + n.bwd_bytes[row]) * n.factor[row];
+  }
+  return packets <= batchSumMax && bytes <= batchSumMax;
+}
+
 /** Null when a cell is not of its kind. */
-function readNumbers(name: NumberColumn, given: unknown[] | undefined, rows: number) {
+function readNumbers(name: NumberColumn, given: unknown[] | undefined, rows: number, bounds: Bounds) {
   const cells = new numbers[name](rows);
   const { kind, default: standard } = segmentColumns[name];
   if (kind === "conn_state" || kind === "end_reason") {
@@ -199,14 +224,15 @@ function readNumbers(name: NumberColumn, given: unknown[] | undefined, rows: num
     return cells;
   }
   if (given === undefined) return cells.fill((standard as number | null) ?? -1);
-  const max = kind === "isn" ? 0xffff_ffff : kindMax[kind];
+  const max = kind === "isn" ? 0xffff_ffff : bounds[kind];
+  const min = kind === "factor" ? 1 : 0;
   for (let row = 0; row < rows; row++) {
     const cell = given[row];
     if (cell === null && kind === "isn") {
       cells[row] = -1;
       continue;
     }
-    if (typeof cell !== "number" || !(cell >= 0 && cell <= max)) return null;
+    if (typeof cell !== "number" || !(cell >= min && cell <= max)) return null;
     if (kind !== "number" && !Number.isInteger(cell)) return null;
     cells[row] = cell;
   }
@@ -283,11 +309,11 @@ function addDigests(columns: SegmentColumns): void {
   }
 }
 
-/** The key of a row whose own digest is no name: ARP's, told apart by the sender's MAC, and pairs of two families. */
+/** The key of a row whose own digest is no name: ARP's, told apart by the sender's MAC and by what it asks for, and pairs of two families. */
 export function ownKey(columns: SegmentColumns, row: number): Uint8Array {
   const hash = createHash("sha1").update(columns.protocol[row]);
   if (columns.hasMacs[row] & 1) hash.update(columns.macs.subarray(12 * row, 12 * row + 6));
   return hash.update(columns.ipLengths.subarray(2 * row, 2 * row + 2)).update(
     columns.ips.subarray(32 * row, 32 * row + 32),
-  ).digest();
+  ).update(`${columns.numbers.src_port[row]}|${columns.numbers.dst_port[row]}`).digest();
 }

@@ -1,17 +1,17 @@
-/** Consumes batches from Kafka.
+/** Consumes batches from Kafka, and goes on doing so.
  *
- * In: records of the batch topic. Out: submissions to ingest, in the order of each partition; offsets back to Kafka.
- * Invariant: the database's offset decides where a partition is read from, on every assignment; Kafka's own is only a hint and is
- * committed after the database. A record that is no good becomes a dead letter and never stops its partition.
- * Why the check in `eachBatch` and not only a seek when the group is joined: a fetch may be on its way already, and storing a later
- * offset first would skip what lies between.
- * On an error that the client does not recover from, `onFailed` is called once; the process is expected to end. @module */
+ * In: records of the batch topic. Out: submissions to ingest (partitions.ts); what is wrong, for health.
+ * Invariant: whatever happens to brokers, group or connection, the consumer is made anew, with pauses that grow to {@link pauseMsMax}, until
+ * it is stopped. Nothing else of the aggregator waits for Kafka, not even its start.
+ * Why kafkajs' own restart is off: it decides by error whether to come back, and gives up for good on some that pass. A client that neither
+ * fetches nor beats for {@link silentMsMax} is given up as well: it can hang on a dead socket without an error. @module */
 
 import type { Clock } from "../../shared/clock.ts";
-import { type Consumer, disconnect, type EachBatchPayload, type Kafka } from "../../shared/kafka.ts";
+import { type Consumer, disconnect, type Kafka } from "../../shared/kafka.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import { type Store, StoreUnavailable } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import type { Ingest } from "./ingest.ts";
+import { PartitionReader } from "./partitions.ts";
 
 export interface ConsumeOptions {
   topic: string;
@@ -29,26 +29,29 @@ export interface ConsumeDeps {
   store: Pick<Store, "readOffsets">;
   clock: Clock;
   reporter: Reporter;
-  onFailed: (error: Error) => void;
 }
 
 const defaults = { replicationFactor: 1 };
-/** Records submitted together: one transaction takes about as many. */
-const chunkRecordsMax = 64;
 const heartbeatMs = 3_000;
-const retryMs = 500;
-
-type Message = EachBatchPayload["batch"]["messages"][number];
+const pauseMsFirst = 500;
+const pauseMsMax = 30_000;
+/** A consumer that ran this long begins again with the first pause. */
+const soundMs = 60_000;
+const leaveMsMax = 7_000;
+const connectMsMax = 500;
+const silentMsMax = 60_000;
+const watchMs = 5_000;
+/** Health speaks of an interruption that lasts longer: a rebalance takes seconds. */
+const graceMs = 30_000;
 
 export class BatchConsumer {
   #options: ConsumeOptions;
   #deps: ConsumeDeps;
-  #consumer: Consumer | null = null;
-  /** Next offset of each partition, by the database; null = it has none. */
-  #next = new Map<number, bigint | null>();
-  /** Partitions that were sought once since the last join: what still does not fit is gone from the broker. */
-  #sought = new Set<number>();
   #stopping = new AbortController();
+  #running: Promise<void> | null = null;
+  /** Why nothing is consumed, and since when; null = it is. */
+  #trouble: { why: string; sinceMs: number } | null = null;
+  #signMs = 0;
 
   constructor(
     options: Omit<ConsumeOptions, "replicationFactor"> & Partial<ConsumeOptions>,
@@ -58,43 +61,136 @@ export class BatchConsumer {
     this.#deps = deps;
   }
 
-  /** Makes the topic if it is missing, joins the group. @throws when no broker answers. */
-  async start(): Promise<void> {
-    const { kafka, reporter } = this.#deps;
-    await this.#makeTopic();
-    const consumer = kafka.consumer({
-      groupId: this.#options.groupId,
-      sessionTimeout: 30_000,
-      rebalanceTimeout: 60_000,
-      heartbeatInterval: heartbeatMs,
-      maxBytesPerPartition: 4 * 1024 * 1024,
-      allowAutoTopicCreation: false,
+  /** Begins; returns at once, whether or not a broker answers. */
+  start(): void {
+    this.#trouble = { why: "no broker has answered yet", sinceMs: this.#deps.clock.monotonicMs() };
+    this.#running = this.#run();
+  }
+
+  /** Leaves the group; a client that is still trying to connect is not waited for. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const given = new AbortController();
+    const waitMs = this.#trouble === null ? leaveMsMax : connectMsMax;
+    await Promise.race([this.#running, this.#deps.clock.sleep(waitMs, given.signal)]);
+    given.abort();
+    this.#running = null;
+  }
+
+  /** Why nothing was consumed for longer than a rebalance takes; null = all is well. */
+  problem(): string | null {
+    if (this.#running === null || this.#trouble === null) return null;
+    const { why, sinceMs } = this.#trouble;
+    const forMs = this.#deps.clock.monotonicMs() - sinceMs;
+    return forMs < graceMs ? null : `Kafka was not read for ${Math.round(forMs / 1_000)} s: ${why}`;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, reporter } = this.#deps;
+    for (let pauseMs = pauseMsFirst; !this.#stopping.signal.aborted;) {
+      const beganMs = clock.monotonicMs();
+      const why = await this.#consume();
+      if (this.#stopping.signal.aborted) return;
+      this.#trouble = { why, sinceMs: this.#trouble?.sinceMs ?? clock.monotonicMs() };
+      reporter.gauge("kafka_consuming", 0);
+      if (clock.monotonicMs() - beganMs > soundMs) pauseMs = pauseMsFirst;
+      reporter.count("kafka_consumer_restarts_total");
+      reporter.warn("Kafka is not read, will try again", { reason: why, pause_ms: pauseMs });
+      await clock.sleep(pauseMs, this.#stopping.signal);
+      pauseMs = Math.min(pauseMs * 2, pauseMsMax);
+    }
+  }
+
+  /** Consumes until something ends it, and says what. */
+  async #consume(): Promise<string> {
+    const { kafka, clock, ingest, reporter, store } = this.#deps;
+    const { topic, groupId, buckets } = this.#options;
+    const ended = Promise.withResolvers<string>();
+    let consumer: Consumer | null = null;
+    let reader: PartitionReader | null = null;
+    try {
+      await this.#makeTopic();
+      const made = consumer = kafka.consumer({
+        groupId,
+        sessionTimeout: 30_000,
+        rebalanceTimeout: 60_000,
+        heartbeatInterval: heartbeatMs,
+        maxBytesPerPartition: 4 * 1024 * 1024,
+        allowAutoTopicCreation: false,
+        retry: { retries: 5, restartOnFailure: () => Promise.resolve(false) },
+      });
+      const partitions = reader = new PartitionReader(topic, {
+        ingest,
+        store,
+        clock,
+        reporter,
+        seek: (partition, offset) => made.seek({ topic, partition, offset: String(offset) }),
+        commit: (partition, next) => made.commitOffsets([{ topic, partition, offset: String(next) }]),
+        readEnds: () => this.#readEnds(),
+      });
+      this.#listen(made, partitions, ended.resolve);
+      await made.connect();
+      await made.subscribe({ topic, fromBeginning: true });
+      await made.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: Math.min(4, buckets),
+        eachBatch: (payload) => partitions.read(payload),
+      });
+      return await this.#watch(ended.promise);
+    } catch (error) {
+      return (error as Error).message;
+    } finally {
+      reader?.stop();
+      if (consumer) await disconnect(consumer, clock);
+    }
+  }
+
+  #listen(consumer: Consumer, partitions: PartitionReader, end: (why: string) => void): void {
+    const { ingest, reporter, clock } = this.#deps;
+    const { topic } = this.#options;
+    const isAlive = () => void (this.#signMs = clock.monotonicMs());
+    isAlive();
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      isAlive();
+      this.#trouble = null;
+      reporter.count("kafka_group_joins_total");
+      reporter.gauge("kafka_consuming", 1);
+      // Before the partitions are read: another instance may have written these buckets.
+      ingest.rebuild();
+      partitions.joined(payload.memberAssignment[topic] ?? []);
     });
-    this.#consumer = consumer;
-    consumer.on(consumer.events.GROUP_JOIN, () => this.#joined());
+    consumer.on(consumer.events.FETCH, isAlive);
+    consumer.on(consumer.events.HEARTBEAT, isAlive);
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       reporter.count("kafka_consumer_crashes_total");
-      if (!payload.restart) this.#deps.onFailed(payload.error);
-    });
-    await consumer.connect();
-    await consumer.subscribe({ topic: this.#options.topic, fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: Math.min(4, this.#options.buckets),
-      eachBatch: (payload) => this.#eachBatch(payload),
+      end(payload.error.message);
     });
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    if (this.#consumer) await disconnect(this.#consumer, this.#deps.clock);
-    this.#consumer = null;
+  /** Until the consumer ends, is silent for too long, or is no longer wanted. */
+  async #watch(ended: Promise<string>): Promise<string> {
+    const { clock } = this.#deps;
+    const given = new AbortController();
+    const stopped = () => given.abort();
+    this.#stopping.signal.addEventListener("abort", stopped);
+    try {
+      while (!this.#stopping.signal.aborted) {
+        const why = await Promise.race([ended, clock.sleep(watchMs, given.signal)]);
+        if (typeof why === "string") return why;
+        const silentMs = clock.monotonicMs() - this.#signMs;
+        if (silentMs > silentMsMax) return `the broker was silent for ${Math.round(silentMs / 1_000)} s`;
+      }
+      return "stopped";
+    } finally {
+      this.#stopping.signal.removeEventListener("abort", stopped);
+      given.abort();
+    }
   }
 
   async #makeTopic(): Promise<void> {
     const { topic, buckets, replicationFactor } = this.#options;
-    const admin = this.#deps.kafka.admin();
+    const admin = this.#deps.kafka.admin({ retry: { retries: 2 } });
     try {
       await admin.connect();
       if ((await admin.listTopics()).includes(topic)) return;
@@ -108,122 +204,16 @@ export class BatchConsumer {
     }
   }
 
-  /** Other partitions, or the same ones after somebody else had them: what is remembered of them may be old. */
-  #joined(): void {
-    this.#next.clear();
-    this.#sought.clear();
-    this.#deps.ingest.rebuild();
-    this.#deps.reporter.count("kafka_group_joins_total");
-  }
-
-  async #eachBatch(payload: EachBatchPayload): Promise<void> {
-    const { batch, isRunning, isStale } = payload;
-    const next = await this.#nextOffset(batch.partition, payload);
-    if (next === undefined) return;
-    if (this.#seekBack(batch, next)) return;
-    const fresh = batch.messages.filter(({ offset }) => next === null || BigInt(offset) >= next);
-    this.#deps.reporter.count("kafka_records_skipped_total", undefined, batch.messages.length - fresh.length);
-    for (let from = 0; from < fresh.length; from += chunkRecordsMax) {
-      if (!isRunning() || isStale()) return;
-      const chunk = fresh.slice(from, from + chunkRecordsMax);
-      if (!await this.#submit(chunk, payload)) return;
-      await this.#acknowledge(chunk.at(-1)!.offset, payload);
-    }
-    // Also past records that were skipped, else they are fetched again for ever.
-    if (fresh.length === 0) payload.resolveOffset(batch.lastOffset());
-  }
-
-  /** Seeks when records before these are not in the database; one that knows no offset has none of them. True = these must not be
-   * taken now. */
-  #seekBack(batch: EachBatchPayload["batch"], next: bigint | null): boolean {
-    const { partition, topic } = batch;
-    const first = batch.messages[0];
-    if (!first || BigInt(first.offset) <= (next ?? 0n)) return false;
-    if (!this.#sought.has(partition)) {
-      this.#sought.add(partition);
-      this.#consumer!.seek({ topic, partition, offset: String(next ?? 0n) });
-      return true;
-    }
-    if (next !== null) {
-      const lost = String(BigInt(first.offset) - next);
-      this.#deps.reporter.count("kafka_records_lost_total", undefined, Number(lost));
-      this.#deps.reporter.error("records are gone from the topic before they were stored", {
-        partition,
-        lost,
-      });
-    }
-    return false;
-  }
-
-  /** The database's offset; undefined when stopped before it answered. */
-  async #nextOffset(
-    partition: number,
-    { isRunning, heartbeat }: EachBatchPayload,
-  ): Promise<bigint | null | undefined> {
-    while (isRunning()) {
-      const known = this.#next.get(partition);
-      if (known !== undefined) return known;
-      try {
-        const rows = await this.#deps.store.readOffsets(this.#options.topic);
-        const row = rows.find((row) => row.partition === partition);
-        this.#next.set(partition, row ? BigInt(row.next_offset) : null);
-      } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error;
-        await this.#pause();
-        await heartbeat();
-      }
-    }
-    return undefined;
-  }
-
-  /** Submits records and waits until they are stored; false when stopped first. */
-  async #submit(chunk: Message[], payload: EachBatchPayload): Promise<boolean> {
-    const { topic, partition } = payload.batch;
-    const all = chunk.map((message) => this.#submitOne(message, topic, partition));
-    const done = Promise.all(all).then((each) => each.every((stored) => stored));
-    const given = new AbortController();
+  async #readEnds(): Promise<Map<number, { first: bigint; next: bigint }>> {
+    const admin = this.#deps.kafka.admin({ retry: { retries: 2 } });
     try {
-      for (;;) {
-        const stored = await Promise.race([done, this.#deps.clock.sleep(heartbeatMs, given.signal)]);
-        if (typeof stored === "boolean") return stored;
-        await payload.heartbeat();
-      }
+      await admin.connect();
+      const ends = await admin.fetchTopicOffsets(this.#options.topic);
+      return new Map(
+        ends.map(({ partition, low, high }) => [partition, { first: BigInt(low), next: BigInt(high) }]),
+      );
     } finally {
-      given.abort();
-      done.catch(() => undefined); // A heartbeat that failed has the word; these errors follow from it.
+      await disconnect(admin, this.#deps.clock);
     }
-  }
-
-  async #submitOne(message: Message, topic: string, partition: number): Promise<boolean> {
-    const get = (name: string) => {
-      const value = message.headers?.[name];
-      return value === undefined ? undefined : String(Array.isArray(value) ? value[0] : value);
-    };
-    try {
-      const body = message.value ?? new Uint8Array(0);
-      await this.#deps.ingest.submit(get, body, { topic, partition, offset: message.offset });
-      return true;
-    } catch (error) {
-      // Ingest waits for the store by itself; it says this only when it is stopping.
-      if (error instanceof StoreUnavailable) return false;
-      throw error;
-    }
-  }
-
-  async #acknowledge(offset: string, { batch, resolveOffset, heartbeat }: EachBatchPayload): Promise<void> {
-    const next = BigInt(offset) + 1n;
-    resolveOffset(offset);
-    this.#next.set(batch.partition, next);
-    // Last, and only a hint: a crash before this reads again what the database then skips.
-    await this.#consumer?.commitOffsets([{
-      topic: batch.topic,
-      partition: batch.partition,
-      offset: String(next),
-    }]);
-    await heartbeat();
-  }
-
-  #pause(): Promise<void> {
-    return this.#deps.clock.sleep(retryMs, this.#stopping.signal);
   }
 }

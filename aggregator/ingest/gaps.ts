@@ -1,6 +1,6 @@
 /** Keeps the books of batch numbers: which are missing, and when they came after all.
  *
- * In: headers of new batches. Out: gap rows. Invariant: for each (sensor, epoch, bucket) the numbers 1 to the highest are those taken in
+ * In: headers of new batches, and what a sensor says it sealed. Out: gap rows. Invariant: for each (sensor, epoch, bucket) the numbers 1 to the highest known are those taken in
  * plus those in open gaps; replays never get here. A gap whose last batch came is closed with its stored bounds.
  * Bounds: {@link holesMax} gaps a sequence; beyond, neighbours become one gap that names some batches too many.
  * {@link sequencesMax} sequences in memory; the store has all of them. @module */
@@ -49,12 +49,17 @@ export class GapBook {
       if (this.#loaded.has(name)) continue;
       const positions = await this.#store.readPositions(sensor, epoch);
       const gaps = await this.#store.readGaps({ sensor_id: sensor, open: true }, gapsReadMax);
-      for (const { bucket, seq_max } of positions) {
+      const highest = new Map(positions.map(({ bucket, seq_max }) => [bucket, seq_max]));
+      // What was expected may lie beyond all that came, and nothing may have come at all.
+      for (const gap of gaps) {
+        if (gap.epoch === epoch) highest.set(gap.bucket, Math.max(highest.get(gap.bucket) ?? 0, gap.to_seq));
+      }
+      for (const [bucket, seq] of highest) {
         const holes = gaps.filter((gap) => gap.epoch === epoch && gap.bucket === bucket)
           .map((gap) => ({ from: gap.from_seq, to: gap.to_seq, foundMs: gap.found_ms }))
           .sort((a, b) => a.from - b.from);
         const key = { sensor, epoch, bucket };
-        this.#sequences.set(nameOf(key), { key, highest: seq_max, holes });
+        this.#sequences.set(nameOf(key), { key, highest: seq, holes });
       }
       this.#loaded.add(name);
     }
@@ -75,6 +80,15 @@ export class GapBook {
     if (seq > before.highest + 1) holes.push({ from: before.highest + 1, to: seq - 1, foundMs: nowMs });
     while (holes.length > holesMax) holes.splice(0, 2, { ...holes[0], to: holes[1].to });
     this.#changed.set(name, { key, highest: Math.max(before.highest, seq), holes });
+  }
+
+  /** Batches up to `seq` were sealed; those that did not come are missing. */
+  expect(key: SequenceKey, seq: number, nowMs: number): void {
+    const name = nameOf(key);
+    const before = this.#changed.get(name) ?? this.#sequences.get(name) ?? { key, highest: 0, holes: [] };
+    if (seq <= before.highest) return;
+    const holes = [...before.holes, { from: before.highest + 1, to: seq, foundMs: nowMs }];
+    this.#changed.set(name, { key, highest: seq, holes });
   }
 
   /** What the notes since the last commit change in the store. */

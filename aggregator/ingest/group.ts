@@ -6,6 +6,7 @@
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { DeadLetter, EpochRow, IngestWrite, LedgerRow, OffsetRow } from "../model/ledger.ts";
+import type { ExpectedBatches } from "./queue.ts";
 import { FlowRows } from "../model/flow_rows.ts";
 import { SightingRows } from "../model/sighting_rows.ts";
 import { flowIdText } from "../model/flow_id.ts";
@@ -27,6 +28,8 @@ export interface Group {
   batches: GroupBatch[];
   flows: number;
   nowMs: number;
+  /** Batches that were sealed, whether or not they came. */
+  expected: ExpectedBatches[];
   /** Ledger rows that were there before. */
   ledger: Map<string, string>;
 }
@@ -79,7 +82,7 @@ export class GroupWriter {
   }
 
   open(nowMs: number): Group {
-    return { batches: [], flows: 0, nowMs, ledger: new Map() };
+    return { batches: [], flows: 0, nowMs, expected: [], ledger: new Map() };
   }
 
   prepare(getters: readonly HeaderGetter[], nowMs: number): Promise<void> {
@@ -88,7 +91,7 @@ export class GroupWriter {
 
   /** Verifies a batch into the group. */
   add(group: Group, waiting: WaitingBatch): void {
-    const verified = this.#verifier.verify(waiting.get, waiting.body);
+    const verified = waiting.position?.fault ?? this.#verifier.verify(waiting.get, waiting.body);
     this.#reporter.count("batches_received_total");
     if (typeof verified !== "string") group.flows += verified.header.flows;
     group.batches.push({ waiting, verified });
@@ -109,7 +112,7 @@ export class GroupWriter {
     );
     group.ledger = new Map(rows.map((row) => [numberOf({ ...row, sensor: row.sensor_id }), row.sha256]));
     if (this.#hasForeign(rows)) await this.rebuild(group.nowMs);
-    await this.#gaps.load(verified.map(({ header }) => header));
+    await this.#gaps.load([...verified.map(({ header }) => header), ...group.expected]);
     for (const { header } of verified) {
       if (!this.#epochs.has(header.sensor)) {
         this.#epochs.set(header.sensor, await this.#store.readEpochs(header.sensor));
@@ -140,6 +143,7 @@ export class GroupWriter {
       write.ledger.push(ledgerRow(batch, group.nowMs));
       this.#gaps.note(header, header.seq, group.nowMs);
     }
+    for (const { seq, ...key } of group.expected) this.#gaps.expect(key, seq, group.nowMs);
     write.traffic = merged.traffic.rows();
     write.newSightings = merged.newSightings;
     Object.assign(write, this.#gaps.changes(group.nowMs));
@@ -209,9 +213,9 @@ export class GroupWriter {
       if (outcome.outcome === "refused") this.#bury(waiting, outcome.reason, group.nowMs, write);
       result.outcomes.push({ waiting, outcome });
       if (waiting.position === null) continue;
-      const { topic, partition, offset } = waiting.position;
+      const { topic, partition, offset, mark } = waiting.position;
       const next_offset = String(BigInt(offset) + 1n);
-      offsets.set(`${topic}/${partition}`, { topic, partition, next_offset });
+      offsets.set(`${topic}/${partition}`, { topic, partition, next_offset, mark });
     }
     write.offsets = [...offsets.values()];
     return accepted;

@@ -14,6 +14,7 @@ import type { FlowUpdate } from "../model/flow.ts";
 import { type Group, type GroupResult, GroupWriter } from "./group.ts";
 import type { HeaderGetter } from "./verify.ts";
 import {
+  type ExpectedBatches,
   ingestDefaults,
   type IngestOptions,
   type IngestOutcome,
@@ -35,6 +36,8 @@ const retryMsFirst = 200;
 const retryMsMax = 5_000;
 const conflictsMax = 5;
 const expireEveryMs = 60_000;
+/** One for each bucket of many sensors. */
+const expectedMax = 20_000;
 /** Flows decoded without letting others run: some 5 ms. */
 const flowsPerTurn = 1_500;
 
@@ -44,6 +47,7 @@ export class Ingest {
   #writer: GroupWriter;
   #queue: WaitingBatch[] = [];
   #queuedBytes = 0;
+  #expected: ExpectedBatches[] = [];
   #wake: () => void = () => {};
   #stopping = new AbortController();
   #running: Promise<void> | null = null;
@@ -120,6 +124,12 @@ export class Ingest {
     });
   }
 
+  /** Opens gaps, with the next group, for those of these batches that did not come. */
+  expect(batches: readonly ExpectedBatches[]): void {
+    this.#expected = [...this.#expected, ...batches].slice(-expectedMax);
+    this.#wake();
+  }
+
   /** Before the next group, memory is read anew from the store: another instance may have written these buckets. */
   rebuild(): void {
     this.#isRebuildDue = true;
@@ -129,7 +139,7 @@ export class Ingest {
   async #run(): Promise<void> {
     let next: Promise<Group | null> | null = null;
     while (!this.#stopping.signal.aborted) {
-      if (this.#queue.length === 0 && next === null) {
+      if (this.#queue.length === 0 && this.#expected.length === 0 && next === null) {
         await new Promise<void>((resolve) => this.#wake = resolve);
         continue;
       }
@@ -152,6 +162,7 @@ export class Ingest {
     );
     if (!prepared) return null;
     const group = this.#writer.open(this.#deps.clock.nowMs());
+    group.expected = this.#expected.splice(0);
     let turnAt = flowsPerTurn;
     for (let taken = 0; taken < first.length && group.flows < groupFlowsMax; taken++) {
       // Now and then the loop turns, so that the database is fed meanwhile.
@@ -280,8 +291,8 @@ export class Ingest {
   }
 }
 
-function isEmpty({ ledger, deadLetters, offsets }: IngestWrite): boolean {
-  return ledger.length === 0 && deadLetters.length === 0 && offsets.length === 0;
+function isEmpty({ ledger, deadLetters, offsets, gaps }: IngestWrite): boolean {
+  return ledger.length === 0 && deadLetters.length === 0 && offsets.length === 0 && gaps.length === 0;
 }
 
 function stopped(): StoreUnavailable {

@@ -28,6 +28,7 @@ import { mergeDefaults, type MergeOptions } from "./merge_options.ts";
 import type { MergeWrite } from "./merge_write.ts";
 import type { TrafficSums } from "./traffic_sums.ts";
 import { SightingWriter } from "./sighting_writer.ts";
+import { turnFacts } from "./turn.ts";
 import { MergedUpdate } from "./update.ts";
 import { Vantages } from "./vantages.ts";
 
@@ -180,9 +181,8 @@ export class Merger {
     this.#sightings.write(flow, sighting, isNewSighting, arrival, write.sightings);
     accept(this.#owning, flow, sighting, arrival);
     const isOwner = flows.columns.fwd[flow] === sighting;
-    const facts = columns.facts[row] === null
-      ? null
-      : this.#facts.take(columns.facts[row], flow, sighting, isOwner);
+    const told = arrival.isTurned ? turnFacts(columns.facts[row]) : columns.facts[row];
+    const facts = told === null ? null : this.#facts.take(told, flow, sighting, isOwner);
     const isChanged = noteFlow(this.#state, flow, sighting, arrival, nowMs);
     const packets = arrival.fwdPackets + arrival.bwdPackets;
     if (isFirst || isChanged || facts !== null || packets > 0) {

@@ -40,6 +40,18 @@ export interface RecordPosition {
   topic: string;
   partition: number;
   offset: string;
+  /** See {@link OffsetRow.mark}. */
+  mark: string;
+  /** Why it is refused unseen: it could not be read, or not be stored. */
+  fault?: IngestRefusal;
+}
+
+/** Batches of a bucket, up to `seq`, that are known to have been sealed. */
+export interface ExpectedBatches {
+  sensor: string;
+  epoch: number;
+  bucket: number;
+  seq: number;
 }
 
 /** A batch that waits. */

@@ -1,12 +1,14 @@
 /** Spreads what segments add over the seconds they lasted.
  *
  * In: packets and bytes of a span of packet time. Out: traffic rows. Invariant: the rows' sums are what was added, to the last packet.
- * Bound: a span has at most {@link stepsMax} steps; a longer one is spread in longer steps. @module */
+ * Bounds: a span has at most {@link stepsMax} steps; a longer one is spread in longer steps. Once there are {@link rowsMax} rows, all of a
+ * span is counted in its first second: spans that a sensor made up must not make more rows than it sent segments. @module */
 
 import { SumTable } from "../model/sum_table.ts";
 import type { TrafficRow } from "../model/traffic.ts";
 
 const stepsMax = 120;
+const rowsMax = 50_000;
 const secondMax = 2 ** 32 - 1;
 
 export class TrafficSums {
@@ -29,7 +31,8 @@ export class TrafficSums {
     const pair = this.#pair(sensorId, protocol);
     const first = Math.min(secondMax, Math.max(0, Math.floor(firstUs / 1e6)));
     const seconds = Math.min(secondMax + 1 - first, Math.max(1, Math.floor(lastUs / 1e6) - first + 1));
-    const steps = Math.min(seconds, stepsMax, Math.max(1, packets));
+    const isFull = this.#sums.size >= rowsMax;
+    const steps = isFull ? 1 : Math.min(seconds, stepsMax, Math.max(1, packets));
     let packetsBefore = 0, bytesBefore = 0;
     for (let step = 0; step < steps; step++) {
       // Rounded up, so that a single packet is in the first second; the last step takes what is left.

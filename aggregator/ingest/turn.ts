@@ -1,7 +1,8 @@
-/** Connection states seen the other way round, and of flows whose two directions came from two vantages.
+/** Connection states and facts seen the other way round, and states of flows whose two directions came from two vantages.
  *
  * Invariant: turning twice gives the state again, those without a mirror image excepted. @module */
 
+import type { Facts } from "../../shared/facts.ts";
 import { type ConnState, connStates } from "../../shared/segment.ts";
 
 const mirrored: Partial<Record<ConnState, ConnState>> = {
@@ -22,6 +23,13 @@ const mirrored: Partial<Record<ConnState, ConnState>> = {
 export const mirroredStates: readonly number[] = connStates.map((state) =>
   connStates.indexOf(mirrored[state] ?? state)
 );
+
+/** Of facts only the first octets tell the way they went. */
+export function turnFacts(facts: Facts | null): Facts | null {
+  if (!facts?.first) return facts;
+  const { fwd, bwd } = facts.first;
+  return { ...facts, first: { ...bwd !== undefined && { fwd: bwd }, ...fwd !== undefined && { bwd: fwd } } };
+}
 
 const fin = 1, syn = 2, rst = 4;
 

@@ -122,6 +122,7 @@ export class MergedUpdate implements FlowUpdate {
       interarrival_us_min: n.interarrival_us_min[row],
       interarrival_us_max: n.interarrival_us_max[row],
       interarrival_us_deviation: n.interarrival_us_deviation[row],
+      direction_guess: n.direction_guess[row],
       end_reason: endReasons[n.end_reason[row]],
       factor,
       app_protocol: columns.app_protocol[row],

@@ -24,7 +24,15 @@ import type { Source } from "./arrival.ts";
 import { readColumns, type SegmentColumns } from "./columns.ts";
 
 /** Why ingest refuses a batch. The label set of `batches_refused_total`. */
-export const ingestRefusals = [...refusals, "quarantined", "equivocation", "two_epochs"] as const;
+export const ingestRefusals = [
+  ...refusals,
+  "quarantined",
+  "equivocation",
+  "two_epochs",
+  "record_malformed",
+  "record_version",
+  "unstorable",
+] as const;
 export type IngestRefusal = typeof ingestRefusals[number];
 
 export interface VerifiedBatch {
@@ -85,7 +93,16 @@ export class Verifier {
     if (known) known.row.quarantined_ms ??= nowMs;
   }
 
+  /** Whatever comes is an answer, never an exception: one batch must not stop the ones behind it. */
   verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
+    try {
+      return this.#verify(get, body);
+    } catch {
+      return "unstorable"; // A fault of ours, found by a batch; its octets are kept as a dead letter.
+    }
+  }
+
+  #verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
     const header = readHeader(get);
     if (typeof header === "string") return header;
     const unknown = this.refuse(header);
@@ -100,8 +117,9 @@ export class Verifier {
     if (typeof columns === "string") return columns;
     if (isMisplaced(columns, header.bucket, this.#buckets)) return "bucket";
     const packets = packetsOf(columns);
-    if (!Number.isSafeInteger(packets)) return "column_value";
-    return { header, columns, packets, source: sourceOf(sensor.row) };
+    const source = sourceOf(sensor.row);
+    if (!canCorrect(columns, source.clock_offset_ms)) source.clock_offset_ms = 0;
+    return { header, columns, packets, source };
   }
 
   /** Why a batch with this header is not taken, whatever it holds; null = its sensor is good. */
@@ -152,6 +170,19 @@ function sourceOf(row: SensorRow): Source {
     site: row.site,
     clock_offset_ms: isReplay ? 0 : row.clock_offset_ms ?? 0,
   };
+}
+
+/** Whether all times of a batch are still ones that can be read back once the sensor's clock offset is taken off. Those of a replayed file,
+ * or of a clock that lost its mind, may not be; they stay as they are, and are flagged as any odd time. */
+function canCorrect({ size, numbers }: SegmentColumns, offsetMs: number): boolean {
+  const { start_us, duration_us, flow_age_us } = numbers;
+  const offsetUs = offsetMs * 1e3;
+  for (let row = 0; row < size; row++) {
+    const firstUs = start_us[row] - flow_age_us[row] - offsetUs,
+      lastUs = start_us[row] + duration_us[row] - offsetUs;
+    if (!(firstUs >= 0 && lastUs <= Number.MAX_SAFE_INTEGER)) return false; // NaN neither.
+  }
+  return true;
 }
 
 /** The value in `body`. Never allocates more than the limits allow. */

@@ -13,4 +13,6 @@ export interface ApiKeyRow {
   role: Role;
   created_ms: number;
   revoked_ms: number | null;
+  /** Null = it does not expire. */
+  expires_ms: number | null;
 }

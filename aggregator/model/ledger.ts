@@ -47,6 +47,8 @@ export interface OffsetRow {
   partition: number;
   /** Next offset to read. */
   next_offset: string;
+  /** Tells the record before it from any other: an offset belongs to one log. */
+  mark: string;
 }
 
 export interface DeadLetter {

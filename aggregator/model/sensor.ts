@@ -13,6 +13,10 @@ export interface SensorRow {
   /** Raw public key, base64. */
   public_key: string;
   enrolled_ms: number;
+  /** Null = an operator has not yet approved it; its batches are refused until then. */
+  approved_ms: number | null;
+  /** Hash of the token it enrolled with last. */
+  join_token: string | null;
   revoked_ms: number | null;
   /** Two live epochs or two contents for one seq: a cloned identity. Its batches are refused. */
   quarantined_ms: number | null;
@@ -24,6 +28,15 @@ export interface SensorRow {
   check_in: CheckInRequest | null;
 }
 
+/** A check-in to store. */
+export interface CheckInWrite {
+  sensorId: string;
+  checkIn: CheckInRequest;
+  /** Aggregator's clock when it came. */
+  nowMs: number;
+  clockOffsetMs: number;
+}
+
 export interface JoinTokenRow {
   /** SHA-256 of the token, hex. */
   token_hash: string;
@@ -31,9 +44,33 @@ export interface JoinTokenRow {
   tags: string[];
   created_ms: number;
   expires_ms: number;
+  /** Sensors that may enrol with it, and how many did. */
+  uses_max: number;
+  uses: number;
+  /** Who enrols with it waits for an operator's approval. */
+  needs_approval: boolean;
+  revoked_ms: number | null;
+  /** Last use. */
   used_ms: number | null;
   used_by: string | null;
 }
+
+/** Written where a sensor waits for approval, so that its batches are refused like those of a quarantined one. */
+export const pendingReason = "It waits for an operator's approval";
+
+/** What an operator changes about a sensor. */
+export type SensorChange =
+  /** Takes a pending one in. */
+  | { kind: "approve" }
+  /** Lifts a quarantine. */
+  | { kind: "release" }
+  | { kind: "rename"; name: string }
+  | { kind: "tag"; tags: string[] }
+  /** Forgets it; its flows stay. */
+  | { kind: "remove" };
+
+export const sensorChangeOutcomes = ["changed", "unknown_sensor", "name_taken"] as const;
+export type SensorChangeOutcome = typeof sensorChangeOutcomes[number];
 
 /** What came of redeeming a token. */
 export const redeemOutcomes = [
@@ -41,8 +78,10 @@ export const redeemOutcomes = [
   "same_sensor",
   "unknown_token",
   "expired_token",
+  "revoked_token",
   "used_token",
   "name_taken",
+  "key_taken",
 ] as const;
 
 export type RedeemOutcome = typeof redeemOutcomes[number];

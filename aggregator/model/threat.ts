@@ -27,6 +27,18 @@ export interface Evidence {
   hostile: boolean;
 }
 
+/** The sentences of a finding, for people who are no experts. Each is true of the evidence beside it. */
+export interface Words {
+  /** One sentence that stands on its own: who did what to whom, with the numbers that matter. */
+  summary: string;
+  /** Why anyone would do that. */
+  meaning: string;
+  /** What to do next, most urgent first. */
+  action: string;
+  /** How to rule out a false alarm. */
+  false_alarm: string;
+}
+
 /** What a detector says; the engine adds id, times of storage and triage. Times are packet times, epoch seconds. */
 export interface Finding {
   detector: string;
@@ -47,8 +59,11 @@ export interface Finding {
   count: number;
   reasons: Reason[];
   evidence: Evidence[];
-  /** A bounded sample of the flows concerned. */
+  words: Words;
+  /** A bounded sample of the flows concerned, the first ones. */
   flow_ids: string[];
+  /** All flows concerned; the first 100,000 are linked in the store. */
+  flows: number;
   sensors: string[];
 }
 
@@ -62,6 +77,14 @@ export interface Triage {
   confidence: number;
   /** Why a model's answer was not used; null = it was, or none was asked. */
   fallback: string | null;
+  /** The rules' own words, where `explanation` and `suggested_action` hold a model's beside them. */
+  rules?: { explanation: string; suggested_action: string };
+}
+
+/** Flows to link to a threat, beside those linked before. */
+export interface ThreatLinks {
+  threat_id: string;
+  flow_ids: string[];
 }
 
 /** What triage gives back for one threat. */
@@ -71,13 +94,19 @@ export interface TriageResult {
   triage: Triage;
 }
 
-/** A stored threat. */
+/** A stored threat. Words, reasons and evidence are those of its strongest episode, taken together; times, counts, addresses, flows and
+ * sensors are those of all its episodes. */
 export interface Threat extends Finding, Triage {
-  /** 16 hex digits of SHA-256 of `identity` and the day of `first_seen`. */
+  /** 16 hex digits. What comes after a closed or long silent threat of the same identity has another. */
   id: string;
   /** Capped sum of the reasons' points, 0..100. */
   score: number;
+  /** What the score says. */
+  rules_severity: Severity;
+  /** Severity in force: the rules', or up to one step more that a model gave; asking again gives what asking once gave. */
   severity: Severity;
+  /** Times the identity came back after a pause, plus one. */
+  episodes: number;
   status: ThreatStatus;
   stored_ms: number;
   updated_ms: number;

@@ -3,7 +3,9 @@
 import { parseIp } from "../../shared/ip.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { CommandError, exitCodes } from "../../shared/command.ts";
+import { TrustedProxies } from "../model/client_address.ts";
 import { generalOptions, kafkaOptions, storeOptions } from "./store_options.ts";
+import { detectionOptions } from "./detection_options.ts";
 import { triageOptions } from "./triage_options.ts";
 
 export const serveOptions = {
@@ -11,9 +13,9 @@ export const serveOptions = {
   ...storeOptions,
   listen: {
     kind: "text",
-    default: "127.0.0.1:8600",
+    default: "",
     value: "HOST:PORT",
-    help: "Address of API and dashboard",
+    help: "Address of API and dashboard; else 0.0.0.0:8600 once setup was run, and 127.0.0.1:8600 before",
   },
   tlsCert: { kind: "text", default: "", value: "FILE", help: "Certificate chain (PEM) for HTTPS" },
   tlsKey: { kind: "text", default: "", value: "FILE", help: "Private key (PEM) of the certificate" },
@@ -28,6 +30,18 @@ export const serveOptions = {
     default: [],
     help:
       "Names under which browsers may call; else any, and on loopback only localhost, 127.0.0.1 and [::1]",
+  },
+  publicUrl: {
+    kind: "text",
+    default: "",
+    value: "URL",
+    help: "Address under which browsers and sensors reach a proxy before this server, with its path prefix",
+  },
+  trustedProxies: {
+    kind: "list",
+    default: [],
+    value: "CIDR,..",
+    help: "Proxies whose X-Forwarded-For or Forwarded is believed",
   },
   site: { kind: "text", default: "default", help: "Site of join tokens that name none" },
   buckets: {
@@ -52,6 +66,7 @@ export const serveOptions = {
     help: "Disk for all that is stored: above it the oldest days of flows are dropped; 0 = no limit",
   },
   ...kafkaOptions,
+  ...detectionOptions,
   ...triageOptions,
   geminiCallsPerDay: {
     kind: "number",
@@ -94,21 +109,54 @@ export function listenAddress(text: string): ListenAddress {
 export function checkExposure(
   address: ListenAddress,
   options: Pick<ServeOptions, "tlsCert" | "tlsKey" | "insecureHttp">,
+  hasAuthority = false,
 ): void {
   if ((options.tlsCert === "") !== (options.tlsKey === "")) {
     throw new CommandError(exitCodes.usage, 'Cannot use TLS as "tlsCert" and "tlsKey" must both be given');
   }
-  if (address.isLoopback || options.tlsCert !== "" || options.insecureHttp) return;
+  if (address.isLoopback || options.tlsCert !== "" || hasAuthority || options.insecureHttp) return;
   throw new CommandError(
     exitCodes.usage,
-    `Cannot listen on ${address.hostname} without TLS as other machines reach it: give --tls-cert and --tls-key, ` +
-      "put a TLS proxy before a loopback address, or say --insecure-http",
+    `Cannot listen on ${address.hostname} without TLS as other machines reach it: run setup for a certificate of its own, ` +
+      "give --tls-cert and --tls-key, put a TLS proxy before a loopback address, or say --insecure-http",
   );
 }
 
+/** Reads `--public-url`; null = none is given. @throws {CommandError} */
+export function readPublicUrl(text: string): URL | null {
+  if (text === "") return null;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isPlain = url !== null && /^https?:$/.test(url.protocol) &&
+    url.search + url.hash + url.username === "";
+  if (isPlain) return url;
+  throw new CommandError(
+    exitCodes.usage,
+    `Cannot use "publicUrl" as it must be like "https://picket.example/prefix": current value is "${
+      text.slice(0, 100)
+    }"`,
+  );
+}
+
+/** Reads `--trusted-proxies`. @throws {CommandError} */
+export function readTrustedProxies(networks: readonly string[]): TrustedProxies {
+  try {
+    return new TrustedProxies(networks);
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
+  }
+}
+
 /** Host names to answer for; null = any. */
-export function hostnamesOf(address: ListenAddress, given: readonly string[]): string[] | null {
-  const names = given.map((name) => name.toLowerCase());
+export function hostnamesOf(
+  address: ListenAddress,
+  given: readonly string[],
+  publicUrl: URL | null = null,
+): string[] | null {
+  const names = [
+    ...given,
+    ...(publicUrl && (address.isLoopback || given.length > 0) ? [publicUrl.hostname] : []),
+  ]
+    .map((name) => name.toLowerCase());
   if (!address.isLoopback) return names.length === 0 ? null : names;
   return [...new Set(["localhost", "127.0.0.1", "[::1]", bracketed(address.hostname), ...names])];
 }

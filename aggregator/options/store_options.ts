@@ -51,6 +51,13 @@ export const remoteOptions = {
     value: "FILE",
     help: "File that holds the API key; else admin.key in the state folder",
   },
+  ca: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help:
+      "Trust this certificate authority (PEM) as well; else tls/ca.pem of the state folder, when there is one",
+  },
 } as const satisfies OptionTable;
 
 export const kafkaOptions = {
@@ -92,12 +99,39 @@ export async function storeOf(
   const folder = stateFolder(options.state, edges.env);
   await makeFolder(folder);
   const url = options.store || `sqlite:${folder}/picket.db`;
+  refusePassword(url);
+  await ownDatabaseFiles(url);
   // The option is secret, so it can only have come from the environment or stay empty.
   const env = (name: string) => name === "PICKET_STORE_PASSWORD" ? options.storePassword : edges.env(name);
   try {
     return openStore(url, { reporter: edges.reporter, clock: edges.clock, env });
   } catch (cause) {
     throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
+  }
+}
+
+/** An argument is visible to every user of the machine. @throws {CommandError} whose message does not repeat it. */
+function refusePassword(url: string): void {
+  const authority = /^[a-z]+:\/\/([^/?#]*)/i.exec(url)?.[1] ?? "";
+  const isHidden = /:/.test(authority.slice(0, authority.lastIndexOf("@") + 1)) || /[?&]pass/i.test(url);
+  if (!isHidden) return;
+  throw new CommandError(
+    exitCodes.usage,
+    'Cannot use "store" as it holds a password, which others could read: set PICKET_STORE_PASSWORD',
+  );
+}
+
+/** Makes SQLite's files readable by their owner alone, wherever they are; those it adds later take after the first. */
+async function ownDatabaseFiles(url: string): Promise<void> {
+  const path = url.startsWith("sqlite:") ? url.slice("sqlite:".length) : ":memory:";
+  if (path === ":memory:") return;
+  try {
+    (await Deno.open(path, { write: true, create: true, mode: 0o600 })).close();
+  } catch {
+    return; // A full or read-only disk: opening the database says what is wrong.
+  }
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    await Deno.chmod(file, 0o600).catch(() => undefined); // Not there, or another user's.
   }
 }
 

@@ -30,6 +30,7 @@ export async function ensureAdminKey(
         role: "admin",
         created_ms: nowMs,
         revoked_ms: null,
+        expires_ms: null,
       });
     }
     return path;

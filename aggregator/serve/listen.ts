@@ -1,50 +1,102 @@
 /** Opens the port of API and dashboard.
  *
- * In: address, certificate, the API. Out: the URL; a function that ends it: nothing new is taken, what runs has 8 s to end. @module */
+ * In: address, certificate, the API. Out: the URL; a way to take another certificate; a function that ends it: nothing new is taken,
+ * what runs has 8 s to end.
+ * The HTTP server itself listens on a free port of loopback and answers only what comes through the front door. @module */
 
 import type { Api } from "../api/api.ts";
+import type { TrustedProxies } from "../model/client_address.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
-import { readOptionFile } from "../../shared/common_options.ts";
-import { bracketed, hostnamesOf, listenAddress, type ServeOptions } from "../options/serve_options.ts";
+import { bracketed, listenAddress } from "../options/serve_options.ts";
+import type { Certificate } from "../tls/authority.ts";
+import { innerHost } from "../../shared/inner_host.ts";
+import { FrontDoor, type FrontDoorOptions } from "./front_door.ts";
 
 const drainMs = 8_000;
 
-/** `make` gets the names the API answers for; null = any. @throws {CommandError} when the port is taken. */
-export async function listen(
-  options: Pick<ServeOptions, "listen" | "tlsCert" | "tlsKey" | "hostnames">,
-  edges: Pick<Edges, "clock">,
-  make: (hostnames: string[] | null) => Api,
-): Promise<{ url: string; close: () => Promise<void> }> {
-  const address = listenAddress(options.listen);
-  const { hostname, port } = address;
-  const isSecure = options.tlsCert !== "";
-  const tls = isSecure
-    ? {
-      cert: await readOptionFile("--tls-cert", options.tlsCert),
-      key: await readOptionFile("--tls-key", options.tlsKey),
-    }
-    : {};
-  const api = make(hostnamesOf(address, options.hostnames));
-  let server: Deno.HttpServer<Deno.NetAddr>;
+export interface Listening {
+  url: string;
+  /** New connections get this certificate; those that are open keep theirs until they end. @throws when it is none. */
+  useCertificate(certificate: Certificate): void;
+  close(): Promise<void>;
+}
+
+export interface ListenOptions {
+  /** HOST:PORT */
+  listen: string;
+  /** Null = no TLS. */
+  certificate: Certificate | null;
+  proxies: TrustedProxies;
+  limits?: FrontDoorOptions;
+}
+
+type Server = Deno.HttpServer<Deno.NetAddr>;
+
+/** @throws {CommandError} when the port is taken. */
+export function listen(
+  { listen, certificate, proxies, limits = {} }: ListenOptions,
+  { clock, reporter }: Pick<Edges, "clock" | "reporter">,
+  api: Api,
+): Listening {
+  const { hostname, port } = listenAddress(listen);
+  const isSecure = certificate !== null;
+  let behind = serveBehind(certificate);
+  let listener: Deno.TcpListener;
   try {
-    server = Deno.serve(
-      { hostname, port, ...tls, onListen: () => undefined },
-      (request, info) => api.fetch(request, { source: info.remoteAddr.hostname, isSecure }),
-    );
+    listener = Deno.listen({ hostname, port });
   } catch (cause) {
-    throw new CommandError(exitCodes.environment, `Cannot listen on ${options.listen}: ${reasonOf(cause)}`, {
+    behind.shutdown();
+    throw new CommandError(exitCodes.environment, `Cannot listen on ${listen}: ${reasonOf(cause)}`, {
       cause,
     });
   }
+  const door = new FrontDoor(limits, {
+    listener,
+    portBehind: () => behind.addr.port,
+    proxies,
+    clock,
+    reporter,
+  });
+  door.start();
   return {
-    url: `${isSecure ? "https" : "http"}://${bracketed(hostname)}:${server.addr.port}`,
+    url: `${isSecure ? "https" : "http"}://${bracketed(hostname)}:${(listener.addr as Deno.NetAddr).port}`,
+    useCertificate(renewed) {
+      const before = behind;
+      behind = serveBehind(renewed);
+      drain(before);
+    },
     async close() {
-      const ended = new AbortController();
-      const done = server.shutdown().catch(() => undefined); // Already closed is closed.
-      await Promise.race([done, edges.clock.sleep(drainMs, ended.signal)]);
-      ended.abort();
+      door.stop();
+      await drain(behind);
+      await door.closeAll();
     },
   };
+
+  function serveBehind(pair: Certificate | null): Server {
+    return Deno.serve(
+      { hostname: innerHost, port: 0, ...pair ?? {}, onListen: () => undefined },
+      (request, info) => answer(request, info.remoteAddr.port),
+    );
+  }
+
+  async function answer(request: Request, portOfPeer: number): Promise<Response> {
+    const source = door.addressOf(portOfPeer);
+    // Another user of this machine who calls the inner port would else be taken for anyone.
+    if (source === null) return new Response("Ask the aggregator's own port\n", { status: 421 });
+    const leave = door.enter(portOfPeer);
+    try {
+      return await api.fetch(request, { source, isSecure });
+    } finally {
+      leave();
+    }
+  }
+
+  async function drain(server: Server): Promise<void> {
+    const ended = new AbortController();
+    const done = server.shutdown().catch(() => undefined); // Already closed is closed.
+    await Promise.race([done, clock.sleep(drainMs, ended.signal)]);
+    ended.abort();
+  }
 }
 
 function reasonOf(cause: unknown): string {

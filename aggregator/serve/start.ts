@@ -3,56 +3,86 @@
  * In: the options of `serve`. Out: a running aggregator. Invariant: each stage leaves its end in `stops`; they run in reverse, so that
  * nothing is taken in that could not be stored, also when a later stage does not start. @module */
 
-import { createKafka } from "../../shared/kafka.ts";
+import { createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
-import { createDetectors } from "../detect/detectors/catalogue.ts";
+import { startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
 import { explainByRules } from "../triage/rules.ts";
+import { memoryFile } from "../triage/memory.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
+import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
+import { EpochWatch } from "../fleet/epoch_watch.ts";
+import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
-import { createApi } from "../api/api.ts";
+import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
-import { Gate } from "../api/gate.ts";
-import type { Services } from "../api/route.ts";
+import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
+import { type Capabilities, topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
-import { Throttle } from "../api/throttle.ts";
+import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
 import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
-import { listen } from "./listen.ts";
-import { loadDetectors } from "../options/custom_detectors.ts";
-import { checkExposure, listenAddress, type ServeOptions } from "../options/serve_options.ts";
+import {
+  type Authority,
+  type Certificate,
+  machineNames,
+  readAuthority,
+  serverCertificate,
+} from "../tls/authority.ts";
+import { CertificateKeeper } from "./certificate_keeper.ts";
+import { listen, type Listening } from "./listen.ts";
+import { listenTextOf, noteAddress } from "../options/served_address.ts";
+import { chooseDetectors } from "../options/detection_options.ts";
+import {
+  checkExposure,
+  hostnamesOf,
+  listenAddress,
+  readPublicUrl,
+  readTrustedProxies,
+  type ServeOptions,
+} from "../options/serve_options.ts";
 import { readModel } from "../options/triage_options.ts";
+import { placeOf } from "../tls/place.ts";
 import { WorkMeter } from "./work_meter.ts";
 
 type Stop = () => Promise<void>;
+
+/** How the world reaches this server. */
+interface Web extends ApiOptions {
+  folder: string;
+  listenText: string;
+  /** The own one, when its certificate is served. */
+  authority: Authority | null;
+  /** Null = no TLS. */
+  read: (() => Promise<Certificate>) | null;
+}
 
 /** A running aggregator. */
 export interface Running {
   /** Address of API and dashboard. */
   url: string;
   keyFile: string;
-  /** Resolves with the reason when the data path cannot go on; never resolves while all is well. */
-  failed: Promise<string>;
   /** Takes nothing new, stores what is taken, closes. */
   stop(): Promise<void>;
 }
 
 /** Starts every stage; when one does not start, those before it are stopped again. */
 export async function startAggregator(options: ServeOptions, edges: Edges): Promise<Running> {
-  checkExposure(listenAddress(options.listen), options);
+  const web = await readWeb(options, edges);
   const stops: Stop[] = [];
   const stop = async () => {
     for (const end of stops.splice(0).reverse()) await end();
   };
   try {
-    return { ...await wire(options, edges, stops), stop };
+    return { ...await wire(options, edges, web, stops), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -60,7 +90,12 @@ export async function startAggregator(options: ServeOptions, edges: Edges): Prom
 }
 
 /** The data path, from the store outwards. Each stage leaves its end in `stops`. */
-async function wire(options: ServeOptions, edges: Edges, stops: Stop[]): Promise<Omit<Running, "stop">> {
+async function wire(
+  options: ServeOptions,
+  edges: Edges,
+  web: Web,
+  stops: Stop[],
+): Promise<Omit<Running, "stop">> {
   const { clock, reporter } = edges;
   const store = await storeOf(options, edges);
   await store.start();
@@ -68,6 +103,9 @@ async function wire(options: ServeOptions, edges: Edges, stops: Stop[]): Promise
   await startRetention(options, edges, store, stops);
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
+  const checkIns = new CheckInWriter({}, { store, clock });
+  checkIns.start();
+  stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
   const detection = await startDetection(options, edges, store, directory, stops);
 
@@ -81,16 +119,82 @@ async function wire(options: ServeOptions, edges: Edges, stops: Stop[]): Promise
   stops.push(() => ingest.stop());
   const meter = new WorkMeter(ingest, clock);
 
-  const failed = Promise.withResolvers<string>();
-  await startConsumer(options, edges, store, meter, stops, (error) => {
-    meter.failure = `Kafka consumer ended: ${error.message}`;
-    failed.resolve(meter.failure);
+  await startConsumer(options, edges, store, meter, stops);
+  const watch = new EpochWatch({}, {
+    store,
+    expect: (batches) => ingest.expect(batches),
+    isReading: () => meter.sourceProblem() === null,
+    clock,
+    reporter,
   });
+  watch.start();
+  stops.push(() => watch.stop());
 
-  const services = makeServices(options, edges, { store, directory, detection, meter });
-  const { url, close } = await listen(options, edges, (names) => createApi({ hostnames: names }, services));
-  stops.push(close);
-  return { url, keyFile, failed: failed.promise };
+  const capabilities = makeCapabilities(options, edges, {
+    store,
+    directory,
+    checkIns,
+    detection,
+    meter,
+    ...web,
+  });
+  const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
+  return { url, keyFile };
+}
+
+/** Listens, and keeps the certificate in step with its files. */
+async function openPort(
+  edges: Edges,
+  { proxies, read, folder, listenText }: Web,
+  api: Api,
+  stops: Stop[],
+): Promise<Listening> {
+  const { clock, reporter } = edges;
+  const certificate = read && await read();
+  const listening = listen({ listen: listenText, certificate, proxies }, edges, api);
+  stops.push(() => listening.close());
+  await noteAddress(folder, listening.url);
+  if (!certificate || !read) return listening;
+  const use = (renewed: Certificate) => listening.useCertificate(renewed);
+  const keeper = new CertificateKeeper(certificate, { read, use, clock, reporter });
+  keeper.start();
+  stops.push(() => keeper.stop());
+  const forget = edges.onReload(() => keeper.look());
+  stops.push(() => Promise.resolve(forget()));
+  return listening;
+}
+
+/** How the world reaches this server. @throws {CommandError} when the options contradict one another. */
+async function readWeb(options: ServeOptions, edges: Edges): Promise<Web> {
+  const folder = stateFolder(options.state, edges.env);
+  const listenText = await listenTextOf(options.listen, folder);
+  const address = listenAddress(listenText);
+  const authority = await readAuthority(folder);
+  checkExposure(address, options, authority !== null);
+  const publicUrl = readPublicUrl(options.publicUrl);
+  const names = () => machineNames([...options.hostnames, ...publicUrl ? [publicUrl.hostname] : []]);
+  const deps = () => ({ nowMs: edges.clock.nowMs(), randomBytes: edges.randomBytes });
+  const isOwn = authority !== null && !address.isLoopback && !options.insecureHttp;
+  return {
+    folder,
+    listenText,
+    publicUrl,
+    authority: isOwn && options.tlsCert === "" ? authority : null,
+    hostnames: hostnamesOf(address, options.hostnames, publicUrl),
+    proxies: readTrustedProxies(options.trustedProxies),
+    read: options.tlsCert !== ""
+      ? () => readCertificate(options)
+      : isOwn
+      ? () => serverCertificate(folder, names(), deps())
+      : null,
+  };
+}
+
+async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certificate> {
+  return {
+    cert: await readOptionFile("--tls-cert", tlsCert),
+    key: await readOptionFile("--tls-key", tlsKey),
+  };
 }
 
 async function startRetention(
@@ -113,23 +217,23 @@ async function startDetection(
   stops: Stop[],
 ): Promise<Detection> {
   const { clock, reporter } = edges;
+  const { settings, declarations } = await chooseDetectors(options, edges);
   const engine = new Engine({}, {
-    detectors: [...createDetectors(), ...await loadDetectors(options.detectors, edges)],
+    detectors: startDetectors(settings, declarations),
     reporter,
     // People know a sensor by its name.
-    explain: (finding, detector, severity) =>
+    explain: (finding, severity, episodes) =>
       explainByRules(
         { ...finding, sensors: finding.sensors.map((id) => directory.nameOf(id)) },
-        detector,
         severity,
+        episodes,
       ),
   });
   const detection = new Detection({}, { engine, store, clock, reporter });
   const model = readModel(options, edges);
   if (model) {
-    const audit = new AuditFile({ path: `${stateFolder(options.state, edges.env)}/triage-audit.ndjson` }, {
-      reporter,
-    });
+    const folder = stateFolder(options.state, edges.env);
+    const audit = new AuditFile({ path: `${folder}/triage-audit.ndjson` }, { reporter });
     const { geminiCallsPerDay: callsPerDayMax, geminiTokensPerDay: tokensPerDayMax } = options;
     const triage = new TriageQueue({ callsPerDayMax, tokensPerDayMax }, {
       model,
@@ -137,6 +241,7 @@ async function startDetection(
       reporter,
       onResult: (result) => detection.keep(result),
       onAudit: (line) => audit.append(line),
+      memory: memoryFile(`${folder}/triage-memory.json`),
     });
     detection.explainWith(triage);
     stops.push(() => triage.stop());
@@ -152,63 +257,73 @@ async function startConsumer(
   store: Store,
   ingest: WorkMeter,
   stops: Stop[],
-  onFailed: (error: Error) => void,
 ): Promise<void> {
   const settings = await kafkaSettings(options, edges);
   if (!settings) return;
   const { kafkaTopic: topic, kafkaGroup, buckets, kafkaReplication: replicationFactor } = options;
   const groupId = kafkaGroup || `picket-aggregator.${topic}`;
   const { clock, reporter } = edges;
+  const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
+    kafka: openKafka(settings),
+    ingest,
+    store,
+    clock,
+    reporter,
+  });
+  ingest.sourceProblem = () => consumer.problem();
+  stops.push(() => consumer.stop());
+  consumer.start();
+}
+
+function openKafka(settings: KafkaSettings): Kafka {
   try {
-    const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
-      kafka: createKafka(settings),
-      ingest,
-      store,
-      clock,
-      reporter,
-      onFailed,
-    });
-    stops.push(() => consumer.stop());
-    await consumer.start();
+    return createKafka(settings);
   } catch (cause) {
-    const why = (cause as Error).message;
-    throw new CommandError(
-      cause instanceof RangeError ? exitCodes.usage : exitCodes.environment,
-      `Cannot consume from Kafka at ${settings.brokers.join(", ")}: ${why}`,
-      { cause },
-    );
+    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }
 }
 
 interface Stages {
   store: Store;
   directory: SensorDirectory;
+  checkIns: CheckInWriter;
   detection: Detection;
   meter: WorkMeter;
+  authority: Authority | null;
+  publicUrl: URL | null;
 }
 
-function makeServices(options: ServeOptions, edges: Edges, stages: Stages): Services {
-  const { store, directory, detection, meter } = stages;
+function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
+  const { store, directory, checkIns, detection, meter, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
   return {
-    store,
+    ...topicsOf(store),
     reporter,
     clock,
     randomBytes,
     directory,
     clockOffsets: new ClockOffsets(),
+    checkIns,
+    holes: new Holes({}, { store, isReading: () => meter.progress().failure === null }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
-    enrolThrottle: new Throttle({ burst: 60, refillMs: 1_000 }),
-    guessThrottle: new Throttle({ burst: 20, refillMs: 5_000 }),
-    queryGate: new Gate({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
-    uploadGate: new Gate({ kind: "upload", activeMax: 64, waitingMax: 0 }, { reporter }),
+    enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
+    guessRate: new RateLimit({ burst: 20, refillMs: 5_000 }),
+    queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
+    uploadLimit: new ConcurrencyLimit(
+      { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
+      {
+        reporter,
+      },
+    ),
     submit: (header, body) => meter.submit(header, body),
     onThreatStatus: (id, status) => detection.setStatus(id, status),
     progress: () => meter.progress(),
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,
+    authority,
+    placeOf: (url) => placeOf(url, publicUrl, authority?.fingerprint ?? null),
   };
 }

@@ -1,19 +1,24 @@
 /** Stands before ingest and sees whether what comes in gets done.
  *
- * In: batches from HTTP and Kafka on their way to ingest. Out: how many wait, and since when nothing was stored.
- * Why not ingest's own last store time: after a quiet night the first batch would look as if it had waited since evening. @module */
+ * In: batches from HTTP and Kafka on their way to ingest. Out: how many wait, since when nothing was stored, and since when all fail.
+ * Why not ingest's own last store time: after a quiet night the first batch would look as if it had waited since evening.
+ * Why failures are remembered: a database that refuses each batch at once leaves none waiting, and stores none. @module */
 
-import type { Progress } from "../api/route.ts";
+import type { Progress } from "../api/capabilities.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 
+/** Nobody tries again: what failed then says nothing of now. */
+const forgetMs = 120_000;
+
 export class WorkMeter {
-  /** Why the data path stands still; null = it does not. */
-  failure: string | null = null;
+  /** Asked why a source of batches stands still; null = it does not. */
+  sourceProblem: () => string | null = () => null;
   #ingest: Pick<Ingest, "submit" | "rebuild" | "status">;
   #clock: Clock;
   #pending = 0;
   #sinceMs = 0;
+  #failing: { sinceMs: number; lastMs: number } | null = null;
 
   constructor(ingest: Pick<Ingest, "submit" | "rebuild" | "status">, clock: Clock) {
     this.#ingest = ingest;
@@ -23,7 +28,14 @@ export class WorkMeter {
   async submit(...batch: Parameters<Ingest["submit"]>): ReturnType<Ingest["submit"]> {
     if (this.#pending++ === 0) this.#sinceMs = this.#clock.nowMs();
     try {
-      return await this.#ingest.submit(...batch);
+      const result = await this.#ingest.submit(...batch);
+      // A refused batch was judged without the database.
+      if (result.outcome !== "refused") this.#failing = null;
+      return result;
+    } catch (error) {
+      const nowMs = this.#clock.nowMs();
+      this.#failing = { sinceMs: this.#failing?.sinceMs ?? nowMs, lastMs: nowMs };
+      throw error;
     } finally {
       this.#pending--;
     }
@@ -35,6 +47,12 @@ export class WorkMeter {
 
   progress(): Progress {
     const lastMs = Math.max(this.#sinceMs, this.#ingest.status.stored_ms ?? 0);
-    return { pending: this.#pending, lastMs, failure: this.failure };
+    if (this.#failing && this.#clock.nowMs() - this.#failing.lastMs > forgetMs) this.#failing = null;
+    return {
+      pending: this.#pending,
+      lastMs,
+      failingSinceMs: this.#failing?.sinceMs ?? null,
+      failure: this.sourceProblem(),
+    };
   }
 }

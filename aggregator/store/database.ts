@@ -43,8 +43,12 @@ export interface Database {
   /** @throws {StoreUnavailable} when it cannot be reached. */
   open(): Promise<void>;
   close(): Promise<void>;
-  /** Reads what is committed; bounded in time where the database can do that. */
+  /** Reads what is committed. For our own work: short questions by key. */
   read<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
+  /** Reads for people, who may ask for anything: bounded in time, and nothing of ours waits for it. */
+  query<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
+  /** Whether it can be read, and written when the last write failed. @throws {StoreUnavailable} */
+  ping(): Promise<void>;
   /** Runs `work` and commits; rolls back when it throws. */
   transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
   /** Whether `error` says that a unique key is taken. */

@@ -18,7 +18,7 @@ export function namesOf(facts: Facts): string {
   add(facts.tls?.sni);
   add(facts.quic?.sni);
   for (const { host } of facts.http ?? []) add(host);
-  add(facts.dhcp?.hostname);
+  for (const { hostname } of facts.dhcp ?? []) add(hostname);
   add(facts.tls?.certificate_subject);
   let line = "";
   for (const name of found) {

@@ -53,7 +53,7 @@ export function flowStore(
       }),
     readFlow: async (flowId) => (await readFlowsById([flowId]))[0] ?? null,
     readFlows: (query, page) =>
-      database.read((session) =>
+      database.query((session) =>
         queryFlows({ dialect, session, words, reporter }, query, page, () => clock.monotonicMs())
       ),
     readRecentFlows: (sinceMs, limit) =>

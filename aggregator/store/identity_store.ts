@@ -1,22 +1,29 @@
 /** The topic of identities: sensors, join tokens and API keys.
  *
- * In: hashes, never secrets. Out: rows. Invariant: of many redemptions at once of one token exactly one enrols, as each is one
- * transaction that reads the token for update. @module */
+ * In: hashes, never secrets. Out: rows. Invariant: of many redemptions at once of one token exactly as many enrol as it has
+ * uses, as each is one transaction that reads the token for update; no two live sensors have one name. @module */
 
-import type { CheckInRequest } from "../../shared/control.ts";
 import type { Database, Row, Session, Value } from "./database.ts";
 import { marks } from "./database.ts";
 import type { ApiKeyRow } from "../model/access.ts";
-import type { JoinTokenRow, RedeemOutcome, SensorRow } from "../model/sensor.ts";
+import {
+  type JoinTokenRow,
+  pendingReason,
+  type RedeemOutcome,
+  type SensorChange,
+  type SensorChangeOutcome,
+  type SensorRow,
+} from "../model/sensor.ts";
 import type { IdentityStore } from "./store.ts";
 
 const sensorsMax = 10_000;
 const apiKeysMax = 10_000;
+const joinTokensMax = 1_000;
 
 type NewSensor = Pick<SensorRow, "sensor_id" | "name" | "key_id" | "public_key">;
 
 export function identityStore(database: Database): IdentityStore {
-  const change = async (sql: string, values: Value[]): Promise<void> => {
+  const write = async (sql: string, values: Value[]): Promise<void> => {
     await database.transaction((session) => session.run(sql, values));
   };
   return {
@@ -30,41 +37,97 @@ export function identityStore(database: Database): IdentityStore {
         return { outcome: "name_taken", sensor: null };
       }
     },
+    readJoinTokens: () => database.read(selectJoinTokens),
+    revokeJoinToken: (id, nowMs) =>
+      database.transaction(async (session) => {
+        const [row] = await session.all(
+          "SELECT token_hash FROM join_tokens WHERE SUBSTR(token_hash, 1, ?) = ? LIMIT 1",
+          [id.length, id],
+        );
+        if (!row) return false;
+        await session.run(
+          "UPDATE join_tokens SET revoked_ms = COALESCE(revoked_ms, ?) WHERE token_hash = ?",
+          [
+            nowMs,
+            row.token_hash as string,
+          ],
+        );
+        return true;
+      }),
     readSensors: () => database.read(selectSensors),
-    saveCheckIn: (sensorId: string, checkIn: CheckInRequest, nowMs: number, clockOffsetMs: number) =>
-      change(
-        "UPDATE sensors SET last_check_in_ms = ?, clock_offset_ms = ?, check_in = ? WHERE sensor_id = ?",
-        [
-          nowMs,
-          clockOffsetMs,
-          JSON.stringify(checkIn),
-          sensorId,
-        ],
-      ),
+    async changeSensor(sensorId, wanted, nowMs) {
+      try {
+        return await database.transaction((session) => change(session, sensorId, wanted, nowMs));
+      } catch (error) {
+        if (!database.isDuplicateKey(error)) throw error;
+        return "name_taken";
+      }
+    },
+    saveCheckIns: (writes) =>
+      database.transaction(async (session) => {
+        for (const { sensorId, checkIn, nowMs, clockOffsetMs } of writes) {
+          await session.run(
+            "UPDATE sensors SET last_check_in_ms = ?, clock_offset_ms = ?, check_in = ? WHERE sensor_id = ?",
+            [nowMs, clockOffsetMs, JSON.stringify(checkIn), sensorId],
+          );
+        }
+      }),
     async revokeSensor(sensorId, nowMs) {
-      await change("UPDATE sensors SET revoked_ms = COALESCE(revoked_ms, ?) WHERE sensor_id = ?", [
-        nowMs,
-        sensorId,
-      ]);
+      await write(
+        "UPDATE sensors SET revoked_ms = COALESCE(revoked_ms, ?), live_name = NULL WHERE sensor_id = ?",
+        [nowMs, sensorId],
+      );
       const find = "SELECT 1 AS found FROM sensors WHERE sensor_id = ?";
       return (await database.read((session) => session.all(find, [sensorId]))).length > 0;
     },
     quarantineSensor: (sensorId, reason, nowMs) =>
-      change(
+      write(
         "UPDATE sensors SET quarantined_ms = ?, quarantine_reason = ? WHERE sensor_id = ? AND quarantined_ms IS NULL",
         [nowMs, reason.toWellFormed().slice(0, 1_000), sensorId],
       ),
     addApiKey: (row) => database.transaction((session) => insertApiKey(session, row)),
     readApiKeys: () => database.read(selectApiKeys),
+    revokeApiKey: (keyHash, nowMs) =>
+      write("UPDATE api_keys SET revoked_ms = COALESCE(revoked_ms, ?) WHERE key_hash = ?", [nowMs, keyHash]),
   };
 }
 
+const tokenColumns = [
+  "token_hash",
+  "site",
+  "tags",
+  "created_ms",
+  "expires_ms",
+  "uses_max",
+  "uses",
+  "needs_approval",
+  "revoked_ms",
+  "used_ms",
+  "used_by",
+] as const;
+
 async function insertJoinToken(session: Session, row: JoinTokenRow): Promise<void> {
-  const columns = ["token_hash", "site", "tags", "created_ms", "expires_ms", "used_ms", "used_by"] as const;
   await session.run(
-    `INSERT INTO join_tokens (${columns.join(", ")}) VALUES (${marks(columns.length)})`,
-    columns.map((column) => column === "tags" ? JSON.stringify(row.tags) : row[column]),
+    `INSERT INTO join_tokens (${tokenColumns.join(", ")}) VALUES (${marks(tokenColumns.length)})`,
+    tokenColumns.map((column) =>
+      column === "tags"
+        ? JSON.stringify(row.tags)
+        : column === "needs_approval"
+        ? Number(row.needs_approval)
+        : row[column]
+    ),
   );
+}
+
+async function selectJoinTokens(session: Session): Promise<JoinTokenRow[]> {
+  const rows = await session.all(
+    `SELECT * FROM join_tokens ORDER BY created_ms DESC, token_hash LIMIT ${joinTokensMax}`,
+  );
+  return rows.map((row) => ({
+    ...row as unknown as JoinTokenRow,
+    tags: JSON.parse(row.tags as string),
+    needs_approval: row.needs_approval === 1,
+  }));
 }
 
 async function redeem(
@@ -79,29 +142,36 @@ async function redeem(
     [tokenHash],
   );
   if (!token) return { outcome: "unknown_token", sensor: null };
-  if (token.used_by !== null) {
-    const [user] = await session.all("SELECT * FROM sensors WHERE sensor_id = ?", [token.used_by]);
-    const isSame = user !== undefined && user.public_key === sensor.public_key && user.name === sensor.name;
-    return isSame
-      ? { outcome: "same_sensor", sensor: sensorFromRow(user) }
-      : { outcome: "used_token", sensor: null };
+  const [known] = await session.all("SELECT * FROM sensors WHERE public_key = ? LIMIT 1", [
+    sensor.public_key,
+  ]);
+  const isSame = known !== undefined && known.name === sensor.name && known.revoked_ms === null;
+  // Asked again, as the answer was lost: whatever became of the token since.
+  if (isSame && known.join_token === tokenHash) {
+    return { outcome: "same_sensor", sensor: sensorFromRow(known) };
   }
+  if (token.revoked_ms !== null) return { outcome: "revoked_token", sensor: null };
+  if ((token.uses as number) >= (token.uses_max as number)) return { outcome: "used_token", sensor: null };
   if ((token.expires_ms as number) <= nowMs) return { outcome: "expired_token", sensor: null };
-  const [taken] = await session.all(
-    "SELECT * FROM sensors WHERE name = ? OR public_key = ? OR sensor_id = ? LIMIT 1",
-    [sensor.name, sensor.public_key, sensor.sensor_id],
-  );
-  const isSame = taken !== undefined && taken.name === sensor.name &&
-    taken.public_key === sensor.public_key &&
-    taken.revoked_ms === null;
-  if (taken && !isSame) return { outcome: "name_taken", sensor: null };
-  const enrolled = taken ? sensorFromRow(taken) : await insertSensor(session, token, sensor, nowMs);
-  await session.run("UPDATE join_tokens SET used_ms = ?, used_by = ? WHERE token_hash = ?", [
+  if (known && !isSame) return { outcome: "key_taken", sensor: null };
+  if (!known && !await freeName(session, sensor.name)) return { outcome: "name_taken", sensor: null };
+  const enrolled = known ? sensorFromRow(known) : await insertSensor(session, token, sensor, nowMs);
+  await session.run("UPDATE sensors SET join_token = ? WHERE sensor_id = ?", [tokenHash, enrolled.sensor_id]);
+  await session.run("UPDATE join_tokens SET uses = uses + 1, used_ms = ?, used_by = ? WHERE token_hash = ?", [
     nowMs,
     enrolled.sensor_id,
     tokenHash,
   ]);
-  return { outcome: taken ? "same_sensor" : "enrolled", sensor: enrolled };
+  return { outcome: known ? "same_sensor" : "enrolled", sensor: { ...enrolled, join_token: tokenHash } };
+}
+
+/** Takes the name from a quarantined sensor, whose place the new one takes. False = a live one has it. */
+async function freeName(session: Session, name: string): Promise<boolean> {
+  const [holder] = await session.all("SELECT * FROM sensors WHERE live_name = ?", [name]);
+  if (!holder) return true;
+  if (holder.quarantined_ms === null || holder.approved_ms === null) return false;
+  await session.run("UPDATE sensors SET live_name = NULL WHERE sensor_id = ?", [holder.sensor_id as string]);
+  return true;
 }
 
 async function insertSensor(
@@ -110,21 +180,79 @@ async function insertSensor(
   sensor: NewSensor,
   nowMs: number,
 ): Promise<SensorRow> {
-  const columns = ["sensor_id", "name", "site", "tags", "key_id", "public_key", "enrolled_ms"];
-  const { sensor_id, name, key_id, public_key } = sensor;
+  const isPending = token.needs_approval === 1;
+  const row = {
+    ...sensor,
+    live_name: sensor.name,
+    site: token.site,
+    tags: token.tags,
+    enrolled_ms: nowMs,
+    approved_ms: isPending ? null : nowMs,
+    quarantined_ms: isPending ? nowMs : null,
+    quarantine_reason: isPending ? pendingReason : null,
+  };
+  const columns = Object.keys(row);
   await session.run(
     `INSERT INTO sensors (${columns.join(", ")}) VALUES (${marks(columns.length)})`,
-    [sensor_id, name, token.site, token.tags, key_id, public_key, nowMs],
+    Object.values(row),
   );
-  const [row] = await session.all("SELECT * FROM sensors WHERE sensor_id = ?", [sensor_id]);
-  return sensorFromRow(row);
+  const [inserted] = await session.all("SELECT * FROM sensors WHERE sensor_id = ?", [sensor.sensor_id]);
+  return sensorFromRow(inserted);
+}
+
+async function change(
+  session: Session,
+  sensorId: string,
+  wanted: SensorChange,
+  nowMs: number,
+): Promise<SensorChangeOutcome> {
+  const [row] = await session.all("SELECT * FROM sensors WHERE sensor_id = ?", [sensorId]);
+  if (!row) return "unknown_sensor";
+  const set = (sql: string, ...values: Value[]) =>
+    session.run(`UPDATE sensors SET ${sql} WHERE sensor_id = ?`, [...values, sensorId]);
+  switch (wanted.kind) {
+    case "approve":
+      await set("approved_ms = COALESCE(approved_ms, ?)", nowMs);
+      if (row.quarantine_reason === pendingReason) {
+        await set("quarantined_ms = NULL, quarantine_reason = NULL");
+      }
+      break;
+    case "release":
+      if (row.quarantine_reason === pendingReason) break; // Approval is another decision.
+      // A revoked one stays revoked, and its name free.
+      if (row.revoked_ms === null && !await holdName(session, sensorId, row.name as string)) {
+        return "name_taken";
+      }
+      await set("quarantined_ms = NULL, quarantine_reason = NULL");
+      break;
+    case "rename":
+      if (row.revoked_ms === null && !await holdName(session, sensorId, wanted.name)) return "name_taken";
+      await set("name = ?", wanted.name);
+      break;
+    case "tag":
+      await set("tags = ?", JSON.stringify(wanted.tags));
+      break;
+    case "remove":
+      await session.run("DELETE FROM sensors WHERE sensor_id = ?", [sensorId]);
+  }
+  return "changed";
+}
+
+async function holdName(session: Session, sensorId: string, name: string): Promise<boolean> {
+  const others = await session.all("SELECT 1 AS found FROM sensors WHERE live_name = ? AND sensor_id <> ?", [
+    name,
+    sensorId,
+  ]);
+  if (others.length > 0) return false;
+  await session.run("UPDATE sensors SET live_name = ? WHERE sensor_id = ?", [name, sensorId]);
+  return true;
 }
 
 async function selectSensors(session: Session): Promise<SensorRow[]> {
   return (await session.all(`SELECT * FROM sensors ORDER BY name LIMIT ${sensorsMax}`)).map(sensorFromRow);
 }
 
-function sensorFromRow(row: Row): SensorRow {
+function sensorFromRow({ live_name: _, ...row }: Row): SensorRow {
   return {
     ...row as unknown as SensorRow,
     tags: JSON.parse(row.tags as string),
@@ -134,8 +262,8 @@ function sensorFromRow(row: Row): SensorRow {
 
 async function insertApiKey(session: Session, row: ApiKeyRow): Promise<void> {
   await session.run(
-    `INSERT INTO api_keys (key_hash, name, role, created_ms, revoked_ms) VALUES (${marks(5)})`,
-    [row.key_hash, row.name, row.role, row.created_ms, row.revoked_ms],
+    `INSERT INTO api_keys (key_hash, name, role, created_ms, revoked_ms, expires_ms) VALUES (${marks(6)})`,
+    [row.key_hash, row.name, row.role, row.created_ms, row.revoked_ms, row.expires_ms],
   );
 }
 

@@ -37,6 +37,11 @@ export function ingestStore(
           epoch,
         ],
       ),
+    async readEpochPackets(sensorId, epoch) {
+      const sum = "SELECT COALESCE(SUM(packets), 0) AS packets FROM ledger WHERE sensor_id = ? AND epoch = ?";
+      const [row] = await select<Row>(sum, [sensorId, epoch]);
+      return Number(row.packets);
+    },
     async readEpochs(sensorId) {
       const rows = await select<EpochRow>(
         `SELECT epoch, first_sealed_ms, first_received_ms, last_sealed_ms FROM epochs WHERE sensor_id = ? ` +
@@ -47,13 +52,14 @@ export function ingestStore(
     },
     async readOffsets(topic) {
       const rows = await select<Row>(
-        "SELECT topic, partition_number, next_offset FROM offsets WHERE topic = ? ORDER BY partition_number LIMIT 10000",
+        "SELECT topic, partition_number, next_offset, mark FROM offsets WHERE topic = ? ORDER BY partition_number LIMIT 10000",
         [topic],
       );
       return rows.map((row) => ({
         topic: row.topic as string,
         partition: row.partition_number as number,
         next_offset: row.next_offset as string,
+        mark: row.mark as string,
       }));
     },
     readGaps: (query, limit) => readGaps(query, limit, select),

@@ -1,7 +1,10 @@
 /** MariaDB behind the database seam: the fleet's store. The one file that imports its client.
  *
  * In: host, port, user, password, database. Out: sessions. Invariant: a statement that the server gave up on for a deadlock or a lock
- * wait has changed nothing, so its transaction is run again, at most {@link triesMax} times in all.
+ * wait has changed nothing, so its transaction is run again, at most {@link triesMax} times in all. A connection that leads to the wrong
+ * place (a server that has become read-only, is shutting down, left its cluster, or ended the session) is closed, never pooled again; the
+ * others of its time lead there too and go with it.
+ * Each session sets its own SQL mode, time zone and isolation: what is stored must not depend on a server's defaults.
  * Why one pool for writers and one for readers: a slow dashboard query must never hold a connection that ingest waits for.
  * Why `checkNumberRange`: a count beyond 2^53 is an error, never a rounded number. @module */
 
@@ -9,6 +12,7 @@ import type { Pool, PoolConnection } from "mariadb";
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import process from "node:process";
+import type { Reporter } from "../../shared/reporter.ts";
 import type { Database, Row, RowSource, Session, Value } from "./database.ts";
 import { mariadbDialect } from "./dialects.ts";
 import { loadStatement, streamRows } from "./mariadb_bulk.ts";
@@ -39,6 +43,35 @@ const loadRefused = new Set([1148, 3948, 4166]);
 const duplicateKey = 1062;
 /** Lock wait timeout, deadlock. */
 const retriable = new Set([1205, 1213]);
+/** Errors by which a server says that this session is of no more use, or that it is not the one to write to. */
+const misleading = new Set([
+  1047, // Unknown command: a Galera node without its cluster.
+  1053, // Server shutdown in progress.
+  1079, // The same, for another session's sake.
+  1159, // Network read timeout.
+  1161, // Network write timeout.
+  1290, // Server runs with --read-only, and the like.
+  1792, // Cannot write in a read-only transaction.
+  1836, // Running in read-only mode.
+  1927, // Connection was killed.
+  1969, // The transaction was rolled back by the server's own limits.
+  2006, // Server has gone away.
+  2013, // Lost connection during query.
+  2055, // Lost connection at some system call.
+  4031, // Disconnected by the server because of inactivity.
+]);
+
+/** Of these, those that refused a statement: nothing was changed, and another connection may do. */
+const refusing = new Set([1047, 1290, 1792, 1836]);
+/** The client's own: everything about a socket. */
+const clientCodesMin = 45_001, clientCodesMax = 45_100;
+const sessionSql = [
+  "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+  "time_zone = '+00:00'",
+  "tx_isolation = 'REPEATABLE-READ'",
+  "autocommit = 1",
+  "group_concat_max_len = 1048576",
+];
 const refused: Record<number, string> = {
   1044: "access denied for this user",
   1045: "access denied: user or password is wrong",
@@ -49,11 +82,14 @@ const refused: Record<number, string> = {
 export class MariadbDatabase implements Database {
   readonly dialect = mariadbDialect;
   #options: Required<MariadbOptions>;
+  #reporter: Reporter;
+  #create: ((connectionLimit: number, sql: string) => Pool) | null = null;
   #writers: Pool | null = null;
   #readers: Pool | null = null;
   #loading: Loading = { isAllowed: true };
 
-  constructor(options: MariadbOptions) {
+  constructor(options: MariadbOptions, deps: { reporter: Reporter }) {
+    this.#reporter = deps.reporter;
     this.#options = { readTimeoutS: 2, writersMax: 2, readersMax: 6, ...options };
     if (!/^[A-Za-z0-9_$-]{1,64}$/.test(options.database)) {
       throw new RangeError(
@@ -63,7 +99,7 @@ export class MariadbDatabase implements Database {
   }
 
   async open(): Promise<void> {
-    const { host, port, user, password, database, readTimeoutS, writersMax, readersMax } = this.#options;
+    const { host, port, user, password, database } = this.#options;
     const common = {
       host,
       port,
@@ -97,12 +133,15 @@ export class MariadbDatabase implements Database {
       throw this.#explain(cause);
     }
     const pooled = { ...common, database, acquireTimeout: connectTimeoutMs, minimumIdle: 1, idleTimeout: 60 };
-    this.#writers = createPool({ ...pooled, connectionLimit: writersMax });
-    this.#readers = createPool({
-      ...pooled,
-      connectionLimit: readersMax,
-      initSql: `SET SESSION max_statement_time = ${readTimeoutS}`,
-    });
+    this.#create = (connectionLimit, initSql) => createPool({ ...pooled, connectionLimit, initSql });
+    this.#openPools();
+  }
+
+  #openPools(): void {
+    const { readTimeoutS, writersMax, readersMax } = this.#options;
+    const session = sessionSql.join(", ");
+    this.#writers = this.#create!(writersMax, session);
+    this.#readers = this.#create!(readersMax, `${session}, max_statement_time = ${readTimeoutS}`);
   }
 
   async close(): Promise<void> {
@@ -111,8 +150,22 @@ export class MariadbDatabase implements Database {
     for (const pool of pools) await pool?.end().catch(() => undefined); // A dead server closes them for us.
   }
 
-  read<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
-    return this.#with(this.#readers, (connection) => work(sessionOf(connection, this.#loading)));
+  async read<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    const once = () => this.#with(this.#readers, (connection) => work(sessionOf(connection, this.#loading)));
+    try {
+      return await once();
+    } catch (error) {
+      if (!isMisleading((error as Error).cause)) throw error;
+      return await once();
+    }
+  }
+
+  query<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    return this.read(work);
+  }
+
+  async ping(): Promise<void> {
+    await this.read((session) => session.all("SELECT 1"));
   }
 
   async transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
@@ -123,7 +176,8 @@ export class MariadbDatabase implements Database {
           (connection) => inTransaction(connection, this.#loading, work),
         );
       } catch (error) {
-        if (!retriable.has(numberOf((error as Error).cause)) || attempt >= triesMax) throw error;
+        const number = numberOf((error as Error).cause);
+        if (!(retriable.has(number) || refusing.has(number)) || attempt >= triesMax) throw error;
       }
     }
   }
@@ -142,10 +196,25 @@ export class MariadbDatabase implements Database {
       connection = await pool.getConnection();
       return await work(connection);
     } catch (cause) {
+      if (connection && isMisleading(cause)) {
+        connection.destroy();
+        connection = null;
+        this.#abandon(pool);
+      }
       throw this.#explain(cause);
     } finally {
       await connection?.release().catch(() => undefined); // A broken connection leaves the pool by itself.
     }
+  }
+
+  /** Lets both pools go, when the one that failed is still in use: their connections were opened when its were, and lead where they led. */
+  #abandon(failed: Pool): void {
+    if (failed !== this.#writers && failed !== this.#readers) return;
+    this.#reporter.count("store_pools_abandoned_total");
+    const pools = [this.#writers, this.#readers];
+    this.#openPools();
+    // Ends when the last of its connections is given back.
+    for (const pool of pools) pool?.end().catch(() => undefined);
   }
 
   /** Only errors of the client package are explained; ours and programming errors pass. */
@@ -153,9 +222,9 @@ export class MariadbDatabase implements Database {
     if (numberOf(cause) === 0 || numberOf(cause) === duplicateKey) return cause;
     const { host, port, database } = this.#options;
     const { sqlMessage, code, message } = cause as { sqlMessage?: string; code?: string; message: string };
-    // 42xxx: our statement is wrong, and waiting does not make it right.
+    // Our statement (42xxx) or its values (22xxx, 23xxx) are wrong, and waiting does not make them right.
     const state = String((cause as { sqlState?: string }).sqlState);
-    if (state.startsWith("42") && !(numberOf(cause) in refused)) return cause;
+    if (/^(22|23|42)/.test(state) && !(numberOf(cause) in refused)) return cause;
     const why = refused[numberOf(cause)] ?? (sqlMessage || code || message);
     return new StoreUnavailable(`Cannot use database "${database}" at ${host}:${port}: ${why}`, { cause });
   }
@@ -291,6 +360,12 @@ function uniform(row: readonly Value[]): (string | null | Buffer)[] {
       ? String(value)
       : bindable(value) as string | null | Buffer
   );
+}
+
+function isMisleading(cause: unknown): boolean {
+  const number = numberOf(cause);
+  return misleading.has(number) || (number >= clientCodesMin && number <= clientCodesMax) ||
+    (cause as { fatal?: boolean })?.fatal === true;
 }
 
 function numberOf(error: unknown): number {

@@ -14,25 +14,29 @@ import type { Store } from "./store.ts";
 const defaultPort = 3306;
 const defaultDatabase = "picket";
 
-type Env = (name: string) => string | undefined;
+export interface OpenDeps {
+  reporter: Reporter;
+  clock?: Clock;
+  env?: (name: string) => string | undefined;
+}
 
 /** @throws {RangeError} when `url` names no store. The message never holds a password. */
-export function openStore(url: string, deps: { reporter: Reporter; clock?: Clock; env?: Env }): Store {
-  return sqlStore(openDatabase(url, deps.env), deps);
+export function openStore(url: string, deps: OpenDeps): Store {
+  return sqlStore(openDatabase(url, deps), deps);
 }
 
 /** The database below a store, not opened yet. @throws {RangeError} as {@link openStore}. */
-export function openDatabase(url: string, env?: Env): Database {
+export function openDatabase(url: string, deps: OpenDeps): Database {
   const scheme = url.slice(0, url.indexOf(":"));
   if (scheme === "sqlite" && url.length > "sqlite:".length) {
-    return new SqliteDatabase(url.slice("sqlite:".length));
+    return new SqliteDatabase(url.slice("sqlite:".length), deps);
   }
-  if (scheme === "mariadb") return openMariadb(url, env);
+  if (scheme === "mariadb") return openMariadb(url, deps);
   const rule = "must be sqlite:PATH or mariadb://user@host:port/database";
   throw new RangeError(`Cannot open store as its URL ${rule}: current scheme is "${scheme.slice(0, 20)}"`);
 }
 
-function openMariadb(url: string, env: Env | undefined): MariadbDatabase {
+function openMariadb(url: string, deps: OpenDeps): MariadbDatabase {
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -45,7 +49,7 @@ function openMariadb(url: string, env: Env | undefined): MariadbDatabase {
     host: parsed.hostname.replace(/^\[|\]$/g, "") || "127.0.0.1",
     port: Number(parsed.port || defaultPort),
     user: decodeURIComponent(parsed.username),
-    password: decodeURIComponent(parsed.password) || (env?.("PICKET_STORE_PASSWORD") ?? ""),
+    password: decodeURIComponent(parsed.password) || (deps.env?.("PICKET_STORE_PASSWORD") ?? ""),
     database: decodeURIComponent(parsed.pathname.slice(1)) || defaultDatabase,
-  });
+  }, deps);
 }

@@ -11,10 +11,12 @@ import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
 import { migrate } from "./migrate.ts";
 import { retentionStore } from "./retention_store.ts";
-import type { Store } from "./store.ts";
+import { type Store, StoreUnavailable } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
 import { trafficStore } from "./traffic_store.ts";
 import { Words } from "./words.ts";
+
+const pingMsMax = 3_000;
 
 export function sqlStore(database: Database, deps: { reporter: Reporter; clock?: Clock }): Store {
   const { reporter, clock = systemClock } = deps;
@@ -30,9 +32,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
       }
     },
     stop: () => database.close(),
-    async ping() {
-      await database.read((session) => session.all("SELECT 1"));
-    },
+    ping: () => pingWithin(database, pingMsMax),
     ...ingestStore(database, { words, reporter }),
     ...flowStore(database, { words, reporter, clock }),
     ...threatStore(database, reporter),
@@ -40,4 +40,20 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...trafficStore(database),
     ...retentionStore(database),
   };
+}
+
+/** @throws {StoreUnavailable} also when no answer comes in time. */
+async function pingWithin(database: Database, msMax: number): Promise<void> {
+  const given = new AbortController();
+  // The database's time is real, whatever clock the statements get.
+  const late = systemClock.sleep(msMax, given.signal).then(() => {
+    if (!given.signal.aborted) {
+      throw new StoreUnavailable(`the database did not answer within ${msMax / 1_000} s`);
+    }
+  });
+  try {
+    await Promise.race([database.ping(), late]);
+  } finally {
+    given.abort();
+  }
 }

@@ -1,49 +1,59 @@
 /** SQLite behind the database seam: the embedded default, one file, nothing to set up.
  *
- * In: a path, or ":memory:". Out: sessions. Invariant: one writer at a time in this process; readers see only what is committed.
- * Why two connections: the calls are synchronous, but a transaction awaits between them; a reader on the writer's connection would
- * see it half done. In memory there can be only one connection, so readers wait for the writer there.
- * Why synchronous=FULL: an acknowledged batch is deleted by its sensor, so a commit must survive a power cut. @module */
+ * In: a path, or ":memory:". Out: sessions. Invariant: one writer at a time in this process; readers see only what is committed; nobody
+ * waits for a lock without letting others run, and nobody for longer than {@link lockMsMax}.
+ * Why several connections: the calls are synchronous, but a transaction awaits between them; a reader on the writer's connection would
+ * see it half done. People's questions have threads of their own. In memory there can be only one connection, so readers wait for the
+ * writer there.
+ * A write that failed for want of space, lock or file stays known until one succeeds, so that a ping can say so. @module */
 
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { systemClock } from "../../shared/clock.ts";
-import { flowIdNumber } from "../model/flow_id.ts";
-import {
-  type Database,
-  marks,
-  type Row,
-  type RowSink,
-  type RowSource,
-  type Session,
-  type Value,
-} from "./database.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import type { Database, Session } from "./database.ts";
 import { sqliteDialect } from "./dialects.ts";
+import { Connection } from "./sqlite_connection.ts";
+import { type QueryLimits, QueryThreads } from "./sqlite_queries.ts";
 import { StoreUnavailable } from "./store.ts";
 
-const busyTimeoutMs = 5_000;
-const statementsMax = 200;
-/** Rows written without letting others run: some 20 ms. */
-const rowsPerTurn = 4_000;
+const lockMsMax = 5_000;
+const lockPauseMsMax = 250;
+const sqliteBusy = 5;
 const sqliteConstraintUnique = [1555, 2067];
-/** Busy, locked, read-only, I/O error, full, cannot open: time or an operator can help. */
-const unavailableCodes = new Set([5, 6, 8, 10, 13, 14]);
+/** Permission, busy, locked, no memory, read-only, interrupted, I/O error, damaged, full, cannot open, lock protocol, no database: time or an
+ * operator can help. */
+const unavailableCodes = new Set([3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26]);
 
 export class SqliteDatabase implements Database {
   readonly dialect = sqliteDialect;
   #path: string;
+  #clock: Clock;
   #writer: Connection | null = null;
   #reader: Connection | null = null;
+  #queries: QueryThreads | null = null;
+  #makeQueries: () => QueryThreads;
   /** Ends when the last transaction asked for so far has ended. */
   #tail: Promise<unknown> = Promise.resolve();
+  /** Why the last write could not be done; null = it could. */
+  #problem: unknown = null;
 
-  constructor(path: string) {
+  constructor(
+    path: string,
+    deps: { reporter: Reporter; clock?: Clock },
+    limits: Partial<QueryLimits> = {},
+  ) {
     this.#path = path;
+    const { clock = systemClock, reporter } = deps;
+    this.#clock = clock;
+    this.#makeQueries = () => new QueryThreads(path, limits, { clock: systemClock, reporter });
   }
 
   open(): Promise<void> {
     try {
       this.#writer = new Connection(this.#path);
-      this.#reader = this.#path === ":memory:" ? null : new Connection(this.#path);
+      if (this.#path !== ":memory:") {
+        this.#reader = new Connection(this.#path);
+        this.#queries = this.#makeQueries();
+      }
       return Promise.resolve();
     } catch (cause) {
       this.#writer?.close();
@@ -58,9 +68,10 @@ export class SqliteDatabase implements Database {
 
   async close(): Promise<void> {
     await this.#tail.catch(() => undefined);
+    this.#queries?.close();
     this.#reader?.close();
     this.#writer?.close();
-    this.#reader = this.#writer = null;
+    this.#reader = this.#writer = this.#queries = null;
   }
 
   read<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
@@ -68,24 +79,51 @@ export class SqliteDatabase implements Database {
     return reader ? guarded(() => work(reader)) : this.#alone(() => work(this.#open()));
   }
 
+  query<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    const queries = this.#queries;
+    return queries ? guarded(() => queries.query(work)) : this.read(work);
+  }
+
   transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
     return this.#alone(async () => {
       const writer = this.#open();
-      writer.exec("BEGIN IMMEDIATE");
       try {
+        await this.#begin(writer);
         const result = await work(writer);
-        writer.exec("COMMIT");
+        writer.commit();
+        this.#problem = null;
         return result;
       } catch (error) {
         writer.rollback();
+        if (unavailableCodes.has(codeOf(error) & 255)) this.#problem = error;
         throw error;
       }
     });
   }
 
+  /** Reads; and writes when the last write failed, to see whether it would now. */
+  async ping(): Promise<void> {
+    await this.read((session) => session.all("SELECT COUNT(*) FROM schema_versions"));
+    if (this.#problem === null) return;
+    await this.transaction((session) => session.run("UPDATE schema_versions SET applied_ms = applied_ms"));
+  }
+
   isDuplicateKey(error: unknown): boolean {
     return sqliteConstraintUnique.includes(codeOf(error)) ||
       sqliteConstraintUnique.includes(codeOf((error as Error)?.cause));
+  }
+
+  /** Another program may hold the lock: `token` and `key` write to the same file. */
+  async #begin(writer: Connection): Promise<void> {
+    const endsMs = this.#clock.monotonicMs() + lockMsMax;
+    for (let pauseMs = 10;; pauseMs = Math.min(pauseMs * 2, lockPauseMsMax)) {
+      try {
+        return writer.begin();
+      } catch (error) {
+        if ((codeOf(error) & 255) !== sqliteBusy || this.#clock.monotonicMs() >= endsMs) throw error;
+        await this.#clock.sleep(pauseMs);
+      }
+    }
   }
 
   #open(): Connection {
@@ -100,118 +138,11 @@ export class SqliteDatabase implements Database {
   }
 }
 
-class Connection implements Session {
-  #database: DatabaseSync;
-  #statements = new Map<string, StatementSync>();
-
-  constructor(path: string) {
-    this.#database = new DatabaseSync(path);
-    this.#database.exec(
-      `PRAGMA busy_timeout = ${busyTimeoutMs}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; ` +
-        `PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY`,
-    );
-  }
-
-  exec(sql: string): void {
-    this.#database.exec(sql);
-  }
-
-  /** Ends the open transaction, if SQLite has not ended it by itself as it does after some errors. */
-  rollback(): void {
-    try {
-      this.#database.exec("ROLLBACK");
-    } catch {
-      // No transaction is open any more; that is what was wanted.
-    }
-  }
-
-  // deno-lint-ignore require-await
-  async all(sql: string, values: readonly Value[] = []): Promise<Row[]> {
-    return this.#prepare(sql).all(...values) as Row[];
-  }
-
-  // deno-lint-ignore require-await
-  async run(sql: string, values: readonly Value[] = []): Promise<number> {
-    return Number(this.#prepare(sql).run(...values).changes);
-  }
-
-  async batch(sql: string, rows: readonly (readonly Value[])[]): Promise<void> {
-    for (let from = 0; from < rows.length; from += rowsPerTurn) {
-      // Requests are answered between turns; the transaction is the writer's own connection, so nobody sees it half done.
-      if (from > 0) await systemClock.sleep(0);
-      const statement = this.#prepare(sql);
-      for (const row of rows.slice(from, from + rowsPerTurn)) statement.run(...row);
-    }
-  }
-
-  async insert(table: string, columns: readonly string[], rows: RowSource): Promise<number> {
-    const sql = `INSERT OR IGNORE INTO ${table} (${columns.join(", ")}) VALUES (${marks(columns.length)})`;
-    const values = new RowValues();
-    let inserted = 0;
-    for (let row = 0; row < rows.count;) {
-      if (row > 0) await systemClock.sleep(0);
-      const statement = this.#prepare(sql);
-      for (const end = Math.min(rows.count, row + rowsPerTurn); row < end; row++) {
-        values.list.length = 0;
-        rows.write(row, values);
-        inserted += Number(statement.run(...values.list).changes);
-      }
-    }
-    return inserted;
-  }
-
-  close(): void {
-    this.#statements.clear();
-    this.#database.close();
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (!statement) {
-      if (this.#statements.size >= statementsMax) {
-        this.#statements.delete(this.#statements.keys().next().value!);
-      }
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-}
-
-class RowValues implements RowSink {
-  readonly list: (string | number | bigint | null | Uint8Array)[] = [];
-
-  integer(value: number): void {
-    this.list.push(value);
-  }
-
-  key(us: number, slot: number): void {
-    this.list.push(flowIdNumber(us, slot));
-  }
-
-  octets(bytes: Uint8Array, from: number, to: number): void {
-    this.list.push(bytes.subarray(from, to));
-  }
-
-  text(value: string): void {
-    this.list.push(value);
-  }
-
-  choice(_words: readonly string[], place: number): void {
-    this.list.push(place + 1);
-  }
-
-  nothing(): void {
-    this.list.push(null);
-  }
-}
-
 async function guarded<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (cause) {
-    const code = codeOf(cause);
-    if (!unavailableCodes.has(code & 255)) throw cause;
+    if (!unavailableCodes.has(codeOf(cause) & 255)) throw cause;
     throw new StoreUnavailable(`Cannot use database file: ${(cause as Error).message}`, { cause });
   }
 }

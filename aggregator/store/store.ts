@@ -6,7 +6,6 @@
  * Why topics: who needs the ledger does not see people's keys; each topic has one file of SQL and one contract suite, which both
  * implementations keep. @module */
 
-import type { CheckInRequest } from "../../shared/control.ts";
 import type { ApiKeyRow } from "../model/access.ts";
 import type { Flow } from "../model/flow.ts";
 import type {
@@ -19,9 +18,16 @@ import type {
   OffsetRow,
 } from "../model/ledger.ts";
 import type { FlowQuery, Page, PageRequest, ThreatQuery } from "../model/page.ts";
-import type { JoinTokenRow, RedeemOutcome, SensorRow } from "../model/sensor.ts";
+import type {
+  CheckInWrite,
+  JoinTokenRow,
+  RedeemOutcome,
+  SensorChange,
+  SensorChangeOutcome,
+  SensorRow,
+} from "../model/sensor.ts";
+import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { DayPart, StoredDay } from "../model/retention.ts";
-import type { Threat, ThreatStatus } from "../model/threat.ts";
 import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
 /** Thrown by {@link IngestStore.ingest} when a ledger key is already there: read the ledger again and drop the replays. */
@@ -66,6 +72,8 @@ export interface IngestStore {
     sensorId: string,
     epoch: number,
   ): Promise<{ bucket: number; seq_max: number; batches: number }[]>;
+  /** Packets in all batches of a sensor's epoch. */
+  readEpochPackets(sensorId: string, epoch: number): Promise<number>;
   ingest(write: IngestWrite): Promise<void>;
   readOffsets(topic: string): Promise<OffsetRow[]>;
   readGaps(query: { sensor_id?: string; open?: boolean }, limit: number): Promise<Gap[]>;
@@ -87,8 +95,9 @@ export interface FlowStore {
 }
 
 export interface ThreatStore {
-  /** Inserts or replaces by id; links `flow_ids` (bounded sample). Replacing keeps `status` and `stored_ms`: people set the status. */
-  saveThreats(threats: Threat[]): Promise<void>;
+  /** Inserts or replaces by id; replacing keeps `status` and `stored_ms`: people set the status. Links `flow_ids` (a bounded sample) and
+   * `links` to the threats, beside those linked before. */
+  saveThreats(threats: Threat[], links?: readonly ThreatLinks[]): Promise<void>;
   readThreat(id: string): Promise<Threat | null>;
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
   setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;
@@ -97,18 +106,26 @@ export interface ThreatStore {
 /** Sensors, join tokens, API keys. */
 export interface IdentityStore {
   addJoinToken(row: JoinTokenRow): Promise<void>;
-  /** Atomic: of many redemptions at once of one token exactly one enrols. Adds `sensor` (its site and tags from the token). */
+  /** Atomic: of many redemptions at once of one token exactly as many enrol as it has uses. Adds `sensor` (its site and tags from the
+   * token). The name of a revoked or quarantined sensor is free. */
   redeemJoinToken(
     tokenHash: string,
     sensor: Pick<SensorRow, "sensor_id" | "name" | "key_id" | "public_key">,
     nowMs: number,
   ): Promise<{ outcome: RedeemOutcome; sensor: SensorRow | null }>;
+  /** Newest first, at most 1,000. */
+  readJoinTokens(): Promise<JoinTokenRow[]>;
+  /** False = there is none whose hash begins with `id`. */
+  revokeJoinToken(id: string, nowMs: number): Promise<boolean>;
   readSensors(): Promise<SensorRow[]>;
-  saveCheckIn(sensorId: string, checkIn: CheckInRequest, nowMs: number, clockOffsetMs: number): Promise<void>;
+  changeSensor(sensorId: string, change: SensorChange, nowMs: number): Promise<SensorChangeOutcome>;
+  /** One transaction. */
+  saveCheckIns(writes: readonly CheckInWrite[]): Promise<void>;
   revokeSensor(sensorId: string, nowMs: number): Promise<boolean>;
   quarantineSensor(sensorId: string, reason: string, nowMs: number): Promise<void>;
   addApiKey(row: ApiKeyRow): Promise<void>;
   readApiKeys(): Promise<ApiKeyRow[]>;
+  revokeApiKey(keyHash: string, nowMs: number): Promise<void>;
 }
 
 /** Sums over traffic, from rollups that ingest writes. */

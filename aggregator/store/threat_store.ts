@@ -5,14 +5,15 @@
 
 import type { Reporter } from "../../shared/reporter.ts";
 import { flowIdNumber, readFlowId } from "../model/flow_id.ts";
-import { severities, type Threat, type ThreatStatus } from "../model/threat.ts";
+import { severities, type Threat, type ThreatLinks, type ThreatStatus } from "../model/threat.ts";
 import { ipIn } from "./addresses.ts";
 import type { Database, Dialect, Row, Session, Value } from "./database.ts";
 import { limitOf } from "./flow_query.ts";
 import { BadCursor, type ThreatStore } from "./store.ts";
 import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
 
-const flowsPerThreatMax = 1_000;
+/** Flows of one threat linked by one save. */
+const flowsPerThreatMax = 100_000;
 const ipsPerThreatMax = 1_000;
 const columns = [
   "id",
@@ -34,15 +35,21 @@ const kept = ["id", "status", "stored_ms"];
 export function threatStore(database: Database, reporter: Reporter): ThreatStore {
   const { dialect } = database;
   return {
-    saveThreats: (threats) => database.transaction((session) => writeThreats(dialect, session, threats)),
+    saveThreats: (threats, links = []) =>
+      database.transaction((session) => writeThreats(dialect, session, threats, links)),
     readThreat: (id) => database.read((session) => selectThreat(session, id, reporter)),
-    readThreats: (query, page) => database.read((session) => queryThreats(session, reporter, query, page)),
+    readThreats: (query, page) => database.query((session) => queryThreats(session, reporter, query, page)),
     setThreatStatus: (id, status, nowMs) =>
       database.transaction((session) => updateStatus(session, id, status, nowMs)),
   };
 }
 
-async function writeThreats(dialect: Dialect, session: Session, threats: Threat[]): Promise<void> {
+async function writeThreats(
+  dialect: Dialect,
+  session: Session,
+  threats: Threat[],
+  links: readonly ThreatLinks[],
+): Promise<void> {
   const changes = columns.filter((column) => !kept.includes(column));
   const sql = dialect.upsert(
     "threats",
@@ -52,13 +59,13 @@ async function writeThreats(dialect: Dialect, session: Session, threats: Threat[
   );
   await session.batch(sql, threats.map(threatValues));
   const ids = threats.map(({ id }) => [id]);
-  // The sample and the addresses are those of the newest finding: links of older samples would grow without end.
-  await session.batch("DELETE FROM threat_flows WHERE threat_id = ?", ids);
+  // The addresses are those of the newest finding: older ones would add up without end.
   await session.batch("DELETE FROM threat_ips WHERE threat_id = ?", ids);
-  const flows = threats.flatMap(({ id, flow_ids }) =>
-    flow_ids.slice(0, flowsPerThreatMax).map(readFlowId).filter((key) => key !== null)
-      .map(({ us, slot }) => [id, ...dialect.keyValues(us, slot)])
-  );
+  const flows = [...threats.map(({ id, flow_ids }) => ({ threat_id: id, flow_ids })), ...links]
+    .flatMap(({ threat_id, flow_ids }) =>
+      flow_ids.slice(0, flowsPerThreatMax).map(readFlowId).filter((key) => key !== null)
+        .map(({ us, slot }) => [threat_id, ...dialect.keyValues(us, slot)])
+    );
   await session.batch(dialect.insertMissing("threat_flows", ["threat_id", ...dialect.flowKey]), flows);
   const ips = threats.flatMap(({ id, src_ips, dst_ips }) =>
     [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, ipIn(ip)])

@@ -23,10 +23,10 @@ interface Range {
 export function trafficStore(database: Database): TrafficStore {
   return {
     readTopTalkers: (range, limit) =>
-      database.read((session) => queryTopTalkers(database.dialect, session, range, limit)),
-    readProtocols: (range) => database.read((session) => queryProtocols(database.dialect, session, range)),
+      database.query((session) => queryTopTalkers(database.dialect, session, range, limit)),
+    readProtocols: (range) => database.query((session) => queryProtocols(database.dialect, session, range)),
     readSeries: (range, stepS, sensorId) =>
-      database.read((session) => querySeries(database.dialect, session, range, stepS, sensorId)),
+      database.query((session) => querySeries(database.dialect, session, range, stepS, sensorId)),
     readTotals: () => database.read(queryTotals),
   };
 }

@@ -47,10 +47,11 @@ async function writeOffsets(
   { offsets }: IngestWrite,
 ): Promise<void> {
   const keys = ["topic", "partition_number"];
-  const sql = dialect.upsert("offsets", [...keys, "next_offset"], keys, {
+  const sql = dialect.upsert("offsets", [...keys, "next_offset", "mark"], keys, {
     next_offset: dialect.fresh("next_offset"),
+    mark: dialect.fresh("mark"),
   });
-  await session.batch(sql, offsets.map((row) => [row.topic, row.partition, row.next_offset]));
+  await session.batch(sql, offsets.map((row) => [row.topic, row.partition, row.next_offset, row.mark]));
 }
 
 const ledgerColumns = [

@@ -25,7 +25,7 @@ export const answerFaults = [
 ] as const;
 export type AnswerFault = typeof answerFaults[number];
 
-const schema = z.strictObject({
+export const answerSchema = z.strictObject({
   explanation: z.string().trim().min(20).max(answerLimits.textMax),
   severity: z.enum(severities),
   suggested_action: z.string().trim().min(5).max(answerLimits.actionMax),
@@ -36,7 +36,7 @@ const schema = z.strictObject({
     evidence_ids: z.array(z.string().max(8)).min(1).max(20),
   })).min(1).max(answerLimits.claimsMax),
 });
-export type Answer = z.infer<typeof schema>;
+export type Answer = z.infer<typeof answerSchema>;
 
 /** The same schema in the words of Gemini's `responseSchema`. */
 export const answerSchemaForModel = {
@@ -70,16 +70,24 @@ export function readAnswer(
   if (text.length > answerLimits.answerCharactersMax) return { ok: false, fault: "too_long" };
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = JSON.parse(unwrapped(text));
   } catch {
     return { ok: false, fault: "not_json" };
   }
-  const checked = schema.safeParse(parsed);
+  const checked = answerSchema.safeParse(parsed);
   if (!checked.success) return { ok: false, fault: "wrong_schema" };
   const known = new Set(threat.evidence.map((piece) => piece.id));
   const cited = checked.data.claims.flatMap((claim) => claim.evidence_ids);
   if (!cited.every((id) => known.has(id))) return { ok: false, fault: "unknown_evidence" };
   return { ok: true, answer: checked.data };
+}
+
+/** The JSON in an answer whose model thinks aloud before it, or puts it between fences. */
+function unwrapped(text: string): string {
+  const thought = /^\s*<think(?:ing)?>[\s\S]*?<\/think(?:ing)?>/i.exec(text)?.[0] ?? "";
+  const rest = text.slice(thought.length).replace(/^\ufeff/, "").trim();
+  const fenced = /^```[a-z0-9]*[ \t]*\r?\n([\s\S]*?)\r?\n?```$/i.exec(rest);
+  return fenced ? fenced[1] : rest;
 }
 
 /** Severity in force: the model's, kept between the rules' and one step above it. */

@@ -4,7 +4,7 @@
  * Why a file and not the log: an auditor wants every call whole, a log line is bounded and sampled. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
-import type { TriageAudit } from "./queue.ts";
+import type { TriageAudit } from "./outcome.ts";
 
 export class AuditFile {
   #path: string;

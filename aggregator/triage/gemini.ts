@@ -1,153 +1,117 @@
 /** Gemini through the client's SDK, `npm:@google/generative-ai`; the one file that imports it.
  *
- * In: a question. Out: the text of the answer, or why there is none.
- * Invariant: at most `triesMax` tries and `deadlineMs` in all; 429 and 503 wait as long as the server says, with jitter.
+ * In: a question. Out: the text of the answer, or why there is none. Invariant: tries and time are bounded by tries.ts.
+ * Models that think count their thoughts against `maxOutputTokens`: the budget for thoughts is said, and room left beside it. A model that
+ * knows no such budget refuses it once, and is not asked for it again.
  * Why the wrapped `fetch`: the SDK retries nothing and drops the headers of a refusal, and Retry-After is one of them. The wrapper only
  * looks at calls made inside {@link Gemini.ask} and changes none. Why no `timeout` of the SDK: it leaves its timer running. @module */
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import {
   type GenerateContentResult,
+  type GenerationConfig,
   GoogleGenerativeAI,
   GoogleGenerativeAIAbortError,
   GoogleGenerativeAIFetchError,
   GoogleGenerativeAIResponseError,
   type ResponseSchema,
 } from "@google/generative-ai";
-import type { Clock } from "../../shared/clock.ts";
-import type { Reporter } from "../../shared/reporter.ts";
 import { answerSchemaForModel } from "./answer.ts";
-import type { ModelAnswer, ModelFailure, ModelQuestion, TriageModel } from "./model.ts";
+import type { ModelAnswer, ModelQuestion, TriageModel } from "./model.ts";
+import {
+  askWithTries,
+  checkTries,
+  failureOf,
+  retryAfterMs,
+  tryDefaults,
+  type TryDeps,
+  type TryOptions,
+  type TryResult,
+} from "./tries.ts";
 
-export interface GeminiOptions {
+export interface GeminiOptions extends TryOptions {
   apiKey: string;
   /** @default "gemini-2.5-flash" */
-  model?: string;
+  model: string;
   /** @default "https://generativelanguage.googleapis.com" */
-  baseUrl?: string;
-  /** @default 3 */
-  triesMax?: number;
-  /** Milliseconds for one try. @default 15000 */
-  tryTimeoutMs?: number;
-  /** Milliseconds for all tries and the waits between them. @default 45000 */
-  deadlineMs?: number;
+  baseUrl: string;
 }
-export interface GeminiDeps {
-  clock: Clock;
-  reporter: Reporter;
-  /** 0 <= value < 1, for the jitter. */
-  random: () => number;
-}
-
-const firstWaitMs = 1_000;
 
 export class Gemini implements TriageModel {
   readonly name: string;
-  readonly #options: Required<GeminiOptions>;
-  readonly #deps: GeminiDeps;
+  readonly #options: GeminiOptions;
+  readonly #deps: TryDeps;
+  #knowsThinking = true;
 
-  constructor(options: GeminiOptions, deps: GeminiDeps) {
+  constructor(options: Partial<GeminiOptions> & { apiKey: string }, deps: TryDeps) {
     this.#options = {
+      ...tryDefaults,
       model: "gemini-2.5-flash",
       baseUrl: "https://generativelanguage.googleapis.com",
-      triesMax: 3,
-      tryTimeoutMs: 15_000,
-      deadlineMs: 45_000,
       ...options,
     };
-    check(this.#options);
+    if (options.apiKey === "") {
+      throw new RangeError(`Cannot use Gemini as "apiKey" must be given: it is empty`);
+    }
+    checkTries("Gemini", this.#options);
     this.#deps = deps;
     this.name = `gemini:${this.#options.model}`;
   }
 
-  async ask(question: ModelQuestion, signal: AbortSignal): Promise<ModelAnswer> {
-    const { clock, reporter, random } = this.#deps;
-    const { triesMax, deadlineMs } = this.#options;
-    const endsMs = clock.monotonicMs() + deadlineMs;
-    let reason: ModelFailure = "unavailable";
-    for (let tries = 1; tries <= triesMax; tries++) {
-      const result = await this.#try(question, signal, endsMs - clock.monotonicMs());
-      if (result.ok) return { ...result, tries };
-      reason = result.reason;
-      reporter.count("model_try_failures_total", { reason });
-      if (!result.isRetriable || tries === triesMax) return { ok: false, reason, tries };
-      // Jitter: many aggregators refused at once must not come back at once.
-      const waitMs = (result.retryAfterMs ?? firstWaitMs * 2 ** (tries - 1)) * (1 + 0.25 * random());
-      if (clock.monotonicMs() + waitMs >= endsMs) return { ok: false, reason, tries };
-      await clock.sleep(waitMs, signal);
-      if (signal.aborted) return { ok: false, reason: "stopped", tries };
-    }
-    return { ok: false, reason, tries: triesMax };
+  ask(question: ModelQuestion, signal: AbortSignal): Promise<ModelAnswer> {
+    return askWithTries((...args) => this.#try(...args), question, signal, this.#options, this.#deps);
   }
 
-  async #try(question: ModelQuestion, signal: AbortSignal, leftMs: number) {
-    const { apiKey, model, baseUrl, tryTimeoutMs } = this.#options;
-    const attempt = new AbortController();
-    const settled = new AbortController();
-    const stop = () => attempt.abort();
-    signal.addEventListener("abort", stop);
-    let isLate = false;
-    const limit = this.#deps.clock.sleep(Math.min(tryTimeoutMs, leftMs), settled.signal).then(() => {
-      isLate = !settled.signal.aborted;
-      if (isLate) attempt.abort();
-    });
+  async #try(question: ModelQuestion, room: number, signal: AbortSignal): Promise<TryResult> {
+    const { apiKey, model, baseUrl } = this.#options;
+    const asksForThinking = this.#knowsThinking;
     const seen: Refusal = { retryAfter: null };
+    const generationConfig: GenerationConfig & { thinkingConfig?: { thinkingBudget: number } } = {
+      responseMimeType: "application/json",
+      responseSchema: answerSchemaForModel as unknown as ResponseSchema,
+      maxOutputTokens: room,
+      temperature: 0,
+      ...(asksForThinking ? { thinkingConfig: { thinkingBudget: question.thinkingTokensMax } } : {}),
+    };
     try {
       const client = new GoogleGenerativeAI(apiKey).getGenerativeModel({
         model,
         systemInstruction: question.instruction,
-        generationConfig: {
-          responseMimeType: "application/json",
-          responseSchema: answerSchemaForModel as unknown as ResponseSchema,
-          maxOutputTokens: question.answerTokensMax,
-          temperature: 0,
-        },
+        generationConfig,
       }, { baseUrl });
-      if (signal.aborted) return { ok: false, reason: "stopped", isRetriable: false } as const;
-      const result = await observeFetch(
-        seen,
-        () => client.generateContent(question.content, { signal: attempt.signal }),
+      return readResult(
+        await observeFetch(seen, () => client.generateContent(question.content, { signal })),
       );
-      return readResult(result);
     } catch (error) {
-      if (signal.aborted) return { ok: false, reason: "stopped", isRetriable: false } as const;
-      return readError(error, isLate, seen.retryAfter, this.#deps.clock.nowMs());
-    } finally {
-      settled.abort();
-      signal.removeEventListener("abort", stop);
-      await limit;
+      if (asksForThinking && isOfThinking(error)) {
+        this.#knowsThinking = false;
+        return this.#try(question, room, signal);
+      }
+      return readError(error, seen.retryAfter, this.#deps.clock.nowMs());
     }
   }
 }
 
-function check({ triesMax, tryTimeoutMs, deadlineMs, apiKey }: Required<GeminiOptions>): void {
-  if (apiKey === "") throw new RangeError(`Cannot use Gemini as "apiKey" must be given: it is empty`);
-  for (const [name, value] of Object.entries({ triesMax, tryTimeoutMs, deadlineMs })) {
-    if (!(value >= 1)) {
-      throw new RangeError(`Cannot use Gemini as "${name}" must be >= 1: current value is ${value}`);
-    }
-  }
+function isOfThinking(error: unknown): boolean {
+  return error instanceof GoogleGenerativeAIFetchError && error.status === 400 &&
+    /thinking/i.test(error.message);
 }
 
-function readResult({ response }: GenerateContentResult) {
+function readResult({ response }: GenerateContentResult): TryResult {
   const usage = response.usageMetadata;
-  return {
-    ok: true,
-    text: response.text(), // Throws when a safety filter took the answer away.
+  const used = {
     inputTokens: usage?.promptTokenCount ?? 0,
+    // Thoughts are in the total alone.
     outputTokens: Math.max(0, (usage?.totalTokenCount ?? 0) - (usage?.promptTokenCount ?? 0)),
-  } as const;
+  };
+  if (String(response.candidates?.[0]?.finishReason) === "MAX_TOKENS") {
+    return { ok: false, reason: "max_tokens", isRetriable: false, used };
+  }
+  return { ok: true, text: response.text(), used }; // Throws when a safety filter took the answer away.
 }
 
-interface Failure {
-  ok: false;
-  reason: ModelFailure;
-  isRetriable: boolean;
-  retryAfterMs?: number;
-}
-
-function readError(error: unknown, isLate: boolean, retryAfter: string | null, nowMs: number): Failure {
-  if (isLate || error instanceof GoogleGenerativeAIAbortError) {
+function readError(error: unknown, retryAfter: string | null, nowMs: number): TryResult {
+  if (error instanceof GoogleGenerativeAIAbortError) {
     return { ok: false, reason: "timeout", isRetriable: true };
   }
   if (error instanceof GoogleGenerativeAIResponseError) {
@@ -156,20 +120,7 @@ function readError(error: unknown, isLate: boolean, retryAfter: string | null, n
   if (!(error instanceof GoogleGenerativeAIFetchError)) {
     return { ok: false, reason: "network", isRetriable: true };
   }
-  const status = error.status ?? 0;
-  const waitMs = retryAfterMs(retryAfter, nowMs) ?? retryDelayMs(error.errorDetails);
-  const wait = waitMs === null ? {} : { retryAfterMs: waitMs };
-  if (status === 429) return { ok: false, reason: "quota", isRetriable: true, ...wait };
-  if (status >= 500) return { ok: false, reason: "unavailable", isRetriable: true, ...wait };
-  return { ok: false, reason: "refused", isRetriable: false };
-}
-
-/** Retry-After is seconds or a date (RFC 9110, section 10.2.3). */
-function retryAfterMs(value: string | null, nowMs: number): number | null {
-  if (value === null) return null;
-  if (/^[0-9]{1,6}$/.test(value.trim())) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? null : Math.max(0, date - nowMs);
+  return failureOf(error.status ?? 0, retryAfterMs(retryAfter, nowMs) ?? retryDelayMs(error.errorDetails));
 }
 
 /** Google's own form: `{"@type": ".../google.rpc.RetryInfo", "retryDelay": "3s"}` in the body. */

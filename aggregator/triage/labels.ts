@@ -90,6 +90,11 @@ export class Labels {
     return this.#originals.get(label);
   }
 
+  /** Labels and what they stand for, in order of appearance. */
+  entries(): [string, string][] {
+    return [...this.#originals];
+  }
+
   /** Originals that can stand inside a text, the longest first: a name must not be torn apart by a shorter one inside it. */
   #words(): string[] {
     const words = [...this.#labels.keys()].filter((word) => {

@@ -45,7 +45,7 @@ export function buildContent(
   // Numbers, and words from closed lists.
   const facts = {
     technique: threat.technique,
-    severity: threat.severity,
+    severity: threat.rules_severity,
     score: threat.score,
     source_count: threat.src_ips.length,
     target_count: threat.dst_ips.length,
@@ -74,7 +74,7 @@ function likenessKey(threat: Threat): string {
     threat.detector,
     threat.title,
     threat.technique,
-    threat.severity,
+    threat.rules_severity,
     threat.dst_port,
     Math.min(threat.src_ips.length, 2),
     Math.min(threat.dst_ips.length, 2),

@@ -1,12 +1,12 @@
 /** The explanation every threat has, model or not: from the detector's own words and measured values.
  *
- * In: a finding, its detector, its severity. Out: {@link Triage} with `engine: "rules"`.
+ * In: a finding, its severity. Out: {@link Triage} with `engine: "rules"`.
  * Invariant: says what happened, who, to whom, when, how sure and why, what to do next and how to rule out a false alarm; strings from
  * the wire stand in it with control characters made visible. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
-import type { Detector } from "../detect/detector.ts";
-import type { Finding, Severity, Triage } from "../model/threat.ts";
+import { findingLimits } from "../detect/finding.ts";
+import type { Finding, Reason, Severity, Triage } from "../model/threat.ts";
 
 const certainty: Record<Severity, string> = {
   info: "This is a remark, not an alarm",
@@ -16,20 +16,26 @@ const certainty: Record<Severity, string> = {
   critical: "This is a very strong sign",
 };
 
-/** Explains `finding`. */
-export function explainByRules(finding: Finding, detector: Detector, severity: Severity): Triage {
-  const { advice } = detector;
-  const reasons = finding.reasons.map((reason, i) => `(${i + 1}) ${reason.text}`).join(", ");
+/** Explains `finding`. `episodes`: how often it came, with pauses between. The first sentence stands on its own. */
+export function explainByRules(finding: Finding, severity: Severity, episodes = 1): Triage {
+  const { words, reasons } = finding;
+  const listed = (part: Reason[]) => part.map(({ text }, i) => `(${i + 1}) ${text}`).join(", ");
+  const against = reasons.filter(({ points }) => points < 0);
   const explanation = [
-    advice.summary(finding),
+    words.summary,
     `It was seen ${spanOf(finding)}${sensorsOf(finding)}.`,
-    advice.meaning,
-    `${certainty[severity]}: ${reasons}.`,
-    `To rule out a false alarm: ${lowerFirst(advice.falseAlarm)}`,
+    ...episodes > 1 ? [`It came ${episodes} times, with pauses; the strongest time is described here.`] : [],
+    words.meaning,
+    `${certainty[severity]}: ${listed(reasons.filter(({ points }) => points >= 0))}.`,
+    ...against.length > 0 ? [`Against it: ${listed(against)}.`] : [],
+    ...finding.flows > findingLimits.linksMax
+      ? [`Of its ${finding.flows} flows the first ${findingLimits.linksMax} are linked.`]
+      : [],
+    `To rule out a false alarm: ${lowerFirst(words.false_alarm)}`,
   ].join(" ");
   return {
     explanation: escapeLine(explanation),
-    suggested_action: advice.action,
+    suggested_action: escapeLine(words.action),
     engine: "rules",
     confidence: 1,
     fallback: null,
@@ -54,6 +60,7 @@ function sensorsOf({ sensors }: Finding): string {
   return sensors.length === 1 ? ` by sensor ${sensors[0]}` : ` by ${sensors.length} sensors`;
 }
 
+/** "SNMP polls ..." keeps its capitals. */
 function lowerFirst(text: string): string {
-  return text.slice(0, 1).toLowerCase() + text.slice(1);
+  return /^[A-Z]{2}/.test(text) ? text : text.slice(0, 1).toLowerCase() + text.slice(1);
 }

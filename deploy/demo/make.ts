@@ -118,12 +118,12 @@ function lookUp(
   );
 }
 
-/** Every 60 s with 10 % jitter, always the same small request. */
+/** Every 60 s with 10 % jitter, always the same small request, and no server name in it, as implants do that call an address. */
 function addBeacon(capture: Capture): void {
   const host = lan(14), name = "sync.example.net", ip = "198.51.100.23";
   lookUp(capture, host, officeStartS + 3, name, "A", parseIp(ip)!);
   for (let nowS = officeStartS + 4; nowS < officeStartS + officeDurationS - 5;) {
-    const messages = tlsMessages(capture, name, 212, 180);
+    const messages = tlsMessages(capture, "", 212, 180);
     capture.conversation(nowS, host, port(capture), outside(ip), 443, messages);
     nowS += 60 * (0.95 + capture.random() * 0.1);
   }

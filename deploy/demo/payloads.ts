@@ -48,11 +48,11 @@ const tlsRecord = (type: number, body: Uint8Array) => concat([Uint8Array.of(type
 const handshake = (type: number, body: Uint8Array) =>
   tlsRecord(22, concat([Uint8Array.of(type, 0), block16(body)]));
 
-/** A TLS 1.3 ClientHello with a server name. */
+/** A TLS 1.3 ClientHello; "" = without a server name. */
 export function clientHello(capture: Capture, name: string): Uint8Array {
   const ciphers = [0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030];
   const extensions = concat([
-    extension(0, block16(concat([Uint8Array.of(0), block16(text(name))]))),
+    ...name === "" ? [] : [extension(0, block16(concat([Uint8Array.of(0), block16(text(name))])))],
     extension(10, block16(concat([u16(0x001d), u16(0x0017)]))),
     extension(11, Uint8Array.of(1, 0)),
     extension(16, block16(concat([Uint8Array.of(2), text("h2"), Uint8Array.of(8), text("http/1.1")]))),

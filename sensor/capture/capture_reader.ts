@@ -100,6 +100,7 @@ export class CaptureReader {
 
   /** A file shorter than any header: cut, when it begins like a capture. */
   #unrecognised(): CaptureError {
+    if (this.#length === 0) return "empty_file";
     const begins = this.#length >= 4 && (isPcap(this.#bytes, 0) || this.#bytes[0] === 0x0a);
     return begins ? "cut_capture" : "not_a_capture";
   }

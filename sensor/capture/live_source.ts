@@ -36,6 +36,8 @@ export type CaptureChild = Pick<Dumpcap, "start" | "read" | "stop" | "close" | "
 
 const pauseMinMs = 500;
 const pauseMaxMs = 30_000;
+/** A capture that went on for so long is well. */
+const steadyMs = 10_000;
 const handOverMsDefault = 20_000;
 /** The old dumpcap must be read up to the start of the new one in this time. */
 const handOverMsMax = 10_000;
@@ -58,20 +60,27 @@ export class LiveSource {
   problem: { code: string; message: string } | null = null;
   readonly name: string;
   #options: DumpcapOptions;
+  #filterOf: (ownPeers: readonly OwnPeer[]) => string;
   #clock: Clock;
   #reporter: Reporter;
   #makeChild: (options: DumpcapOptions) => CaptureChild;
   #child: CaptureChild | null = null;
   /** The one that relieves it, once it captures. */
   #next: CaptureChild | null = null;
+  /** Those that do not capture yet. */
+  #starting = new Set<CaptureChild>();
   #handingOver: Promise<void> | null = null;
   #seam!: Seam;
   #reader!: CaptureReader;
   #handOverMs: number;
   #startedMs = 0;
+  /** As `#startedMs`, but of the first of those that relieved each other. */
+  #beganMs = 0;
   /** Wall clock minus monotonic clock, of the last chunk or of the hand-over's begin. */
   #offsetMs = 0;
   #readMs = 0;
+  /** A chunk was read, and its packets were not handed on yet. */
+  #isPending = false;
   #dropped = 0;
   #pauseMs = pauseMinMs;
   #stopping = new AbortController();
@@ -96,7 +105,8 @@ export class LiveSource {
       throw new RangeError(`Cannot capture as "handOverMs" must be >= 1: current value is ${handOverMs}`);
     }
     this.#handOverMs = handOverMs;
-    this.#options = { ...options, filter: kernelFilter({ ownPeers: exclude, noise, expression: filter }) };
+    this.#filterOf = (ownPeers) => kernelFilter({ ownPeers, noise, expression: filter });
+    this.#options = { ...options, filter: this.#filterOf(exclude) };
     this.name = options.interfaces.join(",");
     this.#clock = deps.clock;
     this.#reporter = deps.reporter;
@@ -116,33 +126,79 @@ export class LiveSource {
     this.#reader = new CaptureReader(this.#seam);
   }
 
-  /** Starts capturing. @throws {CaptureStartError} when that is not possible. */
-  start(): Promise<void> {
-    return this.#startChild();
+  async #begin(child: CaptureChild): Promise<void> {
+    this.#starting.add(child);
+    try {
+      await child.start();
+    } finally {
+      this.#starting.delete(child);
+    }
+  }
+
+  /** Leaves the traffic of these out from the next dumpcap on. */
+  exclude(ownPeers: readonly OwnPeer[]): void {
+    this.#options = { ...this.#options, filter: this.#filterOf(ownPeers) };
+  }
+
+  /** Starts capturing. @throws {CaptureStartError} when that is not possible; `next` tries again. */
+  async start(): Promise<void> {
+    try {
+      await this.#startChild();
+    } catch (error) {
+      this.#noteFailure(error);
+      throw error;
+    }
+  }
+
+  #noteFailure(error: unknown): void {
+    const { code, message } = error as CaptureStartError;
+    this.problem = { code: code ?? "capture_failed", message };
+    this.#reporter.count("capture_start_failures_total");
+    this.#reporter.warn("cannot start capture, will try again", { interfaces: this.name, message });
   }
 
   async #startChild(): Promise<void> {
     const child = this.#makeChild(this.#options);
-    await child.start();
+    await this.#begin(child);
     this.#child = child;
-    this.#startedMs = this.#clock.monotonicMs();
+    // Told to stop meanwhile.
+    if (this.#stopping.signal.aborted) child.stop();
+    this.#startedMs = this.#beganMs = this.#clock.monotonicMs();
   }
 
   /** Hands on the packets of the next chunk; false = stopped, and everything captured was handed on. */
   async next(): Promise<boolean> {
-    if (this.#child === null) return await this.#restart();
-    this.#relieve(this.#child);
-    const count = await this.#child.read(this.#reader.space());
-    if (count === null) return await this.#ended(this.#child);
+    return await (await this.read())();
+  }
+
+  /** Waits for the next chunk; its packets are handed on when what it resolves with is called, which says as `next` whether there are more.
+   * Not to be asked again before. */
+  async read(): Promise<() => boolean | Promise<boolean>> {
+    const child = this.#child;
+    if (child === null) {
+      const isMore = await this.#restart();
+      return () => isMore;
+    }
+    this.#relieve(child);
+    const count = await child.read(this.#reader.space());
+    if (count === null) {
+      const isMore = await this.#ended(child);
+      return () => isMore;
+    }
     this.#readMs = this.#clock.monotonicMs();
+    this.#isPending = true;
+    return () => this.#hand(count, child);
+  }
+
+  #hand(count: number, child: CaptureChild): boolean | Promise<boolean> {
+    this.#isPending = false;
     if (this.#seam.isCrossed && this.#isClockSet()) this.#seam.end();
     this.bytesRead += count;
-    this.#pauseMs = pauseMinMs;
     this.#reader.commit(count);
     // A dumpcap told to end while it writes may leave the packet it was at in pieces; the other one has it too.
     if (this.#reader.error === null || this.#isEnding) return true;
     this.#reporter.error("capture stream is damaged, starting it anew", { error: this.#reader.error });
-    return await this.#ended(this.#child);
+    return this.#ended(child);
   }
 
   /** No new packets; those captured already still come through `next`. */
@@ -154,6 +210,8 @@ export class LiveSource {
 
   async close(): Promise<void> {
     this.#stopping.abort();
+    // One that hangs in its start would be waited for without end.
+    await Promise.all([...this.#starting].map((child) => child.close()));
     await this.#handingOver;
     await this.#child?.close();
     await this.#next?.close();
@@ -190,7 +248,7 @@ export class LiveSource {
     let message = "the one before it could not be read up to its start, or the clock was set";
     this.#seam.begin();
     try {
-      await next.start();
+      await this.#begin(next);
       if (await this.#isReadUpTo(child, (this.#clock.nowMs() + overlapMs) * 1_000)) {
         this.#next = next;
         child.stop();
@@ -216,6 +274,7 @@ export class LiveSource {
       await this.#clock.sleep(handOverStepMs, signal);
       if (signal.aborted || this.#child !== child || this.#isClockSet()) return false;
       if (passedMs >= leastMs && this.#seam.stampUs >= timeUs) return true;
+      if (this.#isPending) continue;
       if (passedMs >= deliveryMs && this.#clock.monotonicMs() - this.#readMs >= quietMs) return true;
     }
     return false;
@@ -240,6 +299,8 @@ export class LiveSource {
     }
     if (this.#stopping.signal.aborted) return false;
     this.problem = { code: "capture_failed", message };
+    // One that starts and ends at once, as on an interface that is being set up, is asked ever less often too.
+    if (this.#clock.monotonicMs() - this.#beganMs >= steadyMs) this.#pauseMs = pauseMinMs;
     this.#reporter.count("capture_restarts_total");
     this.#reporter.error("capture ended by itself, will start it again", { interfaces: this.name, message });
     return true;
@@ -252,9 +313,7 @@ export class LiveSource {
     try {
       await this.#startChild();
     } catch (error) {
-      const { code, message } = error as CaptureStartError;
-      this.problem = { code: code ?? "capture_failed", message };
-      this.#reporter.warn("cannot start capture, will try again", { interfaces: this.name, message });
+      this.#noteFailure(error);
       return true;
     }
     this.restarts++;

@@ -2,6 +2,7 @@
  *
  * In: bytes from the first section header on. Out: packets to the handler, drop counts of interface statistics.
  * Invariant: a block is used whole or not at all; blocks of unknown type are skipped, however long; a contradiction ends the reading.
+ * A length that is no multiple of four is rounded up, as other readers do: the next block begins at a whole word.
  * Hot path: no allocation per packet; sections and interfaces allocate.
  *
  * | block | use |
@@ -14,10 +15,10 @@
 
 import {
   type CaptureError,
+  noStamp,
   packetBytesMax,
   type PacketHandler,
   type RecordParser,
-  timeUsMax,
 } from "./capture_error.ts";
 import { readInterface, readInterfaceDrops } from "./pcapng_options.ts";
 import type { PcapngInterface } from "./pcapng_interface.ts";
@@ -43,7 +44,6 @@ export class PcapngBlocks implements RecordParser {
   interfaceIndex = 0;
   #isLittle = true;
   #interfaces: PcapngInterface[] = [];
-  #lastTimeUs = 0;
   #droppedBefore = 0;
   #handler: PacketHandler;
 
@@ -61,17 +61,18 @@ export class PcapngBlocks implements RecordParser {
       const type = this.#word(b, o);
       if (type === 0x0a0d0d0a && !this.#startSection(b, o)) return this.#fail(o);
       const length = this.#word(b, o + 4);
-      if (length < 12 || (length & 3) !== 0) return this.#fail(o);
+      if (length < 12) return this.#fail(o);
+      const next = o + length + (-length & 3);
       const isWanted = type === 6 || type === 3 || type === 2 || type === 1 || type === 5;
       // Nothing in the other blocks is needed, so a long one is stepped over without ever being held.
       if (!isWanted) {
-        o += length;
+        o = next;
         continue;
       }
       if (length > blockBytesMax) return this.#fail(o);
-      if (o + length > to) break;
-      if (this.#word(b, o + length - 4) !== length || !this.#block(b, o, length, type)) return this.#fail(o);
-      o += length;
+      if (next > to) break;
+      if (this.#word(b, next - 4) !== length || !this.#block(b, o, length, type)) return this.#fail(o);
+      o = next;
     }
     return o;
   }
@@ -129,20 +130,19 @@ export class PcapngBlocks implements RecordParser {
     const wire = this.#word(b, o + 24);
     const about = this.#interfaces[index];
     const timeUs = about.timeUs(this.#word(b, o + 12), this.#word(b, o + 16));
-    this.#lastTimeUs = timeUs < 0 ? 0 : timeUs > timeUsMax ? timeUsMax : timeUs;
     this.interfaceIndex = index;
     this.#handler.packet(
       b,
       o + headerBytes,
       captured,
       wire < captured ? captured : wire,
-      this.#lastTimeUs,
+      timeUs,
       about.linkType,
     );
     return true;
   }
 
-  /** A simple packet has no stamp: it gets that of the packet before it. */
+  /** A simple packet has no stamp. */
   #simplePacket(b: Uint8Array, o: number, length: number): boolean {
     if (length < 16 || this.#interfaces.length === 0) return false;
     const { snapLength, linkType } = this.#interfaces[0];
@@ -151,7 +151,7 @@ export class PcapngBlocks implements RecordParser {
     if (wire < captured) captured = wire;
     if (snapLength > 0 && snapLength < captured) captured = snapLength;
     this.interfaceIndex = 0;
-    this.#handler.packet(b, o + 12, captured, wire, this.#lastTimeUs, linkType);
+    this.#handler.packet(b, o + 12, captured, wire, noStamp, linkType);
     return true;
   }
 }

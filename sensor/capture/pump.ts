@@ -30,6 +30,7 @@ export async function pump(
   const stoppedEarly = signal?.aborted === true && reader.error === null;
   // A capture that was told to stop may end anywhere; that is no damage.
   const ended = stoppedEarly ? null : reader.end();
-  const error = ended === null || ended === "cut_capture" ? source.error ?? ended : ended;
+  // Where the source broke, what is missing is no news.
+  const error = source.error ?? ended;
   return { error, drops: reader.drops };
 }

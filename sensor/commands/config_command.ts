@@ -2,8 +2,14 @@
 
 import { dumpOptions } from "../../shared/options.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
-import { captureOptions, factsOptions, flowOptions, generalOptions, stateFolder } from "./common_options.ts";
-import { sessionOptions } from "./session.ts";
+import {
+  captureOptions,
+  factsOptions,
+  flowOptions,
+  generalOptions,
+  stateFolder,
+} from "../run/common_options.ts";
+import { sessionOptions } from "../run/session.ts";
 
 const options = {
   dump: { kind: "flag", default: true, help: "Only check, print nothing" },

@@ -1,10 +1,17 @@
 /** `picket-sensor doctor`: is everything here that the sensor needs? @module */
 
 import { escapeLine } from "../../shared/escape.ts";
-import { type Enrolment, loadIdentity } from "../control/identity.ts";
+import { type Enrolment, identityPath, loadIdentity } from "../control/identity.ts";
+import { isFresh, readStatus } from "../control/status_file.ts";
 import { type Check, checkClock, examine, fail, type Finding, ok, warn } from "../doctor.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
-import { captureOptions, factsOptions, generalOptions, stateFolder } from "./common_options.ts";
+import {
+  authorityFor,
+  captureOptions,
+  factsOptions,
+  generalOptions,
+  stateFolder,
+} from "../run/common_options.ts";
 import {
   aggregatorCheck,
   brokerCheck,
@@ -13,9 +20,9 @@ import {
   machineCheck,
   stateCheck,
   toolCheck,
-} from "./probes.ts";
-import { sessionOptions } from "./session.ts";
-import type { Stages } from "./stages.ts";
+} from "../run/probes.ts";
+import { sessionOptions } from "../run/session.ts";
+import type { Stages } from "../run/stages.ts";
 
 const options = {
   ...captureOptions,
@@ -43,8 +50,10 @@ Exit code 0 when nothing failed (warnings allowed), else 1.`,
         return ok(`${enrolment.name} (${enrolment.sensor_id}), site ${enrolment.site}`);
       };
       // These two look at the enrolment when their turn comes, which is after the check that reads it.
-      const aggregator: Check = () =>
-        aggregatorCheck(given.aggregator || enrolment?.aggregator || "", given.aggregatorCa, edges)();
+      const aggregator: Check = async () => {
+        const ca = await authorityFor(given.aggregatorCa, enrolment?.aggregator_ca ?? null);
+        return await aggregatorCheck(given.aggregator || enrolment?.aggregator || "", ca, edges)();
+      };
       const broker: Check = () => brokerCheck(given, enrolment, edges)();
       const checks: [string, Check][] = [
         ["machine", machineCheck()],
@@ -52,7 +61,17 @@ Exit code 0 when nothing failed (warnings allowed), else 1.`,
         ["state folder", stateCheck(folder)],
         ["dumpcap", toolCheck(given.dumpcapPath, "to capture live", false)],
         ["tshark", toolCheck(given.tsharkPath, "to read facts from payloads", false)],
-        ["tshark canary", canaryCheck(stages, given.tsharkPath, edges)],
+        [
+          "tshark canary",
+          canaryCheck(stages, {
+            tsharkPath: given.tsharkPath,
+            keyPath: identityPath(folder),
+            running: async () => {
+              const status = await readStatus(stages.disk, folder);
+              return isFresh(status, edges.clock.nowMs()) ? status?.health.facts.walls ?? null : null;
+            },
+          }, edges),
+        ],
         [
           "capture",
           captureCheck(stages, {

@@ -2,8 +2,8 @@
 
 import { escapeLine } from "../../shared/escape.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
-import { captureOptions, generalOptions } from "./common_options.ts";
-import type { Stages } from "./stages.ts";
+import { captureOptions, generalOptions } from "../run/common_options.ts";
+import type { Stages } from "../run/stages.ts";
 
 const options = { dumpcapPath: captureOptions.dumpcapPath, ...generalOptions } as const;
 

@@ -1,18 +1,27 @@
 /** `picket-sensor run`: captures until it is told to stop.
  *
  * In: interfaces. Out: sealed batches in the spool and on their way. Aggregator, brokers and tshark may all be absent.
- * Invariant: on SIGINT or SIGTERM dumpcap is asked to stop, what it had is read, sealed and spooled, in bounded time. @module */
+ * Invariant: on SIGINT, SIGTERM or SIGQUIT dumpcap is asked to stop, what it had is read, sealed and spooled, in bounded time; on SIGHUP
+ * the certificate authority is read again. @module */
 
 import type { Options } from "../../shared/options.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { identityPath } from "../control/identity.ts";
 import { RecentLoss } from "../control/recent_loss.ts";
 import { OverloadGuard } from "../prefilter/overload.ts";
-import { captureOptions, factsOptions, flowOptions, flowSettings, generalOptions } from "./common_options.ts";
-import { startDeepLane } from "./deep_lane.ts";
-import { feed } from "./live_feed.ts";
-import { resolvePeers } from "./own_peers.ts";
-import { openSession, sessionOptions } from "./session.ts";
-import { captureHealth, type CaptureSource, type FastLane, type Stages } from "./stages.ts";
+import {
+  captureOptions,
+  factsOptions,
+  flowOptions,
+  flowSettings,
+  generalOptions,
+  stateFolder,
+} from "../run/common_options.ts";
+import { startDeepLane } from "../run/deep_lane.ts";
+import { feed } from "../run/live_feed.ts";
+import { OwnPeers } from "../run/own_peers.ts";
+import { openSession, sessionOptions } from "../run/session.ts";
+import { captureHealth, type CaptureSource, type FastLane, type Stages } from "../run/stages.ts";
 
 const options = {
   ...captureOptions,
@@ -58,7 +67,8 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
   let state: "idle" | "capturing" | "failed" = "idle";
   const parts: { source: CaptureSource | null; fastLane: FastLane | null } = { source: null, fastLane: null };
   const recentLoss = new RecentLoss();
-  const deepLane = await startDeepLane(stages, given, true, edges);
+  const keyPath = identityPath(stateFolder(given.state, edges.env));
+  const deepLane = await startDeepLane(stages, given, { live: true, keyPath }, edges);
   try {
     const session = await openSession({ live: true }, given, edges, {
       disk: stages.disk,
@@ -73,28 +83,38 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
       clock,
       deepLane,
     });
+    const ownPeers = new OwnPeers(() => session.peers, { clock, reporter });
+    await ownPeers.update();
     const source = parts.source = stages.liveSource({
       interfaces,
       filter: given.filter,
       snaplen: given.snaplen,
       bufferMb: given.bufferMb,
       dumpcapPath: given.dumpcapPath,
-      exclude: await resolvePeers(session.peers, { clock, reporter }),
+      exclude: ownPeers.all,
     }, { clock, reporter });
+    fastLane.leaveOut(ownPeers.all);
     const bufferBytes = given.bufferMb * 1024 * 1024;
     const guard = new OverloadGuard({ bufferBytes, levelMax: Math.floor(Math.log2(given.sampleMax)) });
     source.attach(fastLane);
     await source.start();
     state = "capturing";
     await session.start();
+    ownPeers.start((peers) => {
+      fastLane.leaveOut(peers);
+      source.exclude?.(peers);
+    });
+    edges.supervisor?.ready();
     reporter.info("capturing", { interfaces: interfaces.join(","), sensor: session.enrolment.name });
     try {
       await feed(source, fastLane, guard, edges);
+      edges.supervisor?.stopping();
       state = source.problem && !signal.aborted ? "failed" : "idle";
       await fastLane.finish();
     } finally {
       // Whatever happened: what is sealed and open goes to the spool.
       await session.stop();
+      await ownPeers.stop();
       await source.close();
     }
     reporter.info("stopped", { spooled_batches: session.spool.batches });

@@ -2,14 +2,12 @@
 
 import { cardDrops } from "../../shared/control_messages.ts";
 import { escapeLine } from "../../shared/escape.ts";
+import { checkAuthority, fingerprintOf } from "../authority.ts";
 import { loadIdentity } from "../control/identity.ts";
-import { readStatus, type Status } from "../control/status_file.ts";
-import type { Disk } from "../ship/disk.ts";
+import { isFresh, readStatus, type Status } from "../control/status_file.ts";
+import type { Disk } from "../disk.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
-import { generalOptions, stateFolder } from "./common_options.ts";
-
-/** A running sensor writes its status at each check-in; one that is older stopped or hangs. */
-const freshMs = 60_000;
+import { generalOptions, stateFolder } from "../run/common_options.ts";
 
 export function statusCommand(deps: { disk: Disk }): Command {
   return command({
@@ -25,10 +23,13 @@ Exit code 0 when it runs and ships, 1 when it does not, 3 when this machine is n
       const identity = await loadIdentity(deps.disk, folder);
       const status = await readStatus(deps.disk, folder);
       const ageMs = status ? edges.clock.nowMs() - status.written_ms : null;
-      const isRunning = status !== null && !status.stopped && ageMs !== null && ageMs < freshMs;
+      const isRunning = isFresh(status, edges.clock.nowMs());
       const enrolled = identity?.enrolment ?? null;
       if (given.json) {
-        edges.print(JSON.stringify({ state: folder, enrolled, running: isRunning, age_ms: ageMs, status }));
+        const shown = enrolled && { ...enrolled, aggregator_ca: fingerprint(enrolled.aggregator_ca) };
+        edges.print(
+          JSON.stringify({ state: folder, enrolled: shown, running: isRunning, age_ms: ageMs, status }),
+        );
       } else {
         if (enrolled) {
           const { name, sensor_id, site, aggregator } = enrolled;
@@ -39,10 +40,18 @@ Exit code 0 when it runs and ships, 1 when it does not, 3 when this machine is n
         }
       }
       if (!enrolled) return exitCodes.environment;
-      return isRunning && status.health.transport.error === null ? exitCodes.ok : exitCodes.failed;
+      const isWell = isRunning && status?.health.transport.error === null && !status?.health.spool.error;
+      return isWell ? exitCodes.ok : exitCodes.failed;
     },
   });
 }
+
+/** Of the authority that is trusted, SHA-256; null = none. */
+function fingerprint(pem: string | null): string | null {
+  return pem === null ? null : fingerprintOf(checkAuthority(pem)[0]);
+}
+
+type Capture = Status["health"]["capture"];
 
 function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
   const { capture, flows, facts, spool, transport } = status.health;
@@ -50,15 +59,19 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
   return [
     `running    ${isRunning ? "yes" : "no"}, as of ${Math.max(0, Math.round(ageMs / 1_000))} s ago`,
     `capture    ${capture.state} ${capture.source}${capture.error ? `: ${capture.error}` : ""}`,
+    ...(capture.links && capture.links.length > 1 ? capture.links.map(linkText) : []),
     `packets    ${capture.packets} seen, ${capture.in_flows} in flows, ${leftOut} left out`,
     `lost       ${lossText(capture)}`,
     `flows      ${flows.open} open, ${flows.segments} segments sealed, ${flows.evicted} evicted${
       flows.factor > 1 ? `; overloaded, keeps 1 flow in ${flows.factor}` : ""
     }`,
     `facts      ${facts.answered} of ${facts.offered} packets answered, ${facts.refused} refused, ${facts.restarts} restarts`,
+    `walls      ${wallsText(facts.walls)}`,
     `spool      ${spool.batches} batches, ${spool.bytes} of ${spool.bytes_max} octets, oldest ${
       Math.round(spool.oldest_s)
-    } s, ${spool.dropped_batches} dropped, ${spool.quarantined} set aside`,
+    } s, ${spool.dropped_batches} dropped, ${spool.quarantined} set aside${
+      spool.error ? `; ${spool.error}, ${spool.unwritten} in memory only` : ""
+    }`,
     `transport  ${transport.kind}, ${transport.sent_batches} batches sent${
       transport.error ? `: ${transport.error}` : ""
     }`,
@@ -68,8 +81,21 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
   ];
 }
 
+function linkText({ name, error, dropped, restarts }: NonNullable<Capture["links"]>[number]): string {
+  return `  ${name.padEnd(8)} ${
+    error ?? "capturing"
+  }, ${dropped} dropped by the kernel, ${restarts} restarts`;
+}
+
+function wallsText(walls: Status["health"]["facts"]["walls"]): string {
+  if (!walls) return "not known: no tshark has run";
+  const { standing, missing } = walls;
+  const around = `around tshark: ${standing.join(", ") || "none"}`;
+  return missing.length === 0 ? around : `${around}; MISSING: ${missing.join(", ")}`;
+}
+
 /** "3 dropped by the kernel, 0 by the card (eth0: 10 in, 2 out, 0 with errors); of the last 60 s 3 by the kernel, 0 by the card". */
-function lossText({ dropped, interfaces, recent }: Status["health"]["capture"]): string {
+function lossText({ dropped, interfaces, recent }: Capture): string {
   const kernel = `${dropped} dropped by the kernel`;
   if (!interfaces) return `${kernel}; what the card dropped is not known`;
   const each = interfaces.map(({ name, rx_packets, tx_packets, rx_errors }) =>

@@ -1,7 +1,7 @@
 /** What an aggregator answers, checked: shared/control.ts has the same as schemas. @module */
 
 import type { CheckInResponse, EnrolResponse } from "../../shared/control.ts";
-import { flag, integer, listOf, number, object, orNull, text } from "../../shared/shape.ts";
+import { flag, integer, listOf, number, object, optional, orNull, text } from "../../shared/shape.ts";
 
 const name = text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
 
@@ -20,4 +20,5 @@ export const isCheckInResponse = object<CheckInResponse>({
   answered_ms: number,
   config_version: integer(0),
   revoked: flag,
+  epoch_max: optional(integer(0)),
 });

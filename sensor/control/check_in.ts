@@ -10,7 +10,7 @@ import { isCheckInResponse } from "./answers.ts";
 import { sha256Hex, signText } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import { type AggregatorClient, refusalOf } from "./aggregator_client.ts";
+import { type AggregatorClient, refusalOf, wordsOf } from "../aggregator_client.ts";
 import type { Identity } from "./identity.ts";
 
 export interface CheckInDeps {
@@ -18,8 +18,8 @@ export interface CheckInDeps {
   identity: Identity;
   /** Health of this moment; `sent_ms` is filled in here. */
   report: () => Omit<CheckInRequest, "sent_ms">;
-  /** Called after every try, with whether this sensor is revoked where that was said. */
-  onAnswer: (revoked: boolean | null) => void | Promise<void>;
+  /** Called after every try, with whether this sensor is revoked where that was said, and the highest epoch the aggregator knows, 0 = not said. */
+  onAnswer: (revoked: boolean | null, epochKnown: number) => void | Promise<void>;
   clock: Clock;
   reporter: Reporter;
   /** 0 <= value < 1; comes from the edge. */
@@ -101,7 +101,7 @@ export class CheckIn {
     });
     // From the monotonic clock, so that a step of the wall clock meanwhile does not look like a delay.
     const gotMs = sentMs + (clock.monotonicMs() - sentAtMs);
-    let revoked: boolean | null = null;
+    let revoked: boolean | null = null, epochKnown = 0;
     if (answer.ok && answer.status === 200 && isCheckInResponse(answer.body)) {
       const { received_ms, answered_ms } = answer.body;
       this.#offsetMs = Math.round(((received_ms - sentMs) + (answered_ms - gotMs)) / 2);
@@ -109,15 +109,16 @@ export class CheckIn {
       if (this.#problem !== null) reporter.info("aggregator answers check-ins again");
       this.#problem = null;
       revoked = answer.body.revoked;
+      epochKnown = answer.body.epoch_max ?? 0;
     } else {
       const refusal = answer.ok ? refusalOf(answer.body) : null;
       this.#problem = answer.ok
         ? `aggregator answered ${answer.status} to a check-in: ${refusal!.message}`
-        : answer.message;
+        : wordsOf(answer);
       if (refusal && /revoked|quarantined/.test(refusal.code)) revoked = true;
       reporter.count("check_in_errors_total", { code: answer.ok ? "refused" : answer.problem });
       reporter.warn("cannot check in, capture and spooling go on", { problem: this.#problem });
     }
-    await onAnswer(revoked);
+    await onAnswer(revoked, epochKnown);
   }
 }

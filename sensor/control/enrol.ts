@@ -1,28 +1,70 @@
 /** Enrolment: a join token and a key for a place in the fleet.
  *
  * In: aggregator, token, name, key. Out: the enrolment, or an outcome from a closed list with what to do next.
- * Invariant: only the public key and a signature leave the machine. The same key with the same token gives the same sensor again. @module */
+ * Invariant: only the public key and a signature leave the machine. The same key with the same token gives the same sensor again.
+ * Waiting: an aggregator that is busy, as with a hundred sensors that are set up at once, says when to come again; for at most
+ * {@link waitMsMax} in all. @module */
 
 import { enrolMessage } from "../../shared/control_messages.ts";
 import { isEnrolResponse } from "./answers.ts";
 import { signText } from "../../shared/batch.ts";
+import type { Clock } from "../../shared/clock.ts";
 import { version } from "../../shared/version.ts";
-import { type AggregatorClient, refusalOf } from "./aggregator_client.ts";
+import { type AggregatorClient, refusalOf, wordsOf } from "../aggregator_client.ts";
 import { base64, type Enrolment, type Identity } from "./identity.ts";
 
 /** Why an enrolment fails. */
-export const enrolProblems = ["unreachable", "not_an_aggregator", "refused", "busy"] as const;
+export const enrolProblems = [
+  "unreachable",
+  "certificate",
+  "not_an_aggregator",
+  "refused",
+  "busy",
+] as const;
 
 export type EnrolResult =
-  | { ok: true; enrolment: Enrolment }
-  | { ok: false; problem: typeof enrolProblems[number]; message: string };
+  | { ok: true; enrolment: Omit<Enrolment, "aggregator_ca"> }
+  | { ok: false; problem: typeof enrolProblems[number]; message: string; retryAfterMs?: number | null };
 
-/** Asks the aggregator to take this key into the fleet. */
-export async function enrol(
+interface Request {
+  token: string;
+  name: string;
+}
+
+const waitMsMax = 600_000;
+/** Of one that does not say when. */
+const waitMsDefault = 5_000;
+const waitMsMin = 1_000;
+
+/** Asks the aggregator to take this key into the fleet, again while it is busy. */
+export async function enrolPatiently(
   client: AggregatorClient,
   identity: Identity,
-  request: { token: string; name: string },
+  request: Request,
+  deps: {
+    clock: Clock;
+    /** Aborts the wait. */
+    signal: AbortSignal;
+    random: () => number;
+    /** Called before each wait. */
+    onWait: (waitMs: number, message: string) => void;
+  },
 ): Promise<EnrolResult> {
+  const { clock, signal, random, onWait } = deps;
+  const sinceMs = clock.monotonicMs();
+  for (;;) {
+    const result = await enrol(client, identity, request);
+    if (result.ok || result.problem !== "busy" || signal.aborted) return result;
+    const askedMs = Math.max(waitMsMin, result.retryAfterMs ?? waitMsDefault);
+    // Up to half as long again: those who were told the same do not come back at once.
+    const waitMs = askedMs * (1 + random() / 2);
+    if (clock.monotonicMs() - sinceMs + waitMs > waitMsMax) return result;
+    onWait(waitMs, result.message);
+    await clock.sleep(waitMs, signal);
+  }
+}
+
+async function enrol(client: AggregatorClient, identity: Identity, request: Request): Promise<EnrolResult> {
   const { token, name } = request;
   const unsigned = { token, name, public_key: base64(identity.publicKey) };
   const signature = signText(enrolMessage(unsigned), identity.privateKey);
@@ -31,6 +73,9 @@ export async function enrol(
     JSON.stringify({ ...unsigned, signature, version }),
   );
   if (!answer.ok) {
+    if (answer.problem === "certificate") {
+      return { ok: false, problem: "certificate", message: wordsOf(answer) };
+    }
     const message =
       `${answer.message}. Check the address and that the aggregator runs; then give the same command again`;
     return { ok: false, problem: "unreachable", message };
@@ -48,6 +93,7 @@ export async function enrol(
       ok: false,
       problem: "busy",
       message: `the aggregator is busy (${message}). Try again in a minute`,
+      retryAfterMs: answer.retryAfterMs,
     };
   }
   if (answer.status >= 400 && code !== "unknown") {

@@ -6,6 +6,7 @@
 import type { captureStates, CheckInRequest, InterfaceCounters } from "../../shared/control.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { version } from "../../shared/version.ts";
+import type { LinkState } from "../capture/several_sources.ts";
 import type { Shipper } from "../ship/shipper.ts";
 import type { Spool } from "../ship/spool.ts";
 
@@ -22,12 +23,14 @@ export interface CaptureHealth {
   dropped: number;
   /** What the kernel counted for the interfaces; undefined = unknown. */
   interfaces?: InterfaceCounters[] | undefined;
+  /** How each interface is; undefined = it is a file. */
+  links?: LinkState[] | undefined;
   recent?: CheckInRequest["capture"]["recent"];
   last_packet: number | null;
   flows_open: number;
   /** New flows are kept one in this many. */
   factor: number;
-  facts: { offered: number; answered: number; refused: number };
+  facts: Omit<CheckInRequest["facts"], "restarts">;
 }
 
 export interface HealthSources {
@@ -36,7 +39,10 @@ export interface HealthSources {
   startedMs: number;
   transportKind: "http" | "kafka";
   capture: () => CaptureHealth;
-  sealing: { readonly sealed: Record<string, number> };
+  sealing: {
+    readonly sealed: Record<string, number>;
+    readonly totals: { batches: number; flows: number; packets: number };
+  };
   spool: Spool;
   shipper: Shipper;
   reporter: Reporter;
@@ -60,6 +66,11 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
       ...capture,
       source: capture.source.slice(0, textCharactersMax),
       error: capture.error?.slice(0, textCharactersMax) ?? null,
+      links: capture.links?.map((link) => ({
+        ...link,
+        name: link.name.slice(0, 60),
+        error: link.error?.slice(0, textCharactersMax) ?? null,
+      })),
     },
     flows: {
       open: flows_open,
@@ -75,6 +86,8 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
       dropped_batches: spool.droppedBatches,
       quarantined: spool.quarantined,
       oldest_s: spool.oldestS(nowMs),
+      unwritten: spool.unwritten,
+      error: spool.problem?.slice(0, textCharactersMax) ?? null,
     },
     transport: {
       kind: sources.transportKind,
@@ -82,6 +95,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
       sent_batches: shipper.sentBatches,
     },
     sealed: sealing.sealed,
+    sealed_totals: sealing.totals,
     counters: Object.fromEntries(
       [...counters].filter(([name, value]) => name.length <= 200 && Number.isFinite(value)).slice(
         0,

@@ -1,21 +1,42 @@
 /** Who a sensor is: its Ed25519 key, what the aggregator made of it, and the number of this start.
  *
  * In: the state folder. Out: a signer for batches and check-ins, the enrolment, the epoch.
- * Files: `identity.json` (0600; the seed of the key, and the enrolment or null), `epoch` (a number), `lock` (held while running).
+ * Files: `identity.json` (0600; the seed of the key, the enrolment or null, and whose batches are to be carried over), `identity-next.json`
+ * (the same of a new key until it is enrolled: the old one is in force meanwhile), `epoch` (a number).
  * Invariant: the key exists on disk before it is ever shown to an aggregator, so that a lost answer can be asked for again with the
- * same token; the epoch is raised and durable before the first batch of a run is sealed.
+ * same token; the epoch of a run is above all before it: those known here, and the clock in ms, so that it rises even where
+ * the file is an old one, as after a backup was restored. It is durable before the first batch is sealed, if the disk allows.
  * The seed leaves this file only as a signature. @module */
 
 import type { KeyObject } from "node:crypto";
 import { keyId, keysFromSeed } from "../../shared/batch.ts";
 import type { EnrolResponse } from "../../shared/control.ts";
 import { integer, object, orNull, text } from "../../shared/shape.ts";
-import { type Disk, replaceFile } from "../ship/disk.ts";
+import { type Disk, OddFileError, replaceFile } from "../disk.ts";
 import { enrolChecks } from "./answers.ts";
 
 export interface Enrolment extends EnrolResponse {
   /** Address under which the aggregator answered. */
   aggregator: string;
+  /** Certificate authority (PEM) to trust for it, besides the system's; null = none. */
+  aggregator_ca: string | null;
+}
+
+const current = "identity.json";
+const next = "identity-next.json";
+
+/** The file that holds the key. */
+export function identityPath(folder: string): string {
+  return `${folder}/${current}`;
+}
+
+/** The identity there was before, whose batches still wait in the spool. */
+export interface Carry {
+  sensor: string;
+  /** Raw, base64. */
+  public_key: string;
+  /** Above all epochs of that one: in which they are sealed anew. */
+  epoch: number;
 }
 
 interface IdentityFile {
@@ -23,12 +44,14 @@ interface IdentityFile {
   /** 32 octets, base64. */
   seed: string;
   enrolment: Enrolment | null;
+  carry: Carry | null;
 }
 
 const isIdentityFile = object<IdentityFile>({
   version: integer(1, 1),
   seed: text(/^.{44}$/),
-  enrolment: orNull(object<Enrolment>({ ...enrolChecks, aggregator: text() })),
+  enrolment: orNull(object<Enrolment>({ ...enrolChecks, aggregator: text(), aggregator_ca: orNull(text()) })),
+  carry: orNull(object<Carry>({ sensor: text(), public_key: text(/^.{44}$/), epoch: integer(1) })),
 });
 
 export interface Identity {
@@ -38,6 +61,7 @@ export interface Identity {
   /** Key id, as in every batch header. */
   key: string;
   enrolment: Enrolment | null;
+  carry: Carry | null;
 }
 
 /** Cannot be used as it is; the message says what to do. */
@@ -47,34 +71,63 @@ export class IdentityError extends Error {
 
 /** Reads the identity of a state folder; null when there is none yet. @throws {IdentityError} */
 export async function loadIdentity(disk: Disk, folder: string): Promise<Identity | null> {
-  const file = await readIdentityFile(disk, folder);
-  return file && identityOf(file.seed, file.enrolment);
+  const file = await readIdentityFile(disk, folder, current);
+  return file && identityOf(file);
 }
 
 /** Makes a key from 32 random octets and writes it, not enrolled yet. */
 export async function createIdentity(disk: Disk, folder: string, seed: Uint8Array): Promise<Identity> {
   await openStateFolder(disk, folder);
-  const text = base64(seed);
-  await writeIdentity(disk, folder, text, null);
-  return identityOf(text, null);
+  const file = { version: 1, seed: base64(seed), enrolment: null, carry: null };
+  await writeIdentity(disk, folder, current, file);
+  return identityOf(file);
 }
 
-/** Writes what the aggregator answered beside the key. */
-export async function saveEnrolment(disk: Disk, folder: string, answer: Enrolment): Promise<void> {
-  const file = await readIdentityFile(disk, folder);
+/** The key that is to take the other one's place, made of 32 random octets unless an earlier try has made it. */
+export async function nextIdentity(disk: Disk, folder: string, seed: Uint8Array): Promise<Identity> {
+  const made = await readIdentityFile(disk, folder, next).catch(() => null);
+  const file = made ?? { version: 1, seed: base64(seed), enrolment: null, carry: null };
+  if (made === null) await writeIdentity(disk, folder, next, file);
+  return identityOf(file);
+}
+
+/** Writes what the aggregator answered beside the key, and whose batches are to be carried over. With `isNext` the next key is in force from
+ * then on. */
+export async function saveEnrolment(
+  disk: Disk,
+  folder: string,
+  enrolment: Enrolment,
+  { carry = null, isNext = false }: { carry?: Carry | null; isNext?: boolean } = {},
+): Promise<void> {
+  const file = await readIdentityFile(disk, folder, isNext ? next : current);
   if (file === null) throw new IdentityError(`Cannot keep the enrolment as "${folder}" holds no identity`);
-  await writeIdentity(disk, folder, file.seed, answer);
+  await writeIdentity(disk, folder, current, { ...file, enrolment, carry });
+  if (isNext) await disk.remove(`${folder}/${next}`); // Last: until then the same command does the same again.
 }
 
-/** Raises the epoch of a state folder and makes it durable. */
-export async function raiseEpoch(disk: Disk, folder: string, nowMs: number): Promise<number> {
-  const text = await readIfThere(disk, `${folder}/epoch`);
-  const last = text === null ? 0 : Number(text.trim());
-  // A damaged file must not make an old epoch new again; the clock in seconds is above anything counted one by one.
-  const isGood = Number.isSafeInteger(last) && last >= 0 && text?.trim() !== "";
-  const epoch = isGood ? last + 1 : Math.floor(nowMs / 1_000);
-  await replaceFile(disk, folder, "epoch", new TextEncoder().encode(`${epoch}\n`));
-  return epoch;
+/** Raises the epoch of a state folder above what it was, above `floor`, and at least to the clock in milliseconds; makes it durable. `problem` says
+ * why that failed: the sensor starts nevertheless, and the clock will keep the next epoch apart from this one. */
+export async function raiseEpoch(
+  disk: Disk,
+  folder: string,
+  nowMs: number,
+  floor = 0,
+): Promise<{ epoch: number; problem: string | null }> {
+  let last = 0, problem: string | null = null;
+  try {
+    const text = new TextDecoder().decode(await disk.read(`${folder}/epoch`, epochBytesMax)).trim();
+    if (/^[0-9]{1,15}$/.test(text)) last = Number(text);
+    else problem = `"${folder}/epoch" is damaged`;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) problem = (error as Error).message;
+  }
+  const epoch = Math.max(last + 1, floor + 1, Math.floor(nowMs));
+  try {
+    await replaceFile(disk, folder, "epoch", new TextEncoder().encode(`${epoch}\n`));
+  } catch (error) {
+    problem = (error as Error).message;
+  }
+  return { epoch, problem };
 }
 
 /** Makes the state folder, for its owner only. @throws {IdentityError} when that is not possible. */
@@ -90,24 +143,18 @@ export async function openStateFolder(disk: Disk, folder: string): Promise<void>
   }
 }
 
-function identityOf(seed: string, enrolled: Enrolment | null): Identity {
+function identityOf({ seed, enrolment, carry }: IdentityFile): Identity {
   const { privateKey, publicKey } = keysFromSeed(Uint8Array.from(atob(seed), (c) => c.charCodeAt(0)));
-  return { privateKey, publicKey, key: keyId(publicKey), enrolment: enrolled };
+  return { privateKey, publicKey, key: keyId(publicKey), enrolment, carry };
 }
 
-async function writeIdentity(
-  disk: Disk,
-  folder: string,
-  seed: string,
-  enrolled: Enrolment | null,
-): Promise<void> {
-  const text = JSON.stringify({ version: 1, seed, enrolment: enrolled }, null, 2) + "\n";
-  await replaceFile(disk, folder, "identity.json", new TextEncoder().encode(text));
+async function writeIdentity(disk: Disk, folder: string, name: string, file: IdentityFile): Promise<void> {
+  await replaceFile(disk, folder, name, new TextEncoder().encode(JSON.stringify(file, null, 2) + "\n"));
 }
 
 /** @throws {IdentityError} when it is there and cannot be used. */
-async function readIdentityFile(disk: Disk, folder: string): Promise<IdentityFile | null> {
-  const path = `${folder}/identity.json`;
+async function readIdentityFile(disk: Disk, folder: string, name: string): Promise<IdentityFile | null> {
+  const path = `${folder}/${name}`;
   const text = await readIfThere(disk, path);
   if (text === null) return null;
   let parsed: unknown;
@@ -122,11 +169,20 @@ async function readIdentityFile(disk: Disk, folder: string): Promise<IdentityFil
   );
 }
 
+const epochBytesMax = 64;
+const identityBytesMax = 1024 * 1024;
+
 async function readIfThere(disk: Disk, path: string): Promise<string | null> {
   try {
-    return new TextDecoder().decode(await disk.read(path));
+    return new TextDecoder().decode(await disk.read(path, identityBytesMax));
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return null;
+    if (cause instanceof OddFileError) {
+      throw new IdentityError(
+        `Cannot read identity as ${cause.message}: restore it from a backup, or delete it and enrol again`,
+        { cause },
+      );
+    }
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new IdentityError(
       `Cannot read "${path}": ${why}; run as the user the sensor was enrolled as, or name the state folder with --state`,

@@ -1,6 +1,7 @@
 /** One running sensor in a state folder: two would look like a cloned identity to the aggregator.
  *
- * In: the folder. Out: a lock that ends with the process, however it ends. @module */
+ * In: the folder. Out: a lock that ends with the process, however it ends.
+ * Why the folder itself: it is there, whoever owns it, on a disk that is full or that takes no writes. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 
@@ -8,7 +9,7 @@ const waitMs = 300;
 
 /** Takes the lock; null when another process holds it. */
 export async function lockState(folder: string, clock: Clock): Promise<{ release(): void } | null> {
-  const file = await Deno.open(`${folder}/lock`, { create: true, write: true, mode: 0o600 });
+  const file = await Deno.open(folder, { read: true });
   // A lock that is held elsewhere is waited for without end; nobody minds the waiting thread, as the program gives up.
   const taken = file.lock(true).then(() => true);
   const given = new AbortController();

@@ -20,6 +20,8 @@ export class Cursor {
   dstMac = -1;
   vlan = 0;
   vlanInner = 0;
+  /** Octets that headers claimed and the wire did not carry, of all frames. */
+  claimedBytes = 0;
   /** Frames inside frames so far. */
   #nested = 0;
 
@@ -38,6 +40,13 @@ export class Cursor {
   /** Whether one more frame may begin inside this one. Without a bound a single packet of nothing but headers would exhaust the stack. */
   nests(): boolean {
     return ++this.#nested <= nestedMax;
+  }
+
+  /** What there was on the wire of the `claimed` octets from `offset` on; the rest is only claimed. */
+  onWire(claimed: number, offset: number): number {
+    const there = Math.max(0, this.wireLimit - offset);
+    this.claimedBytes += claimed - there;
+    return there;
   }
 
   /** The reason for stopping when bytes up to `end` are needed and not there. */

@@ -22,6 +22,11 @@ export class Decoder {
   innerFault: number = innerFault.none;
   #cursor = new Cursor();
 
+  /** Octets that headers claimed beyond what was on the wire, of all frames so far. */
+  get claimedBytes(): number {
+    return this.#cursor.claimedBytes;
+  }
+
   /** Decodes one frame. */
   decode(
     b: Uint8Array,
@@ -82,6 +87,6 @@ function network(p: Packet, cursor: Cursor, b: Uint8Array, tunnel: number): numb
   const isIpv6 = type === etherTypes.ipv6 || (cursor.offset < cursor.limit && b[cursor.offset] >> 4 === 6);
   const failed = isIpv6 ? ipv6(p, cursor, b) : ipv4(p, cursor, b);
   if (failed !== 0) return failed;
-  transport(p, b, cursor.limit);
+  transport(p, cursor, b);
   return 0;
 }

@@ -1,10 +1,12 @@
 /** IPv4, IPv6 and ARP headers into a {@link Packet}.
  *
  * In: cursor at a network header. Out: 0 and the packet's network fields, or a reason.
- * Invariant: lengths come from headers, not from what was captured, so that a snapshot length changes no count; padding never counts.
+ * Invariant: lengths come from headers, so that padding never counts, but are never more than was on the wire: what a header claims
+ * beyond that is added to `claimedBytes` of the cursor. What was captured of a frame changes no count.
  * Hot path. @module */
 
 import { arpProtocol } from "../../shared/protocols.ts";
+import { arpKinds } from "../../shared/segment.ts";
 import type { Cursor } from "./cursor.ts";
 import { family, type Packet } from "./packet.ts";
 import { reason } from "./reasons.ts";
@@ -24,6 +26,7 @@ export function ipv4(p: Packet, cursor: Cursor, b: Uint8Array): number {
     total = cursor.wireLimit - o;
     if (total < headerBytes) return reason.ip_malformed;
   }
+  if (total > cursor.wireLimit - o) total = cursor.onWire(total, o);
   p.family = family.ipv4;
   p.ipOffset = o;
   p.ipBytes = total;
@@ -46,7 +49,7 @@ export function ipv4(p: Packet, cursor: Cursor, b: Uint8Array): number {
     p.fragmentId = b[o + 4] << 8 | b[o + 5];
   }
   p.payloadOffset = o + headerBytes;
-  p.payloadLength = total - headerBytes;
+  p.payloadLength = total < headerBytes ? 0 : total - headerBytes;
   if (p.protocol === 51) authentication(p, cursor, b);
   return 0;
 }
@@ -67,7 +70,8 @@ export function ipv6(p: Packet, cursor: Cursor, b: Uint8Array): number {
   const o = cursor.offset;
   if (o + 40 > cursor.limit) return o + 40 > cursor.wireLimit ? reason.ip_malformed : reason.cut_packet;
   if (b[o] >> 4 !== 6) return reason.ip_malformed;
-  const length = b[o + 4] << 8 | b[o + 5];
+  let length = b[o + 4] << 8 | b[o + 5];
+  if (length > cursor.wireLimit - o - 40) length = cursor.onWire(length, o + 40);
   p.family = family.ipv6;
   p.ipOffset = o;
   p.ttl = b[o + 7];
@@ -100,7 +104,7 @@ function extensions(p: Packet, cursor: Cursor, b: Uint8Array): void {
   for (let count = 0; count < extensionsMax && isExtension(p.protocol); count++) {
     const o = p.payloadOffset;
     if (o + 8 > cursor.limit) return;
-    if (p.protocol === 0 && p.payloadLength === 0) jumbo(p, b, o, cursor.limit);
+    if (p.protocol === 0 && p.payloadLength === 0) jumbo(p, cursor, b, o);
     let bytes = (b[o + 1] + 1) << 3;
     if (p.protocol === 51) bytes = (b[o + 1] + 2) << 2;
     else if (p.protocol === 44) bytes = 8;
@@ -123,22 +127,21 @@ function extensions(p: Packet, cursor: Cursor, b: Uint8Array): void {
 }
 
 /** Jumbo payload option: the length of a packet whose length field is 0. */
-function jumbo(p: Packet, b: Uint8Array, o: number, limit: number): void {
-  const end = Math.min(limit, o + ((b[o + 1] + 1) << 3));
+function jumbo(p: Packet, cursor: Cursor, b: Uint8Array, o: number): void {
+  const end = Math.min(cursor.limit, o + ((b[o + 1] + 1) << 3));
   for (let at = o + 2; at + 1 < end;) {
     if (b[at] === 0) at++;
     else if (b[at] === 0xc2 && b[at + 1] === 4 && at + 6 <= end) {
       const length = (b[at + 2] << 24 | b[at + 3] << 16 | b[at + 4] << 8 | b[at + 5]) >>> 0;
-      // More than any frame that can be captured: not a length.
-      if (length > 0x7fffff00) return;
-      p.payloadLength = length;
-      p.ipBytes = length + 40;
+      const first = p.ipOffset + 40;
+      p.payloadLength = length > cursor.wireLimit - first ? cursor.onWire(length, first) : length;
+      p.ipBytes = p.payloadLength + 40;
       return;
     } else at += 2 + b[at + 1];
   }
 }
 
-/** ARP for IPv4 over Ethernet: sender, and target address. */
+/** ARP for IPv4 over Ethernet: sender, and target address; the operation and its kind in place of ports. */
 export function arp(p: Packet, cursor: Cursor, b: Uint8Array): number {
   const o = cursor.offset;
   if (o + 28 > cursor.limit) return o + 28 > cursor.wireLimit ? reason.arp_malformed : reason.cut_packet;
@@ -158,7 +161,8 @@ export function arp(p: Packet, cursor: Cursor, b: Uint8Array): number {
     p.dst2 =
     p.dst3 =
       0;
-  p.srcPort = p.dstPort = 0;
+  p.srcPort = b[o + 6] << 8 | b[o + 7];
+  p.dstPort = p.src0 === 0 ? arpKinds.probe : p.src0 === p.dst0 ? arpKinds.announcement : arpKinds.ordinary;
   p.srcMacOffset = o + 8;
   p.isFragment = false;
   p.tcpFlags = 0;

@@ -25,7 +25,7 @@ function otherLink(cursor: Cursor, b: Uint8Array, linkType: number): number {
     case 12:
     case 14:
     case 101:
-      return rawIp(cursor, b);
+      return rawOrLoopback(cursor, b);
     case 228:
       return afterEtherType(cursor, b, 0x0800);
     case 229:
@@ -59,6 +59,8 @@ function otherLink(cursor: Cursor, b: Uint8Array, linkType: number): number {
       return ppi(cursor, b);
     case 239:
       return nflog(cursor, b);
+    case 149: // macOS writes a number that is anybody's
+      return isPktap(cursor, b) ? pktap(cursor, b) : rareLink(cursor, b, linkType);
     case 258:
       return pktap(cursor, b);
     default:
@@ -89,6 +91,12 @@ function cookedProtocol(cursor: Cursor, b: Uint8Array, device: number, protocol:
   if (protocol === 0x0004) return llc(cursor, b);
   if (protocol === 0x0001) return reason.other_ethertype; // Novell raw 802.3
   return protocol < 0x0600 ? reason.other_ethertype : afterEtherType(cursor, b, protocol);
+}
+
+/** Files of a BSD may hold its own number for a link type: 12 is raw IP to most, and loopback to OpenBSD. IP begins with its version. */
+function rawOrLoopback(cursor: Cursor, b: Uint8Array): number {
+  const o = cursor.offset;
+  return o < cursor.limit && b[o] === 0 ? loopback(cursor, b) : rawIp(cursor, b);
 }
 
 /** BSD loopback: an address family in the byte order of whichever machine captured, or of the network. */
@@ -134,6 +142,15 @@ function pktap(cursor: Cursor, b: Uint8Array): number {
   if (length < 12 || !cursor.nests()) return reason.link_malformed;
   cursor.offset = o + length;
   return link(cursor, b, linkType);
+}
+
+/** Whether the header's length, its first kind of record and the link type it names are those of {@link pktap}. */
+function isPktap(cursor: Cursor, b: Uint8Array): boolean {
+  const o = cursor.offset;
+  if (o + 12 > cursor.limit) return false;
+  const length = b[o] | b[o + 1] << 8 | b[o + 2] << 16 | b[o + 3] << 24;
+  const isPacket = b[o + 4] === 1 && (b[o + 5] | b[o + 6] | b[o + 7]) === 0;
+  return length >= 108 && o + length <= cursor.limit && isPacket && (b[o + 10] | b[o + 11]) === 0;
 }
 
 const nflogPayload = 9;

@@ -26,6 +26,7 @@ export const tunnelNames = [
   "l2tp",
   "capwap",
   "lisp",
+  "tzsp",
 ] as const;
 export type TunnelName = typeof tunnelNames[number];
 
@@ -46,9 +47,9 @@ export class Packet {
   dst1 = 0;
   dst2 = 0;
   dst3 = 0;
-  /** For ICMP the type; 0 where there is none, and in fragments after the first. */
+  /** For ICMP the type, for ARP the operation; 0 where there is none, and in fragments after the first. */
   srcPort = 0;
-  /** For ICMP the code. */
+  /** For ICMP the code, for ARP of `arpKinds`. */
   dstPort = 0;
   vlan = 0;
   vlanInner = 0;
@@ -56,13 +57,13 @@ export class Packet {
   srcMacOffset = -1;
   dstMacOffset = -1;
   ttl = 0;
-  /** IP-layer octets by the header (ARP: 28); by the wire where segmentation offload left 0. */
+  /** IP-layer octets by the header (ARP: 28), at most those on the wire; by the wire alone where segmentation offload left 0. */
   ipBytes = 0;
   /** Where the IP header begins. */
   ipOffset = 0;
   /** Where the transport payload begins; for TCP, UDP and SCTP after their header. */
   payloadOffset = 0;
-  /** Payload octets by the headers, whatever was captured. */
+  /** Payload octets by the headers, at most those on the wire, whatever was captured. */
   payloadLength = 0;
   /** Payload octets that are in the buffer, <= payloadLength. */
   payloadCaptured = 0;

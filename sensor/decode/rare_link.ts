@@ -28,6 +28,9 @@ export function rareLink(cursor: Cursor, b: Uint8Array, linkType: number): numbe
     case 109: // enc: what a BSD's IPsec sees inside
       cursor.offset += 12;
       return rawIp(cursor, b);
+    case 13: // OpenBSD's number for it; SLIP of a BSD/OS else
+      return encOrElse(cursor, b);
+    case 17: // OpenBSD's number, before the log had one for all
     case 117:
       return packetFilterLog(cursor, b);
     case 123:
@@ -108,6 +111,16 @@ function packetFilterLog(cursor: Cursor, b: Uint8Array): number {
   if (o + 1 > cursor.limit) return cursor.short(o + 1);
   if (b[o] < 45) return reason.link_malformed;
   cursor.offset = o + ((b[o] + 3) & ~3);
+  return rawIp(cursor, b);
+}
+
+/** What OpenBSD's IPsec sees inside: a protocol family, then an index and flags, twelve octets in all. */
+function encOrElse(cursor: Cursor, b: Uint8Array): number {
+  const o = cursor.offset;
+  const hasFamily = o + 13 <= cursor.limit && (b[o] | b[o + 1] | b[o + 2] | b[o + 3]) <= 30;
+  const version = hasFamily ? b[o + 12] >> 4 : 0;
+  if (version !== 4 && version !== 6) return searchNetwork(cursor, b);
+  cursor.offset = o + 12;
   return rawIp(cursor, b);
 }
 

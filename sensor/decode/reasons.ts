@@ -33,6 +33,8 @@ export const leftOutReasons = [
   "igmp",
   "broadcast",
   "loopback",
+  /** Connections of the sensor itself to aggregator and brokers, which the kernel's filter let through. */
+  "own_traffic",
   /** Flows not sampled under overload. */
   "not_sampled",
 ] as const;

@@ -3,11 +3,13 @@
  * In: a packet with its network fields. Out: its transport fields. Never fails: what was not captured stays 0, the packet counts.
  * Hot path. @module */
 
+import type { Cursor } from "./cursor.ts";
 import { isLaterFragment } from "./ip.ts";
-import type { Packet } from "./packet.ts";
+import { family, type Packet } from "./packet.ts";
 
-/** Reads the transport header; `limit` is the end of what was captured. */
-export function transport(p: Packet, b: Uint8Array, limit: number): void {
+/** Reads the transport header. */
+export function transport(p: Packet, cursor: Cursor, b: Uint8Array): void {
+  const { limit } = cursor;
   p.srcPort = 0;
   p.dstPort = 0;
   p.tcpFlags = 0;
@@ -18,7 +20,7 @@ export function transport(p: Packet, b: Uint8Array, limit: number): void {
   const o = p.payloadOffset;
   if (!isLaterFragment(p)) {
     if (protocol === 6) tcp(p, b, o, end);
-    else if (protocol === 17) udp(p, b, o, end);
+    else if (protocol === 17) udp(p, cursor, b, o, end);
     else if (protocol === 1 || protocol === 58) icmp(p, b, o, end);
     else if (protocol === 132) sctp(p, b, o, end);
   }
@@ -39,7 +41,7 @@ function tcp(p: Packet, b: Uint8Array, o: number, end: number): void {
   skip(p, header < 20 ? p.payloadLength : header);
 }
 
-function udp(p: Packet, b: Uint8Array, o: number, end: number): void {
+function udp(p: Packet, cursor: Cursor, b: Uint8Array, o: number, end: number): void {
   if (o + 4 > end) return skip(p, p.payloadLength);
   p.srcPort = b[o] << 8 | b[o + 1];
   p.dstPort = b[o + 2] << 8 | b[o + 3];
@@ -48,7 +50,15 @@ function udp(p: Packet, b: Uint8Array, o: number, end: number): void {
   if (o + 6 > end || p.isFragment) return;
   const length = b[o + 4] << 8 | b[o + 5];
   // Octets of the IP packet behind the datagram are not its payload.
-  if (length >= 8 && length < inIp) p.payloadLength = length - 8;
+  if (length > inIp) cursor.claimedBytes += Math.max(0, length - inIp - claimedByIp(p, b));
+  else if (length >= 8 && length < inIp) p.payloadLength = length - 8;
+}
+
+/** Octets that the IP header claimed beyond the wire, which are counted already. */
+function claimedByIp(p: Packet, b: Uint8Array): number {
+  const o = p.ipOffset;
+  const length = p.family === family.ipv4 ? b[o + 2] << 8 | b[o + 3] : 40 + (b[o + 4] << 8 | b[o + 5]);
+  return Math.max(0, length - p.ipBytes);
 }
 
 function icmp(p: Packet, b: Uint8Array, o: number, end: number): void {

@@ -10,7 +10,7 @@ import { type Packet, type TunnelName, tunnelNames } from "./packet.ts";
 import { ppp } from "./ppp.ts";
 import { rawIp } from "./raw_ip.ts";
 import { reason } from "./reasons.ts";
-import { wlan } from "./wlan.ts";
+import { avs, prism, wlan } from "./wlan.ts";
 
 /** The payload is not a tunnel. */
 export const noTunnel = 0;
@@ -137,6 +137,7 @@ function enterUdp(p: Packet, cursor: Cursor, b: Uint8Array): number {
   if (dstPort === 1701 || srcPort === 1701) return l2tp(p, cursor, b);
   if (dstPort === 5247 || srcPort === 5247) return capwap(p, cursor, b);
   if (dstPort === 4341) return lisp(p, cursor, b);
+  if (dstPort === 37_008) return tzsp(p, cursor, b);
   if (dstPort === 6635) {
     begin(p, cursor);
     return inside(mpls(cursor, b), tunnel.mpls);
@@ -221,6 +222,43 @@ function capwap(p: Packet, cursor: Cursor, b: Uint8Array): number {
   // Some access points swap the first two octets; then the version, which is 0, seems not to be.
   const isSwapped = cursor.offset < cursor.limit && (b[cursor.offset] & 3) !== 0;
   return inside(wlan(cursor, b, false, isSwapped), tunnel.capwap);
+}
+
+/** Tagged fields of one TZSP header. */
+const tzspFieldsMax = 64;
+
+/** TaZmen Sniffer Protocol, in which routers and access points send what they see: version, type, encapsulation, tagged fields. */
+function tzsp(p: Packet, cursor: Cursor, b: Uint8Array): number {
+  let o = p.payloadOffset;
+  if (b[o] !== 1) return noTunnel;
+  if (b[o + 1] > 1) return b[o + 1] <= 5 ? notIp : noTunnel; // configuration, keep-alives
+  const encapsulation = b[o + 2] << 8 | b[o + 3];
+  begin(p, cursor);
+  o += 4;
+  for (let fields = 0;; fields++) {
+    if (o >= cursor.limit) return -cursor.short(o + 1);
+    if (fields === tzspFieldsMax) return -reason.tags_too_many;
+    const tag = b[o++];
+    if (tag === 1) break;
+    if (tag === 0) continue; // padding
+    if (o >= cursor.limit) return -cursor.short(o + 1);
+    o += 1 + b[o];
+  }
+  cursor.offset = o;
+  cursor.vlan = 0;
+  cursor.vlanInner = 0;
+  switch (encapsulation) {
+    case 1:
+      return inside(ethernet(cursor, b), tunnel.tzsp);
+    case 18:
+      return inside(wlan(cursor, b), tunnel.tzsp);
+    case 119:
+      return inside(prism(cursor, b), tunnel.tzsp);
+    case 127:
+      return inside(avs(cursor, b), tunnel.tzsp);
+    default:
+      return notIp;
+  }
 }
 
 /** Locator/identifier separation (RFC 9300): eight octets of which any may stand for anything, so the packet behind them must fill the rest. */

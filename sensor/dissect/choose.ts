@@ -8,58 +8,42 @@
  * Why this split of work: tshark dissects 50-90 thousand packets a second, the fast lane a million. @module */
 
 import type { Packet } from "../decode/packet.ts";
-import type { Chooser } from "../pipeline.ts";
+import type { Chooser } from "./deep_lane.ts";
+import { FragmentMemory } from "./fragment_memory.ts";
+import { callKind, callPort, isRpcLogin } from "./plain/call_signs.ts";
 import { type ChosenPacket, plainKind } from "./plain/plain.ts";
 import {
-  fragmentHash,
+  bodyExpected,
   hasHeaderEnd,
   isDhcpPort,
   isDnsPort,
   isGnutella,
+  isHttp2Start,
   isHttpPort,
   isHttpStart,
+  isKerberos,
   isPadding,
   isQuicInitial,
   isSipStart,
   isTextPort,
   isTlsPort,
   lowerPort,
+  quotesDns,
   smbMatters,
 } from "./signs.ts";
+import { bounds } from "./choose_limits.ts";
 import { mayHaveName } from "./udp_signs.ts";
-
-/** Payload packets each way of a flow that nothing recognises: mostly enough for tshark to name the protocol. */
-const firstTcpPackets = 1;
-const firstUdpPackets = 1;
-const firstQuicPortPackets = 3;
-/** After an SSH banner: the key exchange, for its fingerprint. */
-const sshPackets = 3;
-/** Lines each way of FTP; of SMTP, POP, IMAP and IRC only the first ones, up to STARTTLS. */
-const ftpPacketsMax = 250;
-const textPacketsMax = 12;
-const textBytesMax = 1_024;
-/** Chosen packets each way of kinds without another bound (SMB, SIP, QUIC, fragments, ICMP errors). */
-const kindPacketsMax = 250;
-/** Segments that may continue one HTTP header or one TLS flight. */
-const headerSegmentsMax = 16;
-const flightSegmentsMax = 24;
 
 /** Data this far behind is not a retransmission: the segment before it lied about its place, or the numbers began anew. */
 const resyncBytes = 1_048_576;
 
 /** What the next segment of a direction continues. */
-const mode = { none: 0, header: 1, records: 2, message: 3, early: 4 } as const;
+const mode = { none: 0, header: 1, records: 2, message: 3, early: 4, body: 5 } as const;
 
-const icmp = 1;
-const tcp = 6;
-const udp = 17;
-const icmp6 = 58;
-const sctp = 132;
+const icmp = 1, tcp = 6, udp = 17, icmp6 = 58, sctp = 132;
 
 /** Directions whose state is kept; the one made longest ago loses its state when another needs it. */
 const statesMaxDefault = 131_072;
-/** Datagrams in fragments remembered at a time; a power of two. */
-const fragmentsMax = 4_096;
 const indexBits = 17;
 const generationMax = 0x3fff;
 
@@ -79,8 +63,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
   readonly #spent: Uint8Array;
   /** Which use of a place this is: a direction that finds another number has lost its state. */
   readonly #generation: Uint16Array;
-  /** Datagrams whose first fragment was chosen, by hash; the lowest bit says so. */
-  readonly #fragments: Int32Array;
+  readonly #fragments = new FragmentMemory();
   /** What the packet chosen last may be read as without the dissector, see plain.ts, and where its payload is. */
   plainKind: number = plainKind.none;
   plainOffset = 0;
@@ -104,7 +87,6 @@ export class PacketChooser implements Chooser, ChosenPacket {
     this.#until = new Int32Array(statesMax);
     this.#holeFrom = new Int32Array(statesMax);
     this.#holeTo = new Int32Array(statesMax);
-    this.#fragments = new Int32Array(fragmentsMax);
     this.#mode = new Uint8Array(statesMax);
     this.#left = new Uint8Array(statesMax);
     this.#spent = new Uint8Array(statesMax);
@@ -121,7 +103,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
 
   settle(): void {
     const state = this.#find();
-    if (state >= 0) this.#mode[state] = mode.none;
+    if (state >= 0 && this.#mode[state] !== mode.body) this.#mode[state] = mode.none;
   }
 
   #chooses(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
@@ -130,8 +112,10 @@ export class PacketChooser implements Chooser, ChosenPacket {
       return packet.payloadLength > 0 && this.#choosesTcp(packet, buffer, payloadIndex);
     }
     if (packet.protocol === udp) return this.#choosesUdp(packet, buffer, payloadIndex);
-    if (packet.protocol === icmp || packet.protocol === icmp6) return this.#choosesIcmpError(packet, buffer);
-    return packet.protocol === sctp && packet.payloadLength > 0 && payloadIndex < firstTcpPackets;
+    if (packet.protocol === icmp || packet.protocol === icmp6) {
+      return quotesDns(packet, buffer) && this.#spend();
+    }
+    return packet.protocol === sctp && packet.payloadLength > 0 && payloadIndex < bounds.firstTcpPackets;
   }
 
   /** The place of this direction's state, or -1 when it has none (any more). */
@@ -158,7 +142,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
   #spend(): boolean {
     const found = this.#find();
     const state = found < 0 ? this.#make() : found;
-    if (this.#spent[state] >= kindPacketsMax) return false;
+    if (this.#spent[state] >= bounds.kindPacketsMax) return false;
     this.#spent[state]++;
     return true;
   }
@@ -220,6 +204,12 @@ export class PacketChooser implements Chooser, ChosenPacket {
       return false;
     }
     this.#left[state]--;
+    if (current === mode.body) {
+      this.#mode[state] = mode.none;
+      if (packet.payloadCaptured >= 4 && isHttpStart(buffer, packet.payloadOffset)) return false;
+      this.#note(this.#until[state], packet);
+      return true;
+    }
     if (current === mode.early) return true;
     if (current === mode.header) {
       if (hasHeaderEnd(buffer, packet.payloadOffset, packet.payloadCaptured)) this.#mode[state] = mode.none;
@@ -254,29 +244,43 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.isContinuing = payloadIndex > 0;
       return true;
     }
+    if (this.#notesCall(packet, buffer, payloadIndex)) return true;
     if (length >= 6) {
       const first = buffer[at];
       if (first >= 20 && first <= 23 && buffer[at + 1] === 3 && buffer[at + 2] <= 4) {
         // After a HelloRetryRequest the second ClientHello comes behind a ChangeCipherSpec, six octets long.
         const from = first === 20 && length >= 12 && buffer[at + 6] === 22 ? 6 : 0;
         const handshake = buffer[at + from] === 22 ? buffer[at + from + 5] : 0;
-        const isFirst = payloadIndex < firstTcpPackets;
+        const isFirst = payloadIndex < bounds.firstTcpPackets;
         if (handshake !== 1 && handshake !== 2 && handshake !== 11) {
           if (isFirst && first === 23 && isTlsPort(lowerPort(packet))) this.#note(plainKind.tls, packet);
           return isFirst;
         }
         // What begins a connection with a whole hello is TLS on any port.
         if (isFirst && from === 0) this.#note(plainKind.hello, packet);
-        this.#left[state] = flightSegmentsMax;
+        this.#left[state] = bounds.flightSegmentsMax;
         this.#walkRecords(packet, buffer, state, seq, from);
+        return true;
+      }
+      if (payloadIndex === 0 && length >= 9 && isHttp2Start(buffer, at)) {
+        // tshark knows it where it knows HTTP; on other ports the name is all there is to read.
+        if (!isHttpPort(lowerPort(packet))) {
+          if (first !== 0) this.#note(plainKind.http2, packet);
+          return true;
+        }
+        this.#mode[state] = mode.early;
+        this.#left[state] = bounds.http2Packets - 1;
         return true;
       }
       if (first >= 65 && isHttpStart(buffer, at)) {
         if (!hasHeaderEnd(buffer, at, length)) {
           this.#mode[state] = mode.header;
-          this.#left[state] = headerSegmentsMax;
-        } else if (isHttpPort(lowerPort(packet))) {
+          this.#left[state] = bounds.headerSegmentsMax;
+        } else {
           this.#note(plainKind.http, packet);
+          this.#until[state] = bodyExpected(buffer, at, length);
+          this.#mode[state] = this.#until[state] === plainKind.none ? mode.none : mode.body;
+          this.#left[state] = 1;
         }
         return true;
       }
@@ -284,29 +288,33 @@ export class PacketChooser implements Chooser, ChosenPacket {
         // tshark knows SSH by its port; on others the banner is all there is to read.
         if (lowerPort(packet) !== 22) {
           this.#note(plainKind.ssh, packet);
-          return payloadIndex < firstTcpPackets;
+          return payloadIndex < bounds.firstTcpPackets;
         }
         this.#mode[state] = mode.early;
-        this.#left[state] = sshPackets;
+        this.#left[state] = bounds.sshPackets;
         return true;
       }
-      if (first === 0 && length >= 20 && smbMatters(buffer, at)) {
+      if (first === 0 && length >= 20 && (smbMatters(buffer, at) || isKerberos(packet, buffer))) {
         this.#until[state] = (seq + 4 + (buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3])) | 0;
         this.#mode[state] = ((this.#until[state] - end) | 0) > 0 ? mode.message : mode.none;
-        this.#left[state] = flightSegmentsMax;
+        this.#left[state] = bounds.flightSegmentsMax;
         return this.#spend();
       }
     }
     // A single octet is a keep-alive probe.
-    if (payloadIndex < firstTcpPackets && packet.payloadLength > 1) {
+    if (payloadIndex < bounds.firstTcpPackets && packet.payloadLength > 1) {
       // tshark knows Gnutella by its port, where few speak it.
       if (length >= 4 && isGnutella(buffer, at)) this.#note(plainKind.gnutella, packet);
       return length < packet.payloadLength || !isPadding(buffer, at, length);
     }
     const port = lowerPort(packet);
-    if (port === 21) return packet.payloadLength <= textBytesMax && payloadIndex < ftpPacketsMax;
-    if (isTextPort(port)) return packet.payloadLength <= textBytesMax && payloadIndex < textPacketsMax;
-    return length >= 4 && isSipStart(buffer, at) && this.#spend();
+    if (port === 21) {
+      return packet.payloadLength <= bounds.textBytesMax && payloadIndex < bounds.ftpPacketsMax;
+    }
+    if (isTextPort(port)) {
+      return packet.payloadLength <= bounds.textBytesMax && payloadIndex < bounds.textPacketsMax;
+    }
+    return length >= 4 && (isSipStart(buffer, at) || isRpcLogin(buffer, at, length)) && this.#spend();
   }
 
   /** Follows handshake records from `from` on; leaves in the state where the last one ends beyond this segment. */
@@ -336,7 +344,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
       return packet.payloadLength > 0;
     }
     if (isDhcpPort(srcPort) || isDhcpPort(dstPort)) return true;
-    if (packet.payloadCaptured < 4) return payloadIndex < firstUdpPackets && packet.payloadLength > 0;
+    if (packet.payloadCaptured < 4) return payloadIndex < bounds.firstUdpPackets && packet.payloadLength > 0;
     const at = packet.payloadOffset;
     if (isQuicInitial(buffer, at, packet.payloadCaptured)) {
       // Keys come from the first Initial.
@@ -347,53 +355,41 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.#note(plainKind.ssdp, packet);
       return isHttpStart(buffer, at);
     }
-    if (payloadIndex < firstUdpPackets) {
-      if (srcPort === 137 && dstPort === 137) this.#note(plainKind.nbns, packet);
-      return mayHaveName(packet, buffer);
-    }
-    if (srcPort === 443 || dstPort === 443) return payloadIndex < firstQuicPortPackets;
+    if (this.#notesCall(packet, buffer, payloadIndex)) return true;
+    if (isKerberos(packet, buffer)) return this.#spend();
+    if (payloadIndex < bounds.firstUdpPackets) return mayHaveName(packet, buffer);
+    if (srcPort === 443 || dstPort === 443) return payloadIndex < bounds.firstQuicPortPackets;
     return isSipStart(buffer, at) && this.#spend();
   }
 
-  /** The packet may be plain, if all of it is here or it is DNS. The lower port is the one that decides what it is. */
-  #note(kind: number, packet: Packet): void {
+  #notesCall(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
+    const kind = callKind(packet, buffer, payloadIndex);
+    if (kind !== plainKind.none) this.#note(kind, packet, callPort(packet));
+    return kind !== plainKind.none;
+  }
+
+  /** The packet may be plain, if all of it is here or its kind needs only the beginning. `port` decides what it is. */
+  #note(kind: number, packet: Packet, port = lowerPort(packet)): void {
     this.plainIsCut = packet.payloadCaptured !== packet.payloadLength;
-    if (packet.isFragment || (this.plainIsCut && kind !== plainKind.dns)) return;
+    if (packet.isFragment || (this.plainIsCut && kind !== plainKind.dns && kind < plainKind.rpc)) return;
     this.plainKind = kind;
     this.plainOffset = packet.payloadOffset;
     this.plainLength = packet.payloadCaptured;
-    this.plainPort = lowerPort(packet);
-    this.isFromServer = packet.srcPort < packet.dstPort;
+    this.plainPort = port;
+    this.isFromServer = packet.srcPort === port && packet.dstPort !== port;
   }
 
   /** All fragments of a chosen datagram, in whatever order they come. */
   #choosesFragment(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
-    const hash = fragmentHash(packet);
-    const place = hash >>> 1 & (fragmentsMax - 1);
     if (packet.fragmentOffset === 0) {
       const chosen = packet.protocol === udp && this.#choosesUdp(packet, buffer, payloadIndex);
-      this.#fragments[place] = chosen ? hash | 1 : hash;
+      this.#fragments.keep(packet, chosen);
       return chosen;
     }
     this.isContinuing = true;
-    const known = this.#fragments[place];
-    if ((known & ~1) === hash) return (known & 1) === 1;
+    const known = this.#fragments.find(packet);
+    if (known !== null) return known;
     // A fragment that runs ahead of its first: it may belong to a datagram that matters.
     return packet.protocol === udp && this.#spend();
-  }
-
-  /** ICMP errors that quote a DNS message: tshark reads it there too. */
-  #choosesIcmpError(packet: Packet, buffer: Uint8Array): boolean {
-    const type = packet.srcPort;
-    const v4 = packet.protocol === icmp;
-    if (v4 ? type !== 3 && type !== 5 && type !== 11 && type !== 12 : type < 1 || type > 4) return false;
-    const start = packet.ipOffset + (packet.family === 4 ? (buffer[packet.ipOffset] & 15) * 4 : 40);
-    const quoted = start + 8;
-    if (quoted + 48 > buffer.length) return false;
-    const ports = v4 ? quoted + (buffer[quoted] & 15) * 4 : quoted + 40;
-    if ((v4 ? buffer[quoted + 9] : buffer[quoted + 6]) !== udp || ports + 4 > buffer.length) return false;
-    const from = buffer[ports] << 8 | buffer[ports + 1];
-    const to = buffer[ports + 2] << 8 | buffer[ports + 3];
-    return (isDnsPort(from) || isDnsPort(to)) && this.#spend();
   }
 }

@@ -10,9 +10,11 @@
  * @module */
 
 import type { Octets } from "../flow/octets.ts";
+import { FirstOctets } from "./facts/first_octets.ts";
 import { FactPool } from "./facts/fact_pool.ts";
 import { readFacts } from "./columns/line.ts";
 import { type PlainPayload, readPlain } from "./plain/plain.ts";
+import { RpcBindings } from "./plain/rpc_message.ts";
 import { SegmentFacts } from "./facts/segment_facts.ts";
 
 /** With room for escapes and the other columns, one segment always fits a batch of 900 kB. */
@@ -38,6 +40,8 @@ export class FactsJoin {
   readonly #setMask: number;
   readonly #charactersMax: number;
   readonly #pool: FactPool;
+  readonly #bindings = new RpcBindings();
+  readonly #starts = new FirstOctets();
   #characters = 0;
   #touches = 0;
 
@@ -79,28 +83,45 @@ export class FactsJoin {
     const part = this.#open(place, segment);
     const target = this.#hasRoom(part) ? part : new SegmentFacts(segment, this.#pool);
     const before = part.characters;
-    const app = readPlain(payload, buffer, target);
+    const app = readPlain(payload, buffer, target, flowId, this.#bindings);
     if (app === null) return false;
     this.#keep(flowId, place, part, target, app, before);
     return true;
+  }
+
+  /** Keeps the first octets of a flow's direction, for flows that nothing names. */
+  noteStart(flowId: number, direction: number, buffer: Uint8Array, at: number, captured: number): void {
+    this.#starts.keep(flowId, direction, buffer, at, captured);
   }
 
   /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns the application
    * protocol, "" = not recognised. The segments of a flow are asked for in order, each once. */
   take(flowId: number, segment: number, out: Octets): string {
     const place = this.#find(flowId);
-    if (place < 0) return "";
-    this.#taken[place] = segment + 1;
+    const app = place < 0 ? "" : this.#apps[place];
+    const first = app === "" ? this.#starts.take(flowId) : null;
+    if (place >= 0) this.#taken[place] = segment + 1;
+    const part = place < 0 ? null : this.#takePart(place, segment);
+    if (part !== null) {
+      if (first !== null) part.addOthers((facts) => facts.first = first);
+      part.writeTo(out);
+    } else if (first !== null) {
+      out.utf8(JSON.stringify({ first }));
+    }
+    return app;
+  }
+
+  /** The facts of this segment, which are held no more; null = there are none. */
+  #takePart(place: number, segment: number): SegmentFacts | null {
     let before: SegmentFacts | null = null;
     for (let part = this.#firsts[place]; part !== null; before = part, part = part.next) {
       if (part.segment > segment) continue;
       if (before === null) this.#firsts[place] = part.next;
       else before.next = part.next;
       this.#characters -= part.characters;
-      part.writeTo(out);
-      break;
+      return part;
     }
-    return this.#apps[place];
+    return null;
   }
 
   #hasRoom(part: SegmentFacts): boolean {

@@ -4,18 +4,19 @@
  * Invariant: every ticket is answered (by a child, or at once where the packet can be read here) or given up; packets offered to children
  * = answered + given up + waiting. The fast lane never waits in live mode: what does not fit is refused and counted. In replay mode
  * `turn` waits instead, so that nothing is refused.
- * Supervision: a child that owes answers and says nothing for `silenceMs` is killed, one that dies is replaced after a growing delay,
+ * Supervision: a child that owes answers, or its end, and says nothing for `silenceMs` is killed, one that dies is replaced after a growing delay,
  * one that has seen `handOverPackets` is relieved: the new child takes the new packets, the old one finishes the messages it has begun.
  * Why hand over: tshark keeps 100-500 bytes for every packet it has ever seen. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { DeepLane } from "../pipeline.ts";
+import type { DeepLane } from "./deep_lane.ts";
 import { type ChildEnd, DissectorChild } from "./child/child.ts";
 import type { Octets } from "../flow/octets.ts";
 import { FactsJoin } from "./join.ts";
 import { type LaneOptions, laneOptions } from "./lane_options.ts";
 import { type ChosenPacket, plainKind } from "./plain/plain.ts";
+import type { Walls } from "./child/sandbox.ts";
 import type { DissectorProgram } from "./child/tshark.ts";
 
 /** A payload read on the spot costs this part of a packet given to a child. */
@@ -30,8 +31,8 @@ type RefusalReason = typeof refusalReasons[number];
 
 export interface LaneHealth {
   version: string;
-  /** Walls in force around the child, see sandbox.ts. */
-  walls: readonly string[];
+  /** Walls around the child, as it has shown them, see sandbox.ts; null = none has. */
+  walls: Walls | null;
   /** Process ids of the children alive. */
   children: number[];
   offered: number;
@@ -70,6 +71,8 @@ export class DissectLane implements DeepLane {
   #answered = 0;
   #givenUp = 0;
   #readHere = 0;
+  /** Tickets of octets that were kept. */
+  #noted = 0;
   readonly #refused: Record<RefusalReason, number> = {
     packets_max: 0,
     bytes_max: 0,
@@ -140,6 +143,14 @@ export class DissectLane implements DeepLane {
     return this.#lastTicket = ticket;
   }
 
+  noteStart(flowId: number, direction: number, buffer: Uint8Array, at: number, captured: number): number {
+    // What is read on the spot has a name.
+    if (this.#chooser !== null && this.#chooser.plainKind !== plainKind.none) return 0;
+    this.#join.noteStart(flowId, direction, buffer, at, captured);
+    this.#noted++;
+    return ++this.#lastTicket;
+  }
+
   get answeredTicket(): number {
     let oldest = this.#lastTicket + 1;
     for (const { child } of this.#children) {
@@ -176,7 +187,7 @@ export class DissectLane implements DeepLane {
       version: this.#program.version,
       walls: this.#program.walls,
       children: this.#children.map(({ child }) => child.pid),
-      offered: this.#lastTicket - this.#readHere,
+      offered: this.#lastTicket - this.#readHere - this.#noted,
       read_here: this.#readHere,
       answered: this.#answered,
       given_up: this.#givenUp,
@@ -320,7 +331,7 @@ export class DissectLane implements DeepLane {
   #watch(watched: Watched, nowMs: number): void {
     const { child } = watched;
     child.pump();
-    if (child.answered !== watched.answeredThen || child.waiting === 0) {
+    if (child.answered !== watched.answeredThen || (child.waiting === 0 && !child.isEnding)) {
       watched.answeredThen = child.answered;
       watched.progressMs = nowMs;
     }
@@ -348,7 +359,7 @@ export class DissectLane implements DeepLane {
 
   /** Counters grow on the hot path as plain numbers; the reporter learns of them here. */
   #tell(): void {
-    this.#tellOne("facts_offered_total", this.#lastTicket - this.#readHere);
+    this.#tellOne("facts_offered_total", this.#lastTicket - this.#readHere - this.#noted);
     this.#tellOne("facts_answered_total", this.#answered);
     this.#tellOne("facts_read_here_total", this.#readHere);
     this.#tellOne("facts_flows_dropped_total", this.#join.dropped);

@@ -4,6 +4,10 @@
  * Hot path: integer comparisons, no allocation. @module */
 
 import type { Packet } from "../decode/packet.ts";
+import { plainKind } from "./plain/plain.ts";
+
+const icmp = 1;
+const udp = 17;
 
 const word = (text: string) =>
   text.charCodeAt(0) << 24 | text.charCodeAt(1) << 16 | text.charCodeAt(2) << 8 | text.charCodeAt(3);
@@ -64,6 +68,7 @@ const sipStarts = starts([
   "UPDA",
 ]);
 
+const http2Preface = word("PRI ");
 const gnutellaStart = word("GNUT");
 
 function matches(set: { low: number; high: number; words: Int32Array }, value: number): boolean {
@@ -76,6 +81,17 @@ function matches(set: { low: number; high: number; words: Int32Array }, value: n
 /** Four bytes or more: begins an HTTP (or SSDP) request or response. */
 export function isHttpStart(buffer: Uint8Array, at: number): boolean {
   return matches(httpStarts, buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]);
+}
+
+/** Nine bytes or more: begins HTTP/2 without TLS (RFC 9113, 3.4), with the client's preface or the server's settings. */
+export function isHttp2Start(buffer: Uint8Array, at: number): boolean {
+  const start = buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3];
+  if (start === http2Preface) {
+    return buffer[at + 4] === 0x2a && buffer[at + 5] === 0x20 && buffer[at + 6] === 0x48;
+  }
+  const isSettings = (start & 0xff) === 4 && start >= 0 && (start >>> 8) % 6 === 0 && start >>> 8 <= 600;
+  return isSettings &&
+    (buffer[at + 4] | buffer[at + 5] | buffer[at + 6] | buffer[at + 7] | buffer[at + 8]) === 0;
 }
 
 /** Four bytes or more: begins a SIP request or response. */
@@ -129,6 +145,13 @@ export function smbMatters(buffer: Uint8Array, at: number): boolean {
   return command === 0x72 || command === 0x73 || command === 0x75 || command === 0xa2 || command === 0x2d;
 }
 
+/** A message of a KDC's port: an ASN.1 application tag from 10 (AS-REQ) to 30 (KRB-ERROR), in TCP behind its length. Five octets or more in TCP. */
+export function isKerberos(packet: Packet, buffer: Uint8Array): boolean {
+  if (lowerPort(packet) !== 88) return false;
+  const tag = buffer[packet.payloadOffset + (packet.protocol === udp ? 0 : 4)];
+  return tag >= 0x6a && tag <= 0x7e;
+}
+
 /** DNS, mDNS, LLMNR. */
 export function isDnsPort(port: number): boolean {
   return port === 53 || port === 5353 || port === 5355;
@@ -160,14 +183,6 @@ export function lowerPort(packet: Packet): number {
   return packet.srcPort < packet.dstPort ? packet.srcPort : packet.dstPort;
 }
 
-/** An even number for the datagram a fragment belongs to. */
-export function fragmentHash(packet: Packet): number {
-  let hash = Math.imul(packet.fragmentId ^ packet.protocol << 16, 0x9e3779b1);
-  hash = Math.imul(hash ^ packet.src0 ^ packet.src3, 0x85ebca6b);
-  hash = Math.imul(hash ^ hash >>> 15 ^ packet.dst0 ^ packet.dst3, 0xc2b2ae35);
-  return (hash ^ hash >>> 13) & ~1;
-}
-
 /** Whether an empty line ends a header in these bytes. */
 export function hasHeaderEnd(buffer: Uint8Array, at: number, length: number): boolean {
   const last = at + length - 1;
@@ -176,4 +191,30 @@ export function hasHeaderEnd(buffer: Uint8Array, at: number, length: number): bo
     if (buffer[i - 1] === 10 || (i - at >= 3 && buffer[i - 1] === 13 && buffer[i - 2] === 10)) return true;
   }
   return false;
+}
+
+/** What the next segment goes on with when these bytes end with the header they hold: a body of `plainKind`; `none` = they do not, or it
+ * is a request that has none. */
+export function bodyExpected(buffer: Uint8Array, at: number, length: number): number {
+  const last = at + length - 1;
+  if (length < 16 || buffer[last] !== 10 || buffer[last - 1] !== 13 || buffer[last - 2] !== 10) {
+    return plainKind.none;
+  }
+  if (buffer[at] === 0x48 && buffer[at + 1] === 0x54) return plainKind.responseBody; // "HTTP"
+  return buffer[at] === 0x50 ? plainKind.requestBody : plainKind.none; // "POST", "PUT", "PATCH"
+}
+
+/** ICMP errors that quote a DNS message: tshark reads it there too. */
+export function quotesDns(packet: Packet, buffer: Uint8Array): boolean {
+  const type = packet.srcPort;
+  const v4 = packet.protocol === icmp;
+  if (v4 ? type !== 3 && type !== 5 && type !== 11 && type !== 12 : type < 1 || type > 4) return false;
+  const start = packet.ipOffset + (packet.family === 4 ? (buffer[packet.ipOffset] & 15) * 4 : 40);
+  const quoted = start + 8;
+  if (quoted + 48 > buffer.length) return false;
+  const ports = v4 ? quoted + (buffer[quoted] & 15) * 4 : quoted + 40;
+  if ((v4 ? buffer[quoted + 9] : buffer[quoted + 6]) !== udp || ports + 4 > buffer.length) return false;
+  const from = buffer[ports] << 8 | buffer[ports + 1];
+  const to = buffer[ports + 2] << 8 | buffer[ports + 3];
+  return isDnsPort(from) || isDnsPort(to);
 }

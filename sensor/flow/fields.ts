@@ -39,7 +39,10 @@ type Beside = "app_protocol" | "facts";
 
 const number = (read: Read): NumberField => ({ kind: "number", read });
 const integer = (offset: number): NumberField => number((words, _, base) => words[base + offset] >>> 0);
-const counted = (offset: number): NumberField => number((_, floats, base) => floats[(base >> 1) + offset]);
+/** Octets of one segment: with the other direction, and times the largest sampling factor, still below 2^53. */
+const bytesMax = 2 ** 42 - 1;
+const counted = (offset: number): NumberField =>
+  number((_, floats, base) => Math.min(bytesMax, floats[(base >> 1) + offset]));
 const octet = (offset: number, shift: number): NumberField =>
   number((words, _, base) => words[base + offset] >>> shift & 255);
 const name = (read: Read, nameOf: (code: number) => string): NameField => ({ kind: "name", read, nameOf });
@@ -119,6 +122,9 @@ export const fields: { readonly [column in Exclude<SegmentColumn, Beside>]: Fiel
     const gaps = packetsOf(words, floats, base) - 1;
     return deviation(floats[half + float.gapSumUs], floats[half + float.gapSquares], gaps);
   }),
+  direction_guess: number((words, _, base) =>
+    (words[base + word.state] & stateBit.directionGuessed) !== 0 ? 1 : 0
+  ),
   end_reason: name((words, _, base) => words[base + word.endReason], (code) => endReasons[code]),
   factor: number((words, _, base) => 1 << (words[base + word.code] >>> 16)),
 };

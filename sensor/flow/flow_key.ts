@@ -6,6 +6,7 @@
 
 import { icmpCounterpart } from "../../shared/community_id.ts";
 import type { Packet } from "../decode/packet.ts";
+import { word } from "./layout.ts";
 
 const oneWayBit = 1 << 24;
 /** Answering ICMP type, 255 = one-way; for ICMPv6 from 256 on. */
@@ -13,10 +14,6 @@ const counterparts = new Uint8Array(512).map((_, index) => {
   const answer = icmpCounterpart(index < 256 ? 1 : 58, index & 255);
   return answer < 0 ? 255 : answer;
 });
-/** Types that answer: seen first, the other side is the initiator. */
-const answers = new Uint8Array(512);
-for (const type of [0, 14, 16, 9, 18]) answers[type] = 1;
-for (const type of [129, 134, 136, 131, 140, 145]) answers[256 + type] = 1;
 
 export class FlowKey {
   ports = 0;
@@ -25,6 +22,9 @@ export class FlowKey {
   vlan = 0;
   hash = 0;
   isOneWay = false;
+  /** Hashes of the sender's address and port, and of the receiver's. */
+  srcEnd = 0;
+  dstEnd = 0;
   #seed: number;
 
   constructor(seed: number) {
@@ -60,6 +60,8 @@ export class FlowKey {
     }
     src = fold(src, srcPort);
     dst = fold(dst, dstPort);
+    this.srcEnd = src;
+    this.dstEnd = dst;
     // Sum and product are the same either way round.
     let hash = (src + dst | 0) ^ Math.imul(src ^ this.#seed, dst ^ this.#seed);
     hash = Math.imul(hash ^ meta ^ this.vlan << 5, 0x85ebca6b | 0);
@@ -67,17 +69,19 @@ export class FlowKey {
     hash = Math.imul(hash, 0xc2b2ae35 | 0);
     this.hash = hash ^ hash >>> 16;
   }
+
+  /** Hash of the initiator's address and port, of an open flow: what `srcEnd` is for its packets. */
+  initiatorOf(words: Int32Array, base: number): number {
+    const from = base + word.src;
+    let end = Math.imul(words[from] ^ this.#seed, 0x9e3779b1 | 0);
+    if ((words[base + word.meta] >> 9 & 7) !== 4) {
+      end = fold(fold(fold(end, words[from + 1]), words[from + 2]), words[from + 3]);
+    }
+    return fold(end, words[base + word.ports] >>> 16);
+  }
 }
 
 function fold(hash: number, value: number): number {
   hash = Math.imul(hash ^ hash >>> 15 ^ value, 0x85ebca77 | 0);
   return hash ^ hash >>> 13;
-}
-
-/** Whether this packet, seen first, comes from the responder: a SYN-ACK, or an ICMP answer to one host. */
-export function isAnswer(p: Packet): boolean {
-  if (p.protocol === 6) return (p.tcpFlags & 0x12) === 0x12;
-  if (p.protocol !== 1 && p.protocol !== 58) return false;
-  const isMulticast = p.family === 4 ? p.dst0 >>> 28 >= 14 : p.dst0 >>> 24 === 255;
-  return !isMulticast && answers[(p.protocol === 58 ? 256 : 0) + (p.srcPort & 255)] === 1;
 }

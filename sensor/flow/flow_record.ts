@@ -6,19 +6,24 @@
 
 import type { Packet } from "../decode/packet.ts";
 import { float, word } from "./layout.ts";
-import { flag, nextState, stateBit } from "./tcp_state.ts";
+import { flag, nextState, stateBit, turnState } from "./tcp_state.ts";
 
 const { packets, lengthMin, lengthMax, gapMinUs, gapMaxUs, flags, payloads, state, isn } = word;
 const { synCount, finCount, rstCount, handshakeUs } = word;
 const { startUs, lastUs, bytes, payloadBytes, lengthSquares, gapSumUs, gapSquares, synUs } = float;
 const gapMax = 0x7fffffff;
 
+/** Prepares memory that is all zeros for the first packet. */
+export function beginSegment(words: Int32Array, base: number): void {
+  words[base + lengthMin] = gapMax;
+  words[base + gapMinUs] = gapMax;
+}
+
 /** Makes the segment empty; the flow goes on. */
 export function clearSegment(words: Int32Array, floats: Float64Array, base: number): void {
   const half = base >> 1;
   words.fill(0, base + packets, base + word.isn);
-  words[base + lengthMin] = gapMax;
-  words[base + gapMinUs] = gapMax;
+  beginSegment(words, base);
   words[base + flags] &= 0xffff0000;
   floats.fill(0, half + bytes, half + synUs);
   floats[half + float.ticket] = 0;
@@ -182,4 +187,30 @@ export function putMac(words: Int32Array, from: number, bytes: Uint8Array, offse
     const octet = at + i;
     words[from + (octet >> 2)] |= bytes[offset + i] << ((octet & 3) << 3);
   }
+}
+
+/** Turns a flow round: who seemed to answer began it. */
+export function turnFlow(words: Int32Array, floats: Float64Array, base: number): void {
+  const half = base >> 1;
+  for (let i = 0; i < 4; i++) swap(words, base + word.src + i, base + word.dst + i);
+  for (const pair of [packets, synCount, finCount, rstCount, payloads, word.memory]) {
+    swap(words, base + pair, base + pair + 1);
+  }
+  swap(floats, half + bytes, half + bytes + 1);
+  swap(floats, half + payloadBytes, half + payloadBytes + 1);
+  const both = words[base + word.ports], seen = words[base + flags];
+  words[base + word.ports] = both << 16 | both >>> 16;
+  words[base + flags] = (seen & 0x00ff00ff) << 8 | (seen & 0xff00ff00) >>> 8;
+  const [first, second, third] = words.subarray(base + word.macs, base + word.macs + 3);
+  // Six octets and six: the halves of twelve.
+  words[base + word.macs] = second >>> 16 | third << 16;
+  words[base + word.macs + 1] = third >>> 16 | first << 16;
+  words[base + word.macs + 2] = first >>> 16 | second << 16;
+  words[base + state] = turnState(words[base + state]);
+}
+
+function swap(values: Int32Array | Float64Array, one: number, other: number): void {
+  const value = values[one];
+  values[one] = values[other];
+  values[other] = value;
 }

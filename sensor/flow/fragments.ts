@@ -1,6 +1,6 @@
 /** Fragments: counts every fragment to the flow of its datagram, though only the first one carries ports.
  *
- * In: packets that are fragments. Out: the flow each was counted in, or -1 while the first fragment has not come.
+ * In: packets that are fragments. Out: the place (see find.ts) each was counted at, or -1 while the first fragment has not come.
  * Invariant: every fragment is counted in exactly one flow, at the latest by `flush`: with the first fragment's ports when that came
  * within `lifetimeUs`, before or after; else in a flow with ports 0.
  * Bound: {@link entriesMax} datagrams, four to a set; the one untouched longest makes room. Hot path for fragmented traffic only.
@@ -8,7 +8,7 @@
 
 import { Packet } from "../decode/packet.ts";
 import { type PacketSum, putAddresses } from "./flow_record.ts";
-import { notSampled } from "../prefilter/sampling.ts";
+import { notSampled } from "./sampling.ts";
 import type { FlowTable } from "./table.ts";
 
 const sets = 1_024;
@@ -51,7 +51,7 @@ export class Fragments {
     this.#table = table;
   }
 
-  /** Counts one fragment, unless its flow is left out; the table's `direction` is its direction when a flow is returned. */
+  /** Counts one fragment, unless its flow is left out. */
   count(p: Packet, bytes: Uint8Array, timeUs: number): number {
     const nowUs = this.#table.nowUs;
     if (nowUs >= this.#sweepUs) this.#sweep(nowUs);
@@ -63,9 +63,9 @@ export class Fragments {
     if (words[base + field.status] === known) {
       p.srcPort = words[base + field.srcPort];
       p.dstPort = words[base + field.dstPort];
-      const flow = this.#table.locate(p, bytes, timeUs);
-      if (flow !== notSampled) this.#table.count(flow, p, timeUs);
-      return flow;
+      const place = this.#table.locate(p, bytes, timeUs);
+      if (place !== notSampled) this.#table.count(place, p, timeUs);
+      return place;
     }
     this.#keep(entry, p, bytes, timeUs);
     return -1;
@@ -85,16 +85,16 @@ export class Fragments {
   #first(entry: number, p: Packet, bytes: Uint8Array, timeUs: number): number {
     const words = this.#words;
     const base = entry * entryWords;
-    const flow = this.#table.locate(p, bytes, timeUs);
-    if (flow !== notSampled) this.#table.count(flow, p, timeUs);
+    const place = this.#table.locate(p, bytes, timeUs);
+    if (place !== notSampled) this.#table.count(place, p, timeUs);
     if (words[base + field.status] === pending) {
-      this.#countSum(flow, entry);
+      this.#countSum(place, entry);
       this.#pendingCount--;
     }
     words[base + field.status] = known;
     words[base + field.srcPort] = p.srcPort;
     words[base + field.dstPort] = p.dstPort;
-    return flow;
+    return place;
   }
 
   #keep(entry: number, p: Packet, bytes: Uint8Array, timeUs: number): void {
@@ -155,9 +155,9 @@ export class Fragments {
     this.#countSum(this.#table.locate(this.#packetOf(base), this.#macs, startUs), entry);
   }
 
-  #countSum(flow: number, entry: number): void {
-    if (flow === notSampled) this.notSampled += this.#words[entry * entryWords + field.packets];
-    else this.#table.countSum(flow, this.#sumOf(entry));
+  #countSum(place: number, entry: number): void {
+    if (place === notSampled) this.notSampled += this.#words[entry * entryWords + field.packets];
+    else this.#table.countSum(place, this.#sumOf(entry));
   }
 
   #packetOf(base: number): Packet {

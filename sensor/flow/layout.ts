@@ -20,7 +20,7 @@ export const word = {
   meta: 11,
   /** Outer tag in the lower 12 bits, inner above it. */
   vlan: 12,
-  /** TCP state bits, see tcp_state.ts. */
+  /** TCP state bits, and whether the direction is a guess; see tcp_state.ts. */
   state: 13,
   /** Flag unions and TTLs, four octets: forward flags, backward flags, forward TTL, backward TTL. */
   flags: 14,

@@ -114,15 +114,16 @@ export function copyFlow(from: Int32Array, at: number, to: Int32Array, target: n
   for (let i = 0; i < strideWords; i++) to[target + i] = from[at + i];
 }
 
-/** Writes the digest that places the flow at `base` in a bucket: its Community ID's, for ARP one over both addresses in the same way. */
+/** Writes the digest that places the flow at `base` in a bucket: its Community ID's, for ARP one over both addresses alone. */
 export function flowHash(words: Int32Array, floats: Float64Array, base: number, out: Uint8Array): void {
   const protocol = protocolOf(words, floats, base);
-  const ports = words[base + word.ports];
+  const isArp = protocol === arpProtocol;
+  const ports = isArp ? 0 : words[base + word.ports];
   const code = words[base + word.code] & 0xffff;
   const isIcmp = protocol === 1 || protocol === 58;
   const count = addressWords(words, base);
   const { src, dst } = word;
-  const hashed = protocol === arpProtocol ? 0 : protocol;
+  const hashed = isArp ? 0 : protocol;
   communityHash(
     hashed,
     words,

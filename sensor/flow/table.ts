@@ -8,8 +8,12 @@
 import type { Packet } from "../decode/packet.ts";
 import type { EndReason } from "../../shared/segment.ts";
 import { checkFlowOptions, type FlowOptions } from "./flow_options.ts";
-import { FlowKey, isAnswer } from "./flow_key.ts";
+import { side } from "./direction.ts";
+import { Directions, doubted, guessBit } from "./directions.ts";
+import { directionOf, findPlace, flowOf, none, placeOf } from "./find.ts";
+import { FlowKey } from "./flow_key.ts";
 import {
+  beginSegment,
   clearSegment,
   countPacket,
   countSum,
@@ -21,7 +25,7 @@ import {
 import { float, strideWords, word } from "./layout.ts";
 import { PacketClock } from "./packet_clock.ts";
 import type { SegmentPage } from "./segment_page.ts";
-import { FlowSampler, notSampled } from "../prefilter/sampling.ts";
+import { FlowSampler, notSampled } from "./sampling.ts";
 import { flag, isClosed, isClosing, isMidstream, isReset, isUnanswered, stateBit } from "./tcp_state.ts";
 import { Wheel } from "./wheel.ts";
 
@@ -32,7 +36,6 @@ const classTcp = 0, classOther = 1, classUnanswered = 2, classLinger = 3;
 const flowsAtStart = 4_096;
 /** Flows ended at the end of a capture before their segments are handed on. */
 const endPortion = 8_192;
-const none = -1;
 
 /** Decides where the segment of a flow goes: at once on its way, or to those that wait for facts up to `ticket`. */
 export interface SegmentTarget {
@@ -41,8 +44,6 @@ export interface SegmentTarget {
 }
 
 export class FlowTable {
-  /** Direction of the packet last located: 0 = from the initiator. */
-  direction = 0;
   words: Int32Array;
   floats: Float64Array;
   openFlows = 0;
@@ -59,6 +60,7 @@ export class FlowTable {
   #key: FlowKey;
   #clock: PacketClock;
   #wheel = new Wheel();
+  #directions = new Directions();
   #options: FlowOptions;
   #timeoutsUs: Float64Array;
   #activeUs: number;
@@ -119,20 +121,22 @@ export class FlowTable {
     if (nowUs >= this.#wheel.nextUs) this.#turn(nowUs);
   }
 
-  /** The open flow of a packet, made if there is none, or {@link notSampled}; sets `direction`. `bytes` is the buffer of the frame. */
+  /** The place of a packet (see find.ts) in its open flow, which is made if there is none, or {@link notSampled}. `bytes` is the buffer of
+   * the frame. */
   locate(p: Packet, bytes: Uint8Array, timeUs: number): number {
     const key = this.#key;
     key.of(p);
-    const found = this.#find(p);
-    if (found === none) return this.#open(p, bytes, timeUs);
+    const place = findPlace(this.words, this.#heads, key, p);
+    if (place === none) return this.#open(p, bytes, timeUs);
     const words = this.words, floats = this.floats;
+    const found = flowOf(place);
     const base = found * strideWords, half = base >> 1;
     const nowUs = this.#clock.nowUs;
     if (nowUs - floats[half + touchedUs] > this.#timeoutsUs[words[base + timeoutClass]]) {
       this.#end(found, this.#silentReason(base));
       return this.#open(p, bytes, timeUs);
     }
-    if (p.protocol === 6 && (p.tcpFlags & 0x12) === flag.syn && this.#isReuse(p, base)) {
+    if (p.protocol === 6 && (p.tcpFlags & 0x12) === flag.syn && this.#isReuse(p, base, directionOf(place))) {
       this.#end(found, "reused");
       return this.#open(p, bytes, timeUs);
     }
@@ -141,37 +145,41 @@ export class FlowTable {
       this.#isSegmentOver(base, nowUs) ||
       this.#isClockStep(timeUs - floats[half + lastUs], nowUs - floats[half + touchedUs])
     ) {
-      this.#export(base, this.#cutReason(base));
+      this.#cut(base);
       floats[half + openedUs] = nowUs;
       // After a step back the flow's beginning lies in the future: it begins anew.
       if (timeUs < floats[half + flowStartUs]) floats[half + flowStartUs] = timeUs;
     }
-    return found;
+    if ((words[base + state] & stateBit.directionGuessed) !== 0) {
+      return doubted(words, floats, place, p, bytes);
+    }
+    return place;
   }
 
-  /** The packet goes on in a tunnel, whose own flow is `flow`. */
-  noteOuter(flow: number): void {
-    this.#outerLevel = flow < 0 ? 0 : this.words[flow * strideWords + word.code] >>> 16;
+  /** The packet goes on in a tunnel, whose own flow is at `place`. */
+  noteOuter(place: number): void {
+    this.#outerLevel = place < 0 ? 0 : this.words[flowOf(place) * strideWords + word.code] >>> 16;
   }
 
-  /** Counts a packet in the flow that {@link locate} returned for it. */
-  count(flow: number, p: Packet, timeUs: number): void {
+  /** Counts a packet at the place that {@link locate} returned for it. */
+  count(place: number, p: Packet, timeUs: number): void {
     const words = this.words, floats = this.floats;
+    const flow = flowOf(place), direction = directionOf(place);
     const base = flow * strideWords;
-    countPacket(words, floats, base, p, this.direction, timeUs);
+    countPacket(words, floats, base, p, direction, timeUs);
     floats[(base >> 1) + touchedUs] = this.#clock.nowUs;
     if (p.protocol === 6 && !(p.isFragment && p.fragmentOffset > 0)) {
       const before = words[base + timeoutClass];
-      const bits = followTcp(words, floats, base, p, this.direction, timeUs);
+      const bits = followTcp(words, floats, base, p, direction, timeUs);
       const now = isClosed(bits) ? classLinger : isUnanswered(bits) ? classUnanswered : classTcp;
       if (now !== before) this.#reclass(flow, base, now);
     }
   }
 
-  /** Counts packets that were added up elsewhere, in the flow and direction of the last {@link locate}. */
-  countSum(flow: number, sum: PacketSum): void {
-    const base = flow * strideWords;
-    countSum(this.words, this.floats, base, sum, this.direction);
+  /** Counts packets that were added up elsewhere at the place that {@link locate} returned for them. */
+  countSum(place: number, sum: PacketSum): void {
+    const base = flowOf(place) * strideWords;
+    countSum(this.words, this.floats, base, sum, directionOf(place));
     this.floats[(base >> 1) + touchedUs] = this.#clock.nowUs;
   }
 
@@ -192,63 +200,28 @@ export class FlowTable {
     }
   }
 
-  #find(p: Packet): number {
-    const key = this.#key;
-    const words = this.words;
-    const wanted = key.hash;
-    const isIpv4 = p.family === 4;
-    for (let flow = this.#heads[wanted & this.#heads.length - 1]; flow !== none;) {
-      const base = flow * strideWords;
-      if (
-        words[base + hash] === wanted && words[base + meta] === key.meta && words[base + vlan] === key.vlan
-      ) {
-        if (
-          words[base + ports] === key.ports && words[base + src] === p.src0 && words[base + dst] === p.dst0 &&
-          (isIpv4 || this.#restEquals(p, base + src, base + dst))
-        ) {
-          this.direction = 0;
-          return flow;
-        }
-        if (
-          !key.isOneWay && words[base + ports] === key.reverse && words[base + src] === p.dst0 &&
-          words[base + dst] === p.src0 && (isIpv4 || this.#restEquals(p, base + dst, base + src))
-        ) {
-          this.direction = 1;
-          return flow;
-        }
-      }
-      flow = words[base + chain];
-    }
-    return none;
-  }
-
-  #restEquals(p: Packet, from: number, to: number): boolean {
-    const words = this.words;
-    return words[from + 1] === p.src1 && words[from + 2] === p.src2 && words[from + 3] === p.src3 &&
-      words[to + 1] === p.dst1 && words[to + 2] === p.dst2 && words[to + 3] === p.dst3;
-  }
-
   /** A SYN that begins another connection than the one in the table. */
-  #isReuse(p: Packet, base: number): boolean {
+  #isReuse(p: Packet, base: number, direction: number): boolean {
     const bits = this.words[base + state];
     const isKnown = (bits & stateBit.isnKnown) !== 0;
-    if (this.direction === 0 && isKnown) return this.words[base + isn] !== p.tcpSeq;
+    if (direction === 0 && isKnown) return this.words[base + isn] !== p.tcpSeq;
     return isClosing(bits) || isMidstream(bits);
   }
 
   #open(p: Packet, bytes: Uint8Array, timeUs: number): number {
     const { sampler } = this;
+    const key = this.#key, nowUs = this.#clock.nowUs;
     const isOutermost = p.depth === 1;
-    if (sampler.isActive && isOutermost && sampler.leavesOut(p, this.#key.hash, this.#clock.nowUs)) {
+    if (sampler.isActive && isOutermost && sampler.leavesOut(p, key.hash, nowUs)) {
+      this.#directions.noteLeftOut(key, p, nowUs);
       return notSampled;
     }
+    const sender = this.#directions.senderOf(key, p, bytes, nowUs);
     if (this.#freeCount === 0) this.#makeRoom();
     const flow = this.#free[--this.#freeCount];
-    const words = this.words, floats = this.floats, key = this.#key;
+    const words = this.words, floats = this.floats;
     const base = flow * strideWords, half = base >> 1;
-    const nowUs = this.#clock.nowUs;
-    const isBackward = !key.isOneWay && isAnswer(p);
-    this.direction = isBackward ? 1 : 0;
+    const isBackward = (sender & side.responder) !== 0;
     words.fill(0, base, base + strideWords);
     const from = base + (isBackward ? dst : src), to = base + (isBackward ? src : dst);
     putAddresses(words, from, to, p);
@@ -256,11 +229,12 @@ export class FlowTable {
     words[base + word.code] = p.dstPort | (isOutermost ? sampler.level : this.#outerLevel) << 16;
     words[base + meta] = key.meta;
     words[base + vlan] = key.vlan;
+    words[base + state] = (sender & guessBit) !== 0 ? stateBit.directionGuessed : 0;
     words[base + hash] = key.hash;
     const head = key.hash & this.#heads.length - 1;
     words[base + chain] = this.#heads[head];
     this.#heads[head] = flow;
-    clearSegment(words, floats, base);
+    beginSegment(words, base);
     putMac(words, base + word.macs, bytes, p.srcMacOffset, isBackward ? 6 : 0);
     putMac(words, base + word.macs, bytes, p.dstMacOffset, isBackward ? 0 : 6);
     words[base + timeoutClass] = p.protocol === 6 ? classUnanswered : classOther;
@@ -272,7 +246,7 @@ export class FlowTable {
     this.openFlows++;
     this.#wheel.start(nowUs);
     this.#wheel.insert(words, flow, this.#dueUs(base));
-    return flow;
+    return placeOf(flow, isBackward ? 1 : 0);
   }
 
   /** The stamps of a flow's packets moved differently from table time: a segment must not last over that. */
@@ -324,7 +298,7 @@ export class FlowTable {
         continue;
       }
       const isEmpty = words[base + packets] + words[base + packets + 1] === 0;
-      if (!isEmpty && this.#isSegmentOver(base, nowUs)) this.#export(base, this.#cutReason(base));
+      if (!isEmpty && this.#isSegmentOver(base, nowUs)) this.#cut(base);
       this.#wheel.insert(words, flow, this.#dueUs(base));
     }
   }
@@ -337,6 +311,9 @@ export class FlowTable {
   #end(flow: number, reason: EndReason): void {
     const words = this.words;
     const base = flow * strideWords;
+    if ((reason === "idle" || reason === "evicted") && words[base + timeoutClass] !== classLinger) {
+      this.#directions.noteEnded(words, base, this.#key, this.#clock.nowUs);
+    }
     this.#export(base, reason);
     this.#wheel.remove(words, flow);
     const head = words[base + hash] & this.#heads.length - 1;
@@ -350,13 +327,18 @@ export class FlowTable {
     this.openFlows--;
   }
 
-  /** Exports the segment unless it is empty, and begins the next. */
+  /** Exports the segment unless it is empty. */
   #export(base: number, reason: EndReason): void {
     const words = this.words, floats = this.floats;
     if (words[base + packets] + words[base + packets + 1] === 0) return;
     this.#target.pageFor(floats[(base >> 1) + float.ticket]).append(words, base, reason);
-    words[base + word.segment]++;
-    clearSegment(words, floats, base);
+  }
+
+  /** The same of a flow that goes on. */
+  #cut(base: number): void {
+    this.#export(base, this.#cutReason(base));
+    this.words[base + word.segment]++;
+    clearSegment(this.words, this.floats, base);
   }
 
   #makeRoom(): void {

@@ -20,6 +20,8 @@ export const stateBit = {
   synSeen: 1 << 13,
   synAckSeen: 1 << 14,
   handshakeDone: 1 << 15,
+  /** Of any protocol: nothing told who began the flow. */
+  directionGuessed: 1 << 16,
 } as const;
 
 /** New state bits after a packet with `flags`; `isOrig` = sent by the initiator. */
@@ -89,6 +91,12 @@ function fromInactive(peer: number, isOrig: boolean, flags: number, payloadLengt
     else own = partial;
   }
   return own | peer << 3;
+}
+
+/** The same state with the sides changed. */
+export function turnState(state: number): number {
+  const orig = state & 0o0707, resp = state & 0o7070;
+  return (state & ~0o7777) | orig << respShift | resp >> respShift;
 }
 
 /** Both sides sent FIN, or either sent RST. */

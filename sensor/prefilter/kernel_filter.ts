@@ -3,6 +3,7 @@
  * In: the sensor's own peers, the noise classes to drop, the operator's expression. Out: one BPF expression, "" = everything.
  * Invariant: the sensor's own traffic is always excluded; only checked addresses and ports reach the text. @module */
 
+import { innerHost } from "../../shared/inner_host.ts";
 import { parseIp } from "../../shared/ip.ts";
 import type { NoiseClass, NoisePolicy } from "./noise.ts";
 
@@ -36,11 +37,14 @@ export function kernelFilter(
     );
   }
   const unwanted = ownPeers.map(peerFilter);
+  // What an aggregator on this machine takes from us, it takes in once more behind its front door.
+  if (unwanted.length > 0) unwanted.push(`host ${innerHost}`);
   for (const [name, action] of Object.entries(noise)) {
     if (action === "drop") unwanted.push(classFilters[name as NoiseClass]);
   }
   const parts = unwanted.map((filter) => `not (${filter})`);
-  if (expression.trim() !== "") parts.unshift(`(${expression.trim()})`);
+  // Last: libpcap looks for everything behind "vlan", "mpls", "pppoes" or "geneve" some octets further on, be it negated or not.
+  if (expression.trim() !== "") parts.push(`(${expression.trim()})`);
   return parts.join(" and ");
 }
 

@@ -4,7 +4,7 @@
  * anything else = later. Headers are those of `writeHeader`, the body is the spooled zstd frame as it is.
  * Invariant: buckets go side by side, within a bucket one request at a time, in order of seq. @module */
 
-import { type AggregatorClient, type Answer, refusalOf } from "../control/aggregator_client.ts";
+import { type AggregatorClient, type Answer, refusalOf, wordsOf } from "../aggregator_client.ts";
 import { writeHeader } from "../../shared/batch.ts";
 import type { PackedBatch } from "./packed_batch.ts";
 import type { SendResult, Transport } from "./transport.ts";
@@ -32,6 +32,10 @@ export class HttpTransport implements Transport {
     };
   }
 
+  trust(ca: string | null): void {
+    this.#client.trust(ca);
+  }
+
   close(): Promise<void> {
     this.#client.close();
     return Promise.resolve();
@@ -54,7 +58,7 @@ export class HttpTransport implements Transport {
 
 function judge(answer: Answer, batch: PackedBatch, result: SendResult): void {
   if (!answer.ok) {
-    result.problem = { code: answer.problem, message: answer.message };
+    result.problem = { code: answer.problem, message: wordsOf(answer) };
     return;
   }
   const { status, body } = answer;

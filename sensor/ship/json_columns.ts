@@ -2,10 +2,11 @@
  *
  * In: slots of open rows, in the order wanted, facts as JSON. Out: octets of `{"start_us":[..],"src_ip":[..],..}`, as shared/batch.ts
  * documents it.
- * Invariant: parsed, it equals the objects of the same segments, field by field; a column that holds only its default is left out.
+ * Invariant: parsed, it equals the objects of the same segments, field by field; a column that holds only its default is left out,
+ * unless it is one that every reader needs ({@link alwaysColumns}).
  * Why not JSON.stringify: it wants an array of values a column; making those costs five times what writing digits does. @module */
 
-import { type SegmentColumn, segmentColumns } from "../../shared/segment.ts";
+import { alwaysColumns, type SegmentColumn, segmentColumns } from "../../shared/segment.ts";
 import {
   type AddressField,
   addressWords,
@@ -65,7 +66,7 @@ export class JsonColumns {
     const { words, floats } = rows;
     const { read } = field;
     const standard = segmentColumns[name].default;
-    let isStandard = name !== "start_us";
+    let isStandard = !alwaysColumns.has(name);
     const first = read(words, floats, slots[0] * strideWords);
     for (let i = 0; i < slots.length; i++) {
       const value = read(words, floats, slots[i] * strideWords);

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import { batchTopic, writeHeader } from "../../shared/batch.ts";
 import { disconnect, isRetriable, type Kafka, type Producer, zstdCompression } from "../../shared/kafka.ts";
+import { tlsFault } from "../../shared/tls_fault.ts";
 import { type PackedBatch, valueOf } from "./packed_batch.ts";
 import type { SendResult, Transport } from "./transport.ts";
 
@@ -19,12 +20,16 @@ interface Record {
 
 /** Uncompressed octets of one request; a single larger batch still goes alone. Below the broker's standard limit of 1 MiB. */
 const requestBytesMax = 950_000;
+/** Brokers that are remembered. */
+const brokersMax = 32;
 
 export class KafkaTransport implements Transport {
   readonly kind = "kafka";
   #kafka: Kafka;
   #topic: string;
   #producer: Producer | null = null;
+  /** Brokers by `host:port`, as they name themselves. */
+  #brokers = new Map<string, { host: string; port: number }>();
 
   constructor(kafka: Kafka, options: { topic?: string } = {}) {
     this.#kafka = kafka;
@@ -38,6 +43,10 @@ export class KafkaTransport implements Transport {
       if (result.problem) break;
     }
     return result;
+  }
+
+  get peers(): readonly { host: string; port: number }[] {
+    return [...this.#brokers.values()];
   }
 
   async close(): Promise<void> {
@@ -69,9 +78,16 @@ export class KafkaTransport implements Transport {
       }
       const message = error instanceof Error ? error.message : String(error);
       if (!isRetriable(error)) result.refused.push({ batch: request[0].batch, reason: "broker" });
-      else result.problem = { code: "unreachable", message: `Kafka did not take the batch: ${message}` };
+      else result.problem = explain(message);
       await this.close();
     }
+  }
+
+  #note(broker: string): void {
+    if (this.#brokers.has(broker) || this.#brokers.size >= brokersMax) return;
+    const colon = broker.lastIndexOf(":");
+    const host = broker.slice(0, colon).replace(/^\[|\]$/g, "");
+    this.#brokers.set(broker, { host, port: Number(broker.slice(colon + 1)) });
   }
 
   async #connected(): Promise<Producer> {
@@ -81,6 +97,7 @@ export class KafkaTransport implements Transport {
       maxInFlightRequests: 1,
       createPartitioner: () => partitionOf,
     });
+    producer.on(producer.events.REQUEST, ({ payload }) => this.#note(payload.broker));
     try {
       await producer.connect();
     } catch (error) {
@@ -89,6 +106,13 @@ export class KafkaTransport implements Transport {
     }
     return this.#producer = producer;
   }
+}
+
+function explain(words: string): NonNullable<SendResult["problem"]> {
+  const fault = tlsFault(words, "--kafka-ca");
+  return fault === null
+    ? { code: "unreachable", message: `Kafka did not take the batch: ${words}` }
+    : { code: "certificate", message: `the broker answers, but ${fault.cause}: ${fault.cure}` };
 }
 
 /** Bucket modulo partitions, so that all sightings of a flow meet in one partition. */

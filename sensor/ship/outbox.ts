@@ -22,6 +22,8 @@ export interface OutboxDeps {
 }
 
 const unwrittenBatchesWait = 32;
+/** How long a stop waits for batches that only memory has. */
+const unwrittenWaitMs = 3_000;
 /** Of 150 kB and their facts, mostly half as much and 1.1 MB at most, see parcel.ts. */
 const parcelsWait = 32;
 const sealTickMs = 25;
@@ -72,6 +74,12 @@ export class Outbox {
     await Promise.all(this.#parcels);
   }
 
+  /** Seals what is open in the epoch there was, and all that follows in this one. */
+  async renew(epoch: number): Promise<void> {
+    const { sealing, clock } = this.#deps;
+    await this.#put(await sealing.renew(epoch, clock.nowMs()));
+  }
+
   /** Resolves true when everything is on the other side, false when `signal` aborts first or nothing can be shipped any more. */
   async drained(signal: AbortSignal): Promise<boolean> {
     const { spool, clock, shipper } = this.#deps;
@@ -90,9 +98,27 @@ export class Outbox {
     await this.#ticking;
     try {
       await this.flush();
+      await this.#shipUnwritten();
     } finally {
       this.#deps.sealing.stop();
       await this.#deps.shipper.stop();
+    }
+    const { spool, reporter } = this.#deps;
+    if (spool.unwritten === 0) return;
+    reporter.count("batches_dropped_total", { reason: "unwritable" }, spool.unwritten);
+    reporter.error("the disk did not take these batches, they are lost", {
+      batches: spool.unwritten,
+      why: spool.problem,
+    });
+  }
+
+  /** What the disk refuses has only this way left. */
+  async #shipUnwritten(): Promise<void> {
+    const { spool, shipper, clock } = this.#deps;
+    const untilMs = clock.monotonicMs() + unwrittenWaitMs;
+    while (spool.unwritten > 0 && shipper.problem === null && clock.monotonicMs() < untilMs) {
+      await clock.sleep(50);
+      await this.#put([]);
     }
   }
 

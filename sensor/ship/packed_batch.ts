@@ -41,7 +41,11 @@ export interface BatchFile {
 
 /** The file of a batch. */
 export function packBatch({ header, value }: Batch): BatchFile {
-  const body = packValue(value);
+  return packFile(header, packValue(value));
+}
+
+/** The file of a batch whose value is packed already. */
+export function packFile(header: BatchHeader, body: Uint8Array): BatchFile {
   const line = JSON.stringify({ ...writeHeader(header), body: sha256Hex(body) }) + "\n";
   return { header, bytes: concat([new TextEncoder().encode(line), body]) };
 }

@@ -47,6 +47,8 @@ const fillShare = 0.85;
 export class Sealer {
   /** Rows whose facts were left out, as they alone were too many octets for a batch. */
   factsCut = 0;
+  /** Of the rows in all batches, both directions; as the aggregator's ledger counts them. */
+  packets = 0;
   #open: OpenRows;
   #json = new JsonColumns();
   #digest = new Uint8Array(20);
@@ -144,6 +146,11 @@ export class Sealer {
         this.factsCut++;
         return this.#sealRows(bucket, slots, nowMs);
       }
+    }
+    const { words } = this.#open;
+    for (const slot of slots) {
+      const at = slot * strideWords + word.packets;
+      this.packets += (words[at] >>> 0) + (words[at + 1] >>> 0);
     }
     const seq = ++this.#seq[bucket];
     const sealed = Math.max(0, Math.floor(nowMs));

@@ -26,9 +26,10 @@ export class SealThread {
     return this.#asked.length;
   }
   #worker: Worker | null = null;
-  readonly #opening: SealRequest;
+  #opening: Extract<SealRequest, { kind: "open" }>;
   readonly #asked: Asked[] = [];
   readonly #sealed = new Map<number, number>();
+  #totals = { batches: 0, flows: 0, packets: 0 };
   readonly #reporter: Reporter;
   readonly #packer = new Packer();
   #factsCut = 0;
@@ -65,6 +66,11 @@ export class SealThread {
     return Object.fromEntries(this.#sealed);
   }
 
+  /** Of the batches of this epoch. */
+  get totals(): { batches: number; flows: number; packets: number } {
+    return { ...this.#totals };
+  }
+
   /** Copies the page. Null: there is room for more before the thread is asked; else resolves with the batches that became full. */
   add(page: SegmentPage, nowMs: number): Promise<BatchFile[]> | null {
     let answer: Promise<BatchFile[]> | null = null;
@@ -81,6 +87,19 @@ export class SealThread {
     if (this.#packer.length === 0) return await this.#ask({ kind: "seal", nowMs, everything });
     const both = [this.#send(nowMs), this.#ask({ kind: "seal", nowMs, everything })];
     return (await Promise.all(both)).flat();
+  }
+
+  /** Seals everything in the epoch there was, and what comes from now on in this one. */
+  async renew(epoch: number, nowMs: number): Promise<BatchFile[]> {
+    const { options } = this.#opening;
+    const sealed = this.seal(nowMs, true);
+    // Asked for at once: whatever is added from here on stands behind it.
+    const opened = this.#ask(this.#opening = { ...this.#opening, options: { ...options, epoch } });
+    const files = await sealed;
+    this.#sealed.clear();
+    this.#totals = { batches: 0, flows: 0, packets: 0 };
+    await opened;
+    return files;
   }
 
   #send(nowMs: number): Promise<BatchFile[]> {
@@ -109,9 +128,14 @@ export class SealThread {
     });
   }
 
-  #answered({ files, factsCut, words }: SealAnswer): void {
+  #answered({ files, factsCut, packets, words }: SealAnswer): void {
     if (words !== null) this.#packer.giveBack(words);
-    for (const { header } of files) this.#sealed.set(header.bucket, header.seq);
+    for (const { header } of files) {
+      this.#sealed.set(header.bucket, header.seq);
+      this.#totals.batches++;
+      this.#totals.flows += header.flows;
+    }
+    this.#totals.packets = packets;
     if (files.length > 0) this.#reporter.count("batches_sealed_total", undefined, files.length);
     const cut = factsCut - this.#factsCut;
     if (cut > 0) this.#reporter.count("facts_cut_total", { reason: "batch_bytes" }, cut);

@@ -17,6 +17,8 @@ export interface SealAnswer {
   files: BatchFile[];
   /** Rows whose facts were cut, since the start. */
   factsCut: number;
+  /** In all batches of the epoch so far. */
+  packets: number;
   /** Memory of the parcel, to be filled again. */
   words: Int32Array<ArrayBuffer> | null;
 }
@@ -35,7 +37,7 @@ scope.onmessage = ({ data: request }) => {
   const words = request.kind === "add" ? request.parcel.words : null;
   const transfer = files.map(({ bytes }) => bytes.buffer);
   if (words !== null) transfer.push(words.buffer);
-  scope.postMessage({ files, factsCut: sealer!.factsCut, words }, transfer);
+  scope.postMessage({ files, factsCut: sealer!.factsCut, packets: sealer!.packets, words }, transfer);
 };
 
 function batchesOf(request: SealRequest): Batch[] {

@@ -112,7 +112,7 @@ export class Shipper {
   /** Sends once. Returns how long to wait before the next turn, 0 = not at all. Never rejects. */
   async turn(): Promise<number> {
     if (this.#pausedFor !== null) return idleMs;
-    const { spool, reporter } = this.#deps;
+    const { spool } = this.#deps;
     const entries = spool.lend(this.#options.inFlightBatchesMax, this.#options.inFlightBytesMax);
     if (entries.length === 0) return idleMs;
     let retryAfterMs = 0;
@@ -121,8 +121,6 @@ export class Shipper {
     } catch (error) {
       // The disk failed; the batches are where they were, or the aggregator drops them as replays.
       this.#lastProblem = { code: "failed", message: `spool: ${messageOf(error)}` };
-      reporter.count("spool_read_errors_total");
-      reporter.warn("cannot read spool, will retry", { error: messageOf(error) });
     } finally {
       for (const entry of entries) spool.giveBack(entry);
     }
@@ -138,10 +136,18 @@ export class Shipper {
   async #sendEntries(entries: SpoolEntry[]): Promise<number> {
     const { spool, transport, identity, reporter } = this.#deps;
     const byBatch = new Map<PackedBatch, SpoolEntry>();
+    let failure: unknown = null;
     for (const entry of entries) {
-      const batch = await spool.read(entry, identity);
-      if (batch) byBatch.set(batch, entry);
+      try {
+        const batch = await spool.read(entry, identity);
+        if (batch) byBatch.set(batch, entry);
+      } catch (error) {
+        failure ??= error; // The others need not wait for this one.
+        reporter.count("spool_read_errors_total");
+        reporter.warn("cannot read a batch, will retry", { file: entry.name, error: messageOf(error) });
+      }
     }
+    if (byBatch.size === 0 && failure !== null) throw failure;
     if (byBatch.size === 0) {
       this.#lastProblem = null;
       return 0;

@@ -10,6 +10,7 @@ import type { PackedBatch } from "./packed_batch.ts";
 export const sendProblems = [
   "unreachable",
   "timeout",
+  "certificate", // The other side answers, but cannot be trusted.
   "overloaded",
   "not_accepted", // The other side does not know this sensor, or no longer.
   "failed",
@@ -27,7 +28,11 @@ export interface SendResult {
 
 export interface Transport {
   readonly kind: "http" | "kafka";
+  /** With whom it spoke, beside those it was told. */
+  readonly peers?: readonly { host: string; port: number }[];
   /** Opens what needs opening; called again after a problem. Never rejects. */
   send(batches: PackedBatch[]): Promise<SendResult>;
+  /** Trusts another certificate authority of the aggregator from the next batch on. */
+  trust?(ca: string | null): void;
   close(): Promise<void>;
 }

@@ -1,74 +1,19 @@
-/** The whole path over capture files: each labelled attack is found with its attacker and victim, ordinary traffic stays quiet.
+/** The whole path over the bundled capture: its attacks are found, explained, and the same each time.
  *
- * The captures of ../shared/data/pcap are not part of the repository: where they are absent, their tests are skipped and say so; those over
- * our own capture run everywhere. @module */
+ * The captures of others are in test/quality. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createReporter } from "../../shared/reporter.ts";
 import { type Analysis, analyzeFile, renderAnalysis } from "../../aggregator/analyze.ts";
 import { severities } from "../../aggregator/model/threat.ts";
 import type { TriageModel } from "../../aggregator/triage/model.ts";
-import { skipLoudly } from "../services/services.ts";
 import { sampleAnswer } from "./triage/sample_threat.ts";
 
-const captures = new URL("../../../shared/data/pcap/", import.meta.url).pathname;
 const demo = new URL("../../deploy/demo/office-day.pcap", import.meta.url).pathname;
 
 function analyze(path: string, model: TriageModel | null = null): Promise<Analysis> {
   return analyzeFile(path, { reporter: createReporter({ component: "test", write: () => {} }), model });
 }
-
-const hasCaptures = await Deno.stat(`${captures}MANIFEST.tsv`).then(() => true, () => false);
-const overCaptures = hasCaptures
-  ? { ignore: false }
-  : skipLoudly("detection over real captures", "../shared/data is absent");
-
-/** detector, attacker, victim, port; null = many or none. */
-const attacks: Record<string, [string, string | null, string | null, number | null]> = {
-  "attack-portscan-syn.pcap": ["port_scan_vertical", "172.16.0.8", "64.13.134.52", null],
-  "attack-portscan-lan.pcapng": ["port_scan_vertical", "192.168.1.205", "192.168.1.195", null],
-  "attack-ssh-bruteforce.pcap": ["password_guessing", "147.32.80.40", "147.32.80.37", 902],
-  "attack-ftp-bruteforce.pcap": ["password_guessing", "10.234.125.254", "10.121.70.151", 21],
-  "attack-synflood-spoofed.pcap": ["syn_flood", null, "10.10.10.10", 25_565],
-  "attack-dns-tunnel-iodine.pcap": ["dns_tunnel", "10.0.2.30", "10.0.2.20", 53],
-  "attack-dns-tunnel-dns2tcp.pcapng": ["dns_tunnel", "192.168.68.114", "198.46.158.57", 53],
-  "attack-arp-scan.pcap": ["host_sweep", "192.168.1.247", null, null],
-  "attack-icmp-tunnel.pcap": ["icmp_tunnel", "192.168.5.208", "192.168.5.217", null],
-  "attack-dns-amplification-frag.pcap": ["amplification", null, "10.10.10.10", null],
-  "attack-dga-tinba.pcap": ["nxdomain_burst", "10.0.2.108", null, 53],
-  "attack-beacon-2s.pcap": ["beacon", "147.32.80.37", "141.193.213.21", 443],
-};
-
-Deno.test(
-  "analyze finds each labelled attack, its attacker and victim, and nothing else above low",
-  overCaptures,
-  async () => {
-    for (const [file, [detector, attacker, victim, port]] of Object.entries(attacks)) {
-      const { threats } = await analyze(captures + file);
-      const found = threats.filter((threat) => isAboveLow(threat.severity));
-      assertEquals(
-        found.map((
-          threat,
-        ) => [threat.detector, threat.src_ip ?? null, threat.dst_ip ?? null, threat.dst_port]),
-        [[detector, attacker, victim, port]],
-        file,
-      );
-    }
-  },
-);
-
-Deno.test("analyze finds nothing above low in ordinary traffic", overCaptures, async () => {
-  const rows = (await Deno.readTextFile(`${captures}MANIFEST.tsv`)).split("\n").map((row) => row.split("\t"));
-  const normal = rows.filter((row) => row[10] === "normal").map((row) => row[0]);
-  assert(normal.length > 30);
-  for (const file of normal) {
-    const { threats, capture } = await analyze(captures + file);
-    const found = threats.filter((threat) => isAboveLow(threat.severity));
-    assertEquals(found.map((threat) => [threat.detector, threat.explanation]), [], file);
-    const leftOut = Object.values(capture.left_out).reduce((sum, packets) => sum + packets, 0);
-    assertEquals(capture.packets, capture.in_flows + leftOut, file);
-  }
-});
 
 Deno.test("analyze finds the four attacks of the bundled capture and explains them", async () => {
   const analysis = await analyze(demo);

@@ -73,7 +73,7 @@ async function loadData(
     );
   }
   const fresh = await createDatabase(server, "bench_load");
-  const database = openDatabase(fresh);
+  const database = openDatabase(fresh, { reporter });
   await database.open();
   await migrate(database, { reporter, clock: systemClock });
   await database.close();
@@ -87,7 +87,7 @@ async function loadData(
 
 /** Wall clock of prepared inserts of what the file `from` holds into fresh tables, as the flows came. */
 async function prepared(from: string, to: string): Promise<number> {
-  const database = openDatabase(`sqlite:${to}`);
+  const database = openDatabase(`sqlite:${to}`, { reporter });
   await database.open();
   await migrate(database, { reporter, clock: systemClock });
   await database.close();

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import { zstdCompressSync } from "node:zlib";
 import { Detection } from "../../aggregator/detect/detection.ts";
-import { createDetectors } from "../../aggregator/detect/detectors/catalogue.ts";
+import { startDetectors } from "../../aggregator/detect/detectors/catalogue.ts";
 import { Engine } from "../../aggregator/detect/engine.ts";
 import { Ingest } from "../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../aggregator/store/open.ts";
@@ -35,7 +35,7 @@ const batches = (await readRecording(recording)).flatMap((batch) =>
 ).map(({ headers, value, flows }) => ({ headers, body: zstdCompressSync(value), flows }));
 const detection = detect === "detect"
   ? new Detection({}, {
-    engine: new Engine({}, { detectors: createDetectors(), reporter, explain: explainByRules }),
+    engine: new Engine({}, { detectors: startDetectors(), reporter, explain: explainByRules }),
     store,
     clock: systemClock,
     reporter,
@@ -74,7 +74,12 @@ const watch = setInterval(() => peak = Math.max(peak, Deno.memoryUsage().rss), 2
 const cpuBefore = process.cpuUsage(), begin = performance.now();
 const waiting = new Set<Promise<void>>();
 for (const [offset, { headers, body }] of batches.entries()) {
-  const position = { topic: "bench", partition: Number(headers["picket-bucket"]), offset: String(offset) };
+  const position = {
+    topic: "bench",
+    partition: Number(headers["picket-bucket"]),
+    offset: String(offset),
+    mark: "",
+  };
   const done = ingest.submit((name) => headers[name], body, position).then((outcome) => {
     if (outcome.outcome !== "stored") {
       throw new Error(`Cannot bench as a batch is ${outcome.outcome}: ${JSON.stringify(outcome)}`);

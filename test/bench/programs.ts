@@ -47,7 +47,11 @@ export function sensorPrograms(sensor: readonly string[], state: string): Progra
   const replay = (capture: string) => [...sensor, "replay", capture];
   const own = { apt: "", aim: 0 };
   return [
-    { ...own, name: whole, command: (capture) => [...replay(capture), "--ship", "--state", state] },
+    {
+      ...own,
+      name: whole,
+      command: (capture) => [...replay(capture), "--ship", "--again", "--state", state],
+    },
     { ...own, name: "picket, both lanes", command: replay },
     { ...own, name: "picket, flows only", command: (capture) => [...replay(capture), "--no-facts"] },
   ];

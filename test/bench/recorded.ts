@@ -87,7 +87,14 @@ export class BenchSensor {
 
   async enrol(store: IdentityStore, nowMs: number): Promise<void> {
     const token_hash = sha256Hex(`token of ${this.name}`);
-    const used = { used_ms: null, used_by: null };
+    const used = {
+      uses_max: 1,
+      uses: 0,
+      needs_approval: false,
+      used_ms: null,
+      used_by: null,
+      revoked_ms: null,
+    };
     await store.addJoinToken({
       token_hash,
       site: "bench",

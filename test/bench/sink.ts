@@ -5,7 +5,7 @@
 
 import { serveOptions } from "../../aggregator/options/serve_options.ts";
 import { createIdentity, saveEnrolment } from "../../sensor/control/identity.ts";
-import { realDisk } from "../../sensor/ship/disk.ts";
+import { realDisk } from "../../sensor/disk.ts";
 
 /** As many as an aggregator gives that was told nothing else. */
 const buckets = serveOptions.buckets.default;
@@ -48,6 +48,7 @@ export class Sink {
       buckets,
       kafka: null,
       aggregator,
+      aggregator_ca: null,
     });
   }
 

@@ -6,6 +6,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { findProgram } from "../services/guarded_child.ts";
 import { skipLoudly } from "../services/services.ts";
 import { version } from "../../shared/version.ts";
+import { compilerFor } from "../services/denort.ts";
 import { compiled, run } from "./compiled.ts";
 
 const native = await compiled("x86_64-unknown-linux-gnu");
@@ -86,10 +87,51 @@ Deno.test({
   },
 });
 
-Deno.test("compile script refuses what it does not know", async () => {
-  const script = new URL("../../deploy/compile.sh", import.meta.url).pathname;
-  const refused = await run(script, ["--tarpit"]);
-  assertEquals(refused.code, 2);
-  assertStringIncludes(refused.stderr, "--tarpit");
-  assertEquals(refused.stdout, "");
+const script = new URL("../../deploy/compile.sh", import.meta.url).pathname;
+const refusals: readonly (readonly [args: string[], env: Record<string, string>, words: string])[] = [
+  [["--tarpit"], {}, "the option is unknown: --tarpit"],
+  [["--target"], {}, '"--target" must have a value'],
+  [
+    ["--target", "arm"],
+    {},
+    'must be x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu: current value is "arm"',
+  ],
+  [["--only", "picket"], {}, 'must be picket-sensor or picket-aggregator: current value is "picket"'],
+  [["--output", "/proc/none"], {}, 'must be a folder that can be written: current value is "/proc/none"'],
+  [[], { DENORT_BIN: "/nonexistent" }, "the compile runtime cannot be read: /nonexistent"],
+];
+for (const [args, env, words] of refusals) {
+  Deno.test(`compile script refuses ${args.join(" ") || Object.keys(env)[0]} with a sentence`, async () => {
+    const refused = await run(script, args, env);
+    assertEquals([refused.code, refused.stdout], [2, ""]);
+    assertStringIncludes(refused.stderr, `Cannot compile as`);
+    assertStringIncludes(refused.stderr, words);
+  });
+}
+
+Deno.test({
+  name: "compile script names its outputs by target, and leaves nothing of a compile that went wrong",
+  ignore: native.ignore,
+  fn: async () => {
+    const output = await Deno.makeTempDir();
+    const names = () => [...Deno.readDirSync(output)].map(({ name }) => name).sort();
+    const compile = (target: string, env: Record<string, string>) =>
+      run(script, ["--only", "picket-sensor", "--output", output, "--target", target], env);
+    try {
+      const [here, other] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"] as const;
+      const compiler = await compilerFor(here);
+      if ("reason" in compiler) throw new Error(compiler.reason);
+      const wrong = await compile(other, compiler.env);
+      assertEquals([wrong.code, names()], [1, []]);
+      assertStringIncludes(wrong.stderr, "the compile runtime is of another machine");
+      const repl = await compile(here, { ...compiler.env, DENORT_BIN: compiler.env.COMPILE_DENO });
+      assertEquals([repl.code, names()], [1, []]);
+      assertStringIncludes(repl.stderr, "the result does not run as picket-sensor");
+      const right = await compile(here, compiler.env);
+      assertEquals([right.code, names()], [0, ["picket-sensor", `picket-sensor-${here}`]], right.stderr);
+      assertStringIncludes((await run(`${output}/picket-sensor`, ["--version"])).stdout, version);
+    } finally {
+      await Deno.remove(output, { recursive: true });
+    }
+  },
 });

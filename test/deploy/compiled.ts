@@ -35,6 +35,10 @@ export async function compiled(target: Target): Promise<Compiled> {
   if (built.code !== 0) {
     throw new Error(`Cannot compile for ${target}: deploy/compile.sh said\n${built.stderr}`);
   }
+  for (const name of ["picket-sensor", "picket-aggregator"]) {
+    // Those for another machine are found by the short name too.
+    await Deno.symlink(`${name}-${target}`, `${part}/${name}`).catch(() => undefined);
+  }
   // Two test files may build at once; the first rename wins.
   await Deno.rename(part, folder).catch(() => Deno.remove(part, { recursive: true }));
   return { ignore: false, folder };
@@ -44,6 +48,7 @@ export async function run(
   program: string,
   args: string[],
   env: Record<string, string> = {},
+  timeoutMs = compileTimeoutMs,
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args,
@@ -51,14 +56,14 @@ export async function run(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(compileTimeoutMs),
+    signal: AbortSignal.timeout(timeoutMs),
   }).output();
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
 async function sourceDigest(): Promise<string> {
   const hash = createHash("sha256");
-  for (const path of ["deno.json", "deploy/compile.sh", "deploy/prepare.sh"]) {
+  for (const path of ["deno.json", "deno.lock", "deploy/compile.sh", "deploy/prepare.sh"]) {
     hash.update(await Deno.readFile(root + path));
   }
   for (const folder of ["shared", "sensor", "aggregator"]) {

@@ -11,9 +11,12 @@ const binaries = await compiled("x86_64-unknown-linux-gnu");
 const withoutFleet = kafka.ignore || mariadb.ignore;
 
 async function fleetWorld(programs: Programs): Promise<World> {
-  const store = await createDatabase(mariadb.address);
+  const store = new URL(await createDatabase(mariadb.address));
+  // A password in an argument is refused.
+  const env = { PICKET_STORE_PASSWORD: decodeURIComponent(store.password) };
+  store.password = "";
   const kafkaArgs = ["--kafka-brokers", kafka.address, "--kafka-topic", newTopic()];
-  return new World({ programs, serveArgs: ["--store", store, ...kafkaArgs] });
+  return new World({ programs, serveArgs: ["--store", store.href, ...kafkaArgs], env });
 }
 
 Deno.test("two sensors on one path count once: source, HTTP, SQLite", async () => {

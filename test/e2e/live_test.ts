@@ -55,10 +55,19 @@ liveTest("packets sent over a veth pair come out as flows in the API", async (wi
   assert(totals.packets >= summary.in_flows, `${totals.packets} of ${summary.in_flows} packets arrived`);
 });
 
-liveTest("a sensor captures everything on an interface but its own traffic", async (_wire, world) => {
+// libpcap looks for what stands behind these words some octets further on.
+for (const filter of ["", "not vlan", "not mpls and not port 22", "udp) or (tcp"]) {
+  liveTest(
+    `a sensor captures everything on an interface but its own traffic, filter "${filter}"`,
+    (_wire, world) => capturesNothingOfItsOwn(world, filter),
+  );
+}
+
+async function capturesNothingOfItsOwn(world: World, filter: string): Promise<void> {
   await world.start();
   const state = await world.enrol("loopback");
-  const sensor = world.spawnSensor("run", "--interface", "lo", "--state", state, "--check-in-s", "1");
+  const options = ["--interface", "lo", `--filter=${filter}`, "--state", state, "--check-in-s", "1"];
+  const sensor = world.spawnSensor("run", ...options);
   await world.until("/fleet", isCapturing, 30);
   // Check-ins and batches pass by for three seconds, and one datagram that is not ours.
   const socket = Deno.listenDatagram({ hostname: "127.0.0.1", port: 0, transport: "udp" });
@@ -70,6 +79,30 @@ liveTest("a sensor captures everything on an interface but its own traffic", asy
   assertEquals((await sensor.status).code, 0);
   assertEquals((await world.get(`/flows/search?port=${port}`)).rows.length, 1);
   assertEquals((await world.get(`/flows/search?port=${world.port}`)).rows, []);
+  assertEquals((await world.get("/flows/search?ip=127.86.0.1")).rows, [], "the aggregator's inner way");
+}
+
+liveTest("of two interfaces one goes away, and the other is captured on", async (wire, world) => {
+  const other = new Wire();
+  await other.start();
+  await world.start();
+  const state = await world.enrol("two");
+  const both = `${other.near},${wire.near},picket-none`;
+  const sensor = world.spawnSensor("run", "--interface", both, "--state", state, "--check-in-s", "1");
+  await world.until("/fleet", isCapturing, 30);
+  await other.stop();
+  await systemClock.sleep(1_000);
+  const { packets } = await wire.send(capture, 5_000, null);
+  const { sensors: [{ check_in: { capture: now } }] } = await world.until(
+    "/fleet",
+    ({ sensors }) => sensors[0].check_in.capture.packets >= packets,
+    30,
+  );
+  const failing = now.links.filter(({ error }: { error: string | null }) => error !== null);
+  assertEquals(failing.map(({ name }: { name: string }) => name), [other.near, "picket-none"]);
+  assertEquals(now.state, "capturing");
+  sensor.kill("SIGTERM");
+  assertEquals((await sensor.status).code, 0);
 });
 
 /** A source on the near end of the wire, and how many packets it handed on. */

@@ -64,8 +64,8 @@ export class World {
     this.#env = options.env ?? {};
   }
 
-  /** Starts the aggregator and waits for the line that says it listens. */
-  async start(): Promise<void> {
+  /** Starts the aggregator, with `more` arguments, and waits for the line that says it listens. */
+  async start(...more: string[]): Promise<void> {
     const [program, ...args] = this.#programs.aggregator;
     const child = new Deno.Command(program, {
       args: [
@@ -76,6 +76,7 @@ export class World {
         "--listen",
         `127.0.0.1:${this.port}`,
         ...this.#serveArgs,
+        ...more,
       ],
       env: this.#env,
       stdin: "null",
@@ -110,8 +111,8 @@ export class World {
     await Deno.remove(this.folder, { recursive: true });
   }
 
-  /** Enrols a sensor with a fresh token; returns its state folder. */
-  async enrol(name: string, site = "lab"): Promise<string> {
+  /** Enrols a sensor with a fresh token; returns its state folder. `url` is where the sensor finds the aggregator. */
+  async enrol(name: string, site = "lab", url = this.url): Promise<string> {
     const state = `${this.folder}/${name}`;
     const token = await run([
       ...this.#programs.aggregator,
@@ -127,7 +128,7 @@ export class World {
     const done = await this.sensor(
       "enrol",
       "--aggregator",
-      this.url,
+      url,
       "--token",
       JSON.parse(token.stdout).token,
       "--name",

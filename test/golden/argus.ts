@@ -11,7 +11,8 @@ import { type Frame, type MeterFlow, sentBy } from "./meters.ts";
 export const argusExplanations = {
   cuts:
     "time-outs cut the conversation at different silences; packets, octets each way, first and last time are equal",
-  turned: "the same flow, seen only from the answering side: Picket names the silent asker as its initiator",
+  turned:
+    "the same flow, whose first packet is an answer: Picket names the asker as its initiator, argus the first sender",
   arp_pairs: "argus puts an answer into the flow of its question; here each sender's claim is its own flow",
   fragments:
     "argus books later fragments apart, IPv6 ones under ports read from their payload; sums by address are equal",

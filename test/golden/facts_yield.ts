@@ -39,6 +39,8 @@ const fields = [
   "http.host",
   "http.request.uri",
   "http.user_agent",
+  "http.referer",
+  "http.content_length_header",
   "http.response.code",
   "ssh.protocol",
   "dhcp.option.hostname",
@@ -68,6 +70,8 @@ export async function readWhole(file: string): Promise<Multiset> {
     addAll(found, "http host", at("http.host"));
     addAll(found, "http uri", at("http.request.uri"));
     addAll(found, "http user agent", at("http.user_agent"));
+    addAll(found, "http referrer", at("http.referer"));
+    addAll(found, "http length", at("http.content_length_header"));
     addAll(found, "http status", at("http.response.code"));
     addAll(found, "ssh banner", at("ssh.protocol"));
     addAll(found, "dhcp host name", at("dhcp.option.hostname"));
@@ -119,7 +123,7 @@ class SharedProgram implements DissectorProgram {
   get version(): string {
     return this.#tshark.version;
   }
-  get walls(): readonly string[] {
+  get walls(): DissectorProgram["walls"] {
     return this.#tshark.walls;
   }
   prepare(): Promise<void> {
@@ -226,6 +230,8 @@ function addFacts(found: Multiset, ja4: Multiset, facts: Facts | null): void {
     if (value !== undefined && value !== null && value !== "") addAll(found, kind, [String(value)]);
   };
   for (const { name, type, rcode, answers = [] } of dnsMessages(facts.dns ?? [])) {
+    // NetBIOS, which the reference does not ask for: see calls_test.ts.
+    if (type === "NB" || type === "NBSTAT") continue;
     add("dns name", name);
     add("dns type", type);
     add("dns rcode", rcode);
@@ -241,11 +247,13 @@ function addFacts(found: Multiset, ja4: Multiset, facts: Facts | null): void {
     add("http host", message.host);
     add("http uri", message.uri);
     add("http user agent", message.user_agent);
+    add("http referrer", message.referrer);
+    add("http length", message.length);
     add("http status", message.status);
   }
   add("ssh banner", facts.ssh?.client);
   add("ssh banner", facts.ssh?.server);
-  add("dhcp host name", facts.dhcp?.hostname);
+  for (const { hostname } of facts.dhcp ?? []) add("dhcp host name", hostname);
 }
 
 function addAll(found: Multiset, kind: string, values: readonly string[]): void {

@@ -208,6 +208,12 @@ const wraps: [name: string, linkType: number, wrap: Wrap][] = [
   ],
   ["geneve", 101, (p) => overUdp(6081, [0, 0, 0x65, 0x58, 0, 0, 42, 0], framed(p))],
   ["gtpu", 101, (p) => overUdp(2152, [0x30, 0xff], u16(p.length), u32(1), p)],
+  ["tzsp", 101, (p) => overUdp(37_008, [1, 0, 0, 1, 0, 10, 1, 200, 1], framed(p))],
+  [
+    "tzsp-802.11",
+    101,
+    (p) => overUdp(37_008, [1, 0, 0, 18, 1], [0x08, 1, 0, 0], macB, macA, macB, [0, 0], snap(p)),
+  ],
   ["l2tp", 101, (p) => overUdp(1701, [0, 2], u16(1), u16(2), [0xff, 3], u16(pppOf(p)), p)],
 ];
 

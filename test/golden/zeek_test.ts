@@ -15,7 +15,7 @@ const explanations = {
   teardown:
     "Zeek's duration ends before the last packets of a tear-down; all else is equal, and only packets without payload come after it",
   roles:
-    "Zeek turns a connection round when the first packet comes from a well-known port; here the first sender stays the initiator",
+    "Zeek and Picket do not name the same initiator where only their rules for ports, or the first packet, tell it; the sums are equal",
   timeouts: "Zeek and Picket cut the same packets at different silences; the sums are equal",
 } as const;
 

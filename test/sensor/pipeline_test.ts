@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import type { Packet } from "../../sensor/decode/packet.ts";
-import { type DeepLane, Pipeline, type PipelineOptions } from "../../sensor/pipeline.ts";
+import type { DeepLane } from "../../sensor/dissect/deep_lane.ts";
+import { Pipeline, type PipelineOptions } from "../../sensor/pipeline.ts";
 import type { Segment } from "../../shared/segment.ts";
 import { systemClock } from "../../shared/clock.ts";
 import type { Octets } from "../../sensor/flow/octets.ts";
@@ -19,7 +20,12 @@ class FakeLane implements DeepLane {
   isDrained = false;
   refuses = false;
   offered: { flowId: number; length: number }[] = [];
+  starts: { flowId: number; direction: number; captured: number }[] = [];
 
+  noteStart(flowId: number, direction: number, _b: Uint8Array, _at: number, captured: number): number {
+    this.starts.push({ flowId, direction, captured });
+    return 0;
+  }
   offer(
     _b: Uint8Array,
     _o: number,
@@ -95,6 +101,7 @@ Deno.test("pipeline accounts for every packet, in a flow or left out by reason",
     last: (baseUs + 6_000) / 1e6,
     in_flows: 3,
     left_out: { link_type_unknown: 1, cut_packet: 1, lldp: 1, arp: 1 },
+    remarks: {},
   });
   assertEquals(segments.reduce((sum, s) => sum + s.fwd_packets + s.bwd_packets, 0), summary.in_flows);
   const counters = reporter.snapshot();
@@ -103,6 +110,30 @@ Deno.test("pipeline accounts for every packet, in a flow or left out by reason",
   assertEquals(counters.get('inner_headers_refused_total{reason="inner_malformed"}'), 1);
   pipeline.report();
   assertEquals(reporter.snapshot().get("packets_total"), 7);
+});
+
+Deno.test("pipeline says how many octets were claimed and not there", async () => {
+  const { pipeline, segments, reporter, send } = harness();
+  for (let i = 0; i < 200; i++) {
+    send(ethernet(0x0800, ipv4(17, udp(50_000, 443, new Uint8Array(18)), { total: 65_535 })), 10 * i);
+  }
+  await pipeline.finish();
+  assertEquals(segments.map((s) => [s.fwd_packets, s.fwd_bytes]), [[200, 9_200]]);
+  assertEquals(pipeline.summary("").remarks, { bytes_claimed: 13_097_800 });
+  assertEquals(reporter.snapshot().get("bytes_claimed_total"), 13_097_800);
+});
+
+Deno.test("pipeline counts a mirror's copies, and says how many there are", async () => {
+  const { pipeline, segments, reporter, send } = harness();
+  for (let i = 0; i < 9; i++) {
+    const frame = ethernet(0x0800, ipv4(6, tcp({ flags: psh | ack, seq: i, payload: new Uint8Array(1) })));
+    send(frame, 10 * i);
+    send(frame, 10 * i + 0.003);
+  }
+  await pipeline.finish();
+  assertEquals(segments.map((s) => s.fwd_packets), [18]);
+  assertEquals(pipeline.summary("").remarks, { packets_copied: 9 });
+  assertEquals(reporter.snapshot().get("packets_copied_total"), 9);
 });
 
 Deno.test("pipeline says nothing about times of a capture without packets", async () => {
@@ -124,6 +155,15 @@ Deno.test("pipeline gives the chooser the packet's place in its direction, and w
     { index: 1, memory: 5 },
     { index: 0, memory: 0 },
   ]);
+});
+
+Deno.test("pipeline tells the lane how each direction begins, once", () => {
+  const lane = new FakeLane();
+  const { send } = harness({}, lane);
+  const answer = tcp({ src: 80, dst: 40_000, flags: ack, payload: new Uint8Array(9) });
+  const back = ethernet(0x0800, ipv4(6, answer, { src: "10.0.0.2", dst: "10.0.0.1" }));
+  for (const frame of [opening, request, request, back, back]) send(frame, 0);
+  assertEquals(lane.starts.map(({ direction, captured }) => [direction, captured]), [[0, 20], [1, 9]]);
 });
 
 Deno.test("pipeline lets a segment wait for its facts, and only that one", async () => {
@@ -209,7 +249,7 @@ Deno.test("pipeline takes any octets from a reader without losing count", async 
       random() % 2 ? 1 : 101,
     );
   }
-  assertEquals(reader.end(), "not_a_capture");
+  assertEquals(reader.end(), "empty_file");
   await pipeline.finish();
   const { packets, in_flows, left_out } = pipeline.summary("");
   assertEquals(packets, in_flows + Object.values(left_out).reduce((sum, count) => sum + count, 0));

@@ -33,6 +33,8 @@ export const mariadb: Start = {
         "--no-defaults",
         ...asRoot,
         `--datadir=${data}`,
+        // A server that starts removes what it takes for leftovers of its own from the folder for temporary tables.
+        `--tmpdir=${folder}`,
         `--port=${port}`,
         `--socket=${folder}/s.sock`,
         `--pid-file=${folder}/pid`,
@@ -65,6 +67,7 @@ async function installDatabase(folder: string, data: string, asRoot: string[]): 
       "--no-defaults",
       ...asRoot,
       `--datadir=${data}`,
+      `--tmpdir=${folder}`,
       "--auth-root-authentication-method=normal",
       "--skip-test-db",
     ],

@@ -43,6 +43,13 @@ export function skipLoudly(what: string, reason: string): { ignore: true } {
   return { ignore: true };
 }
 
+/** For a test that takes minutes: it runs by `deno task nightly` alone, and is said to be left out elsewhere. */
+export function nightly(what: string): { ignore: boolean } {
+  if (Deno.env.get("PICKET_TEST_NIGHTLY") === "1") return { ignore: false };
+  Deno.stderr.writeSync(new TextEncoder().encode(`left for deno task nightly: ${what}\n`));
+  return { ignore: true };
+}
+
 async function use(service: Start, variable: string): Promise<Use> {
   const shared = Deno.env.get(variable);
   if (shared && !shared.startsWith(missingPrefix)) return { ignore: false, address: shared };

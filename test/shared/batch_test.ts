@@ -138,6 +138,45 @@ Deno.test("decodeValue refuses values outside the format, each with its reason",
   assertEquals(decodeValue(encode({ facts: [{ other: { a: "x".repeat(256) } }] }), 1), "column_value");
 });
 
+Deno.test("decodeValue bounds times, counts and their sums, so that all computed from them can be read back", () => {
+  const read = (columns: Record<string, number[]>) => {
+    const decoded = decodeValue(
+      new TextEncoder().encode(JSON.stringify(columns)),
+      Object.values(columns)[0].length,
+    );
+    return typeof decoded === "string" ? decoded : "read";
+  };
+  // The last microsecond is in 2112.
+  const last = 4_503_599_627_370_496;
+  assertEquals(read({ start_us: [last] }), "read");
+  assertEquals(read({ start_us: [last + 1] }), "column_value");
+  assertEquals(read({ start_us: [last - 60], duration_us: [60] }), "read");
+  assertEquals(read({ start_us: [last - 60], duration_us: [61] }), "column_value");
+  assertEquals(read({ start_us: [5], flow_age_us: [5] }), "read");
+  assertEquals(read({ start_us: [5], flow_age_us: [6] }), "column_value");
+  assertEquals(read({ start_us: [9_007_199_254_740_991], duration_us: [1] }), "column_value");
+  assertEquals(read({ fwd_bytes: [17_592_186_044_416] }), "read");
+  assertEquals(read({ fwd_bytes: [17_592_186_044_417] }), "column_value");
+  assertEquals(read({ bwd_packets: [17_592_186_044_417] }), "column_value");
+  assertEquals(read({ factor: [65_536] }), "read");
+  assertEquals(read({ factor: [65_537] }), "column_value");
+  assertEquals(read({ factor: [0] }), "column_value");
+  // 2^46 octets, or packets, in a batch: two ways, several flows, times the factor.
+  const quarter = 8_796_093_022_208;
+  assertEquals(
+    read({ fwd_bytes: [quarter, quarter], bwd_bytes: [quarter, quarter], factor: [2, 2] }),
+    "read",
+  );
+  assertEquals(
+    read({ fwd_bytes: [quarter, quarter], bwd_bytes: [quarter, quarter + 1], factor: [2, 2] }),
+    "column_value",
+  );
+  assertEquals(read({ fwd_packets: [quarter], factor: [8] }), "read");
+  assertEquals(read({ fwd_packets: [quarter], factor: [9] }), "column_value");
+  assertEquals(read({ interarrival_us_max: [9_007_199_254_740_991] }), "read");
+  assertEquals(read({ interarrival_us_max: [1e300] }), "column_value");
+});
+
 Deno.test("decodeValue never throws, whatever the bytes", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(5), (bytes, flows) => {
     const result = decodeValue(bytes, flows);

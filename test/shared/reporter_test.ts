@@ -45,3 +45,26 @@ Deno.test("wire strings cannot write control sequences or lines into the log", (
   assertEquals(lines.length, 1);
   assertStringIncludes(lines[0], "a\\u{1b}[2J\\u{a}error: all is well\\u{202e}");
 });
+
+Deno.test("a line says its time where nobody else does, and its level as the journal reads it", () => {
+  const said = (reader: "terminal" | "journal" | "file", json = false) => {
+    const lines: string[] = [];
+    const clock = { ...stillClock(), nowMs: () => 1_700_000_000_000 };
+    const reporter = createReporter({
+      component: "test",
+      write: (line) => lines.push(line),
+      clock,
+      reader,
+      json,
+    });
+    reporter.info("begun", { port: 1 });
+    reporter.warn("odd");
+    reporter.error("lost");
+    return lines;
+  };
+  assertEquals(said("terminal"), ["test: begun port=1", "test: warning: odd", "test: error: lost"]);
+  assertEquals(said("journal"), ["<6>begun port=1", "<4>warning: odd", "<3>error: lost"]);
+  assertEquals(said("file")[2], "2023-11-14T22:13:20.000Z test: error: lost");
+  const object = '{"time":"2023-11-14T22:13:20.000Z","level":"error","component":"test","message":"lost"}';
+  assertEquals([said("journal", true)[2], said("file", true)[2]], [`<3>${object}`, object]);
+});

@@ -1,11 +1,11 @@
 /** Login of the dashboard: an API key in, a session cookie out.
  *
- * Invariant: a source with too many wrong keys is refused before its key is looked at; a session has the role of its key and ends
- * when the key is revoked. @module */
+ * Invariant: a right key gets in however many wrong ones came from the same address; a session has the role of its key and ends when
+ * the key is revoked. @module */
 
 import { z } from "../../../shared/schema.ts";
 import { roles } from "../../model/access.ts";
-import { ApiError } from "../errors.ts";
+import { refuseGuess } from "../authenticate.ts";
 import { resource } from "../route.ts";
 
 const who = z.object({ name: z.string(), role: z.enum(roles) });
@@ -15,31 +15,29 @@ export const login = resource({
   body: z.strictObject({ key: z.string().min(1).max(200) }),
   bodyBytesMax: 1_024,
   answer: who,
-  async handle({ body, source, nowMs, isSecure }, { keys, sessions, guessThrottle, reporter, randomBytes }) {
-    const wait = guessThrottle.waitS(source, nowMs);
-    if (wait !== null) {
-      reporter.count("logins_total", { outcome: "throttled" });
-      throw new ApiError("too_many", `Try again in ${wait} s`);
-    }
+  errors: ["unauthenticated", "too_many"],
+  needs: ["keys", "sessions", "guessRate", "reporter", "randomBytes"],
+  async handle({ body, source, nowMs }, { keys, sessions, guessRate, reporter, randomBytes }) {
     const row = await keys.find(body.key.trim(), nowMs);
     if (!row) {
-      guessThrottle.take(source, nowMs);
-      reporter.count("logins_total", { outcome: "refused" });
-      throw new ApiError("unauthenticated", "This key is not known, or was revoked");
+      const waitS = guessRate.take(source, nowMs);
+      reporter.count("logins_total", { outcome: waitS === null ? "refused" : "throttled" });
+      throw refuseGuess(waitS);
     }
     reporter.count("logins_total", { outcome: "accepted" });
-    const cookie = sessions.open(row.key_hash, randomBytes(24), nowMs, isSecure);
-    return { json: { name: row.name, role: row.role }, headers: { "set-cookie": cookie } };
+    const session = sessions.open(row.key_hash, randomBytes(24), nowMs);
+    return { json: { name: row.name, role: row.role }, session };
   },
 });
 
 export const logout = resource({
   summary: "Ends the session",
   answer: z.object({ ended: z.literal(true) }),
-  handle: ({ header, isSecure }, { sessions }) => ({
-    json: { ended: true },
-    headers: { "set-cookie": sessions.close(header("cookie"), isSecure) },
-  }),
+  needs: ["sessions"],
+  handle({ session }, { sessions }) {
+    sessions.close(session);
+    return { json: { ended: true }, session: { id: "", maxAgeS: 0 } };
+  },
 });
 
 export const session = resource({

@@ -11,8 +11,10 @@ import { resource } from "../route.ts";
 export const metrics = resource({
   summary: "Metrics for Prometheus",
   isQuery: true,
-  async handle({ nowMs }, services) {
-    const body = renderMetrics(services.reporter.snapshot(), await readFleet(services, nowMs));
+  answerType: "text/plain; version=0.0.4; charset=utf-8",
+  needs: ["reporter", "directory", "ingestStore", "holes"],
+  async handle({ nowMs }, { reporter, ...has }) {
+    const body = renderMetrics(reporter.snapshot(), await readFleet(has, nowMs));
     return { text: { body, type: "text/plain; version=0.0.4; charset=utf-8" } };
   },
 });

@@ -1,28 +1,62 @@
 /** The OpenAPI 3.1 page, printed from the route table and its schemas.
  *
- * Invariant: a route cannot be missing here, as the page is made from the table that serves it. @module */
+ * Invariant: a route cannot be missing here, as the page is made from the table that serves it; neither can a status, as tests compare
+ * each answer they get with what is described. @module */
 
+import { checkInRequest, checkInResponse, enrolRequest, enrolResponse } from "../../../shared/control.ts";
 import { z } from "../../../shared/schema.ts";
 import { version } from "../../../shared/version.ts";
-import { apiErrors } from "../errors.ts";
+import { type ApiErrorCode, apiErrors } from "../errors.ts";
 import { type Resource, resource, type Route } from "../route.ts";
+import {
+  fleetAnswer,
+  flowAnswer,
+  gapAnswer,
+  problemAnswer,
+  sensorAnswer,
+  sightingAnswer,
+  threatAnswer,
+} from "../schemas.ts";
+import { keyAnswer, newKeyAnswer } from "./keys.ts";
+import { newTokenAnswer, tokenAnswer } from "./tokens.ts";
+
+/** Shapes that go by a name. */
+const named: Readonly<Record<string, z.ZodType>> = {
+  Problem: problemAnswer,
+  Flow: flowAnswer,
+  Sighting: sightingAnswer,
+  Threat: threatAnswer,
+  Fleet: fleetAnswer,
+  Sensor: sensorAnswer,
+  Gap: gapAnswer,
+  Token: tokenAnswer,
+  NewToken: newTokenAnswer,
+  Key: keyAnswer,
+  NewKey: newKeyAnswer,
+  EnrolRequest: enrolRequest,
+  EnrolResponse: enrolResponse,
+  CheckIn: checkInRequest,
+  CheckInResponse: checkInResponse,
+};
 
 /** `routes` is a function, as the table that holds this route is not complete while it is being made. */
 export function openapi(routes: () => readonly Route[]): Resource {
   let made: unknown = null;
   return resource({
     summary: "This description of the API",
+    answer: z.looseObject({ openapi: z.string() }),
     handle: () => ({ json: made ??= describeApi(routes()) }),
   });
 }
 
 /** The whole description as JSON. */
 export function describeApi(routes: readonly Route[]): Record<string, unknown> {
+  const shapes = new Shapes(routes);
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
     if (route.summary === null) continue;
     const path = route.path.replace(/:([a-z]+)/g, "{$1}");
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: describeRoute(route) };
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: describeRoute(route, shapes) };
   }
   return {
     openapi: "3.1.0",
@@ -32,40 +66,76 @@ export function describeApi(routes: readonly Route[]): Record<string, unknown> {
       description:
         "Fleet health, flows and explained threats. Times are epoch seconds unless the name ends in _ms.",
     },
+    servers: [{ url: "." }],
     security: [{ key: [] }, { session: [] }],
+    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
     paths,
     components: {
       securitySchemes: {
         key: { type: "http", scheme: "bearer", description: "An API key: pk_..." },
         session: { type: "apiKey", in: "cookie", name: "picket_session" },
       },
-      schemas: { Error: errorSchema },
+      schemas: shapes.components(),
     },
   };
 }
 
-const errorSchema = {
-  type: "object",
-  required: ["error"],
-  properties: {
-    error: {
-      type: "object",
-      required: ["code", "message", "detail"],
-      properties: {
-        code: { enum: Object.keys(apiErrors) },
-        message: { type: "string" },
-        detail: { type: ["string", "null"], description: "Names the parameter, the rule and the value" },
-      },
-    },
-  },
-};
+const tags = {
+  Fleet: "Sensors, their health, and what is missing",
+  Flows: "Conversations on the network",
+  Threats: "What was found, explained",
+  Traffic: "Sums over flows",
+  Access: "Join tokens, API keys, sessions",
+  Operation: "Is it working; what it offers",
+  "Sensors' own": "What sensors call, with their signature",
+} as const;
 
-function describeRoute(route: Route): Record<string, unknown> {
-  const { method, path, access, summary, query, body, bodyBytesMax, answer } = route;
-  const parameters = [...pathParameters(path), ...(query ? queryParameters(query) : [])];
+function tagOf({ path, access }: Route): keyof typeof tags {
+  if (access === "sensor") return "Sensors' own";
+  const [, word] = /^\/(?:api\/v1\/)?([a-z-]+)/.exec(path) ?? [];
+  if (/^(fleet|sensors|gaps|dead-letters)$/.test(word)) return "Fleet";
+  if (word === "flows") return "Flows";
+  if (word === "threats") return "Threats";
+  if (word === "stats") return "Traffic";
+  return /^(tokens|keys|session|login|logout)$/.test(word) ? "Access" : "Operation";
+}
+
+/** Every error a route can answer, by status. */
+export function errorsOf(route: Route): Map<number, ApiErrorCode[]> {
+  const { method, path, access, query, bodyBytesMax, isQuery, errors } = route;
+  const isOpen = access === "public" || access === "sensor";
+  const codes: ApiErrorCode[] = [
+    ...(query ? ["bad_parameter"] as const : []),
+    ...(bodyBytesMax > 0 ? ["bad_body", "body_cut", "body_timeout", "too_large"] as const : []),
+    ...(isOpen ? [] : ["unauthenticated", "too_many", "forbidden"] as const),
+    ...(method === "GET" ? [] : ["cross_origin"] as const),
+    ...(path.includes(":") ? ["not_found"] as const : []),
+    "wrong_host",
+    ...errors,
+    "internal",
+    ...(isQuery ? ["busy"] as const : []),
+    "store_unavailable",
+  ];
+  return Map.groupBy(new Set(codes), (code) => apiErrors[code].status as number);
+}
+
+function describeRoute(route: Route, shapes: Shapes): Record<string, unknown> {
+  const { method, path, access, summary, query, bodyBytesMax, status, headers } = route;
+  const parameters = [
+    ...pathParameters(path),
+    ...(query ? shapes.parameters(query) : []),
+    ...Object.entries(headers).map(([name, description]) => ({
+      name,
+      in: "header",
+      required: true,
+      description,
+      schema: { type: "string" },
+    })),
+  ];
   const isOpen = access === "public" || access === "sensor";
   return {
     operationId: operationId(method, path),
+    tags: [tagOf(route)],
     summary,
     description: access === "public"
       ? "Needs no key."
@@ -74,26 +144,88 @@ function describeRoute(route: Route): Record<string, unknown> {
       : `Needs the role ${access} or higher.`,
     ...(isOpen ? { security: [] } : {}),
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(bodyBytesMax > 0 ? { requestBody: describeBody(body) } : {}),
+    ...(bodyBytesMax > 0 ? { requestBody: { required: true, content: shapes.body(route) } } : {}),
     responses: {
-      "200": { description: "Done", content: describeAnswer(answer) },
-      default: {
-        description: "An error of the closed list",
-        content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
-      },
+      [status]: { description: "Done", content: shapes.answer(route) },
+      ...Object.fromEntries([...errorsOf(route)].sort(([a], [b]) => a - b).map(describeError)),
     },
   };
 }
 
-function describeBody(body: z.ZodType | undefined): unknown {
-  const content = body
-    ? { "application/json": { schema: schemaOf(body) } }
-    : { "application/zstd": { schema: { type: "string", format: "binary" } } };
-  return { required: true, content };
+function describeError([status, codes]: [number, ApiErrorCode[]]): [string, unknown] {
+  const canRetry = status === 429 || status === 503;
+  const retry = { "retry-after": { description: "Seconds to wait", schema: { type: "integer" } } };
+  return [String(status), {
+    description: codes.map((code) => `\`${code}\`: ${apiErrors[code].message}`).join(". "),
+    ...(canRetry ? { headers: retry } : {}),
+    content: { "application/json": { schema: { $ref: "#/components/schemas/Problem" } } },
+  }];
 }
 
-function describeAnswer(answer: z.ZodType | undefined): unknown {
-  return answer ? { "application/json": { schema: schemaOf(answer) } } : { "text/plain": {} };
+/** Schemas as JSON Schema; those that have a name are referred to by it. */
+class Shapes {
+  #made: Record<"input" | "output", Record<string, Record<string, unknown>>>;
+  #names = new Map<z.ZodType, string>(Object.entries(named).map(([name, schema]) => [schema, name]));
+
+  constructor(routes: readonly Route[]) {
+    const registry = z.registry<{ id: string }>();
+    for (const [schema, id] of this.#names) registry.add(schema, { id });
+    for (const schema of routes.flatMap(({ query, body, answer }) => [query, body, answer])) {
+      if (!schema || this.#names.has(schema)) continue;
+      const id = `_${this.#names.size}`;
+      this.#names.set(schema, id);
+      registry.add(schema, { id });
+    }
+    const make = (io: "input" | "output") =>
+      z.toJSONSchema(registry, { io, uri: (id) => `#/components/schemas/${id}` })
+        .schemas as Record<string, Record<string, unknown>>;
+    this.#made = { input: make("input"), output: make("output") };
+  }
+
+  components(): Record<string, unknown> {
+    return Object.fromEntries(
+      Object.keys(named).map((name) => {
+        const io = named[name] === checkInRequest || named[name] === enrolRequest ? "input" : "output";
+        return [name, plainOf(this.#made[io][name])];
+      }),
+    );
+  }
+
+  body({ body, bodyType }: Route): unknown {
+    return body
+      ? { "application/json": { schema: this.#schema(body, "input") } }
+      : { [bodyType]: { schema: { type: "string", format: "binary" } } };
+  }
+
+  answer({ answer, answerType }: Route): unknown {
+    return answer
+      ? { "application/json": { schema: this.#schema(answer, "output") } }
+      : { [answerType]: { schema: { type: "string" } } };
+  }
+
+  parameters(query: z.ZodObject): unknown[] {
+    const { properties = {} } = this.#schema(query, "input") as {
+      properties?: Record<string, { description?: string }>;
+    };
+    return Object.entries(properties).map(([name, { description, ...schema }]) => ({
+      name,
+      in: "query",
+      required: false,
+      ...(description ? { description } : {}),
+      schema,
+    }));
+  }
+
+  #schema(schema: z.ZodType, io: "input" | "output"): Record<string, unknown> {
+    const name = this.#names.get(schema)!;
+    return Object.hasOwn(named, name)
+      ? { $ref: `#/components/schemas/${name}` }
+      : plainOf(this.#made[io][name]);
+  }
+}
+
+function plainOf({ $schema: _, $id: __, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  return rest;
 }
 
 function pathParameters(path: string): unknown[] {
@@ -103,22 +235,6 @@ function pathParameters(path: string): unknown[] {
     required: true,
     schema: { type: "string" },
   }));
-}
-
-function queryParameters(query: z.ZodObject): unknown[] {
-  const { properties = {} } = schemaOf(query) as { properties?: Record<string, { description?: string }> };
-  return Object.entries(properties).map(([name, { description, ...schema }]) => ({
-    name,
-    in: "query",
-    required: false,
-    ...(description ? { description } : {}),
-    schema,
-  }));
-}
-
-function schemaOf(schema: z.ZodType): Record<string, unknown> {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" }) as Record<string, unknown>;
-  return rest;
 }
 
 /** `GET /api/v1/flows/:id` -> `get_flows_id`. */

@@ -5,7 +5,8 @@
 import { z } from "../../../shared/schema.ts";
 import { ApiError } from "../errors.ts";
 import { flowAnswer, flowFilters, pageOf, pageQuery, rangeQuery } from "../schemas.ts";
-import { resource, type Services } from "../route.ts";
+import { resource } from "../route.ts";
+import type { FlowStore } from "../../store/store.ts";
 import type { FlowQuery } from "../../model/page.ts";
 
 export const flows = resource({
@@ -13,7 +14,8 @@ export const flows = resource({
   query: z.strictObject({ ...rangeQuery, ...pageQuery }),
   isQuery: true,
   answer: pageOf(flowAnswer),
-  handle: ({ query }, services) => readPage(query, services),
+  needs: ["flowStore"],
+  handle: ({ query }, { flowStore }) => readPage(query, flowStore),
 });
 
 export const latestFlows = resource({
@@ -21,8 +23,9 @@ export const latestFlows = resource({
   query: z.strictObject({ limit: pageQuery.limit }),
   isQuery: true,
   answer: pageOf(flowAnswer),
-  async handle({ query }, { store }) {
-    const { rows } = await store.readFlows({}, { limit: query.limit });
+  needs: ["flowStore"],
+  async handle({ query }, { flowStore }) {
+    const { rows } = await flowStore.readFlows({}, { limit: query.limit });
     return { json: { rows } };
   },
 });
@@ -32,29 +35,31 @@ export const searchFlows = resource({
   query: z.strictObject({ ...flowFilters, ...pageQuery }),
   isQuery: true,
   answer: pageOf(flowAnswer),
-  handle: ({ query }, services) => readPage(query, services),
+  needs: ["flowStore"],
+  handle: ({ query }, { flowStore }) => readPage(query, flowStore),
 });
 
 export const flow = resource({
   summary: "One flow, with every sensor's own counts",
   isQuery: true,
   answer: flowAnswer,
-  async handle({ params }, { store }) {
-    const found = /^[0-7][0-9a-f]{15}$/.test(params.id) ? await store.readFlow(params.id) : null;
+  needs: ["flowStore"],
+  async handle({ params }, { flowStore }) {
+    const found = /^[0-7][0-9a-f]{15}$/.test(params.id) ? await flowStore.readFlow(params.id) : null;
     if (!found) throw new ApiError("not_found", "There is no flow with this id");
     return { json: found };
   },
 });
 
-/** Splits paging from filters; a zod object leaves absent filters out or undefined, the store wants them out. */
-async function readPage(query: Record<string, unknown>, { store }: Services) {
+/** Splits paging from filters; a zod object leaves absent filters out or undefined, the flowStore wants them out. */
+async function readPage(query: Record<string, unknown>, flowStore: FlowStore) {
   const { limit, cursor, ...rest } = query as { limit: number; cursor?: string };
   const filter = Object.fromEntries(
     Object.entries(rest).filter(([, value]) => value !== undefined),
   ) as FlowQuery;
   if (filter.name !== undefined) filter.name = filter.name.toLowerCase();
   checkRange(filter);
-  return { json: await store.readFlows(filter, { limit, ...(cursor === undefined ? {} : { cursor }) }) };
+  return { json: await flowStore.readFlows(filter, { limit, ...(cursor === undefined ? {} : { cursor }) }) };
 }
 
 /** @throws {ApiError} when a range ends before it begins. */
@@ -63,6 +68,7 @@ export function checkRange({ from, to }: { from?: number | undefined; to?: numbe
     throw new ApiError(
       "bad_parameter",
       `Parameter "from" must be <= "to": current values are ${from} and ${to}`,
+      { field: "from" },
     );
   }
 }

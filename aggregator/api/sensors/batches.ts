@@ -1,27 +1,60 @@
 /** Batches over HTTP, for sensors without Kafka.
  *
  * In: the header fields of a batch, its value compressed with zstd. Out: `stored` or `replay` once the transaction is committed.
- * Invariant: the sensor's acknowledgement goes out after the commit; the upload gate bounds the bodies in memory.
+ * Invariant: the sensor's acknowledgement goes out after the commit; the upload limit bounds the bodies in memory, and
+ * one sensor's share of them. Who holds no sensor's key gets no place there: the signature covers the header fields, the value's hash
+ * among them, and is checked before a body is waited for.
  * What a sensor does with an error: 400, 413, 422 = this batch never gets in; 401, 403 = keep spooling; the rest = try again. @module */
 
-import { batchLimits, readHeader } from "../../../shared/batch.ts";
+import { Buffer } from "node:buffer";
+import { batchLimits, publicKeyFromRaw, readHeader, signedText, verifyText } from "../../../shared/batch.ts";
 import { z } from "../../../shared/schema.ts";
 import type { IngestRefusal } from "../../ingest/verify.ts";
 import { ApiError, type ApiErrorCode } from "../errors.ts";
 import { resource } from "../route.ts";
 
+/** Header fields of a batch; shared/batch.ts has them in full. */
+const headerWords = {
+  sensor: "Id of the sensor",
+  key: "Id of its key",
+  epoch: "Number of this start of the sensor",
+  bucket: "Community ID hash modulo the fleet's number of buckets",
+  seq: "Rises by one in each epoch and bucket",
+  flows: "Rows of the value",
+  sealed: "When it was sealed, epoch ms of the sensor's clock",
+  sha256: "SHA-256 of the value before compression, hex",
+  signature: "Ed25519 over all of these, base64",
+};
+
 export const batches = resource({
-  summary: "Takes one signed batch: header fields picket-*, body zstd",
+  summary: "Takes one signed batch: columnar JSON, compressed with zstd",
   bodyBytesMax: batchLimits.valueBytesMax,
   answer: z.object({ outcome: z.enum(["stored", "replay"]) }),
-  async handle(call, { submit, directory, reporter, uploadGate }) {
+  bodyType: "application/json",
+  headers: {
+    "content-encoding": "zstd: the body is one zstd frame",
+    ...Object.fromEntries(
+      Object.entries(headerWords).map(([name, words]) => [`picket-${name}`, words]),
+    ),
+  },
+  errors: ["bad_parameter", "unknown_sensor", "revoked", "quarantined", "refused", "busy"],
+  needs: ["submit", "directory", "reporter", "uploadLimit"],
+  async handle(call, { submit, directory, reporter, uploadLimit }) {
     // What the header alone gives away is refused before a body is read.
     const header = readHeader(call.header);
     if (typeof header === "string") throw refuse(header);
     const sensor = await directory.find(header.sensor, call.nowMs);
     if (!sensor) throw refuse("unknown_sensor");
     if (sensor.revoked_ms !== null) throw refuse("revoked");
-    const submitted = await uploadGate.run(async () => await submit(call.header, await call.bytes()));
+    if (sensor.quarantined_ms !== null) throw refuse("quarantined");
+    if (header.key !== sensor.key_id) throw refuse("unknown_key");
+    const publicKey = publicKeyFromRaw(Buffer.from(sensor.public_key, "base64"));
+    if (!verifyText(signedText(header), header.signature, publicKey)) throw refuse("signature");
+    if (Number(call.header("content-length") ?? 0) > batchLimits.valueBytesMax) throw refuse("too_large");
+    const submitted = await uploadLimit.run(
+      async () => await submit(call.header, await call.bytes()),
+      sensor.sensor_id,
+    );
     if (submitted.outcome === "refused") throw error(submitted.reason);
     return { json: { outcome: submitted.outcome } };
 
@@ -33,7 +66,7 @@ export const batches = resource({
 });
 
 function error(reason: IngestRefusal): ApiError {
-  return new ApiError(codes[reason] ?? "refused", reason, { reason });
+  return new ApiError(codes[reason] ?? "refused", reason, { extra: { reason } });
 }
 
 const codes: { [reason in IngestRefusal]?: ApiErrorCode } = {

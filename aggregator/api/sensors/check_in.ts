@@ -1,8 +1,9 @@
 /** Check-in: a sensor's health, every 10 s, signed by its key.
  *
- * In: the signed body. Out: the aggregator's two time stamps, from which the sensor knows its clock, and whether it is revoked.
- * Invariant: nothing is stored of a check-in whose signature does not fit, whose stamp is more than 5 minutes away, or which is not
- * newer than the last one; so a recorded check-in cannot be played back as today's health.
+ * In: the signed body. Out: the aggregator's two time stamps, from which the sensor knows its clock, whether it is revoked, and the
+ * highest epoch known of it.
+ * Invariant: nothing is stored of a check-in whose signature does not fit, or which is not newer than the last one; so a recorded
+ * check-in cannot be played back as today's health. Its clock may be off by any amount: that is measured, and said.
  * Why a revoked sensor still gets an answer: it must learn that it is. @module */
 
 import { Buffer } from "node:buffer";
@@ -10,59 +11,112 @@ import { publicKeyFromRaw, sha256Hex, verifyText } from "../../../shared/batch.t
 import { type CheckInRequest, checkInRequest, checkInResponse } from "../../../shared/control.ts";
 import { checkInMessage } from "../../../shared/control_messages.ts";
 import type { SensorRow } from "../../model/sensor.ts";
+import type { Capabilities } from "../capabilities.ts";
 import { ApiError } from "../errors.ts";
-import { resource } from "../route.ts";
+import { type Answer, type Call, resource } from "../route.ts";
 
-const skewMsMax = 5 * 60_000;
+/** Batches are corrected by the stored offset: one that changed is stored at once. */
+const offsetStepMs = 1_000;
+
+const needs = [
+  "reporter",
+  "checkIns",
+  "ingestStore",
+  "directory",
+  "clock",
+  "clockOffsets",
+  "holes",
+] as const;
 
 export const checkIn = resource({
   summary: "Takes a sensor's health; signed by the sensor in the header picket-signature",
   body: checkInRequest,
   answer: checkInResponse,
-  async handle(call, services) {
-    const { body, nowMs } = call;
-    const { reporter, store, directory, clock } = services;
-    const sensor = await directory.find(body.sensor_id, nowMs);
-    if (!sensor) throw refuse("unknown_sensor", "Enrol it again");
-    const message = checkInMessage(body.sensor_id, body.sent_ms, sha256Hex(await call.bytes()));
-    const publicKey = publicKeyFromRaw(new Uint8Array(Buffer.from(sensor.public_key, "base64")));
-    if (!verifyText(message, (call.header("picket-signature") ?? "").slice(0, 128), publicKey)) {
-      throw refuse("bad_signature", "Header picket-signature must sign this body with the enrolled key");
-    }
-    if (Math.abs(body.sent_ms - nowMs) > skewMsMax) {
-      throw refuse(
-        "clock_skew",
-        `Aggregator has ${iso(nowMs)}, the sensor ${iso(body.sent_ms)}; limit is 5 min`,
-      );
-    }
-    const isRevoked = sensor.revoked_ms !== null;
-    if (!isRevoked) {
-      if (isNewer(body, sensor)) await save(sensor.sensor_id, body);
-      else reporter.count("check_ins_total", { outcome: "replay" });
-    }
-    return {
-      json: { received_ms: nowMs, answered_ms: clock.nowMs(), config_version: 0, revoked: isRevoked },
-    };
-
-    function refuse(code: "unknown_sensor" | "bad_signature" | "clock_skew", detail: string): ApiError {
-      reporter.count("check_ins_total", { outcome: code });
-      return new ApiError(code, detail);
-    }
-
-    async function save(sensorId: string, health: CheckInRequest): Promise<void> {
-      const offsetMs = services.clockOffsets.note(sensorId, health.epoch, health.sent_ms, nowMs);
-      await store.saveCheckIn(sensorId, health, nowMs, offsetMs);
-      directory.note(sensorId, { check_in: health, last_check_in_ms: nowMs, clock_offset_ms: offsetMs });
-      reporter.count("check_ins_total", { outcome: "stored" });
-    }
+  headers: {
+    "picket-signature":
+      'base64(Ed25519("picket.check-in.v1\\n<sensor_id>\\n<sent_ms>\\n<SHA-256 of the body, hex>"))',
   },
+  errors: ["unknown_sensor", "bad_signature"],
+  needs,
+  handle: answer,
 });
 
-/** Later epoch, or later stamp of the same epoch. A clock set back costs at most the 5 minutes a stamp may be off. */
-function isNewer(now: CheckInRequest, { check_in: last }: SensorRow): boolean {
-  return !last || now.epoch > last.epoch || now.epoch === last.epoch && now.sent_ms > last.sent_ms;
+type Needs = Pick<Capabilities, typeof needs[number]>;
+
+async function answer(
+  call: Call<unknown, CheckInRequest>,
+  { ingestStore, clock, ...has }: Needs,
+): Promise<Answer> {
+  const { body, nowMs } = call;
+  const { directory, reporter } = has;
+  const sensor = await directory.find(body.sensor_id, nowMs);
+  if (!sensor) throw refuse("unknown_sensor", "Enrol it again");
+  const message = checkInMessage(body.sensor_id, body.sent_ms, sha256Hex(await call.bytes()));
+  const publicKey = publicKeyFromRaw(new Uint8Array(Buffer.from(sensor.public_key, "base64")));
+  if (!verifyText(message, (call.header("picket-signature") ?? "").slice(0, 128), publicKey)) {
+    throw refuse("bad_signature", "Header picket-signature must sign this body with the enrolled key");
+  }
+  const isRevoked = sensor.revoked_ms !== null;
+  if (!isRevoked) {
+    if (isNewer(body, sensor.check_in)) await save(sensor, body, nowMs, has);
+    else reporter.count("check_ins_total", { outcome: "replay" });
+  }
+  // A sensor restored from a backup learns here that it has been further already.
+  const known = await ingestStore.readEpochs(sensor.sensor_id);
+  const epoch_max = Math.max(sensor.check_in?.epoch ?? 0, ...known.map(({ epoch }) => epoch));
+  return {
+    json: {
+      received_ms: nowMs,
+      answered_ms: clock.nowMs(),
+      config_version: 0,
+      revoked: isRevoked,
+      epoch_max,
+    },
+  };
+
+  function refuse(code: "unknown_sensor" | "bad_signature", detail: string): ApiError {
+    reporter.count("check_ins_total", { outcome: code });
+    return new ApiError(code, detail);
+  }
 }
 
-function iso(ms: number): string {
-  return Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString() : String(ms);
+async function save(
+  { sensor_id, check_in, last_check_in_ms, clock_offset_ms }: SensorRow,
+  health: CheckInRequest,
+  nowMs: number,
+  { reporter, checkIns, directory, clockOffsets, holes }: Omit<Needs, "ingestStore" | "clock">,
+): Promise<void> {
+  const offsetMs = clockOffsets.note(sensor_id, health.epoch, health.sent_ms, nowMs);
+  const isUrgent = !check_in || check_in.epoch !== health.epoch ||
+    check_in.capture.state !== health.capture.state ||
+    Math.abs((clock_offset_ms ?? 0) - offsetMs) > offsetStepMs;
+  directory.note(sensor_id, { check_in: health, last_check_in_ms: nowMs, clock_offset_ms: offsetMs });
+  await checkIns.keep({ sensorId: sensor_id, checkIn: health, nowMs, clockOffsetMs: offsetMs }, isUrgent);
+  reporter.count("check_ins_total", { outcome: "stored" });
+  await holes.note(health, { checkIn: check_in, atMs: last_check_in_ms }, nowMs);
+}
+
+/** Later epoch; or, of the same epoch, a later stamp, or any total that has grown: a clock may be set back, a total cannot go back.
+ * A recorded check-in has neither. */
+function isNewer(now: CheckInRequest, last: CheckInRequest | null): boolean {
+  if (!last || now.epoch > last.epoch) return true;
+  if (now.epoch < last.epoch) return false;
+  const pairs: [now: number, last: number][] = [
+    [now.capture.packets, last.capture.packets],
+    [now.flows.segments, last.flows.segments],
+    ...shared(now.counters, last.counters).filter(([name]) => /_total(\{|$)/.test(name)).map(([, ...pair]) =>
+      pair
+    ),
+  ];
+  const sealed = shared(now.sealed, last.sealed).map(([, ...pair]) => pair);
+  if (sealed.some(([mine, before]) => mine < before)) return false;
+  return now.sent_ms > last.sent_ms || [...pairs, ...sealed].some(([mine, before]) => mine > before);
+}
+
+/** What both have, by name. */
+function shared(
+  a: Record<string, number>,
+  b: Record<string, number>,
+): [name: string, a: number, b: number][] {
+  return Object.keys(a).filter((name) => Object.hasOwn(b, name)).map((name) => [name, a[name], b[name]]);
 }

@@ -1,8 +1,8 @@
 /** Enrolment: a one-time token and a fresh key make a sensor.
  *
  * In: token, name, public key, and a signature that proves the sensor holds the private half. Out: sensor id and where batches go.
- * Invariant: of any number of redemptions of one token at once exactly one enrols: the store decides, in one statement.
- * Why throttled by source before anything is verified: this is the one door that is open to anyone. @module */
+ * Invariant: of any number of redemptions of one token at once exactly one enrols: the identityStore decides, in one statement.
+ * A valid token is never refused for what others behind the same address did: only failures count, and only they are told to wait. @module */
 
 import { Buffer } from "node:buffer";
 import { keyId, publicKeyFromRaw, sha256Hex, verifyText } from "../../../shared/batch.ts";
@@ -16,41 +16,63 @@ export const enrol = resource({
   body: enrolRequest,
   bodyBytesMax: 4_096,
   answer: enrolResponse,
-  async handle({ body, source, nowMs }, services) {
-    const { reporter, store, directory } = services;
-    const wait = services.enrolThrottle.take(source, nowMs);
-    if (wait !== null) {
-      reporter.count("enrolments_total", { outcome: "throttled" });
-      throw new ApiError("too_many", `Try again in ${wait} s`);
-    }
+  errors: [
+    "bad_signature",
+    "unknown_token",
+    "expired_token",
+    "revoked_token",
+    "revoked",
+    "used_token",
+    "name_taken",
+    "key_taken",
+    "too_many",
+  ],
+  needs: ["reporter", "identityStore", "directory", "enrolRate", "randomBytes", "fleet"],
+  async handle(
+    { body, source, nowMs },
+    { reporter, identityStore, directory, enrolRate, randomBytes, fleet },
+  ) {
     const publicKey = readPublicKey(body.public_key);
     if (!publicKey || !verifyText(enrolMessage(body), body.signature, publicKeyFromRaw(publicKey))) {
-      reporter.count("enrolments_total", { outcome: "bad_signature" });
-      throw new ApiError("bad_signature", "The enrolment must be signed by the key it names");
+      throw fail("bad_signature", "The enrolment must be signed by the key it names");
     }
-    const { outcome, sensor } = await store.redeemJoinToken(sha256Hex(body.token), {
-      sensor_id: `s${Buffer.from(services.randomBytes(10)).toString("hex")}`,
+    const { outcome, sensor } = await identityStore.redeemJoinToken(sha256Hex(body.token), {
+      sensor_id: `s${Buffer.from(randomBytes(10)).toString("hex")}`,
       name: body.name,
       key_id: keyId(publicKey),
       public_key: body.public_key,
     }, nowMs);
+    if (outcome !== "enrolled" && outcome !== "same_sensor") throw fail(outcome, advice[outcome]);
     reporter.count("enrolments_total", { outcome });
-    if (outcome !== "enrolled" && outcome !== "same_sensor") throw new ApiError(outcome, advice[outcome]);
-    if (!sensor) throw new Error(`Cannot enrol as the store answered "${outcome}" without a sensor`);
+    if (!sensor) throw new Error(`Cannot enrol as the identityStore answered "${outcome}" without a sensor`);
     if (sensor.revoked_ms !== null) {
       throw new ApiError("revoked", "Make a new token and enrol with a new key");
     }
     directory.forget();
     reporter.info("sensor enrolled", { name: sensor.name, site: sensor.site, outcome });
-    const { buckets, kafka } = services.fleet;
+    const { buckets, kafka } = fleet;
     return { json: { sensor_id: sensor.sensor_id, name: sensor.name, site: sensor.site, buckets, kafka } };
+
+    function fail(outcome: keyof typeof advice | "bad_signature", detail: string): ApiError {
+      // A name that is taken is a slip of whoever holds a good token.
+      const waitS = outcome === "name_taken" || outcome === "key_taken"
+        ? null
+        : enrolRate.take(source, nowMs);
+      reporter.count("enrolments_total", { outcome: waitS === null ? outcome : "throttled" });
+      return waitS === null
+        ? new ApiError(outcome, detail)
+        : new ApiError("too_many", `${detail}. Try again in ${waitS} s`, { retryAfterS: waitS });
+    }
   },
 });
 
 const advice = {
-  unknown_token: "Check that it was copied whole, or make a new one with: picket-aggregator token",
-  expired_token: "A token is good for 15 minutes: make a new one with: picket-aggregator token",
-  used_token: "A token enrols one sensor: make a new one with: picket-aggregator token",
+  unknown_token: "Check that it was copied whole, or make a new one with: picket-aggregator token create",
+  expired_token: "Make a new one with: picket-aggregator token create",
+  revoked_token: "Make a new one with: picket-aggregator token create",
+  used_token:
+    "It has enrolled as many sensors as it may: make a new one with: picket-aggregator token create",
+  key_taken: "This key was enrolled under another name, or was revoked: enrol with a new key",
   name_taken: "Choose another name",
 } as const;
 

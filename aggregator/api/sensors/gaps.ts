@@ -12,12 +12,13 @@ export const gaps = resource({
   query: z.strictObject({ sensor_id: sensorId.optional(), open: z.boolean().optional(), limit }),
   isQuery: true,
   answer: z.object({ rows: z.array(gapAnswer) }),
-  async handle({ query }, { store }) {
+  needs: ["ingestStore"],
+  async handle({ query }, { ingestStore }) {
     const filter = {
       ...(query.sensor_id === undefined ? {} : { sensor_id: query.sensor_id }),
       ...(query.open === undefined ? {} : { open: query.open }),
     };
-    return { json: { rows: await store.readGaps(filter, query.limit) } };
+    return { json: { rows: await ingestStore.readGaps(filter, query.limit) } };
   },
 });
 
@@ -34,8 +35,9 @@ export const deadLetters = resource({
       sample: z.string().describe("base64"),
     })),
   }),
-  async handle({ query }, { store }) {
-    const rows = await store.readDeadLetters(query.limit);
+  needs: ["ingestStore"],
+  async handle({ query }, { ingestStore }) {
+    const rows = await ingestStore.readDeadLetters(query.limit);
     return {
       json: { rows: rows.map((row) => ({ ...row, sample: Buffer.from(row.sample).toString("base64") })) },
     };

@@ -45,7 +45,8 @@ export const totals = resource({
     first: time.nullable(),
     last: time.nullable(),
   }),
-  handle: async (_call, { store }) => ({ json: await store.readTotals() }),
+  needs: ["trafficStore"],
+  handle: async (_call, { trafficStore }) => ({ json: await trafficStore.readTotals() }),
 });
 
 export const topTalkers = resource({
@@ -62,9 +63,10 @@ export const topTalkers = resource({
       total_packets: count,
     })),
   }),
-  async handle({ query }, { store }) {
+  needs: ["trafficStore"],
+  async handle({ query }, { trafficStore }) {
     checkRange(query);
-    return { json: { rows: await store.readTopTalkers(rangeOf(query), query.limit) } };
+    return { json: { rows: await trafficStore.readTopTalkers(rangeOf(query), query.limit) } };
   },
 });
 
@@ -83,9 +85,10 @@ export const protocols = resource({
       }),
     ),
   }),
-  async handle({ query }, { store }) {
+  needs: ["trafficStore"],
+  async handle({ query }, { trafficStore }) {
     checkRange(query);
-    return { json: { rows: await store.readProtocols(rangeOf(query)) } };
+    return { json: { rows: await trafficStore.readProtocols(rangeOf(query)) } };
   },
 });
 
@@ -103,9 +106,10 @@ export const series = resource({
     step: count,
     rows: z.array(z.object({ time, flows: count, packets: count, bytes: count })),
   }),
-  async handle({ query, nowMs }, { store }) {
+  needs: ["trafficStore"],
+  async handle({ query, nowMs }, { trafficStore }) {
     checkRange(query);
-    const to = query.to ?? ((await store.readTotals()).last ?? nowMs / 1_000);
+    const to = query.to ?? ((await trafficStore.readTotals()).last ?? nowMs / 1_000);
     const from = Math.min(to, query.from ?? to - 3_600);
     const step = query.step ?? (roundSteps.find((s) => (to - from) / s <= defaultPoints) ?? 86_400);
     if ((to - from) / step > pointsMax) {
@@ -116,7 +120,9 @@ export const series = resource({
         } for this range: current value is ${step}`,
       );
     }
-    return { json: { from, to, step, rows: await store.readSeries({ from, to }, step, query.sensor_id) } };
+    return {
+      json: { from, to, step, rows: await trafficStore.readSeries({ from, to }, step, query.sensor_id) },
+    };
   },
 });
 

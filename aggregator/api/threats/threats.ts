@@ -20,11 +20,12 @@ export const threats = resource({
   }),
   isQuery: true,
   answer: pageOf(threatAnswer),
-  async handle({ query }, { store }) {
+  needs: ["threatStore"],
+  async handle({ query }, { threatStore }) {
     checkRange(query);
     const { limit, cursor, ...rest } = query;
     const filter = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
-    const page = await store.readThreats(
+    const page = await threatStore.readThreats(
       filter as ThreatQuery,
       { limit, ...(cursor === undefined ? {} : { cursor }) },
     );
@@ -36,8 +37,9 @@ export const threat = resource({
   summary: "One threat",
   isQuery: true,
   answer: threatAnswer,
-  async handle({ params }, { store }) {
-    const found = isId(params.id) ? await store.readThreat(params.id) : null;
+  needs: ["threatStore"],
+  async handle({ params }, { threatStore }) {
+    const found = isId(params.id) ? await threatStore.readThreat(params.id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
     return { json: present(found) };
   },
@@ -47,8 +49,9 @@ export const setThreatStatus = resource({
   summary: "Sets the status of a threat",
   body: z.strictObject({ status: z.enum(threatStatuses) }),
   answer: z.object({ id: z.string(), status: z.enum(threatStatuses) }),
-  async handle({ params, body, nowMs, caller }, { store, reporter, onThreatStatus }) {
-    const isKnown = isId(params.id) && await store.setThreatStatus(params.id, body.status, nowMs);
+  needs: ["threatStore", "reporter", "onThreatStatus"],
+  async handle({ params, body, nowMs, caller }, { threatStore, reporter, onThreatStatus }) {
+    const isKnown = isId(params.id) && await threatStore.setThreatStatus(params.id, body.status, nowMs);
     if (!isKnown) throw new ApiError("not_found", "There is no threat with this id");
     onThreatStatus(params.id, body.status);
     reporter.count("threat_status_changes_total", { status: body.status });

@@ -1,32 +1,124 @@
-/** The detectors that Picket ships, in the order in which they are told of an update.
+/** The detectors that Picket ships, in the order in which they see an update.
  *
- * Out: fresh detectors, one set for each engine.
- * Why a function: a detector holds state, and two engines must never share one. @module */
+ * Out: their declarations, and for people the list of them: in the API, in the documentation, in the help of options. @module */
 
-import { createAmplification } from "./amplification.ts";
-import { createBeacon } from "./beacon.ts";
-import type { Detector } from "../detector.ts";
-import { createDnsTunnel } from "./dns_tunnel.ts";
-import { createHostSweep } from "./host_sweep.ts";
-import { createIcmpTunnel } from "./icmp_tunnel.ts";
-import { createNxdomainBurst } from "./nxdomain_burst.ts";
-import { createPasswordGuessing } from "./password_guessing.ts";
-import { createPortScanHorizontal } from "./port_scan_horizontal.ts";
-import { createPortScanVertical } from "./port_scan_vertical.ts";
-import { createSynFlood } from "./syn_flood.ts";
+import {
+  type Declaration,
+  type Detector,
+  type FactKind,
+  settableLimits,
+  startDetector,
+} from "../detector.ts";
+import { type DetectionSettings, rangeOf } from "../settings.ts";
+import { amplification } from "./amplification.ts";
+import { beacon } from "./beacon.ts";
+import { dnsTunnel } from "./dns_tunnel.ts";
+import { hostSweep } from "./host_sweep.ts";
+import { icmpTunnel } from "./icmp_tunnel.ts";
+import { nxdomainBurst } from "./nxdomain_burst.ts";
+import { passwordGuessing } from "./password_guessing.ts";
+import { portScanHorizontal } from "./port_scan_horizontal.ts";
+import { portScanVertical } from "./port_scan_vertical.ts";
+import { synFlood } from "./syn_flood.ts";
+import { coercion } from "./coercion.ts";
+import { cleartextCredentials } from "./cleartext_credentials.ts";
+import { dcsync } from "./dcsync.ts";
+import { directoryReconnaissance } from "./directory_reconnaissance.ts";
+import { dnsC2 } from "./dns_c2.ts";
+import { executableDownload } from "./executable_download.ts";
+import { exploitAttempt } from "./exploit_attempt.ts";
+import { kerberoasting } from "./kerberoasting.ts";
+import { obsoleteTls } from "./obsolete_tls.ts";
+import { promptInjection } from "./prompt_injection.ts";
+import { remoteExecution } from "./remote_execution.ts";
+import { webAttack } from "./web_attack.ts";
+import { webScan } from "./web_scan.ts";
+import { arpSpoofing } from "./arp_spoofing.ts";
+import { arpStorm } from "./arp_storm.ts";
+import { dhcpStarvation } from "./dhcp_starvation.ts";
+import { rogueDhcp } from "./rogue_dhcp.ts";
+import { flood } from "./flood.ts";
+import { reflection } from "./reflection.ts";
 
-/** All of them. */
-export function createDetectors(): Detector[] {
-  return [
-    createHostSweep(),
-    createPortScanVertical(),
-    createPortScanHorizontal(),
-    createSynFlood(),
-    createAmplification(),
-    createPasswordGuessing(),
-    createBeacon(),
-    createDnsTunnel(),
-    createIcmpTunnel(),
-    createNxdomainBurst(),
-  ];
+export const catalogue: readonly Declaration[] = [
+  hostSweep,
+  arpSpoofing,
+  arpStorm,
+  dhcpStarvation,
+  rogueDhcp,
+  portScanVertical,
+  portScanHorizontal,
+  synFlood,
+  amplification,
+  flood,
+  reflection,
+  passwordGuessing,
+  beacon,
+  dnsTunnel,
+  icmpTunnel,
+  nxdomainBurst,
+  webScan,
+  webAttack,
+  coercion,
+  cleartextCredentials,
+  dcsync,
+  directoryReconnaissance,
+  dnsC2,
+  executableDownload,
+  exploitAttempt,
+  kerberoasting,
+  obsoleteTls,
+  remoteExecution,
+  promptInjection,
+];
+
+/** Starts detectors, without those that are off; each engine needs its own. */
+export function startDetectors(
+  settings?: DetectionSettings,
+  declarations: readonly Declaration[] = catalogue,
+): Detector[] {
+  return declarations.filter(({ name }) => !settings?.off.has(name))
+    .map((declaration) => startDetector(declaration, settings?.limits.get(declaration.name)));
+}
+
+/** A detector as the API and the documentation list it. */
+export interface CatalogueEntry {
+  name: string;
+  title: string;
+  technique: string;
+  about: string;
+  needs: readonly FactKind[];
+  isOn: boolean;
+  limits: {
+    name: string;
+    value: number;
+    unit: string;
+    why: string;
+    default: number;
+    min: number;
+    max: number;
+  }[];
+}
+
+export function describeDetectors(
+  settings?: DetectionSettings,
+  declarations: readonly Declaration[] = catalogue,
+): CatalogueEntry[] {
+  return declarations.map((declaration) => {
+    const { name, title, technique, about, needs = [] } = declaration;
+    const set = settings?.limits.get(name) ?? {};
+    const limits = Object.entries(settableLimits(declaration)).map(([name, limit]) => {
+      const [min, max] = rangeOf(limit);
+      return {
+        name,
+        value: set[name] ?? limit.value,
+        unit: limit.unit,
+        why: limit.why,
+        default: limit.value,
+        min,
+        max,
+      };
+    });
+    return { name, title, technique, about, needs, isOn: !settings?.off.has(name), limits };
+  });
 }

@@ -1,129 +1,146 @@
 /** Host sweep: one host asks a whole network who is there, by ARP or by ping.
  *
- * In: first updates of ARP and ICMP echo flows. Out: one finding for each asking host and protocol.
- * Invariant: hosts that answer count as found, not as tried in vain; announcements of one's own address are no question.
- * ATT&CK T1018, Remote System Discovery. @module */
+ * In: ARP and ICMP echo flows. Out: one finding for each asking host and protocol.
+ * Invariant: an ARP reply is no question, and proves that its sender is there; so does whatever else a host sent in the last ten
+ * minutes, as a sensor on an ordinary switch port sees questions but no replies. Announcements of one's own address are no question.
+ * A fixed list asked again and again is no sweep. @module */
 
-import type { FlowUpdate } from "../../model/flow.ts";
-import type { Finding, Reason } from "../../model/threat.ts";
-import {
-  type Advice,
-  type Detector,
-  evidenceValue,
-  findingLimits,
-  growingPoints,
-  numberEvidence,
-} from "../detector.ts";
-import { type Episode, episodeDetector, episodeParts, Episodes } from "../episodes.ts";
-import { isGroupAddress } from "../signs/probe.ts";
+import { detector } from "../detector.ts";
+import { field, growingPoints, reason } from "../finding.ts";
+import { findOut } from "../signs/advice.ts";
+import { AskedList } from "../signs/asked_list.ts";
+import { Distinct } from "../signs/distinct.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 
-export const hostSweepLimits = {
-  /** Different addresses asked for; the same as for a scan of one port (Zeek's `Scan::addr_scan_threshold` = 25 in 5 minutes). */
-  hostsMin: 25,
-  /** Share without an answer. A router that looks for its clients and a pinging monitor know whom they ask. */
-  silentShareMin: 0.5,
-  /** Addresses a minute: a host that looks for its neighbours over a day stays below. */
-  hostsPerMinuteMin: 5,
-  fastHostsPerS: 1,
-  quietS: 300,
-  ageMaxS: 3_600,
-  keysMax: 10_000,
-  hostsMax: 4_096,
-} as const;
-const limits = hostSweepLimits;
+const hostsMax = 4_096;
+/** A host that spoke this long before it was asked is there. */
+const heardS = 600;
 const echoTypes: Readonly<Record<string, number>> = { icmp: 8, icmp6: 128 };
 
-interface Sweep {
-  protocol: string;
-  srcIp: string;
-  mac: string;
-  silent: Set<string>;
-  answered: Set<string>;
-  asked: number;
-}
-
-const advice: Advice = {
-  summary: (finding) =>
-    `${finding.src_ips[0]} asked ${evidenceValue(finding, "addresses asked")} addresses by ${
-      evidenceValue(finding, "protocol")
-    } whether somebody is there; ${evidenceValue(finding, "addresses without answer")} did not answer.`,
-  meaning: "This is the first step of most attacks on a network: finding out which machines exist.",
-  action:
-    "Find out who uses the asking machine and which program asks. If nobody can explain it, isolate the machine and look at what it did to those that answered.",
-  falseAlarm:
-    "Network inventory, printers' software and routers ask whole networks too; they do so from known addresses and again and again.",
-};
-
-/** Makes the detector; it holds all state. */
-export function createHostSweep(): Detector {
-  const sweeps = new Episodes<Sweep>({
-    keysMax: limits.keysMax,
-    quietS: limits.quietS,
-    ageMaxS: limits.ageMaxS,
-    create: () => ({ protocol: "", srcIp: "", mac: "", silent: new Set(), answered: new Set(), asked: 0 }),
-    isAboveThreshold: isSweep,
-  });
-
-  function step(update: FlowUpdate): void {
-    const { protocol, src_ip, src_port, dst_ip, src_mac, fwd_packets, bwd_packets } = update.segment;
-    const isQuestion = protocol === "arp" || (protocol in echoTypes && src_port === echoTypes[protocol]);
-    if (!update.first || !isQuestion || fwd_packets === 0 || src_ip === dst_ip || isGroupAddress(dst_ip)) {
-      return;
+export const hostSweep = detector({
+  name: "host_sweep",
+  technique: "T1018",
+  title: "Ping sweep",
+  about: "One host asks a whole network who is there, by ARP or by ping.",
+  limits: {
+    hostsMin: {
+      value: 25,
+      unit: "addresses",
+      why: "as for a scan of one port (Zeek's addr_scan_threshold in 5 minutes)",
+    },
+    silentShareMin: {
+      value: 0.5,
+      unit: "share",
+      why: "a router that looks for its clients and a pinging monitor know whom they ask",
+    },
+    hostsPerMinuteMin: {
+      value: 5,
+      unit: "addresses/min",
+      why: "a host that looks for its neighbours over a day stays below",
+    },
+    rangeShareMin: {
+      value: 0.8,
+      unit: "share",
+      why: "of the addresses between the lowest and the highest asked: a list has holes, a range has none",
+    },
+    fastHostsPerS: {
+      value: 5,
+      unit: "questions in a second",
+      why: "ordinary hosts meet new ones more slowly",
+    },
+  },
+  window: {
+    quietS: { value: 300, unit: "s", why: "sweeps ask many addresses a minute" },
+    ageS: { value: 3_600, unit: "s", why: "a network changes within a day, not within an hour" },
+  },
+  keysMax: 10_000,
+  key(update) {
+    const { protocol, src_ip, src_port, dst_ip, dst_mac, fwd_packets } = update.segment;
+    const isQuestion = protocol === "arp"
+      ? isBroadcast(dst_mac)
+      : protocol in echoTypes && src_port === echoTypes[protocol];
+    if (!isQuestion || !update.first || fwd_packets === 0 || src_ip === dst_ip || update.dst.isGroup) {
+      return null;
     }
-    if (src_ip === "0.0.0.0") return; // A host that looks whether its new address is free (RFC 5227).
-    const sweep = sweeps.touch(`${update.network}|${protocol}|${src_ip}`, update);
-    sweep.protocol = protocol;
-    sweep.srcIp = src_ip;
+    // A host that looks whether its new address is free (RFC 5227).
+    return src_ip === "0.0.0.0" ? null : `${protocol}|${src_ip}`;
+  },
+  open: ({ src, segment: { protocol } }) => ({
+    protocol,
+    src,
+    rate: new PeakRate(),
+    mac: "",
+    hosts: new Distinct<string>(hostsMax),
+    list: new AskedList(),
+    asked: 0,
+  }),
+  step(sweep, { dst, segment: { src_mac, start } }) {
     sweep.mac = src_mac;
     sweep.asked++;
-    const hosts = bwd_packets > 0 ? sweep.answered : sweep.silent;
-    if (hosts.size < limits.hostsMax) hosts.add(dst_ip);
-  }
+    sweep.rate.add(start);
+    sweep.hosts.add(dst.ip);
+    sweep.list.ask(dst, start);
+  },
+  isThreat(sweep, { hostsMin, silentShareMin, hostsPerMinuteMin }) {
+    const { hosts, list, firstS, lastS } = sweep;
+    if (hosts.size < hostsMin || hosts.size < hostsPerMinuteMin * (lastS - firstS) / 60) return false;
+    if (list.isFixed) return false;
+    return list.size - list.heardSince(firstS - heardS).length >= silentShareMin * list.size;
+  },
+  finding(sweep, { hostsMin, rangeShareMin, fastHostsPerS }) {
+    const isArp = sweep.protocol === "arp";
+    const heard = sweep.list.heardSince(sweep.firstS - heardS);
+    const evidence = {
+      asked: field("addresses asked", sweep.hosts.count),
+      silent: field("addresses not heard of", sweep.hosts.size - heard.length),
+      answered: field("addresses that are there", heard.slice(0, 20).join(", ") || "none"),
+      mac: field("hardware address of the asker", sweep.mac || "unknown"),
+      duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
+      perS: field("questions in the busiest second", sweep.rate.peak),
+      protocol: field("protocol", isArp ? "ARP" : "ping"),
+    };
+    const { asked, silent, protocol } = evidence;
+    const size = sweep.hosts.size;
+    const reasons = [reason(
+      "addresses_asked",
+      growingPoints(size, hostsMin, { base: 25, perTenfold: 15, max: 45 }),
+      `${asked} addresses were asked; ${hostsMin} are enough to call it a sweep`,
+    )];
+    const share = sweep.list.rangeShare;
+    if (share >= rangeShareMin) {
+      reasons.push(reason(
+        "whole_range",
+        10,
+        "nearly all addresses between the lowest and the highest were asked; a list of known hosts has holes",
+      ));
+    }
+    if (sweep.rate.peak >= fastHostsPerS) {
+      const text =
+        `${evidence.perS} questions in the busiest second; ${fastHostsPerS} or more are faster than ordinary hosts meet others`;
+      reasons.push(reason("fast", 10, text));
+    }
+    return {
+      title: isArp ? "ARP sweep" : "Ping sweep",
+      src_ips: [sweep.src.ip],
+      dst_ips: sweep.hosts,
+      dst_port: null,
+      count: sweep.asked,
+      summary:
+        `${sweep.src.ip} asked ${asked} addresses by ${protocol} whether somebody is there; nothing was heard of ${silent} of them.`,
+      reasons,
+      evidence,
+    };
+  },
+  meaning: "This is the first step of most attacks on a network: finding out which machines exist.",
+  action: ({ answered }, _finding, { src }) =>
+    `${findOut(src, "asks")}${
+      answered.value === "none" ? "" : ` Then look at what it did to those that are there: ${answered}.`
+    }`,
+  falseAlarm:
+    "Network inventory, printers' software and routers ask whole networks too; they do so from known addresses and again and again.",
+});
 
-  return episodeDetector("host_sweep", advice, sweeps, step, describe);
-}
-
-function isSweep(sweep: Sweep & Episode): boolean {
-  const asked = sweep.silent.size + sweep.answered.size;
-  const minutes = (sweep.lastS - sweep.firstS) / 60;
-  return asked >= limits.hostsMin && sweep.silent.size >= limits.silentShareMin * asked &&
-    asked >= limits.hostsPerMinuteMin * minutes;
-}
-
-function describe(sweep: Sweep & Episode): Finding {
-  const hosts = [...new Set([...sweep.answered, ...sweep.silent])];
-  const perS = hosts.length / Math.max(1, sweep.lastS - sweep.firstS);
-  const reasons: Reason[] = [{
-    name: "addresses_asked",
-    points: growingPoints(hosts.length, limits.hostsMin, { base: 30, perTenfold: 15, max: 50 }),
-    text: `${hosts.length} addresses were asked; ${limits.hostsMin} are enough to call it a sweep`,
-  }];
-  if (perS >= limits.fastHostsPerS) {
-    reasons.push({
-      name: "fast",
-      points: 10,
-      text: `${perS.toFixed(1)} addresses a second; ordinary hosts stay below ${limits.fastHostsPerS}`,
-    });
-  }
-  const name = sweep.protocol === "arp" ? "ARP" : "ping";
-  return {
-    detector: "host_sweep",
-    identity: `host_sweep|${sweep.key}`,
-    technique: "T1018",
-    title: sweep.protocol === "arp" ? "ARP sweep" : "Ping sweep",
-    src_ips: [sweep.srcIp],
-    dst_ips: hosts.slice(0, findingLimits.addressesMax),
-    dst_port: null,
-    count: sweep.asked,
-    reasons,
-    evidence: numberEvidence([
-      ["addresses asked", hosts.length],
-      ["addresses without answer", sweep.silent.size],
-      ["addresses that answered", [...sweep.answered].slice(0, 20).join(", ") || "none"],
-      ["hardware address of the asker", sweep.mac || "unknown"],
-      ["duration in seconds", Math.round(sweep.lastS - sweep.firstS)],
-      ["protocol", name],
-    ]),
-    ...episodeParts(sweep),
-  };
+/** Questions go to everybody; a reply, or a check on a known neighbour, to one. */
+function isBroadcast(mac: string): boolean {
+  return mac === "" || mac === "ff:ff:ff:ff:ff:ff" || mac === "00:00:00:00:00:00";
 }

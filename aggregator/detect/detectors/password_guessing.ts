@@ -2,41 +2,51 @@
  *
  * In: updates of TCP flows to SSH, FTP, Telnet, RDP, SMB, VNC, mail and web logins, on whatever port they are. Out: one finding for
  * each attacker, victim and port.
- * Invariant: a few typos are none; a client that mostly gets in is none.
- * ATT&CK T1110.001, Brute Force: Password Guessing. @module */
+ * Invariant: a few typos are none; a client that mostly gets in is none. @module */
 
-import type { FlowUpdate } from "../../model/flow.ts";
-import type { Finding, Reason } from "../../model/threat.ts";
-import { type Advice, type Detector, evidenceValue, growingPoints, numberEvidence } from "../detector.ts";
-import { type Episode, episodeDetector, episodeParts, Episodes } from "../episodes.ts";
+import { detector, type LimitValues } from "../detector.ts";
+import type { Episode } from "../episodes.ts";
+import { field, growingPoints, hostile, percentOf, reason } from "../finding.ts";
+import { Distinct } from "../signs/distinct.ts";
+import type { Reason } from "../../model/threat.ts";
+import type { Address } from "../signs/address.ts";
+import { capital, stopHost } from "../signs/advice.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 import { readLoginAttempts, unnamedService } from "../signs/login_attempts.ts";
 import { deviationOf, medianOf } from "../signs/statistics.ts";
 
-export const passwordGuessingLimits = {
-  /** Attempts without success. Zeek's ftp/detect-bruteforcing.zeek: 20 in 15 minutes; its SSH sibling: 30 in 30 minutes. */
-  attemptsMin: 20,
-  /** Attempts a minute: scripts that check on a service every minute or more rarely stay below. */
-  attemptsPerMinuteMin: 2,
-  /** Share of attempts among all sessions of the pair. */
-  failedShareMin: 0.8,
-  /** Without readable answers the flows must look alike: median absolute deviation of the answers' size over their median. */
-  sizeDeviationMax: 0.3,
-  /** An unrecognised service must show more: many attempts, fast, nearly identical. */
-  unnamedAttemptsMin: 40,
-  unnamedSizeDeviationMax: 0.1,
-  /** Attempts a second above which nobody types them in. */
-  fastPerS: 0.5,
-  quietS: 300,
-  ageMaxS: 900,
-  keysMax: 20_000,
-  usersMax: 50,
-  sizesMax: 256,
-} as const;
-const limits = passwordGuessingLimits;
+const usersMax = 50, sizesMax = 256;
+/** OpenSSH's MaxAuthTries. */
+const sshGuessesMax = 6;
+
+const limitsTable = {
+  attemptsMin: {
+    value: 20,
+    unit: "attempts",
+    why: "Zeek's ftp/detect-bruteforcing.zeek: 20 in 15 minutes; its SSH sibling: 30 in 30 minutes",
+  },
+  attemptsPerMinuteMin: {
+    value: 2,
+    unit: "attempts/min",
+    why: "scripts that check on a service every minute or more rarely stay below",
+  },
+  failedShareMin: { value: 0.8, unit: "share", why: "attempts among all sessions of the pair" },
+  sizeDeviationMax: {
+    value: 0.3,
+    unit: "share",
+    why:
+      "without readable answers the flows must look alike: deviation of the answers' size over their median",
+  },
+  unnamedAttemptsMin: { value: 40, unit: "attempts", why: "an unrecognised service must show more" },
+  unnamedSizeDeviationMax: { value: 0.1, unit: "share", why: "and answers that are nearly identical" },
+  fastPerS: { value: 2, unit: "attempts in a second", why: "nobody types passwords in so fast" },
+  unnamedPerMinuteMin: { value: 30, unit: "attempts/min", why: "an unrecognised service must be tried fast" },
+};
 
 interface Guessing {
-  srcIp: string;
-  dstIp: string;
+  src: Address;
+  dst: Address;
+  rate: PeakRate;
   dstPort: number;
   service: string;
   attempts: number;
@@ -45,83 +55,101 @@ interface Guessing {
   /** Accepted after the threshold was reached: a guess may have been right. */
   acceptedLate: number;
   isRead: boolean;
-  users: Set<string>;
+  users: Distinct<string>;
   answerBytes: number[];
 }
 
-const advice: Advice = {
-  summary: (finding) =>
-    `${finding.src_ips[0]} tried to log in to ${evidenceValue(finding, "service")} on ${
-      finding.dst_ips[0]
-    } (port ${finding.dst_port}) ${evidenceValue(finding, "attempts")} times within ${
-      evidenceValue(finding, "duration in seconds")
-    } seconds${
-      finding.reasons.some((reason) => reason.name === "possible_success")
-        ? " and may have got in"
-        : " without getting in"
-    }.`,
-  meaning:
-    "Somebody, usually a program with a list of common passwords, is trying to guess the password of an account.",
-  action:
-    "Block the source at the firewall. Then look into the service's own log for a successful login from this address; if there is one, treat the machine as taken over. Switch to keys or a second factor, and limit who may reach this port.",
-  falseAlarm:
-    "A backup job or script with an expired password repeats the same login; then source and user are your own and the user is always the same.",
-};
-
-/** Makes the detector; it holds all state. */
-export function createPasswordGuessing(): Detector {
-  const pairs = new Episodes<Guessing>({
-    keysMax: limits.keysMax,
-    quietS: limits.quietS,
-    ageMaxS: limits.ageMaxS,
-    create: () => ({
-      srcIp: "",
-      dstIp: "",
-      dstPort: 0,
-      service: "",
-      attempts: 0,
-      refused: 0,
-      accepted: 0,
-      acceptedLate: 0,
-      isRead: false,
-      users: new Set(),
-      answerBytes: [],
-    }),
-    isAboveThreshold: isGuessing,
-  });
-
-  function step(update: FlowUpdate): void {
-    const login = readLoginAttempts(update);
-    if (!login) return;
-    const { src_ip, dst_ip, dst_port } = update.segment;
-    const pair = pairs.touch(`${update.network}|${src_ip}|${dst_ip}|${dst_port}`, update);
-    pair.srcIp = src_ip;
-    pair.dstIp = dst_ip;
-    pair.dstPort = dst_port;
+export const passwordGuessing = detector({
+  name: "password_guessing",
+  technique: "T1110.001",
+  title: "Password guessing",
+  about: "One host tries to log in to a service again and again without success.",
+  limits: limitsTable,
+  window: {
+    quietS: { value: 300, unit: "s", why: "guessing programs wait less" },
+    ageS: { value: 900, unit: "s", why: "typos of a day do not add up" },
+  },
+  items(update) {
+    const login = readLoginAttempts(update.segment, update.begins);
+    return login === null ? [] : [login];
+  },
+  key: (update) => `${update.pair}|${update.segment.dst_port}`,
+  open: ({ src, dst, segment: { dst_port } }): Guessing => ({
+    src,
+    dst,
+    rate: new PeakRate(),
+    dstPort: dst_port,
+    service: "",
+    attempts: 0,
+    refused: 0,
+    accepted: 0,
+    acceptedLate: 0,
+    isRead: false,
+    users: new Distinct(usersMax),
+    answerBytes: [],
+  }),
+  step(pair, { segment: { start, end } }, limits, login) {
+    if (login.attempts > 0) pair.rate.add(start, end, login.attempts);
     pair.service = login.service;
-    if (login.accepted > 0 && isGuessing(pair)) pair.acceptedLate += login.accepted;
+    if (login.accepted > 0 && isGuessing(pair, limits)) pair.acceptedLate += login.accepted;
     pair.attempts += login.attempts;
     pair.refused += login.refused;
     pair.accepted += login.accepted;
     pair.isRead ||= login.isRead;
-    for (const user of login.users) if (pair.users.size < limits.usersMax) pair.users.add(user);
+    for (const user of login.users) pair.users.add(user);
     if (login.answerBytes >= 0) {
-      if (pair.answerBytes.length >= limits.sizesMax) pair.answerBytes.shift();
+      if (pair.answerBytes.length >= sizesMax) pair.answerBytes.shift();
       pair.answerBytes.push(login.answerBytes);
     }
-  }
+  },
+  isThreat: isGuessing,
+  finding(pair, limits) {
+    const evidence = {
+      attempts: field(pair.isRead ? "attempts" : "sessions that look like failed logins", pair.attempts),
+      refused: field("attempts refused by the service", pair.isRead ? pair.refused : "not readable"),
+      service: field("service", pair.service),
+      duration: field("duration in seconds", Math.round(pair.lastS - pair.firstS)),
+      perS: field("attempts in the busiest second", pair.rate.peak),
+      users: hostile("user names tried", [...pair.users].slice(0, 10).join(", ") || "not readable"),
+      acceptedLate: field("sessions that may have been let in", pair.acceptedLate),
+    };
+    const { service, attempts, duration } = evidence;
+    return {
+      title: `Password guessing against ${service}`,
+      src_ips: [pair.src.ip],
+      dst_ips: [pair.dst.ip],
+      dst_port: pair.dstPort,
+      count: pair.attempts,
+      summary: `${pair.src.ip} tried to log in to ${service} on ${pair.dst.ip} (port ${pair.dstPort}) ${
+        pair.isRead ? `${attempts} times` : `in ${sessionsText(pair)}`
+      } within ${duration} seconds${outcomeText(pair)}.`,
+      reasons: reasonsFor(pair, limits),
+      evidence,
+    };
+  },
+  meaning:
+    "Somebody, usually a program with a list of common passwords, is trying to guess the password of an account.",
+  action: ({ service, acceptedLate }, _finding, { src, dst, dstPort }) =>
+    `${capital(stopHost(src))}${
+      src.isPrivate && !src.isPlant ? " unless its user can explain it, and look for what guesses on it" : ""
+    }. ${
+      acceptedLate.value > 0
+        ? `Treat ${dst.ip} as taken over until its log shows that no login from ${src.ip} succeeded.`
+        : `Look into the log of ${service} on ${dst.ip} for a login from ${src.ip} that succeeded.`
+    } Switch to keys or a second factor, and limit who may reach port ${dstPort}.`,
+  falseAlarm:
+    "A backup job or script with an expired password repeats the same login; then source and user are your own and the user is always the same.",
+});
 
-  return episodeDetector("password_guessing", advice, pairs, step, describe);
-}
-
-function isGuessing(pair: Guessing & Episode): boolean {
+function isGuessing(pair: Guessing & Episode, limits: LimitValues<typeof limitsTable>): boolean {
   if (pair.attempts < limits.attemptsMin) return false;
   if (pair.attempts < limits.failedShareMin * (pair.attempts + pair.accepted)) return false;
   const minutes = (pair.lastS - pair.firstS) / 60;
   if (pair.attempts < limits.attemptsPerMinuteMin * minutes) return false;
   if (pair.isRead) return true;
   if (pair.service !== unnamedService) return sizeDeviation(pair) <= limits.sizeDeviationMax;
-  return pair.attempts >= limits.unnamedAttemptsMin && pair.attempts >= limits.fastPerS * 60 * minutes &&
+  return pair.attempts >= limits.unnamedAttemptsMin &&
+    pair.attempts >= limits.unnamedPerMinuteMin * minutes &&
     sizeDeviation(pair) <= limits.unnamedSizeDeviationMax;
 }
 
@@ -130,71 +158,63 @@ function sizeDeviation(pair: Guessing): number {
   return median > 0 ? deviationOf(pair.answerBytes, median) / median : 0;
 }
 
-function describe(pair: Guessing & Episode): Finding {
-  const perS = pair.attempts / Math.max(1, pair.lastS - pair.firstS);
-  return {
-    detector: "password_guessing",
-    identity: `password_guessing|${pair.key}`,
-    technique: "T1110.001",
-    title: `Password guessing against ${pair.service}`,
-    src_ips: [pair.srcIp],
-    dst_ips: [pair.dstIp],
-    dst_port: pair.dstPort,
-    count: pair.attempts,
-    reasons: reasonsFor(pair, perS),
-    evidence: numberEvidence([
-      ["attempts", pair.attempts],
-      ["attempts refused by the service", pair.isRead ? pair.refused : "not readable"],
-      ["service", pair.service],
-      ["duration in seconds", Math.round(pair.lastS - pair.firstS)],
-      ["attempts per second", perS.toFixed(2)],
-      ["user names tried", [...pair.users].slice(0, 10).join(", ") || "not readable", true],
-      ["sessions that may have been let in", pair.acceptedLate],
-    ]),
-    ...episodeParts(pair),
-  };
+/** A session that cannot be read holds one guess or several. */
+function sessionsText({ attempts, service }: Guessing): string {
+  return `at least ${attempts} sessions${
+    service === "SSH" ? `, up to ${attempts * sshGuessesMax} guesses,` : ""
+  }`;
 }
 
-function reasonsFor(pair: Guessing, perS: number): Reason[] {
-  const reasons: Reason[] = [{
-    name: "attempts",
-    points: growingPoints(pair.attempts, limits.attemptsMin, { base: 45, perTenfold: 12, max: 65 }),
-    text: `${pair.attempts} attempts without success; ${limits.attemptsMin} are enough to call it guessing`,
-  }];
-  if (pair.refused >= limits.attemptsMin) {
-    reasons.push({
-      name: "refused",
-      points: 15,
-      text: `the service itself refused ${pair.refused} logins; people make up to about 5 typos in a row`,
-    });
+function outcomeText({ acceptedLate, isRead }: Guessing): string {
+  if (acceptedLate > 0) return " and may have got in";
+  return isRead ? " without getting in" : "; no session looks as if it got in";
+}
+
+function reasonsFor(pair: Guessing, limits: LimitValues<typeof limitsTable>): Reason[] {
+  const { attemptsMin, sizeDeviationMax, fastPerS } = limits;
+  const reasons = [reason(
+    "attempts",
+    growingPoints(pair.attempts, attemptsMin, { base: 45, perTenfold: 12, max: 65 }),
+    `${pair.attempts} ${
+      pair.isRead ? "attempts without success" : "sessions that look like failed logins"
+    }; ${attemptsMin} are enough to call it guessing`,
+  )];
+  if (pair.refused >= attemptsMin) {
+    reasons.push(reason(
+      "refused",
+      15,
+      `the service itself refused ${pair.refused} logins; people make up to about 5 typos in a row`,
+    ));
   } else if (pair.service === unnamedService) {
-    reasons.push({
-      name: "unrecognised",
-      points: -10,
-      text: "the service could not be recognised: only the shape of the sessions speaks for guessing",
-    });
+    reasons.push(reason(
+      "unrecognised",
+      -10,
+      "the service could not be recognised: only the shape of the sessions speaks for guessing",
+    ));
   } else if (!pair.isRead) {
-    reasons.push({
-      name: "alike",
-      points: 5,
-      text: `the sessions are of nearly the same size: they deviate by ${
-        Math.round(100 * sizeDeviation(pair))
-      } %, ${limits.sizeDeviationMax * 100} % is the threshold`,
-    });
+    reasons.push(reason(
+      "alike",
+      5,
+      `the sessions are of nearly the same size: they deviate by ${percentOf(sizeDeviation(pair))}, ${
+        sizeDeviationMax * 100
+      } % is the threshold`,
+    ));
   }
-  if (perS >= limits.fastPerS) {
-    reasons.push({
-      name: "fast",
-      points: 10,
-      text: `${perS.toFixed(1)} attempts a second; a person stays below ${limits.fastPerS}`,
-    });
+  if (pair.rate.peak >= fastPerS) {
+    reasons.push(
+      reason(
+        "fast",
+        10,
+        `${pair.rate.peak} attempts in the busiest second; a person makes fewer than ${fastPerS}`,
+      ),
+    );
   }
   if (pair.acceptedLate > 0) {
-    reasons.push({
-      name: "possible_success",
-      points: 20,
-      text: `${pair.acceptedLate} session(s) after the guessing look as if they were let in`,
-    });
+    reasons.push(reason(
+      "possible_success",
+      20,
+      `${pair.acceptedLate} session(s) after the guessing look as if they were let in`,
+    ));
   }
   return reasons;
 }

@@ -1,156 +1,172 @@
 /** Horizontal port scan: one host tries the same port on many hosts, most of which do not answer.
  *
- * In: first updates of TCP and UDP flows. Out: one finding for each scanning host and protocol, with all its ports.
+ * In: the attempts that TCP and UDP flows begin with. Out: one finding for each scanning host and protocol, with all its ports.
  * Invariant: a host that mostly succeeds is no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer).
- * ATT&CK T1046, Network Service Discovery.
+ * A fixed list asked again and again is no scan, though half of it may be off.
  * Source of the idea: Jung et al., "Fast Portscan Detection Using Sequential Hypothesis Testing" (2004): benign hosts succeed in
  * about 4 of 5 first contacts, scanners in 1 of 5. @module */
 
-import type { FlowUpdate } from "../../model/flow.ts";
-import type { Finding, Reason } from "../../model/threat.ts";
-import {
-  type Advice,
-  type Detector,
-  evidenceValue,
-  findingLimits,
-  growingPoints,
-  numberEvidence,
-} from "../detector.ts";
-import { type Episode, episodeDetector, episodeParts, Episodes } from "../episodes.ts";
-import { isGroupAddress, probeOutcome } from "../signs/probe.ts";
+import { detector, type LimitValues } from "../detector.ts";
+import { capScore, field, growingPoints, percentOf, reason } from "../finding.ts";
+import type { Address } from "../signs/address.ts";
+import { findOut } from "../signs/advice.ts";
+import { AskedList } from "../signs/asked_list.ts";
+import { Distinct } from "../signs/distinct.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 
-export const portScanHorizontalLimits = {
-  /** Hosts that did not talk on one port. Zeek's scan.zeek: `Scan::addr_scan_threshold` = 25 in 5 minutes. */
-  hostsMin: 25,
-  /** Share of hosts on that port that were closed or silent; halfway between Jung's 0.2 and 0.8. */
-  failedShareMin: 0.5,
-  /** Share of all hosts this source could not reach that were tried on this port. A scanner tries its port everywhere; peers of
-   * a file-sharing network each listen on their own. */
-  portShareMin: 0.5,
-  quietS: 600,
-  ageMaxS: 3_600,
-  fastHostsPerS: 1,
-  keysMax: 10_000,
-  portsMax: 256,
-  hostsMax: 4_096,
-} as const;
-const limits = portScanHorizontalLimits;
+const portsMax = 256, hostsMax = 4_096;
+
+/** Ports that monitors, printer servers and backups ask on lists of their own, of which half may be off: printing, SNMP, NTP, IPMI,
+ * node exporters, agents of Zabbix, Nagios and Bacula. A first round of few hosts there may be such a list's. */
+const polledPorts = new Set([123, 161, 515, 623, 631, 5666, 9090, 9100, 9102, 10050]);
+const lowMax = 35;
 
 interface PortTally {
-  failed: Set<string>;
-  open: Set<string>;
-  used: Set<string>;
+  list: AskedList;
+  failed: Distinct<string>;
+  open: Distinct<string>;
+  used: Distinct<string>;
   attempts: number;
 }
 interface Sweep {
   protocol: string;
-  srcIp: string;
+  src: Address;
+  rate: PeakRate;
   ports: Map<number, PortTally>;
   /** Hosts that failed on any port. */
-  failedHosts: Set<string>;
+  failedHosts: Distinct<string>;
 }
 
-const advice: Advice = {
-  summary: (finding) =>
-    `${finding.src_ips[0]} tried ${evidenceValue(finding, "protocol")} port ${
-      evidenceValue(finding, "ports")
-    } on ${evidenceValue(finding, "hosts tried")} different hosts; ${
-      evidenceValue(finding, "hosts closed or silent")
-    } of them refused or did not answer.`,
-  meaning:
-    "Worms and attackers look like this when they search a network for machines that run one attackable service.",
-  action:
-    "Check the scanning machine for malware first: an ordinary machine has no reason to do this. Isolate it if nobody can explain it, then look at the hosts that answered.",
-  falseAlarm:
-    "Vulnerability scanners, network inventory and monitoring do the same on purpose; so does a client whose servers are all down.",
+const limits = {
+  hostsMin: { value: 25, unit: "hosts", why: "Zeek's scan.zeek: addr_scan_threshold in 5 minutes" },
+  failedShareMin: { value: 0.5, unit: "share", why: "halfway between Jung's 0.2 and 0.8" },
+  portShareMin: {
+    value: 0.5,
+    unit: "share",
+    why:
+      "hosts out of reach that were tried on this port: peers of a file-sharing network each listen on their own",
+  },
+  listMin: { value: 100, unit: "hosts", why: "lists of printers and agents are shorter" },
+  fastHostsPerS: { value: 5, unit: "attempts in a second", why: "ordinary hosts meet new ones more slowly" },
 };
 
-/** Makes the detector; it holds all state. */
-export function createPortScanHorizontal(): Detector {
-  const sweeps = new Episodes<Sweep>({
-    keysMax: limits.keysMax,
-    quietS: limits.quietS,
-    ageMaxS: limits.ageMaxS,
-    create: () => ({ protocol: "", srcIp: "", ports: new Map(), failedHosts: new Set() }),
-    isAboveThreshold: (sweep) => scannedPorts(sweep).length > 0,
-  });
-
-  function step(update: FlowUpdate): void {
-    const outcome = probeOutcome(update);
-    const { protocol, src_ip, dst_ip, dst_port } = update.segment;
-    if (outcome === null || isGroupAddress(dst_ip)) return;
-    const sweep = sweeps.touch(`${update.network}|${protocol}|${src_ip}`, update);
-    sweep.protocol = protocol;
-    sweep.srcIp = src_ip;
+export const portScanHorizontal = detector({
+  name: "port_scan_horizontal",
+  technique: "T1046",
+  title: "Horizontal port scan",
+  about: "One host tries the same port on many hosts, most of which do not answer.",
+  limits,
+  window: {
+    quietS: { value: 600, unit: "s", why: "nmap -T1, the slowest but one, waits 15 s between probes" },
+    ageS: { value: 3_600, unit: "s", why: "a few failures an hour are ordinary" },
+  },
+  keysMax: 10_000,
+  key: ({ probe, dst, segment: { protocol, src_ip } }) =>
+    probe === null || dst.isGroup ? null : `${protocol}|${src_ip}`,
+  open: ({ src, segment: { protocol } }): Sweep => ({
+    protocol,
+    src,
+    rate: new PeakRate(),
+    ports: new Map(),
+    failedHosts: new Distinct(hostsMax),
+  }),
+  step(sweep, { probe, dst, segment: { dst_ip, dst_port, start } }) {
     const tally = sweep.ports.get(dst_port) ?? newTally();
-    if (tally.attempts === 0 && sweep.ports.size < limits.portsMax) sweep.ports.set(dst_port, tally);
+    if (tally.attempts === 0 && sweep.ports.size < portsMax) sweep.ports.set(dst_port, tally);
     tally.attempts++;
-    const hosts = outcome === "used" ? tally.used : outcome === "open" ? tally.open : tally.failed;
-    if (hosts.size < limits.hostsMax) hosts.add(dst_ip);
-    if (hosts === tally.failed && sweep.failedHosts.size < limits.hostsMax) sweep.failedHosts.add(dst_ip);
-  }
-
-  return episodeDetector("port_scan_horizontal", advice, sweeps, step, describe);
-}
+    // Conversations are no part of a scan; most updates are such.
+    if (probe !== "used") {
+      sweep.rate.add(start);
+      tally.list.ask(dst, start);
+    }
+    const hosts = probe === "used" ? tally.used : probe === "open" ? tally.open : tally.failed;
+    hosts.add(dst_ip);
+    if (hosts === tally.failed) sweep.failedHosts.add(dst_ip);
+  },
+  isThreat: (sweep, limits) => scannedPorts(sweep, limits).length > 0,
+  finding(sweep, limits) {
+    const ports = scannedPorts(sweep, limits);
+    const failedHosts = new Set(ports.flatMap(([, tally]) => [...tally.failed]));
+    const openHosts = new Set(ports.flatMap(([, tally]) => [...tally.open]));
+    const hosts = new Set([...openHosts, ...failedHosts]);
+    const evidence = {
+      tried: field("hosts tried", hosts.size),
+      failed: field("hosts closed or silent", failedHosts.size),
+      open: field("hosts that accepted", [...openHosts].slice(0, 20).join(", ") || "none"),
+      ports: field("ports", ports.slice(0, 20).map(([port]) => port).join(", ")),
+      duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
+      perS: field("attempts in the busiest second", sweep.rate.peak),
+      protocol: field("protocol", sweep.protocol.toUpperCase()),
+    };
+    const { tried, failed } = evidence;
+    const reasons = [reason(
+      "distinct_hosts",
+      growingPoints(tried.value, limits.hostsMin, { base: 40, perTenfold: 11, max: 60 }),
+      `${tried} hosts were tried on the same port; ${limits.hostsMin} are enough to call it a scan`,
+    )];
+    if (failed.value / tried.value >= 0.8) {
+      reasons.push(reason(
+        "mostly_failed",
+        10,
+        `${
+          percentOf(failed.value, tried.value)
+        } of the hosts refused or were silent; ordinary hosts stay near 20 %`,
+      ));
+    }
+    if (sweep.rate.peak >= limits.fastHostsPerS) {
+      const text =
+        `${evidence.perS} attempts in the busiest second; ${limits.fastHostsPerS} or more are faster than ordinary hosts meet others`;
+      reasons.push(reason("fast", 10, text));
+    }
+    if (ports.every(([port]) => polledPorts.has(port)) && hosts.size < limits.listMin) {
+      capScore(
+        reasons,
+        lowMax,
+        "may_be_a_list",
+        "monitors and printer servers ask lists of hosts on this port",
+      );
+    }
+    return {
+      src_ips: [sweep.src.ip],
+      dst_ips: hosts,
+      dst_port: ports.length === 1 ? ports[0][0] : null,
+      count: ports.reduce((sum, [, tally]) => sum + tally.attempts, 0),
+      summary:
+        `${sweep.src.ip} tried ${evidence.protocol} port ${evidence.ports} on ${tried} different hosts; ${failed} of them refused or did not answer.`,
+      reasons,
+      evidence,
+    };
+  },
+  meaning:
+    "Worms and attackers look like this when they search a network for machines that run one attackable service.",
+  action: ({ open }, _finding, { src }) =>
+    `${findOut(src, "scans")} ${
+      open.value === "none"
+        ? "No host accepted, so nothing was found."
+        : `Then look at what it did to the hosts that accepted: ${open}.`
+    }`,
+  falseAlarm:
+    "Vulnerability scanners, network inventory and monitoring do the same on purpose; so does a client whose servers are all down.",
+});
 
 function newTally(): PortTally {
-  return { failed: new Set(), open: new Set(), used: new Set(), attempts: 0 };
+  return {
+    list: new AskedList(),
+    failed: new Distinct(hostsMax),
+    open: new Distinct(hostsMax),
+    used: new Distinct(hostsMax),
+    attempts: 0,
+  };
 }
 
 /** Ports of a sweep that make it a scan, the most tried first. */
-function scannedPorts(sweep: Sweep): [number, PortTally][] {
-  return [...sweep.ports].filter(([, tally]) => {
-    const tried = tally.failed.size + tally.open.size;
-    return tried >= limits.hostsMin &&
-      tally.failed.size >= limits.failedShareMin * (tried + tally.used.size) &&
-      tally.failed.size >= limits.portShareMin * sweep.failedHosts.size;
+function scannedPorts(
+  sweep: Sweep,
+  { hostsMin, failedShareMin, portShareMin }: LimitValues<typeof limits>,
+): [number, PortTally][] {
+  return [...sweep.ports].filter(([, { failed, open, used, list }]) => {
+    const tried = failed.size + open.size;
+    return tried >= hostsMin && !list.isFixed && failed.size >= failedShareMin * (tried + used.size) &&
+      failed.size >= portShareMin * sweep.failedHosts.size;
   }).sort((a, b) => b[1].failed.size - a[1].failed.size);
-}
-
-function describe(sweep: Sweep & Episode): Finding {
-  const ports = scannedPorts(sweep);
-  const failed = new Set(ports.flatMap(([, tally]) => [...tally.failed]));
-  const open = new Set(ports.flatMap(([, tally]) => [...tally.open]));
-  const hosts = new Set([...open, ...failed]);
-  const hostsPerS = hosts.size / Math.max(1, sweep.lastS - sweep.firstS);
-  const reasons: Reason[] = [{
-    name: "distinct_hosts",
-    points: growingPoints(hosts.size, limits.hostsMin, { base: 40, perTenfold: 11, max: 60 }),
-    text: `${hosts.size} hosts were tried on the same port; ${limits.hostsMin} are enough to call it a scan`,
-  }];
-  if (failed.size / hosts.size >= 0.8) {
-    const percent = Math.round(100 * failed.size / hosts.size);
-    reasons.push({
-      name: "mostly_failed",
-      points: 10,
-      text: `${percent} % of the hosts refused or were silent; ordinary hosts stay near 20 %`,
-    });
-  }
-  if (hostsPerS >= limits.fastHostsPerS) {
-    reasons.push({
-      name: "fast",
-      points: 10,
-      text: `${hostsPerS.toFixed(1)} new hosts a second; ordinary hosts stay below ${limits.fastHostsPerS}`,
-    });
-  }
-  return {
-    detector: "port_scan_horizontal",
-    identity: `port_scan_horizontal|${sweep.key}`,
-    technique: "T1046",
-    title: "Horizontal port scan",
-    src_ips: [sweep.srcIp],
-    dst_ips: [...hosts].slice(0, findingLimits.addressesMax),
-    dst_port: ports.length === 1 ? ports[0][0] : null,
-    count: ports.reduce((sum, [, tally]) => sum + tally.attempts, 0),
-    reasons,
-    evidence: numberEvidence([
-      ["hosts tried", hosts.size],
-      ["hosts closed or silent", failed.size],
-      ["hosts that accepted", [...open].slice(0, 20).join(", ") || "none"],
-      ["ports", ports.slice(0, 20).map(([port]) => port).join(", ")],
-      ["duration in seconds", Math.round(sweep.lastS - sweep.firstS)],
-      ["protocol", sweep.protocol.toUpperCase()],
-    ]),
-    ...episodeParts(sweep),
-  };
 }

@@ -1,146 +1,112 @@
 /** Vertical port scan: one host tries many ports of another, most of them closed.
  *
- * In: first updates of TCP and UDP flows. Out: one finding for each pair of hosts.
+ * In: the attempts that TCP and UDP flows begin with. Out: one finding for each pair of hosts.
  * Invariant: only ports without a conversation count; a client that talks to many ports of a server is no scanner.
- * ATT&CK T1046, Network Service Discovery.
  * Considered: a window of 5 minutes as in Zeek; an episode that lasts while the prober goes on also finds slow scans. @module */
 
-import type { FlowUpdate } from "../../model/flow.ts";
-import type { Finding, Reason } from "../../model/threat.ts";
-import { type Advice, type Detector, evidenceValue, growingPoints, numberEvidence } from "../detector.ts";
-import { type Episode, episodeDetector, episodeParts, Episodes } from "../episodes.ts";
-import { probeOutcome } from "../signs/probe.ts";
+import { detector } from "../detector.ts";
+import { field, growingPoints, percentOf, reason } from "../finding.ts";
+import { findOut } from "../signs/advice.ts";
+import { Distinct } from "../signs/distinct.ts";
+import { PeakRate } from "../signs/peak_rate.ts";
 
-export const portScanVerticalLimits = {
-  /** Distinct ports without a conversation. Zeek's scan.zeek: `Scan::port_scan_threshold` = 15 in 5 minutes. */
-  tcpPortsMin: 15,
-  /** UDP gives no sign of refusal, and peers that look for a way through NAT try some ports: twice as many. */
-  udpPortsMin: 30,
-  /** Share of the ports tried that were closed or silent. */
-  failedShareMin: 0.5,
-  /** Silence that ends a scan; nmap's slowest but one timing (-T1) waits 15 s between probes. */
-  quietS: 600,
-  ageMaxS: 3_600,
-  /** Ports a second above which nobody types them in. */
-  fastPortsPerS: 1,
-  keysMax: 20_000,
-  portsMax: 4_096,
-} as const;
-const limits = portScanVerticalLimits;
+const portsMax = 4_096;
 
-interface Scan {
-  protocol: string;
-  srcIp: string;
-  dstIp: string;
-  failed: Set<number>;
-  open: Set<number>;
-  used: Set<number>;
-  attempts: number;
-}
-
-const advice: Advice = {
-  summary: (finding) =>
-    `${finding.src_ips[0]} tried ${evidenceValue(finding, "ports tried")} different ${
-      evidenceValue(finding, "protocol")
-    } ports of ${finding.dst_ips[0]}; ${
-      evidenceValue(finding, "ports closed or silent")
-    } of them were closed or did not answer.`,
+export const portScanVertical = detector({
+  name: "port_scan_vertical",
+  technique: "T1046",
+  title: "Vertical port scan",
+  about: "One host tries many ports of another, most of which are closed.",
+  limits: {
+    tcpPortsMin: { value: 15, unit: "ports", why: "Zeek's scan.zeek: port_scan_threshold in 5 minutes" },
+    udpPortsMin: {
+      value: 30,
+      unit: "ports",
+      why: "UDP gives no sign of refusal, and peers that look for a way through NAT try some ports",
+    },
+    failedShareMin: { value: 0.5, unit: "share", why: "ports tried that were closed or silent" },
+    fastPortsPerS: { value: 2, unit: "ports in a second", why: "nobody types ports in so fast" },
+  },
+  window: {
+    quietS: { value: 600, unit: "s", why: "nmap -T1, the slowest but one, waits 15 s between probes" },
+    ageS: { value: 3_600, unit: "s", why: "a few failures an hour are ordinary" },
+  },
+  key: (update) => update.probe && `${update.segment.protocol}|${update.pair}`,
+  // A conversation alone is no reason to follow a pair: most pairs on a network only ever talk.
+  opens: (update) => update.probe !== "used",
+  open: ({ src, dst, segment: { protocol } }) => ({
+    protocol,
+    src,
+    dst,
+    failed: new Distinct<number>(portsMax),
+    open: new Distinct<number>(portsMax),
+    used: new Distinct<number>(portsMax),
+    attempts: 0,
+    rate: new PeakRate(),
+  }),
+  step(scan, { probe, segment: { dst_port, start } }) {
+    scan.attempts++;
+    if (probe !== "used") scan.rate.add(start);
+    const ports = probe === "used" ? scan.used : probe === "open" ? scan.open : scan.failed;
+    ports.add(dst_port);
+  },
+  isThreat: ({ protocol, failed, open, used }, { udpPortsMin, tcpPortsMin, failedShareMin }) =>
+    failed.size + open.size >= (protocol === "udp" ? udpPortsMin : tcpPortsMin) &&
+    failed.size >= failedShareMin * (failed.size + open.size + used.size),
+  finding(scan, { udpPortsMin, tcpPortsMin, fastPortsPerS }) {
+    const ports = [...new Set([...scan.failed, ...scan.open])].sort((a, b) => a - b);
+    const portsMin = scan.protocol === "udp" ? udpPortsMin : tcpPortsMin;
+    const evidence = {
+      tried: field("ports tried", ports.length),
+      failed: field("ports closed or silent", scan.failed.size),
+      open: field(
+        "ports that accepted",
+        [...scan.open].sort((a, b) => a - b).slice(0, 20).join(", ") || "none",
+      ),
+      range: field("lowest and highest port", `${ports[0]}-${ports.at(-1)}`),
+      duration: field("duration in seconds", Math.round(scan.lastS - scan.firstS)),
+      perS: field("attempts in the busiest second", scan.rate.peak),
+      protocol: field("protocol", scan.protocol.toUpperCase()),
+    };
+    const { tried, failed, protocol } = evidence;
+    const reasons = [reason(
+      "distinct_ports",
+      growingPoints(tried.value, portsMin, { base: 40, perTenfold: 11, max: 60 }),
+      `${tried} different ports were tried; ${portsMin} are enough to call it a scan`,
+    )];
+    const failedShare = failed.value / tried.value;
+    if (failedShare >= 0.8) {
+      reasons.push(reason(
+        "mostly_closed",
+        10,
+        `${
+          percentOf(failedShare)
+        } of the ports were closed or silent; a client that knows its server stays near 0 %`,
+      ));
+    }
+    if (scan.rate.peak >= fastPortsPerS) {
+      const text =
+        `${evidence.perS} attempts in the busiest second; a person makes fewer than ${fastPortsPerS}`;
+      reasons.push(reason("fast", 10, text));
+    }
+    return {
+      src_ips: [scan.src.ip],
+      dst_ips: [scan.dst.ip],
+      dst_port: null,
+      count: scan.attempts,
+      summary:
+        `${scan.src.ip} tried ${tried} different ${protocol} ports of ${scan.dst.ip}; ${failed} of them were closed or did not answer.`,
+      reasons,
+      evidence,
+    };
+  },
   meaning: "This is how an attacker, or a tool, finds out which services of a machine could be attacked.",
-  action:
-    "Find out who uses the scanning machine and whether somebody meant to test the target. If nobody did: isolate the scanning machine, look at what it did next, and check that the ports which answered are meant to be reachable.",
+  action: ({ open }, _finding, { src, dst }) =>
+    `${findOut(src, "scans")} ${
+      open.value === "none"
+        ? `No port of ${dst.ip} accepted, so nothing was found.`
+        : `Check that the ports which accepted (${open}) of ${dst.ip} are meant to be reachable from ${src.ip}.`
+    }`,
   falseAlarm:
     "Vulnerability scanners, inventory and monitoring tools scan on purpose; compare address and time with your planned scans.",
-};
-
-/** Makes the detector; it holds all state. */
-export function createPortScanVertical(): Detector {
-  const scans = new Episodes<Scan>({
-    keysMax: limits.keysMax,
-    quietS: limits.quietS,
-    ageMaxS: limits.ageMaxS,
-    create: () => ({
-      protocol: "",
-      srcIp: "",
-      dstIp: "",
-      failed: new Set(),
-      open: new Set(),
-      used: new Set(),
-      attempts: 0,
-    }),
-    isAboveThreshold: isScan,
-  });
-
-  function step(update: FlowUpdate): void {
-    const outcome = probeOutcome(update);
-    if (outcome === null) return;
-    const { protocol, src_ip, dst_ip, dst_port } = update.segment;
-    const key = `${update.network}|${protocol}|${src_ip}|${dst_ip}`;
-    // A conversation alone is no reason to follow a pair: most pairs on a network only ever talk.
-    if (outcome === "used" && !scans.get(key)) return;
-    const scan = scans.touch(key, update);
-    scan.protocol = protocol;
-    scan.srcIp = src_ip;
-    scan.dstIp = dst_ip;
-    scan.attempts++;
-    const ports = outcome === "used" ? scan.used : outcome === "open" ? scan.open : scan.failed;
-    if (ports.size < limits.portsMax) ports.add(dst_port);
-  }
-
-  return episodeDetector("port_scan_vertical", advice, scans, step, describe);
-}
-
-function isScan(scan: Scan): boolean {
-  const tried = scan.failed.size + scan.open.size;
-  const portsMin = scan.protocol === "udp" ? limits.udpPortsMin : limits.tcpPortsMin;
-  return tried >= portsMin && scan.failed.size >= limits.failedShareMin * (tried + scan.used.size);
-}
-
-function describe(scan: Scan & Episode): Finding {
-  const ports = new Set([...scan.failed, ...scan.open]);
-  const tried = ports.size;
-  const durationS = Math.max(1, scan.lastS - scan.firstS);
-  const portsMin = scan.protocol === "udp" ? limits.udpPortsMin : limits.tcpPortsMin;
-  const reasons: Reason[] = [{
-    name: "distinct_ports",
-    points: growingPoints(tried, portsMin, { base: 40, perTenfold: 11, max: 60 }),
-    text: `${tried} different ports were tried; ${portsMin} are enough to call it a scan`,
-  }];
-  const failedShare = scan.failed.size / tried;
-  if (failedShare >= 0.8) {
-    reasons.push({
-      name: "mostly_closed",
-      points: 10,
-      text: `${
-        Math.round(failedShare * 100)
-      } % of the ports were closed or silent; a client that knows its server stays near 0 %`,
-    });
-  }
-  if (tried / durationS >= limits.fastPortsPerS) {
-    reasons.push({
-      name: "fast",
-      points: 10,
-      text: `${(tried / durationS).toFixed(1)} ports a second; a person stays below ${limits.fastPortsPerS}`,
-    });
-  }
-  const sorted = [...ports].sort((a, b) => a - b);
-  return {
-    detector: "port_scan_vertical",
-    identity: `port_scan_vertical|${scan.key}`,
-    technique: "T1046",
-    title: "Vertical port scan",
-    src_ips: [scan.srcIp],
-    dst_ips: [scan.dstIp],
-    dst_port: null,
-    count: scan.attempts,
-    reasons,
-    evidence: numberEvidence([
-      ["ports tried", tried],
-      ["ports closed or silent", scan.failed.size],
-      ["ports that accepted", [...scan.open].sort((a, b) => a - b).slice(0, 20).join(", ") || "none"],
-      ["lowest and highest port", `${sorted[0]}-${sorted[tried - 1]}`],
-      ["duration in seconds", Math.round(scan.lastS - scan.firstS)],
-      ["protocol", scan.protocol.toUpperCase()],
-    ]),
-    ...episodeParts(scan),
-  };
-}
+});

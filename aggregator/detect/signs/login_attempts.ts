@@ -1,13 +1,12 @@
-/** Reads one flow update as attempts to log in.
+/** Reads one segment as attempts to log in.
  *
- * In: the update of a flow to a service that asks for a password. Out: attempts, refusals and acceptances, and on what that rests.
+ * In: a segment of a flow to a service that asks for a password. Out: attempts, refusals and acceptances, and on what that rests.
  * Invariant: where tshark read the answers (FTP, SMB, HTTP) they decide; only where it could not (SSH, RDP, Telnet) does the shape of
  * the flow: short, both sides spoke, little came back.
  * Why little: a session that was let in moves more. Bro 2 took an SSH server's answer below 5,500 octets for a refusal. @module */
 
 import type { Facts, HttpFact } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
-import type { FlowUpdate } from "../../model/flow.ts";
 
 export interface LoginAttempts {
   service: string;
@@ -68,11 +67,10 @@ const unnamed: Shape = {
 };
 const unnamedRoundsMin = 6;
 
-/** Attempts in `update`; null when it is not about logging in. */
-export function readLoginAttempts(update: FlowUpdate): LoginAttempts | null {
-  const { segment } = update;
+/** Attempts in `segment`; null when it is not about logging in. `begins`: it is the first of its flow. */
+export function readLoginAttempts(segment: Segment, begins: boolean): LoginAttempts | null {
   if (segment.protocol !== "tcp" || segment.fwd_packets + segment.bwd_packets === 0) return null;
-  return readFacts(segment.facts) ?? readShape(update);
+  return readFacts(segment.facts) ?? readShape(segment, begins);
 }
 
 function readFacts(facts: Facts | null): LoginAttempts | null {
@@ -139,10 +137,9 @@ function isLoginRequest({ method, uri = "" }: HttpFact): boolean {
     (passwordQuery.test(uri) || (method === "POST" && loginPath.test(uri.split("?")[0])));
 }
 
-function readShape(update: FlowUpdate): LoginAttempts | null {
-  const { segment } = update;
+function readShape(segment: Segment, begins: boolean): LoginAttempts | null {
   const shape = shapeOf(segment);
-  if (!shape || !update.first || segment.segment !== 0 || segment.end_reason === "active") return null;
+  if (!shape || !begins || segment.end_reason === "active") return null;
   const request = segment.fwd_payload_bytes, answer = segment.bwd_payload_bytes;
   const attempt = { service: shape.service, refused: 0, isRead: false, users: [] };
   if (request < shape.requestBytes[0] || answer < shape.answerBytes[0]) return null;

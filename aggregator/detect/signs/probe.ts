@@ -1,11 +1,10 @@
 /** What came of one attempt to reach a port: the common ground of the scan and flood detectors.
  *
- * In: the first update of a flow. Out: an outcome, or null when the flow says nothing about its initiator's intent.
+ * In: the first segment of a flow. Out: an outcome, or null when the flow says nothing about its initiator's intent.
  * Invariant: an answer whose question was not captured is never taken for an attempt.
  * Why by the initiator's own flags: they are there even when the other direction took another route. @module */
 
-import { parseIp } from "../../../shared/ip.ts";
-import type { FlowUpdate } from "../../model/flow.ts";
+import type { Segment } from "../../../shared/segment.ts";
 
 /** `silent`: nothing came back. `refused`: reset. `open`: accepted, but nothing was said. `used`: data was exchanged. */
 export type ProbeOutcome = "silent" | "refused" | "open" | "used";
@@ -18,16 +17,14 @@ const tracerouteFrom = 33_434, tracerouteTo = 33_633;
 /** More packets than a scanner's retries; nmap sends a UDP probe up to 3 times where nothing limits the rate. */
 const udpProbePacketsMax = 3;
 
-/** Outcome of the attempt that `update` begins, null when it begins none. */
-export function probeOutcome(update: FlowUpdate): ProbeOutcome | null {
-  const { segment } = update;
-  if (!update.first || segment.segment !== 0 || segment.fwd_packets === 0) return null;
-  if (segment.protocol === "tcp") return tcpOutcome(update);
-  if (segment.protocol === "udp") return udpOutcome(update);
+/** Outcome of the attempt that `segment`, the first of its flow, makes; null when it makes none. */
+export function probeOutcome(segment: Segment, isToGroup: boolean): ProbeOutcome | null {
+  if (segment.protocol === "tcp") return tcpOutcome(segment);
+  if (segment.protocol === "udp" && !isToGroup) return udpOutcome(segment);
   return null;
 }
 
-function tcpOutcome({ segment }: FlowUpdate): ProbeOutcome | null {
+function tcpOutcome(segment: Segment): ProbeOutcome | null {
   const flags = segment.fwd_tcp_flags & 63;
   if ((flags & syn) === 0) {
     const answered = (segment.bwd_tcp_flags & rst) !== 0;
@@ -50,8 +47,7 @@ function tcpOutcome({ segment }: FlowUpdate): ProbeOutcome | null {
   return "silent";
 }
 
-function udpOutcome({ segment }: FlowUpdate): ProbeOutcome | null {
-  if (isGroupAddress(segment.dst_ip)) return null;
+function udpOutcome(segment: Segment): ProbeOutcome | null {
   if (segment.bwd_packets > 0) return "used";
   if (isServicePort(segment.src_port) && !isServicePort(segment.dst_port)) return null;
   if (segment.dst_port >= tracerouteFrom && segment.dst_port <= tracerouteTo) return null;
@@ -61,12 +57,4 @@ function udpOutcome({ segment }: FlowUpdate): ProbeOutcome | null {
 /** Ports below 1024 belong to services, not to those who ask them (RFC 6335: system ports). */
 function isServicePort(port: number): boolean {
   return port > 0 && port < 1024;
-}
-
-/** Multicast and broadcast; an IPv4 address that ends in 255 is taken for its network's broadcast address. */
-export function isGroupAddress(ip: string): boolean {
-  const bytes = parseIp(ip);
-  if (!bytes) return true;
-  if (bytes.length === 16) return bytes[0] === 0xff;
-  return bytes[0] >= 224 || bytes[3] === 255 || bytes.every((byte) => byte === 0);
 }

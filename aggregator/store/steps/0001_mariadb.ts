@@ -98,6 +98,7 @@ export const mariadb = [
     topic VARCHAR(255) NOT NULL,
     partition_number BIGINT NOT NULL,
     next_offset VARCHAR(64) NOT NULL,
+    mark VARCHAR(64),
     PRIMARY KEY (topic, partition_number)
   ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`,
   `CREATE TABLE IF NOT EXISTS gaps (

@@ -89,6 +89,7 @@ export const sqlite = [
     topic TEXT NOT NULL,
     partition_number INTEGER NOT NULL,
     next_offset TEXT NOT NULL,
+    mark TEXT,
     PRIMARY KEY (topic, partition_number)
   ) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS gaps (

@@ -85,6 +85,11 @@ export class DissectorChild {
     return this.#count - this.#fillers;
   }
 
+  /** It gets no more packets, and should end once all are answered. */
+  get isEnding(): boolean {
+    return this.#ending;
+  }
+
   get bufferedBytes(): number {
     return this.#writer.bufferedBytes;
   }

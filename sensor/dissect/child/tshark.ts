@@ -1,6 +1,6 @@
 /** The tshark program: what it is, and how one is started as a dissector.
  *
- * In: its path. Out: {@link DissectorProcess}: pcap in, one line a packet out. Invariant: the only file that runs tshark;
+ * In: its path. Out: {@link DissectorProcess}: pcap in, one line a packet out. Invariant: nothing else runs tshark;
  * it gets no environment but PATH, a home that does not exist and its own configuration folder, and never a terminal.
  * A profile kept by an earlier start (profile_cache.ts) spares asking it, never looking for it and never the walls.
  * Why `-r -` and not `-i -`: reading a capture from a pipe, tshark keeps no temporary file. @module */
@@ -9,7 +9,8 @@ import type { Reporter } from "../../../shared/reporter.ts";
 import { disabledProtocols, preferences, readVersion } from "./profile.ts";
 import { ProfileCache, type TsharkProfile } from "./profile_cache.ts";
 import { identifyProgram, searchFolders } from "./program_identity.ts";
-import { findSandbox, type Sandbox } from "./sandbox.ts";
+import { findPrefix, type Walls, wallsIn } from "./sandbox.ts";
+import { startBehind, startHere, type WalledCommand } from "./walled_process.ts";
 import { columnFormat, slotFields } from "../columns/slots.ts";
 
 /** A running dissector. */
@@ -34,19 +35,22 @@ export interface DissectorProgram {
   /** Removes what `prepare` made. */
   dispose(): Promise<void>;
   readonly version: string;
-  readonly walls: readonly string[];
+  /** Around the child that was started last and has shown them; null = none has. */
+  readonly walls: Walls | null;
 }
 
 export interface TsharkOptions {
   /** Name or absolute path of tshark. */
   tsharkPath: string;
+  /** Unix socket behind which systemd starts it; null = it is our own child. */
+  socketPath: string | null;
+  /** The sensor's key, which a child must not be able to read; null = there is none. */
+  keyPath: string | null;
   /** Folder where what tshark says of itself is kept for the next start, made when absent; null = it is asked at each. */
   cacheFolder: string | null;
   memoryBytesMax: number;
   cpuSecondsMax: number;
 }
-
-const stderrCharactersMax = 2_000;
 
 /** Where the profile of a start came from: the cache; tshark, now kept; tshark, and it could not be kept; tshark, as there is no cache. */
 export const profileOrigins = ["cache", "kept", "not_kept", "no_cache"] as const;
@@ -57,12 +61,16 @@ export class Tshark implements DissectorProgram {
   readonly #reporter: Reporter | null;
   #folder = "";
   #format = "";
-  #sandbox: Sandbox = { prefix: [], walls: [] };
+  #disabled = "";
+  #prefix: readonly string[] = [];
+  #walls: Walls | null = null;
   #version = "";
 
   constructor(options: Partial<TsharkOptions> = {}, deps: { reporter?: Reporter } = {}) {
     this.#options = {
       tsharkPath: "tshark",
+      socketPath: null,
+      keyPath: null,
       cacheFolder: null,
       memoryBytesMax: 2_000_000_000,
       cpuSecondsMax: 3_600,
@@ -75,61 +83,61 @@ export class Tshark implements DissectorProgram {
     return this.#version;
   }
 
-  get walls(): readonly string[] {
-    return this.#sandbox.walls;
+  get walls(): Walls | null {
+    return this.#walls;
   }
 
   async prepare(): Promise<void> {
+    const isHere = this.#options.socketPath === null;
     // Side by side: somebody may wait for the first flow.
-    const [{ profile, origin }, sandbox] = await Promise.all([
+    const [{ profile, origin }, prefix] = await Promise.all([
       this.#findProfile(),
-      findSandbox(this.#options, tryCommand),
+      isHere ? findPrefix(this.#options, tryCommand) : [],
     ]);
     const { version, disabled, fields } = profile;
     this.#reporter?.count("dissector_profiles_total", { origin });
     this.#version = version;
+    this.#disabled = disabled;
+    this.#prefix = prefix;
+    this.#format = columnFormat(fields === null ? undefined : (field) => fields.includes(field));
+    if (!isHere) return;
     this.#folder = await Deno.makeTempDir({ prefix: "picket-tshark-" });
     await Deno.writeTextFile(`${this.#folder}/disabled_protos`, disabled);
     // The child may run as another user; nothing in this folder is secret.
     await Deno.chmod(this.#folder, 0o755);
     await Deno.chmod(`${this.#folder}/disabled_protos`, 0o644);
-    this.#format = columnFormat(fields === null ? undefined : (field) => fields.includes(field));
-    this.#sandbox = sandbox;
   }
 
   spawn(): DissectorProcess {
-    const words = [...this.#sandbox.prefix, this.#options.tsharkPath, ...this.#arguments()];
-    const child = new Deno.Command(words[0], {
-      args: words.slice(1),
-      clearEnv: true,
+    const { tsharkPath, socketPath, keyPath } = this.#options;
+    const command: WalledCommand = {
+      words: [tsharkPath, ...this.#arguments()],
       env: environment(this.#folder),
-      cwd: "/",
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    const complaint = readTail(child.stderr);
-    const exited = (async () => {
-      const [status, words] = await Promise.all([child.status, complaint]);
-      if (status.success) return "";
-      const how = status.signal ? `killed by ${status.signal}` : `exit status ${status.code}`;
-      return words === "" ? how : `${how}: ${words}`;
-    })();
-    return {
-      pid: child.pid,
-      write: (bytes) => writer.write(bytes),
-      end: () => writer.close(),
-      output: child.stdout,
-      kill() {
-        try {
-          child.kill("SIGKILL");
-        } catch {
-          // Already gone: that is what was wanted.
-        }
-      },
-      exited,
+      keyPath,
+      onReport: (report) => this.#see(report),
     };
+    return socketPath === null
+      ? startHere(this.#prefix, command)
+      : startBehind(socketPath, { ...command, files: { disabled_protos: this.#disabled } });
+  }
+
+  /** Said when it changes: the next child may have what this one lacks. */
+  #see(report: string): void {
+    const { socketPath, keyPath } = this.#options;
+    const before = this.#walls?.missing.join();
+    this.#walls = wallsIn(report, { uid: Deno.uid(), keyPath, isBehindUnit: socketPath !== null });
+    const { standing, missing } = this.#walls;
+    this.#reporter?.gauge("dissector_walls_missing", missing.length);
+    if (missing.join() === before) return;
+    if (missing.length === 0) {
+      // Who only reads a file has no key to guard, and other things to read.
+      if (keyPath !== null) this.#reporter?.info("walls around tshark", { walls: standing.join(", ") });
+    } else {
+      this.#reporter?.error("walls around tshark are missing", {
+        missing: missing.join(", "),
+        standing: standing.join(", ") || "none",
+      });
+    }
   }
 
   async dispose(): Promise<void> {
@@ -182,7 +190,9 @@ export class Tshark implements DissectorProgram {
   }
 
   async #run(args: string[]): Promise<Answer> {
-    const { tsharkPath } = this.#options;
+    const { tsharkPath, socketPath } = this.#options;
+    const question = `${tsharkPath} ${args.join(" ")}`;
+    if (socketPath !== null) return { question, ...await this.#askBehind(socketPath, args) };
     try {
       const command = new Deno.Command(tsharkPath, {
         args,
@@ -192,7 +202,7 @@ export class Tshark implements DissectorProgram {
         stdin: "null",
       });
       const { success, stdout } = await command.output();
-      return { question: `${tsharkPath} ${args.join(" ")}`, success, text: new TextDecoder().decode(stdout) };
+      return { question, success, text: new TextDecoder().decode(stdout) };
     } catch (cause) {
       if (!(cause instanceof Deno.errors.NotFound)) throw cause;
       throw new Error(
@@ -200,6 +210,21 @@ export class Tshark implements DissectorProgram {
         { cause },
       );
     }
+  }
+
+  async #askBehind(socketPath: string, args: string[]): Promise<{ success: boolean; text: string }> {
+    const words = [this.#options.tsharkPath, ...args];
+    const env = environment("/nonexistent");
+    const child = startBehind(socketPath, { words, env, keyPath: null, files: {}, onReport: () => {} });
+    await child.end().catch(() => {
+      // It could not be opened; `exited` says why.
+    });
+    const decoder = new TextDecoder();
+    let text = "";
+    for await (const chunk of child.output) text += decoder.decode(chunk, { stream: true });
+    const how = await child.exited;
+    if (how !== "" && text === "") throw new Error(`Cannot use tshark: ${how}`);
+    return { success: how === "", text };
   }
 }
 
@@ -233,15 +258,4 @@ async function tryCommand(command: string, args: readonly string[]): Promise<boo
     // Not installed, or not allowed by the permissions of this process: no such wall.
     return false;
   }
-}
-
-/** Last characters of a stream, read to its end so that the child never blocks on it. */
-async function readTail(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of stream) {
-    text = (text + decoder.decode(chunk, { stream: true })).slice(-stderrCharactersMax);
-  }
-  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  return lines.filter((line) => !line.startsWith("Running as user")).join("; ");
 }

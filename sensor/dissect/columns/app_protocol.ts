@@ -6,12 +6,26 @@
  * @module */
 
 /** Which fields the shared columns hold. */
-export type Family = "dns" | "tls" | "gquic" | "http" | "ssh" | "dhcp" | "ftp" | "smb" | "sip" | "other";
+export type Family =
+  | "dns"
+  | "tls"
+  | "gquic"
+  | "http"
+  | "ssh"
+  | "dhcp"
+  | "ftp"
+  | "smb"
+  | "sip"
+  | "pop"
+  | "imap"
+  | "smtp"
+  | "other";
 
 export interface PacketProtocols {
   family: Family;
   app: string;
   quic: boolean;
+  hasKerberos: boolean;
 }
 
 const textsMax = 4_096;
@@ -43,6 +57,7 @@ const renamed: Readonly<Record<string, string>> = {
   "tds": "mssql",
   mbtcp: "modbus",
   "iec60870_104": "iec104",
+  bvlc: "bacnet",
   "bt-dht": "bittorrent",
   "bt-utp": "bittorrent",
   "s7comm_plus": "s7comm",
@@ -60,7 +75,12 @@ export function readProtocols(text: string): PacketProtocols {
   // A part of a string keeps the whole in memory; joined anew it is a string of its own.
   const copy = text.split(":").join(":");
   const layers = text.toLowerCase().split(":");
-  const answer = { family: familyOf(layers), app: appOf(layers), quic: layers.includes("quic") };
+  const answer = {
+    family: familyOf(layers),
+    app: appOf(layers),
+    quic: layers.includes("quic"),
+    hasKerberos: layers.includes("kerberos") || layers.includes("spnego-krb5"),
+  };
   known.set(copy, answer);
   return answer;
 }
@@ -70,12 +90,15 @@ function familyOf(layers: readonly string[]): Family {
   if (has("gquic")) return "gquic";
   if (has("tls") || has("ssl") || has("quic")) return "tls";
   if (has("dns") || has("mdns") || has("llmnr")) return "dns";
-  if (has("http") || has("ssdp")) return "http";
+  if (has("http") || has("http2") || has("ssdp")) return "http";
   if (has("ssh")) return "ssh";
   if (has("dhcp") || has("bootp")) return "dhcp";
   if (has("ftp")) return "ftp";
   if (has("smb2") || has("smb")) return "smb";
   if (has("sip")) return "sip";
+  if (has("pop")) return "pop";
+  if (has("imap")) return "imap";
+  if (has("smtp")) return "smtp";
   return "other";
 }
 
@@ -84,6 +107,8 @@ function appOf(layers: readonly string[]): string {
   let transport = -1;
   for (let i = 0; i < layers.length; i++) if (transports.has(layers[i])) transport = i;
   if (transport < 0) return "";
+  // On a port of HTTP tshark names that first, though nothing but its successor is spoken.
+  if (layers.includes("http2", transport)) return "http2";
   for (let i = transport + 1; i < layers.length; i++) {
     if (wrappers.has(layers[i])) continue;
     const name = renamed[layers[i]] ?? layers[i];

@@ -19,8 +19,11 @@ const directoryStrings = /^2\.5\.4\.(3|4|7|8|9|10|11|12|13|15|16|17|18|20|41|42|
 const choiceSlots = [slot.service, slot.ns, -1, -1, slot.cname];
 
 /** Keeps what a certificate says, unless something was kept of one before; `notAfter` "" = not known. */
-export function keepCertificate(facts: Facts, { issuer, subject, notAfter }: CertificateNames): void {
+export function keepCertificate(facts: Facts, names: CertificateNames): void {
+  const { issuer, subject, notBefore, notAfter, isSelfIssued } = names;
   const tls: TlsFact = facts.tls ??= {};
+  if (isSelfIssued && tls.certificate_not_after === undefined) tls.certificate_self_issued = true;
+  if (notBefore !== "") tls.certificate_not_before ??= notBefore;
   if (notAfter !== "") tls.certificate_not_after ??= notAfter;
   if (issuer !== "") tls.certificate_issuer ??= boundText(facts, issuer);
   if (subject !== "") tls.certificate_subject ??= boundText(facts, subject);
@@ -28,15 +31,18 @@ export function keepCertificate(facts: Facts, { issuer, subject, notAfter }: Cer
 
 /** Adds the first certificate's names to `facts`. */
 export function readCertificate(columns: readonly string[], facts: Facts): void {
-  const notAfter = splitPlain(columns[slot.aaaa])[1];
-  const date = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}) \(UTC\)$/.exec(notAfter ?? "");
-  const names = { ...readNames(columns), notAfter: date ? `${date[1]}T${date[2]}Z` : "" };
-  keepCertificate(facts, names);
+  const [notBefore, notAfter] = splitPlain(columns[slot.aaaa]).slice(0, 2).map(isoDate);
+  keepCertificate(facts, { ...readNames(columns), notBefore: notBefore ?? "", notAfter: notAfter ?? "" });
+}
+
+function isoDate(text: string): string {
+  const date = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}) \(UTC\)$/.exec(text);
+  return date ? `${date[1]}T${date[2]}Z` : "";
 }
 
 /** Issuer and subject; "" = not known. */
-function readNames(columns: readonly string[]): { issuer: string; subject: string } {
-  const nobody = { issuer: "", subject: "" };
+function readNames(columns: readonly string[]): { issuer: string; subject: string; isSelfIssued: boolean } {
+  const nobody = { issuer: "", subject: "", isSelfIssued: false };
   const sizes = splitPlain(columns[slot.bytes]).map(wireNumber);
   if (sizes.length < 2 || sizes.length % 2 !== 0) return nobody;
   // All subjects come before all issuers in the column, but an issuer comes before its subject in the certificate.
@@ -44,10 +50,9 @@ function readNames(columns: readonly string[]): { issuer: string; subject: strin
   const issuerSize = sizes[sizes.length / 2];
   const attributes = readAttributes(columns, issuerSize + subjectSize);
   if (!attributes) return nobody;
-  return {
-    issuer: nameOf(attributes.slice(0, issuerSize)),
-    subject: nameOf(attributes.slice(issuerSize)),
-  };
+  const issuer = attributes.slice(0, issuerSize), subject = attributes.slice(issuerSize);
+  const isSelfIssued = JSON.stringify(issuer) === JSON.stringify(subject) && nameOf(issuer) !== "";
+  return { issuer: nameOf(issuer), subject: nameOf(subject), isSelfIssued };
 }
 
 /** The first `count` attributes as (type, text); null when the lists do not add up. */

@@ -1,4 +1,4 @@
-/** Reads HTTP requests and responses (SSDP's too) out of the columns of one packet.
+/** Reads HTTP requests and responses (SSDP's too, and those of HTTP/2) out of the columns of one packet.
  *
  * In: the columns of one line. Out: one entry a request and one a response, in the order of the packet.
  * Invariant: as many requests as methods and as many responses as status codes; a header that cannot be told apart goes to the first.
@@ -12,8 +12,8 @@ import { splitCounted, splitPlain } from "./split.ts";
 
 const text = new FactText();
 
-/** Adds the messages of one packet to `facts`. */
-export function readHttp(columns: readonly string[], facts: SegmentFacts): void {
+/** Adds the messages of one packet to `facts`. `hasKerberos`: what stands in the column of lengths is not theirs. */
+export function readHttp(columns: readonly string[], facts: SegmentFacts, hasKerberos: boolean): void {
   const methods = splitPlain(columns[slot.kind]);
   const codes = splitPlain(columns[slot.status]);
   const total = methods.length + codes.length;
@@ -22,6 +22,9 @@ export function readHttp(columns: readonly string[], facts: SegmentFacts): void 
   const uris = splitCounted(columns[slot.srv], methods.length);
   const agents = splitCounted(columns[slot.text], methods.length);
   const contentTypes = splitCounted(columns[slot.service], total);
+  const referrers = splitCounted(columns[slot.cname], methods.length);
+  const listed = hasKerberos ? [] : splitPlain(columns[slot.type]);
+  const lengths = listed.length === total ? listed : [];
   for (let i = 0; i < methods.length; i++) {
     text.begin();
     text.words(`{"method":`);
@@ -30,12 +33,15 @@ export function readHttp(columns: readonly string[], facts: SegmentFacts): void 
     write(`,"host":`, hosts[i]);
     write(`,"user_agent":`, agents[i]);
     write(`,"content_type":`, contentTypes[i]);
+    write(`,"referrer":`, referrers[i]);
+    writeLength(lengths[i]);
     keep(facts);
   }
   for (let i = 0; i < codes.length; i++) {
     text.begin();
     text.words(`{"status":${wireNumber(codes[i])}`);
     write(`,"content_type":`, contentTypes[methods.length + i]);
+    writeLength(lengths[methods.length + i]);
     keep(facts);
   }
 }
@@ -44,6 +50,12 @@ function write(name: string, value: string | undefined): void {
   if (!value) return;
   text.words(name);
   text.quoted(value);
+}
+
+function writeLength(length: string | undefined): void {
+  if (length !== undefined && /^\d{1,15}$/.test(length)) {
+    text.words(`,"length":${wireNumber(length)}`);
+  }
 }
 
 function keep(facts: SegmentFacts): void {

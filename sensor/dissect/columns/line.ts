@@ -9,7 +9,9 @@ import { type PacketProtocols, readProtocols } from "./app_protocol.ts";
 import { boundText } from "../facts/bounds.ts";
 import { readDns } from "./dns_facts.ts";
 import { readHttp } from "./http_facts.ts";
+import { readKerberos } from "./kerberos_facts.ts";
 import { readDhcp, readFtp, readSmb, readSsh } from "./login_facts.ts";
+import { addOther, readImap, readPop, readSip, readSmtp } from "./mail_facts.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { slot, slotCount } from "./slots.ts";
 import { readTls } from "./tls_facts.ts";
@@ -33,7 +35,7 @@ export function readFacts(columns: readonly string[], facts: SegmentFacts): stri
   if (protocols.family === "dns") {
     readDns(columns, facts);
   } else {
-    if (protocols.family === "http") readHttp(columns, facts);
+    if (protocols.family === "http") readHttp(columns, facts, protocols.hasKerberos);
     facts.addOthers((others) => readOthers(columns, others, protocols));
   }
   return protocols.app;
@@ -41,6 +43,7 @@ export function readFacts(columns: readonly string[], facts: SegmentFacts): stri
 
 /** What is kept as an object. */
 function readOthers(columns: readonly string[], facts: Facts, protocols: PacketProtocols): void {
+  if (protocols.hasKerberos) readKerberos(columns, facts);
   switch (protocols.family) {
     case "tls":
       return readTls(columns, facts, protocols.quic);
@@ -55,8 +58,13 @@ function readOthers(columns: readonly string[], facts: Facts, protocols: PacketP
     case "smb":
       return readSmb(columns, facts, columns[slot.protocols].includes("smb2"));
     case "sip":
-      addOther(facts, "sip.Method", columns[slot.kind]);
-      return addOther(facts, "sip.r-uri", columns[slot.type]);
+      return readSip(columns, facts);
+    case "pop":
+      return readPop(columns, facts);
+    case "imap":
+      return readImap(columns, facts);
+    case "smtp":
+      return readSmtp(columns, facts);
     case "http":
     case "other":
       return readOther(columns, facts);
@@ -73,12 +81,5 @@ function readGquic(columns: readonly string[], facts: Facts): void {
 function readOther(columns: readonly string[], facts: Facts): void {
   const protocols = columns[slot.protocols];
   if (protocols.includes("ntlmssp")) addOther(facts, "ntlmssp.auth.username", columns[slot.aaaa]);
-  if (protocols.includes("krb") || protocols.includes("kerberos")) {
-    addOther(facts, "kerberos.CNameString", columns[slot.ns]);
-  }
   if (protocols.includes("rdp")) addOther(facts, "rdp.rt_cookie", columns[slot.service]);
-}
-
-function addOther(facts: Facts, name: string, value: string): void {
-  if (value !== "") (facts.other ??= {})[name] ??= boundText(facts, value);
 }

@@ -4,11 +4,21 @@
  * Invariant: an FTP reply stands with the oldest command that has none yet. What people log in with and what names they carry:
  * the detectors of password guessing and lateral movement read these. @module */
 
-import type { Facts } from "../../../shared/facts.ts";
-import { boundText, pushEntry, wireFlag, wireNumber } from "../facts/bounds.ts";
+import { type DhcpFact, factLimits, type Facts, type SmbFact } from "../../../shared/facts.ts";
+import { boundText, countEntry, pushEntry, wireFlag, wireNumber } from "../facts/bounds.ts";
 import { slot } from "./slots.ts";
 import { dhcpMessageName, ntStatusName, smbCommandName } from "./login_names.ts";
 import { splitCounted, splitPlain } from "./split.ts";
+
+const noAddress = "0.0.0.0";
+const dialects: Readonly<Record<number, string>> = {
+  0x0202: "2.0.2",
+  0x0210: "2.1",
+  0x0300: "3.0",
+  0x0302: "3.0.2",
+  0x0311: "3.1.1",
+  0x02ff: "2.?",
+};
 
 export function readSsh(columns: readonly string[], facts: Facts): void {
   const banner = columns[slot.kind];
@@ -41,13 +51,27 @@ export function readFtp(columns: readonly string[], facts: Facts): void {
 }
 
 export function readDhcp(columns: readonly string[], facts: Facts): void {
-  const fact = facts.dhcp ??= {};
+  const entry: DhcpFact = {};
   const type = splitPlain(columns[slot.kind])[0];
-  if (type !== undefined) fact.message_type = dhcpMessageName(wireNumber(type));
-  if (columns[slot.name] !== "") fact.hostname = boundText(facts, columns[slot.name]);
-  const requested = splitPlain(columns[slot.a])[0];
-  if (requested !== undefined) fact.requested_ip = boundText(facts, requested);
-  if (columns[slot.text] !== "") fact.vendor_class = boundText(facts, columns[slot.text]);
+  if (type !== undefined) entry.message_type = dhcpMessageName(wireNumber(type));
+  const first = (text: string) => splitPlain(text)[0] ?? "";
+  const named = [
+    ["mac", first(columns[slot.mx])],
+    ["hostname", columns[slot.name]],
+    ["requested_ip", first(columns[slot.a])],
+    ["vendor_class", columns[slot.text]],
+    ["fingerprint", columns[slot.type]],
+    ["server", first(columns[slot.ns])],
+    ["offered_ip", first(columns[slot.srv])],
+  ] as const;
+  for (const [name, value] of named) {
+    if (value !== "" && value !== noAddress) entry[name] = boundText(facts, value);
+  }
+  const routers = splitPlain(columns[slot.cname]).slice(0, factLimits.answersMax);
+  if (routers.length > 0) entry.routers = routers.map((one) => boundText(facts, one));
+  const servers = splitPlain(columns[slot.aaaa]).slice(0, factLimits.answersMax);
+  if (servers.length > 0) entry.dns_servers = servers.map((one) => boundText(facts, one));
+  countEntry(facts, facts.dhcp ??= [], entry);
 }
 
 export function readSmb(columns: readonly string[], facts: Facts, second: boolean): void {
@@ -56,14 +80,34 @@ export function readSmb(columns: readonly string[], facts: Facts, second: boolea
   const tree = columns[slot.name];
   const file = columns[slot.cname];
   const account = columns[slot.aaaa];
+  const host = columns[slot.a];
   const bad = statuses.find((status) => status !== 0);
-  if (tree === "" && file === "" && account === "" && bad === undefined) return;
-  const command = commands[0] === undefined ? undefined : smbCommandName(commands[0], second);
-  const entry: NonNullable<Facts["smb"]>[number] = {};
+  // 255 = no further command in the same message.
+  const code = commands.find((one) => second || one !== 0xff);
+  const command = code === undefined ? undefined : smbCommandName(code, second);
+  const dialect = command === "negotiate" ? dialectOf(columns, second, statuses.length > 0) : "";
+  const isLoggedIn = command === "session_setup" && second && statuses[0] === 0;
+  // An answer to a create repeats the tree.
+  const isNew = tree !== "" && command !== "create";
+  const isEmpty = !isNew && file === "" && account === "" && host === "" && dialect === "";
+  if (isEmpty && bad === undefined && !isLoggedIn) return;
+  const entry: SmbFact = {};
   if (command !== undefined) entry.command = command;
+  if (dialect !== "") entry.dialect = dialect;
   if (tree !== "") entry.tree = boundText(facts, tree);
   if (file !== "") entry.file = boundText(facts, file);
   if (account !== "") entry.account = boundText(facts, account);
+  if (host !== "") entry.host = boundText(facts, host);
   if (bad !== undefined) entry.status = ntStatusName(bad);
+  else if (isLoggedIn) entry.status = "STATUS_SUCCESS";
   pushEntry(facts, facts.smb ??= [], entry);
+}
+
+/** What a server chose; "" in a request. SMB 1 gives the place in the client's list, where 65535 = none of it. */
+function dialectOf(columns: readonly string[], second: boolean, isAnswer: boolean): string {
+  const chosen = splitPlain(columns[slot.type]);
+  if (!isAnswer || chosen.length !== 1) return "";
+  const value = wireNumber(chosen[0]);
+  if (second) return dialects[value] ?? "";
+  return value === 0xffff ? "" : "1";
 }

@@ -48,3 +48,23 @@ export function wireNumber(text: string | undefined): number {
 export function wireFlag(text: string | undefined): boolean {
   return text === "1" || text === "True";
 }
+
+/** Appends `entry`, or counts it with the entry that says the same. Bound: `countedMax` different ones. */
+export function countEntry<Entry extends { count?: number }>(
+  facts: Facts,
+  list: Entry[],
+  entry: Entry,
+): void {
+  const same = list.find((one) => saysTheSame(one, entry));
+  if (same !== undefined) same.count = (same.count ?? 1) + 1;
+  else if (list.length < factLimits.countedMax) pushEntry(facts, list, entry);
+  else facts.cut = (facts.cut ?? 0) + 1;
+}
+
+/** No field is an object other than a list of text. */
+function saysTheSame(one: object, other: object): boolean {
+  const left = one as Record<string, unknown>, right = other as Record<string, unknown>;
+  for (const name in right) if (String(left[name]) !== String(right[name])) return false;
+  for (const name in left) if (name !== "count" && !(name in right)) return false;
+  return true;
+}

@@ -35,6 +35,7 @@ export class SegmentFacts {
   #last = none;
   #dnsCount = 0;
   #httpCount = 0;
+  #lastHttp = none;
   /** DNS entries that miss their query or their response, the oldest apart, and how many of them are responses. */
   #half = none;
   #laterHalves: number[] | null = null;
@@ -70,7 +71,22 @@ export class SegmentFacts {
 
   /** An HTTP message: `text[start, end)` is its JSON without the last brace. */
   addHttp(text: FactText, start: number, end: number): void {
-    if (this.#push(this.#httpCount, httpTag, text, start, end, 0) !== none) this.#httpCount++;
+    const entry = this.#push(this.#httpCount, httpTag, text, start, end, 0);
+    if (entry === none) return;
+    this.#lastHttp = entry;
+    this.#httpCount++;
+  }
+
+  /** Adds `text`, which begins with a comma, to the last HTTP message if it begins with `head`; else it is an entry of its own. */
+  growHttp(head: Uint8Array, text: FactText): void {
+    const last = this.#lastHttp;
+    if (last !== none && this.#pool.startsWith(last, head, 0, head.length)) {
+      if (this.#pool.hasRoom(text.length)) this.#grow(last, text, 0, text.length);
+      else this.cut(1);
+      return;
+    }
+    text.bytes[0] = brace;
+    this.addHttp(text, 0, text.length);
   }
 
   /** A question of a query: `text[start, end)` is `{"name":..,"type":..`, `text[restStart, restEnd)` the answers it knows, if any.
@@ -145,7 +161,11 @@ export class SegmentFacts {
   /** Frees the memory of all entries. */
   free(): void {
     for (let entry = this.#first; entry !== none;) entry = this.#pool.free(entry);
-    this.#first = this.#last = this.#half = none;
+    this.#first =
+      this.#last =
+      this.#half =
+      this.#lastHttp =
+        none;
     this.#dnsCount = this.#httpCount = this.#responses = 0;
     this.#laterHalves = null;
     this.#others = null;

@@ -12,8 +12,11 @@ export interface CertificateNames {
   /** Common name, else organisation; "" = neither. */
   issuer: string;
   subject: string;
-  /** ISO 8601, UTC. */
+  /** ISO 8601, UTC; "" = not known. */
+  notBefore: string;
   notAfter: string;
+  /** All attributes of both names are equal. */
+  isSelfIssued: boolean;
 }
 
 const tag = {
@@ -44,10 +47,16 @@ export function readCertificateNames(buffer: Uint8Array, at: number, limit: numb
   }
   // Serial number, algorithm of the signature.
   if (!skip(buffer, next, tag.integer, limit) || !skip(buffer, to, tag.sequence, limit)) return null;
-  const issuer = readName(buffer, to, limit);
-  const notAfter = issuer === null ? null : readNotAfter(buffer, to, limit);
-  const subject = notAfter === null ? null : readName(buffer, to, limit);
-  return issuer === null || notAfter === null || subject === null ? null : { issuer, subject, notAfter };
+  const issuerAt = to;
+  const issuer = readName(buffer, issuerAt, limit);
+  const issuerEnd = to;
+  const dates = issuer === null ? null : readValidity(buffer, issuerEnd, limit);
+  const subjectAt = to;
+  const subject = dates === null ? null : readName(buffer, subjectAt, limit);
+  if (issuer === null || dates === null || subject === null) return null;
+  const isSelfIssued = to - subjectAt === issuerEnd - issuerAt &&
+    isEqual(buffer, issuerAt, subjectAt, to - subjectAt);
+  return { issuer, subject, ...dates, isSelfIssued: isSelfIssued && issuer !== "" };
 }
 
 /** A name (RFC 5280, 4.1.2.4); {@link to} is then its end. */
@@ -77,12 +86,26 @@ function readName(buffer: Uint8Array, at: number, limit: number): string | null 
   return common || organisation;
 }
 
-/** End of the validity; {@link to} is then the end of both dates. */
-function readNotAfter(buffer: Uint8Array, at: number, limit: number): string | null {
+function isEqual(buffer: Uint8Array, first: number, second: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (buffer[first + i] !== buffer[second + i]) return false;
+  return true;
+}
+
+/** Both dates; {@link to} is then their end. */
+function readValidity(
+  buffer: Uint8Array,
+  at: number,
+  limit: number,
+): { notBefore: string; notAfter: string } | null {
   if (!skip(buffer, at, tag.sequence, limit)) return null;
   const end = to;
-  if (!skip(buffer, from, tag.utcTime, end) || !skip(buffer, to, tag.utcTime, end)) return null;
-  if (to !== end) return null;
+  const notBefore = skip(buffer, from, tag.utcTime, end) ? readDate(buffer) : null;
+  const notAfter = notBefore !== null && skip(buffer, to, tag.utcTime, end) ? readDate(buffer) : null;
+  return notBefore === null || notAfter === null || to !== end ? null : { notBefore, notAfter };
+}
+
+/** The element read last. */
+function readDate(buffer: Uint8Array): string | null {
   const text = readText(buffer, from, to);
   if (text === null || !/^\d{12}Z$/.test(text)) return null;
   const [year, month, day, hour, minute, second] = text.match(/\d\d/g)!;

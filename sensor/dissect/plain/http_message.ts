@@ -7,6 +7,7 @@
  * Why places first and text last: of a header's ten lines three matter, and a message that is not plain leaves nothing behind. @module */
 
 import { FactText } from "../facts/fact_text.ts";
+import { writeBody } from "./http_body.ts";
 import { textAt } from "./read_octets.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 
@@ -28,22 +29,38 @@ const methods = [
 const version = octetsOf("HTTP/1.");
 
 /** What a header is to us. */
-const kind = { host: 0, userAgent: 1, contentType: 2, login: 3, upgrade: 4 } as const;
-const kept = [`,"host":`, `,"user_agent":`, `,"content_type":`] as const;
-/** Headers by the length of their name: no two that matter are of one length. */
-const headers: ({ name: Uint8Array; kind: number } | undefined)[] = [];
+const kind = {
+  host: 0,
+  userAgent: 1,
+  contentType: 2,
+  referrer: 3,
+  contentLength: 4,
+  login: 5,
+  upgrade: 6,
+} as const;
+const kept = [
+  `,"host":`,
+  `,"user_agent":`,
+  `,"content_type":`,
+  `,"referrer":`,
+  `,"length":`,
+] as const;
+/** Headers by the length of their name. */
+const headers: ({ name: Uint8Array; kind: number }[] | undefined)[] = [];
 for (
   const [name, what] of [
     ["host", kind.host],
     ["user-agent", kind.userAgent],
     ["content-type", kind.contentType],
+    ["referer", kind.referrer],
+    ["content-length", kind.contentLength],
     ["upgrade", kind.upgrade],
     ["authorization", kind.login],
     ["proxy-authorization", kind.login],
     ["www-authenticate", kind.login],
     ["proxy-authenticate", kind.login],
   ] as const
-) headers[name.length] = { name: octetsOf(name), kind: what };
+) (headers[name.length] ??= []).push({ name: octetsOf(name), kind: what });
 const loginWeRead = /^\s*(ntlm|negotiate|kerberos)\b/i;
 const tab = 9,
   lineFeed = 10,
@@ -78,7 +95,7 @@ export function readHttpMessage(
     end = lineEnd(buffer, start, limit);
     if (end === start) {
       if (holdsAnother(buffer, end + 2, limit)) return false;
-      keep(buffer, facts);
+      keep(buffer, facts, end + 2, limit);
       return true;
     }
     if (end < 0 || !readHeader(buffer, start, end)) return false;
@@ -86,12 +103,14 @@ export function readHttpMessage(
   return false;
 }
 
-function keep(buffer: Uint8Array, facts: SegmentFacts): void {
+function keep(buffer: Uint8Array, facts: SegmentFacts, body: number, limit: number): void {
   for (let i = 0; i < kept.length; i++) {
     if (starts[i] < 0) continue;
     text.words(kept[i]);
-    text.quotedOctets(buffer, starts[i], ends[i]);
+    if (i === kind.contentLength) text.append(buffer, starts[i], ends[i]);
+    else text.quotedOctets(buffer, starts[i], ends[i]);
   }
+  writeBody(text, buffer, body, limit, isRequest);
   facts.addHttp(text, 0, text.length);
   facts.cut(text.cut);
 }
@@ -165,18 +184,24 @@ function readHeader(buffer: Uint8Array, start: number, end: number): boolean {
   while (at < end && buffer[at] !== colon) at++;
   // A folded line begins with a space.
   if (at === end || at === start || buffer[start] <= space) return false;
-  const header = headers[at - start];
-  if (header === undefined || !equals(buffer, start, header.name, 0x20)) return true;
-  switch (header.kind) {
+  const candidates = headers[at - start];
+  if (candidates === undefined) return true;
+  let what = -1;
+  for (const { name, kind } of candidates) if (equals(buffer, start, name, 0x20)) what = kind;
+  switch (what) {
+    case -1:
+      return true;
     case kind.upgrade:
       return false;
     case kind.login:
       return !loginWeRead.test(textAt(buffer, at + 1, end));
     case kind.contentType:
-      return setOnce(buffer, at + 1, end, header.kind);
+      return setOnce(buffer, at + 1, end, what);
+    case kind.contentLength:
+      return setOnce(buffer, at + 1, end, what) && isNumber(buffer, starts[what], ends[what]);
     default:
       // In a response these are headers like any other.
-      return !isRequest || setOnce(buffer, at + 1, end, header.kind);
+      return !isRequest || setOnce(buffer, at + 1, end, what);
   }
 }
 
@@ -193,6 +218,13 @@ function setOnce(buffer: Uint8Array, from: number, end: number, what: number): b
   if (start === end) return true;
   starts[what] = start;
   ends[what] = end;
+  return true;
+}
+
+/** Up to fifteen digits, of which the first is no zero unless it is alone: a number of JSON. */
+function isNumber(buffer: Uint8Array, start: number, end: number): boolean {
+  if (start < 0 || end - start > 15 || (buffer[start] === zero && end - start > 1)) return false;
+  for (let i = start; i < end; i++) if (buffer[i] < zero || buffer[i] > zero + 9) return false;
   return true;
 }
 

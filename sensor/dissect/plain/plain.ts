@@ -8,13 +8,21 @@
 
 import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";
+import { noteLogin, settleLogin } from "../facts/logins.ts";
 import { readDnsMessage } from "./dns_message.ts";
+import { readBody } from "./http_body.ts";
 import { readHttpMessage } from "./http_message.ts";
+import { readIcs } from "./ics_message.ts";
 import { readText } from "./read_octets.ts";
+import { readLdap } from "./ldap_message.ts";
+import { readLogin } from "./login_message.ts";
+import { readNbns } from "./nbns_message.ts";
+import { readPipeCall, readRpcCalls, type RpcBindings } from "./rpc_message.ts";
+import { readSnmp } from "./snmp_message.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
-/** What a payload seems to be. `tls`, `nbns` and `gnutella` need no reading: only the name is wanted. */
+/** What a payload seems to be. `tls`, `gnutella` and `http2` need no reading: only the name is wanted. */
 export const plainKind = {
   none: 0,
   dns: 1,
@@ -25,6 +33,16 @@ export const plainKind = {
   tls: 6,
   nbns: 7,
   gnutella: 8,
+  rpc: 9,
+  pipe: 10,
+  ics: 11,
+  ldap: 12,
+  cldap: 13,
+  login: 14,
+  requestBody: 15,
+  responseBody: 16,
+  http2: 17,
+  snmp: 18,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -42,19 +60,25 @@ export interface PlainPayload {
   readonly plainOffset: number;
   /** Octets that are here. */
   readonly plainLength: number;
-  /** It was longer on the wire; of DNS messages only. */
+  /** It was longer on the wire; of DNS messages and of kinds whose header says all. */
   readonly plainIsCut: boolean;
-  /** The lower port. */
+  /** The port that says what it is: mostly the lower one. */
   readonly plainPort: number;
-  /** The sender has the lower port. */
+  /** The sender has that port. */
   readonly isFromServer: boolean;
 }
 
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
-/** Reads the payload into `facts`; returns the application protocol, null when nothing was read. */
-export function readPlain(payload: PlainPayload, buffer: Uint8Array, facts: SegmentFacts): string | null {
+/** Reads the payload into `facts`; `bindings` is what DCE/RPC clients of any flow bound. Returns the application protocol, null when nothing was read. */
+export function readPlain(
+  payload: PlainPayload,
+  buffer: Uint8Array,
+  facts: SegmentFacts,
+  flowId: number,
+  bindings: RpcBindings,
+): string | null {
   const { plainKind: kind, plainOffset: at, plainLength: length, plainPort: port } = payload;
   switch (kind) {
     case plainKind.dns:
@@ -72,12 +96,56 @@ export function readPlain(payload: PlainPayload, buffer: Uint8Array, facts: Segm
     case plainKind.tls:
       return "tls";
     case plainKind.nbns:
+      readNbns(buffer, at, length, facts);
       return "nbns";
     case plainKind.gnutella:
       return "gnutella";
+    case plainKind.rpc:
+      facts.addOthers((others) =>
+        readRpcCalls(buffer, at, length, { id: flowId, bindings, pipe: 0 }, others)
+      );
+      return "dcerpc";
+    case plainKind.pipe:
+      facts.addOthers((others) => readPipeCall(buffer, at, length, { id: flowId, bindings }, others));
+      return "smb";
+    case plainKind.ldap:
+    case plainKind.cldap:
+      return facts.addOthers((others) => readLdap(buffer, at, length, others))
+        ? (kind === plainKind.ldap ? "ldap" : "cldap")
+        : null;
+    case plainKind.requestBody:
+    case plainKind.responseBody:
+      readBody(buffer, at, length, kind === plainKind.requestBody, facts);
+      return "http";
+    case plainKind.snmp:
+      facts.addOthers((others) => readSnmp(buffer, at, length, payload.isFromServer, others));
+      return "snmp";
+    case plainKind.login:
+      return facts.addOthers((others) => keepLogin(buffer, payload, others));
+    case plainKind.ics:
+      return facts.addOthers((others) => readIcs(buffer, at, length, port, payload.isFromServer, others));
+    case plainKind.http2:
+      return "http2";
     default:
       return null;
   }
+}
+
+/** Services that `app_protocol` has another name for. */
+const loginApps: Readonly<Record<string, string>> = { postgresql: "pgsql" };
+function keepLogin(buffer: Uint8Array, payload: PlainPayload, facts: Facts): string | null {
+  const { plainOffset: at, plainLength, plainPort, isFromServer } = payload;
+  const login = readLogin(buffer, at, at + plainLength, plainPort, isFromServer);
+  if (login === null) return null;
+  if (login.user !== undefined) login.user = boundText(facts, login.user);
+  // Telnet and VNC ask for the proof themselves; the client's answer is one octet at a time, or tells nothing.
+  if (isFromServer && login.outcome !== "asked") {
+    // Of VNC the kind of proof may look like a refusal, where it stands alone.
+    settleLogin(facts, login, login.outcome === "refused" && login.service !== "vnc");
+  } else {
+    noteLogin(facts, login);
+  }
+  return loginApps[login.service] ?? login.service;
 }
 
 /** "SSH-2.0-OpenSSH_9.2" and a line end (RFC 4253, 4.2). tshark looks for it on port 22 only. */

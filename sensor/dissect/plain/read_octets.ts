@@ -18,6 +18,11 @@ export function wordAt(buffer: Uint8Array, at: number): number {
   return buffer[at] << 8 | buffer[at + 1];
 }
 
+/** The same, lower octet first. */
+export function littleShort(buffer: Uint8Array, at: number): number {
+  return buffer[at] | buffer[at + 1] << 8;
+}
+
 /** One character an octet, whatever it is. */
 export function textAt(buffer: Uint8Array, start: number, end: number): string {
   if (end - start > rememberedCharactersMax) return newText(buffer, start, end);

@@ -2,12 +2,15 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
-import { Gate } from "../../../aggregator/api/gate.ts";
+import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
+import { createApi } from "../../../aggregator/api/api.ts";
+import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
+import { routes } from "../../../aggregator/api/routes.ts";
 import { startFixture } from "./fixture.ts";
 
 Deno.test("every answer carries a strict policy and no CORS header", async () => {
   const fixture = await startFixture();
-  for (const path of ["/", "/api/v1/fleet", "/nothing", "/assets/dashboard.js", "/healthz"]) {
+  for (const path of ["/", "/api/v1/fleet", "/nothing", "/assets/main.js", "/healthz"]) {
     const { headers } = await fixture.ask("GET", path, { headers: { origin: "https://evil.example" } });
     const policy = headers.get("content-security-policy") ?? "";
     assertStringIncludes(policy, "default-src 'none'");
@@ -19,7 +22,7 @@ Deno.test("every answer carries a strict policy and no CORS header", async () =>
 });
 
 Deno.test("a foreign host name is refused on loopback", async () => {
-  const fixture = await startFixture(undefined, ["127.0.0.1", "localhost"]);
+  const fixture = await startFixture(undefined, { hostnames: ["127.0.0.1", "localhost"] });
   const status = async (host: string, path = "/healthz") =>
     (await fixture.ask("GET", path, { headers: { host } })).status;
   assertEquals(await status("127.0.0.1:8600"), 200);
@@ -118,10 +121,31 @@ Deno.test("a database that is away is 503, a mistake of ours 500 without its wor
   await fixture.stop();
 });
 
-Deno.test("gate lets a bounded number run, a bounded number wait, and refuses the rest at once", async () => {
+Deno.test("a handler gets what it names, and a route whose needs are not there is not served", async () => {
+  const fixture = await startFixture();
+  for (const { method, path, needs } of routes) {
+    for (const name of needs) assert(name in fixture.services, `${method} ${path} needs ${name}`);
+  }
+  const { reporter, clock, keys, sessions, guessRate, queryLimit, trafficStore } = fixture.services;
+  const options = { hostnames: null, publicUrl: null, proxies: new TrustedProxies([]) };
+  const few = createApi(options, { reporter, clock, keys, sessions, guessRate, queryLimit, trafficStore });
+  const status = async (path: string) => {
+    const request = new Request(`http://x${path}`, {
+      headers: { authorization: `Bearer ${fixture.keys.admin}` },
+    });
+    const response = await few.fetch(request, { source: "192.0.2.1", isSecure: false });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals(await status("/api/v1/stats/totals"), 200);
+  assertEquals(await status("/api/v1/tokens"), 404);
+  await fixture.stop();
+});
+
+Deno.test("a concurrency limit lets a bounded number run, a bounded number wait, and refuses the rest at once", async () => {
   const fixture = await startFixture();
   const { reporter } = fixture.services;
-  const gate = new Gate({ kind: "query", activeMax: 2, waitingMax: 1 }, { reporter });
+  const gate = new ConcurrencyLimit({ kind: "query", activeMax: 2, waitingMax: 1 }, { reporter });
   const open: (() => void)[] = [];
   let running = 0, most = 0;
   const work = () =>

@@ -4,14 +4,18 @@
  * Why a real store: the shapes that pass through are then those that people get. @module */
 
 import { Buffer } from "node:buffer";
-import { type Api, createApi } from "../../../aggregator/api/api.ts";
+import { type Api, type ApiOptions, createApi } from "../../../aggregator/api/api.ts";
+import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { ApiKeys, makeApiKey } from "../../../aggregator/api/api_keys.ts";
-import { Gate } from "../../../aggregator/api/gate.ts";
-import type { Services } from "../../../aggregator/api/route.ts";
+import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
+import { type Capabilities, topicsOf } from "../../../aggregator/api/capabilities.ts";
+import type { Store } from "../../../aggregator/store/store.ts";
 import { Sessions } from "../../../aggregator/api/sessions.ts";
-import { Throttle } from "../../../aggregator/api/throttle.ts";
+import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
+import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
+import { Holes } from "../../../aggregator/fleet/holes.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
@@ -20,18 +24,38 @@ import { keyId, keysFromSeed, sha256Hex, signText } from "../../../shared/batch.
 import type { Clock } from "../../../shared/clock.ts";
 import type { CheckInRequest } from "../../../shared/control.ts";
 import { checkInMessage, enrolMessage } from "../../../shared/control_messages.ts";
+import { assertDescribed } from "./described.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 
 export class TestClock implements Clock {
   ms = 1_800_000_000_000;
+  #sleepers = new Set<{ endMs: number; resolve: () => void }>();
   nowMs(): number {
     return this.ms;
   }
   monotonicMs(): number {
     return this.ms;
   }
-  sleep(): Promise<void> {
-    return Promise.resolve();
+  /** Time stands still unless a test moves it: a sleep ends when {@link advance} passes its end, or when it is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const sleeper = { endMs: this.ms + ms, resolve };
+      this.#sleepers.add(sleeper);
+      signal?.addEventListener("abort", () => {
+        this.#sleepers.delete(sleeper);
+        resolve();
+      }, { once: true });
+    });
+  }
+
+  advance(ms: number): void {
+    this.ms += ms;
+    for (const sleeper of this.#sleepers) {
+      if (sleeper.endMs > this.ms) continue;
+      this.#sleepers.delete(sleeper);
+      sleeper.resolve();
+    }
   }
 }
 
@@ -53,6 +77,9 @@ export interface Asked {
   isSecure?: boolean;
 }
 
+/** Those of the API, and the store behind its topics. */
+export type Services = Capabilities & { store: Store };
+
 export interface Fixture {
   api: Api;
   services: Services;
@@ -69,7 +96,7 @@ export const host = "127.0.0.1:8600";
 /** Starts a fixture; `change` replaces services. */
 export async function startFixture(
   change: (services: Services) => Partial<Services> = () => ({}),
-  hostnames: string[] | null = null,
+  options: Partial<ApiOptions> = {},
 ): Promise<Fixture> {
   const clock = new TestClock();
   const reporter = createReporter({ component: "test", write: () => undefined, clock });
@@ -83,29 +110,38 @@ export async function startFixture(
   }
   const submitted: Fixture["submitted"] = { outcome: null, bodies: [] };
   const standard: Services = {
+    ...topicsOf(store),
     store,
     reporter,
     clock,
     directory: new SensorDirectory({}, { store }),
     clockOffsets: new ClockOffsets(),
+    checkIns: new CheckInWriter({}, { store, clock }),
+    holes: new Holes({}, { store, isReading: () => true }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
-    enrolThrottle: new Throttle({ burst: 60, refillMs: 1_000 }),
-    guessThrottle: new Throttle({ burst: 5, refillMs: 10_000 }),
-    queryGate: new Gate({ kind: "query", activeMax: 4, waitingMax: 32 }, { reporter }),
-    uploadGate: new Gate({ kind: "upload", activeMax: 32, waitingMax: 0 }, { reporter }),
+    enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
+    guessRate: new RateLimit({ burst: 5, refillMs: 10_000 }),
+    queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 4, waitingMax: 32 }, { reporter }),
+    uploadLimit: new ConcurrencyLimit({ kind: "upload", activeMax: 32, waitingMax: 0 }, { reporter }),
     submit: (_header, compressed) => {
       submitted.bodies.push(compressed);
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
     onThreatStatus: () => undefined,
-    progress: () => ({ pending: 0, lastMs: clock.ms, failure: null }),
+    progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
     randomBytes,
     fleet: { buckets: 4, kafka: null },
     site: "default",
+    authority: null,
+    placeOf: (url) => ({ url: url.origin, fingerprint: null }),
   };
-  const services = { ...standard, ...change(standard) };
-  const api = createApi({ hostnames }, services);
+  const changed = change(standard);
+  const services = { ...standard, ...changed, ...(changed.store ? topicsOf(changed.store) : {}) };
+  const api = createApi(
+    { hostnames: null, publicUrl: null, proxies: new TrustedProxies([]), ...options },
+    services,
+  );
   return {
     api,
     services,
@@ -128,16 +164,24 @@ async function ask(
   const key = asked.key ?? (asked.role ? keys[asked.role] : undefined);
   const body = asked.json === undefined ? asked.bytes : JSON.stringify(asked.json);
   const response = await api.fetch(
-    new Request(`http://${host}${path}`, {
+    // What the runtime makes of a request: HTTP/2 has no `host` header, and its URL has the connection's scheme.
+    new Request(`${asked.isSecure ? "https" : "http"}://${asked.headers?.host ?? host}${path}`, {
       method,
-      headers: { host, ...(key ? { authorization: `Bearer ${key}` } : {}), ...asked.headers },
+      headers: { ...(key ? { authorization: `Bearer ${key}` } : {}), ...asked.headers },
       ...(body === undefined ? {} : { body: body as BodyInit }),
     }),
     { source: asked.source ?? "192.0.2.1", isSecure: asked.isSecure ?? false },
   );
   const text = await response.text();
   const isJson = response.headers.get("content-type")?.startsWith("application/json");
-  return { status: response.status, text, headers: response.headers, body: isJson ? JSON.parse(text) : null };
+  const reply = {
+    status: response.status,
+    text,
+    headers: response.headers,
+    body: isJson ? JSON.parse(text) : null,
+  };
+  assertDescribed(method, path, reply);
+  return reply;
 }
 
 export function randomBytes(length: number): Uint8Array {
@@ -172,8 +216,8 @@ export class TestSensor {
   }
 
   /** Enrols with a token made in the store; returns the reply. */
-  async enrol(fixture: Fixture, site = "lab"): Promise<Reply> {
-    const made = makeJoinToken(randomBytes(24), { site, tags: ["roof"], nowMs: fixture.clock.ms });
+  async enrol(fixture: Fixture, site = "lab", approve = false): Promise<Reply> {
+    const made = makeJoinToken(randomBytes(24), { site, tags: ["roof"], nowMs: fixture.clock.ms, approve });
     await fixture.services.store.addJoinToken(made.row);
     const reply = await fixture.ask("POST", "/api/v1/enrol", { json: this.enrolment(made.token) });
     this.id = reply.body.sensor_id ?? "";

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Threat } from "../../../aggregator/model/threat.ts";
 import { routes } from "../../../aggregator/api/routes.ts";
-import { healthOf, startFixture, TestSensor } from "./fixture.ts";
+import { healthOf, type Reply, startFixture, TestSensor } from "./fixture.ts";
 import { sampleThreat } from "./samples.ts";
 
 Deno.test("threats are listed, filtered, paged, read and given a status", async () => {
@@ -64,10 +64,35 @@ Deno.test("a new key works at once and its text is in one answer only; a token t
   await fixture.stop();
 });
 
+Deno.test("a key ends at its time, is revoked with its sessions, and the last admin key stays", async () => {
+  const fixture = await startFixture();
+  const make = async (json: unknown) =>
+    (await fixture.ask("POST", "/api/v1/keys", { role: "admin", json })).body;
+  const status = async (key: string) => (await fixture.ask("GET", "/api/v1/session", { key })).status;
+  const short = await make({ name: "visitor", role: "viewer", ttl_s: 60 });
+  fixture.clock.ms += 59_999;
+  assertEquals(await status(short.key), 200);
+  fixture.clock.ms += 1;
+  assertEquals(await status(short.key), 401);
+  const leaked = await make({ name: "leaked", role: "analyst" });
+  const login = await fixture.ask("POST", "/login", { json: { key: leaked.key } });
+  const cookie = login.headers.get("set-cookie")!.split(";")[0];
+  assertEquals((await fixture.ask("GET", "/api/v1/session", { headers: { cookie } })).status, 200);
+  const revoked = await fixture.ask("POST", "/api/v1/keys/leaked/revoke", { role: "admin" });
+  assertEquals(revoked.body, { id: leaked.id, name: "leaked", revoked: true });
+  assertEquals(await status(leaked.key), 401);
+  assertEquals((await fixture.ask("GET", "/api/v1/session", { headers: { cookie } })).status, 401);
+  const last = await fixture.ask("POST", "/api/v1/keys/admin-key/revoke", { role: "admin" });
+  assertEquals([last.status, last.body.error.code], [409, "last_admin"]);
+  await fixture.stop();
+});
+
 Deno.test("health tells of progress: waiting batches that are not stored are not well", async () => {
-  let pending = 0, failure: string | null = null;
+  let pending = 0, failure: string | null = null, failingSinceMs: number | null = null;
   const lastMs = 1_800_000_000_000;
-  const fixture = await startFixture(() => ({ progress: () => ({ pending, lastMs, failure }) }));
+  const fixture = await startFixture(() => ({
+    progress: () => ({ pending, lastMs, failingSinceMs, failure }),
+  }));
   const health = () => fixture.ask("GET", "/healthz");
   fixture.clock.ms += 3_600_000;
   assertEquals((await health()).status, 200, "an idle aggregator is well");
@@ -75,11 +100,35 @@ Deno.test("health tells of progress: waiting batches that are not stored are not
   const stuck = await health();
   assertEquals([stuck.status, stuck.body.error.code], [503, "no_progress"]);
   pending = 0;
+  failingSinceMs = fixture.clock.ms - 15_000;
+  assertEquals((await health()).status, 200, "a database that is started again");
+  failingSinceMs--;
+  assertEquals((await health()).status, 503, "nothing waits, as everything fails");
+  const { body } = await fixture.ask("GET", "/api/v1/fleet", { role: "viewer" });
+  assertStringIncludes(body.problem, "No batch could be stored for 15 s");
+  failingSinceMs = null;
   failure = "Kafka consumer crashed";
   assertEquals((await health()).body.error.detail, failure);
   assertEquals((await fixture.ask("GET", "/readyz")).status, 200);
   await fixture.services.store.stop();
   assertEquals((await fixture.ask("GET", "/readyz")).status, 503);
+});
+
+Deno.test("readiness waits two seconds for a database that hangs, and says so", async () => {
+  const fixture = await startFixture((services) => ({
+    store: { ...services.store, ping: () => new Promise<void>(() => undefined) },
+  }));
+  let reply: Reply | null = null;
+  const asked = fixture.ask("GET", "/readyz").then((answer) => reply = answer);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  fixture.clock.advance(1_999);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assertEquals(reply, null);
+  fixture.clock.advance(1);
+  const { status, body } = await asked;
+  assertEquals([status, body.error.code], [503, "store_unavailable"]);
+  assertEquals((await fixture.ask("GET", "/healthz")).status, 200, "health does not ask the database");
+  await fixture.stop();
 });
 
 Deno.test("metrics are Prometheus text with the aggregator's counters and each sensor's health", async () => {

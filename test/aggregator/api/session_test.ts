@@ -72,18 +72,54 @@ Deno.test("a session ends by logout, silence, age, and with its key", async () =
 
 Deno.test("sessions are bounded, the oldest goes first, and ids from a browser are never taken over", () => {
   const sessions = new Sessions({ sessionsMax: 2 });
-  const cookies = [1, 2, 3].map((n) => sessions.open(`hash${n}`, randomBytes(24), 0, false).split(";")[0]);
-  assertEquals(cookies.map((cookie) => sessions.find(cookie, 1)), [null, "hash2", "hash3"]);
-  assertEquals(sessions.find("picket_session=" + "A".repeat(32), 1), null);
+  const ids = [1, 2, 3].map((n) => sessions.open(`hash${n}`, randomBytes(24), 0).id);
+  assertEquals(ids.map((id) => sessions.find(id, 1)), [null, "hash2", "hash3"]);
+  assertEquals(sessions.find("A".repeat(32), 1), null);
   assertEquals(sessions.find(undefined, 1), null);
 });
 
-Deno.test("login is throttled after wrong keys", async () => {
+Deno.test("login makes wrong keys wait, and lets a right one in", async () => {
   const fixture = await startFixture();
   const login = (key: string) => fixture.ask("POST", "/login", { json: { key } });
   for (let i = 0; i < 5; i++) assertEquals((await login("pk_wrong")).status, 401);
-  assertEquals((await login(fixture.keys.admin)).status, 429);
+  assertEquals((await login("pk_wrong")).status, 429);
+  assertEquals((await login(fixture.keys.admin)).status, 200);
   assertEquals(fixture.counter('logins_total{outcome="throttled"}'), 1);
   assertEquals(fixture.counter('logins_total{outcome="refused"}'), 5);
+  await fixture.stop();
+});
+
+Deno.test("a page's own origin is that of the request's URL, as HTTP/2 has no host header", async () => {
+  const fixture = await startFixture();
+  const login = async (origin: string, isSecure: boolean) =>
+    (await fixture.ask("POST", "/login", {
+      json: { key: fixture.keys.viewer },
+      headers: { origin },
+      isSecure,
+    }))
+      .status;
+  assertEquals(await login(`https://${host}`, true), 200);
+  assertEquals(await login(`http://${host}`, true), 403, "a page without TLS is another origin");
+  assertEquals(await login(`https://${host}`, false), 200, "a TLS proxy on this machine that keeps the name");
+  assertEquals(await login("https://127.0.0.1:8601", false), 403);
+  await fixture.stop();
+});
+
+Deno.test("behind a proxy the public address is the page's own, with its path and scheme in the cookie", async () => {
+  const fixture = await startFixture(undefined, { publicUrl: new URL("https://picket.example/watch/") });
+  const ask = (path: string, origin: string) =>
+    fixture.ask("POST", path, { json: { key: fixture.keys.viewer }, headers: { origin } });
+  for (const path of ["/login", "/watch/login"]) {
+    const reply = await ask(path, "https://picket.example");
+    assertEquals(reply.status, 200, path);
+    assertStringIncludes(reply.headers.get("set-cookie")!, "; Path=/watch; ");
+    assertStringIncludes(reply.headers.get("set-cookie")!, "; Secure");
+  }
+  const direct = await ask("/login", `http://${host}`);
+  assertStringIncludes(direct.headers.get("set-cookie")!, "; Path=/; ");
+  assertEquals((await ask("/watch/login", "https://evil.example")).status, 403);
+  assertEquals((await ask("/watcher/login", "https://picket.example")).status, 404);
+  const bare = await fixture.ask("GET", "/watch");
+  assertEquals([bare.status, bare.headers.get("location")], [308, "/watch/"]);
   await fixture.stop();
 });

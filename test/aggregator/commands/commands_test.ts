@@ -133,6 +133,35 @@ Deno.test("token makes one that the store knows by its hash only", () =>
     assertEquals((await runInside(commands, ["token", "--state", folder, "--site", "a b"])).code, 2);
   }));
 
+Deno.test("a store's password is not taken in its URL, and database files are their owner's alone wherever they are", () =>
+  withFolder(async (folder) => {
+    for (
+      const url of [
+        "mariadb://u:hunter2@127.0.0.1:1/picket",
+        "mariadb://u:hun%74er2@[::1]/p",
+        "mariadb://u@h/p?password=hunter2",
+      ]
+    ) {
+      const { code, stdout, stderr } = await runInside(commands, [
+        "token",
+        "--state",
+        folder,
+        "--store",
+        url,
+      ]);
+      assertEquals(code, 2, url);
+      assertStringIncludes(stderr, "PICKET_STORE_PASSWORD");
+      assert(!/hun/.test(stdout + stderr), stderr);
+    }
+    const path = `${folder}/elsewhere.db`;
+    await Deno.writeTextFile(path, "", { mode: 0o644 });
+    assertEquals(
+      (await runInside(commands, ["token", "--state", folder, "--store", `sqlite:${path}`])).code,
+      0,
+    );
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+  }));
+
 Deno.test("the first start writes an admin key for the owner only, and never another", () =>
   withFolder(async (folder) => {
     const store = storeIn(folder), clock = new TestClock();
@@ -167,7 +196,7 @@ Deno.test("report prints fleet, totals and threats in words, with every hostile 
         "cellar (site lab): lossy",
         "160 flows",
         "CRITICAL  DNS tunnel",
-        "What to do:",
+        "What to do now:",
         "Score 75",
       ]
     ) {

@@ -31,6 +31,7 @@ export async function runInside(
     env: (name) => world.env?.[name],
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     signal: new AbortController().signal,
+    onReload: () => () => {},
     readTextFile: (path) => {
       const text = world.files?.[path];
       if (text === undefined) throw new Error("No such file");

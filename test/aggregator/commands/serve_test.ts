@@ -48,17 +48,18 @@ Deno.test("serve says where it listens, answers, and ends well on SIGTERM; a sec
     assert(!log.includes(key), "the key is not in the log");
   }));
 
-Deno.test("serve does not start without its database, its broker or its address, and says so", () =>
+Deno.test("serve does not start without its database or its address, and says so", () =>
   withFolder(async (folder) => {
     const serve = ["serve", "--listen", "127.0.0.1:0"];
     const cases: [string[], number, string][] = [
       [["--store", "mariadb://picket@127.0.0.1:1/picket"], 3, "127.0.0.1"],
       [["--store", "postgres://x"], 2, "must be sqlite:PATH or mariadb://"],
-      [["--kafka-brokers", "127.0.0.1:1"], 3, "Cannot consume from Kafka at 127.0.0.1:1"],
       [["--kafka-brokers", "nowhere"], 2, "must be host:port"],
       [["--listen", "192.0.2.1:8600", "--insecure-http"], 3, "does not have that address"],
       [["--listen", "0.0.0.0:0"], 2, "--insecure-http"],
       [["--detectors", `${folder}/none`], 2, "is not readable"],
+      [["--limit", "beacon.callsMin=0"], 2, "must be 1 to 1000 calls"],
+      [["--detector-off", "becon"], 2, 'current value is "becon"'],
     ];
     const results = await Promise.all(
       cases.map(([args], index) => runProgram([...serve, "--state", `${folder}/${index}`, ...args])),
@@ -69,6 +70,23 @@ Deno.test("serve does not start without its database, its broker or its address,
       assertStringIncludes(stderr, words);
       assertEquals(stdout, "");
     }
+  }));
+
+Deno.test("serve starts, answers and ends well while no broker of Kafka can be reached", () =>
+  withFolder(async (folder) => {
+    const args = ["serve", "--state", folder, "--listen", "127.0.0.1:0", "--kafka-brokers", "127.0.0.1:1"];
+    const child = spawnProgram(args);
+    const errors = new Response(child.stderr).text();
+    const ready = JSON.parse(await firstLine(child));
+    assertEquals((await (await fetch(`${ready.listening}/readyz`)).json()).status, "ready");
+    const key = (await Deno.readTextFile(ready.key_file)).trim();
+    const totals = await fetch(`${ready.listening}/api/v1/stats/totals`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    assertEquals((await totals.json()).flows, 0);
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0);
+    assertStringIncludes(await errors, "Connection error: ");
   }));
 
 Deno.test("analyze prints the capture's account and explained threats, and refuses what is no capture", () =>

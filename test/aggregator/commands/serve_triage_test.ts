@@ -2,7 +2,7 @@
  *
  * Method: the demo capture through the real programs, with a local server that speaks Gemini's wire format. @module */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { World } from "../../e2e/world.ts";
 import { startFakeGemini } from "../triage/fake_gemini.ts";
 
@@ -31,7 +31,8 @@ Deno.test("serve lets the model explain each threat, audits every call, and send
       page.rows.length >= 4 &&
       page.rows.every((threat: { engine: string }) => threat.engine.startsWith("gemini:")), 30);
     for (const threat of rows) {
-      assertEquals(threat.explanation, reply.explanation);
+      assert(threat.explanation.endsWith(` adds: ${reply.explanation}`), threat.explanation);
+      assert(threat.explanation.startsWith(threat.rules.explanation), "the rules' words come first");
       assert(threat.severity !== "info", "a model never lowers a severity");
     }
     assert(gemini.requests.length >= 4);
@@ -40,6 +41,18 @@ Deno.test("serve lets the model explain each threat, audits every call, and send
         assert(!body.includes(name), `${name} left for the model`);
       }
     }
+    const about = await world.aggregator(
+      "triage",
+      "preview",
+      rows[0].id,
+      "--state",
+      `${world.folder}/aggregator`,
+    );
+    assertEquals(about.code, 0, about.stderr);
+    assert(
+      gemini.requests.some(({ body }) => JSON.parse(body).contents[0].parts[0].text.includes('"HOST_1"')),
+    );
+    assertStringIncludes(about.stdout, "HOST_1 = ");
     const audit = `${world.folder}/aggregator/triage-audit.ndjson`;
     const lines = (await Deno.readTextFile(audit)).trim().split("\n").map((line) => JSON.parse(line));
     assertEquals(lines.length, gemini.requests.length);

@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { openBrowser, useBrowser } from "../../services/services.ts";
 import type { Browser, Page } from "../../services/browser.ts";
+import { TestSensor } from "../api/fixture.ts";
 import { hostileStrings, type HostileWorld, startHostileWorld } from "./hostile.ts";
 
 const browser = await useBrowser();
@@ -149,7 +150,49 @@ Deno.test({
       await page.locator("#flows-note").filter({ hasText: "that fit" }).waitFor();
       await page.getByLabel("Address").fill("not an address");
       await page.getByRole("button", { name: "Search" }).click();
-      await page.locator("#problem").filter({ hasText: "must be an IPv4 or IPv6 address" }).waitFor();
+      const address = page.getByLabel("Address");
+      const note = page.locator("label", { has: address }).getByRole("alert");
+      await note.filter({ hasText: "must be an IPv4 or IPv6 address" }).waitFor();
+      assertEquals(await address.getAttribute("aria-invalid"), "true");
+      assertEquals(await address.getAttribute("aria-describedby"), await note.getAttribute("id"));
+      assertEquals(await page.locator("#problem").isVisible(), false);
+      await address.fill("");
+      await page.getByRole("textbox", { name: "Port" }).fill("70000");
+      await page.getByRole("button", { name: "Search" }).click();
+      await page.locator("label", { has: page.getByRole("textbox", { name: "Port" }) }).getByRole("alert")
+        .waitFor();
+      assertEquals(await note.count(), 0, "the field before is right again");
+      await page.getByRole("button", { name: "Clear" }).click();
+      await page.locator("#flows-note").filter({ hasText: "newest first" }).waitFor();
+      assertEquals(await page.locator("[aria-invalid]").count(), 0);
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "dashboard lets an administrator, and nobody else, take in a sensor that waits and lift a quarantine",
+  fn: () =>
+    withPage(1280, async (page, world) => {
+      const { store, directory } = world.fixture.services;
+      const waiting = new TestSensor("waiting");
+      await waiting.enrol(world.fixture, "lab", true);
+      const [{ sensor_id }] = (await store.readSensors()).filter(({ name }) => name === "roof");
+      await store.quarantineSensor(sensor_id, "two copies", world.fixture.clock.ms);
+      directory.forget();
+      await logIn(page, world.fixture.keys.analyst);
+      await page.locator("#fleet-list tr", { hasText: "waiting" }).getByText("pending").waitFor();
+      assertEquals(await page.getByRole("button", { name: /Approve|Release/ }).count(), 0);
+      await page.getByRole("button", { name: "Log out" }).click();
+      await page.getByRole("heading", { name: "Log in" }).waitFor();
+      await logIn(page, world.fixture.keys.admin);
+      await page.locator("#fleet-list tr", { hasText: "waiting" }).getByRole("button", { name: "Approve" })
+        .click();
+      await page.locator("#fleet-list tr", { hasText: "waiting" }).getByText("never seen").waitFor();
+      await page.locator("#fleet-list tr", { hasText: "roof" }).getByRole("button", { name: "Release" })
+        .click();
+      await page.locator("#fleet-list tr", { hasText: "roof" }).getByText("healthy").waitFor();
+      const rows = await store.readSensors();
+      assertEquals(rows.filter(({ quarantined_ms }) => quarantined_ms !== null).length, 0);
     }),
 });
 

@@ -2,6 +2,11 @@
  *
  * Why one world for the browser: what is rendered inert here is rendered by the same functions everywhere. @module */
 
+import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
+import { listen, type Listening } from "../../../aggregator/serve/listen.ts";
+import type { Certificate } from "../../../aggregator/tls/authority.ts";
+import type { FrontDoorOptions } from "../../../aggregator/serve/front_door.ts";
+import { systemClock } from "../../../shared/clock.ts";
 import { startFixture } from "../api/fixture.ts";
 import { type Fixture, healthOf, TestSensor } from "../api/fixture.ts";
 import { sampleFlow, sampleStart, sampleThreat, sampleWrite } from "../api/samples.ts";
@@ -33,12 +38,31 @@ const dnsEnds = [
 export interface HostileWorld {
   url: string;
   fixture: Fixture;
+  listening: Listening;
   stop(): Promise<void>;
 }
 
+export interface WorldOptions {
+  certificate?: Certificate;
+  /** As a proxy before it is reached. */
+  publicUrl?: string;
+  trustedProxies?: string[];
+  /** Besides loopback's own and the public one. */
+  hostnames?: string[];
+  limits?: FrontDoorOptions;
+}
+
 /** Starts it on a free port of loopback. */
-export async function startHostileWorld(): Promise<HostileWorld> {
-  const fixture = await startFixture(() => ({}), ["127.0.0.1"]);
+export async function startHostileWorld(options: WorldOptions = {}): Promise<HostileWorld> {
+  const proxies = new TrustedProxies(options.trustedProxies ?? []);
+  const publicUrl = options.publicUrl === undefined ? null : new URL(options.publicUrl);
+  const hostnames = [
+    "127.0.0.1",
+    "localhost",
+    ...options.hostnames ?? [],
+    ...publicUrl ? [publicUrl.hostname] : [],
+  ];
+  const fixture = await startFixture(() => ({}), { hostnames, publicUrl, proxies });
   fixture.clock.ms = (sampleStart + 2_000) * 1_000;
   const { store } = fixture.services;
   for (const name of ["roof", "cellar", "never"]) {
@@ -69,15 +93,15 @@ export async function startHostileWorld(): Promise<HostileWorld> {
   });
   await store.ingest(sampleWrite(flows));
   await store.saveThreats(threats(flows.slice(0, 5).map((flow) => flow.flow_id)));
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => undefined },
-    (request) => fixture.api.fetch(request, { source: "127.0.0.1", isSecure: false }),
-  );
+  const { certificate = null, limits = {} } = options;
+  const edges = { clock: systemClock, reporter: fixture.services.reporter };
+  const listening = listen({ listen: "127.0.0.1:0", certificate, proxies, limits }, edges, fixture.api);
   return {
-    url: `http://127.0.0.1:${(server.addr as Deno.NetAddr).port}`,
+    url: listening.url,
     fixture,
+    listening,
     async stop() {
-      await server.shutdown();
+      await listening.close();
       await fixture.stop();
     },
   };

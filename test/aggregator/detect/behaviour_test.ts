@@ -1,15 +1,10 @@
-/** Password guessing, beacons and DNS tunnels: found where they are, not where programs are merely busy. @module */
+/** Password guessing and DNS tunnels: found where they are, not where programs are merely busy. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { beaconLimits, createBeacon, scoreCalls } from "../../../aggregator/detect/detectors/beacon.ts";
-import { createDnsTunnel, dnsTunnelLimits } from "../../../aggregator/detect/detectors/dns_tunnel.ts";
-import {
-  createPasswordGuessing,
-  passwordGuessingLimits,
-} from "../../../aggregator/detect/detectors/password_guessing.ts";
-import { evidenceValue } from "../../../aggregator/detect/detector.ts";
+import { dnsTunnel } from "../../../aggregator/detect/detectors/dns_tunnel.ts";
+import { passwordGuessing } from "../../../aggregator/detect/detectors/password_guessing.ts";
 import { Capture } from "../../../deploy/demo/packets.ts";
-import { lookUp, run, severity, silent, times, update } from "./updates.ts";
+import { evidenceValue, lookUp, run, severity, times, update } from "./updates.ts";
 
 const sshTry = {
   dst_ip: "10.0.0.22",
@@ -18,16 +13,15 @@ const sshTry = {
   fwd_payload_bytes: 1_900,
   bwd_payload_bytes: 2_300,
 };
-const attemptsMin = passwordGuessingLimits.attemptsMin;
 
 Deno.test("password guessing against SSH is found by the shape of its sessions, on any port", () => {
-  assertEquals(run(createPasswordGuessing(), times(attemptsMin - 1, (i) => update(i, sshTry))), []);
+  assertEquals(run(passwordGuessing, times(19, (i) => update(i, sshTry))), []);
   for (const port of [22, 902]) {
     const tries = times(
       60,
       (i) => update(i * 0.5, { ...sshTry, dst_port: port, bwd_payload_bytes: 2_300 + i % 7 }),
     );
-    const [finding] = run(createPasswordGuessing(), tries);
+    const [finding] = run(passwordGuessing, tries);
     assertEquals([finding.src_ips, finding.dst_ips, finding.dst_port], [["10.0.0.5"], ["10.0.0.22"], port]);
     assertEquals([finding.technique, finding.count], ["T1110.001", 60]);
   }
@@ -36,7 +30,7 @@ Deno.test("password guessing against SSH is found by the shape of its sessions, 
 Deno.test("password guessing that ends in a longer session says that a guess may have been right", () => {
   const tries = times(60, (i) => update(i, sshTry));
   const session = update(61, { ...sshTry, fwd_payload_bytes: 30_000, bwd_payload_bytes: 90_000 });
-  const [finding] = run(createPasswordGuessing(), [...tries, session]);
+  const [finding] = run(passwordGuessing, [...tries, session]);
   assert(finding.reasons.some((reason) => reason.name === "possible_success"));
   assertEquals(severity(finding), "high");
 });
@@ -48,7 +42,7 @@ Deno.test("password guessing is neither a few typos nor a script that logs in al
     (i) => update(100 + i, { ...sshTry, fwd_payload_bytes: 20_000, bwd_payload_bytes: 40_000 }),
   );
   const poll = times(100, (i) => update(1_000 + i * 60, { ...sshTry, src_ip: "10.0.0.77" }));
-  assertEquals(run(createPasswordGuessing(), [...typos, ...work, ...poll]), []);
+  assertEquals(run(passwordGuessing, [...typos, ...work, ...poll]), []);
 });
 
 Deno.test("password guessing against FTP is read from the replies, many in one session", () => {
@@ -60,7 +54,7 @@ Deno.test("password guessing against FTP is read from the replies, many in one s
     5,
     (i) => update(i * 3, { dst_port: 21, app_protocol: "ftp", facts: { ftp: entries } }),
   );
-  const [finding] = run(createPasswordGuessing(), tries);
+  const [finding] = run(passwordGuessing, tries);
   assertEquals([finding.count, evidenceValue(finding, "user names tried")], [50, "admin"]);
   assert(!JSON.stringify(finding).includes("guess1"), "passwords tried are nobody's business");
 });
@@ -72,7 +66,7 @@ Deno.test("password guessing is not an FTP client that is let in each time", () 
     reply: 230,
   }];
   const visits = times(100, (i) => update(i, { dst_port: 21, app_protocol: "ftp", facts: { ftp: entries } }));
-  assertEquals(run(createPasswordGuessing(), visits), []);
+  assertEquals(run(passwordGuessing, visits), []);
 });
 
 Deno.test("password guessing against SMB and web logins is read from the answers", () => {
@@ -88,8 +82,8 @@ Deno.test("password guessing against SMB and web logins is read from the answers
         facts: { http: [{ method: "POST", uri: "/wp-login.php" }, { status: 200 }] },
       }),
   );
-  assertEquals(run(createPasswordGuessing(), smb).map((finding) => finding.count), [30]);
-  assertEquals(run(createPasswordGuessing(), web).map((finding) => finding.count), [30]);
+  assertEquals(run(passwordGuessing, smb).map((finding) => finding.count), [30]);
+  assertEquals(run(passwordGuessing, web).map((finding) => finding.count), [30]);
 });
 
 Deno.test("password guessing is not a site that asks once and then lets in", () => {
@@ -103,7 +97,7 @@ Deno.test("password guessing is not a site that asks once and then lets in", () 
         },
       }),
   );
-  assertEquals(run(createPasswordGuessing(), web), []);
+  assertEquals(run(passwordGuessing, web), []);
 });
 
 Deno.test("password guessing is not a load test of an unknown service", () => {
@@ -118,81 +112,7 @@ Deno.test("password guessing is not a load test of an unknown service", () => {
         bwd_payload_bytes: 200 * (1 + i % 9),
       }),
   );
-  assertEquals(run(createPasswordGuessing(), echo), []);
-});
-
-/** Calls every `periodS`, each late by up to `jitter` of it; the same numbers in each run. */
-function callsOf(count: number, periodS: number, jitter: number, change = {}) {
-  const random = new Capture(7);
-  return times(count, (i) => update(periodS * (i + jitter * random.random()), change));
-}
-
-Deno.test("beacon every minute is found, with up to half of the interval as jitter", () => {
-  for (const jitter of [0, 0.1, 0.3, 0.5]) {
-    const calls = callsOf(40, 60, jitter, { facts: { tls: { sni: "c2.example" } } });
-    const [finding] = run(createBeacon(), calls);
-    assertEquals([finding.dst_ips, finding.dst_port, severity(finding)], [["198.51.100.7"], 443, "medium"]);
-    assertEquals(evidenceValue(finding, "name of the service"), "c2.example");
-  }
-});
-
-Deno.test("beacon needs calls and time before it is one", () => {
-  assertEquals(run(createBeacon(), callsOf(beaconLimits.callsMin - 1, 60, 0)), []);
-  assertEquals(run(createBeacon(), callsOf(100, 2, 0)), []);
-});
-
-Deno.test("beacon is not a person who browses", () => {
-  const gaps = [
-    3,
-    40,
-    200,
-    7,
-    1,
-    600,
-    12,
-    90,
-    2,
-    300,
-    33,
-    5,
-    1_000,
-    61,
-    18,
-    4,
-    250,
-    9,
-    77,
-    480,
-    15,
-    6,
-    130,
-    800,
-  ];
-  let atS = 0;
-  const visits = gaps.map((gap, i) => update(atS += gap, { fwd_payload_bytes: 300 + i * 911 % 5_000 }));
-  assertEquals(run(createBeacon(), visits), []);
-});
-
-Deno.test("beacon is not time, name or discovery service", () => {
-  for (const dst_port of [53, 123, 1_900, 5_353]) {
-    assertEquals(run(createBeacon(), callsOf(100, 64, 0, { protocol: "udp", dst_port })), []);
-  }
-});
-
-Deno.test("beacon to an inside service is at most low", () => {
-  const [finding] = run(createBeacon(), callsOf(40, 60, 0.1, { dst_ip: "10.0.0.40" }));
-  assertEquals(severity(finding), "low");
-});
-
-Deno.test("beacon to a server that never answers is at most low", () => {
-  assertEquals(severity(run(createBeacon(), callsOf(25, 60, 0.2, silent))[0]), "low");
-});
-
-Deno.test("beacon scores are never NaN", () => {
-  for (const startsS of [[], [1], [1, 1], [1, 1, 1, 1]]) {
-    const score = scoreCalls({ startsS, bytes: startsS });
-    assert(Object.values(score).every(Number.isFinite), JSON.stringify(score));
-  }
+  assertEquals(run(passwordGuessing, echo), []);
 });
 
 /** Hexadecimal digits, the same for the same seed. */
@@ -203,7 +123,7 @@ function digits(seed: number, length: number): string {
 
 Deno.test("DNS tunnel in long names is found, with client and resolver", () => {
   const updates = times(60, (i) => lookUp(i, `${digits(i, 50)}.t.example.org`, "TXT"));
-  const [finding] = run(createDnsTunnel(), updates);
+  const [finding] = run(dnsTunnel, updates);
   assertEquals([finding.src_ips, finding.dst_ips, finding.dst_port], [["10.0.0.5"], ["10.0.0.2"], 53]);
   assertEquals([evidenceValue(finding, "domain"), finding.count], ["example.org", 60]);
 });
@@ -211,7 +131,7 @@ Deno.test("DNS tunnel in long names is found, with client and resolver", () => {
 Deno.test("DNS tunnel in one long flow is found from the first facts of it", () => {
   const names = times(32, (i) => `${digits(i, 12)}.www.tunnel.example`);
   const dns = names.map((name) => ({ name, type: "KEY", rcode: "NOERROR" }));
-  const [finding] = run(createDnsTunnel(), [lookUp(0, "", "KEY", { facts: { dns, cut: 5_932 } })]);
+  const [finding] = run(dnsTunnel, [lookUp(0, "", "KEY", { facts: { dns, cut: 5_932 } })]);
   assertEquals([finding.count, severity(finding)], [32, "medium"]);
 });
 
@@ -222,7 +142,7 @@ Deno.test("DNS tunnel is told its share of a flow, by the messages of each quest
     ...times(20, (i) => ({ name: `www${i}.example.net`, type: "A" })),
   ];
   const octets = { fwd_payload_bytes: 5_000, bwd_payload_bytes: 3_000 };
-  const [finding] = run(createDnsTunnel(), [lookUp(0, "", "", { ...octets, facts: { dns } })]);
+  const [finding] = run(dnsTunnel, [lookUp(0, "", "", { ...octets, facts: { dns } })]);
   assertEquals(evidenceValue(finding, "octets in questions and answers"), 6_000);
   assertEquals(evidenceValue(finding, "characters answered"), 120);
 });
@@ -239,19 +159,19 @@ Deno.test("DNS tunnel seen from the resolver's answers alone is found", () => {
       facts: { dns },
     });
   });
-  const [finding] = run(createDnsTunnel(), updates);
+  const [finding] = run(dnsTunnel, updates);
   assertEquals([finding.src_ips, finding.dst_ips], [["10.0.0.5"], ["10.0.0.2"]]);
 });
 
 Deno.test("DNS tunnel to a server of its own, without a registered domain, is found by its tag", () => {
   const updates = times(40, (i) => lookUp(i, `dnscat.${digits(i, 18)}`, ["TXT", "CNAME", "MX"][i % 3]));
-  const [finding] = run(createDnsTunnel(), updates);
+  const [finding] = run(dnsTunnel, updates);
   assertEquals([evidenceValue(finding, "domain"), finding.count], ["dnscat", 40]);
 });
 
 Deno.test("DNS tunnel that hides below an honest zone is found when it carries much", () => {
   const updates = times(1_500, (i) => lookUp(i * 0.1, `${digits(i, 60)}.mcafee.com`, "TXT"));
-  assertEquals(run(createDnsTunnel(), updates).length, 1);
+  assertEquals(run(dnsTunnel, updates).length, 1);
 });
 
 const harmless: Record<string, (i: number) => [name: string, type: string]> = {
@@ -269,14 +189,14 @@ const harmless: Record<string, (i: number) => [name: string, type: string]> = {
 
 for (const [what, make] of Object.entries(harmless)) {
   Deno.test(`DNS tunnel is not ${what}`, () => {
-    assertEquals(run(createDnsTunnel(), times(300, (i) => lookUp(i, ...make(i)))), []);
+    assertEquals(run(dnsTunnel, times(300, (i) => lookUp(i, ...make(i)))), []);
   });
 }
 
 Deno.test("DNS tunnel needs more names than its threshold", () => {
   const updates = times(
-    dnsTunnelLimits.namesMin - 1,
+    19,
     (i) => lookUp(i, `${digits(i, 60)}.example.org`, "TXT"),
   );
-  assertEquals(run(createDnsTunnel(), updates), []);
+  assertEquals(run(dnsTunnel, updates), []);
 });

@@ -3,9 +3,10 @@
 import { assertEquals } from "@std/assert";
 import { Detection } from "../../../aggregator/detect/detection.ts";
 import { Engine } from "../../../aggregator/detect/engine.ts";
-import { createPortScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import { startDetector } from "../../../aggregator/detect/detector.ts";
+import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
 import { updateOfFlow } from "../../../aggregator/detect/engine.ts";
-import type { Threat } from "../../../aggregator/model/threat.ts";
+import type { Threat, ThreatLinks, ThreatStatus } from "../../../aggregator/model/threat.ts";
 import type { Flow } from "../../../aggregator/model/flow.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { explainByRules } from "../../../aggregator/triage/rules.ts";
@@ -44,27 +45,40 @@ function scan(): Flow[] {
     }));
 }
 
-function world(stored: { threats: Map<string, Threat>; flows: Flow[]; isAway: boolean }) {
-  const reporter = createReporter({ component: "test", write: () => undefined, clock });
-  const engine = new Engine({}, { detectors: [createPortScanVertical()], reporter, explain: explainByRules });
+function world(
+  stored: { threats: Map<string, Threat>; flows: Flow[]; isAway: boolean },
+  time: Clock = clock,
+) {
+  const reporter = createReporter({ component: "test", write: () => undefined, clock: time });
+  const engine = new Engine({}, {
+    detectors: [startDetector(portScanVertical)],
+    reporter,
+    explain: explainByRules,
+  });
+  const linked: string[] = [];
   const store = {
-    saveThreats(threats: Threat[]) {
+    saveThreats(threats: Threat[], links: readonly ThreatLinks[] = []) {
       if (stored.isAway) return Promise.reject(new StoreUnavailable("away"));
+      for (const { flow_ids } of links) linked.push(...flow_ids);
       for (const threat of threats) stored.threats.set(threat.id, threat);
       return Promise.resolve();
+    },
+    setThreatStatus(id: string, status: ThreatStatus) {
+      stored.threats.set(id, { ...stored.threats.get(id)!, status });
+      return Promise.resolve(true);
     },
     readThreats: () => Promise.resolve({ rows: [...stored.threats.values()] }),
     readRecentFlows: () => Promise.resolve(stored.flows),
   };
-  const detection = new Detection({}, { engine, store, clock, reporter });
-  return { detection, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
+  const detection = new Detection({}, { engine, store, clock: time, reporter });
+  return { detection, linked, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
 }
 
 Deno.test("detection stores what the detectors find and offers it to triage", async () => {
   const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
   const { detection } = world(stored);
   const offered: string[] = [];
-  detection.explainWith({ offer: (threat) => void offered.push(threat.detector) });
+  detection.explainWith({ offer: (threat) => void offered.push(threat.detector), withdraw: () => {} });
   await detection.start();
   await detection.take(scan().map(updateOfFlow), clock.nowMs());
   await detection.stop();
@@ -75,13 +89,13 @@ Deno.test("detection stores what the detectors find and offers it to triage", as
 
 Deno.test("detection keeps a threat that could not be stored and stores it with the next", async () => {
   const stored = { threats: new Map<string, Threat>(), flows: [], isAway: true };
-  const { detection, counter } = world(stored);
+  const { detection, counter, linked } = world(stored);
   await detection.start();
   await detection.take(scan().map(updateOfFlow), clock.nowMs());
   assertEquals([stored.threats.size, counter("threat_saves_failed_total")], [0, 1]);
   stored.isAway = false;
   await detection.stop();
-  assertEquals(stored.threats.size, 1);
+  assertEquals([stored.threats.size, linked.length], [1, 60]);
 });
 
 Deno.test("detection finds after a restart what was stored but not yet looked at, and raises nothing twice", async () => {
@@ -116,3 +130,35 @@ Deno.test("detection keeps a model's words and a person's status on a threat", a
   detection.setStatus(id, "acknowledged");
   await detection.stop();
 });
+
+/** Each sleep takes an hour, until `hours` are over; then nobody wakes. */
+function hoursPass(hours: number): { time: Clock; over: Promise<void> } {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  let passed = 0;
+  const time: Clock = {
+    ...clock,
+    nowMs: () => clock.nowMs() + passed * 3_600_000,
+    sleep(ms, signal) {
+      if (passed < hours) passed++;
+      else {
+        resolve();
+        return clock.sleep(ms, signal);
+      }
+      return Promise.resolve();
+    },
+  };
+  return { time, over };
+}
+
+for (const [hours, status] of [[71, "open"], [74, "closed"]] as const) {
+  Deno.test(`detection has a threat ${status} after ${hours} hours without news, here and in the store`, async () => {
+    const stored = { threats: new Map<string, Threat>(), flows: scan(), isAway: false };
+    const { time, over } = hoursPass(hours);
+    const { detection, counter } = world(stored, time);
+    await detection.start();
+    await over;
+    const [threat] = stored.threats.values();
+    assertEquals([threat.status, counter("threats_ended_total")], [status, status === "closed" ? 1 : 0]);
+    await detection.stop();
+  });
+}

@@ -2,17 +2,19 @@
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { createReporter } from "../../../shared/reporter.ts";
-import { createDetectors } from "../../../aggregator/detect/detectors/catalogue.ts";
-import { type Detector, numberEvidence } from "../../../aggregator/detect/detector.ts";
-import { Engine } from "../../../aggregator/detect/engine.ts";
+import { startDetectors } from "../../../aggregator/detect/detectors/catalogue.ts";
+import { type Detector, startDetector } from "../../../aggregator/detect/detector.ts";
+import { field, hostile, numberEvidence } from "../../../aggregator/detect/finding.ts";
+import { prepare, PrepareBooks } from "../../../aggregator/detect/prepared.ts";
+import { Engine, updateOfFlow } from "../../../aggregator/detect/engine.ts";
 import { Episodes } from "../../../aggregator/detect/episodes.ts";
-import { loadOwnDetectors } from "../../../aggregator/detect/custom.ts";
-import { createPortScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import { loadCustomDetectors } from "../../../aggregator/detect/custom.ts";
+import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
 import type { Flow, FlowUpdate } from "../../../aggregator/model/flow.ts";
 import { explainByRules } from "../../../aggregator/triage/rules.ts";
-import { refused, silent, times, update } from "./updates.ts";
+import { lookUp, refused, run, silent, times, update } from "./updates.ts";
 
-function setUp(detectors: Detector[] = createDetectors(), threatsMax = 100) {
+function setUp(detectors: Detector[] = startDetectors(), threatsMax = 100) {
   const reporter = createReporter({ component: "test", write: () => {} });
   const engine = new Engine({ threatsMax }, { detectors, reporter, explain: explainByRules });
   return { engine, reporter };
@@ -37,8 +39,8 @@ Deno.test("engine hands on at a flush what grew too little before", () => {
   const { engine } = setUp();
   engine.step(scan(1_000, 20), 5);
   engine.step(scan(2_000, 5, 3), 6);
-  assertEquals(engine.flush().map((threat) => threat.count), [25]);
-  assertEquals(engine.flush(), []);
+  assertEquals(engine.flush(9).map((threat) => threat.count), [25]);
+  assertEquals(engine.flush(9), []);
 });
 
 Deno.test("engine adds the same scan after a pause to the same threat, and after days makes a new one", () => {
@@ -62,6 +64,8 @@ Deno.test("engine gives the same threats for updates in one batch and one by one
   const whole = setUp().engine, single = setUp().engine;
   whole.step(updates, 1);
   for (const one of updates) single.step([one], 1);
+  whole.flush(1);
+  single.flush(1);
   const [a] = whole.threats, [b] = single.threats;
   assertEquals([a.id, a.count, a.score, a.explanation], [b.id, b.count, b.score, b.explanation]);
 });
@@ -92,16 +96,103 @@ Deno.test("engine never lets a score fall", () => {
   assert(engine.threats[0].score >= strong.score);
 });
 
+const modelText = {
+  explanation: "Model says so.",
+  suggested_action: "Act.",
+  engine: "gemini:x",
+  confidence: 0.5,
+  fallback: null,
+};
+
 Deno.test("engine keeps a model's text while the threat is the same", () => {
   const { engine } = setUp();
   const [raised] = engine.step(scan(1_000, 200), 1);
-  engine.amend(raised.id, { explanation: "Model says so.", engine: "gemini:x", severity: "critical" });
+  engine.amend(raised.id, { ...modelText, severity: "critical" });
   engine.step([update(21, { ...refused, dst_ip: "10.0.0.9", dst_port: 1_000 })], 2);
   assertEquals([engine.threats[0].explanation, engine.threats[0].severity], ["Model says so.", "critical"]);
 });
 
+Deno.test("engine keeps the rules' severity apart from the one in force, which is never below", () => {
+  const { engine } = setUp();
+  const [raised] = engine.step(scan(1_000, 20), 1);
+  assertEquals([raised.rules_severity, raised.severity], ["medium", "medium"]);
+  for (let asked = 0; asked < 3; asked++) engine.amend(raised.id, { ...modelText, severity: "high" });
+  const [threat] = engine.threats;
+  assertEquals([threat.rules_severity, threat.severity], ["medium", "high"]);
+  engine.amend(raised.id, { ...modelText, severity: "info" });
+  assertEquals(engine.threats[0].severity, "medium");
+});
+
+Deno.test("engine makes another threat of what comes after a closed one, with its own count", () => {
+  const { engine } = setUp();
+  const [first] = engine.step(scan(1_000, 30), 1);
+  engine.setStatus(first.id, "closed");
+  assertEquals(engine.step(scan(2_000, 14, 10), 2), [], "14 ports are below the threshold again");
+  const [second] = engine.step(scan(3_000, 1, 20), 3);
+  assert(second.id !== first.id);
+  assertEquals([second.status, second.count], ["open", 15]);
+  engine.setStatus(second.id, "closed");
+  const [third] = engine.step(scan(4_000, 20, 30), 4);
+  assertEquals(new Set([first.id, second.id, third.id]).size, 3);
+});
+
+Deno.test("engine goes on with a closed threat that a person opened again", () => {
+  const { engine } = setUp();
+  const [first] = engine.step(scan(1_000, 30), 1);
+  engine.setStatus(first.id, "closed");
+  engine.setStatus(first.id, "open");
+  const [again] = engine.step(scan(2_000, 30, 10), 2);
+  assertEquals([again.id, again.status, again.count], [first.id, "open", 60]);
+});
+
+Deno.test("engine after a restart leaves a closed threat closed, and raises what is new", () => {
+  const before = setUp().engine;
+  const updates = scan(1_000, 40);
+  before.step(updates, 1);
+  const closed = before.threats.map((threat) => ({ ...threat, status: "closed" as const }));
+  const { engine } = setUp();
+  engine.warm(closed, []);
+  assertEquals(engine.step(updates.map(flowOf).map(updateOfFlow), 2), []);
+  const [fresh] = engine.step(scan(2_000, 20, 60), 3);
+  assertEquals([fresh.status, fresh.count], ["open", 20]);
+});
+
+Deno.test("engine names open threats that were silent for more than three days, and no others", () => {
+  const { engine } = setUp();
+  const day = 86_400_000;
+  const [old] = engine.step(scan(1_000, 20), 0);
+  assertEquals(engine.silent(3 * day), []);
+  assertEquals(engine.silent(3 * day + 1).map(({ id }) => id), [old.id]);
+  engine.setStatus(old.id, "acknowledged");
+  assertEquals(engine.silent(9 * day), []);
+});
+
+Deno.test("engine shows words, reasons and evidence of one episode, the strongest", () => {
+  const { engine } = setUp();
+  engine.step(scan(1_000, 500), 1);
+  engine.step(scan(1_000, 20, 7_200), 2);
+  const [threat] = engine.threats;
+  assertEquals([threat.count, threat.flows, threat.episodes], [520, 520, 2]);
+  assertEquals(threat.evidence[0].value, 500);
+  assertStringIncludes(threat.reasons[0].text, "500 different ports");
+  assertStringIncludes(threat.explanation, "tried 500 different TCP ports");
+  assertStringIncludes(threat.explanation, "It came 2 times, with pauses");
+});
+
+Deno.test("engine hands on every flow of a threat once, those before it was one included", () => {
+  const { engine } = setUp();
+  const updates = scan(1_000, 200);
+  const [threat] = engine.step(updates.slice(0, 150), 1);
+  const links = engine.takeLinks();
+  engine.step(updates.slice(150), 2);
+  links.push(...engine.takeLinks());
+  assertEquals(new Set(links.map(({ threat_id }) => threat_id)), new Set([threat.id]));
+  assertEquals(links.flatMap(({ flow_ids }) => flow_ids), updates.map(({ flow_id }) => flow_id));
+  assertEquals([engine.threats[0].flows, engine.threats[0].flow_ids.length], [200, 50]);
+});
+
 Deno.test("engine forgets the stalest threat when there are too many, and counts it", () => {
-  const { engine, reporter } = setUp(createDetectors(), 3);
+  const { engine, reporter } = setUp(startDetectors(), 3);
   for (let host = 1; host <= 5; host++) {
     engine.step(
       scan(1_000, 20).map((one) => ({ ...one, segment: { ...one.segment, src_ip: `10.0.1.${host}` } })),
@@ -114,13 +205,13 @@ Deno.test("engine forgets the stalest threat when there are too many, and counts
 
 Deno.test("engine goes on when a detector throws", () => {
   const broken: Detector = {
-    ...createPortScanVertical(),
+    ...startDetector(portScanVertical),
     name: "broken",
     step: () => {
       throw new Error("no");
     },
   };
-  const { engine, reporter } = setUp([broken, ...createDetectors()]);
+  const { engine, reporter } = setUp([broken, ...startDetectors()]);
   assertEquals(engine.step(scan(1_000, 20), 1).length, 1);
   assertEquals(reporter.snapshot().get('detector_errors_total{detector="broken"}'), 20);
 });
@@ -141,12 +232,12 @@ Deno.test("engine explains every threat: who, whom, when, why, what next", () =>
   assertEquals([threat.engine, threat.confidence, threat.fallback], ["rules", 1, null]);
 });
 
-Deno.test("rules make hostile strings visible in the explanation", () => {
-  const detector = createPortScanVertical();
-  const hostile = { ...detector, advice: { ...detector.advice, summary: () => "name \u001b[2J\u202e" } };
-  const [finding] =
-    (times(20, (i) => detector.step(update(i, { ...silent, dst_port: i + 1 }))), detector.collect());
-  assertStringIncludes(explainByRules(finding, hostile, "low").explanation, "name \\u{1b}[2J\\u{202e}");
+Deno.test("rules make hostile strings visible in the explanation and the action", () => {
+  const [finding] = run(portScanVertical, times(20, (i) => update(i, { ...silent, dst_port: i + 1 })));
+  const words = { ...finding.words, summary: "name \u001b[2J\u202e", action: "block \u001b" };
+  const triage = explainByRules({ ...finding, words }, "low");
+  assertStringIncludes(triage.explanation, "name \\u{1b}[2J\\u{202e}");
+  assertStringIncludes(triage.suggested_action, "block \\u{1b}");
 });
 
 Deno.test("episodes hold no more keys than their bound and count those forgotten", () => {
@@ -154,34 +245,64 @@ Deno.test("episodes hold no more keys than their bound and count those forgotten
     keysMax: 10,
     quietS: 60,
     ageMaxS: 600,
-    create: () => ({ seen: 0 }),
-    isAboveThreshold: (state) => state.seen > 1,
+    open: () => ({ seen: 0 }),
+    isThreat: (state: { seen: number }) => state.seen > 1,
   });
-  for (let i = 0; i < 25; i++) episodes.touch(`k${i}`, update(i)).seen++;
+  const prepared = prepare(times(25, (i) => update(i)), new PrepareBooks());
+  prepared.forEach((one, i) => episodes.touch(`k${i}`, one)!.seen++);
   assertEquals([episodes.tracked, episodes.evicted], [10, 15]);
 });
 
-Deno.test("own detectors come from a folder, and a bad file costs only itself", async () => {
+const module = `export const detector = { name: "mine", technique: "T1046", title: "Mine", about: "Nothing.",
+  limits: { seenMin: { value: 2, unit: "flows", why: "an example" } },
+  window: { quietS: { value: 60, unit: "s", why: "w" }, ageS: { value: 600, unit: "s", why: "w" } },
+  key: (update) => update.src.ip,
+  open: () => ({ seen: 0 }),
+  step(state) { state.seen++; },
+  isThreat: (state, limits) => state.seen >= limits.seenMin,
+  finding: (state) => ({ src_ips: ["10.0.0.5"], dst_ips: [], dst_port: null, count: state.seen,
+    summary: "Seen.", reasons: [], evidence: {} }),
+  meaning: "m", action: "a", falseAlarm: "f" };`;
+
+Deno.test("custom detectors come from a folder, and a bad file costs only itself", async () => {
   const folder = await Deno.makeTempDir();
-  const good =
-    `export const detector = { name: "mine", advice: { summary: () => "s", meaning: "m", action: "a",
-    falseAlarm: "f" }, step() {}, collect: () => [], tracked: 0, evicted: 0 };`;
-  await Deno.writeTextFile(`${folder}/a_good.ts`, good);
-  await Deno.writeTextFile(`${folder}/b_same_name.ts`, good);
+  await Deno.writeTextFile(`${folder}/a_good.js`, module);
+  await Deno.writeTextFile(`${folder}/b_same_name.js`, module);
   await Deno.writeTextFile(`${folder}/c_empty.js`, "export const nothing = 1;");
   await Deno.writeTextFile(`${folder}/d_broken.js`, "export const detector = ;");
+  await Deno.writeTextFile(
+    `${folder}/e_half.js`,
+    module.replace("meaning:", "sense:").replace('unit: "flows",', ""),
+  );
   await Deno.writeTextFile(`${folder}/readme.txt`, "no module");
-  const { detectors, problems } = await loadOwnDetectors(folder, ["port_scan_vertical"]);
+  const { declarations, problems } = await loadCustomDetectors(folder, ["port_scan_vertical"]);
   await Deno.remove(folder, { recursive: true });
-  assertEquals(detectors.map((detector) => detector.name), ["mine"]);
-  assertEquals(problems.length, 3);
+  assertEquals(declarations.map(({ name }) => name), ["mine"]);
+  assertEquals(problems.length, 4);
+  assertStringIncludes(problems[3], "missing or wrong: limits, meaning");
+  assertEquals(run(declarations[0], times(2, (i) => update(i))).map(({ count }) => count), [2]);
+  assertEquals(run(declarations[0], times(2, (i) => update(i)), { seenMin: 3 }), []);
 });
 
-Deno.test("evidence is numbered in its order", () => {
-  assertEquals(numberEvidence([["a", 1], ["b", "x", true]]), [
-    { id: "e1", name: "a", value: 1, hostile: false },
-    { id: "e2", name: "b", value: "x", hostile: true },
+Deno.test("evidence is numbered in its order, and a field reads as its value", () => {
+  const fields = { a: field("first", 1), b: hostile("second", "x") };
+  assertEquals(numberEvidence(fields), [
+    { id: "e1", name: "first", value: 1, hostile: false },
+    { id: "e2", name: "second", value: "x", hostile: true },
   ]);
+  assertEquals(`${fields.a} ${fields.b}`, "1 x");
+});
+
+Deno.test("engine says which detectors the data cannot feed", () => {
+  const { engine } = setUp();
+  engine.step(scan(1_000, 20), 1);
+  const ofDns = () => engine.notEvaluable().filter(({ detector }) => /^dns_tunnel$|^nxdomain/.test(detector));
+  assertEquals(ofDns(), [
+    { detector: "dns_tunnel", missing: ["dns"] },
+    { detector: "nxdomain_burst", missing: ["dns"] },
+  ]);
+  engine.step([lookUp(0, "www.example.com", "A")], 2);
+  assertEquals(ofDns(), []);
 });
 
 function flowOf(one: FlowUpdate): Flow {

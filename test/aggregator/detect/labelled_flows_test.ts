@@ -3,7 +3,7 @@
  * Method: each row becomes one update; where the records are absent the tests are skipped loudly. @module */
 
 import { assertEquals } from "@std/assert";
-import { createPortScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
 import type { FlowUpdate } from "../../../aggregator/model/flow.ts";
 import { skipLoudly } from "../../services/services.ts";
 import { baseS, refused, run, silent, update } from "./updates.ts";
@@ -15,7 +15,7 @@ const { ignore } = isThere ? { ignore: false } : skipLoudly("labelled flows", ".
 /** Who scanned whom, by the findings of the detector. */
 function scans(updates: FlowUpdate[]): string[] {
   updates.sort((a, b) => a.segment.start - b.segment.start);
-  return run(createPortScanVertical(), updates).map((found) => `${found.src_ips} > ${found.dst_ips}`);
+  return run(portScanVertical, updates).map((found) => `${found.src_ips} > ${found.dst_ips}`);
 }
 
 Deno.test({

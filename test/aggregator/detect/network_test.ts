@@ -1,13 +1,13 @@
 /** Sweeps, ICMP tunnels, amplification and bursts of missing domains: found where they are, quiet on their harmless likes. @module */
 
-import { assertEquals } from "@std/assert";
-import { createAmplification } from "../../../aggregator/detect/detectors/amplification.ts";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { amplification } from "../../../aggregator/detect/detectors/amplification.ts";
 import { isStructuralName, splitDomain } from "../../../aggregator/detect/signs/domain_name.ts";
-import { createHostSweep } from "../../../aggregator/detect/detectors/host_sweep.ts";
-import { createIcmpTunnel } from "../../../aggregator/detect/detectors/icmp_tunnel.ts";
-import { createNxdomainBurst } from "../../../aggregator/detect/detectors/nxdomain_burst.ts";
+import { hostSweep } from "../../../aggregator/detect/detectors/host_sweep.ts";
+import { icmpTunnel } from "../../../aggregator/detect/detectors/icmp_tunnel.ts";
+import { nxdomainBurst } from "../../../aggregator/detect/detectors/nxdomain_burst.ts";
 import { bowleySkew, deviationOf, entropyOf, medianOf } from "../../../aggregator/detect/signs/statistics.ts";
-import { lookUp, run, severity, times, update } from "./updates.ts";
+import { evidenceValue, lookUp, run, severity, times, update } from "./updates.ts";
 
 const question = {
   protocol: "arp",
@@ -22,18 +22,70 @@ const echo = { ...question, protocol: "icmp", src_port: 8 };
 Deno.test("host sweep by ARP and by ping is found", () => {
   for (const kind of [question, echo]) {
     const [finding] = run(
-      createHostSweep(),
+      hostSweep,
       times(200, (i) => update(i * 0.05, { ...kind, dst_ip: `10.0.0.${i + 10}` })),
     );
     assertEquals([finding.src_ips, finding.count, severity(finding)], [["10.0.0.5"], 200, "medium"]);
   }
 });
 
-Deno.test("host sweep is neither a router that knows its hosts nor a slow neighbourhood", () => {
-  const router = times(200, (i) => update(i * 0.1, { ...question, bwd_packets: 1, dst_ip: `10.0.0.${i}` }));
+Deno.test("host sweep is neither a slow neighbourhood nor hosts that announce themselves", () => {
   const slow = times(200, (i) => update(i * 60, { ...question, src_ip: "10.0.0.6", dst_ip: `10.0.0.${i}` }));
   const own = times(100, (i) => update(i, { ...question, src_ip: `10.0.0.${i}`, dst_ip: `10.0.0.${i}` }));
-  assertEquals(run(createHostSweep(), [...router, ...slow, ...own]), []);
+  assertEquals(run(hostSweep, [...slow, ...own]), []);
+});
+
+const router = "10.0.0.1", routerMac = "02:00:00:00:00:01";
+const asks = (hosts: number, atS = 0) =>
+  times(hosts, (i) => update(atS + i * 0.1, { ...question, src_ip: router, dst_ip: `10.0.0.${i + 10}` }));
+const replies = (hosts: number) =>
+  times(hosts, (i) =>
+    update(i * 0.1 + 0.01, {
+      ...question,
+      src_ip: `10.0.0.${i + 10}`,
+      dst_ip: router,
+      dst_mac: routerMac,
+    }));
+
+Deno.test("a router that asks 60 clients that are there is no sweep, one that asks 60 that are not is", () => {
+  assertEquals(run(hostSweep, [...asks(60), ...replies(60)]), []);
+  assertEquals(run(hostSweep, [...replies(60), ...asks(60)]), [], "replies that come first count as well");
+  assertEquals(run(hostSweep, [...asks(60), ...replies(31)]), [], "29 of 60 are silent");
+  const [finding] = run(hostSweep, [...asks(60), ...replies(30)]);
+  assertEquals(evidenceValue(finding, "addresses not heard of"), 30);
+  assertStringIncludes(finding.words.summary, "nothing was heard of 30 of them");
+});
+
+Deno.test("a host that spoke in any way in the ten minutes before it was asked is there", () => {
+  const clients = (atS: number) => times(60, (i) => update(atS, { src_ip: `10.0.0.${i + 10}` }));
+  assertEquals(run(hostSweep, [...clients(-590), ...asks(60)]), []);
+  assertEquals(run(hostSweep, [...clients(-601), ...asks(60)]).length, 1);
+});
+
+Deno.test("a host that replies to 60 others asks nobody", () => {
+  const given = times(60, (i) =>
+    update(i * 0.1, {
+      ...question,
+      src_ip: router,
+      dst_ip: `10.0.0.${i + 10}`,
+      dst_mac: `02:00:00:00:01:${(i + 16).toString(16)}`,
+    }));
+  assertEquals(run(hostSweep, given), []);
+});
+
+Deno.test("a fixed list asked again and again is no sweep, however many of it are off", () => {
+  const round = (atS: number) => asks(60, atS);
+  const rounds = [...round(0), ...round(60), ...round(120)];
+  assertEquals(run(hostSweep, rounds), []);
+  const tries = (count: number, gapS: number) => run(hostSweep, times(count, (i) => round(i * gapS)).flat());
+  assertEquals([tries(2, 9.5).length, tries(2, 10.5).length], [1, 0], "9.5 s apart is still one round");
+  assertEquals([tries(5, 7).length, tries(6, 7).length], [1, 0], "six tries are no scanner's");
+});
+
+Deno.test("a sweep with holes that is slow is low; a whole range, fast, is medium", () => {
+  const holes = times(30, (i) => update(i * 2, { ...question, dst_ip: `10.0.0.${i * 8}` }));
+  assertEquals(run(hostSweep, holes).map(severity), ["low"]);
+  assertEquals(run(hostSweep, asks(30)).map(severity), ["medium"]);
 });
 
 const pings = { ...echo, fwd_packets: 30, bwd_packets: 30, packet_length_mean: 84 };
@@ -49,7 +101,7 @@ Deno.test("ICMP tunnel is found by the changing size of its packets", () => {
         packet_length_deviation: 60,
       }, i === 0),
   );
-  assertEquals(run(createIcmpTunnel(), updates).map(({ count }) => count), [240]);
+  assertEquals(run(icmpTunnel, updates).map(({ count }) => count), [240]);
 });
 
 Deno.test("ICMP tunnel is not a ping that runs for days", () => {
@@ -62,7 +114,7 @@ Deno.test("ICMP tunnel is not a ping that runs for days", () => {
         i === 0,
       ),
   );
-  assertEquals(run(createIcmpTunnel(), updates), []);
+  assertEquals(run(icmpTunnel, updates), []);
 });
 
 const answer = {
@@ -77,12 +129,28 @@ const answer = {
 
 Deno.test("amplification names its victim", () => {
   const updates = times(40, (i) => update(i * 0.1, { ...answer, src_ip: `198.51.100.${i}` }));
-  const [finding] = run(createAmplification(), updates);
+  const [finding] = run(amplification, updates);
   assertEquals([finding.dst_ips, finding.src_ips.length, finding.title], [
     ["10.0.0.80"],
     40,
     "DNS amplification",
   ]);
+});
+
+Deno.test("amplification names its victim where it is held to be the one who asked", () => {
+  const { src_port, fwd_packets, fwd_bytes } = answer;
+  const turned = { ...answer, src_ip: "10.0.0.80", src_port: 40_000, dst_port: src_port };
+  const updates = times(40, (i) =>
+    update(i * 0.1, {
+      ...turned,
+      dst_ip: `198.51.100.${i}`,
+      fwd_packets: 0,
+      fwd_bytes: 0,
+      bwd_packets: fwd_packets,
+      bwd_bytes: fwd_bytes,
+    }));
+  const [finding] = run(amplification, updates);
+  assertEquals([finding.dst_ips, finding.src_ips.length], [["10.0.0.80"], 40]);
 });
 
 Deno.test("amplification is not answers that were asked for, small ones, or those of one server", () => {
@@ -92,7 +160,7 @@ Deno.test("amplification is not answers that were asked for, small ones, or thos
     (i) => update(i, { ...answer, src_ip: `203.0.113.${i}`, fwd_bytes: 2_400, dst_ip: "10.0.0.81" }),
   );
   const one = times(90, (i) => update(i, { ...answer, dst_ip: "10.0.0.82" }));
-  assertEquals(run(createAmplification(), [...asked, ...small, ...one]), []);
+  assertEquals(run(amplification, [...asked, ...small, ...one]), []);
 });
 
 function missing(atS: number, name: string) {
@@ -103,7 +171,7 @@ function missing(atS: number, name: string) {
 
 Deno.test("NXDOMAIN burst of computed domains is found", () => {
   const updates = times(200, (i) => missing(i, `${(i * 7_919_777 + 1e9).toString(36)}qxw${i * 31}.xyz`));
-  const [finding] = run(createNxdomainBurst(), updates);
+  const [finding] = run(nxdomainBurst, updates);
   assertEquals([finding.src_ips, finding.count], [["10.0.0.5"], 200]);
 });
 
@@ -111,7 +179,7 @@ Deno.test("NXDOMAIN burst is neither one dead domain nor a browser among many th
   const dead = times(500, (i) => missing(i, `host${i}.gone.example`));
   const few = times(49, (i) => missing(i, `a${i}bcdxyz.example${i}.com`));
   const many = times(200, (i) => lookUp(i, `www.site${i}.com`, "A"));
-  assertEquals(run(createNxdomainBurst(), [...dead, ...few, ...many]), []);
+  assertEquals(run(nxdomainBurst, [...dead, ...few, ...many]), []);
 });
 
 Deno.test("names split at what was registered", () => {

@@ -1,47 +1,42 @@
 /** Port scans and floods: found where they are, not where hosts merely fail. @module */
 
 import { assertEquals } from "@std/assert";
-import {
-  createPortScanHorizontal,
-  portScanHorizontalLimits,
-} from "../../../aggregator/detect/detectors/port_scan_horizontal.ts";
-import {
-  createPortScanVertical,
-  portScanVerticalLimits,
-} from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
-import { createSynFlood, synFloodLimits } from "../../../aggregator/detect/detectors/syn_flood.ts";
+import { portScanHorizontal } from "../../../aggregator/detect/detectors/port_scan_horizontal.ts";
+import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import { synFlood } from "../../../aggregator/detect/detectors/syn_flood.ts";
+import type { Segment } from "../../../shared/segment.ts";
 import { refused, run, severity, silent, times, unansweredDatagram, update } from "./updates.ts";
 
 const scanOf = (ports: number, stepS = 0.1) =>
   times(ports, (i) => update(i * stepS, { ...refused, dst_ip: "10.0.0.9", dst_port: 1_000 + i }));
 
 Deno.test("vertical scan is found from its threshold on, with attacker and victim", () => {
-  assertEquals(run(createPortScanVertical(), scanOf(portScanVerticalLimits.tcpPortsMin - 1)), []);
-  const [finding] = run(createPortScanVertical(), scanOf(portScanVerticalLimits.tcpPortsMin));
+  assertEquals(run(portScanVertical, scanOf(14)), []);
+  const [finding] = run(portScanVertical, scanOf(15));
   assertEquals([finding.src_ips, finding.dst_ips, finding.dst_port], [["10.0.0.5"], ["10.0.0.9"], null]);
   assertEquals([finding.count, finding.technique, severity(finding)], [15, "T1046", "medium"]);
 });
 
 Deno.test("vertical scan of a thousand ports is high", () => {
-  assertEquals(severity(run(createPortScanVertical(), scanOf(1_000, 0.01))[0]), "high");
+  assertEquals(severity(run(portScanVertical, scanOf(1_000, 0.01))[0]), "high");
 });
 
 Deno.test("vertical scan at one port every four minutes is found", () => {
-  const [finding] = run(createPortScanVertical(), scanOf(15, 230));
+  const [finding] = run(portScanVertical, scanOf(15, 230));
   assertEquals(finding.count, 15);
 });
 
 Deno.test("vertical scan is not a client that talks to many ports of a server", () => {
   const updates = times(60, (i) => update(i, { dst_ip: "10.0.0.9", dst_port: 20_000 + i }));
-  assertEquals(run(createPortScanVertical(), updates), []);
+  assertEquals(run(portScanVertical, updates), []);
 });
 
 Deno.test("vertical scan is not a client that calls one dead port again and again", () => {
-  assertEquals(run(createPortScanVertical(), times(200, (i) => update(i, silent))), []);
+  assertEquals(run(portScanVertical, times(200, (i) => update(i, silent))), []);
 });
 
 Deno.test("vertical scan is not a rare failure a day for a month", () => {
-  assertEquals(run(createPortScanVertical(), scanOf(30, 86_400)), []);
+  assertEquals(run(portScanVertical, scanOf(30, 86_400)), []);
 });
 
 Deno.test("vertical scan is not what comes back when only answers are captured", () => {
@@ -54,12 +49,12 @@ Deno.test("vertical scan is not what comes back when only answers are captured",
     (i) => update(i, { ...silent, src_port: 443, dst_port: 40_000 + i, fwd_tcp_flags: 18 }),
   );
   const answers = times(100, (i) => update(i, { ...unansweredDatagram, src_port: 53, dst_port: 40_000 + i }));
-  assertEquals(run(createPortScanVertical(), [...resets, ...accepts, ...answers]), []);
+  assertEquals(run(portScanVertical, [...resets, ...accepts, ...answers]), []);
 });
 
 Deno.test("vertical scan is not a traceroute", () => {
   const updates = times(90, (i) => update(i * 0.1, { ...unansweredDatagram, dst_port: 33_434 + i }));
-  assertEquals(run(createPortScanVertical(), updates), []);
+  assertEquals(run(portScanVertical, updates), []);
 });
 
 Deno.test("vertical scan by UDP and by FIN without SYN is found", () => {
@@ -68,7 +63,7 @@ Deno.test("vertical scan by UDP and by FIN without SYN is found", () => {
     20,
     (i) => update(i * 0.1, { ...silent, dst_port: 100 + i, fwd_tcp_flags: 1, fwd_syn_count: 0 }),
   );
-  assertEquals(run(createPortScanVertical(), [...datagrams, ...fins]).length, 2);
+  assertEquals(run(portScanVertical, [...datagrams, ...fins]).length, 2);
 });
 
 Deno.test("vertical scan survives a time that jumps back and forth", () => {
@@ -76,12 +71,12 @@ Deno.test("vertical scan survives a time that jumps back and forth", () => {
     one,
     i,
   ) => [one, update(i % 2 ? -1e9 : 1e9, { ...silent, src_ip: "10.0.0.66" })]);
-  assertEquals(run(createPortScanVertical(), updates).map((finding) => finding.count), [40]);
+  assertEquals(run(portScanVertical, updates).map((finding) => finding.count), [40]);
 });
 
 Deno.test("vertical scan counts nothing twice when a second sensor shows the same flow", () => {
   const again = times(200, (i) => update(i * 0.1, { ...refused, dst_port: 2_000 + i }, false));
-  assertEquals(run(createPortScanVertical(), [...scanOf(14), ...again]), []);
+  assertEquals(run(portScanVertical, [...scanOf(14), ...again]), []);
 });
 
 const sweepOf = (hosts: number, change = {}) =>
@@ -91,21 +86,21 @@ const sweepOf = (hosts: number, change = {}) =>
   );
 
 Deno.test("horizontal scan is found from its threshold on, with its port and its hosts", () => {
-  assertEquals(run(createPortScanHorizontal(), sweepOf(portScanHorizontalLimits.hostsMin - 1)), []);
-  const [finding] = run(createPortScanHorizontal(), sweepOf(portScanHorizontalLimits.hostsMin));
+  assertEquals(run(portScanHorizontal, sweepOf(24)), []);
+  const [finding] = run(portScanHorizontal, sweepOf(25));
   assertEquals([finding.src_ips, finding.dst_port, finding.dst_ips.length], [["10.0.0.5"], 445, 25]);
   assertEquals(severity(finding), "medium");
 });
 
 Deno.test("horizontal scan of several ports is one threat", () => {
-  const findings = run(createPortScanHorizontal(), [...sweepOf(100), ...sweepOf(100, { dst_port: 139 })]);
+  const findings = run(portScanHorizontal, [...sweepOf(100), ...sweepOf(100, { dst_port: 139 })]);
   assertEquals(findings.map(({ dst_port, count }) => [dst_port, count]), [[null, 200]]);
 });
 
 Deno.test("horizontal scan is not a browser whose servers answer", () => {
   const good = times(200, (i) => update(i, { dst_ip: `198.51.100.${i % 250}` }));
   const bad = times(30, (i) => update(i, { ...silent, dst_ip: `203.0.113.${i}` }));
-  assertEquals(run(createPortScanHorizontal(), [...good, ...bad]), []);
+  assertEquals(run(portScanHorizontal, [...good, ...bad]), []);
 });
 
 Deno.test("horizontal scan is not peer-to-peer, where each peer listens on its own port", () => {
@@ -113,7 +108,7 @@ Deno.test("horizontal scan is not peer-to-peer, where each peer listens on its o
     300,
     (i) => update(i, { ...silent, dst_ip: `203.0.113.${i % 250}`, dst_port: i % 4 ? 10_000 + i : 6_346 }),
   );
-  assertEquals(run(createPortScanHorizontal(), peers), []);
+  assertEquals(run(portScanHorizontal, peers), []);
 });
 
 Deno.test("horizontal scan is not discovery by multicast and broadcast", () => {
@@ -121,7 +116,33 @@ Deno.test("horizontal scan is not discovery by multicast and broadcast", () => {
     60,
     (i) => update(i, { ...unansweredDatagram, dst_ip: `239.1.1.${i}`, dst_port: 1_900 }),
   );
-  assertEquals(run(createPortScanHorizontal(), updates), []);
+  assertEquals(run(portScanHorizontal, updates), []);
+});
+
+/** Rounds over 60 printers by SNMP, half of which are off. */
+const pollOf = (rounds: number, everyS: number, change = {}) =>
+  times(rounds, (round) =>
+    times(60, (i) =>
+      update(round * everyS + i * 0.05, {
+        ...i % 2
+          ? unansweredDatagram
+          : { protocol: "udp", fwd_syn_count: 0, fwd_tcp_flags: 0, bwd_tcp_flags: 0 },
+        dst_ip: `10.1.0.${10 + i}`,
+        dst_port: 161,
+        ...change,
+      }))).flat();
+
+Deno.test("horizontal scan is not a fixed list asked again and again, half of which is off", () => {
+  assertEquals(run(portScanHorizontal, pollOf(3, 60)), []);
+  assertEquals(run(portScanHorizontal, pollOf(20, 15)), []);
+});
+
+Deno.test("horizontal scan of few hosts on a port that monitors ask is low at first, of a hundred it is medium", () => {
+  const scan = (hosts: number, change: Partial<Segment>) =>
+    run(portScanHorizontal, sweepOf(hosts, change)).map(severity);
+  const snmp = { ...unansweredDatagram, dst_port: 161 };
+  assertEquals([scan(99, snmp), scan(100, snmp)], [["low"], ["medium"]]);
+  assertEquals([scan(99, { dst_port: 9_100 }), scan(99, { dst_port: 3_389 })], [["low"], ["medium"]]);
 });
 
 const floodOf = (syns: number, change: (i: number) => object = () => ({})) =>
@@ -138,30 +159,30 @@ const floodOf = (syns: number, change: (i: number) => object = () => ({})) =>
   );
 
 Deno.test("SYN flood from forged sources names its victim and port", () => {
-  const [finding] = run(createSynFlood(), floodOf(3_000));
+  const [finding] = run(synFlood, floodOf(3_000));
   assertEquals([finding.dst_ips, finding.dst_port, finding.count], [["10.0.0.80"], 80, 3_000]);
   assertEquals([finding.src_ips.length, severity(finding)], [100, "high"]);
 });
 
 Deno.test("SYN flood from a single source is found", () => {
-  assertEquals(run(createSynFlood(), floodOf(2_000, () => ({ src_ip: "10.0.0.66" }))).length, 1);
+  assertEquals(run(synFlood, floodOf(2_000, () => ({ src_ip: "10.0.0.66" }))).length, 1);
 });
 
 Deno.test("SYN flood is not a scan of a thousand ports", () => {
   const updates = floodOf(1_000, (i) => ({ src_ip: "10.0.0.66", dst_port: i + 1 }));
-  assertEquals(run(createSynFlood(), updates), []);
+  assertEquals(run(synFlood, updates), []);
 });
 
 Deno.test("SYN flood is not a busy server, nor one that a few clients cannot reach", () => {
   const busy = times(5_000, (i) => update(i * 0.01, { dst_ip: "10.0.0.80" }));
   const failing = times(
-    synFloodLimits.halfOpenPerBinMin - 1,
+    127,
     (i) => update(i * 0.05, { ...silent, dst_ip: "10.0.0.80" }),
   );
-  assertEquals(run(createSynFlood(), [...busy, ...failing]), []);
+  assertEquals(run(synFlood, [...busy, ...failing]), []);
 });
 
 Deno.test("SYN flood is not a load test cut off in the moment it opens its connections", () => {
   const updates = times(500, (i) => update(i * 0.001, { ...silent, dst_ip: "10.0.0.80", dst_port: 7_000 }));
-  assertEquals(run(createSynFlood(), updates), []);
+  assertEquals(run(synFlood, updates), []);
 });

@@ -3,7 +3,8 @@
 import type { Segment } from "../../../shared/segment.ts";
 import type { DnsFact } from "../../../shared/facts.ts";
 import type { FlowUpdate } from "../../../aggregator/model/flow.ts";
-import type { Detector } from "../../../aggregator/detect/detector.ts";
+import { type Declaration, startDetector } from "../../../aggregator/detect/detector.ts";
+import { prepare, PrepareBooks } from "../../../aggregator/detect/prepared.ts";
 import { type Finding, scoreOf, severityOf } from "../../../aggregator/model/threat.ts";
 
 export const baseS = 1_700_000_000;
@@ -123,10 +124,22 @@ export function lookUp(atS: number, name: string, type: string, change: Partial<
   });
 }
 
-/** Findings after all updates. */
-export function run(detector: Detector, updates: readonly FlowUpdate[]): Finding[] {
-  for (const one of updates) detector.step(one);
+/** Findings after all updates. `limits` are set as by `--limit`. */
+export function run(
+  declaration: Declaration,
+  updates: readonly FlowUpdate[],
+  limits: Record<string, number> = {},
+): Finding[] {
+  const detector = startDetector(declaration, limits);
+  for (const one of prepare(updates, new PrepareBooks())) detector.step(one);
   return detector.collect();
+}
+
+/** Value of a labelled piece of evidence; throws when there is none. */
+export function evidenceValue({ evidence }: Pick<Finding, "evidence">, label: string): string | number {
+  const piece = evidence.find(({ name }) => name === label);
+  if (!piece) throw new Error(`no "${label}" among ${evidence.map(({ name }) => name).join(", ")}`);
+  return piece.value;
 }
 
 export function severity(finding: Finding): string {

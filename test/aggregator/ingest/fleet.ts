@@ -12,6 +12,7 @@ import {
   type Segment,
   type SegmentColumn,
   segmentColumnNames,
+  segmentColumns,
   type SegmentTable,
 } from "../../../shared/segment.ts";
 import { encodeValue } from "../../shared/columns.ts";
@@ -105,7 +106,7 @@ export function tableOf(segments: readonly Segment[]): SegmentTable {
   return Object.fromEntries(
     segmentColumnNames.map((name) => [
       name,
-      segments.map((one) => times[name]?.(one) ?? one[name as keyof Segment]),
+      segments.map((one) => times[name]?.(one) ?? one[name as keyof Segment] ?? segmentColumns[name].default),
     ]),
   );
 }
@@ -143,6 +144,10 @@ export class TestSensor {
       tags: [],
       created_ms: nowMs,
       expires_ms: nowMs + 900_000,
+      uses_max: 1,
+      uses: 0,
+      needs_approval: false,
+      revoked_ms: null,
       used_ms: null,
       used_by: null,
     });

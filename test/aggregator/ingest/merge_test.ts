@@ -373,8 +373,8 @@ Deno.test("merger takes the factor of the sensor that left out least, whoever co
     assertEquals(writes[0].flow.factor, 1);
   }
   const { merger } = newMerger();
-  for (const claimed of [0, 1e9]) {
+  for (const claimed of [1, 65_536]) {
     const { writes } = merger.take([segment({ factor: claimed, tcp_isn: claimed })], a, nowMs);
-    assertEquals(writes[0].flow.factor, claimed === 0 ? 1 : 1_024);
+    assertEquals(writes[0].flow.factor, Math.min(claimed, 1_024));
   }
 });

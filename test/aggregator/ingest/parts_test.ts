@@ -8,8 +8,8 @@ import { MergeState } from "../../../aggregator/ingest/merge_state.ts";
 import { Merger } from "../../../aggregator/ingest/merge.ts";
 import { Pool } from "../../../aggregator/ingest/pool.ts";
 import { TrafficSums } from "../../../aggregator/ingest/traffic_sums.ts";
-import { readColumns } from "../../../aggregator/ingest/columns.ts";
-import { joinedState, mirroredStates } from "../../../aggregator/ingest/turn.ts";
+import { columnsOf, ownKey, readColumns } from "../../../aggregator/ingest/columns.ts";
+import { joinedState, mirroredStates, turnFacts } from "../../../aggregator/ingest/turn.ts";
 import { unpack } from "../../../aggregator/ingest/verify.ts";
 import { connStates } from "../../../shared/segment.ts";
 import { mergeFacts } from "../../../aggregator/model/facts.ts";
@@ -28,6 +28,21 @@ function numbers(seed: number): (below: number) => number {
     return Math.floor(state / 2 ** 32 * below);
   };
 }
+
+Deno.test("ARP's question and answer between two hosts are two flows, whoever asks", () => {
+  const said = {
+    protocol: "arp",
+    src_ip: "10.0.0.1",
+    dst_ip: "10.0.0.9",
+    community_id: "",
+    src_port: 1,
+    dst_port: 0,
+  };
+  const columns = columnsOf([said, said, { ...said, src_port: 2 }].map((one) => segment(one)));
+  const [question, again, answer] = [0, 1, 2].map((row) => ownKey(columns, row).toHex());
+  assertEquals(again, question);
+  assert(answer !== question);
+});
 
 Deno.test("fingerprint index answers as a map does, through growth and removals", () => {
   for (let seed = 1; seed <= 5; seed++) {
@@ -75,6 +90,14 @@ Deno.test("a state turned round twice is the same again, or has no mirror image"
     assert(back === name || back === "OTH", `${name} comes back as ${back}`);
   }
   assertEquals(connStates[mirroredStates[connStates.indexOf("RSTO")]], "RSTR");
+});
+
+Deno.test("facts seen the other way round have their first octets the other way round", () => {
+  const facts = { first: { fwd: "01", bwd: "02" } };
+  assertEquals(turnFacts(facts), { first: { fwd: "02", bwd: "01" } });
+  assertEquals(turnFacts(turnFacts(facts)), facts);
+  assertEquals(turnFacts({ first: { fwd: "01" }, cut: 1 }), { first: { bwd: "01" }, cut: 1 });
+  assertEquals(turnFacts(null), null);
 });
 
 Deno.test("joined state says what flags of both directions say together", () => {
@@ -187,4 +210,13 @@ Deno.test("rows of a batch come by start, each with its own values and the means
   assertEquals(read.map((one) => [one.start - t0, one.src_port]), [[1, 1], [2, 2], [3, 3]]);
   assertEquals(read.map((one) => one.packet_length_mean), [500, 556, 611]);
   assertEquals(read.map((one) => one.interarrival_us_mean), [118_000, 118_000, 118_000]);
+});
+
+Deno.test("traffic rows stay in bounds when a sensor makes up long spans, and lose nothing", () => {
+  const sums = new TrafficSums();
+  for (let i = 0; i < 20_000; i++) sums.add(i * 1e9, i * 1e9 + 600e6, "s", "tcp", 1, 1_000, 10);
+  const rows = sums.rows();
+  // 50,000 rows are reached after 417 spans of 120; each of the others has one.
+  assertEquals(rows.length, 417 * 120 + (20_000 - 417));
+  assertEquals(rows.reduce((sum, row) => sum + row.packets, 0), 20_000_000);
 });

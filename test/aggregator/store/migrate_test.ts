@@ -19,7 +19,7 @@ const kinds: { name: "sqlite" | "mariadb"; ignore: boolean; url: () => Promise<s
 ];
 
 async function withDatabase(url: string, work: (database: Database) => Promise<void>): Promise<void> {
-  const database = openDatabase(url);
+  const database = openDatabase(url, deps);
   await database.open();
   try {
     await work(database);

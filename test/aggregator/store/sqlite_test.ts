@@ -66,7 +66,7 @@ Deno.test("sqlite store offers the views that analysts' SQL asks for", async () 
     "suggested_action",
     "severity_level",
   ]);
-  database.exec("UPDATE schema_versions SET version = 99");
+  database.exec("INSERT INTO schema_versions VALUES (99, 0)");
   database.close();
   const newer = openStore(`sqlite:${path}`, { reporter });
   await assertRejects(() => newer.start(), Error, "made by a newer Picket");

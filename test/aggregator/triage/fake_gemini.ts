@@ -5,7 +5,15 @@
 
 export type FakeReply =
   | { kind: "text"; text: string }
-  | { kind: "status"; status: number; headers?: Record<string, string>; details?: unknown[] }
+  | {
+    kind: "status";
+    status: number;
+    headers?: Record<string, string>;
+    details?: unknown[];
+    message?: string;
+  }
+  /** Thoughts took all the room. */
+  | { kind: "cut" }
   | { kind: "blocked" }
   | { kind: "silence" };
 
@@ -49,11 +57,22 @@ export function startFakeGemini(replies: FakeReply[]): FakeGemini {
 
 function answer(reply: Exclude<FakeReply, { kind: "silence" }>): Response {
   if (reply.kind === "status") {
-    const error = { code: reply.status, message: "refused", status: "X", details: reply.details };
+    const error = {
+      code: reply.status,
+      message: reply.message ?? "refused",
+      status: "X",
+      details: reply.details,
+    };
     return Response.json({ error }, { status: reply.status, headers: reply.headers ?? {} });
   }
   if (reply.kind === "blocked") {
     return Response.json({ promptFeedback: { blockReason: "SAFETY" } });
+  }
+  if (reply.kind === "cut") {
+    return Response.json({
+      candidates: [{ content: { role: "model" }, finishReason: "MAX_TOKENS", index: 0 }],
+      usageMetadata: { promptTokenCount: 700, thoughtsTokenCount: 1_200, totalTokenCount: 1_900 },
+    });
   }
   return Response.json({
     candidates: [{

@@ -110,8 +110,40 @@ Deno.test("reader reads simple and obsolete packet blocks", () => {
   assertEquals(seen.map(({ text, wire, timeUs }) => [text, wire, timeUs]), [["8,8", 2, 77], [
     "9,9,9,9",
     60,
-    77,
+    NaN,
   ]]);
+});
+
+Deno.test("reader rounds up a block length that is no multiple of four", () => {
+  for (const big of [false, true]) {
+    for (const missing of [1, 2, 3]) {
+      /** Says fewer octets than the block has, in front and behind. */
+      const short = (whole: Uint8Array) => {
+        const view = new DataView(whole.buffer, whole.byteOffset, whole.length);
+        view.setUint32(4, whole.length - missing, !big);
+        view.setUint32(whole.length - 4, whole.length - missing, !big);
+        return whole;
+      };
+      const frame = new Uint8Array(8 - missing).fill(7);
+      const capture = bytes(
+        sectionHeader(big),
+        short(block(0x0bad, new Uint8Array(8), big)),
+        interfaceBlock(1, { bigEndian: big }),
+        short(enhancedPacket(0, 5n, frame, big)),
+        short(enhancedPacket(0, 6n, frame, big)),
+      );
+      for (const chunkBytes of [capture.length, 5]) {
+        const { seen, error } = read(capture, chunkBytes);
+        assertEquals([error, seen.map(({ text, timeUs }) => [text, timeUs])], [
+          null,
+          [[String(frame), 5], [String(frame), 6]],
+        ]);
+      }
+      const odd = capture.slice();
+      odd[odd.length - (big ? 1 : 4)] ^= 1;
+      assertEquals([read(odd).error, read(odd).seen.length], ["bad_block", 1]);
+    }
+  }
 });
 
 Deno.test("reader reports drops of interface statistics, the last block of each interface", () => {
@@ -137,7 +169,7 @@ Deno.test("reader steps over a block far longer than its buffer", () => {
 
 Deno.test("reader says what is wrong, and keeps what came before", () => {
   const whole = pcap(two);
-  assertEquals(read(bytes()).error, "not_a_capture");
+  assertEquals(read(bytes()).error, "empty_file");
   assertEquals(
     read(new TextEncoder().encode("this is no capture, but it is long enough")).error,
     "not_a_capture",

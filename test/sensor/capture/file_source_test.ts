@@ -38,7 +38,7 @@ async function gzip(content: Uint8Array): Promise<Uint8Array> {
 }
 
 Deno.test("file source reads a capture to its end, with a turn after each chunk", async () => {
-  assertEquals(await run(capture), { packets: 50, turns: 1, error: null, drops: 0 });
+  assertEquals(await run(capture), { packets: 50, turns: 2, error: null, drops: 0 });
 });
 
 Deno.test("file source reads a gzipped capture, and says when it is cut", async () => {
@@ -49,7 +49,7 @@ Deno.test("file source reads a gzipped capture, and says when it is cut", async 
 
 Deno.test("pump says what is wrong with the capture, but not that a stopped one is incomplete", async () => {
   assertEquals((await run(bytes(capture, 1, 2, 3))).error, "cut_capture");
-  assertEquals((await run(bytes())).error, "not_a_capture");
+  assertEquals((await run(bytes())).error, "empty_file");
   assertEquals((await run(capture, AbortSignal.abort())).error, null);
 });
 

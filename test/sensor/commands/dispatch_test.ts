@@ -10,7 +10,7 @@ import { interfacesCommand } from "../../../sensor/commands/interfaces_command.t
 import { replayCommand } from "../../../sensor/commands/replay_command.ts";
 import { runCommand } from "../../../sensor/commands/run_command.ts";
 import { statusCommand } from "../../../sensor/commands/status_command.ts";
-import { realDisk } from "../../../sensor/ship/disk.ts";
+import { realDisk } from "../../../sensor/disk.ts";
 import { version } from "../../../shared/version.ts";
 import { fakeEdges, fakeStages, programOf } from "./fakes.ts";
 

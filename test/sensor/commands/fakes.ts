@@ -12,14 +12,14 @@ import type { DispatchEdges, Program } from "../../../shared/dispatch.ts";
 import { IdentityError } from "../../../sensor/control/identity.ts";
 import type { PacketHandler } from "../../../sensor/capture/capture_error.ts";
 import { FileSource } from "../../../sensor/capture/file_source.ts";
-import { FileCapture } from "../../../sensor/commands/file_capture.ts";
-import type { CaptureSource, FastLane, Stages } from "../../../sensor/commands/stages.ts";
+import { FileCapture } from "../../../sensor/run/file_capture.ts";
+import type { CaptureSource, FastLane, Stages } from "../../../sensor/run/stages.ts";
 import { SegmentPage } from "../../../sensor/flow/segment_page.ts";
 import { appendRow } from "../flow/pages.ts";
 import type { SegmentSink } from "../../../sensor/pipeline.ts";
 import { ethernet } from "../frames.ts";
 import { canaryPacket } from "../../../sensor/doctor.ts";
-import { realDisk } from "../../../sensor/ship/disk.ts";
+import { realDisk } from "../../../sensor/disk.ts";
 
 /** An aggregator that checks signatures, keeps batches, and can be told to misbehave. */
 export class FakeAggregator {
@@ -29,6 +29,15 @@ export class FakeAggregator {
   batches = new Map<string, number>();
   replays = 0;
   revoked = false;
+  buckets = 4;
+  /** Highest epoch it knows. */
+  epochMax = 0;
+  /** Certificate and key in PEM: it speaks TLS. */
+  tls: { cert: string; key: string } | null = null;
+  /** What `/ca.pem` answers. */
+  authority: () => Response | Promise<Response> = () => new Response("not here", { status: 404 });
+  /** Enrolments answered with 429 before the first is taken. */
+  busyEnrolments = 0;
   /** Ahead of the sensor's clock by this. */
   clockAheadMs = 0;
   /** Set: every batch is answered with this. */
@@ -38,11 +47,11 @@ export class FakeAggregator {
   port = 0;
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.tls ? "https" : "http"}://127.0.0.1:${this.port}`;
   }
 
   start(): this {
-    const options = { hostname: "127.0.0.1", port: this.port, onListen: () => {} };
+    const options = { hostname: "127.0.0.1", port: this.port, onListen: () => {}, ...this.tls };
     this.#server = Deno.serve(options, (request) => this.#answer(request));
     this.port = this.#server.addr.port;
     return this;
@@ -56,6 +65,7 @@ export class FakeAggregator {
   async #answer(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     if (pathname === "/healthz") return Response.json({ ok: true });
+    if (pathname === "/ca.pem") return await this.authority();
     if (pathname === "/api/v1/enrol") return this.#enrol(await request.json());
     if (pathname === "/api/v1/check-in") {
       const text = await request.text();
@@ -67,13 +77,19 @@ export class FakeAggregator {
       }
       this.checkIns.push(checked);
       const now = Date.now() + this.clockAheadMs;
-      return Response.json({ received_ms: now, answered_ms: now, config_version: 0, revoked: this.revoked });
+      const answer = { config_version: 0, revoked: this.revoked, epoch_max: this.epochMax };
+      return Response.json({ received_ms: now, answered_ms: now, ...answer });
     }
     if (pathname === "/api/v1/batches") return await this.#batch(request);
     return Response.json({ error: { code: "not_found", message: "no such path" } }, { status: 404 });
   }
 
   #enrol(body: unknown): Response {
+    if (this.busyEnrolments > 0) {
+      this.busyEnrolments--;
+      const error = { code: "too_many", message: "Too many enrolments" };
+      return Response.json({ error }, { status: 429, headers: { "retry-after": "1" } });
+    }
     const asked = enrolRequest.parse(body);
     const refuse = (code: string, message: string) =>
       Response.json({ error: { code, message } }, { status: 403 });
@@ -89,7 +105,7 @@ export class FakeAggregator {
       sensor_id: "s_fake",
       name: asked.name,
       site: "lab",
-      buckets: 4,
+      buckets: this.buckets,
       kafka: this.kafka,
     });
   }
@@ -126,6 +142,7 @@ function keyOf(base64: string) {
 export function fakeEdges(env: Record<string, string> = {}) {
   const printed: string[] = [], complaints: string[] = [], logs: string[] = [];
   const stopping = new AbortController();
+  const reloads = new Set<() => void | Promise<void>>();
   const reporter = createReporter({ component: "test", write: (line) => logs.push(line) });
   const edges: DispatchEdges = {
     print: (line) => void printed.push(...line.split("\n")),
@@ -137,10 +154,15 @@ export function fakeEdges(env: Record<string, string> = {}) {
     env: (name) => env[name],
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     signal: stopping.signal,
+    onReload: (reload) => {
+      reloads.add(reload);
+      return () => void reloads.delete(reload);
+    },
     readTextFile: (path) => Deno.readTextFileSync(path),
     withLogs: (): Edges => edges,
   };
-  return { edges, printed, complaints, logs, stop: () => stopping.abort() };
+  const reload = () => Promise.all([...reloads].map((one) => one()));
+  return { edges, printed, complaints, logs, stop: () => stopping.abort(), reload };
 }
 
 /** A fast lane that makes one segment of every packet. */
@@ -163,7 +185,8 @@ class OneFlowPerPacket implements FastLane {
     if (this.#pages.at(-1)?.isFull ?? true) this.#pages.push(new SegmentPage());
     const src_port = this.#packets % 60_000;
     const [src_ip, dst_ip] = ["192.0.2.1", "192.0.2.2"];
-    appendRow(this.#pages.at(-1)!, { start_us: timeUs, src_ip, dst_ip, src_port, dst_port: 80 });
+    const row = { start_us: timeUs, src_ip, dst_ip, src_port, dst_port: 80, packets: [1, 0] as const };
+    appendRow(this.#pages.at(-1)!, row);
   }
   async turn(): Promise<void> {
     const pages = this.#pages;
@@ -174,6 +197,7 @@ class OneFlowPerPacket implements FastLane {
     return this.turn();
   }
   report(): void {}
+  leaveOut(): void {}
   sample(level: number): void {
     this.factor = 2 ** level;
   }
@@ -182,7 +206,7 @@ class OneFlowPerPacket implements FastLane {
   }
   summary(file: string) {
     const [packets, bytes, first, last] = [this.#packets, this.#bytes, this.#first, this.#last];
-    return { file, packets, bytes, first, last, in_flows: packets, left_out: {} };
+    return { file, packets, bytes, first, last, in_flows: packets, left_out: {}, remarks: {} };
   }
 }
 

@@ -1,83 +1,7 @@
 /** Tests of enrol, replay and run against an aggregator in memory: what arrives, what is said, what is left. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { dispatch } from "../../../shared/dispatch.ts";
-import { enrolCommand } from "../../../sensor/commands/enrol_command.ts";
-import { replayCommand } from "../../../sensor/commands/replay_command.ts";
-import { runCommand } from "../../../sensor/commands/run_command.ts";
-import { statusCommand } from "../../../sensor/commands/status_command.ts";
-import { realDisk } from "../../../sensor/ship/disk.ts";
-import { captureBytes, FakeAggregator, fakeEdges, FakeLive, fakeStages, programOf } from "./fakes.ts";
-
-class Machine {
-  readonly folder = Deno.makeTempDirSync({ prefix: "picket-fleet-" });
-  readonly state = `${this.folder}/state`;
-  readonly aggregator = new FakeAggregator().start();
-  readonly live = new FakeLive();
-  readonly #stages = fakeStages(this.live);
-
-  begin(...args: string[]) {
-    const fake = fakeEdges();
-    const commands = [
-      enrolCommand({ disk: realDisk, hostname: () => "testhost" }),
-      runCommand(this.#stages),
-      replayCommand(this.#stages),
-      statusCommand({ disk: realDisk }),
-    ];
-    const ended = dispatch([...args, "--state", this.state], programOf(commands), fake.edges);
-    return { ...fake, ended };
-  }
-
-  async call(...args: string[]) {
-    const { ended, printed, complaints, logs } = this.begin(...args);
-    const code = await ended;
-    return { code, out: printed.join("\n"), err: complaints.join("\n"), log: logs.join("\n") };
-  }
-
-  enrol(token = this.aggregator.token) {
-    return this.call("enrol", "--aggregator", this.aggregator.url, "--token", token);
-  }
-
-  capture(packets: number, cutOctets = 0): string {
-    const path = `${this.folder}/capture.pcap`;
-    Deno.writeFileSync(path, captureBytes(packets, cutOctets));
-    return path;
-  }
-
-  spooled(): string[] {
-    return [...Deno.readDirSync(`${this.state}/spool`)].filter((entry) => entry.isFile).map((entry) =>
-      entry.name
-    );
-  }
-
-  async stop(): Promise<void> {
-    await this.aggregator.stop();
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
-
-/** fetch keeps connections of its own for a while. */
-const loose = { sanitizeOps: false, sanitizeResources: false };
-
-function machineTest(name: string, use: (machine: Machine) => Promise<void>): void {
-  Deno.test({
-    name,
-    ...loose,
-    fn: async () => {
-      const machine = new Machine();
-      try {
-        await use(machine);
-      } finally {
-        await machine.stop();
-      }
-    },
-  });
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500 && !await condition(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
-  assert(await condition(), "waited 10 s in vain");
-}
+import { machineTest, until } from "./machine.ts";
 
 machineTest("enrol makes a private key, redeems the token, and can be said again", async (machine) => {
   const first = await machine.enrol();
@@ -126,8 +50,10 @@ machineTest(
     const last = machine.aggregator.checkIns.at(-1)!;
     assertEquals([last.capture.state, last.capture.packets, last.spool.batches], ["idle", 12_000, 0]);
     assertEquals(last.transport.sent_batches, machine.aggregator.batches.size);
+    const { size } = machine.aggregator.batches;
+    assertEquals(last.sealed_totals, { batches: size, flows: 12_000, packets: 12_000 });
     for (const [bucket, seq] of Object.entries(last.sealed)) {
-      assert(machine.aggregator.batches.has(`1-${bucket}-${seq}`));
+      assert(machine.aggregator.batches.has(`${last.epoch}-${bucket}-${seq}`));
     }
   },
 );
@@ -196,10 +122,8 @@ machineTest(
     assertEquals(back.code, 0);
     assertEquals(machine.aggregator.flows, 150);
     assertEquals(machine.spooled(), []);
-    assert(
-      [...machine.aggregator.batches.keys()].some((name) => name.startsWith("2-")),
-      "epoch did not rise",
-    );
+    const epochs = new Set([...machine.aggregator.batches.keys()].map((name) => name.split("-")[0]));
+    assertEquals(epochs.size, 2, "epoch did not rise");
   },
 );
 
@@ -216,10 +140,12 @@ machineTest("replay --ship of a revoked sensor ships nothing and says so", async
 machineTest("replay sets aside a batch that the aggregator refuses for good", async (machine) => {
   await machine.enrol();
   machine.aggregator.batchAnswer = () => Response.json({ reason: "column_value" }, { status: 422 });
-  const { code, log } = await machine.call("replay", machine.capture(10), "--ship", "--no-facts");
-  assertEquals(code, 0);
+  const { code, log, out } = await machine.call("replay", machine.capture(10), "--ship", "--no-facts");
+  assertEquals(code, 1);
   assertStringIncludes(log, "column_value");
-  assert([...Deno.readDirSync(`${machine.state}/spool/quarantine`)].length > 0);
+  const aside = [...Deno.readDirSync(`${machine.state}/spool/quarantine`)].length;
+  assert(aside > 0);
+  assertEquals(JSON.parse(out).shipped, { batches: 0, left_in_spool: aside, set_aside: aside });
 });
 
 machineTest(
@@ -241,7 +167,8 @@ machineTest(
     // What was not shipped before the end is in the spool.
     assertEquals(machine.aggregator.flows + machine.spooled().length, 2);
     assertEquals(JSON.parse(printed.at(-1)!).capture.packets, 2);
-    assertEquals(machine.aggregator.checkIns.at(-1)?.epoch, 1);
+    const stored = Deno.readTextFileSync(`${machine.state}/epoch`);
+    assertEquals(machine.aggregator.checkIns.at(-1)?.epoch, Number(stored));
     const status = JSON.parse(Deno.readTextFileSync(`${machine.state}/status.json`));
     assert(Math.abs(status.clock_offset_ms - 5_000) < 500, `${status.clock_offset_ms}`);
     assertEquals(status.stopped, true);

@@ -5,7 +5,7 @@ import { sha256Hex, verifyText } from "../../../shared/batch.ts";
 import { publicKeyFromRaw } from "../../../shared/batch.ts";
 import type { CheckInRequest } from "../../../shared/control.ts";
 import { checkInMessage } from "../../../shared/control_messages.ts";
-import { AggregatorClient, type Answer, refusalOf } from "../../../sensor/control/aggregator_client.ts";
+import { AggregatorClient, type Answer, refusalOf } from "../../../sensor/aggregator_client.ts";
 import { CheckIn } from "../../../sensor/control/check_in.ts";
 import { createIdentity } from "../../../sensor/control/identity.ts";
 import { FakeDisk } from "../ship/fake_disk.ts";
@@ -37,7 +37,8 @@ async function open() {
   const { reporter, lines } = silentReporter();
   const disk = new FakeDisk();
   const identity = await createIdentity(disk, "/state", new Uint8Array(32).fill(1));
-  identity.enrolment = { sensor_id: "s1", name: "a", site: "b", buckets: 1, kafka: null, aggregator: "" };
+  const enrolled = { sensor_id: "s1", name: "a", site: "b", buckets: 1, kafka: null };
+  identity.enrolment = { ...enrolled, aggregator: "", aggregator_ca: null };
   const client = new FakeClient(clock);
   const answers: (boolean | null)[] = [];
   const checkIn = new CheckIn({}, {

@@ -12,7 +12,7 @@ import {
 } from "../../../sensor/control/identity.ts";
 import { lockState } from "../../../sensor/control/state_lock.ts";
 import { readStatus, type Status, writeStatus } from "../../../sensor/control/status_file.ts";
-import { realDisk } from "../../../sensor/ship/disk.ts";
+import { realDisk } from "../../../sensor/disk.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { FakeDisk } from "../ship/fake_disk.ts";
 import { prng } from "../ship/helpers.ts";
@@ -26,6 +26,7 @@ const enrolment: Enrolment = {
   buckets: 4,
   kafka: null,
   aggregator: "http://10.0.0.5:8600",
+  aggregator_ca: null,
 };
 const text = (value: string) => new TextEncoder().encode(value);
 
@@ -66,23 +67,107 @@ Deno.test("identity survives a power cut at any operation of an enrolment, old o
   }
 });
 
-Deno.test("epoch rises at each start, also over power cuts and a damaged file", async () => {
+const at2027Ms = 1_800_000_000_000;
+
+Deno.test("epoch rises at each start, also over power cuts, a damaged file, and a clock that is set back", async () => {
   const disk = new FakeDisk(prng(3));
-  const nowMs = 1_800_000_000_000;
-  assertEquals(await raiseEpoch(disk, folder, nowMs), 1);
-  assertEquals(await raiseEpoch(disk, folder, nowMs), 2);
+  const raise = async (nowMs: number, floor?: number) => (await raiseEpoch(disk, folder, nowMs, floor)).epoch;
+  // Without a clock, as on a machine that wakes up in 1970.
+  assertEquals(await raise(5_000), 5_000);
+  assertEquals(await raise(1_000), 5_001);
+  assertEquals(await raise(at2027Ms), 1_800_000_000_000);
+  assertEquals(await raise(at2027Ms), 1_800_000_000_001);
   disk.crash();
-  assertEquals(await raiseEpoch(disk, folder, nowMs), 3);
+  assertEquals(await raise(5_000), 1_800_000_000_002);
   for (let cutAt = 1; cutAt <= 5; cutAt++) {
     disk.cutAt = disk.operations + cutAt;
-    await raiseEpoch(disk, folder, nowMs).catch(() => {});
+    await raise(at2027Ms).catch(() => {});
     disk.crash();
   }
-  assert(await raiseEpoch(disk, folder, nowMs) > 3);
-  for (const damaged of ["", "\n", "-4", "nonsense"]) {
+  assert(await raise(5_000) > 1_800_000_000_002);
+  assertEquals(await raise(5_000, 2_000_000_000_000), 2_000_000_000_001);
+  for (const damaged of ["", "\n", "-4", "nonsense", "9".repeat(100)]) {
     await disk.write(`${folder}/epoch`, text(damaged));
-    assertEquals(await raiseEpoch(disk, folder, nowMs), 1_800_000_000, JSON.stringify(damaged));
+    const { epoch, problem } = await raiseEpoch(disk, folder, at2027Ms);
+    assertEquals(epoch, 1_800_000_000_000, JSON.stringify(damaged));
+    assert(problem !== null);
   }
+});
+
+Deno.test("epoch rises above what was used even when the file is an old one, or none", async () => {
+  const disk = new FakeDisk();
+  const { epoch: used } = await raiseEpoch(disk, folder, at2027Ms);
+  await disk.write(`${folder}/epoch`, text("3\n"));
+  assertEquals((await raiseEpoch(disk, folder, at2027Ms + 10_000)).epoch, used + 10_000);
+  await disk.remove(`${folder}/epoch`);
+  assertEquals((await raiseEpoch(disk, folder, at2027Ms + 20_000)).epoch, used + 20_000);
+});
+
+Deno.test("epoch is the clock's on a disk that takes or gives nothing, and the sensor is told why", async () => {
+  const disk = new FakeDisk();
+  await raiseEpoch(disk, folder, 5_000);
+  disk.bytesMax = 0;
+  const full = await raiseEpoch(disk, folder, at2027Ms);
+  assertEquals(full, { epoch: 1_800_000_000_000, problem: "No space left on device" });
+  disk.failRatio = 1;
+  Object.defineProperty(disk, "random", { value: () => 0.5 });
+  assertEquals((await raiseEpoch(disk, folder, at2027Ms)).problem, "Input/output error");
+});
+
+Deno.test("state files that are none of ours are refused by name, or made anew, and never waited for", async () => {
+  const real = await Deno.makeTempDir();
+  const makers: [string, (path: string) => Promise<unknown>][] = [
+    ["folder", (path) => Deno.mkdir(path)],
+    ["FIFO", (path) => new Deno.Command("mkfifo", { args: [path] }).output()],
+    ["link", (path) => Deno.symlink("/etc/hostname", path)],
+    ["huge", async (path) => {
+      await Deno.writeTextFile(path, "{");
+      await Deno.truncate(path, 2 ** 33);
+    }],
+  ];
+  for (const [name, make] of makers) {
+    for (const file of ["identity.json", "status.json", "epoch", "epoch.part", "status.json.part"]) {
+      await make(`${real}/${file}`);
+    }
+    const error = await assertRejects(() => loadIdentity(realDisk, real), IdentityError, "identity.json");
+    assertStringIncludes((error as Error).message, name === "huge" ? "too large" : "is not a file");
+    assertEquals(await readStatus(realDisk, real), null);
+    assertEquals((await raiseEpoch(realDisk, real, at2027Ms)).epoch, 1_800_000_000_000, name);
+    const status = { written_ms: 5, health: { capture: {} } } as unknown as Status;
+    const isWritten = await writeStatus(realDisk, real, status).then(() => true, () => false);
+    assertEquals(isWritten, name !== "folder");
+    for await (const entry of Deno.readDir(real)) await Deno.remove(`${real}/${entry.name}`);
+  }
+  await Deno.remove(real, { recursive: true });
+});
+
+Deno.test({
+  name: "what root makes in a folder of somebody else belongs to that one",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    const real = await Deno.makeTempDir();
+    await Deno.chown(real, 12_345, 12_346);
+    await createIdentity(realDisk, real, seed);
+    await saveEnrolment(realDisk, real, enrolment);
+    await raiseEpoch(realDisk, real, at2027Ms);
+    await writeStatus(realDisk, real, { written_ms: 5 } as Status);
+    await realDisk.makeFolder(`${real}/spool/quarantine`);
+    await realDisk.write(`${real}/spool/quarantine/a`, text("a"));
+    for (
+      const name of [
+        "identity.json",
+        "epoch",
+        "status.json",
+        "spool",
+        "spool/quarantine",
+        "spool/quarantine/a",
+      ]
+    ) {
+      const { uid, gid } = await Deno.stat(`${real}/${name}`);
+      assertEquals([uid, gid], [12_345, 12_346], name);
+    }
+    await Deno.remove(real, { recursive: true });
+  },
 });
 
 Deno.test("state folder that cannot be made is said with the option that names another", async () => {
@@ -92,7 +177,7 @@ Deno.test("state folder that cannot be made is said with the option that names a
 
 Deno.test("state folder is locked by one process at a time, until that one ends", async () => {
   const real = await Deno.makeTempDir();
-  const program = `const file = await Deno.open("${real}/lock", { create: true, write: true });
+  const program = `const file = await Deno.open("${real}", { read: true });
     await file.lock(true); console.log("locked"); await new Promise((r) => setTimeout(r, 60_000));`;
   const other = new Deno.Command(Deno.execPath(), {
     args: ["eval", program],
@@ -122,6 +207,13 @@ Deno.test("state folder is locked by one process at a time, until that one ends"
 Deno.test("status file gives back what was written, and nothing when it is damaged", async () => {
   const disk = new FakeDisk();
   assertEquals(await readStatus(disk, folder), null);
+  const later = { written_ms: 6, health: { capture: { packets: 2 } } } as unknown as Status;
+  await writeStatus(disk, folder, { written_ms: 4, health: { capture: {} } } as unknown as Status);
+  // A full disk: what is there is written over.
+  disk.bytesMax = disk.bytes;
+  await writeStatus(disk, folder, later);
+  assertEquals(await readStatus(disk, folder), later);
+  disk.bytesMax = Infinity;
   const status = { written_ms: 5, health: { capture: { packets: 1 } } } as unknown as Status;
   await writeStatus(disk, folder, status);
   assertEquals(await readStatus(disk, folder), status);

@@ -193,7 +193,11 @@ Deno.test("decoder walks IPv6 extension headers", () => {
   assertEquals(decoder.layers[0].fragmentOffset, 1480);
   assertEquals(decode(ethernet(0x86dd, ipv6(59, bytes()))), "59 2001:db8::1:0 2001:db8::2:0 40/0");
   const jumbo = ipv6(0, bytes(17, 0, [0xc2, 4], u32(100_008 + 8), inner), { length: 0 });
-  assertEquals(decode(ethernet(0x86dd, jumbo)), "17 2001:db8::1:5000 2001:db8::2:53 100056/4");
+  // 100,056 octets of IP and 14 of Ethernet were on the wire, a few were captured.
+  assertEquals(
+    decode(ethernet(0x86dd, jumbo), 1, 100_070),
+    "17 2001:db8::1:5000 2001:db8::2:53 100056/4",
+  );
 });
 
 Deno.test("decoder reads IPv4 options, authentication headers and fragments", () => {
@@ -232,6 +236,52 @@ Deno.test("decoder takes the wire's length where segmentation offload wrote none
   assertEquals(decode(ethernet(0x86dd, giant6)), "6 2001:db8::1:40000 2001:db8::2:80 70060/70000");
 });
 
+/** What is decoded, and how many octets are only claimed. */
+function claimed(frame: Uint8Array, linkType = 1, wireLength = frame.length): [string, number] {
+  const before = decoder.claimedBytes;
+  return [decode(frame, linkType, wireLength), decoder.claimedBytes - before];
+}
+
+Deno.test("decoder counts no octet that a header claims and the wire did not carry", () => {
+  const payload = new Uint8Array(10);
+  const four = ipv4(17, udp(5000, 53, payload), { total: 65_535 });
+  assertEquals(claimed(ethernet(0x0800, four)), ["17 10.0.0.1:5000 10.0.0.2:53 38/10", 65_497]);
+  // One octet more is too many, padding or not.
+  assertEquals(claimed(ipv4(6, tcp({ payload }), { total: 51 }), 101), [plain, 1]);
+  assertEquals(claimed(ipv4(6, tcp({ payload }), { total: 50 }), 101), [plain, 0]);
+  const six = ipv6(17, udp(5000, 53, new Uint8Array(4)), { length: 65_535 });
+  assertEquals(claimed(ethernet(0x86dd, six)), [plain6, 65_523]);
+  const jumbo = bytes(17, 0, [0xc2, 4], u32(2_000_000_000), udp(5000, 53, new Uint8Array(4)));
+  assertEquals(claimed(ipv6(0, jumbo, { length: 0 }), 101), [
+    "17 2001:db8::1:5000 2001:db8::2:53 60/4",
+    1_999_999_980,
+  ]);
+  const liar = udp(5000, 53, payload).with(4, 255);
+  assertEquals(claimed(ipv4(17, liar), 101), ["17 10.0.0.1:5000 10.0.0.2:53 38/10", 65_280]);
+  // Both headers claim the same octets: they are counted once.
+  assertEquals(claimed(ipv4(17, liar, { total: 65_535 }), 101)[1], 65_497);
+});
+
+Deno.test("decoder counts no octet that an inner header claims beyond the one around it", () => {
+  const inner = ipv4(6, tcp(), { total: 60_000 });
+  const [layers, bytesClaimed] = claimed(ethernet(0x0800, ipv4(4, inner)));
+  assertEquals(layers, "4 10.0.0.1:0 10.0.0.2:0 60/40 | ipip 6 10.0.0.1:40000 10.0.0.2:80 40/0");
+  assertEquals(bytesClaimed, 59_960);
+  // The outer header claims more too, and the padding behind it belongs to neither.
+  const vxlan = udp(4789, 4789, bytes([8, 0, 0, 0, 0, 0, 1, 0], ethernet(0x0800, inner)));
+  const both = bytes(ethernet(0x0800, ipv4(17, vxlan)), new Uint8Array(20));
+  assertEquals(claimed(both)[1], 59_960);
+  assertEquals(claimed(ethernet(0x0800, ipv4(17, vxlan, { total: 10_000 })))[1], 59_960 + 9_910);
+});
+
+Deno.test("decoder takes what was on the wire, not what was captured, for what there was", () => {
+  const long = ethernet(0x0800, ipv4(6, tcp({ payload: new Uint8Array(1_000) })));
+  assertEquals(claimed(long.subarray(0, 60), 1, long.length), ["6 10.0.0.1:40000 10.0.0.2:80 1040/1000", 0]);
+  assertEquals(claimed(long.subarray(0, 60), 1, 60), ["6 10.0.0.1:40000 10.0.0.2:80 46/6", 994]);
+  const options = ipv4(6, tcp(), { options: new Array(40).fill(1) }).subarray(0, 50);
+  assertEquals(claimed(options, 101), ["6 10.0.0.1:0 10.0.0.2:0 50/0", 30]);
+});
+
 Deno.test("decoder refuses headers that contradict themselves", () => {
   assertEquals(decode(segment.with(0, 0x44), 101), "ip_malformed");
   assertEquals(decode(ipv4(6, tcp(), { total: 19 }), 101), "ip_malformed");
@@ -241,7 +291,7 @@ Deno.test("decoder refuses headers that contradict themselves", () => {
 });
 
 Deno.test("decoder reads ARP, ICMP, SCTP and protocols without ports", () => {
-  assertEquals(decode(ethernet(0x0806, arp(macA, "10.0.0.1", "10.0.0.2"))), "256 10.0.0.1:0 10.0.0.2:0 28/0");
+  assertEquals(decode(ethernet(0x0806, arp(macA, "10.0.0.1", "10.0.0.2"))), "256 10.0.0.1:1 10.0.0.2:0 28/0");
   assertEquals(decode(ipv4(1, icmp(8)), 101), "1 10.0.0.1:8 10.0.0.2:0 36/8");
   assertEquals(decode(ipv6(58, icmp(135, 1)), 101), "58 2001:db8::1:135 2001:db8::2:1 56/8");
   assertEquals(
@@ -284,7 +334,7 @@ Deno.test("decoder enters every tunnel it names", () => {
   assertEquals(over(8472, vni, ethernet(0x8100, vlan(3, 0x86dd, datagram6))), `vxlan ${plain6} vlan 3`);
   assertEquals(
     over(4789, vni, ethernet(0x0806, arp(macA, "10.0.0.1", "10.0.0.2"))),
-    "vxlan 256 10.0.0.1:0 10.0.0.2:0 28/0",
+    "vxlan 256 10.0.0.1:1 10.0.0.2:0 28/0",
   );
   assertEquals(over(4790, [0x0c, 0, 0, 1, 0, 0, 42, 0], segment), `vxlan ${plain}`);
   assertEquals(over(6081, [0x02, 0, 0x65, 0x58, 0, 0, 1, 0], new Uint8Array(8), frame), `geneve ${plain}`);

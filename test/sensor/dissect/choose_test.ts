@@ -54,6 +54,39 @@ Deno.test("chooser takes HTTP requests on any port and on persistent connections
   }
 });
 
+Deno.test("chooser takes one packet of a body that comes behind its header, and no body that begins with it", () => {
+  const answer = "HTTP/1.1 200 OK\r\nServer: x\r\n\r\n";
+  for (const head of [answer, "POST /a HTTP/1.1\r\nHost: x\r\n\r\n"]) {
+    const flow = new Direction(new PacketChooser());
+    assert(flow.sends(head));
+    assert(flow.sends(bulk));
+    assert(!flow.sends(bulk));
+    assert(flow.sends(head + "x"));
+    assert(!flow.sends(bulk));
+  }
+});
+
+Deno.test("chooser takes the first eight packets each way of HTTP/2 without TLS, without a hole", () => {
+  const settings = Uint8Array.of(0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100);
+  for (const start of ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", settings]) {
+    const flow = new Direction(new PacketChooser(), { dstPort: 8_080 });
+    assert(flow.sends(start));
+    for (let i = 0; i < 7; i++) assert(flow.sends(bulk));
+    assert(!flow.sends(bulk));
+  }
+  const others = [
+    "PRIVATE data",
+    Uint8Array.of(0, 0, 5, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100),
+    Uint8Array.of(0, 0, 6, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100),
+    Uint8Array.of(0, 0, 6, 4, 0, 0, 0, 0, 1, 0, 3, 0, 0, 0, 100),
+  ];
+  for (const start of others) {
+    const flow = new Direction(new PacketChooser());
+    flow.sends(start);
+    assert(!flow.sends(bulk));
+  }
+});
+
 Deno.test("chooser follows a header over segment borders until its empty line", () => {
   const flow = new Direction(new PacketChooser());
   assert(flow.sends("GET /a HTTP/1.1\r\nHost: x\r\n"));

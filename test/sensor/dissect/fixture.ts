@@ -96,7 +96,7 @@ export class FakeProcess implements DissectorProcess {
 /** A program whose processes are {@link FakeProcess}es. */
 export class FakeProgram implements DissectorProgram {
   readonly version = "0.0.0";
-  readonly walls = [];
+  readonly walls = null;
   readonly processes: FakeProcess[] = [];
   disposed = false;
   /** Set to make the next spawns fail. */

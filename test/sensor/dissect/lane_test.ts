@@ -216,6 +216,25 @@ Deno.test("a replay waits for room instead of refusing", async () => {
   await lane.stop();
 });
 
+Deno.test("a dissector that has answered all and does not end keeps nobody waiting", async () => {
+  const { lane, program, clock, offer, settle } = open({ silenceMs: 3_000 }, false);
+  await lane.start();
+  offer(1);
+  await clock.advance(100);
+  program.processes[0].answer();
+  await settle();
+  let isDrained = false;
+  const draining = lane.drain().then(() => isDrained = true);
+  await settle();
+  assertEquals([program.processes[0].ended, program.processes[0].killed], [true, false]);
+  await clock.advance(2_900);
+  assertEquals([isDrained, program.processes[0].killed], [false, false]);
+  await clock.advance(300);
+  await draining;
+  assertEquals([lane.health.given_up, program.processes[0].killed], [0, true]);
+  await lane.stop();
+});
+
 Deno.test("drain answers everything, across a crash too", async () => {
   const { lane, program, offer, settle } = open({ live: false, handOverPackets: 5 }, false);
   await lane.start();

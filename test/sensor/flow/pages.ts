@@ -18,6 +18,8 @@ export interface RowOfPage {
   dst_port?: number;
   flow_id?: number;
   ticket?: number;
+  /** Forward, backward. */
+  packets?: readonly [number, number];
   facts?: Facts | null;
 }
 
@@ -36,6 +38,7 @@ export function flowWords(row: RowOfPage): Int32Array {
       words[at + i / 4] = new DataView(bytes.buffer).getInt32(i);
     }
   }
+  words.set(row.packets ?? [0, 0], word.packets);
   const startUs = row.start_us ?? 0;
   floats[float.startUs] = floats[float.lastUs] = floats[float.flowStartUs] = startUs;
   floats[float.flowId] = row.flow_id ?? 0;

@@ -1,7 +1,7 @@
 /** Flow table: what becomes one flow, what its segments say, when they end, and that nothing is lost. @module */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { communityId } from "../../../shared/community_id.ts";
+import { communityId, flowDigest } from "../../../shared/community_id.ts";
 import {
   ack,
   arp,
@@ -88,6 +88,7 @@ Deno.test("table makes one segment of a whole connection, with everything a segm
     interarrival_us_max: 10_000,
     interarrival_us_mean: 10_000,
     interarrival_us_deviation: 0,
+    direction_guess: 0,
     end_reason: "fin",
     factor: 1,
     app_protocol: "",
@@ -109,7 +110,7 @@ Deno.test("table takes the SYN's sender for the initiator, whatever came first",
   const midstream = new Harness();
   midstream.b(ack, 0);
   midstream.a(ack, 1);
-  assertEquals(brief(midstream.segments()[0]), "tcp 10.0.0.2:80 10.0.0.1:40000 1/1 OTH stopped 0");
+  assertEquals(brief(midstream.segments()[0]), "tcp 10.0.0.1:40000 10.0.0.2:80 1/1 OTH stopped 0");
   assertEquals(midstream.segments()[0].tcp_isn, null);
 });
 
@@ -312,6 +313,35 @@ Deno.test("table keys ARP by the sender's MAC, so that two who claim one address
     "02:00:00:00:00:0b 10.0.0.9 10.0.0.1 1 28",
   ]);
   assertEquals(segments[0].community_id, "");
+});
+
+Deno.test("table tells ARP's questions from answers, announcements and probes, all in one bucket for two hosts", () => {
+  const h = new Harness();
+  const said = [
+    arp(macA, "10.0.0.1", "10.0.0.9"),
+    arp(macB, "10.0.0.9", "10.0.0.1", 2),
+    arp(macB, "10.0.0.9", "10.0.0.1"),
+  ];
+  said.push(
+    arp(macA, "10.0.0.1", "10.0.0.1"),
+    arp(macA, "10.0.0.1", "10.0.0.1", 2),
+    arp(macA, "0.0.0.0", "10.0.0.1"),
+  );
+  said.forEach((one, i) => h.ip(ethernet(0x0806, one), i, 1));
+  const segments = h.segments();
+  assertEquals(
+    segments.map((s) => `${s.src_ip} ${s.dst_ip} ${s.src_port} ${s.dst_port} ${s.fwd_packets}`).sort(),
+    [
+      "0.0.0.0 10.0.0.1 1 2 1",
+      "10.0.0.1 10.0.0.1 1 1 1",
+      "10.0.0.1 10.0.0.1 2 1 1",
+      "10.0.0.1 10.0.0.9 1 0 1",
+      "10.0.0.9 10.0.0.1 1 0 1",
+      "10.0.0.9 10.0.0.1 2 0 1",
+    ],
+  );
+  const digests = segments.filter((s) => s.dst_port === 0).map((s) => flowDigest(s)?.toHex());
+  assertEquals(new Set(digests).size, 1);
 });
 
 Deno.test("table gives each end its MAC, the initiator's first", () => {

@@ -47,7 +47,8 @@ Deno.test("kernel filter always leaves out the sensor's own traffic", () => {
   const ownPeers = [{ host: "broker.example", port: 9092 }, { host: "fd00::1", port: 8080 }];
   assertEquals(
     kernelFilter({ ownPeers, noise: { mdns: "drop", arp: "count" }, expression: " tcp or udp " }),
-    "(tcp or udp) and not (host broker.example and tcp port 9092) and not (host fd00::1 and tcp port 8080) and not (udp port 5353)",
+    "not (host broker.example and tcp port 9092) and not (host fd00::1 and tcp port 8080) and " +
+      "not (host 127.86.0.1) and not (udp port 5353) and (tcp or udp)",
   );
   assertEquals(kernelFilter({ ownPeers: [] }), "");
 });

@@ -4,7 +4,7 @@
  * Model: content is durable after `sync`; names are durable after `syncFolder`, and a power cut keeps any prefix of the name changes
  * made since, and any prefix of content that was not synced. @module */
 
-import type { Disk, FileInfo } from "../../../sensor/ship/disk.ts";
+import { type Disk, type FileInfo, OddFileError } from "../../../sensor/disk.ts";
 
 interface File {
   live: Uint8Array;
@@ -80,16 +80,30 @@ export class FakeDisk implements Disk {
           name: path.slice(folder.length + 1),
           bytes: this.#names.get(path)!.live.length,
           changedMs: 0,
+          isFile: true,
         }))
     );
   }
-  read(path: string): Promise<Uint8Array> {
-    return this.#do(() => this.#find(path).live.slice());
+  read(path: string, bytesMax = Infinity): Promise<Uint8Array> {
+    return this.#do(() => {
+      const { live } = this.#find(path);
+      if (live.length > bytesMax) throw new OddFileError("too_large", path);
+      return live.slice();
+    });
+  }
+  overwrite(path: string, bytes: Uint8Array): Promise<void> {
+    return this.#do(() => {
+      const file = this.#find(path);
+      if (this.bytes - file.live.length + Math.max(file.live.length, bytes.length) > this.bytesMax) {
+        throw diskFull();
+      }
+      file.live = new Uint8Array([...bytes, ...file.live.slice(bytes.length)]);
+    });
   }
   write(path: string, bytes: Uint8Array): Promise<void> {
     return this.#do(() => {
       if (this.bytes + bytes.length > this.bytesMax) {
-        throw Object.assign(new Error("No space left on device"), { code: "ENOSPC" });
+        throw diskFull();
       }
       // A name that is written again may lose its old content too, as after O_TRUNC.
       this.#change({ kind: "set", path, file: { live: bytes.slice(), durable: null } });
@@ -110,6 +124,12 @@ export class FakeDisk implements Disk {
   }
   rename(from: string, to: string): Promise<void> {
     return this.#do(() => {
+      const within = this.paths(`${from}/`);
+      for (const path of within) {
+        this.#change({ kind: "set", path: `${to}${path.slice(from.length)}`, file: this.#find(path) });
+        this.#change({ kind: "delete", path });
+      }
+      if (within.length > 0) return;
       const file = this.#find(from);
       this.#change({ kind: "set", path: to, file });
       this.#change({ kind: "delete", path: from });
@@ -146,6 +166,10 @@ export class FakeDisk implements Disk {
       return Promise.reject(error);
     }
   }
+}
+
+function diskFull(): Error {
+  return Object.assign(new Error("No space left on device"), { code: "ENOSPC" });
 }
 
 function apply(names: Map<string, File>, change: NameChange): void {

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { zstdDecompressSync } from "node:zlib";
 import { readHeader } from "../../../shared/batch.ts";
-import { AggregatorClient } from "../../../sensor/control/aggregator_client.ts";
+import { AggregatorClient } from "../../../sensor/aggregator_client.ts";
 import { HttpTransport } from "../../../sensor/ship/http.ts";
 import { packBatch, type PackedBatch, unpackBatch } from "../../../sensor/ship/packed_batch.ts";
 import { batchOf } from "./helpers.ts";

@@ -29,7 +29,7 @@ function slotsOf(count: number): Int32Array {
 /** Any words a flow can have: those that count something are free, kinds and states are of the lists they come from. */
 const anyFlow = fc.record({
   words: fc.array(fc.oneof(fc.constant(0), fc.integer()), { minLength: strideWords, maxLength: strideWords }),
-  sums: fc.array(fc.maxSafeNat(), { minLength: 16, maxLength: 16 }),
+  sums: fc.array(fc.maxSafeNat().map((n) => n % 2 ** 36), { minLength: 16, maxLength: 16 }),
   family: fc.constantFrom(...Object.values(family)),
   protocol: fc.constantFrom(1, 6, 17, 47, 58, 132, 200),
   tunnel: fc.nat(tunnelNames.length - 1),
@@ -73,16 +73,28 @@ Deno.test("columns written from words are the objects of the same segments", () 
   );
 });
 
-Deno.test("a column that holds only its default is left out, start_us never", () => {
+Deno.test("a column that holds only its default is left out, those of the flow key and the counts never", () => {
   const page = pageOf([{ src_ip: "10.0.0.1", dst_ip: "10.0.0.2", src_port: 1, dst_port: 2 }]);
   const text = new TextDecoder().decode(
     new JsonColumns().encode(sealableOf(page), slotsOf(1)),
   );
   const given = Object.keys(JSON.parse(text));
-  assert(given.includes("start_us") && given.includes("src_ip") && given.includes("src_port"));
-  for (const absent of ["vlan", "src_mac", "tcp_isn", "facts", "app_protocol", "protocol", "end_reason"]) {
-    assert(!given.includes(absent), absent);
-  }
+  assertEquals(given, [
+    "start_us",
+    "duration_us",
+    "vlan",
+    "protocol",
+    "src_ip",
+    "src_port",
+    "dst_ip",
+    "dst_port",
+    "fwd_packets",
+    "fwd_bytes",
+    "fwd_payload_bytes",
+    "bwd_packets",
+    "bwd_bytes",
+    "bwd_payload_bytes",
+  ]);
 });
 
 Deno.test("numbers are written digit by digit as they are", () => {

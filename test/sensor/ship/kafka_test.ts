@@ -1,11 +1,12 @@
 /** Tests of the Kafka transport: a real broker where there is one, and none at all. @module */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { readHeader } from "../../../shared/batch.ts";
 import { createKafka, disconnect } from "../../../shared/kafka.ts";
 import { KafkaTransport } from "../../../sensor/ship/kafka.ts";
 import { packBatch, type PackedBatch, unpackBatch } from "../../../sensor/ship/packed_batch.ts";
 import { newTopic, useKafka } from "../../services/services.ts";
+import { Certificates, hasOpenssl } from "../certificates.ts";
 import { batchOf, counted, silentReporter } from "./helpers.ts";
 
 const packed = (bucket: number, seq: number) =>
@@ -19,6 +20,37 @@ Deno.test("Kafka transport says that no broker is there, and keeps the batches",
   await transport.close();
   assertEquals([taken.length, refused.length, problem?.code], [0, 0, "unreachable"]);
   assert(counted(reporter, "kafka_client_messages_total") > 0);
+});
+
+Deno.test({
+  name: "Kafka transport calls a fault of the broker's certificate what it is",
+  ignore: !hasOpenssl,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const made = new Certificates();
+    const ca = await made.authority("ca");
+    await made.authority("other");
+    const listener = Deno.listenTls({
+      port: 0,
+      hostname: "127.0.0.1",
+      ...await made.server("broker", "other"),
+    });
+    const serving = (async () => {
+      for await (const connection of listener) connection.handshake().catch(() => {});
+    })().catch(() => {});
+    const { reporter } = silentReporter();
+    const brokers = [`127.0.0.1:${listener.addr.port}`];
+    const kafka = createKafka({ brokers, clientId: "test", reporter, retriesMax: 0, tls: { ca: ca.cert } });
+    const transport = new KafkaTransport(kafka);
+    const { problem } = await transport.send([packed(0, 1)]);
+    await transport.close();
+    listener.close();
+    await serving;
+    made.remove();
+    assertEquals(problem?.code, "certificate");
+    assertStringIncludes(problem!.message, "--kafka-ca");
+  },
 });
 
 Deno.test("createKafka says what is wrong with the brokers", () => {
@@ -50,6 +82,9 @@ Deno.test({
     await admin.createTopics({ topics: [{ topic, numPartitions: 4 }], waitForLeaders: true });
     const sent = await transport.send(batches);
     assertEquals([sent.taken.length, sent.problem], [5, null]);
+    // As the broker names itself, so that traffic to it is known as our own.
+    const [host, port] = broker.address.split(":");
+    assertEquals(transport.peers, [{ host, port: Number(port) }]);
     await transport.close();
     const again = await transport.send([packed(5, 2)]);
     assertEquals(again.taken.length, 1);

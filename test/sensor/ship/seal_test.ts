@@ -122,9 +122,13 @@ Deno.test("sealer closes the fullest bucket when the open rows hold too many fac
 Deno.test("sealer gives ARP, which has no Community ID, a bucket from its addresses", () => {
   const it = sealer({ buckets: 1_024 });
   const arp = { protocol: "arp", src_ip: "10.0.0.1", dst_ip: "10.0.0.2" };
-  it.add(rowsOf([arp]), 0);
-  const digest = flowDigest({ ...arp, src_port: 0, dst_port: 0 })!;
-  assertEquals(it.seal(0, true)[0].header.bucket, bucketOf(digest, 1_024));
+  // A question and its answer.
+  it.add(
+    rowsOf([{ ...arp, src_port: 1 }, { ...arp, src_ip: arp.dst_ip, dst_ip: arp.src_ip, src_port: 2 }]),
+    0,
+  );
+  const digest = flowDigest({ ...arp, src_port: 1, dst_port: 0 })!;
+  assertEquals(it.seal(0, true).map(({ header }) => header.bucket), [bucketOf(digest, 1_024)]);
 });
 
 Deno.test("sealer says which limit is wrong", () => {

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { decodeValue, publicKeyFromRaw, verifyBatch } from "../../../shared/batch.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { Outbox } from "../../../sensor/ship/outbox.ts";
-import { unpackBatch, valueOf } from "../../../sensor/ship/packed_batch.ts";
+import { type BatchFile, unpackBatch, valueOf } from "../../../sensor/ship/packed_batch.ts";
 import { SealThread } from "../../../sensor/ship/seal_thread.ts";
 import { Shipper } from "../../../sensor/ship/shipper.ts";
 import { Spool } from "../../../sensor/ship/spool.ts";
@@ -20,6 +20,7 @@ const page = (count: number, text = "") =>
     dst_ip: "192.0.2.1",
     src_port: i,
     dst_port: 443,
+    packets: [2, 3] as const,
     facts: text === "" ? null : { other: { "sip.Method": text } },
   })));
 
@@ -132,6 +133,7 @@ Deno.test("outbox is neither flushed nor drained while a batch is being written 
   const shipper = new Shipper({}, deps);
   const outbox = new Outbox({ live: false }, { sealing, spool, shipper, clock: systemClock, reporter });
   await outbox.start();
+  await sealing.seal(0); // The thread is there, however long it took to start.
   const writing = spool.put([fileOf(5, 0, 1)]);
   await turn();
   assertEquals(spool.unwritten, 1);
@@ -177,4 +179,25 @@ Deno.test("outbox takes many pages, keeps few of them waiting, and every row is 
   await outbox.take(page(512)); // Its failure is noticed soon after.
   await turn();
   await assertRejects(() => outbox.take(page(1)), Error, "sealing thread ended");
+});
+
+Deno.test("thread goes on in another epoch, with seq from 1, and what was added before stays in the one before", async () => {
+  const { sealing } = threadOf();
+  sealing.start();
+  sealing.add(page(20), 0);
+  const renewed = sealing.renew(9, 10);
+  sealing.add(page(30), 20);
+  const before = await renewed;
+  assertEquals(sealing.sealed, {});
+  assertEquals(sealing.totals, { batches: 0, flows: 0, packets: 0 });
+  const after = await sealing.seal(30, true);
+  const rows = (files: BatchFile[]) => files.reduce((sum, { header }) => sum + header.flows, 0);
+  const epochs = (
+    files: BatchFile[],
+  ) => [...new Set(files.map(({ header: { epoch, seq } }) => `${epoch}/${seq}`))];
+  assertEquals([rows(before), epochs(before)], [20, ["5/1"]]);
+  assertEquals([rows(after), epochs(after)], [30, ["9/1"]]);
+  assertEquals(sealing.sealed, { 0: 1, 1: 1 });
+  assertEquals(sealing.totals, { batches: 2, flows: 30, packets: 150 });
+  sealing.stop();
 });

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { realDisk } from "../../../sensor/ship/disk.ts";
+import { realDisk } from "../../../sensor/disk.ts";
 import { valueOf } from "../../../sensor/ship/packed_batch.ts";
 import { Spool, type SpoolOptions } from "../../../sensor/ship/spool.ts";
 import { batchOf, counted, fileOf, prng, signer, silentReporter } from "./helpers.ts";
@@ -19,7 +19,9 @@ async function openSpool(disk = new FakeDisk(), options: Partial<SpoolOptions> =
 
 /** Names of everything in the spool, by lending it all and giving it back. */
 function names(spool: Spool): string[] {
-  const entries = spool.lend(1e6, 1e12);
+  const entries = [];
+  // Those of one start at a time.
+  for (let lent = spool.lend(1e6, 1e12); lent.length > 0; lent = spool.lend(1e6, 1e12)) entries.push(...lent);
   for (const entry of entries) spool.giveBack(entry);
   return entries.map((entry) => entry.name);
 }
@@ -70,14 +72,123 @@ Deno.test("spool never drops a batch that a sender holds", async () => {
   assertEquals((await spool.read(held, signer))?.header.seq, 1);
 });
 
-Deno.test("spool on a full disk drops its oldest batches to write the newest", async () => {
+Deno.test("spool on a full disk drops its oldest batches to write the newest, once memory is full too", async () => {
   const disk = new FakeDisk();
   disk.bytesMax = 5_000;
-  const { spool, reporter } = await openSpool(disk);
+  const { spool, reporter } = await openSpool(disk, { unwrittenBatchesMax: 3 });
   for (let seq = 1; seq <= 20; seq++) await spool.put([fileOf(1, 0, seq, 500)]);
   assertEquals(names(spool).at(-1), "1-0-20.batch");
-  assertEquals(spool.unwritten, 0);
-  assertEquals(spool.batches + counted(reporter, "batches_dropped_total"), 20);
+  assert(spool.unwritten <= 3, `${spool.unwritten}`);
+  assertEquals(spool.batches + counted(reporter, "batches_dropped_total", "full"), 20);
+  assert(disk.bytes <= 5_000 && spool.bytes === disk.bytes, `${spool.bytes} of ${disk.bytes}`);
+});
+
+Deno.test("spool on a full disk gives what it has on disk and in memory, and drops nothing", async () => {
+  const disk = new FakeDisk();
+  const { spool, reporter } = await openSpool(disk);
+  await spool.put([fileOf(1, 0, 1, 500)]);
+  disk.bytesMax = disk.bytes + 100;
+  for (let seq = 2; seq <= 5; seq++) await spool.put([fileOf(1, 0, seq, 500)]);
+  assertEquals([spool.batches, spool.unwritten, spool.droppedBatches], [5, 4, 0]);
+  assertEquals(spool.problem, "the disk is full: No space left on device");
+  const lent = spool.lend(3, 1e9);
+  for (const entry of lent) {
+    assertEquals((await spool.read(entry, signer))?.header.seq, entry.seq);
+    await spool.acknowledge(entry);
+  }
+  assertEquals(lent.map(({ seq }) => seq), [1, 2, 3]);
+  assertEquals([spool.batches, spool.unwritten], [2, 2]);
+  await spool.put([]);
+  assertEquals(disk.paths("/spool/"), [], "halves of files take room that others need");
+  disk.bytesMax = Infinity;
+  await spool.put([]);
+  assertEquals([spool.batches, spool.unwritten, spool.problem], [2, 0, null]);
+  assertEquals(disk.paths("/spool/").length, 2);
+  assertEquals(counted(reporter, "batches_dropped_total"), 0);
+});
+
+Deno.test("spool does not write again what was acknowledged while it was being written", async () => {
+  const disk = new FakeDisk();
+  const { spool } = await openSpool(disk);
+  disk.bytesMax = 0;
+  await spool.put([fileOf(1, 0, 1), fileOf(1, 0, 2)]);
+  disk.bytesMax = Infinity;
+  const [first] = spool.lend(1, 1e9);
+  const written = spool.put([]);
+  await spool.acknowledge(first);
+  await written;
+  assertEquals([names(spool), disk.paths("/spool/")], [["1-0-2.batch"], ["/spool/1-0-2.batch"]]);
+  assertEquals(spool.bytes, disk.bytes);
+});
+
+Deno.test("spool opens on a disk that gives nothing, and sends from memory", async () => {
+  const disk = new FakeDisk();
+  disk.failRatio = 1;
+  Object.defineProperty(disk, "random", { value: () => 0.5 });
+  const { spool } = await openSpool(disk);
+  await spool.put([fileOf(1, 0, 1)]);
+  assertEquals([spool.batches, spool.problem], [1, "Input/output error"]);
+  const [entry] = spool.lend(1, 1e9);
+  assertEquals((await spool.read(entry, signer))?.header.seq, 1);
+  await spool.acknowledge(entry);
+  assertEquals([spool.batches, spool.unwritten], [0, 0]);
+});
+
+Deno.test("spool lets no file that cannot be read or deleted stand in the way of the others", async () => {
+  const disk = new FakeDisk();
+  const { spool, reporter } = await openSpool(disk);
+  await spool.put([fileOf(1, 0, 1), fileOf(1, 0, 2)]);
+  const [bad] = spool.lend(1, 1e9);
+  disk.failAt = disk.operations + 1;
+  await spool.read(bad, signer).then(() => assert(false), () => {});
+  spool.giveBack(bad);
+  const [next] = spool.lend(1, 1e9);
+  assertEquals(next.seq, 2);
+  // It was sent; that the disk keeps it is no reason to send it again.
+  disk.failAt = disk.operations + 1;
+  await spool.acknowledge(next);
+  assertEquals([names(spool), disk.paths("/spool/1-0-2").length], [["1-0-1.batch"], 1]);
+  assertEquals(counted(reporter, "spool_delete_errors_total"), 1);
+  const [again] = spool.lend(1, 1e9);
+  await spool.read(again, signer);
+  await spool.acknowledge(again);
+  assertEquals(disk.paths("/spool/"), []);
+});
+
+Deno.test("spool sends what an earlier start left before anything newer", async () => {
+  const { spool } = await openSpool();
+  await spool.put([fileOf(1, 0, 1), fileOf(1, 1, 1), fileOf(2, 0, 1)]);
+  assertEquals(spool.lend(8, 1e9).map(({ name }) => name), ["1-0-1.batch", "1-1-1.batch"]);
+});
+
+Deno.test("spool sets files aside that are none, by name, and drops nothing intact on their account", async () => {
+  const real = await Deno.makeTempDir();
+  const mine = `${real}/spool`;
+  const { reporter, lines } = silentReporter();
+  const open = async () => {
+    const spool = new Spool({ folder: mine, bytesMax: 100_000 }, { disk: realDisk, reporter });
+    await spool.start();
+    return spool;
+  };
+  await (await open()).put([fileOf(2, 0, 1), fileOf(2, 0, 2)]);
+  await Deno.writeFile(`${mine}/1-0-1.batch`, new Uint8Array(1));
+  await Deno.truncate(`${mine}/1-0-1.batch`, 2 ** 34);
+  await Deno.mkdir(`${mine}/1-0-2.batch/within`, { recursive: true });
+  await Deno.symlink("/dev/zero", `${mine}/1-0-3.batch`);
+  await new Deno.Command("mkfifo", { args: [`${mine}/1-0-4.batch`, `${mine}/2-0-3.batch.part`] }).output();
+  const spool = await open();
+  assertEquals(names(spool), ["2-0-1.batch", "2-0-2.batch"]);
+  await spool.put([fileOf(2, 0, 3)]);
+  assertEquals([spool.batches, spool.droppedBatches, spool.quarantined], [3, 0, 4]);
+  assertEquals(counted(reporter, "batches_quarantined_total", '"not_a_file"'), 3);
+  assertEquals(counted(reporter, "batches_quarantined_total", '"too_large"'), 1);
+  assert(lines.some((line) => line.includes("1-0-1.batch")));
+  // One that grew since it was listed.
+  await Deno.truncate(`${mine}/2-0-1.batch`, 2 ** 34);
+  const read = [];
+  for (const entry of spool.lend(9, 1e12)) read.push((await spool.read(entry, signer))?.header.seq ?? null);
+  assertEquals(read, [null, 2, 3]);
+  await Deno.remove(real, { recursive: true });
 });
 
 Deno.test("spool keeps batches in memory while the disk refuses, writes them later, and counts what it had to drop", async () => {

@@ -10,6 +10,10 @@ export function identityCases(test: Test): void {
     tags: ["a", "b"],
     created_ms: nowMs,
     expires_ms: nowMs + 900_000,
+    uses_max: 1,
+    uses: 0,
+    needs_approval: false,
+    revoked_ms: null,
     used_ms: null,
     used_by: null,
   };
@@ -63,7 +67,10 @@ export function identityCases(test: Test): void {
     await store.addJoinToken({ ...token, token_hash: "h1" });
     await store.redeemJoinToken("h1", sensor(1), nowMs);
     const checkIn = { sensor_id: "s-1", version: "0.1.0", epoch: 3 } as never;
-    await store.saveCheckIn("s-1", checkIn, nowMs + 5, -12.5);
+    await store.saveCheckIns([
+      { sensorId: "s-1", checkIn, nowMs: nowMs + 5, clockOffsetMs: -12.5 },
+      { sensorId: "nobody", checkIn, nowMs, clockOffsetMs: 0 },
+    ]);
     await store.quarantineSensor("s-1", "two copies", nowMs + 6);
     await store.quarantineSensor("s-1", "again", nowMs + 7);
     assertEquals(await store.revokeSensor("s-1", nowMs + 8), true);
@@ -87,8 +94,105 @@ export function identityCases(test: Test): void {
       role: "viewer" as const,
       created_ms: nowMs,
       revoked_ms: null,
+      expires_ms: nowMs + 60_000,
     };
     await store.addApiKey(row);
     assertEquals(await (await reopen()).readApiKeys(), [row]);
+  });
+
+  test("revokes an API key once, and no other", async ({ store }) => {
+    const key = (n: number) => ({
+      key_hash: `k${n}`,
+      name: "x",
+      role: "viewer" as const,
+      created_ms: nowMs + n,
+      revoked_ms: null,
+      expires_ms: null,
+    });
+    await store.addApiKey(key(1));
+    await store.addApiKey(key(2));
+    await store.revokeApiKey("k1", nowMs + 5);
+    await store.revokeApiKey("k1", nowMs + 6);
+    assertEquals((await store.readApiKeys()).map(({ revoked_ms }) => revoked_ms), [nowMs + 5, null]);
+  });
+
+  test("enrols as many sensors with a token as it has uses, also at once, and lists it", async ({ store }) => {
+    await store.addJoinToken({ ...token, token_hash: "h1", uses_max: 3 });
+    const all = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => store.redeemJoinToken("h1", sensor(i), nowMs)),
+    );
+    assertEquals(all.filter(({ outcome }) => outcome === "enrolled").length, 3);
+    assertEquals(all.filter(({ outcome }) => outcome === "used_token").length, 17);
+    const [row] = await store.readJoinTokens();
+    assertEquals([row.uses, row.uses_max, row.tags, row.used_ms], [3, 3, ["a", "b"], nowMs]);
+    const first = all.find(({ outcome }) => outcome === "enrolled")!.sensor!;
+    const again = await store.redeemJoinToken("h1", { ...first, sensor_id: "s-new" }, nowMs + 1_000_000);
+    assertEquals([again.outcome, again.sensor?.sensor_id], ["same_sensor", first.sensor_id]);
+  });
+
+  test("takes nobody in with a revoked token", async ({ store }) => {
+    await store.addJoinToken({ ...token, token_hash: "abcdef0123456789" });
+    assertEquals(await store.revokeJoinToken("abcdef012345", nowMs + 1), true);
+    assertEquals(await store.revokeJoinToken("fff", nowMs), false);
+    assertEquals(
+      (await store.redeemJoinToken("abcdef0123456789", sensor(1), nowMs)).outcome,
+      "revoked_token",
+    );
+    assertEquals((await store.readJoinTokens())[0].revoked_ms, nowMs + 1);
+  });
+
+  test("frees the name of a revoked, a quarantined and a removed sensor, and no other", async ({ store }) => {
+    const enrol = async (n: number) => {
+      await store.addJoinToken({ ...token, token_hash: `h${n}` });
+      return (await store.redeemJoinToken(`h${n}`, { ...sensor(n), name: "roof" }, nowMs)).outcome;
+    };
+    assertEquals([await enrol(1), await enrol(2)], ["enrolled", "name_taken"]);
+    await store.revokeSensor("s-1", nowMs);
+    assertEquals([await enrol(3), await enrol(4)], ["enrolled", "name_taken"]);
+    await store.quarantineSensor("s-3", "two copies", nowMs);
+    assertEquals([await enrol(5), await enrol(6)], ["enrolled", "name_taken"]);
+    assertEquals(await store.changeSensor("s-5", { kind: "remove" }, nowMs), "changed");
+    assertEquals([await enrol(7), await enrol(8)], ["enrolled", "name_taken"]);
+    assertEquals(await store.changeSensor("s-3", { kind: "release" }, nowMs), "name_taken");
+    assertEquals(await store.changeSensor("s-3", { kind: "rename", name: "roof-2" }, nowMs), "changed");
+    assertEquals(await store.changeSensor("s-3", { kind: "release" }, nowMs), "changed");
+    const rows = await store.readSensors();
+    assertEquals(rows.map(({ name, revoked_ms, quarantined_ms }) => [name, revoked_ms, quarantined_ms]), [
+      ["roof", nowMs, null],
+      ["roof", null, null],
+      ["roof-2", null, null],
+    ]);
+  });
+
+  test("does not take a key again under another name, nor that of a revoked sensor", async ({ store }) => {
+    for (const token_hash of ["h1", "h2", "h3"]) await store.addJoinToken({ ...token, token_hash });
+    await store.redeemJoinToken("h1", sensor(1), nowMs);
+    assertEquals(
+      (await store.redeemJoinToken("h2", { ...sensor(1), name: "x" }, nowMs)).outcome,
+      "key_taken",
+    );
+    assertEquals((await store.redeemJoinToken("h2", sensor(1), nowMs)).outcome, "same_sensor");
+    await store.revokeSensor("s-1", nowMs);
+    assertEquals((await store.redeemJoinToken("h3", sensor(1), nowMs)).outcome, "key_taken");
+  });
+
+  test("holds a sensor back until it is approved, and approval lifts no other quarantine", async ({ store }) => {
+    await store.addJoinToken({ ...token, token_hash: "h1", needs_approval: true, uses_max: 2 });
+    const { sensor: pending } = await store.redeemJoinToken("h1", sensor(1), nowMs);
+    assertEquals([pending!.approved_ms, pending!.quarantined_ms], [null, nowMs]);
+    assertEquals(await store.changeSensor("s-1", { kind: "release" }, nowMs + 1), "changed");
+    assertEquals((await store.readSensors())[0].quarantined_ms, nowMs, "a release is no approval");
+    assertEquals(await store.changeSensor("s-1", { kind: "approve" }, nowMs + 2), "changed");
+    assertEquals(await store.changeSensor("s-1", { kind: "approve" }, nowMs + 3), "changed");
+    const [row] = await store.readSensors();
+    assertEquals([row.approved_ms, row.quarantined_ms, row.quarantine_reason], [nowMs + 2, null, null]);
+    await store.quarantineSensor("s-1", "two copies", nowMs + 4);
+    await store.changeSensor("s-1", { kind: "approve" }, nowMs + 5);
+    assertEquals((await store.readSensors())[0].quarantine_reason, "two copies");
+    assertEquals(await store.changeSensor("s-1", { kind: "tag", tags: ["roof"] }, nowMs), "changed");
+    assertEquals((await store.readSensors())[0].tags, ["roof"]);
+    for (const kind of ["approve", "release", "remove"] as const) {
+      assertEquals(await store.changeSensor("nobody", { kind }, nowMs), "unknown_sensor");
+    }
   });
 }

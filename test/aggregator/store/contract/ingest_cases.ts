@@ -6,13 +6,21 @@ import type { Test } from "../contract.ts";
 import { deadLetter, flowsOf, flowWrite, idOf, ledgerRow, nothing, nowMs } from "../rows.ts";
 
 export function ledgerCases(test: Test): void {
+  test("sums the packets of an epoch", async ({ store }) => {
+    const ledger = [1, 2, 3].map((seq) => ({ ...ledgerRow(seq), packets: seq * 10 }));
+    await store.ingest({ ...nothing(), ledger });
+    const { sensor_id, epoch } = ledger[0];
+    assertEquals(await store.readEpochPackets(sensor_id, epoch), 60);
+    assertEquals(await store.readEpochPackets(sensor_id, epoch + 1), 0);
+  });
+
   test("refuses a ledger key that is there and writes nothing of that transaction", async ({ store }) => {
     await store.ingest({ ...nothing(), ledger: [ledgerRow(1)], ...flowsOf([flowWrite(1)]) });
     const write = {
       ...nothing(),
       ledger: [ledgerRow(2), ledgerRow(1)],
       ...flowsOf([flowWrite(2)]),
-      offsets: [{ topic: "t", partition: 0, next_offset: "9" }],
+      offsets: [{ topic: "t", partition: 0, next_offset: "9", mark: "m" }],
       deadLetters: [deadLetter("sha256")],
     };
     await assertRejects(() => store.ingest(write), LedgerConflict);
@@ -50,7 +58,12 @@ export function ledgerCases(test: Test): void {
   });
 
   test("keeps the offsets of the last transaction", async ({ store, reopen }) => {
-    const offset = (partition: number, next_offset: string) => ({ topic: "t", partition, next_offset });
+    const offset = (partition: number, next_offset: string) => ({
+      topic: "t",
+      partition,
+      next_offset,
+      mark: `before ${next_offset}`,
+    });
     await store.ingest({ ...nothing(), offsets: [offset(0, "5"), offset(1, "9007199254740993")] });
     await store.ingest({ ...nothing(), offsets: [offset(0, "6")] });
     const again = await reopen();

@@ -23,9 +23,9 @@ export function threatCases(test: Test): void {
       stored_ms: nowMs + 20,
       updated_ms: nowMs + 20,
     };
-    await store.saveThreats([next]);
+    await store.saveThreats([next], [{ threat_id: "t1", flow_ids: [idOf(1)] }]);
     assertEquals(await store.readThreat("t1"), { ...next, status: "closed", stored_ms: nowMs });
-    assertEquals(await idsOf(), [idOf(3)]);
+    assertEquals(await idsOf(), [idOf(3), idOf(2), idOf(1)], "links stay");
     assertEquals(await store.readThreat("none"), null);
     assertEquals((await store.readTotals()).threats, 1);
   });

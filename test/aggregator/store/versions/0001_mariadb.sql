@@ -96,6 +96,7 @@ CREATE TABLE IF NOT EXISTS offsets (
     topic VARCHAR(255) NOT NULL,
     partition_number BIGINT NOT NULL,
     next_offset VARCHAR(64) NOT NULL,
+    mark VARCHAR(64),
     PRIMARY KEY (topic, partition_number)
   ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS gaps (

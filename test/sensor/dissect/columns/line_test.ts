@@ -138,6 +138,7 @@ Deno.test("what the server chose replaces what the client offered", () => {
     ja4: undefined,
     certificate_subject: "example.org",
     certificate_issuer: "Certs CA 1",
+    certificate_not_before: "2026-01-01T00:00:00Z",
     certificate_not_after: "2027-02-03T04:05:06Z",
   });
 });
@@ -179,6 +180,15 @@ Deno.test("one HTTP request keeps its commas, two are told apart", () => {
   assertEquals(one.facts.http, [{ method: "GET", host: "a", uri: "/x,y", user_agent: "M (K, like G)" }]);
   const two = read({ protocols: tcp + "http", kind: "GET,POST", name: "a,b", srv: "/1,/2" });
   assertEquals(two.facts.http?.map(({ host, uri }) => [host, uri]), [["a", "/1"], ["b", "/2"]]);
+  const second = read({
+    protocols: tcp + "http:http2",
+    kind: "GET,GET",
+    name: "a,b",
+    srv: "/1,/2",
+    status: "",
+  });
+  assertEquals([second.app, second.facts.http?.map(({ host }) => host)], ["http2", ["a", "b"]]);
+  assertEquals(read({ protocols: tcp + "http2", status: "200" }).facts.http, [{ status: 200 }]);
   const response = read({ protocols: tcp + "http:media", status: "404", service: "text/html; charset=x" });
   assertEquals(response.facts.http, [{ status: 404, content_type: "text/html; charset=x" }]);
 });
@@ -203,14 +213,20 @@ Deno.test("SSH, DHCP, SMB, SIP and Kerberos names are read", () => {
     { protocols: udp + "dhcp", kind: "3", name: "pi", a: "192.0.2.9", text: "MSFT 5.0" },
     { protocols: tcp + "nbss:smb2:ntlmssp", kind: "1", status: "0xc000006d", aaaa: "bob" },
     { protocols: udp + "sip", kind: "INVITE", type: "sip:a@b" },
-    { protocols: udp + "kerberos", ns: "alice" },
+    { protocols: udp + "kerberos", ptr: "10", ns: "alice,admin", questions: "18,99", rcode: "2" },
   );
   assertEquals(app, "kerberos");
   assertEquals(facts, {
     ssh: { client: "SSH-2.0-c", server: "SSH-2.0-s", hassh: "0123" },
-    dhcp: { message_type: "REQUEST", hostname: "pi", requested_ip: "192.0.2.9", vendor_class: "MSFT 5.0" },
+    dhcp: [{ message_type: "REQUEST", hostname: "pi", requested_ip: "192.0.2.9", vendor_class: "MSFT 5.0" }],
     smb: [{ command: "session_setup", account: "bob", status: "STATUS_LOGON_FAILURE" }],
-    other: { "sip.Method": "INVITE", "sip.r-uri": "sip:a@b", "kerberos.CNameString": "alice" },
+    other: { "sip.Method": "INVITE", "sip.r-uri": "sip:a@b" },
+    kerberos: [{
+      message: "AS-REQ",
+      client: "alice/admin",
+      asked: ["aes256-cts-hmac-sha1-96", "99"],
+      preauth: true,
+    }],
   });
 });
 
@@ -374,4 +390,64 @@ Deno.test("the characters of all flows are bounded", () => {
 Deno.test("a certificate in an OCSP answer is no login", () => {
   const { facts } = read({ protocols: tcp + "http:ocsp:x509sat", status: "200", aaaa: "20-01-01", ns: "US" });
   assertEquals(facts, { http: [{ status: 200 }] });
+});
+
+Deno.test("SMB tells the dialect chosen, a log-in that ended, and the first command of a chain", () => {
+  const two = tcp + "nbss:smb2", one = tcp + "nbss:smb";
+  const { facts } = read(
+    { protocols: two, kind: "0", type: "0x0202,0x0311" },
+    { protocols: two, kind: "0", status: "0x00000000", type: "0x0311" },
+    { protocols: two + ":ntlmssp", kind: "1", aaaa: "eve", a: "KALI" },
+    { protocols: two, kind: "1", status: "0x00000000" },
+    { protocols: two, kind: "3", name: "\\\\h\\ADMIN$" },
+    { protocols: two, kind: "5", status: "0x00000000", name: "\\\\h\\ADMIN$" },
+    { protocols: one, kind: "0x72", status: "0x00000000", type: "65535" },
+    { protocols: one, kind: "0x72", status: "0x00000000", type: "5" },
+    { protocols: one, kind: "0xff,0x73", status: "0xc000006d" },
+  );
+  assertEquals(facts.smb, [
+    { command: "negotiate", dialect: "3.1.1" },
+    { command: "session_setup", account: "eve", host: "KALI" },
+    { command: "session_setup", status: "STATUS_SUCCESS" },
+    { command: "tree_connect", tree: "\\\\h\\ADMIN$" },
+    { command: "negotiate", dialect: "1" },
+    { command: "session_setup", status: "STATUS_LOGON_FAILURE" },
+  ]);
+});
+
+Deno.test("DHCP messages of many clients in one flow are told apart, equal ones counted", () => {
+  const discover = (mac: string) => ({
+    protocols: udp + "dhcp",
+    kind: "1",
+    mx: mac,
+    srv: "0.0.0.0",
+    type: "1,3,6",
+  });
+  const { facts } = read(
+    discover("02:00:00:00:00:01"),
+    discover("02:00:00:00:00:02"),
+    discover("02:00:00:00:00:01"),
+    {
+      protocols: udp + "dhcp",
+      kind: "2",
+      mx: "02:00:00:00:00:01",
+      srv: "192.0.2.50",
+      ns: "192.0.2.1",
+      cname: "192.0.2.254",
+      aaaa: "192.0.2.53,192.0.2.54",
+    },
+  );
+  const asked = { message_type: "DISCOVER", fingerprint: "1,3,6" };
+  assertEquals(facts.dhcp, [
+    { ...asked, mac: "02:00:00:00:00:01", count: 2 },
+    { ...asked, mac: "02:00:00:00:00:02" },
+    {
+      message_type: "OFFER",
+      mac: "02:00:00:00:00:01",
+      server: "192.0.2.1",
+      offered_ip: "192.0.2.50",
+      routers: ["192.0.2.254"],
+      dns_servers: ["192.0.2.53", "192.0.2.54"],
+    },
+  ]);
 });

@@ -71,12 +71,15 @@ const read = ({ octets }: { octets: Uint8Array }, limit = octets.length) =>
   readCertificateNames(octets, 0, limit);
 
 Deno.test("a real certificate says what another reader says", () => {
-  const { subject, issuer, validTo } = new X509Certificate(real);
+  const { subject, issuer, validFrom, validTo } = new X509Certificate(real);
+  const iso = (text: string) => new Date(text).toISOString().replace(".000", "");
   const common = (text: string) => /CN=(.*)/.exec(text)![1];
   assertEquals(readCertificateNames(real, 0, real.length), {
     issuer: common(issuer),
     subject: common(subject),
-    notAfter: new Date(validTo).toISOString().replace(".000", ""),
+    notBefore: iso(validFrom),
+    notAfter: iso(validTo),
+    isSelfIssued: true,
   });
 });
 
@@ -86,6 +89,16 @@ Deno.test("the common name stands for a name, else the organisation, the last of
   assertEquals(of(attribute(10, "b"), attribute(11, "unit")), "b");
   assertEquals(of(attribute(6, "XX", "printable")), "");
   assertEquals(read(certificate({}))?.issuer, "Certs CA 1");
+});
+
+Deno.test("a certificate is its own issuer's only when both names are equal to the last octet", () => {
+  const own = (subject: number[]) => read(certificate({ subject }))?.isSelfIssued;
+  assertEquals(own(issuer), true);
+  assertEquals(own(name(attribute(3, "Certs CA 1"))), false);
+  assertEquals(
+    own(name(attribute(6, "XY", "printable"), attribute(10, "Certs, Inc."), attribute(3, "Certs CA 1"))),
+    false,
+  );
 });
 
 Deno.test("dates are of this century up to 2049, of the last from 1950", () => {
@@ -155,6 +168,7 @@ Deno.test("a ServerHello is read with the certificate behind it, in its record o
     cipher: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
     certificate_issuer: "Certs CA 1",
     certificate_subject: "www.example.org",
+    certificate_not_before: "2026-01-01T00:00:00Z",
     certificate_not_after: "2027-02-03T04:05:06Z",
   };
   for (const flight of [record([...hello, ...chain()]), [...record(hello), ...record(chain())]]) {

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { plainKind, readPlain } from "../../../../sensor/dissect/plain/plain.ts";
+import { RpcBindings } from "../../../../sensor/dissect/plain/rpc_message.ts";
 import { mayHaveName } from "../../../../sensor/dissect/udp_signs.ts";
 import { bytesOf, packetOf } from "../fixture.ts";
 import { newFacts, written } from "../readings.ts";
@@ -20,7 +21,7 @@ function read(kind: number, payload: Uint8Array | string, isFromServer = false) 
     isFromServer,
   };
   const facts = newFacts();
-  const app = readPlain(where, buffer, facts);
+  const app = readPlain(where, buffer, facts, 1, new RpcBindings());
   return { app, facts: written(facts) };
 }
 
@@ -30,7 +31,64 @@ Deno.test("a plain HTTP request and response are read", () => {
   const message = { method: "GET", uri: "/a?b=1", host: "x.example", user_agent: "y/1" };
   assertEquals(read(plainKind.http, request), { app: "http", facts: { http: [message] } });
   const response = "HTTP/1.1 404 Not Found\r\nContent-Type: text/html; a=b\r\nHost: z\r\n\r\n<html>";
-  assertEquals(read(plainKind.http, response).facts.http, [{ status: 404, content_type: "text/html; a=b" }]);
+  assertEquals(read(plainKind.http, response).facts.http, [
+    { status: 404, content_type: "text/html; a=b", magic: "html" },
+  ]);
+});
+
+Deno.test("an HTTP body is told by its first octets, with the header or behind it", () => {
+  const head = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 9000\r\n\r\n";
+  const said = { status: 200, content_type: "image/png", length: 9_000 };
+  const of = (body: string) => read(plainKind.http, head + body).facts.http;
+  assertEquals(of("MZ\x90\0"), [{ ...said, magic: "exe" }]);
+  assertEquals(of("\x7fELF\x02"), [{ ...said, magic: "elf" }]);
+  assertEquals(of("2000\r\nPK\x03\x04"), [{ ...said, magic: "zip" }]);
+  assertEquals(of("#!/bin/sh\n"), [{ ...said, magic: "script" }]);
+  assertEquals(of("\x89PNG"), [said]);
+  assertEquals(of("M"), [said]);
+  assertEquals(read(plainKind.responseBody, "MZ\x90").facts.http, [{ magic: "exe" }]);
+  const post = "POST /a HTTP/1.1\r\nReferer: http://x/\r\nContent-Length: 300\r\n\r\n";
+  const body = 'a="1"\n' + "x".repeat(200);
+  const expected = 'a="1".' + "x".repeat(122);
+  assertEquals(read(plainKind.http, post + body).facts.http, [
+    { method: "POST", uri: "/a", referrer: "http://x/", length: 300, body: expected },
+  ]);
+  assertEquals(read(plainKind.requestBody, body).facts.http, [{ body: expected }]);
+  for (const odd of ["007", "12a", "-1", "1".repeat(16)]) {
+    assertEquals(read(plainKind.http, post.replace("300", odd)).app, null, odd);
+  }
+});
+
+Deno.test("a body behind its header stands with it", () => {
+  const facts = newFacts();
+  const reads = (kind: number, text: string) => {
+    const buffer = bytesOf(text);
+    const where = {
+      plainKind: kind,
+      plainOffset: 0,
+      plainLength: buffer.length,
+      plainIsCut: false,
+      plainPort: 80,
+    };
+    readPlain(
+      { ...where, isFromServer: kind === plainKind.responseBody },
+      buffer,
+      facts,
+      1,
+      new RpcBindings(),
+    );
+  };
+  reads(plainKind.http, "POST /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  reads(plainKind.requestBody, "q=1");
+  reads(plainKind.http, "HTTP/1.1 200 OK\r\nServer: x\r\n\r\n");
+  reads(plainKind.responseBody, "MZ");
+  // Of a request that is not the last message.
+  reads(plainKind.requestBody, "z");
+  assertEquals(written(facts).http, [
+    { method: "POST", uri: "/a", host: "x", body: "q=1" },
+    { status: 200, magic: "exe" },
+    { body: "z" },
+  ]);
 });
 
 Deno.test("an HTTP message that is not plain is left alone", () => {

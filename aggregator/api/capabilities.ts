@@ -1,0 +1,97 @@
+/** Everything a handler can ask for, by name. It gets what it names in `needs`, and nothing else.
+ *
+ * Out: the list of names with their types; the store's topics as capabilities. Wired in serve/start.ts, faked in tests.
+ * Why by name: what a route can touch is read in its own declaration; a route whose needs are not there is not served. @module */
+
+import type { Clock } from "../../shared/clock.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import type { Place } from "../model/invitation.ts";
+import type { CheckInWriter } from "../fleet/check_in_writer.ts";
+import type { ClockOffsets } from "../fleet/clock_offsets.ts";
+import type { SensorDirectory } from "../fleet/directory.ts";
+import type { Holes } from "../fleet/holes.ts";
+import type { IngestOutcome } from "../ingest/ingest.ts";
+import type { ThreatStatus } from "../model/threat.ts";
+import type {
+  FlowStore,
+  IdentityStore,
+  IngestStore,
+  Store,
+  ThreatStore,
+  TrafficStore,
+} from "../store/store.ts";
+import type { ApiKeys } from "./api_keys.ts";
+import type { ConcurrencyLimit } from "./concurrency_limit.ts";
+import type { RateLimit } from "./rate_limit.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** How far the work behind the API has come. */
+export interface Progress {
+  /** Batches taken in, not yet stored. */
+  pending: number;
+  /** Aggregator's clock when the last batch was stored, or the program started. */
+  lastMs: number;
+  /** Since when each batch that was tried failed; null = the last one did not. */
+  failingSinceMs: number | null;
+  /** Why the data path stands still; null = it does not. */
+  failure: string | null;
+}
+
+/** What the edge itself works with, whatever routes there are. */
+export interface EdgeCapabilities {
+  reporter: Reporter;
+  clock: Clock;
+  keys: ApiKeys;
+  sessions: Sessions;
+  /** Failed logins and failed keys. */
+  guessRate: RateLimit;
+  /** Queries of people. */
+  queryLimit: ConcurrencyLimit;
+}
+
+export interface Capabilities extends EdgeCapabilities {
+  ingestStore: IngestStore;
+  flowStore: FlowStore;
+  threatStore: ThreatStore;
+  identityStore: IdentityStore;
+  trafficStore: TrafficStore;
+  /** Cheap round trip to the database. */
+  ping(): Promise<void>;
+  directory: SensorDirectory;
+  clockOffsets: ClockOffsets;
+  checkIns: CheckInWriter;
+  holes: Holes;
+  enrolRate: RateLimit;
+  /** Bodies of batches in memory. */
+  uploadLimit: ConcurrencyLimit;
+  submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
+  /** A person set a threat's status: detection must know, or the next growth would set it back. */
+  onThreatStatus(id: string, status: ThreatStatus): void;
+  progress(): Progress;
+  randomBytes(length: number): Uint8Array;
+  /** Answered to a sensor that enrols. */
+  fleet: { buckets: number; kafka: { brokers: string[]; topic: string } | null };
+  /** Site of a token that names none. */
+  site: string;
+  /** The own certificate authority, where its certificate is served. */
+  authority: { pem: string; fingerprint: string } | null;
+  /** Where sensors reach this server, when somebody asked it as `url`. */
+  placeOf(url: URL): Place;
+}
+
+/** A store as the capabilities of its topics. */
+export function topicsOf(
+  store: Store,
+): Pick<
+  Capabilities,
+  "ingestStore" | "flowStore" | "threatStore" | "identityStore" | "trafficStore" | "ping"
+> {
+  return {
+    ingestStore: store,
+    flowStore: store,
+    threatStore: store,
+    identityStore: store,
+    trafficStore: store,
+    ping: () => store.ping(),
+  };
+}

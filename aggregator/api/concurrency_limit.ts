@@ -1,0 +1,83 @@
+/** Bounds how much of one kind of work runs at once, so that slow callers cannot take the whole aggregator.
+ *
+ * In: a piece of work, and whose it is. Out: its result, or the error `busy` at once when too many already wait.
+ * Invariant: at most `activeMax` run, of which at most `activePerKeyMax` have one key, and at most `waitingMax` wait; the rest is
+ * refused and counted. Who waits goes in order of arrival, but past those whose key has its full share already. @module */
+
+import type { Reporter } from "../../shared/reporter.ts";
+import { ApiError } from "./errors.ts";
+
+export interface ConcurrencyLimitOptions {
+  /** Label of the counter: "query", "upload". */
+  kind: string;
+  activeMax: number;
+  waitingMax: number;
+  /** Share of one key. @default activeMax */
+  activePerKeyMax?: number;
+}
+
+interface Waiter {
+  key: string;
+  start: () => void;
+}
+
+export class ConcurrencyLimit {
+  #options: Required<ConcurrencyLimitOptions>;
+  #reporter: Reporter;
+  #active = 0;
+  /** Keys that have something running, and how much. */
+  #activeOf = new Map<string, number>();
+  #waiting: Waiter[] = [];
+
+  constructor(options: ConcurrencyLimitOptions, deps: { reporter: Reporter }) {
+    const { activeMax, waitingMax, activePerKeyMax = activeMax } = options;
+    const check = (name: string, value: number, least: number) => {
+      if (value >= least) return;
+      throw new RangeError(`Cannot limit work as "${name}" must be >= ${least}: current value is ${value}`);
+    };
+    check("activeMax", activeMax, 1);
+    check("activePerKeyMax", activePerKeyMax, 1);
+    check("waitingMax", waitingMax, 0);
+    this.#options = { ...options, activePerKeyMax };
+    this.#reporter = deps.reporter;
+  }
+
+  /** Runs `work` when there is room for one more of `key`. @throws {ApiError} `busy` */
+  async run<Result>(work: () => Result | Promise<Result>, key = ""): Promise<Result> {
+    const { kind, activeMax, waitingMax } = this.#options;
+    if (this.#hasRoom(key)) this.#enter(key);
+    else if (this.#waiting.length < waitingMax) {
+      await new Promise<void>((start) => this.#waiting.push({ key, start }));
+    } else {
+      this.#reporter.count("requests_refused_total", { kind });
+      throw new ApiError("busy", `${activeMax} of kind ${kind} run and ${this.#waiting.length} wait`);
+    }
+    try {
+      return await work();
+    } finally {
+      this.#leave(key);
+    }
+  }
+
+  #hasRoom(key: string): boolean {
+    const { activeMax, activePerKeyMax } = this.#options;
+    return this.#active < activeMax && (this.#activeOf.get(key) ?? 0) < activePerKeyMax;
+  }
+
+  #enter(key: string): void {
+    this.#active++;
+    this.#activeOf.set(key, (this.#activeOf.get(key) ?? 0) + 1);
+  }
+
+  #leave(key: string): void {
+    this.#active--;
+    const left = this.#activeOf.get(key)! - 1;
+    if (left > 0) this.#activeOf.set(key, left);
+    else this.#activeOf.delete(key);
+    const index = this.#waiting.findIndex((waiter) => this.#hasRoom(waiter.key));
+    if (index < 0) return;
+    const [next] = this.#waiting.splice(index, 1);
+    this.#enter(next.key);
+    next.start();
+  }
+}

@@ -1,0 +1,158 @@
+/** ARP spoofing: one machine answers for the addresses of others, so that their packets pass through it.
+ *
+ * In: ARP flows. Out: one finding for each hardware address that claims what is another's.
+ * Invariant: a network card that was replaced, a standby that took over, two cards of one host, and the shared addresses of VRRP, HSRP,
+ * CARP and GLBP are none (signs/arp_claims.ts). A bridge of virtual machines, a proxy and a wireless repeater stay low.
+ * Why "asks for what it claims": whoever sits in between needs the true hardware address to pass packets on; an owner never asks for its
+ * own address but to announce or probe it. @module */
+
+import { arpKinds } from "../../../shared/segment.ts";
+import { detector } from "../detector.ts";
+import { field, reason } from "../finding.ts";
+import { ArpClaims, isSharedMac } from "../signs/arp_claims.ts";
+import { Distinct } from "../signs/distinct.ts";
+
+const addressesMax = 256, askedMax = 1_024;
+const reply = 2;
+
+export const arpSpoofing = detector({
+  name: "arp_spoofing",
+  technique: "T1557.002",
+  title: "ARP spoofing",
+  about: "One machine claims by ARP the addresses of others.",
+  limits: {
+    turnsMin: {
+      value: 2,
+      unit: "changes",
+      why: "of the claimant within 10 minutes: a replaced card or a standby that takes over is one change",
+    },
+    unaskedMin: {
+      value: 10,
+      unit: "answers",
+      why: "ettercap and arpspoof repeat them every 1 to 10 s; hosts answer when they are asked",
+    },
+    askedWithinS: {
+      value: 60,
+      unit: "s",
+      why: "caches of neighbours live 30 s to 20 minutes; a standby that takes over asked long before",
+    },
+  },
+  window: {
+    quietS: { value: 600, unit: "s", why: "spoofers repeat their claims within seconds" },
+    ageS: { value: 3_600, unit: "s", why: "addresses change hands from day to day" },
+  },
+  key({ src, segment: { protocol, vlan, src_mac, dst_port } }) {
+    if (protocol !== "arp" || src_mac === "" || dst_port === arpKinds.probe || !src.isOwn) return null;
+    return isSharedMac(src_mac) ? null : `${vlan}|${src_mac}`;
+  },
+  shared: () => new ArpClaims(),
+  open: ({ network, segment: { vlan, src_mac } }, _item: undefined, book) => ({
+    book,
+    place: `${network}|${vlan}`,
+    mac: src_mac,
+    claimed: new Distinct<string>(addressesMax),
+    told: new Distinct<string>(addressesMax),
+    asked: new Map<string, number>(),
+    claimedS: new Map<string, number>(),
+    askedItself: new Distinct<string>(addressesMax),
+    packets: 0,
+  }),
+  step(claimant, { segment, dst }, { askedWithinS }) {
+    const { src_ip, dst_ip, src_port, dst_port, start, end, fwd_packets } = segment;
+    const { book, place, mac } = claimant;
+    const isQuestion = src_port !== reply && dst_port === arpKinds.ordinary;
+    claimant.packets += fwd_packets;
+    claimant.claimed.add(src_ip);
+    book.claim(place, src_ip, mac, end, fwd_packets, src_port === reply && dst_port === arpKinds.ordinary);
+    if (claimant.claimedS.size < addressesMax) claimant.claimedS.set(src_ip, end);
+    if (!dst.isGroup && src_ip !== dst_ip) claimant.told.add(dst_ip);
+    if (isQuestion) {
+      book.ask(place, dst_ip, fwd_packets);
+      if (claimant.asked.size < askedMax) claimant.asked.set(dst_ip, end);
+      const claimedS = claimant.claimedS.get(dst_ip);
+      if (claimedS !== undefined && Math.abs(start - claimedS) <= askedWithinS) {
+        claimant.askedItself.add(dst_ip);
+      }
+    }
+    const askedS = claimant.asked.get(src_ip);
+    if (askedS !== undefined && Math.abs(start - askedS) <= askedWithinS) claimant.askedItself.add(src_ip);
+  },
+  isThreat: (claimant, { turnsMin }) =>
+    claimant.claimed.size > 1 &&
+    (claimant.askedItself.size > 0 || contestedOf(claimant, turnsMin).length > 0),
+  finding(claimant, { turnsMin, unaskedMin }) {
+    const { book, place, mac } = claimant;
+    const contested = contestedOf(claimant, turnsMin);
+    const taken = [...new Set([...contested, ...claimant.askedItself])];
+    const own = [...claimant.claimed].filter((ip) => !taken.includes(ip));
+    const gateways = taken.filter(isLikelyGateway);
+    const unasked = taken.reduce((sum, ip) => sum + book.unasked(place, ip, mac), 0);
+    const rivals = new Set(contested.flatMap((ip) => book.rivals(place, ip, mac, turnsMin)));
+    const evidence = {
+      mac: field("hardware address of the claimant", mac),
+      taken: field("addresses it claims that are another's", taken.slice(0, 10).join(", ")),
+      own: field("its own addresses", own.slice(0, 10).join(", ") || "not seen"),
+      rivals: field("hardware addresses of the owners", [...rivals].slice(0, 10).join(", ") || "not seen"),
+      unasked: field("answers nobody asked for", unasked),
+      packets: field("ARP packets it sent", claimant.packets),
+    };
+    const reasons = [];
+    if (contested.length > 0) {
+      reasons.push(reason(
+        "two_claim_it",
+        35,
+        `${contested.slice(0, 5).join(", ")}: claimed in turns by ${mac} and ${evidence.rivals}`,
+      ));
+    }
+    if (claimant.askedItself.size > 0) {
+      reasons.push(reason(
+        "asks_for_what_it_claims",
+        25,
+        `${mac} asked who has ${
+          [...claimant.askedItself].slice(0, 5).join(", ")
+        }, and claims to have it; an owner does not ask`,
+      ));
+    }
+    if (gateways.length > 0) {
+      const text = `${
+        gateways.slice(0, 3).join(", ")
+      } is likely a gateway by its number: what leaves the network passes there`;
+      reasons.push(reason("gateway", 20, text));
+    }
+    if (unasked >= unaskedMin) {
+      const text = `${unasked} answers that nobody was seen to ask for; ${unaskedMin} are the threshold`;
+      reasons.push(reason("unasked_answers", 20, text));
+    }
+    return {
+      src_ips: own.length > 0 ? own : taken,
+      dst_ips: new Set([...[...claimant.told].filter((ip) => !own.includes(ip)), ...taken]),
+      dst_port: null,
+      count: claimant.packets,
+      summary: `The machine with the hardware address ${mac}${
+        own.length > 0 ? ` (${own.slice(0, 3).join(", ")})` : ""
+      } claims ${evidence.taken}, which ${taken.length === 1 ? "is" : "are"} another's.`,
+      reasons,
+      evidence,
+    };
+  },
+  meaning:
+    "Who answers for another's address receives what is meant for it, and can read or change it on the way: passwords, web pages, commands to machines.",
+  action: ({ mac, own, taken }) =>
+    `Look for the hardware address ${mac} in the tables of your switches, and see what is connected to that port${
+      own.value === "not seen" ? "" : ` (it also uses ${own})`
+    }. If nobody can explain it, switch that port off unless it serves plant equipment. Change passwords that were sent unencrypted between ${taken} and others meanwhile, and switch on ARP inspection.`,
+  falseAlarm:
+    "A host of virtual machines, a wireless repeater, an ARP proxy and Apple's sleep proxy answer for others on purpose; the addresses are then those of their clients, never the gateway's.",
+});
+
+function contestedOf(
+  { book, place, mac, claimed }: { book: ArpClaims; place: string; mac: string; claimed: Distinct<string> },
+  turnsMin: number,
+): string[] {
+  return [...claimed].filter((ip) => book.rivals(place, ip, mac, turnsMin).length > 0);
+}
+
+/** The first or the last address of a network, as most people number their routers. */
+function isLikelyGateway(ip: string): boolean {
+  return /\.(?:1|254)$/.test(ip);
+}

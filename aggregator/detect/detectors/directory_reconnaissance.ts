@@ -1,0 +1,174 @@
+/** Directory reconnaissance: a client lists the users, groups, sessions and weak accounts of a Windows domain.
+ *
+ * In: LDAP searches, SAMR and LSA calls, Kerberos errors of flows. Out: one finding for each asking host.
+ * Invariant: a host that looks up itself, its user and its groups, as every Windows client does, is none; what counts is asking for all of a
+ * kind, or for the properties that only attackers sort by.
+ * Sources: ATT&CK T1087.002, T1069.002, T1482; the collection methods of SharpHound (session, local admin, ACL) and of Impacket's
+ * lookupsid, samrdump and GetUserSPNs; KDC errors when user names are tried (kerbrute). @module */
+
+import { detector } from "../detector.ts";
+import { field, growingPoints, hostile, reason } from "../finding.ts";
+import { Distinct } from "../signs/distinct.ts";
+import type { PreparedUpdate } from "../prepared.ts";
+
+const namesMax = 1_024;
+
+interface Question {
+  /** What was asked for: "all users", "sessions", ... */
+  kind: string;
+  /** 1: administrators' tools ask this too. 3: hardly anybody but attackers does. */
+  weight: number;
+  /** A user name that was tried and does not exist. */
+  unknownUser?: string;
+}
+
+const calls: Readonly<Record<string, readonly [kind: string, weight: number]>> = {
+  "samr SamrEnumerateUsersInDomain": ["all users", 2],
+  "samr SamrEnumerateGroupsInDomain": ["all groups", 1],
+  "samr SamrEnumerateAliasesInDomain": ["all local groups", 1],
+  "samr SamrQueryDisplayInformation": ["all users", 2],
+  "samr SamrQueryDisplayInformation2": ["all users", 2],
+  "samr SamrQueryDisplayInformation3": ["all users", 2],
+  "samr SamrGetMembersInAlias": ["members of local groups", 2],
+  "samr SamrGetMembersInGroup": ["members of groups", 1],
+  "lsarpc LsarEnumerateAccounts": ["all accounts with rights", 2],
+  "lsarpc LsarEnumerateAccountsWithUserRight": ["accounts with a right", 2],
+  "srvsvc NetrSessionEnum": ["sessions", 2],
+  "wkssvc NetrWkstaUserEnum": ["logged-in users", 2],
+  "netlogon DsrEnumerateDomainTrusts": ["trusts", 1],
+  "winreg OpenUsers": ["logged-in users by registry", 1],
+};
+
+const filters: readonly (readonly [RegExp, kind: string, weight: number])[] = [
+  [/\(serviceprincipalname=\*\)/i, "accounts with services (to roast)", 3],
+  [/useraccountcontrol:1\.2\.840\.113556\.1\.4\.803:=4194304/i, "accounts without pre-authentication", 3],
+  [
+    /useraccountcontrol:1\.2\.840\.113556\.1\.4\.803:=(?:524288|16777216)|msds-allowedtodelegateto=\*/i,
+    "delegation",
+    3,
+  ],
+  [/\(admincount=1\)/i, "administrators", 2],
+  [/ms-mcs-admpwd|mslaps/i, "local administrators' passwords", 3],
+  [/\(samaccounttype=80530636[89]\)/i, "all users or computers", 2],
+  [/\(objectclass=trusteddomain\)/i, "trusts", 1],
+  [/\(objectc(?:lass|ategory)=(?:user|person)\)\)?$/i, "all users", 1],
+  [/\(objectc(?:lass|ategory)=group\)\)?$/i, "all groups", 1],
+  [/\(objectc(?:lass|ategory)=computer\)\)?$/i, "all computers", 1],
+  [/\(objectclass=grouppolicycontainer\)/i, "all group policies", 1],
+];
+
+export const directoryReconnaissance = detector({
+  name: "directory_reconnaissance",
+  technique: "T1087.002",
+  title: "Directory reconnaissance",
+  about: "A client lists users, groups, sessions and weak accounts of a Windows domain.",
+  limits: {
+    weightMin: {
+      value: 4,
+      unit: "points",
+      why: "an administrator's console lists one or two kinds at a time",
+    },
+    hostsMin: {
+      value: 5,
+      unit: "hosts",
+      why: "asking several machines who is logged in is how attackers find administrators",
+    },
+    unknownUsersMin: { value: 10, unit: "names", why: "nobody mistypes so many different user names" },
+  },
+  window: {
+    quietS: { value: 1_800, unit: "s", why: "collectors run through within minutes" },
+    ageS: { value: 3_600, unit: "s", why: "the lists of a working day do not add up" },
+  },
+  items: questionsOf,
+  key: ({ segment: { src_ip, dst_ip, src_port } }) => src_port === 88 ? dst_ip : src_ip,
+  open: ({ segment: { src_ip, dst_ip, src_port } }) => ({
+    host: src_port === 88 ? dst_ip : src_ip,
+    kinds: new Map<string, number>(),
+    targets: new Distinct<string>(namesMax),
+    sessionTargets: new Distinct<string>(namesMax),
+    unknownUsers: new Distinct<string>(namesMax),
+    questions: 0,
+  }),
+  step(host, { segment: { src_ip, dst_ip, src_port } }, _limits, { kind, weight, unknownUser }) {
+    const target = src_port === 88 ? src_ip : dst_ip;
+    host.questions++;
+    host.targets.add(target);
+    if (unknownUser !== undefined) host.unknownUsers.add(unknownUser);
+    else host.kinds.set(kind, weight);
+    if (kind === "sessions" || kind === "logged-in users") host.sessionTargets.add(target);
+  },
+  isThreat: ({ kinds, sessionTargets, unknownUsers }, { weightMin, hostsMin, unknownUsersMin }) =>
+    weightOf(kinds) >= weightMin || sessionTargets.size >= hostsMin || unknownUsers.size >= unknownUsersMin,
+  finding(host, { weightMin, hostsMin, unknownUsersMin }) {
+    const evidence = {
+      kinds: field("asked for", [...host.kinds.keys()].join(", ") || "nothing listed"),
+      targets: field("hosts asked", host.targets.count),
+      unknownUsers: field("user names tried that do not exist", host.unknownUsers.count),
+      examples: hostile("such names", [...host.unknownUsers].slice(0, 5).join(", ") || "none"),
+      questions: field("questions", host.questions),
+    };
+    const reasons = [];
+    const weight = weightOf(host.kinds);
+    if (weight >= weightMin) {
+      reasons.push(reason(
+        "lists",
+        Math.min(65, 30 + 5 * (weight - weightMin) + (Math.max(0, ...host.kinds.values()) >= 3 ? 15 : 0)),
+        `${host.kinds.size} kinds of lists were asked for: ${evidence.kinds}`,
+      ));
+    }
+    if (host.sessionTargets.size >= hostsMin) {
+      reasons.push(reason(
+        "sessions_everywhere",
+        growingPoints(host.sessionTargets.size, hostsMin, { base: 45, perTenfold: 15, max: 65 }),
+        `${host.sessionTargets.count} machines were asked who is logged in; ${hostsMin} are the threshold`,
+      ));
+    }
+    if (host.unknownUsers.size >= unknownUsersMin) {
+      reasons.push(reason(
+        "user_names",
+        growingPoints(host.unknownUsers.size, unknownUsersMin, { base: 45, perTenfold: 15, max: 65 }),
+        `${evidence.unknownUsers} user names were tried that do not exist; ${unknownUsersMin} are the threshold`,
+      ));
+    }
+    return {
+      src_ips: [host.host],
+      dst_ips: host.targets,
+      dst_port: null,
+      count: host.questions,
+      summary:
+        `${host.host} asked ${evidence.targets} host(s) of the domain for: ${evidence.kinds}; it tried ${evidence.unknownUsers} user name(s) that do not exist.`,
+      reasons,
+      evidence,
+    };
+  },
+  meaning:
+    "After the first machine is taken over, attackers map the domain this way: who may do what, who is logged in where, and which account is weak.",
+  action:
+    "Find out who uses the asking machine and which program asks. If nobody can explain it, isolate the machine and change the password of the account that asked.",
+  falseAlarm:
+    "Inventory, identity management and administrators' consoles list directories too, from a few known machines.",
+});
+
+function weightOf(kinds: ReadonlyMap<string, number>): number {
+  return [...kinds.values()].reduce((sum, weight) => sum + weight, 0);
+}
+
+function questionsOf({ segment: { facts } }: PreparedUpdate): Question[] {
+  const questions: Question[] = [];
+  for (const { interface: name, operation } of facts?.rpc ?? []) {
+    const call = calls[`${name} ${operation}`];
+    if (call) questions.push({ kind: call[0], weight: call[1] });
+  }
+  for (const { operation, filter = "", attributes = [] } of facts?.ldap ?? []) {
+    if (operation !== "search") continue;
+    const text = `${filter} ${attributes.join(" ")}`;
+    const found = filters.find(([pattern]) =>
+      pattern.test(pattern.source.includes("admpwd") ? text : filter)
+    );
+    if (found) questions.push({ kind: found[1], weight: found[2] });
+  }
+  for (const { error, client = "" } of facts?.kerberos ?? []) {
+    if (error === "KDC_ERR_C_PRINCIPAL_UNKNOWN") questions.push({ kind: "", weight: 0, unknownUser: client });
+  }
+  return questions;
+}

@@ -1,0 +1,234 @@
+/** Incidents: the threats of one attacker as one story, in the order in which an attack unfolds.
+ *
+ * In: threats. Out: incidents with their timeline, the most severe first; a threat is in exactly one.
+ * Two threats belong together when one machine acts in both, or when the second's actor is a machine that the first had reached into
+ * (beyond looking at it), and less than {@link incidentLimits.pauseS} lies between them. Sources beyond `actorsMax` are a crowd: then the
+ * one target is the machine in question.
+ * Severity is that of the worst threat; each further stage of the chain that was reached raises it by one step, at most to critical, as a
+ * scan, a break-in and a spread are more than the worst of the three. Noise does not chain: threats below medium raise nothing.
+ * Why computed and not stored: it follows from the threats alone, so it can never contradict them. @module */
+
+import { sha256Hex } from "../../shared/batch.ts";
+import { severities, type Severity, type Threat } from "../model/threat.ts";
+
+/** Steps of an attack, in their order (a short form of ATT&CK's tactics). */
+export const stages = [
+  "reconnaissance",
+  "access",
+  "execution",
+  "command",
+  "spread",
+  "theft",
+  "impact",
+  "exposure",
+] as const;
+export type Stage = typeof stages[number];
+
+export const incidentLimits = {
+  /** Threats further apart than this are two stories: a day and a night. */
+  pauseS: 86_400,
+  /** More sources than this do not name an attacker. */
+  actorsMax: 3,
+  /** Threats told one by one; the rest is counted. */
+  timelineMax: 100,
+} as const;
+
+export interface IncidentStep {
+  threat_id: string;
+  stage: Stage;
+  title: string;
+  detector: string;
+  severity: Severity;
+  first_seen: number;
+  last_seen: number;
+  /** One sentence. */
+  summary: string;
+}
+
+export interface Incident {
+  /** 16 hex digits; the same while its first threat is the same. */
+  id: string;
+  network: string;
+  /** Machines that acted, the first one first. */
+  actors: string[];
+  /** Machines acted upon, at most 100. */
+  targets: string[];
+  severity: Severity;
+  /** Stages reached by threats of medium severity or above, in the order of {@link stages}. */
+  stages: Stage[];
+  status: "open" | "closed";
+  first_seen: number;
+  last_seen: number;
+  /** All threats; `timeline` may hold fewer. */
+  threats: number;
+  timeline: IncidentStep[];
+}
+
+const stageOfDetector: Readonly<Record<string, Stage>> = {
+  port_scan_vertical: "reconnaissance",
+  port_scan_horizontal: "reconnaissance",
+  host_sweep: "reconnaissance",
+  protocol_scan: "reconnaissance",
+  web_scan: "reconnaissance",
+  directory_reconnaissance: "reconnaissance",
+  ics_reconnaissance: "reconnaissance",
+  password_guessing: "access",
+  password_spray: "access",
+  exploit_attempt: "access",
+  web_attack: "access",
+  kerberoasting: "access",
+  coercion: "access",
+  name_poisoning: "access",
+  arp_spoofing: "access",
+  rogue_dhcp: "access",
+  remote_execution: "execution",
+  executable_download: "execution",
+  rpc_abuse: "execution",
+  ics_command: "execution",
+  beacon: "command",
+  long_session: "command",
+  c2_session: "command",
+  dns_c2: "command",
+  dns_tunnel: "command",
+  icmp_tunnel: "command",
+  nxdomain_burst: "command",
+  dga: "command",
+  intelligence: "command",
+  lateral_movement: "spread",
+  dcsync: "spread",
+  exfiltration: "theft",
+  syn_flood: "impact",
+  flood: "impact",
+  amplification: "impact",
+  reflection: "impact",
+  arp_storm: "impact",
+  dhcp_starvation: "impact",
+  cryptomining: "impact",
+  spam: "impact",
+};
+
+/** "exposure" for what is a weakness rather than a step: cleartext passwords, old TLS, new devices, operators' own detectors. */
+export function stageOf(detector: string): Stage {
+  return stageOfDetector[detector] ?? "exposure";
+}
+
+/** A story in the making. */
+interface Draft {
+  threats: Threat[];
+  network: string;
+  actors: Set<string>;
+  /** Machines that were reached into, by when: they may act next. */
+  reached: Map<string, number>;
+  lastSeen: number;
+}
+
+/** Groups threats into incidents. `threats` may come in any order. */
+export function incidentsOf(threats: readonly Threat[]): Incident[] {
+  const drafts: Draft[] = [];
+  const byMachine = new Map<string, Draft[]>();
+  for (const threat of [...threats].sort((a, b) => a.first_seen - b.first_seen || compare(a.id, b.id))) {
+    const machines = actorsOf(threat);
+    const draft = findDraft(threat, machines, byMachine) ?? open(threat, drafts);
+    join(draft, threat, machines);
+    for (const machine of [...machines, ...draft.reached.keys()]) {
+      const key = `${threat.network}|${machine}`;
+      const known = byMachine.get(key);
+      if (known === undefined) byMachine.set(key, [draft]);
+      else if (!known.includes(draft)) known.push(draft);
+    }
+  }
+  return drafts.map(finish).sort((a, b) =>
+    severities.indexOf(b.severity) - severities.indexOf(a.severity) || b.last_seen - a.last_seen
+  );
+}
+
+/** The machines whose doing a threat is. */
+function actorsOf({ src_ips, dst_ips }: Threat): string[] {
+  return src_ips.length <= incidentLimits.actorsMax ? src_ips : dst_ips.slice(0, 1);
+}
+
+function findDraft(
+  threat: Threat,
+  machines: readonly string[],
+  byMachine: ReadonlyMap<string, Draft[]>,
+): Draft | null {
+  for (const machine of machines) {
+    for (const draft of byMachine.get(`${threat.network}|${machine}`)?.toReversed() ?? []) {
+      if (threat.first_seen > draft.lastSeen + incidentLimits.pauseS) continue;
+      const reachedS = draft.reached.get(machine);
+      if (draft.actors.has(machine) || (reachedS !== undefined && threat.last_seen >= reachedS)) return draft;
+    }
+  }
+  return null;
+}
+
+function open(threat: Threat, drafts: Draft[]): Draft {
+  const draft: Draft = {
+    threats: [],
+    network: threat.network,
+    actors: new Set(),
+    reached: new Map(),
+    lastSeen: threat.last_seen,
+  };
+  drafts.push(draft);
+  return draft;
+}
+
+const reachingStages: readonly Stage[] = ["access", "execution", "spread"];
+
+function join(draft: Draft, threat: Threat, machines: readonly string[]): void {
+  draft.threats.push(threat);
+  for (const machine of machines) draft.actors.add(machine);
+  draft.lastSeen = Math.max(draft.lastSeen, threat.last_seen);
+  if (!reachingStages.includes(stageOf(threat.detector))) return;
+  for (const target of threat.dst_ips) {
+    if (!draft.reached.has(target)) draft.reached.set(target, threat.first_seen);
+  }
+}
+
+function finish({ threats, network, actors, lastSeen }: Draft): Incident {
+  const [first] = threats;
+  const grave = threats.filter(({ severity }) => rankOf(severity) >= rankOf("medium"));
+  const reached = stages.filter((stage) =>
+    stage !== "exposure" && grave.some(({ detector }) => stageOf(detector) === stage)
+  );
+  const worst = Math.max(...threats.map(({ severity }) => rankOf(severity)));
+  const raised = Math.min(severities.length - 1, worst + Math.max(0, reached.length - 1));
+  const targets = new Set(threats.flatMap(({ dst_ips }) => dst_ips));
+  return {
+    id: sha256Hex(`incident|${first.id}`).slice(0, 16),
+    network,
+    actors: [...actors].slice(0, 100),
+    targets: [...targets].filter((target) => !actors.has(target)).slice(0, 100),
+    severity: severities[raised],
+    stages: reached,
+    status: threats.every(({ status }) => status === "closed") ? "closed" : "open",
+    first_seen: first.first_seen,
+    last_seen: lastSeen,
+    threats: threats.length,
+    timeline: threats.slice(0, incidentLimits.timelineMax).map(stepOf),
+  };
+}
+
+function stepOf(threat: Threat): IncidentStep {
+  const { id, title, detector, severity, first_seen, last_seen, explanation } = threat;
+  const summary = /^.*?[.!?](?=\s|$)/.exec(explanation)?.[0] ?? explanation;
+  return {
+    threat_id: id,
+    stage: stageOf(detector),
+    title,
+    detector,
+    severity,
+    first_seen,
+    last_seen,
+    summary: summary.slice(0, 300),
+  };
+}
+
+function rankOf(severity: Severity): number {
+  return severities.indexOf(severity);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,117 @@
+/** An update prepared once for all detectors: what several of them ask of it is worked out at the first question and kept.
+ *
+ * In: a {@link FlowUpdate}. Out: its segment, its two ends (parsed; group, private, own), what came of the attempt it begins, its
+ * DNS questions turned the right way, the name of the service it calls.
+ * Invariant: nothing here changes after it was read; a detector may keep strings and numbers of it, but not the object.
+ * Why lazily: most updates interest few detectors. @module */
+
+import type { Segment } from "../../shared/segment.ts";
+import type { FlowUpdate } from "../model/flow.ts";
+import { type Address, AddressBook } from "./signs/address.ts";
+import { type DnsQuestions, readDnsQuestions } from "./signs/dns_questions.ts";
+import { type ProbeOutcome, probeOutcome } from "./signs/probe.ts";
+import { ServiceBook, type ServiceView } from "./signs/services.ts";
+
+/** S7, Modbus, OPC UA, IEC 104, DNP3, EtherNet/IP, BACnet, Niagara Fox, FINS, CODESYS, GE SRTP (IANA; CISA ICS advisories). */
+const industrialPorts = new Set([102, 502, 789, 1911, 2404, 2455, 4840, 9600, 18245, 20000, 44818, 47808]);
+
+export class PreparedUpdate {
+  readonly flowId: string;
+  readonly network: string;
+  /** The first update of its flow. */
+  readonly first: boolean;
+  /** The first update of its flow, and the flow's beginning: what attempts and calls are counted by. */
+  readonly begins: boolean;
+  readonly segment: Segment;
+  readonly sensors: readonly string[];
+  /** The initiator's address, and the other end's. */
+  readonly src: Address;
+  readonly dst: Address;
+  /** Who calls the service that this flow calls; null for all but the beginnings of own hosts' TCP and UDP flows to one host. */
+  readonly service: ServiceView | null;
+  #pair: string | undefined;
+  #probe: ProbeOutcome | null | undefined;
+  #dns: DnsQuestions | null | undefined;
+  #serverName: string | undefined;
+
+  constructor(update: FlowUpdate, books: PrepareBooks) {
+    const { flow_id, network, first, segment, sensors } = update;
+    this.flowId = flow_id;
+    this.network = network;
+    this.first = first;
+    this.begins = first && segment.segment === 0 && segment.fwd_packets > 0;
+    this.segment = segment;
+    this.sensors = sensors;
+    const addresses = books.addressesOf(network);
+    this.src = addresses.of(segment.src_ip);
+    this.dst = addresses.of(segment.dst_ip);
+    if (segment.fwd_packets > 0) this.src.spokeS = segment.end;
+    if (segment.bwd_packets > 0) this.dst.spokeS = segment.end;
+    if (segment.bwd_payload_bytes > 0 && industrialPorts.has(segment.dst_port)) this.dst.isPlant = true;
+    this.service = this.#readService(books.services);
+  }
+
+  /** "src|dst", for keys. */
+  get pair(): string {
+    return this.#pair ??= `${this.segment.src_ip}|${this.segment.dst_ip}`;
+  }
+
+  /** Outcome of the attempt that this update begins, null when it begins none. */
+  get probe(): ProbeOutcome | null {
+    if (this.#probe === undefined) {
+      this.#probe = this.begins ? probeOutcome(this.segment, this.dst.isGroup) : null;
+    }
+    return this.#probe;
+  }
+
+  /** DNS questions and answers with client and resolver the right way round; null when there are none (mDNS and LLMNR are none). */
+  get dns(): DnsQuestions | null {
+    if (this.#dns === undefined) this.#dns = readDnsQuestions(this.segment);
+    return this.#dns;
+  }
+
+  /** Name of the service called: TLS or QUIC server name, else the HTTP host; "" when none was read. Chosen by the sender. */
+  get serverName(): string {
+    if (this.#serverName === undefined) {
+      const { facts } = this.segment;
+      this.#serverName = facts === null
+        ? ""
+        : facts.tls?.sni ?? facts.quic?.sni ?? facts.http?.find((entry) => entry.host)?.host ?? "";
+    }
+    return this.#serverName;
+  }
+
+  /** At once, not when somebody asks: every call counts. */
+  #readService(services: ServiceBook): ServiceView | null {
+    const { protocol, src_ip, dst_ip, dst_port, start } = this.segment;
+    if (!this.begins || !this.src.isOwn || this.dst.isGroup) return null;
+    if (protocol !== "tcp" && protocol !== "udp") return null;
+    return services.call(this.network, src_ip, `${dst_ip}|${dst_port}`, this.serverName, start);
+  }
+}
+
+/** What preparing remembers from update to update; one for each engine. */
+export class PrepareBooks {
+  readonly services = new ServiceBook();
+  readonly #addresses = new Map<string, AddressBook>();
+
+  /** The same private address is another host in another network. */
+  addressesOf(network: string): AddressBook {
+    let book = this.#addresses.get(network);
+    if (book === undefined) {
+      if (this.#addresses.size >= networksMax) {
+        this.#addresses.delete(this.#addresses.keys().next().value!);
+      }
+      book = new AddressBook();
+      this.#addresses.set(network, book);
+    }
+    return book;
+  }
+}
+
+const networksMax = 256;
+
+/** Prepares a batch. */
+export function prepare(updates: readonly FlowUpdate[], books: PrepareBooks): PreparedUpdate[] {
+  return updates.map((update) => new PreparedUpdate(update, books));
+}

@@ -1,0 +1,81 @@
+/** Addresses of one network, parsed once and remembered: group, private, own, and when they spoke last.
+ *
+ * In: textual addresses of segments. Out: {@link Address}. Invariant: at most `addressesMax` addresses that look private and as many others are
+ * remembered; when there is no room the half that was asked for longest ago goes. Strangers never crowd out own hosts. @module */
+
+import { isPrivate as isPrivateBytes, parseIp } from "../../../shared/ip.ts";
+
+export class Address {
+  /** Means something only on its own site (RFC 1918 and the like), group addresses included. */
+  readonly isPrivate: boolean;
+  /** Multicast, broadcast, or no host at all. */
+  readonly isGroup: boolean;
+  /** A host of the operator's own. */
+  readonly isOwn: boolean;
+  /** Packet time, epoch seconds, of what it sent last; -Infinity: nothing was seen of it. */
+  spokeS = -Infinity;
+  /** It serves an industrial protocol: a controller, or what stands before one. */
+  isPlant = false;
+
+  constructor(readonly ip: string) {
+    const { bytes } = this;
+    this.isPrivate = bytes === null || isPrivateBytes(bytes);
+    this.isGroup = bytes === null || isGroupBytes(bytes);
+    this.isOwn = this.isPrivate && !this.isGroup;
+  }
+
+  /** 4 or 16 octets, read anew each time; null when the text is no address. */
+  get bytes(): Uint8Array | null {
+    return parseIp(this.ip);
+  }
+}
+
+const addressesMax = 16_384;
+
+export class AddressBook {
+  readonly #inside = new Halves(addressesMax);
+  readonly #others = new Halves(addressesMax);
+
+  of(ip: string): Address {
+    const half = looksInside(ip) ? this.#inside : this.#others;
+    const known = half.get(ip);
+    if (known !== undefined) return known;
+    const address = new Address(ip);
+    half.add(address);
+    return address;
+  }
+}
+
+/** By the first characters alone: where an address is remembered, not what it is. */
+function looksInside(ip: string): boolean {
+  return ip.startsWith("10.") || ip.startsWith("192.168.") || ip.startsWith("172.") || ip.startsWith("f");
+}
+
+class Halves {
+  #young = new Map<string, Address>();
+  #old = new Map<string, Address>();
+
+  constructor(readonly max: number) {}
+
+  get(ip: string): Address | undefined {
+    const young = this.#young.get(ip);
+    if (young !== undefined) return young;
+    const old = this.#old.get(ip);
+    if (old !== undefined) this.add(old);
+    return old;
+  }
+
+  add(address: Address): void {
+    if (this.#young.size >= this.max >> 1) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(address.ip, address);
+  }
+}
+
+/** Multicast and broadcast; an IPv4 address that ends in 255 is taken for its network's broadcast address. */
+function isGroupBytes(bytes: Uint8Array): boolean {
+  if (bytes.length === 16) return bytes[0] === 0xff;
+  return bytes[0] >= 224 || bytes[3] === 255 || bytes.every((byte) => byte === 0);
+}

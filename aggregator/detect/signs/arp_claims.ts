@@ -1,0 +1,110 @@
+/** Which hardware addresses claim which addresses by ARP, and who asks for them.
+ *
+ * In: ARP flows, each a claim of its sender's address. Out: rivals for an address, turns between them, answers that nobody asked for.
+ * Invariant: at most `addressesMax` addresses and as many MACs are remembered, the half that was claimed longest ago goes; at most
+ * `rivalsMax` MACs an address. Hardware addresses that several machines share by design claim nothing: {@link isSharedMac}.
+ * Why turns: a network card that was replaced, and a standby that takes over, change an address once; whoever forges it must do so again
+ * and again, against the owner's own packets. @module */
+
+import { Distinct } from "./distinct.ts";
+
+const addressesMax = 16_384, rivalsMax = 4, heldMax = 256;
+/** A claim this old was given up. */
+const forgottenS = 600;
+
+/** VRRP and CARP (RFC 5798), HSRP 1 and 2, GLBP, Microsoft NLB. */
+export function isSharedMac(mac: string): boolean {
+  return /^(?:00:00:5e:00:0[12]|00:00:0c:07:ac|00:00:0c:9f:f|00:07:b4|0[23]:bf):?/.test(mac);
+}
+
+export interface Claim {
+  lastS: number;
+  packets: number;
+  /** Answers among them. */
+  replies: number;
+}
+
+interface Claimed {
+  claims: Map<string, Claim>;
+  holder: string;
+  lastS: number;
+  turns: number;
+  /** Questions for it. */
+  questions: number;
+}
+
+export class ArpClaims {
+  readonly #addresses = new Halves<Claimed>(addressesMax);
+  readonly #macs = new Halves<Distinct<string>>(addressesMax);
+
+  claim(place: string, ip: string, mac: string, atS: number, packets: number, isReply: boolean): void {
+    const held = this.#macs.get(`${place}|${mac}`, () => new Distinct<string>(heldMax));
+    held.add(ip);
+    const claimed = this.#claimed(place, ip);
+    if (Math.abs(atS - claimed.lastS) > forgottenS) {
+      claimed.claims.clear();
+      claimed.turns = 0;
+      claimed.holder = mac;
+    }
+    if (claimed.holder !== mac) claimed.turns++;
+    claimed.holder = mac;
+    claimed.lastS = Math.max(claimed.lastS, atS);
+    const claim = claimed.claims.get(mac);
+    if (claim !== undefined) {
+      claim.lastS = atS;
+      claim.packets += packets;
+      if (isReply) claim.replies += packets;
+    } else if (claimed.claims.size < rivalsMax) {
+      claimed.claims.set(mac, { lastS: atS, packets, replies: isReply ? packets : 0 });
+    }
+  }
+
+  ask(place: string, ip: string, packets: number): void {
+    this.#claimed(place, ip).questions += packets;
+  }
+
+  /** Other MACs that claim `ip` and hold fewer addresses than `mac`, in turns with it. A host with two network cards answers with either
+   * for both of its addresses, so that neither holds more. */
+  rivals(place: string, ip: string, mac: string, turnsMin: number): string[] {
+    const { claims, turns } = this.#claimed(place, ip);
+    if (turns < turnsMin || !claims.has(mac)) return [];
+    const held = this.#held(place, mac);
+    return [...claims.keys()].filter((other) => other !== mac && this.#held(place, other) < held);
+  }
+
+  /** Answers of `mac` for `ip` beyond the questions that were seen. */
+  unasked(place: string, ip: string, mac: string): number {
+    const { claims, questions } = this.#claimed(place, ip);
+    return Math.max(0, (claims.get(mac)?.replies ?? 0) - questions);
+  }
+
+  #held(place: string, mac: string): number {
+    return this.#macs.get(`${place}|${mac}`, () => new Distinct<string>(heldMax)).size;
+  }
+
+  #claimed(place: string, ip: string): Claimed {
+    return this.#addresses.get(
+      `${place}|${ip}`,
+      () => ({ claims: new Map(), holder: "", lastS: -Infinity, turns: 0, questions: 0 }),
+    );
+  }
+}
+
+class Halves<Value> {
+  #young = new Map<string, Value>();
+  #old = new Map<string, Value>();
+
+  constructor(readonly max: number) {}
+
+  get(key: string, make: () => Value): Value {
+    let value = this.#young.get(key);
+    if (value !== undefined) return value;
+    value = this.#old.get(key) ?? make();
+    if (this.#young.size >= this.max >> 1) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, value);
+    return value;
+  }
+}

@@ -1,0 +1,209 @@
+/** Attack strings in what a client sends to a web server, and the programs that send them.
+ *
+ * In: a request line's target, a header field; both chosen by the client. Out: the kinds of attack it shows, or the tool it names.
+ * Invariant: every pattern is anchored to the grammar that makes it an attack (a quote before a comparison, a separator before a command),
+ * as words alone stand in honest pages too; every pattern takes linear time, without nested repeats.
+ * Decoded first: percent-encoding up to three times over, `+`, HTML's numeric characters, comments and letters hidden in look-ups.
+ * Sources: OWASP Testing Guide 4.2 (WSTG-INPV), the core rule set's families 930 to 944 (names only), CVE-2014-6271, CVE-2021-44228,
+ * CVE-2022-22965, CVE-2017-5638, CVE-2021-41773. @module */
+
+/** In the order in which they are shown. */
+export const webAttackKinds = [
+  "SQL injection",
+  "path traversal",
+  "command injection",
+  "JNDI look-up (Log4Shell)",
+  "Shellshock",
+  "script in a parameter (XSS)",
+  "code injection",
+  "remote file inclusion",
+  "request forgery (SSRF)",
+  "web shell",
+] as const;
+export type WebAttackKind = typeof webAttackKinds[number];
+
+const command =
+  "(?:cat|id|whoami|uname|wget|curl|n?cat|nc|bash|sh|ping|powershell|cmd|certutil|busybox|rm|chmod|tftp|ftpget|" +
+  "python[23]?|perl|php|ls|ps|ifconfig|netstat|nslookup|sleep|echo|type|dir|telnetd?)";
+
+const patterns: readonly (readonly [WebAttackKind, RegExp])[] = [
+  ["SQL injection", /\bunion\b[\s(]{1,20}(?:all[\s(]{1,20}|distinct[\s(]{1,20})?select\b/],
+  // A quote or number, a junction, and a comparison of constants: ' or '1'='1, 1) and 2>1.
+  [
+    "SQL injection",
+    /['")]\s{0,9}(?:\b(?:or|and|xor)\b|\|\|)\s{0,9}(?:not\s{1,9})?[('"]{0,4}[\w@]{1,30}[)'"]{0,4}\s{0,9}(?:=|<|>|\blike\b|\bin\s{0,3}\()\s{0,9}[('"]{0,4}[\w@]/,
+  ],
+  [
+    "SQL injection",
+    /\d\s{1,9}(?:or|and|xor)\s{1,9}(?:not\s{1,9})?\(?\d{1,9}\)?\s{0,9}(?:=|<|>)\s{0,9}\(?\d/,
+  ],
+  [
+    "SQL injection",
+    /\b(?:sleep|benchmark|pg_sleep|extractvalue|updatexml|load_file|xp_cmdshell|utl_http\.request)\s{0,5}\(\s{0,5}[\w'"(]/,
+  ],
+  [
+    "SQL injection",
+    /\bwaitfor\s{1,9}delay\b|\binto\s{1,9}(?:out|dump)file\b|\binformation_schema\b|\bsqlite_master\b|\bsysobjects\b/,
+  ],
+  [
+    "SQL injection",
+    /['")\d];\s{0,9}(?:drop|insert|update|delete|exec|declare|shutdown|create|alter|select)\s{1,9}\w/,
+  ],
+  ["SQL injection", /['")\d]\s{0,9}\border\s{1,9}by\s{1,9}\d{1,3}\s{0,9}(?:--|#|\/\*|$|&)/],
+  ["SQL injection", /=[^&]{0,120}['"]\s{0,9}(?:--|#)(?:\s|-|$|&)/],
+  ["path traversal", /(?:^|[\/\\=:;])\.\.[\/\\]\.\.[\/\\]/],
+  [
+    "path traversal",
+    /\.\.[\/\\][^\s]{0,100}(?:etc[\/\\](?:passwd|shadow|hosts)|win\.ini|boot\.ini|system32|web\.config|\.env|proc[\/\\]self)/,
+  ],
+  [
+    "path traversal",
+    /=[\/\\]{0,2}(?:file:[\/\\]{2,3})?(?:[a-z]:[\/\\](?:windows|boot\.ini)|[\/\\]?etc[\/\\](?:passwd|shadow)|[\/\\]?proc[\/\\]self[\/\\])/,
+  ],
+  [
+    "command injection",
+    RegExp(
+      `(?:;|\\||&&|\\$\\(|\`|%0a)\\s{0,5}(?:/[a-z/]{1,20}/)?${command}(?:\\s|$|;|\\||\\)|\`|\\$\\{ifs\\})`,
+    ),
+  ],
+  ["JNDI look-up (Log4Shell)", /\$\{\s{0,5}jndi\s{0,5}:/],
+  ["Shellshock", /\(\s{0,5}\)\s{0,5}\{[^}]{0,60}\}\s{0,5};/],
+  [
+    "script in a parameter (XSS)",
+    /<\s{0,5}(?:script|iframe|svg|img|body|object|embed|video|details)\b[^>]{0,120}(?:\bon[a-z]{3,20}\s{0,5}=|src\s{0,5}=|>)/,
+  ],
+  [
+    "script in a parameter (XSS)",
+    /[=&"'(]\s{0,5}javascript\s{0,5}:|\bdocument\.cookie\b|['"]\s{0,5}on(?:error|load|click|mouseover|focus)\s{0,5}=/,
+  ],
+  [
+    "code injection",
+    /php:\/\/(?:input|filter)|\bdata:text\/plain[;,]|\bexpect:\/\/|\ballow_url_include\b|\bauto_prepend_file\b/,
+  ],
+  [
+    "code injection",
+    /\bclass\.module\.classloader\b|%\{[^}]{0,80}(?:#|@)|\b(?:ognl|freemarker|getruntime\(\)|processbuilder)\b/,
+  ],
+  [
+    "code injection",
+    /\b(?:eval|assert|system|passthru|shell_exec|phpinfo|base64_decode|call_user_func_array)\s{0,5}\(|\{\{\s{0,3}\d{1,9}\s{0,3}\*/,
+  ],
+  ["remote file inclusion", /=\s{0,5}(?:https?|ftp):\/\/[^&\s]{1,150}\.txt\?/],
+  [
+    "request forgery (SSRF)",
+    /=\s{0,5}(?:https?:\/\/(?:169\.254\.169\.254|metadata\.google)|gopher:\/\/|dict:\/\/)/,
+  ],
+  [
+    "web shell",
+    /\/(?:c99|r57|b374k|wso[0-9.]{0,5}|webshell|weevely|antsword|chopper|cmdasp|shell|alfa)\.(?:php[0-9]?|aspx?|jspx?|cgi)\b/,
+  ],
+];
+
+/** Of header fields only these: browsers put words like "; id;" into them, which in a request's target would be commands. */
+const inHeaders: readonly WebAttackKind[] = ["SQL injection", "JNDI look-up (Log4Shell)", "Shellshock"];
+
+/** Kinds of attack in a request's target. */
+export function webAttacksInTarget(uri: string | undefined): WebAttackKind[] {
+  return attacksIn(uri, webAttackKinds);
+}
+
+/** Kinds of attack in a header field. */
+export function webAttacksInHeader(value: string | undefined): WebAttackKind[] {
+  return attacksIn(value, inHeaders);
+}
+
+function attacksIn(text: string | undefined, kinds: readonly WebAttackKind[]): WebAttackKind[] {
+  // What has none of these characters fits no pattern; most requests end here.
+  if (!text || !/[%'"();<{`$|=\\]|\.\.|\.(?:php|asp|jsp|cgi)/i.test(text)) return [];
+  const decoded = decodeWebText(text);
+  const found = new Set<WebAttackKind>();
+  for (const [kind, pattern] of patterns) {
+    if (kinds.includes(kind) && !found.has(kind) && pattern.test(decoded)) found.add(kind);
+  }
+  return webAttackKinds.filter((kind) => found.has(kind));
+}
+
+const decodesMax = 3;
+
+/** Lower case, without what hides a string from a plain search. */
+export function decodeWebText(text: string): string {
+  let decoded = text.slice(0, 2_048);
+  for (let i = 0; i < decodesMax && /%[0-9a-f]{2}/i.test(decoded); i++) {
+    decoded = decoded.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  }
+  decoded = decoded.replaceAll("\u00c0\u00ae", ".").replaceAll("\u00c0\u00af", "/").replaceAll("+", " ");
+  decoded = decoded.replace(
+    /&#x?([0-9a-f]{2,4});/gi,
+    (all, code) =>
+      all[2] === "x" || all[2] === "X"
+        ? String.fromCharCode(parseInt(code, 16))
+        : String.fromCharCode(Number(code)),
+  );
+  // ${lower:j} and ${::-j} stand for j; innermost first.
+  for (let i = 0; i < decodesMax && decoded.includes("${"); i++) {
+    decoded = decoded.replace(
+      /\$\{[^{}$]{0,40}?:-?([^{}$:]{0,20})\}/g,
+      (all, inner) => /^\$\{\s*jndi/i.test(all) ? all : inner,
+    );
+  }
+  return decoded.replace(/\/\*[^*]{0,40}\*\//g, " ").replaceAll("\0", "").toLowerCase();
+}
+
+/** Scanners and attack tools that name themselves, by a word of their user agent. */
+const tools: readonly (readonly [word: string, tool: string])[] = [
+  ["sqlmap", "sqlmap"],
+  ["nikto", "Nikto"],
+  ["nmap scripting engine", "Nmap"],
+  ["masscan", "masscan"],
+  ["zgrab", "ZGrab"],
+  ["gobuster", "Gobuster"],
+  ["dirbuster", "DirBuster"],
+  ["dirb ", "DIRB"],
+  ["feroxbuster", "feroxbuster"],
+  ["wpscan", "WPScan"],
+  ["joomscan", "JoomScan"],
+  ["nessus", "Nessus"],
+  ["openvas", "OpenVAS"],
+  ["acunetix", "Acunetix"],
+  ["netsparker", "Netsparker"],
+  ["w3af", "w3af"],
+  ["arachni", "Arachni"],
+  ["skipfish", "skipfish"],
+  ["wfuzz", "Wfuzz"],
+  ["fuzz faster u fool", "ffuf"],
+  ["nuclei", "Nuclei"],
+  ["whatweb", "WhatWeb"],
+  ["jaeles", "Jaeles"],
+  ["commix", "commix"],
+  ["havij", "Havij"],
+  ["hydra", "Hydra"],
+  ["metasploit", "Metasploit"],
+  ["zmeu", "ZmEu"],
+  ["morfeus", "Morfeus"],
+  ["jorgee", "Jorgee"],
+  ["l9explore", "l9explore"],
+  ["httpx -", "httpx"],
+  ["burpcollaborator", "Burp"],
+  ["vega/", "Vega"],
+  ["owasp zap", "ZAP"],
+  ["paros/", "Paros"],
+  ["brutus/", "Brutus"],
+  ["webshag", "Webshag"],
+  ["hello, world", "a Mirai-like worm"],
+];
+
+/** The tool that a user agent names; "" = none that is known for scanning. */
+export function scannerOf(userAgent: string | undefined): string {
+  if (!userAgent) return "";
+  const lower = userAgent.toLowerCase();
+  return tools.find(([word]) => lower.includes(word))?.[1] ?? "";
+}
+
+/** Paths that exist only to be abused, or that nobody but an owner asks for. */
+const probedPath =
+  /^\/(?:\.env|\.git\/(?:config|head)|\.aws\/|\.ssh\/|\.svn\/|wp-config\.php|wp-login\.php|xmlrpc\.php|phpmyadmin|pma\/|myadmin|manager\/html|hnap1|boaform\/|gponform\/|setup\.cgi|shell\?|cgi-bin\/(?:luci|authlogin|\.%2e|php)|actuator\/|solr\/admin|vendor\/phpunit|_ignition\/|owa\/auth|autodiscover\/autodiscover\.json|ecp\/|remote\/(?:login|fgt)|dana-na\/|vpn\/|tmui\/|console\/(?:login|css)|jenkins\/script|script\b|jmx-console|invoker\/|struts|wls-wsat|api\/jsonws|ctrlt\/|picsdesc|ws\/v1\/cluster|server-status|backup\.|dump\.sql|config\.(?:php|json|bak)|phpinfo)/i;
+
+/** The known weak place that a request target is in, "" = none. One place may have many pages. */
+export function probedPlace(uri: string | undefined): string {
+  return probedPath.exec(uri ?? "")?.[0].toLowerCase() ?? "";
+}

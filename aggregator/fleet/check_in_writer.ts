@@ -1,0 +1,87 @@
+/** Stores check-ins, many in one transaction.
+ *
+ * In: check-ins that were accepted. Out: rows; whether the store takes them.
+ * Invariant: at most one check-in a sensor waits, its latest, for at most `everyMs` while the store answers; what an operator has to see
+ * at once does not wait. While the store refuses them this is said to whoever checks in, and the latest ones are kept and tried again.
+ * Why: 1,000 sensors check in 100 times a second, and each transaction waits for the disk. A crash costs a second of health. @module */
+
+import type { Clock } from "../../shared/clock.ts";
+import type { CheckInWrite } from "../model/sensor.ts";
+import type { IdentityStore } from "../store/store.ts";
+
+export interface CheckInWriterOptions {
+  /** @default 1000 */
+  everyMs?: number;
+}
+
+export class CheckInWriter {
+  #everyMs: number;
+  #store: Pick<IdentityStore, "saveCheckIns">;
+  #clock: Clock;
+  #waiting = new Map<string, CheckInWrite>();
+  /** Why the last write failed; null = it did not. */
+  #failure: unknown = null;
+  #writing: Promise<void> | null = null;
+  #ended = new AbortController();
+  #loop: Promise<void> | null = null;
+
+  constructor(
+    options: CheckInWriterOptions,
+    deps: { store: Pick<IdentityStore, "saveCheckIns">; clock: Clock },
+  ) {
+    this.#everyMs = options.everyMs ?? 1_000;
+    this.#store = deps.store;
+    this.#clock = deps.clock;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  /** Writes what waits. */
+  async stop(): Promise<void> {
+    this.#ended.abort();
+    await this.#loop;
+    await this.#flush().catch(() => undefined); // Said already, to those who checked in.
+  }
+
+  /** Takes one in. `isUrgent`: returns when it is stored. @throws what the store threw, now or at the last try. */
+  async keep(write: CheckInWrite, isUrgent: boolean): Promise<void> {
+    this.#waiting.set(write.sensorId, write);
+    if (isUrgent) return await this.#flush();
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#ended.signal.aborted) {
+      await this.#clock.sleep(this.#everyMs, this.#ended.signal);
+      await this.#flush().catch(() => undefined); // Kept in `#failure` for the next one who checks in.
+    }
+  }
+
+  /** Callers that come while one write runs wait for the next. */
+  async #flush(): Promise<void> {
+    while (this.#writing) await this.#writing.catch(() => undefined);
+    if (this.#waiting.size === 0) return;
+    this.#writing = this.#write();
+    try {
+      await this.#writing;
+    } finally {
+      this.#writing = null;
+    }
+  }
+
+  async #write(): Promise<void> {
+    const writes = this.#waiting;
+    this.#waiting = new Map();
+    try {
+      await this.#store.saveCheckIns([...writes.values()]);
+      this.#failure = null;
+    } catch (error) {
+      // Those that came meanwhile are newer.
+      this.#waiting = new Map([...writes, ...this.#waiting]);
+      this.#failure = error;
+      throw error;
+    }
+  }
+}

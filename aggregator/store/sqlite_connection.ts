@@ -1,0 +1,179 @@
+/** One connection to a SQLite file.
+ *
+ * In: a path. Out: rows; errors with SQLite's code in `errcode`. Invariant: nothing here waits longer than {@link busyMs} for a lock: the
+ * calls are synchronous, and whoever must wait longer does so between calls.
+ * Why transactions begin and end with prepared statements: in Deno 2.9, errors of `exec()` carry no code, so that a full or a locked
+ * database could not be told from a fault of ours.
+ * Why synchronous=FULL: an acknowledged batch is deleted by its sensor, so a commit must survive a power cut. @module */
+
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { type Clock, systemClock } from "../../shared/clock.ts";
+import { flowIdNumber } from "../model/flow_id.ts";
+import { marks, type Row, type RowSink, type RowSource, type Session, type Value } from "./database.ts";
+
+const busyMs = 20;
+const statementsMax = 200;
+/** Rows written without letting others run: some 20 ms. */
+const rowsPerTurn = 4_000;
+
+export class Connection implements Session {
+  #database: DatabaseSync;
+  #statements = new Map<string, StatementSync>();
+
+  constructor(path: string) {
+    if (path !== ":memory:") makePrivate(path);
+    this.#database = new DatabaseSync(path);
+    try {
+      this.#database.exec(
+        `PRAGMA busy_timeout = ${busyMs}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; ` +
+          `PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY`,
+      );
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  begin(): void {
+    this.#prepare("BEGIN IMMEDIATE").run();
+  }
+
+  commit(): void {
+    this.#prepare("COMMIT").run();
+  }
+
+  /** Ends the open transaction, if SQLite has not ended it by itself as it does after some errors. */
+  rollback(): void {
+    try {
+      this.#prepare("ROLLBACK").run();
+    } catch {
+      // No transaction is open any more; that is what was wanted.
+    }
+  }
+
+  /** Makes every statement that reads a row of a table stop with an error once `isOver` says so; for a connection that only reads.
+   * A view of the same name stands before each table and asks for every row. The function answers with something that SQLite cannot take:
+   * one that throws is called again for the next row (Deno 2.9). */
+  interruptWhen(isOver: () => boolean): void {
+    let calls = 0;
+    this.#database.function("picket_go_on", () => {
+      const goesOn = (++calls & 127) !== 0 || !isOver();
+      return goesOn ? 1 : {} as unknown as number;
+    });
+    const tables = this.#database.prepare(
+      "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+    ).all();
+    for (const { name } of tables) {
+      this.#database.exec(`CREATE TEMP VIEW "${name}" AS SELECT * FROM main."${name}" WHERE picket_go_on()`);
+    }
+    this.#database.exec("PRAGMA query_only = ON");
+  }
+
+  allNow(sql: string, values: readonly Value[] = []): Row[] {
+    return this.#prepare(sql).all(...values) as Row[];
+  }
+
+  // deno-lint-ignore require-await
+  async all(sql: string, values: readonly Value[] = []): Promise<Row[]> {
+    return this.allNow(sql, values);
+  }
+
+  // deno-lint-ignore require-await
+  async run(sql: string, values: readonly Value[] = []): Promise<number> {
+    return Number(this.#prepare(sql).run(...values).changes);
+  }
+
+  async batch(sql: string, rows: readonly (readonly Value[])[], clock: Clock = systemClock): Promise<void> {
+    for (let from = 0; from < rows.length; from += rowsPerTurn) {
+      // Requests are answered between turns; the transaction is the writer's own connection, so nobody sees it half done.
+      if (from > 0) await clock.sleep(0);
+      const statement = this.#prepare(sql);
+      for (const row of rows.slice(from, from + rowsPerTurn)) statement.run(...row);
+    }
+  }
+
+  async insert(
+    table: string,
+    columns: readonly string[],
+    rows: RowSource,
+    clock: Clock = systemClock,
+  ): Promise<number> {
+    const sql = `INSERT OR IGNORE INTO ${table} (${columns.join(", ")}) VALUES (${marks(columns.length)})`;
+    const values = new RowValues();
+    let inserted = 0;
+    for (let row = 0; row < rows.count;) {
+      if (row > 0) await clock.sleep(0);
+      const statement = this.#prepare(sql);
+      for (const end = Math.min(rows.count, row + rowsPerTurn); row < end; row++) {
+        values.list.length = 0;
+        rows.write(row, values);
+        inserted += Number(statement.run(...values.list).changes);
+      }
+    }
+    return inserted;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      if (this.#statements.size >= statementsMax) {
+        this.#statements.delete(this.#statements.keys().next().value!);
+      }
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+class RowValues implements RowSink {
+  readonly list: (string | number | bigint | null | Uint8Array)[] = [];
+
+  integer(value: number): void {
+    this.list.push(value);
+  }
+
+  key(us: number, slot: number): void {
+    this.list.push(flowIdNumber(us, slot));
+  }
+
+  octets(bytes: Uint8Array, from: number, to: number): void {
+    this.list.push(bytes.subarray(from, to));
+  }
+
+  text(value: string): void {
+    this.list.push(value);
+  }
+
+  choice(_words: readonly string[], place: number): void {
+    this.list.push(place + 1);
+  }
+
+  nothing(): void {
+    this.list.push(null);
+  }
+}
+
+/** Only its owner may read the file; SQLite gives its other files the same mode. A file that is there is never opened: closing it would
+ * drop the locks of every other connection of this process, and the next program to leave the database would delete its log. */
+function makePrivate(path: string): void {
+  try {
+    Deno.openSync(path, { createNew: true, write: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const { mode } = Deno.statSync(path);
+  if (mode === null || (mode & 0o077) === 0) return;
+  for (const name of [path, `${path}-wal`, `${path}-shm`]) {
+    try {
+      Deno.chmodSync(name, 0o600);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}

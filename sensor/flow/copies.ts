@@ -1,0 +1,66 @@
+/** Copies: packets that a mirror port, or a router beside it, showed a second time.
+ *
+ * In: the outermost packet of each frame. Out: whether the same packet was seen a moment ago.
+ * Rule: the same addresses, ports, identification, sequence numbers or checksum, and length, within {@link windowUs}; TTL, MAC addresses
+ * and VLAN may differ, as they do behind a router. A retransmission carries another identification, and comes later.
+ * Not judged: acknowledgements without identification (IPv6 and some systems), which a receiver repeats in good faith.
+ * Of a long capture one packet in {@link sampleOf} is judged, chosen by what it holds, as its copy is then chosen too; a copy found then
+ * stands for that many. Bound: {@link slots} packets, each in one place. Hot path: no allocation. @module */
+
+import { family, type Packet } from "../decode/packet.ts";
+
+const windowUs = 5_000;
+/** What carries no identification may be said twice: only what comes at once is a copy. */
+const unidentifiedWindowUs = 200;
+const slots = 4_096;
+/** Packets that are judged one by one, before a sample is enough. */
+const allMax = 65_536;
+const sampleOf = 8;
+
+export class Copies {
+  /** Packets seen before; in a long capture an estimate. */
+  count = 0;
+  #judged = 0;
+  #prints = new Int32Array(slots);
+  #stampsUs = new Float64Array(slots).fill(-Infinity);
+
+  note(p: Packet, b: Uint8Array, timeUs: number): void {
+    if (this.#judged < allMax) {
+      this.#judged++;
+      this.#judge(p, b, timeUs, 1);
+    } else {
+      const said = p.protocol === 6 ? p.tcpSeq ^ p.tcpAck : p.srcPort ^ p.dstPort ^ p.ipBytes;
+      if (Math.imul(said, 0x9e3779b1) >>> 29 === 0) this.#judge(p, b, timeUs, sampleOf);
+    }
+  }
+
+  #judge(p: Packet, b: Uint8Array, timeUs: number, weight: number): void {
+    const o = p.ipOffset;
+    const id = p.family === family.ipv4 ? b[o + 4] << 8 | b[o + 5] : 0;
+    let content: number;
+    if (p.protocol === 6) {
+      if (id === 0 && p.payloadLength === 0 && (p.tcpFlags & 7) === 0) return;
+      content = Math.imul(p.tcpSeq ^ p.tcpAck << 7, 0x9e3779b1) ^ p.tcpFlags;
+    } else {
+      if (p.protocol === 256 || p.payloadCaptured < 4) return;
+      // The checksum of UDP and ICMP stands before the payload; of others the beginning counts up.
+      const at = p.payloadOffset;
+      content = b[at] << 24 | b[at + 1] << 16 | b[at + 2] << 8 | b[at + 3];
+      if (p.protocol === 17) content = Math.imul(content, 0x9e3779b1) ^ (b[at - 2] << 8 | b[at - 1]);
+      else if (p.protocol === 1 || p.protocol === 58) {
+        content = Math.imul(b[at - 6] << 8 | b[at - 5], 0x9e3779b1) ^ (b[at - 2] << 8 | b[at - 1]);
+      }
+    }
+    let print = Math.imul(content ^ p.srcPort << 16 ^ p.dstPort, 0x85ebca6b);
+    print = Math.imul(print ^ print >>> 15 ^ p.src0 ^ p.src3, 0xc2b2ae35);
+    print = Math.imul(print ^ print >>> 13 ^ p.dst0 ^ p.dst3, 0x9e3779b1);
+    print ^= print >>> 16 ^ id << 16 ^ p.ipBytes ^ p.fragmentOffset << 3;
+    const slot = (print ^ print >>> 12) & slots - 1;
+    if (this.#prints[slot] === print) {
+      const apartUs = timeUs - this.#stampsUs[slot];
+      if (apartUs >= 0 && apartUs <= (id === 0 ? unidentifiedWindowUs : windowUs)) this.count += weight;
+    }
+    this.#prints[slot] = print;
+    this.#stampsUs[slot] = timeUs;
+  }
+}

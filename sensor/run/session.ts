@@ -1,0 +1,313 @@
+/** The fleet side of `run` and `replay --ship`: identity, epoch, spool, transport, check-ins, as one thing that starts and stops.
+ *
+ * In: options and the capture's health. Out: an outbox for segments. Nothing here needs aggregator or broker to be there.
+ * Invariant: one session in a state folder at a time; a revoked sensor goes on capturing and spooling but ships nothing. @module */
+
+import type { Options } from "../../shared/options.ts";
+import type { AggregatorClient } from "../aggregator_client.ts";
+import { batchesIn, carryOver } from "../control/carry_over.ts";
+import { CheckIn } from "../control/check_in.ts";
+import { type CaptureHealth, healthReport, type HealthSources } from "../control/health.ts";
+import {
+  type Enrolment,
+  type Identity,
+  IdentityError,
+  loadIdentity,
+  openStateFolder,
+  raiseEpoch,
+  saveEnrolment,
+} from "../control/identity.ts";
+import { ShippedCaptures } from "../control/shipped_captures.ts";
+import { lockState } from "../control/state_lock.ts";
+import { writeStatus } from "../control/status_file.ts";
+import type { Disk } from "../disk.ts";
+import { HttpTransport } from "../ship/http.ts";
+import { Outbox } from "../ship/outbox.ts";
+import { SealThread } from "../ship/seal_thread.ts";
+import { Shipper } from "../ship/shipper.ts";
+import { Spool } from "../ship/spool.ts";
+import type { Transport } from "../ship/transport.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/command.ts";
+import type { Peer } from "./own_peers.ts";
+import {
+  aggregatorOptions,
+  authorityFor,
+  kafkaSettings,
+  openAggregator,
+  shipOptions,
+  stateFolder,
+} from "./common_options.ts";
+
+export const sessionOptions = { ...aggregatorOptions, ...shipOptions } as const;
+export type SessionOptions = Options<typeof sessionOptions> & { state: string };
+
+/** Opens the session of a state folder. @throws {CommandError} when it is not enrolled or in use. */
+export async function openSession(
+  mode: { live: boolean },
+  options: SessionOptions,
+  edges: Edges,
+  deps: { disk: Disk; capture: () => CaptureHealth },
+): Promise<Session> {
+  const folder = stateFolder(options.state, edges.env);
+  const identity = await loadIdentity(deps.disk, folder);
+  if (!identity?.enrolment) {
+    throw new CommandError(
+      exitCodes.environment,
+      `Cannot ship as this sensor is not enrolled in "${folder}": use \`picket-sensor enrol\` first, or name its folder with --state`,
+    );
+  }
+  const url = options.aggregator || identity.enrolment.aggregator;
+  const ca = await authorityFor(options.aggregatorCa, identity.enrolment.aggregator_ca);
+  const client = openAggregator(url, ca, controlTimeoutMs);
+  const { transport, peers } = await openTransport({ url, ca }, identity.enrolment, options, edges);
+  await openStateFolder(deps.disk, folder);
+  const lock = await lockState(folder, edges.clock);
+  if (!lock) {
+    throw new CommandError(
+      exitCodes.environment,
+      `Cannot use "${folder}" as another picket-sensor runs with it: stop that one, or enrol a second sensor with another --state`,
+    );
+  }
+  const { epoch, problem } = await raiseEpoch(deps.disk, folder, edges.clock.nowMs());
+  if (problem !== null) {
+    edges.reporter.count("epoch_file_errors_total");
+    edges.reporter.error("cannot keep the number of this start, the clock stands in for it", { problem });
+  }
+  const epochMin = await carryBatches(folder, identity, edges, deps.disk);
+  const opened = { folder, identity, client, transport, peers, lock, epoch, epochMin };
+  return new Session(mode, options, edges, deps, opened);
+}
+
+/** Carries over what an earlier identity left, where an enrolment could not do so. Returns the lowest epoch that can be shipped. */
+async function carryBatches(folder: string, identity: Identity, edges: Edges, disk: Disk): Promise<number> {
+  if (identity.carry === null || identity.enrolment === null) return 0;
+  try {
+    await carryOver(`${folder}/spool`, identity, { disk, reporter: edges.reporter });
+    await saveEnrolment(disk, folder, identity.enrolment);
+    return 0;
+  } catch (error) {
+    edges.reporter.count("carry_over_failures_total");
+    edges.reporter.error("cannot carry batches of the earlier identity over, they stay for the next start", {
+      error: (error as Error).message,
+    });
+    return identity.carry.epoch;
+  }
+}
+
+const controlTimeoutMs = 4_000;
+
+interface Opened {
+  folder: string;
+  identity: Identity;
+  client: AggregatorClient;
+  transport: Transport;
+  peers: Peer[];
+  lock: { release(): void };
+  epoch: number;
+  /** Of batches that can be shipped. */
+  epochMin: number;
+}
+
+export class Session {
+  readonly enrolment: Enrolment;
+  readonly outbox: Outbox;
+  readonly spool: Spool;
+  readonly shipper: Shipper;
+  /** Captures that were shipped before. */
+  readonly shipped: ShippedCaptures;
+  readonly #checkIn: CheckIn;
+  readonly #sources: HealthSources;
+  readonly #opened: Opened;
+  readonly #edges: Edges;
+  readonly #disk: Disk;
+  readonly #reload: () => Promise<void>;
+  #forgetReload: () => void = () => {};
+  /** The aggregator has said which epoch it knows. Heeded once: a later one of it is a copy's, and who rose above it would hide that. */
+  #isEpochKnown = false;
+
+  constructor(
+    mode: { live: boolean },
+    options: SessionOptions,
+    edges: Edges,
+    deps: { disk: Disk; capture: () => CaptureHealth },
+    opened: Opened,
+  ) {
+    const { clock, reporter } = edges;
+    const { identity, transport, epoch, folder } = opened;
+    const { disk } = deps;
+    this.shipped = new ShippedCaptures(folder, disk);
+    this.#opened = opened;
+    this.#edges = edges;
+    this.#reload = () => reloadAuthority(options, opened, { disk: deps.disk, reporter });
+    this.#disk = disk;
+    this.enrolment = identity.enrolment!;
+    const { sensor_id: sensor, buckets } = this.enrolment;
+    const signer = { sensor, key: identity.key, privateKey: identity.privateKey };
+    const random = randomOf(edges);
+    const bytesMax = options.spoolMb * 1024 * 1024;
+    const { sealAgeMs } = options;
+    const sealing = new SealThread({ buckets, epoch, sealAgeMs, isPrompt: mode.live }, { signer, reporter });
+    const spool = this.spool = new Spool({ folder: `${folder}/spool`, bytesMax, epochMin: opened.epochMin }, {
+      disk,
+      reporter,
+    });
+    // A replay is waited for by somebody; a live sensor has time.
+    const shipper = this.shipper = new Shipper({ backoffMaxMs: mode.live ? 30_000 : 5_000 }, {
+      spool,
+      transport,
+      identity: signer,
+      clock,
+      reporter,
+      random,
+    });
+    this.outbox = new Outbox(mode, { sealing, spool, shipper, clock, reporter });
+    this.#sources = {
+      sensorId: sensor,
+      epoch,
+      startedMs: clock.nowMs(),
+      transportKind: transport.kind,
+      capture: deps.capture,
+      sealing,
+      spool,
+      shipper,
+      reporter,
+    };
+    this.#checkIn = new CheckIn({ intervalMs: options.checkInS * 1_000 }, {
+      client: opened.client,
+      identity,
+      clock,
+      reporter,
+      random,
+      report: () => healthReport(this.#sources, clock.nowMs()),
+      onAnswer: async (revoked, epochKnown) => {
+        obey(revoked, shipper, edges);
+        if (epochKnown > 0 && !this.#isEpochKnown) {
+          this.#isEpochKnown = true;
+          if (epochKnown > this.#sources.epoch) await this.#rise(epochKnown);
+        }
+        await this.#saveStatus(false);
+      },
+    });
+  }
+
+  /** Hosts and ports of our own traffic, for the capture filter; there may be more once batches travel. */
+  get peers(): Peer[] {
+    const { peers, transport } = this.#opened;
+    return [...peers, ...transport.peers ?? []];
+  }
+
+  /** Opens the spool, begins to ship and to check in. */
+  async start(): Promise<void> {
+    this.#forgetReload = this.#edges.onReload(this.#reload);
+    await this.outbox.start();
+    this.#checkIn.start();
+  }
+
+  /** Batches in the spool of a session that was not started. */
+  async waiting(): Promise<number> {
+    return batchesIn(await this.#disk.list(`${this.#opened.folder}/spool`).catch(() => [])).length;
+  }
+
+  /** Gives the state folder back, of a session that was not started. */
+  release(): void {
+    this.#opened.lock.release();
+  }
+
+  /** Seals, spools, reports a last time, closes everything. */
+  async stop(): Promise<void> {
+    this.#forgetReload();
+    // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
+    await Promise.all([this.outbox.stop(), this.#checkIn.halt()]);
+    await this.#checkIn.stop(true);
+    await this.#saveStatus(true);
+    this.release();
+  }
+
+  /** The aggregator knows a later start of this sensor, as after a backup was restored on a machine whose clock had run fast: what is sealed
+   * from now on must be later still. */
+  async #rise(floor: number): Promise<void> {
+    const { clock, reporter } = this.#edges;
+    const { epoch, problem } = await raiseEpoch(this.#disk, this.#opened.folder, clock.nowMs(), floor);
+    reporter.count("epoch_rises_total");
+    reporter.warn("the aggregator knows a later start of this sensor, goes on above it", { epoch, problem });
+    await this.outbox.renew(epoch);
+    this.#sources.epoch = epoch;
+  }
+
+  async #saveStatus(stopped: boolean): Promise<void> {
+    const { clock, reporter } = this.#edges;
+    const status = {
+      written_ms: clock.nowMs(),
+      pid: Deno.pid,
+      stopped,
+      clock_offset_ms: this.#checkIn.offsetMs,
+      check_in_error: this.#checkIn.problem,
+      health: healthReport(this.#sources, clock.nowMs()),
+    };
+    // A full disk must not end the check-ins; the spool says so already.
+    await writeStatus(this.#disk, this.#opened.folder, status)
+      .catch(() => reporter.count("status_write_errors_total"));
+  }
+}
+
+/** Trusts the authority that option or identity names now. */
+async function reloadAuthority(
+  options: SessionOptions,
+  { folder, identity, client, transport }: Opened,
+  { disk, reporter }: { disk: Disk; reporter: Reporter },
+): Promise<void> {
+  const now = await loadIdentity(disk, folder);
+  if (now?.key !== identity.key || !now.enrolment) {
+    throw new IdentityError("another key is in the state folder: restart the sensor to use it");
+  }
+  const ca = await authorityFor(options.aggregatorCa, now.enrolment.aggregator_ca);
+  client.trust(ca);
+  transport.trust?.(ca);
+  reporter.info("certificate authority reloaded");
+}
+
+/** What a check-in's answer means for shipping. */
+function obey(revoked: boolean | null, shipper: Shipper, edges: Edges): void {
+  const isPaused = shipper.problem?.code === "paused";
+  if (revoked === true && !isPaused) {
+    shipper.pause("this sensor is revoked or quarantined by the aggregator");
+    edges.reporter.error(
+      "this sensor is revoked or quarantined by the aggregator: it goes on capturing and spooling, but ships nothing",
+    );
+  } else if (revoked === false && isPaused) {
+    shipper.resume();
+    edges.reporter.info("this sensor is accepted again, shipping goes on");
+  }
+}
+
+async function openTransport(
+  { url, ca }: { url: string; ca: string | null },
+  enrolment: Enrolment,
+  options: SessionOptions,
+  edges: Edges,
+): Promise<{ transport: Transport; peers: Peer[] }> {
+  const address = new URL(url);
+  const port = Number(address.port) || (address.protocol === "https:" ? 443 : 80);
+  const aggregator = { host: address.hostname.replace(/^\[|\]$/g, ""), port };
+  const isKafka = options.transport === "kafka" || (options.transport === "auto" && enrolment.kafka !== null);
+  if (!isKafka) {
+    const client = openAggregator(url, ca, 30_000);
+    return { transport: new HttpTransport(client), peers: [aggregator] };
+  }
+  const settings = await kafkaSettings(options, enrolment.kafka, enrolment.sensor_id, edges);
+  const topic = options.kafkaTopic || enrolment.kafka?.topic;
+  const brokers = settings.brokers.map((broker) => ({
+    host: broker.slice(0, broker.lastIndexOf(":")).replace(/^\[|\]$/g, ""),
+    port: Number(broker.slice(broker.lastIndexOf(":") + 1)),
+  }));
+  try {
+    // Loaded only here: a sensor that ships over HTTP saves the client's 5 MB.
+    const { createKafka } = await import("../../shared/kafka.ts");
+    const { KafkaTransport } = await import("../ship/kafka.ts");
+    const transport = new KafkaTransport(createKafka(settings), topic === undefined ? {} : { topic });
+    return { transport, peers: [aggregator, ...brokers] };
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
+  }
+}

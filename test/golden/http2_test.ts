@@ -1,0 +1,104 @@
+/** HTTP/2 without TLS, as tshark reads it for us: with authority, method, path and status on ports of HTTP, by its name on others.
+ *
+ * Method: a connection made here, octet by octet (RFC 9113, RFC 7541), through the program. Skipped loudly without tshark. @module */
+
+import { assertEquals } from "@std/assert";
+import { skipLoudly } from "../services/services.ts";
+import { ack, bytes, ethernet, ipv4, pcap, psh, syn, tcp, u32 } from "../sensor/frames.ts";
+
+const hasTshark = await new Deno.Command("tshark", { args: ["--version"], stdout: "null", stderr: "null" })
+  .output().then(({ success }) => success, () => false);
+const { ignore } = hasTshark ? { ignore: false } : skipLoudly("HTTP/2 facts", "tshark is not installed");
+
+const text = (words: string) => new TextEncoder().encode(words);
+const preface = text("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+const frame = (type: number, flags: number, stream: number, payload: Uint8Array) =>
+  bytes(u32(payload.length).slice(1), type, flags, u32(stream), payload);
+const literal = (index: number, value: string) => bytes(0x40 | index, value.length, text(value));
+const settings = frame(4, 0, 0, bytes());
+/** GET, "http", authority, path; indices of the static table. */
+const headers = (stream: number, path: string, rest: Uint8Array) =>
+  frame(1, 5, stream, bytes(0x82, 0x86, literal(4, path), rest));
+
+/** Packets of a connection to `port`: payloads by direction. */
+function connection(port: number, payloads: readonly [isFromClient: boolean, payload: Uint8Array][]) {
+  const a = { src: "192.0.2.10", dst: "198.51.100.20" }, b = { src: a.dst, dst: a.src };
+  const seq = [1_001, 5_001];
+  const packets = [
+    ipv4(6, tcp({ src: 41_000, dst: port, flags: syn, seq: 1_000 }), a),
+    ipv4(6, tcp({ src: port, dst: 41_000, flags: syn | ack, seq: 5_000, ack: 1_001 }), b),
+    ipv4(6, tcp({ src: 41_000, dst: port, flags: ack, seq: 1_001, ack: 5_001 }), a),
+  ];
+  for (const [isFromClient, payload] of payloads) {
+    const own = isFromClient ? 0 : 1;
+    const ports = isFromClient ? { src: 41_000, dst: port } : { src: port, dst: 41_000 };
+    const header = { ...ports, flags: psh | ack, seq: seq[own], ack: seq[1 - own], payload };
+    packets.push(ipv4(6, tcp(header), isFromClient ? a : b));
+    seq[own] += payload.length;
+  }
+  return pcap(packets.map((packet, i) => ({ timeUs: 1e15 + i * 1_000, frame: ethernet(0x0800, packet) })));
+}
+
+async function replay(capture: Uint8Array) {
+  const path = await Deno.makeTempFile({ suffix: ".pcap" });
+  try {
+    await Deno.writeFile(path, capture);
+    const main = new URL("../../sensor/main.ts", import.meta.url).pathname;
+    const args = ["run", "-A", "--no-check", main, "replay", path, "--flows"];
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
+    const flow = JSON.parse(new TextDecoder().decode(stdout).split("\n")[0]);
+    return [flow.app_protocol, flow.facts?.http ?? null];
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+const authority = literal(1, "www.example");
+const request = { method: "GET", host: "www.example" };
+
+Deno.test({
+  name: "HTTP/2 with prior knowledge is named, with its requests and their answers on ports of HTTP",
+  ignore,
+  async fn() {
+    for (const port of [80, 8_080, 3_128]) {
+      const capture = connection(port, [
+        [true, bytes(preface, settings)],
+        [false, settings],
+        [true, headers(1, "/first", authority)],
+        [false, frame(1, 4, 1, bytes(0x88))],
+        [false, frame(0, 1, 1, text("hello"))],
+        // Authority and path of the request before, by their places in the table that both sides keep.
+        [true, frame(1, 5, 3, bytes(0x82, 0x86, 0xbf, 0xbe))],
+        [false, frame(1, 5, 3, bytes(0x8d))],
+      ]);
+      assertEquals(await replay(capture), ["http2", [
+        { ...request, uri: "/first" },
+        { status: 200 },
+        { ...request, uri: "/first" },
+        { status: 404 },
+      ]], `port ${port}`);
+    }
+  },
+});
+
+Deno.test({
+  name: "HTTP/2 whose first headers stand beside its preface is read too",
+  ignore,
+  async fn() {
+    const asked = headers(1, "/long/path", authority);
+    const one = connection(8_088, [[true, bytes(preface, settings, asked, headers(3, "/b", bytes(0xbf)))]]);
+    assertEquals(await replay(one), ["http2", [
+      { ...request, uri: "/long/path" },
+      { ...request, uri: "/b" },
+    ]]);
+  },
+});
+
+Deno.test({
+  name: "HTTP/2 on a port of nobody's is known by its name",
+  ignore,
+  async fn() {
+    const asked = bytes(preface, settings, headers(1, "/first", authority));
+    assertEquals(await replay(connection(50_051, [[true, asked], [false, settings]])), ["http2", null]);
+  },
+});

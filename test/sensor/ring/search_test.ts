@@ -1,0 +1,93 @@
+/** Packets of one flow out of the ring, as a file that tshark opens. @module */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { communityId } from "../../../shared/community_id.ts";
+import { PacketRing } from "../../../sensor/ring/packet_ring.ts";
+import { findPackets } from "../../../sensor/ring/search.ts";
+import { bytes, ethernet, ipv4, u16 } from "../frames.ts";
+
+const baseUs = 1_700_000_000_000_000;
+const udp = (from: number, to: number, payload: number[]) =>
+  bytes(u16(from), u16(to), u16(8 + payload.length), [0, 0], payload);
+const frameOf = (src: string, from: number, dst: string, to: number, payload: number) =>
+  ethernet(0x0800, ipv4(17, udp(from, to, new Array(payload).fill(0x41)), { src, dst }));
+
+function ringOf(...frames: Uint8Array[]): PacketRing {
+  const ring = new PacketRing({ bytesMax: 1024 * 1024 });
+  frames.forEach((frame, i) => ring.add(frame, 0, frame.length, frame.length, baseUs + i * 1_000, 1, 42));
+  return ring;
+}
+
+const id = communityId({
+  protocol: "udp",
+  src_ip: "192.0.2.1",
+  dst_ip: "198.51.100.2",
+  src_port: 4_000,
+  dst_port: 53,
+});
+const query = { communityId: id, fromUs: 0, toUs: Infinity, bytesMax: 1_000_000 };
+const turn = () => Promise.resolve();
+
+Deno.test("both directions of a flow are found, and nothing else", async () => {
+  const ring = ringOf(
+    frameOf("192.0.2.1", 4_000, "198.51.100.2", 53, 20),
+    frameOf("192.0.2.1", 4_001, "198.51.100.2", 53, 20),
+    frameOf("198.51.100.2", 53, "192.0.2.1", 4_000, 300),
+    frameOf("192.0.2.9", 4_000, "198.51.100.2", 53, 20),
+  );
+  const found = await findPackets(ring, query, turn);
+  assertEquals([found.packets, found.left_out], [2, 0]);
+  assertEquals(await linesOf(found.file), [
+    "1700000000.000000000\t62\t62\t192.0.2.1",
+    "1700000000.002000000\t106\t342\t198.51.100.2",
+  ]);
+  assertEquals((await findPackets(ring, { ...query, fromUs: baseUs + 1_500 }, turn)).packets, 1);
+});
+
+Deno.test("a flow inside a tunnel is found by its own name, and by that of the tunnel", async () => {
+  const inner = ipv4(17, udp(4_000, 53, [1, 2]), { src: "192.0.2.1", dst: "198.51.100.2" });
+  const ring = ringOf(ethernet(0x0800, ipv4(4, inner, { src: "203.0.113.1", dst: "203.0.113.2" })));
+  assertEquals((await findPackets(ring, query, turn)).packets, 1);
+  const tunnel = communityId({
+    protocol: "ipip",
+    src_ip: "203.0.113.1",
+    dst_ip: "203.0.113.2",
+    src_port: 0,
+    dst_port: 0,
+  });
+  assertEquals((await findPackets(ring, { ...query, communityId: tunnel }, turn)).packets, 1);
+});
+
+Deno.test("a file never grows beyond what was asked for; the rest is counted", async () => {
+  const ring = ringOf(
+    ...Array.from({ length: 50 }, () => frameOf("192.0.2.1", 4_000, "198.51.100.2", 53, 20)),
+  );
+  const found = await findPackets(ring, { ...query, bytesMax: 2_000 }, turn);
+  assertEquals(found.file.length <= 2_000, true);
+  assertEquals(found.packets + found.left_out, 50);
+  assertEquals((await linesOf(found.file)).length, found.packets);
+});
+
+Deno.test("what is no Community ID is refused by name", async () => {
+  await assertRejects(
+    () => findPackets(ringOf(), { ...query, communityId: "1:../../etc" }, turn),
+    RangeError,
+    '"communityId" must be',
+  );
+});
+
+/** Stamp, captured and wire length, source of each packet, by tshark. */
+async function linesOf(file: Uint8Array): Promise<string[]> {
+  const path = await Deno.makeTempFile({ suffix: ".pcapng" });
+  try {
+    await Deno.writeFile(path, file);
+    const fields = ["frame.time_epoch", "frame.cap_len", "frame.len", "ip.src"];
+    const { stdout } = await new Deno.Command("tshark", {
+      args: ["-n", "-r", path, "-T", "fields", ...fields.flatMap((field) => ["-e", field])],
+      stderr: "null",
+    }).output();
+    return new TextDecoder().decode(stdout).split("\n").filter(Boolean);
+  } finally {
+    await Deno.remove(path);
+  }
+}

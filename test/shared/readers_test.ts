@@ -1,0 +1,128 @@
+/** What others read of a batch: the published schema is the code's, and the snippets of shared/READERS.md give the rows that were sent.
+ * The snippets run in a Python environment of their own, made once in `.cache/readers`. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { KafkaTransport } from "../../sensor/ship/kafka.ts";
+import { packBatch, type PackedBatch, unpackBatch } from "../../sensor/ship/packed_batch.ts";
+import { sealBatch } from "../../shared/batch.ts";
+import { batchSchema } from "../../shared/batch_schema.ts";
+import { createKafka } from "../../shared/kafka.ts";
+import { createReporter } from "../../shared/reporter.ts";
+import { alwaysColumns, segmentColumnNames, segmentColumns } from "../../shared/segment.ts";
+import { keysFromSeed } from "../../shared/batch.ts";
+import { JsonColumns } from "../../sensor/ship/json_columns.ts";
+import { pageOf } from "../sensor/flow/pages.ts";
+import { sealableOf } from "../sensor/ship/helpers.ts";
+import { newTopic, skipLoudly, useKafka } from "../services/services.ts";
+
+const pathOf = (name: string) => new URL(`../../${name}`, import.meta.url).pathname;
+const python = `${pathOf(".cache/readers")}/bin/python`;
+
+Deno.test("batch.schema.json is what the code says", async () => {
+  const path = pathOf("shared/batch.schema.json");
+  if (Deno.args.includes("--write")) {
+    await Deno.writeTextFile(path, `${JSON.stringify(batchSchema(), null, 2)}\n`);
+  }
+  const schema = JSON.parse(await Deno.readTextFile(path));
+  assertEquals(schema, JSON.parse(JSON.stringify(batchSchema())), "run this test with -- --write");
+  assertEquals(Object.keys(schema.properties), segmentColumnNames);
+  for (const name of ["protocol", "src_ip", "src_port", "dst_ip", "dst_port", "fwd_bytes", "bwd_packets"]) {
+    assert(schema.required.includes(name), name);
+  }
+  for (const name of segmentColumnNames) {
+    if (!alwaysColumns.has(name)) {
+      assertEquals(schema.properties[name].absent, segmentColumns[name].default);
+    }
+  }
+});
+
+async function run(command: string, args: string[], cwd?: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, {
+    args,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    ...(cwd === undefined ? {} : { cwd }),
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr).slice(-1_000));
+  return new TextDecoder().decode(stdout);
+}
+
+/** Why the snippets cannot be run; undefined when they can. */
+async function prepare(): Promise<string | undefined> {
+  try {
+    if (await Deno.stat(python).then(() => false, () => true)) {
+      await run("python3", ["-m", "venv", pathOf(".cache/readers")]);
+    }
+    await run(python, ["-c", "import kafka, zstandard, duckdb"]).catch(() =>
+      run(python, ["-m", "pip", "--quiet", "install", "kafka-python", "zstandard", "duckdb"])
+    );
+    return undefined;
+  } catch (error) {
+    return `Python's kafka-python, zstandard and duckdb are not there: ${(error as Error).message}`;
+  }
+}
+
+const kafka = await useKafka();
+const why = kafka.ignore ? "Kafka is not there" : await prepare();
+
+async function snippet(language: string): Promise<string> {
+  const text = await Deno.readTextFile(pathOf("shared/READERS.md"));
+  return new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(text)![1];
+}
+
+/** A batch whose segments are as plain as can be: one has nothing that differs from a default. */
+function plainBatch(seq: number): { value: Uint8Array; packed: PackedBatch } {
+  const page = pageOf([
+    { protocol: "tcp", src_ip: "192.0.2.1", dst_ip: "192.0.2.2" },
+    { protocol: "tcp", src_ip: "192.0.2.1", dst_ip: "192.0.2.3" },
+  ]);
+  const value = new Uint8Array(new JsonColumns().encode(sealableOf(page), new Int32Array([0, 1])));
+  const { privateKey } = keysFromSeed(new Uint8Array(32).fill(1));
+  const batch = sealBatch(value, { sensor: "s-1", key: "0".repeat(16), privateKey }, {
+    epoch: 1,
+    bucket: 0,
+    seq,
+    flows: 2,
+    sealed: 1_700_000_000_000,
+  });
+  return { value, packed: unpackBatch(packBatch(batch).bytes) as PackedBatch };
+}
+
+Deno.test({
+  name: "the snippets of READERS.md read every row, though all columns hold only their defaults",
+  ignore: kafka.ignore,
+  ...(why === undefined ? {} : skipLoudly("the readers' snippets", why)),
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const reporter = createReporter({ component: "test", write: () => {} });
+    const client = createKafka({ brokers: [kafka.address], clientId: "test", reporter });
+    const topic = newTopic("readers");
+    const admin = client.admin();
+    await admin.connect();
+    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+    await admin.disconnect();
+    const batches = [plainBatch(1), plainBatch(2)];
+    const transport = new KafkaTransport(client, { topic });
+    await transport.send([...batches, batches[0]].map(({ packed }) => packed));
+    await transport.close();
+
+    const folder = await Deno.makeTempDir();
+    await Deno.writeTextFile(`${folder}/read.py`, await snippet("python"));
+    const printed = await run(python, [`${folder}/read.py`, kafka.address, topic]);
+    assertEquals(printed.trim().split("\n").map((line) => line.split(" ").slice(1).join(" ")), [
+      "tcp 192.0.2.1 192.0.2.2 0 0 0",
+      "tcp 192.0.2.1 192.0.2.3 0 0 0",
+      "tcp 192.0.2.1 192.0.2.2 0 0 0",
+      "tcp 192.0.2.1 192.0.2.3 0 0 0",
+    ]);
+    const lines = batches.map(({ value }) => `${Buffer.from(value).toString("utf8")}\n`).join("");
+    await Deno.writeTextFile(`${folder}/batches.ndjson`, lines);
+    await Deno.writeTextFile(`${folder}/query.sql`, await snippet("sql"));
+    const code = "import duckdb; print(duckdb.sql(open('query.sql').read()).fetchall())";
+    assertEquals((await run(python, ["-c", code], folder)).trim(), "[('tcp', 0, 4, 0)]");
+    await Deno.remove(folder, { recursive: true });
+  },
+});
