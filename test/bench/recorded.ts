@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
 import { zstdDecompressSync } from "node:zlib";
+import { readColumns } from "../../aggregator/ingest/columns.ts";
 import type { IdentityStore } from "../../aggregator/store/store.ts";
 import { keyId, keysFromSeed, sealBatch, sha256Hex, writeHeader } from "../../shared/batch.ts";
 import { measure } from "./measure.ts";
@@ -24,13 +25,17 @@ export interface SealedBatch {
   flows: number;
 }
 
-/** Reads `path`, or records it with a sensor that replays `capture`. */
+/** Reads `path`, or records it with a sensor that replays `capture`: also when it is no longer understood. */
 export async function recordedBatches(
   root: string,
   capture: string,
   path: string,
 ): Promise<RecordedBatch[]> {
-  if (!await Deno.stat(path).then(() => true, () => false)) await record(root, capture, path);
+  const known = await readRecording(path).catch(() => []);
+  // What an older sensor shipped may not be taken any more.
+  const isGood = known.every(({ value, flows }) => typeof readColumns(value, flows) !== "string");
+  if (known.length > 0 && isGood) return known;
+  await record(root, capture, path);
   return await readRecording(path);
 }
 

@@ -64,10 +64,11 @@ for (const [name, at] of [["1970", 100], ["2110", 4_430_000_000], ["tomorrow", t
       { length: 200 },
       (_, i) => udpSegment({ start: at + i * 60, end: at + i * 60 + 1 }),
     );
-    await withIngest([sensor], async ({ store, submit, restart }) => {
+    await withIngest([sensor], async ({ store, submit, restart, counter }) => {
       for (let from = 0; from < 200; from += 50) {
         await Promise.all(sensor.seal(segments.slice(from, from + 50)).map(submit));
       }
+      assertEquals(counter("ingest_flow_conflicts_total"), 0, "stand-ins differ from the start");
       const { flows, packets, bytes, rows } = await counted(store);
       const sums = await totals(store);
       assertEquals([flows, packets], [200, packetsOf(segments)]);

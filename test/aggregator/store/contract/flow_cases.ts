@@ -74,6 +74,31 @@ export function flowCases(test: Test): void {
     second.sightings = [whole, sighting("s-two")];
     await store.ingest({ ...nothing(), ...flowsOf([first]) });
     await store.ingest({ ...nothing(), ...flowsOf([second]) });
+    const other = flowWrite(1, { app_protocol: "http", src_mac: "02:00:00:00:00:99", fwd_ttl: 9 });
+    const { app_protocol, src_mac, fwd_ttl } = (await store.readFlow(idOf(1)))!;
+    assertEquals([app_protocol, src_mac, fwd_ttl], ["tls", "02:00:00:00:00:05", 64]);
+    const nothingNew = {
+      fwd_packets: 0,
+      fwd_bytes: 0,
+      bwd_packets: 0,
+      bwd_bytes: 0,
+      total_packets: 0,
+      total_bytes: 0,
+    };
+    Object.assign(other.flow, nothingNew, {
+      packet_length_max: 9_000,
+      end: t0 + 90,
+      end_reason: "fin",
+      bwd_sensor: "s-two",
+    });
+    await store.ingest({ ...nothing(), ...flowsOf([{ ...other, kind: "update", newSightings: 0 }]) });
+    const still = (await store.readFlow(idOf(1)))!;
+    assertEquals([still.app_protocol, still.src_mac, still.fwd_ttl, still.packet_length_max], [
+      "tls",
+      "02:00:00:00:00:05",
+      64,
+      1_500,
+    ]);
     const later = flowsOf([{ ...second, sightings: [sighting("s-two"), sighting("s-two")] }]);
     later.sightings.columns.isNew.fill(0);
     await store.ingest({ ...nothing(), sightings: later.sightings });
