@@ -109,7 +109,7 @@ export class Site {
     return JSON.parse(text).health;
   }
 
-  fleetShows(pattern: RegExp, seconds = 20): Promise<string> {
+  fleetShows(pattern: RegExp, seconds = 40): Promise<string> {
     return this.machine.until(
       "picket-aggregator sensors --json",
       pattern,
