@@ -89,7 +89,7 @@ function addQuestions(update: PreparedUpdate, lists: Indicators, add: Add): void
   }
 }
 
-/** Server names and requests. */
+/** Server names, names in certificates, and requests. */
 function addNames(update: PreparedUpdate, lists: Indicators, add: Add): void {
   const { src: host, dst: peer, segment: { facts, dst_port } } = update;
   if (!host.isOwn && peer.isOwn) return;
@@ -99,6 +99,7 @@ function addNames(update: PreparedUpdate, lists: Indicators, add: Add): void {
     if (listed) add({ kind: "domain", ...listed, way, host, peer });
   };
   addName(facts?.tls?.sni);
+  addName(facts?.tls?.certificate_subject);
   addName(facts?.quic?.sni);
   for (const request of facts?.http ?? []) {
     const url = urlOf(request, peer.ip, dst_port);

@@ -157,6 +157,11 @@ Deno.test("server names, hosts, URLs and fingerprints of the client are looked u
   const get = (host: string, uri: string) =>
     withFacts({ http: [{ method: "GET", host, uri }] }, { dst_port: 80 });
   assertEquals(seen([withFacts({ tls: { sni: "cdn.bad.example" } })]), [["bad.example", "high"]]);
+  assertEquals(seen([withFacts({ tls: { certificate_subject: "*.bad.example" } })]), [[
+    "bad.example",
+    "high",
+  ]]);
+  assertEquals(seen([withFacts({ tls: { certificate_subject: "Bad Example Ltd" } })]), []);
   assertEquals(seen([withFacts({ quic: { sni: "bad.example" } })]), [["bad.example", "high"]]);
   assertEquals(seen([get("bad.example:8080", "/")]), [["bad.example", "high"]]);
   assertEquals(seen([get("Files.Example", "/drop/a.bin")]), [["files.example/drop/a.bin", "high"]]);
