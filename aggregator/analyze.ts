@@ -65,7 +65,7 @@ export interface Analysis {
   threats: AnalyzedThreat[];
   /** The same threats, those of one attacker together. */
   incidents: Incident[];
-  /** Detectors that could find nothing, as the capture has none of the facts they need. */
+  /** Detectors that could find nothing: the capture has none of the facts they need, or they lack a list. */
   not_evaluable: NotEvaluable[];
 }
 
@@ -230,7 +230,10 @@ export function renderAnalysis(
   for (const threat of threats) lines.push("", ...threatLines(threat, isColourful));
   if (not_evaluable.length > 0) {
     const names = not_evaluable.map(({ detector, missing }) => `${detector} (needs ${missing.join(", ")})`);
-    lines.push("", `Not evaluable, as the capture holds no such facts: ${names.join(", ")}`);
+    lines.push(
+      "",
+      `Not evaluable, as the capture holds no such facts, or no list is given: ${names.join(", ")}`,
+    );
   }
   return lines.join("\n");
 }

@@ -64,6 +64,8 @@ export interface Declaration<
   readonly about: string;
   /** Facts without which it finds nothing. Where the data has none of them the detector is reported as "not evaluable". */
   readonly needs?: readonly FactKind[];
+  /** What else it would have to be given and has not got now, without which it finds nothing: reported in the same way. Null = nothing. */
+  readonly lacks?: () => string | null;
   readonly limits: Table;
   readonly window: Window;
   /** Episodes followed at once. @default 20000 */

@@ -27,7 +27,7 @@ export interface EngineDeps {
 /** Flows that wait to be linked, over all threats; whoever does not take them loses them. */
 const linksWaitingMax = 1_000_000;
 
-/** A detector, and the facts it needs that the data does not have. */
+/** A detector, and what it needs that is not there: facts that the data does not have, lists that nobody gave. */
 export interface NotEvaluable {
   detector: string;
   missing: string[];
@@ -91,10 +91,13 @@ export class Engine {
     for (const detector of this.#deps.detectors) this.#collect(detector, true);
   }
 
-  /** Detectors that could find nothing so far, as the data has none of the facts they need. */
+  /** Detectors that could find nothing so far, as what they need is not there. */
   notEvaluable(): NotEvaluable[] {
-    return this.#deps.detectors.flatMap(({ name, declaration: { needs = [] } }) => {
-      const missing = needs.filter((kind) => !this.#factsSeen.has(kind));
+    return this.#deps.detectors.flatMap((detector) => {
+      const { name, declaration: { needs = [] } } = detector;
+      const missing: string[] = needs.filter((kind) => !this.#factsSeen.has(kind));
+      const lacked = this.#lackOf(detector);
+      if (lacked !== null) missing.push(lacked);
       return missing.length > 0 ? [{ detector: name, missing }] : [];
     });
   }
@@ -175,6 +178,15 @@ export class Engine {
     } catch (error) {
       this.#fail(detector, error);
       return [];
+    }
+  }
+
+  #lackOf(detector: Detector): string | null {
+    try {
+      return detector.declaration.lacks?.() ?? null;
+    } catch (error) {
+      this.#fail(detector, error);
+      return null;
     }
   }
 

@@ -48,6 +48,11 @@ export class PreparedUpdate {
     if (segment.fwd_packets > 0) this.src.spokeS = segment.end;
     if (segment.bwd_packets > 0) this.dst.spokeS = segment.end;
     if (segment.bwd_payload_bytes > 0 && industrialPorts.has(segment.dst_port)) this.dst.isPlant = true;
+    if (segment.dst_port === 53) {
+      if (segment.bwd_payload_bytes > 0 && this.src.isOwn) this.dst.isResolver = true;
+    } else if (segment.src_port === 53 && segment.fwd_payload_bytes > 0 && this.dst.isOwn) {
+      this.src.isResolver = true;
+    }
     this.service = this.#readService(books.services);
   }
 

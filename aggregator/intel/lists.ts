@@ -85,6 +85,13 @@ export class IntelLists {
     await this.#running;
   }
 
+  /** In force, over all lists. */
+  get entries(): number {
+    let sum = 0;
+    for (const { state } of this.#lists.values()) sum += state.entries;
+    return sum;
+  }
+
   get states(): ListState[] {
     return [...this.#lists.values()].map(({ state }) => state);
   }
@@ -120,7 +127,7 @@ export class IntelLists {
       this.#seen.delete(name);
       if (this.#lists.delete(name)) this.#tell("removed", name, "list removed", {});
     }
-    this.#deps.reporter.gauge("intel_entries", this.#entries());
+    this.#deps.reporter.gauge("intel_entries", this.entries);
     if (changed.length > 0) await this.#deps.onChanged?.(changed);
   }
 
@@ -175,7 +182,7 @@ export class IntelLists {
     let skipped: Skipped = {};
     let problem: string | null;
     try {
-      skipped = await this.#read(name, table, this.#entries() - (before?.state.entries ?? 0));
+      skipped = await this.#read(name, table, this.entries - (before?.state.entries ?? 0));
       problem = problemOf(table.size, before?.state.entries ?? 0);
     } catch (error) {
       problem = (error as Error).message;
@@ -224,10 +231,6 @@ export class IntelLists {
     const reader = new LineReader(add);
     await readLines(file, bytesMax, (line) => reader.read(line));
     return reader.skipped;
-  }
-
-  #entries(): number {
-    return [...this.#lists.values()].reduce((sum, { state }) => sum + state.entries, 0);
   }
 
   #tell(outcome: ListOutcome, list: string, message: string, more: Record<string, unknown>): void {

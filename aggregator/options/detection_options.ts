@@ -1,9 +1,10 @@
-/** Options of detection, and the detectors they mean. @module */
+/** Options of detection: the detectors they mean, and the lists of threat intelligence these look into. @module */
 
-import { catalogue } from "../detect/detectors/catalogue.ts";
+import { catalogueWith } from "../detect/detectors/catalogue.ts";
 import { loadCustomDetectors } from "../detect/custom.ts";
 import type { Declaration } from "../detect/detector.ts";
 import { type DetectionSettings, readSettings } from "../detect/settings.ts";
+import { IntelLists } from "../intel/lists.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 
@@ -26,30 +27,67 @@ export const detectionOptions = {
     value: "NAME",
     help: "Switch a detector off; may be given several times",
   },
+  intelligence: {
+    kind: "text",
+    default: "",
+    value: "DIR",
+    help: "Look for what stands on the threat-intelligence lists in this folder: text, CSV, MISP, STIX",
+  },
 } as const satisfies OptionTable;
 
 /** Detectors to start: {@link startDetectors} takes both. */
 export interface DetectorChoice {
   settings: DetectionSettings;
   declarations: readonly Declaration[];
+  /** Read once; null = none are given. Start them to have them read again when they change. */
+  lists: IntelLists | null;
 }
 
 /** Detectors that ship and those of the operator's folder, with their settings. A module that cannot be used is reported and left
  * out. @throws {CommandError} */
 export async function chooseDetectors(
   options: Options<typeof detectionOptions>,
-  { reporter }: Pick<Edges, "reporter">,
+  edges: Pick<Edges, "reporter" | "clock" | "randomBytes">,
 ): Promise<DetectorChoice> {
-  const declarations = [...catalogue, ...await loadFolder(options.detectors, reporter)];
+  const lists = await readLists(options.intelligence, edges);
+  const shipped = catalogueWith(lists);
+  const taken = shipped.map(({ name }) => name);
+  const declarations = [...shipped, ...await loadFolder(options.detectors, taken, edges.reporter)];
   const read = readSettings(options, declarations);
   if (!read.ok) throw new CommandError(exitCodes.usage, read.problems.join("\n"));
-  return { settings: read.settings, declarations };
+  return { settings: read.settings, declarations, lists };
 }
 
-async function loadFolder(folder: string, reporter: Edges["reporter"]): Promise<Declaration[]> {
+/** A list that is refused is reported by {@link IntelLists}, and costs no other list anything. */
+async function readLists(
+  folder: string,
+  { clock, reporter, randomBytes }: Pick<Edges, "reporter" | "clock" | "randomBytes">,
+): Promise<IntelLists | null> {
+  if (folder === "") return null;
+  const lists = new IntelLists({ folder }, { clock, reporter, randomBytes });
+  try {
+    await lists.refresh();
+  } catch (cause) {
+    throw new CommandError(
+      exitCodes.usage,
+      `Cannot use "intelligence" as folder "${folder}" is not readable: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+  if (lists.entries === 0) {
+    reporter.warn("no intelligence list is in force, nothing will be found by one", { folder });
+  }
+  return lists;
+}
+
+async function loadFolder(
+  folder: string,
+  taken: readonly string[],
+  reporter: Edges["reporter"],
+): Promise<Declaration[]> {
   if (folder === "") return [];
   try {
-    const { declarations, problems } = await loadCustomDetectors(folder, catalogue.map(({ name }) => name));
+    const { declarations, problems } = await loadCustomDetectors(folder, taken);
     for (const problem of problems) {
       reporter.count("custom_detectors_refused_total");
       reporter.error(problem);

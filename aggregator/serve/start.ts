@@ -217,7 +217,11 @@ async function startDetection(
   stops: Stop[],
 ): Promise<Detection> {
   const { clock, reporter } = edges;
-  const { settings, declarations } = await chooseDetectors(options, edges);
+  const { settings, declarations, lists } = await chooseDetectors(options, edges);
+  if (lists) {
+    await lists.start();
+    stops.push(() => lists.stop());
+  }
   const engine = new Engine({}, {
     detectors: startDetectors(settings, declarations),
     reporter,

@@ -14,6 +14,7 @@ import { amplification } from "./amplification.ts";
 import { beacon } from "./beacon.ts";
 import { dnsTunnel } from "./dns_tunnel.ts";
 import { hostSweep } from "./host_sweep.ts";
+import { intelligence } from "./intelligence.ts";
 import { icmpTunnel } from "./icmp_tunnel.ts";
 import { nxdomainBurst } from "./nxdomain_burst.ts";
 import { passwordGuessing } from "./password_guessing.ts";
@@ -47,8 +48,14 @@ import { icsReconnaissance } from "./ics_reconnaissance.ts";
 import { exfiltration } from "./exfiltration.ts";
 import { flood } from "./flood.ts";
 import { reflection } from "./reflection.ts";
+import type { Indicators } from "../signs/listed.ts";
 
-export const catalogue: readonly Declaration[] = [
+/** The detectors that ship, over `lists` of threat intelligence; null = none are given. */
+export function catalogueWith(lists: Indicators | null): readonly Declaration[] {
+  return [...ofTraffic, intelligence(lists)];
+}
+
+const ofTraffic: readonly Declaration[] = [
   hostSweep,
   arpSpoofing,
   arpStorm,
@@ -87,6 +94,9 @@ export const catalogue: readonly Declaration[] = [
   icsReconnaissance,
   promptInjection,
 ];
+
+/** Without lists. */
+export const catalogue: readonly Declaration[] = catalogueWith(null);
 
 /** Starts detectors, without those that are off; each engine needs its own. */
 export function startDetectors(

@@ -16,6 +16,8 @@ export class Address {
   spokeS = -Infinity;
   /** It serves an industrial protocol: a controller, or what stands before one. */
   isPlant = false;
+  /** It answered a DNS question of an own host: what it asks itself may be what others asked it. */
+  isResolver = false;
 
   constructor(readonly ip: string) {
     const { bytes } = this;

@@ -1,6 +1,6 @@
 /** `serve` and `analyze` as the real program: starting, ending, and each way not to start, with its exit code. @module */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { runProgram, spawnProgram, withFolder } from "./harness.ts";
 
@@ -58,6 +58,7 @@ Deno.test("serve does not start without its database or its address, and says so
       [["--listen", "192.0.2.1:8600", "--insecure-http"], 3, "does not have that address"],
       [["--listen", "0.0.0.0:0"], 2, "--insecure-http"],
       [["--detectors", `${folder}/none`], 2, "is not readable"],
+      [["--intelligence", `${folder}/none`], 2, 'Cannot use "intelligence" as folder'],
       [["--limit", "beacon.callsMin=0"], 2, "must be 1 to 1000 calls"],
       [["--detector-off", "becon"], 2, 'current value is "becon"'],
     ];
@@ -104,4 +105,26 @@ Deno.test("analyze prints the capture's account and explained threats, and refus
     assertEquals((await runProgram(["analyze", `${folder}/text`])).code, 1);
     assertEquals((await runProgram(["analyze", `${folder}/none`])).code, 3);
     assertEquals((await runProgram(["analyze"])).code, 2);
+  }));
+
+Deno.test("serve reads the lists of --intelligence, and shows in /metrics what is in force and what was refused", () =>
+  withFolder(async (folder) => {
+    const lists = `${folder}/lists`;
+    await Deno.mkdir(lists);
+    await Deno.writeTextFile(`${lists}/c2.txt`, "198.51.100.23\nbad.example");
+    await Deno.writeTextFile(`${lists}/broken.json`, "{");
+    const args = ["serve", "--state", folder, "--listen", "127.0.0.1:0", "--intelligence", lists];
+    const child = spawnProgram(args);
+    const errors = new Response(child.stderr).text();
+    const ready = JSON.parse(await firstLine(child));
+    const key = (await Deno.readTextFile(ready.key_file)).trim();
+    const metrics = await fetch(`${ready.listening}/metrics`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    const text = await metrics.text();
+    assertMatch(text, /^picket_\w*intel_entries(?:\{.*\})? 2$/m);
+    assertMatch(text, /intel_reloads_total\{.*outcome="refused".*\} 1$/m);
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0);
+    assertStringIncludes(await errors, "intelligence list refused");
   }));

@@ -305,6 +305,17 @@ Deno.test("engine says which detectors the data cannot feed", () => {
   assertEquals(ofDns(), []);
 });
 
+Deno.test("a detector that cannot say what it lacks is counted, and costs no other its word", () => {
+  const lacks = () => {
+    throw new Error("broken");
+  };
+  const broken = startDetector({ ...portScanVertical, name: "broken", lacks });
+  const lacking = startDetector({ ...portScanVertical, name: "lacking", lacks: () => "lists" });
+  const { engine, reporter } = setUp([broken, lacking]);
+  assertEquals(engine.notEvaluable(), [{ detector: "lacking", missing: ["lists"] }]);
+  assertEquals(reporter.snapshot().get('detector_errors_total{detector="broken"}'), 1);
+});
+
 function flowOf(one: FlowUpdate): Flow {
   const { segment: _, flow_start: __, ...rest } = one.segment;
   return {
