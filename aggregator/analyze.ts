@@ -16,13 +16,17 @@ import { Tshark } from "../sensor/dissect/child/tshark.ts";
 import type { SegmentPage } from "../sensor/flow/segment_page.ts";
 import { type CaptureSummary, Pipeline } from "../sensor/pipeline.ts";
 import { CommandError, exitCodes } from "../shared/command.ts";
-import { threatLines } from "./cli/words.ts";
+import { incidentLines, threatLines } from "./cli/words.ts";
 import { startDetectors } from "./detect/detectors/catalogue.ts";
 import type { Declaration } from "./detect/detector.ts";
 import { Engine, type NotEvaluable } from "./detect/engine.ts";
+import { incidentsOf } from "./detect/incidents.ts";
 import type { DetectionSettings } from "./detect/settings.ts";
+import type { Incident } from "./model/incident.ts";
 import { severities, type Threat } from "./model/threat.ts";
+import { columnsOf } from "./ingest/columns.ts";
 import { Merger } from "./ingest/merge.ts";
+import { MergeWrite } from "./ingest/merge_write.ts";
 import type { TriageModel } from "./triage/model.ts";
 import type { TriageAudit } from "./triage/outcome.ts";
 import { TriageQueue } from "./triage/queue.ts";
@@ -59,6 +63,8 @@ export interface Analysis {
   flows: { count: number; packets: number; bytes: number };
   /** The most severe first. */
   threats: AnalyzedThreat[];
+  /** The same threats, those of one attacker together. */
+  incidents: Incident[];
   /** Detectors that could find nothing, as the capture has none of the facts they need. */
   not_evaluable: NotEvaluable[];
 }
@@ -83,7 +89,8 @@ export async function analyzeFile(path: string, options: AnalyzeOptions): Promis
     const summary = pipeline.summary(path);
     const capture = note === null ? summary : { ...summary, note };
     const threats = await centre.finish(options);
-    return { capture, flows: centre.flows, threats, not_evaluable: centre.notEvaluable() };
+    const incidents = incidentsOf(threats);
+    return { capture, flows: centre.flows, threats, incidents, not_evaluable: centre.notEvaluable() };
   } finally {
     await lane?.stop();
   }
@@ -148,19 +155,22 @@ class Centre {
   take(page: SegmentPage): void {
     const segments = Array.from({ length: page.length }, (_, i) => page.object(i));
     const nowMs = this.#clock.nowMs();
+    const write = new MergeWrite({ tells: true });
     this.#merger.begin();
-    const { writes, updates } = this.#merger.take(
-      segments,
+    this.#merger.take(
+      columnsOf(segments),
       { sensor_id: "analyze", site: "capture", clock_offset_ms: 0 },
       nowMs,
+      write,
     );
     this.#merger.commit();
-    for (const { kind, flow } of writes) {
-      if (kind === "insert") this.flows.count++;
-      this.flows.packets += flow.total_packets;
-      this.flows.bytes += flow.total_bytes;
+    const { columns, size } = write.rows;
+    for (let i = 0; i < size; i++) {
+      this.flows.count += columns.isNew[i];
+      this.flows.packets += columns.fwdPackets[i] + columns.bwdPackets[i];
+      this.flows.bytes += columns.fwdBytes[i] + columns.bwdBytes[i];
     }
-    this.#engine.step(updates, nowMs);
+    this.#engine.step(write.updates ?? [], nowMs);
     this.#engine.takeLinks();
   }
 
@@ -170,6 +180,7 @@ class Centre {
 
   /** All threats, explained. */
   async finish(options: AnalyzeOptions): Promise<AnalyzedThreat[]> {
+    this.#engine.flush(this.#clock.nowMs());
     if (options.model) await this.#ask(options.model, options);
     const rank = (threat: Threat) => severities.indexOf(threat.severity);
     const sorted = this.#engine.threats.sort((a, b) =>
@@ -203,7 +214,7 @@ function present(threat: Threat): AnalyzedThreat {
 
 /** The analysis for people. */
 export function renderAnalysis(
-  { capture, flows, threats, not_evaluable }: Analysis,
+  { capture, flows, threats, incidents, not_evaluable }: Analysis,
   isColourful = false,
 ): string {
   const leftOut = capture.packets - capture.in_flows;
@@ -213,6 +224,7 @@ export function renderAnalysis(
       ? []
       : [`The capture is incomplete: ${capture.note.replaceAll("_", " ")}`]),
     "",
+    ...chainLines(incidents, isColourful),
     threats.length === 0 ? "No threats found." : `${threats.length} threat(s) found:`,
   ];
   for (const threat of threats) lines.push("", ...threatLines(threat, isColourful));
@@ -221,4 +233,15 @@ export function renderAnalysis(
     lines.push("", `Not evaluable, as the capture holds no such facts: ${names.join(", ")}`);
   }
   return lines.join("\n");
+}
+
+/** Incidents of a single threat say no more than the threat. */
+function chainLines(incidents: readonly Incident[], isColourful: boolean): string[] {
+  const chains = incidents.filter(({ threats }) => threats > 1);
+  if (chains.length === 0) return [];
+  return [
+    `${chains.length} incident(s) of several threats:`,
+    "",
+    ...chains.flatMap((incident) => [...incidentLines(incident, isColourful), ""]),
+  ];
 }

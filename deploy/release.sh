@@ -3,7 +3,7 @@
 #
 #   ./deploy/release.sh                       into dist/release-VERSION/, which must not be there yet
 #   ./deploy/release.sh --output DIR
-#   ./deploy/release.sh --twice               builds it all a second time elsewhere, and names what differs
+#   ./deploy/release.sh --twice               builds it all a second time, and names what differs
 #   ./deploy/release.sh --target x86_64-unknown-linux-gnu      for one kind of machine only
 #   ./deploy/release.sh --compression gzip    of the packages: faster, a sixth larger
 #
@@ -44,7 +44,7 @@ trap 'rm -rf "$work"' EXIT
 # Into the folder $2, from a checkout at $1 that has no history.
 build() {
   local checkout=$1 into=$2 target arch runtime
-  mkdir -p "$checkout" "$into"
+  rm -rf "$checkout" && mkdir -p "$checkout" "$into"
   git archive "$commit" | tar -x -C "$checkout"
   (cd "$checkout" && try_again "$DENO" install --frozen --quiet) >&2 || fail "the packages of deno.json could not be fetched"
   # The times of files are inside the programs.
@@ -78,10 +78,11 @@ pack() { # checkout target into
 }
 
 say "releasing $version of ${commit:0:12} into $output"
-build "$work/first" "$work/out"
+build "$work/picket" "$work/out"
 if [ $twice = yes ]; then
   say "building it a second time"
-  build "$work/second" "$work/again"
+  # In the same place: the programs hold the paths of what went in.
+  build "$work/picket" "$work/again"
   if differences=$(diff "$work/out/SHA256SUMS" "$work/again/SHA256SUMS"); then
     say "both builds are the same, octet by octet"
   else

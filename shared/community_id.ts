@@ -4,10 +4,10 @@
  * Invariant: both directions of a flow have one digest; one-way ICMP types keep their direction.
  * Source: github.com/corelight/community-id-spec, README and reference implementation (ICMP tables as there). @module */
 
-import { createHash } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { parseIp } from "./ip.ts";
 import { arpProtocol, protocolNumber } from "./protocols.ts";
+import { sha1Into } from "./sha1.ts";
 
 /** ICMP types that are answered by another type; all others are one-way. */
 const icmpCounterparts = new Map([[8, 0], [0, 8], [13, 14], [14, 13], [15, 16], [16, 15], [10, 9], [9, 10], [
@@ -37,7 +37,8 @@ export function icmpCounterpart(protocol: number, type: number): number {
   return (protocol === 1 ? icmpCounterparts : icmp6Counterparts).get(type) ?? -1;
 }
 
-const data = Buffer.alloc(40);
+const data = new Uint8Array(40);
+const pair = new Uint8Array(32);
 
 /** 20-byte digest. Addresses have 4 or 16 bytes, both the same. For protocols 1 and 58 the ports are ICMP type and code. */
 export function communityIdDigest(
@@ -47,6 +48,24 @@ export function communityIdDigest(
   srcPort: number,
   dstPort: number,
 ): Uint8Array {
+  const digest = new Uint8Array(20);
+  pair.set(src, 0);
+  pair.set(dst, 16);
+  communityIdInto(protocol, pair, 0, src.length, srcPort, dstPort, digest, 0);
+  return digest;
+}
+
+/** The same of two addresses of `length` octets at `at` and 16 octets further on, written to `out`. */
+export function communityIdInto(
+  protocol: number,
+  ips: Uint8Array,
+  at: number,
+  length: number,
+  srcPort: number,
+  dstPort: number,
+  out: Uint8Array,
+  outAt: number,
+): void {
   let oneWay = false;
   if (protocol === 1 || protocol === 58) {
     const counterpart = icmpCounterpart(protocol, srcPort);
@@ -54,21 +73,26 @@ export function communityIdDigest(
     if (!oneWay) dstPort = counterpart;
   }
   const hasPorts = protocol === 1 || protocol === 6 || protocol === 17 || protocol === 58 || protocol === 132;
-  const order = Buffer.compare(src, dst);
+  let order = 0;
+  for (let i = 0; i < length && order === 0; i++) order = ips[at + i] - ips[at + 16 + i];
   const swap = !oneWay && (order > 0 || (order === 0 && hasPorts && srcPort > dstPort));
-  const length = src.length;
-  data.writeUInt16BE(0, 0);
-  data.set(swap ? dst : src, 2);
-  data.set(swap ? src : dst, 2 + length);
+  const first = swap ? at + 16 : at, second = swap ? at : at + 16;
+  data[0] = data[1] = 0;
+  for (let i = 0; i < length; i++) {
+    data[2 + i] = ips[first + i];
+    data[2 + length + i] = ips[second + i];
+  }
   let end = 2 + 2 * length;
   data[end++] = protocol;
   data[end++] = 0;
   if (hasPorts) {
-    data.writeUInt16BE(swap ? dstPort : srcPort, end);
-    data.writeUInt16BE(swap ? srcPort : dstPort, end + 2);
-    end += 4;
+    const low = swap ? dstPort : srcPort, high = swap ? srcPort : dstPort;
+    data[end++] = low >> 8;
+    data[end++] = low;
+    data[end++] = high >> 8;
+    data[end++] = high;
   }
-  return createHash("sha1").update(data.subarray(0, end)).digest();
+  sha1Into(data, end, out, outAt);
 }
 
 /** "1:" and the digest in base64. */

@@ -16,7 +16,7 @@ export const factLimits = {
   countedMax: 64,
 } as const;
 
-/** One question of DNS, mDNS or LLMNR and its answer, as a line of Zeek's dns.log: a response stands with the query of the same flow and
+/** One question of DNS, mDNS, LLMNR or NetBIOS (types "NB" and "NBSTAT") and its answer, as a line of Zeek's dns.log: a response stands with the query of the same flow and
  * segment, DNS id, name and type. */
 export interface DnsFact {
   /** Of the question; "" in a response that does not repeat it (mDNS). */
@@ -179,8 +179,9 @@ export interface LoginFact extends Counted {
     | "mysql"
     | "postgresql"
     | "mssql"
-    | "redis";
-  /** Absent: hidden, or not said yet. Of RDP the cookie `mstshash`, nine letters at most. */
+    | "redis"
+    | "snmp";
+  /** Absent: hidden, or not said yet. Of RDP the cookie `mstshash`, nine letters at most; of SNMP the community. */
   user?: string;
   /** How: "login", "plain", ...; of SIP the method of the request; of RDP the security chosen: "rdp", "tls", "credssp", "rdstls". */
   method?: string;

@@ -21,6 +21,7 @@ import { openapi } from "./admin/openapi.ts";
 import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
+import { incidents } from "./threats/incidents.ts";
 import { setThreatStatus, threat, threats } from "./threats/threats.ts";
 import { addKey, listKeys, revokeKey } from "./admin/keys.ts";
 import { addToken, listTokens, revokeToken } from "./admin/tokens.ts";
@@ -45,6 +46,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/flows/latest", "viewer", latestFlows],
   ["GET", "/api/v1/flows/search", "viewer", searchFlows],
   ["GET", "/api/v1/flows/:id", "viewer", flow],
+  ["GET", "/api/v1/incidents", "viewer", incidents],
   ["GET", "/api/v1/threats", "viewer", threats],
   ["GET", "/api/v1/threats/:id", "viewer", threat],
   ["POST", "/api/v1/threats/:id/status", "analyst", setThreatStatus],

@@ -6,6 +6,7 @@ import { z } from "../../shared/schema.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";
 import { parseIp } from "../../shared/ip.ts";
 import { type ApiErrorCode, apiErrors } from "./errors.ts";
+import { stages } from "../model/incident.ts";
 import { severities, threatStatuses } from "../model/threat.ts";
 
 /** Every error. */
@@ -158,6 +159,29 @@ export const threatAnswer = z.object({
   sensors: z.array(z.string()),
 }).loose();
 
+export const incidentAnswer = z.object({
+  id: z.string(),
+  network: z.string(),
+  actors: z.array(z.string()).describe("Machines that acted, the first one first"),
+  targets: z.array(z.string()).describe("Machines acted upon, at most 100"),
+  severity: z.enum(severities).describe("Of the worst threat, raised by each further stage"),
+  stages: z.array(z.enum(stages)).describe("Reached by threats of medium severity or above"),
+  status: z.enum(["open", "closed"]),
+  first_seen: time,
+  last_seen: time,
+  threats: count,
+  timeline: z.array(z.object({
+    threat_id: z.string(),
+    stage: z.enum(stages),
+    title: z.string(),
+    detector: z.string(),
+    severity: z.enum(severities),
+    first_seen: time,
+    last_seen: time,
+    summary: z.string(),
+  })),
+});
+
 export const gapAnswer = z.object({
   sensor_id: sensorId,
   epoch: count,
@@ -195,11 +219,10 @@ export const sensorAnswer = z.object({
   missing_batches: count,
   holes: z.array(z.object({
     epoch: count,
-    batches: count,
     packets: count,
     from_ms: z.number(),
     found_ms: z.number(),
-  })).describe("What it said it had, and the store never got"),
+  })).describe("Packets it had counted in flows, and no batch brought"),
 }).loose();
 
 export const fleetAnswer = z.object({

@@ -96,7 +96,7 @@ function capabilitiesOf(
     keys,
     authority,
     directory: new SensorDirectory({}, { store }),
-    holes: new Holes({}, { store }),
+    holes: new Holes({}, { store, isReading: () => true }),
     sessions: new Sessions(),
     guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "command", activeMax: 1, waitingMax: 0 }, { reporter }),

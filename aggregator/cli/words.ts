@@ -3,6 +3,7 @@
  * Invariant: whatever came over the wire is escaped; colour only adds to a word that is there anyway. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
+import type { Incident } from "../model/incident.ts";
 import type { Severity, Threat } from "../model/threat.ts";
 import { type SensorHealth, type SensorStatus, span } from "../fleet/fleet.ts";
 import type { Totals } from "../model/traffic.ts";
@@ -64,9 +65,24 @@ export function threatLines(threat: Threat, isColourful: boolean): string[] {
     `  ${escapeLine(`${ends(threat.src_ips)} -> ${ends(threat.dst_ips)}${port}`)}`,
     `  ${timeOf(threat.first_seen)} to ${timeOf(threat.last_seen)}`,
     ...wrap(threat.words.summary, "  ").map((line) => paint(line, bold, isColourful)),
-    ...wrap(`What to do now: ${threat.suggested_action}`, "  "),
+    ...wrap(`What to do: ${threat.suggested_action}`, "  "),
     ...wrap(`Why: ${why}`, "  "),
     ...wrap(`Score ${threat.score}: ${reasons}. Explained by: ${engine}`, "  "),
+  ];
+}
+
+/** One incident: who, how far, and its threats in the order in which they began. */
+export function incidentLines(incident: Incident, isColourful: boolean): string[] {
+  const severity = paint(incident.severity.toUpperCase(), severityColours[incident.severity], isColourful);
+  const reached = incident.stages.length === 0 ? "" : `, ${incident.stages.join(", ")}`;
+  const left = incident.threats - incident.timeline.length;
+  return [
+    `${severity}  ${escapeLine(`${ends(incident.actors)} -> ${ends(incident.targets)}`)}: ` +
+    `${amount(incident.threats)} threats${reached}`,
+    ...incident.timeline.map((step) =>
+      `  ${timeOf(step.first_seen)}  ${step.stage}: ${escapeLine(step.title)} (${step.severity})`
+    ),
+    ...(left > 0 ? [`  and ${amount(left)} more`] : []),
   ];
 }
 

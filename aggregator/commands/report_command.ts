@@ -1,5 +1,6 @@
 /** `picket-aggregator report`: fleet, totals and every threat in words, from a running aggregator. @module */
 
+import type { Incident } from "../model/incident.ts";
 import type { Threat } from "../model/threat.ts";
 import type { FleetHealth } from "../fleet/fleet.ts";
 import type { Page } from "../model/page.ts";
@@ -7,7 +8,7 @@ import type { Totals } from "../model/traffic.ts";
 import { type ApiClient, openClient } from "../cli/api_client.ts";
 import { type Command, command, type Edges, exitCodes, noOperands } from "../../shared/command.ts";
 import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
-import { sensorLines, threatLines, totalsLine } from "../cli/words.ts";
+import { incidentLines, sensorLines, threatLines, totalsLine } from "../cli/words.ts";
 
 /** More than a person reads; what is left out is said. */
 const threatsMax = 5_000;
@@ -41,15 +42,19 @@ severity, reasons and suggested action. Exit code 0 only when flows and threats 
   async run(options, operands, edges) {
     noOperands(operands);
     const client = await openClient(options.url, options, edges);
-    const { fleet, totals, threats } = await readSettled(client, options.settleMs, edges);
-    if (options.json) edges.print(JSON.stringify({ fleet, totals, threats }));
+    const { fleet, totals, threats, incidents } = await readSettled(client, options.settleMs, edges);
+    if (options.json) edges.print(JSON.stringify({ fleet, totals, threats, incidents }));
     else {
       const say = (lines: string[]) => lines.forEach((line) => edges.print(line));
       say([`Fleet: ${fleet.sensors.length} sensor${fleet.sensors.length === 1 ? "" : "s"}`]);
       for (const sensor of fleet.sensors) {
         say(sensorLines(sensor, fleet.now_ms, edges.isColourful).map(indent));
       }
-      say(["", "Traffic", `  ${totalsLine(totals)}`, "", `Threats: ${threats.length} of ${totals.threats}`]);
+      say(["", "Traffic", `  ${totalsLine(totals)}`]);
+      const chains = incidents.filter((incident) => incident.threats > 1);
+      if (chains.length > 0) say(["", `Incidents of several threats: ${chains.length}`]);
+      for (const incident of chains) say(["", ...incidentLines(incident, edges.isColourful)]);
+      say(["", `Threats: ${threats.length} of ${totals.threats}`]);
       for (const threat of threats) say(["", ...threatLines(threat, edges.isColourful)]);
     }
     if (totals.flows === 0) {
@@ -63,6 +68,7 @@ interface Reading {
   fleet: FleetHealth;
   totals: Totals;
   threats: Threat[];
+  incidents: Incident[];
 }
 
 /** What the aggregator knows, once two readings `settleMs` apart agree: detection runs behind the sensors' acknowledgements. */
@@ -78,7 +84,8 @@ async function readSettled(
     const threats = await readThreats(client);
     const now = JSON.stringify([totals, threats.map(({ id, count, score }) => [id, count, score])]);
     if (settleMs === 0 || now === before || readings >= readingsMax || signal.aborted) {
-      return { fleet, totals, threats };
+      const { rows: incidents } = await client.get<{ rows: Incident[] }>("/incidents?limit=500");
+      return { fleet, totals, threats, incidents };
     }
     before = now;
     await clock.sleep(settleMs, signal);

@@ -91,7 +91,7 @@ export class Detection {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
-    await this.#store(this.#deps.engine.flush());
+    await this.#store(this.#deps.engine.flush(this.#deps.clock.nowMs()));
   }
 
   /** Runs the detectors over updates; resolves when what they found is stored, or kept for later. */
@@ -165,7 +165,7 @@ export class Detection {
     while (!this.#stopping.signal.aborted) {
       await clock.sleep(this.#options.flushMs, this.#stopping.signal);
       try {
-        await this.#store(engine.flush());
+        await this.#store(engine.flush(clock.nowMs()));
         const nowMs = clock.nowMs();
         if (nowMs - endedMs < endEveryMs) continue;
         endedMs = nowMs;

@@ -120,8 +120,8 @@ export interface Detector {
   readonly declaration: Declaration;
   /** Adds one update. */
   step(update: PreparedUpdate): void;
-  /** Findings of every episode above its threshold that changed since the last call. */
-  collect(): FreshFinding[];
+  /** Findings of the episodes above their threshold that changed since the last call; without `isAll` only of new and of grown ones. */
+  collect(isAll?: boolean): FreshFinding[];
   /** Ends the episode of an identity: what comes next opens another. */
   end(identity: string): void;
   /** Episodes followed now, and those evicted because the table was full. */
@@ -172,7 +172,7 @@ export function startDetector(
       if (items === undefined) return stepItem(update, undefined);
       for (const item of items(update)) stepItem(update, item);
     },
-    collect: () => episodes.takeChanged().map(collect),
+    collect: (isAll) => episodes.takeChanged(isAll).map(collect),
     end(identity) {
       for (const key of groups.get(identity) ?? [identity.slice(name.length + 1)]) episodes.end(key);
       groups.delete(identity);

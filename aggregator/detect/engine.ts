@@ -58,21 +58,17 @@ export class Engine {
   step(updates: readonly FlowUpdate[], nowMs: number): Threat[] {
     this.#stepAll(updates);
     this.#deps.reporter.count("detect_updates_total", undefined, updates.length);
-    const changed: Threat[] = [];
-    for (const detector of this.#deps.detectors) {
-      for (const finding of this.#collect(detector)) {
-        const threat = this.#merge(finding, detector, nowMs);
-        if (threat) changed.push(threat);
-      }
-      this.#measure(detector);
-    }
+    const changed = this.#mergeAll(false, nowMs);
+    for (const detector of this.#deps.detectors) this.#measure(detector);
     this.#countGrowth("threats_forgotten_total", {}, this.#table.evicted);
     return changed;
   }
 
   /** Threats that grew since they were last handed on; for a timer, and for the end of a capture. */
-  flush(): Threat[] {
-    return this.#table.takeWaiting();
+  flush(nowMs: number): Threat[] {
+    const changed = new Map(this.#mergeAll(true, nowMs).map((threat) => [threat.id, threat]));
+    for (const threat of this.#table.takeWaiting()) changed.set(threat.id, threat);
+    return [...changed.values()];
   }
 
   /** Flows to link to threats, since the last call. */
@@ -92,7 +88,7 @@ export class Engine {
   warm(threats: readonly Threat[], flows: readonly Flow[]): void {
     for (const threat of threats) this.#table.add(threat);
     this.#stepAll(flows.map(updateOfFlow));
-    for (const detector of this.#deps.detectors) this.#collect(detector);
+    for (const detector of this.#deps.detectors) this.#collect(detector, true);
   }
 
   /** Detectors that could find nothing so far, as the data has none of the facts they need. */
@@ -162,9 +158,20 @@ export class Engine {
     }
   }
 
-  #collect(detector: Detector): FreshFinding[] {
+  #mergeAll(isAll: boolean, nowMs: number): Threat[] {
+    const changed: Threat[] = [];
+    for (const detector of this.#deps.detectors) {
+      for (const finding of this.#collect(detector, isAll)) {
+        const threat = this.#merge(finding, detector, nowMs);
+        if (threat) changed.push(threat);
+      }
+    }
+    return changed;
+  }
+
+  #collect(detector: Detector, isAll: boolean): FreshFinding[] {
     try {
-      return detector.collect();
+      return detector.collect(isAll);
     } catch (error) {
       this.#fail(detector, error);
       return [];

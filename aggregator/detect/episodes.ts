@@ -29,12 +29,17 @@ export interface Episode {
   sensors: readonly string[];
   /** Touched since the episodes above the threshold were taken last. */
   isChanged: boolean;
+  /** Updates so far, and how many there were when it was taken last; 0 = never. */
+  touches: number;
+  takenTouches: number;
   /** Ended or evicted; what comes for its key now opens another. */
   isOver: boolean;
 }
 
 /** Episodes that changed between two takes; a batch has fewer updates. */
 const changedMax = 200_000;
+/** An episode that was taken is taken again when it has so many times the updates. */
+const growthFactor = 1.1;
 /** Flows beyond the samples that wait for their episodes to become threats. */
 const flowsHeldMax = 500_000;
 
@@ -85,6 +90,7 @@ export class Episodes<State extends object> {
       episode = begin(key, update, this.#options.open(update, item));
       this.#young.set(key, episode);
     } else if (!isYoung) this.#young.set(key, episode);
+    episode.touches++;
     if (start < episode.firstS) episode.firstS = start;
     if (end > episode.lastS) episode.lastS = end;
     this.#addFlow(episode, update);
@@ -93,16 +99,23 @@ export class Episodes<State extends object> {
     return episode;
   }
 
-  /** Episodes touched since the last call that are above the threshold, in the order of their first touch. */
-  takeChanged(): (State & Episode)[] {
-    const changed = this.#changed;
+  /** Episodes touched since they were taken last that are above the threshold, in the order of their first touch. One that was taken
+   * before is taken again when it has grown by a tenth, or when `isAll`: describing it anew each time costs more than all the rest. */
+  takeChanged(isAll = true): (State & Episode)[] {
+    const changed = this.#changed, taken: (State & Episode)[] = [];
     this.#changed = [];
-    return changed.filter((episode) => {
+    for (const episode of changed) {
+      if (!isAll && !episode.isOver && episode.touches < episode.takenTouches * growthFactor) {
+        this.#changed.push(episode);
+        continue;
+      }
       episode.isChanged = false;
-      if (this.#options.isThreat(episode)) return true;
-      if (episode.isOver) this.#freeFlows(episode);
-      return false;
-    });
+      if (this.#options.isThreat(episode)) {
+        episode.takenTouches = episode.touches;
+        taken.push(episode);
+      } else if (episode.isOver) this.#freeFlows(episode);
+    }
+    return taken;
   }
 
   /** Flows of an episode that were not handed on before. */
@@ -133,7 +146,7 @@ export class Episodes<State extends object> {
   #addFlow(episode: State & Episode, { flowId, first }: PreparedUpdate): void {
     const { flowIds } = episode;
     if (episode.flows < findingLimits.flowIdsMax) {
-      if (flowIds.at(-1) === flowId || (!first && flowIds.includes(flowId))) return;
+      if (flowIds[flowIds.length - 1] === flowId || (!first && flowIds.includes(flowId))) return;
       flowIds.push(flowId);
       episode.flows++;
       return;
@@ -192,6 +205,8 @@ function begin<State extends object>(key: string, update: PreparedUpdate, state:
     handedOn: 0,
     sensors: update.sensors,
     isChanged: false,
+    touches: 0,
+    takenTouches: 0,
     isOver: false,
   };
   return Object.assign(state, episode);

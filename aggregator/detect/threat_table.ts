@@ -86,6 +86,7 @@ export class ThreatTable {
     this.#grow(entry, finding, nowMs);
     this.#put(entry);
     const isWorthStoring = entry.threat.severity !== before.severity ||
+      entry.threat.rules_severity !== before.rules_severity ||
       entry.threat.count >= entry.reportedCount * engineLimits.growthFactor;
     if (isWorthStoring) {
       this.#waiting.delete(finding.identity);

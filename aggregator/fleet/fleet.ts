@@ -64,7 +64,7 @@ export interface SensorHealth {
   delivery: Delivery | null;
   open_gaps: number;
   missing_batches: number;
-  /** What it said it had, and the store never got. */
+  /** Packets it had counted in flows, and no batch brought. */
   holes: Hole[];
   check_in: CheckInRequest | null;
 }
@@ -142,13 +142,9 @@ export function sensorHealth(
   };
 }
 
-function holeText({ epoch, batches, packets, from_ms }: Hole, nowMs: number): string {
+function holeText({ packets, from_ms }: Hole, nowMs: number): string {
   const ago = span(nowMs - from_ms);
-  if (packets === 0) {
-    return `${batches} batches of epoch ${epoch} left it more than ${ago} ago and are not stored`;
-  }
-  const lost = batches === 0 ? "" : ` and ${batches} sealed batches`;
-  return `${packets} packets${lost} that it had counted in flows until ${ago} ago, before it started again, never came`;
+  return `${packets} packets that it had counted in flows until ${ago} ago, before it started again, never came`;
 }
 
 type Found = [status: SensorStatus, text: string];

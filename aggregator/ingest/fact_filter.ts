@@ -3,8 +3,8 @@
  * In: facts of a segment and the sighting they belong to. Out: those facts that no other sighting has told before.
  * Invariant: a fact belongs to the sighting that told it first; the same one may tell it again, since a question asked twice is two
  * facts. Of a DNS question that one sensor saw without its answer, another tells the answer: its query and its response are two facts.
- * Bounds: {@link factsPerFlowMax} a flow; beyond, only the sighting that the caller calls trusted is believed. `factsMax` over all flows, some
- * 50 octets each; beyond, those of the flows first remembered are forgotten, which costs at most a fact told twice. @module */
+ * Bounds: {@link factsPerFlowMax} a flow and `factsMax` in all; beyond, only the sighting that the caller calls trusted is believed.
+ * Why 32 bits of hash: equal facts meet, and within one flow others rarely do by chance. @module */
 
 import {
   type DnsFact,
@@ -14,114 +14,158 @@ import {
   factParts,
   type Facts,
 } from "../../shared/facts.ts";
+import type { MergeState } from "./merge_state.ts";
+import { Pool } from "./pool.ts";
 
 const factsPerFlowMax = 2 * factLimits.entriesMax;
 
 export class FactFilter {
-  /** Flow to fact to sighting, in the order in which flows told their first fact. */
-  #owners = new Map<number, Map<number, number>>();
-  #factsMax: number;
-  #size = 0;
-  #evicted = 0;
-  #added: { flow: number; fact: number }[] | null = null;
+  readonly #state: MergeState;
+  readonly #factsMax: number;
+  readonly #told = new Pool({ fact: Uint32Array, owner: Int32Array, next: Int32Array });
+  /** Rows taken since `begin`. */
+  readonly #added: number[] = [];
+  // Of the call at hand.
+  #flow = 0;
+  #sighting = 0;
+  #isTrusted = false;
 
-  /** @param factsMax over all flows. @default 1000000 */
-  constructor(factsMax = 1_000_000) {
+  constructor(state: MergeState, factsMax: number) {
+    this.#state = state;
     this.#factsMax = factsMax;
   }
 
-  /** Facts remembered. */
-  get size(): number {
-    return this.#size;
-  }
-
-  /** Facts forgotten for want of room since this was asked last. */
-  takeEvicted(): number {
-    const evicted = this.#evicted;
-    this.#evicted = 0;
-    return evicted;
-  }
-
   begin(): void {
-    this.#added = [];
+    this.#added.length = 0;
   }
 
   commit(): void {
-    this.#added = null;
+    this.#added.length = 0;
   }
 
+  /** The heads of the chains are the flows' own and are restored with them. */
   rollback(): void {
-    for (const { flow, fact } of this.#added ?? []) {
-      const owners = this.#owners.get(flow);
-      if (owners?.delete(fact)) this.#size--;
-      if (owners?.size === 0) this.#owners.delete(flow);
-    }
-    this.#added = null;
+    for (const row of this.#added.reverse()) this.#told.give(row);
+    this.#added.length = 0;
   }
 
+  /** To be called before the flow itself is removed. */
   forget(flow: number): void {
-    this.#size -= this.#owners.get(flow)?.size ?? 0;
-    this.#owners.delete(flow);
+    const { facts, factCount } = this.#state.flows.columns;
+    for (let row = facts[flow]; row >= 0;) {
+      const next = this.#told.columns.next[row];
+      this.#told.give(row);
+      row = next;
+    }
+    facts[flow] = -1;
+    factCount[flow] = 0;
   }
 
-  /** New facts; null = none. */
+  /** New facts; null = none. The flow must have been touched. */
   take(facts: Facts | null, flow: number, sighting: number, isTrusted: boolean): Facts | null {
     if (facts === null) return null;
-    const isNew = (kind: string, entry: unknown) => this.#isNew(flow, sighting, isTrusted, kind, entry);
-    const kept: Record<string, unknown> = {};
+    this.#flow = flow;
+    this.#sighting = sighting;
+    this.#isTrusted = isTrusted;
+    const { sightings } = this.#state.flows.columns;
+    // Nobody else has told anything: all of it is new, and only has to be remembered.
+    if (sightings[flow] === sighting && this.#state.sightings.columns.next[sighting] < 0) {
+      this.#remember(facts);
+      return facts;
+    }
+    return this.#filter(facts);
+  }
+
+  #remember(facts: Facts): void {
     for (const kind of factLists) {
-      const all: unknown[] = facts[kind] ?? [];
-      const entries = kind === "dns" && facts.dns
-        ? facts.dns.flatMap((entry) => newMessages(entry, isNew))
-        : all.filter((entry) => isNew(kind, entry));
-      if (entries.length > 0) kept[kind] = entries;
+      const list = facts[kind];
+      if (list === undefined) continue;
+      for (const entry of list) {
+        if (kind === "dns") this.#rememberDns(entry as DnsFact);
+        else this.#isNew(hash(JSON.stringify(entry), hash(kind, 7)));
+      }
     }
     for (const kind of factParts) {
-      const entries = Object.entries(facts[kind] ?? {}).filter((entry) => isNew(kind, entry));
-      if (entries.length > 0) kept[kind] = Object.fromEntries(entries);
+      const part = facts[kind] as Record<string, unknown> | undefined;
+      if (part === undefined) continue;
+      for (const key in part) this.#isNew(partHash(kind, key, part[key]));
     }
-    if (Object.keys(kept).length === 0) return null;
+  }
+
+  #rememberDns(entry: DnsFact): void {
+    if (!entry.unasked) this.#isNew(dnsHash(entry, false));
+    if (entry.rcode !== undefined) this.#isNew(dnsHash(entry, true));
+  }
+
+  #filter(facts: Facts): Facts | null {
+    const kept: Record<string, unknown> = {};
+    let isEmpty = true;
+    for (const kind of factLists) {
+      const all: readonly unknown[] = facts[kind] ?? [];
+      const entries = kind === "dns"
+        ? (facts.dns ?? []).flatMap((entry) => this.#newMessages(entry))
+        : all.filter((entry) => this.#isNew(hash(JSON.stringify(entry), hash(kind, 7))));
+      if (entries.length === 0) continue;
+      kept[kind] = entries;
+      isEmpty = false;
+    }
+    for (const kind of factParts) {
+      const entries = Object.entries(facts[kind] ?? {}).filter(([key, value]) =>
+        this.#isNew(partHash(kind, key, value))
+      );
+      if (entries.length === 0) continue;
+      kept[kind] = Object.fromEntries(entries);
+      isEmpty = false;
+    }
+    if (isEmpty) return null;
     return facts.cut ? { ...kept, cut: facts.cut } : kept;
   }
 
-  #isNew(flow: number, sighting: number, isTrusted: boolean, kind: string, entry: unknown): boolean {
-    const fact = hash(kind + JSON.stringify(entry));
-    let owners = this.#owners.get(flow);
-    const owner = owners?.get(fact);
-    if (owner !== undefined) return owner === sighting;
-    if (owners && owners.size >= factsPerFlowMax) return isTrusted;
-    if (!owners) this.#owners.set(flow, owners = new Map());
-    owners.set(fact, sighting);
-    this.#added?.push({ flow, fact });
-    if (++this.#size > this.#factsMax) this.#evict(flow);
+  /** What is new of a question and its answer: the entry itself, one of its messages, or nothing. */
+  #newMessages(entry: DnsFact): DnsFact[] {
+    const messages = dnsMessages([entry]);
+    const left = messages.filter((message) => this.#isNew(dnsHash(message, message.unasked === true)));
+    return left.length === messages.length ? [entry] : left;
+  }
+
+  #isNew(fact: number): boolean {
+    const flow = this.#flow;
+    const { facts, factCount } = this.#state.flows.columns;
+    const { columns } = this.#told;
+    for (let row = facts[flow]; row >= 0; row = columns.next[row]) {
+      if (columns.fact[row] === fact) return columns.owner[row] === this.#sighting;
+    }
+    if (factCount[flow] >= factsPerFlowMax || this.#told.size >= this.#factsMax) return this.#isTrusted;
+    const row = this.#told.take();
+    const told = this.#told.columns;
+    told.fact[row] = fact;
+    told.owner[row] = this.#sighting;
+    told.next[row] = facts[flow];
+    facts[flow] = row;
+    factCount[flow]++;
+    this.#added.push(row);
     return true;
   }
-
-  /** Forgets the facts of the flow first remembered; of the one at hand only when there is no other. */
-  #evict(flow: number): void {
-    for (const oldest of this.#owners.keys()) {
-      if (oldest === flow && this.#owners.size > 1) continue;
-      this.#evicted += this.#owners.get(oldest)!.size;
-      this.forget(oldest);
-      return;
-    }
-  }
 }
 
-/** What is new of a question and its answer: the entry itself, one of its messages, or nothing. */
-function newMessages(entry: DnsFact, isNew: (kind: string, message: DnsFact) => boolean): DnsFact[] {
-  const messages = dnsMessages([entry]);
-  const left = messages.filter((message) => isNew("dns", message));
-  return left.length === messages.length ? [entry] : left;
+/** Of a query, or of a response whether it came with its query or not. */
+function dnsHash(entry: DnsFact, isResponse: boolean): number {
+  let value = hash(entry.name, isResponse ? 2 : 1);
+  value = hash(entry.type, value);
+  if (isResponse) value = hash(entry.rcode ?? "", value);
+  // The answers of an entry with both messages are its response's.
+  else if (entry.rcode !== undefined) return value;
+  const { answers } = entry;
+  if (answers !== undefined) { for (let i = 0; i < answers.length; i++) value = hash(answers[i], value); }
+  return value;
 }
 
-/** 53 bits of two multiplicative hashes: equal facts meet, others do not by chance within one flow. */
-function hash(text: string): number {
-  let a = 0x811c9dc5, b = 0x9e3779b9;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    a = Math.imul(a ^ code, 0x01000193);
-    b = Math.imul(b ^ code, 0x85ebca6b);
-  }
-  return ((a ^ a >>> 15) >>> 0) * 0x20_0000 + ((b ^ b >>> 13) >>> 11);
+function partHash(kind: string, key: string, value: unknown): number {
+  return hash(typeof value === "string" ? value : JSON.stringify(value), hash(key, hash(kind, 7)));
+}
+
+function hash(text: string, seed: number): number {
+  let value = seed ^ 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return (value ^ value >>> 15) >>> 0;
 }

@@ -1,25 +1,37 @@
-/** Names of flows: the fingerprint by which sightings meet, and the id under which a flow is stored.
+/** How sightings of a flow meet, and the slot of its id.
  *
- * In: network, key, start. Out: 64 bits of fingerprint; 32 hex digits of id: 7 octets of start in microseconds, 8 of fingerprint, 1 of the
- * initial sequence number. Invariant: ids sort by start, and the same batches give the same ids again. @module */
+ * In: network, digest. Out: 64 bits of fingerprint; from these and the initial sequence number 11 bits, so that the same batches give
+ * the same ids again. @module */
 
 import { createHash } from "node:crypto";
+import { slots } from "../model/flow_id.ts";
 
-/** The Community ID's first 64 bits, salted by the network. */
-export class Fingerprints {
+export interface Salt {
+  low: number;
+  high: number;
+}
+
+/** The Community ID's first 64 bits are salted by the network. */
+export class Salts {
   /** As many as there are sites. */
-  #salts = new Map<string, [number, number]>();
+  #salts = new Map<string, Salt>();
 
-  of(network: string, key: Uint8Array): [number, number] {
+  of(network: string): Salt {
     let salt = this.#salts.get(network);
     if (!salt) {
       const digest = createHash("sha256").update(network).digest();
-      this.#salts.set(network, salt = [digest.readUInt32LE(0), digest.readUInt32LE(4)]);
+      this.#salts.set(network, salt = { low: digest.readUInt32LE(0), high: digest.readUInt32LE(4) });
     }
-    const low = key[0] | key[1] << 8 | key[2] << 16 | key[3] << 24;
-    const high = key[4] | key[5] << 8 | key[6] << 16 | key[7] << 24;
-    return [(low ^ salt[0]) >>> 0, (high ^ salt[1]) >>> 0];
+    return salt;
   }
+}
+
+export function lowOf(key: Uint8Array, at: number, salt: Salt): number {
+  return ((key[at] | key[at + 1] << 8 | key[at + 2] << 16 | key[at + 3] << 24) ^ salt.low) >>> 0;
+}
+
+export function highOf(key: Uint8Array, at: number, salt: Salt): number {
+  return ((key[at + 4] | key[at + 5] << 8 | key[at + 6] << 16 | key[at + 7] << 24) ^ salt.high) >>> 0;
 }
 
 /** A fingerprint as one number, for a map that may confuse a few: its first 53 bits. */
@@ -27,15 +39,8 @@ export function shortKey(low: number, high: number): number {
   return low * 0x20_0000 + (high >>> 11);
 }
 
-/** Tells connections of one port pair apart that began in the same microsecond; 0 = sequence number unknown. */
-export function isnOctet(isn: number | null): number {
-  return isn === null ? 0 : (isn ^ isn >>> 8 ^ isn >>> 16 ^ isn >>> 24) & 255 | 1;
-}
-
-export function flowId(startUs: number, low: number, high: number, octet: number): string {
-  return hex(startUs, 14) + hex(high, 8) + hex(low, 8) + hex(octet, 2);
-}
-
-function hex(value: number, digits: number): string {
-  return value.toString(16).padStart(digits, "0");
+/** `isn` tells connections of one port pair apart that began in the same microsecond; -1 = unknown. */
+export function slotOf(low: number, high: number, isn: number): number {
+  const mixed = isn < 0 ? 0 : Math.imul(isn | 1, 0x9e3779b1);
+  return (high >>> 21 ^ low >>> 10 ^ mixed >>> 19) & (slots - 1);
 }

@@ -65,6 +65,14 @@ export class GapBook {
     }
   }
 
+  /** Whether a number was taken in, by what was stored before: it is not above the highest, and in no gap. Its row in the ledger may be
+   * gone by then. */
+  isTaken(key: SequenceKey, seq: number): boolean {
+    const sequence = this.#sequences.get(nameOf(key));
+    return sequence !== undefined && seq <= sequence.highest &&
+      !sequence.holes.some(({ from, to }) => from <= seq && seq <= to);
+  }
+
   note(key: SequenceKey, seq: number, nowMs: number): void {
     const name = nameOf(key);
     const before = this.#changed.get(name) ?? this.#sequences.get(name) ?? { key, highest: 0, holes: [] };

@@ -6,13 +6,17 @@
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { DeadLetter, EpochRow, IngestWrite, LedgerRow, OffsetRow } from "../model/ledger.ts";
-import type { Store } from "../store/store.ts";
 import type { ExpectedBatches } from "./queue.ts";
+import { FlowRows } from "../model/flow_rows.ts";
+import { SightingRows } from "../model/sighting_rows.ts";
+import { flowIdText } from "../model/flow_id.ts";
+import type { FlowConflict, FlowStore, IdentityStore, IngestStore } from "../store/store.ts";
 import { isSecondLiveEpoch, noteEpoch } from "./epochs.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { GapBook, type SequenceKey } from "./gaps.ts";
 import type { IngestOptions, IngestOutcome, WaitingBatch } from "./queue.ts";
 import { Merger } from "./merge.ts";
+import { MergeWrite } from "./merge_write.ts";
 import { type HeaderGetter, type IngestRefusal, type VerifiedBatch, Verifier } from "./verify.ts";
 
 export interface GroupBatch {
@@ -43,8 +47,12 @@ const commitMs = 10_000;
 
 export class GroupWriter {
   #options: IngestOptions;
-  #store: Store;
+  #store: IngestStore & FlowStore & IdentityStore;
   #reporter: Reporter;
+  #tells: boolean;
+  /** Of the group at hand; there is one at a time between `merge` and its commit, so their memory is used again. */
+  #rows = new FlowRows();
+  #sightings = new SightingRows();
   #verifier: Verifier;
   #merger: Merger;
   #gaps: GapBook;
@@ -55,10 +63,15 @@ export class GroupWriter {
   #own = new Set<string>();
   #rebuiltMs = 0;
 
-  constructor(options: IngestOptions, deps: { store: Store; reporter: Reporter }) {
+  constructor(
+    options: IngestOptions,
+    /** `tells`: whether somebody wants updates for detectors. */
+    deps: { store: IngestStore & FlowStore & IdentityStore; reporter: Reporter; tells: boolean },
+  ) {
     this.#options = options;
     this.#store = deps.store;
     this.#reporter = deps.reporter;
+    this.#tells = deps.tells;
     this.#verifier = new Verifier(options, deps);
     this.#merger = new Merger(options.merge, deps);
     this.#gaps = new GapBook(deps);
@@ -84,8 +97,15 @@ export class GroupWriter {
     group.batches.push({ waiting, verified });
   }
 
-  /** Reads what the store knows of these batches, and quarantines clones. */
-  async read(group: Group): Promise<void> {
+  /** Reads what the store knows of these batches, and quarantines clones. What was verified a while ago is asked again: its sensor may
+   * be revoked meanwhile. */
+  async read(group: Group, nowMs: number): Promise<void> {
+    await this.#verifier.prepare(group.batches.map(({ waiting }) => waiting.get), nowMs);
+    for (const batch of group.batches) {
+      if (typeof batch.verified !== "string") {
+        batch.verified = this.#verifier.refuse(batch.verified.header) ?? batch.verified;
+      }
+    }
     const verified = group.batches.flatMap(({ verified }) => typeof verified === "string" ? [] : [verified]);
     const rows = await this.#store.readLedger(
       verified.map(({ header }) => ({ ...header, sensor_id: header.sensor })),
@@ -109,30 +129,33 @@ export class GroupWriter {
   /** Merges the group's new batches; to be followed by `commit` or `rollback`. */
   merge(group: Group): { write: IngestWrite; result: GroupResult } {
     this.#merger.begin();
-    const write = emptyWrite();
-    const result: GroupResult = { outcomes: [], updates: [] };
+    this.#rows.clear();
+    this.#sightings.clear();
+    const merged = new MergeWrite({ tells: this.#tells, rows: this.#rows, sightings: this.#sightings });
+    const write = emptyWrite(merged);
+    const result: GroupResult = { outcomes: [], updates: merged.updates ?? [] };
     const accepted = this.#sort(group, write, result);
     const sources = new Set(accepted.map(({ source }) => source.sensor_id));
-    const parts = accepted.map((batch) => ({
-      batch,
-      segments: batch.rows.map(({ segment }) => segment),
-      keys: batch.rows.map(({ key }) => key),
-    }));
-    if (sources.size > 1) {
-      parts.forEach(({ batch, segments, keys }) => this.#merger.learn(segments, batch.source, keys));
-    }
-    for (const { batch, segments, keys } of parts) {
+    if (sources.size > 1) accepted.forEach(({ columns, source }) => this.#merger.learn(columns, source));
+    for (const batch of accepted) {
       const { header } = batch;
-      const merged = this.#merger.take(segments, batch.source, group.nowMs, keys);
-      write.flows.push(...merged.writes);
-      write.traffic.push(...merged.traffic);
-      result.updates.push(...merged.updates);
+      this.#merger.take(batch.columns, batch.source, group.nowMs, merged);
       write.ledger.push(ledgerRow(batch, group.nowMs));
       this.#gaps.note(header, header.seq, group.nowMs);
     }
     for (const { seq, ...key } of group.expected) this.#gaps.expect(key, seq, group.nowMs);
+    write.traffic = merged.traffic.rows();
+    write.newSightings = merged.newSightings;
     Object.assign(write, this.#gaps.changes(group.nowMs));
     return { write, result };
+  }
+
+  /** After a rollback: the store has flows under ids that this group gave to new ones. Memory learns them. */
+  async learnStored(conflict: FlowConflict, nowMs: number): Promise<void> {
+    const taken = await this.#store.findFlowKeys(conflict.some);
+    const flows = await this.#store.readFlowsById(taken.map(({ us, slot }) => flowIdText(us, slot)));
+    this.#merger.bringBack(flows, [...taken, ...conflict.twice], nowMs);
+    this.#reporter.count("merge_flows_read_back_total", undefined, flows.length);
   }
 
   /** The write is stored. */
@@ -209,6 +232,7 @@ export class GroupWriter {
     const known = group.ledger.get(number) ?? inGroup.get(number);
     if (known === header.sha256) return { outcome: "replay" };
     if (known !== undefined) return { outcome: "refused", reason: "equivocation" };
+    if (this.#gaps.isTaken(header, header.seq)) return { outcome: "replay" };
     if (this.#isTooOld(verified, group.nowMs)) return { outcome: "refused", reason: "two_epochs" };
     if (this.#clones.has(header.sensor)) return { outcome: "refused", reason: "quarantined" };
     inGroup.set(number, header.sha256);
@@ -291,6 +315,16 @@ function ledgerRow({ header, packets }: VerifiedBatch, nowMs: number): LedgerRow
   };
 }
 
-function emptyWrite(): IngestWrite {
-  return { ledger: [], flows: [], traffic: [], gaps: [], gapsReplaced: [], deadLetters: [], offsets: [] };
+function emptyWrite({ rows, sightings }: MergeWrite): IngestWrite {
+  return {
+    ledger: [],
+    flows: rows,
+    sightings,
+    newSightings: 0,
+    traffic: [],
+    gaps: [],
+    gapsReplaced: [],
+    deadLetters: [],
+    offsets: [],
+  };
 }

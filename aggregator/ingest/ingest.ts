@@ -2,14 +2,14 @@
  *
  * In: batches over HTTP or from Kafka, one at a time or many at once. Out: an outcome for each, after its transaction is committed; updates
  * for the detectors. Invariant: an outcome is given only when the store has the batch; memory never keeps what the store does not have.
- * One group of batches at a time: all that wait when the group before is done, up to a limit, become one transaction.
+ * One group of batches at a time is merged and stored: all that wait, up to a limit, become one transaction.
  * Refused batches become dead letters with their reason, at most {@link IngestOptions.deadLettersPerMinuteMax}, and never block.
  * A store that does not answer is asked again with growing pauses; meanwhile the queue fills and callers are told to wait. @module */
 
-import type { Clock } from "../../shared/clock.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { IngestWrite, LedgerRow } from "../model/ledger.ts";
-import { LedgerConflict, type Store, StoreUnavailable } from "../store/store.ts";
+import { FlowConflict, LedgerConflict, type Store, StoreUnavailable } from "../store/store.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { type Group, type GroupResult, GroupWriter } from "./group.ts";
 import type { HeaderGetter } from "./verify.ts";
@@ -38,6 +38,8 @@ const conflictsMax = 5;
 const expireEveryMs = 60_000;
 /** One for each bucket of many sensors. */
 const expectedMax = 20_000;
+/** Flows decoded without letting others run: some 5 ms. */
+const flowsPerTurn = 1_500;
 
 export class Ingest {
   #options: IngestOptions;
@@ -62,7 +64,7 @@ export class Ingest {
       throw new RangeError(`Cannot ingest as "${name}" must be >= 1: current value is ${value}`);
     }
     this.#deps = deps;
-    this.#writer = new GroupWriter(this.#options, deps);
+    this.#writer = new GroupWriter(this.#options, { ...deps, tells: deps.onStored !== undefined });
   }
 
   /** Reads back recent flows and begins to work. @throws {StoreUnavailable} */
@@ -133,17 +135,22 @@ export class Ingest {
     this.#isRebuildDue = true;
   }
 
+  /** The next group is verified and decoded while the store works on the one before. */
   async #run(): Promise<void> {
+    let next: Promise<Group | null> | null = null;
     while (!this.#stopping.signal.aborted) {
-      if (this.#queue.length === 0 && this.#expected.length === 0) {
+      if (this.#queue.length === 0 && this.#expected.length === 0 && next === null) {
         await new Promise<void>((resolve) => this.#wake = resolve);
         continue;
       }
-      const group = await this.#nextGroup();
+      const group = await (next ?? this.#nextGroup());
       if (group === null) break;
-      await this.#work(group);
+      const worked = this.#work(group);
+      next = this.#queue.length > 0 ? this.#nextGroup() : null;
+      await worked;
       this.#deps.reporter.gauge("ingest_queue_batches", this.#queue.length);
     }
+    for (const { waiting } of (await next)?.batches ?? []) waiting.reject(stopped());
   }
 
   /** Verified batches of one transaction, or null when stopped. */
@@ -156,7 +163,13 @@ export class Ingest {
     if (!prepared) return null;
     const group = this.#writer.open(this.#deps.clock.nowMs());
     group.expected = this.#expected.splice(0);
+    let turnAt = flowsPerTurn;
     for (let taken = 0; taken < first.length && group.flows < groupFlowsMax; taken++) {
+      // Now and then the loop turns, so that the database is fed meanwhile.
+      if (group.flows >= turnAt) {
+        await systemClock.sleep(0);
+        turnAt = group.flows + flowsPerTurn;
+      }
       const waiting = this.#queue.shift()!;
       this.#queuedBytes -= waiting.body.length;
       this.#writer.add(group, waiting);
@@ -186,7 +199,7 @@ export class Ingest {
     for (let conflicts = 0;; conflicts++) {
       const ready = await this.#retry(async () => {
         if (this.#isRebuildDue) await this.#rebuild();
-        await this.#writer.read(group);
+        await this.#writer.read(group, this.#deps.clock.nowMs());
       });
       if (!ready) return null;
       this.#expire(group.nowMs);
@@ -201,7 +214,13 @@ export class Ingest {
         return result;
       } catch (error) {
         this.#writer.rollback();
-        if (!(error instanceof LedgerConflict) || conflicts >= conflictsMax) throw error;
+        if (conflicts >= conflictsMax) throw error;
+        if (error instanceof FlowConflict) {
+          this.#deps.reporter.count("ingest_flow_conflicts_total");
+          if (!await this.#retry(() => this.#writer.learnStored(error, group.nowMs))) return null;
+          continue;
+        }
+        if (!(error instanceof LedgerConflict)) throw error;
         this.#deps.reporter.count("ingest_conflicts_total");
         // Another instance wrote some of these batches; what it merged is not in our memory.
         this.#isRebuildDue = true;

@@ -1,73 +1,66 @@
 /** Merges what several sensors saw: segments in, flows out.
  *
- * In: segments of one sensor and `nowMs`. Out: what to write, what to tell the detectors, whose traffic it was.
+ * In: columns of one sensor's segments and `nowMs`. Out: rows to write, what to tell the detectors, whose traffic it was.
  * Invariant: for each direction of a flow the counts are those of one vantage (sensor, VLAN, tunnel depth), at any moment. That vantage is
  * the first that shows the direction; ownership.ts says when another one takes over, and the flow's counts become that one's. Every
  * vantage's own counts go to its sighting, so nothing reported is lost.
  * Same flow: same network, same Community ID, and equal TCP initial sequence numbers, or, where one is unknown, times that overlap
- * within {@link MergeOptions.slackMs}.
+ * within `slackMs`.
  * Approximate: on a take-over, payload octets and flag counts go on from the new vantage; what it had before is not known here.
- * State is bounded by `flowsMax`; what was evicted starts a new flow if it comes again, under the same id if its start is the same. @module */
+ * State is bounded by `flowsMax`; what was evicted and comes again is found in the store by its id, and read back.
+ * Hot path: what a segment changes goes from typed columns to typed columns; see also row_filler.ts. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
-import { connStates, endReasons, type Segment } from "../../shared/segment.ts";
-import type { FlowWrite } from "../model/flow.ts";
-import type { TrafficRow } from "../model/traffic.ts";
-import { type Arrival, arrive, isReversible, networkOf, sightingOf, type Source } from "./arrival.ts";
+import type { Facts } from "../../shared/facts.ts";
+import type { Flow } from "../model/flow.ts";
+import type { FlowRows } from "../model/flow_rows.ts";
+import { Arrival, isHighFirst, isReversible, offsetUsOf, type Source } from "./arrival.ts";
+import { ownKey, type SegmentColumns } from "./columns.ts";
 import { FactFilter } from "./fact_filter.ts";
-import type { Flow, FlowUpdate } from "../model/flow.ts";
-import { Fingerprints, flowId, isnOctet, shortKey } from "./flow_id.ts";
+import { highOf, lowOf, Salts, shortKey, slotOf } from "./flow_id.ts";
+import { noteFlow } from "./learning.ts";
 import { hasIsn, highFirst, isSuspect, MergeState } from "./merge_state.ts";
-import { acceptSegment, type Owning } from "./ownership.ts";
-import { restoreFlow } from "./restore.ts";
-import { keyOf } from "./rows.ts";
-import { TrafficSums } from "./traffic_sums.ts";
-import { isHighFirst, joinedState, turn } from "./turn.ts";
+import { accept, type Owning } from "./ownership.ts";
+import { isPrivate } from "./read_ip.ts";
+import { restoreFlows } from "./restore.ts";
+import { fillRow } from "./row_filler.ts";
+import { mergeDefaults, type MergeOptions } from "./merge_options.ts";
+import type { MergeWrite } from "./merge_write.ts";
+import type { TrafficSums } from "./traffic_sums.ts";
+import { SightingWriter } from "./sighting_writer.ts";
+import { turnFacts } from "./turn.ts";
+import { MergedUpdate } from "./update.ts";
 import { Vantages } from "./vantages.ts";
-
-export interface MergeOptions {
-  /** Flows remembered. @default 500000 */
-  flowsMax: number;
-  /** A flow is forgotten after this time without news, on the aggregator's clock. @default 3600000 */
-  keepMs: number;
-  /** Times this close count as overlapping: clocks are corrected to a few milliseconds, not to none. @default 5000 */
-  slackMs: number;
-  /** Longer than the 60 s between segments of a long flow, and their way here. @default 90000 */
-  silenceMs: number;
-}
-
-export type { Source };
-
-export interface Merged {
-  writes: FlowWrite[];
-  updates: FlowUpdate[];
-  traffic: TrafficRow[];
-}
-
-const defaults: MergeOptions = { flowsMax: 500_000, keepMs: 3_600_000, slackMs: 5_000, silenceMs: 90_000 };
-const active = endReasons.indexOf("active");
-/** Beyond what a sensor of ours samples; a factor is a claim of its sensor. */
-const factorMax = 1_024;
 
 export class Merger {
   #options: MergeOptions;
   #reporter: Reporter;
   #state = new MergeState();
-  #facts = new FactFilter();
+  #facts: FactFilter;
   #vantages = new Vantages();
+  #sightings = new SightingWriter(this.#state, this.#vantages);
   #owning: Owning;
-  #fingerprints = new Fingerprints();
+  #salts = new Salts();
   /** Orientation of flows whose first SYN came in the batches at hand, by fingerprint. */
   #hints = new Map<number, boolean>();
+  /** Ids that a new flow cannot have, as other flows have them. */
+  #taken = new Set<string>();
+  /** Flows that have a row in the write at hand. */
+  #pending: number[] = [];
+  /** Stand-ins of times that are not trusted, so that two of them differ. */
+  #standIns = 0;
+  #arrival = new Arrival();
+  #segments = 0;
 
   /** @throws {RangeError} when a limit is out of range. */
   constructor(options: Partial<MergeOptions>, deps: { reporter: Reporter }) {
-    this.#options = { ...defaults, ...options };
+    this.#options = { ...mergeDefaults, ...options };
     for (const [name, value] of Object.entries(this.#options)) {
       if (Number.isFinite(value) && value >= 1) continue;
       throw new RangeError(`Cannot merge as "${name}" must be >= 1: current value is ${value}`);
     }
     this.#reporter = deps.reporter;
+    this.#facts = new FactFilter(this.#state, this.#options.factsMax);
     this.#owning = { state: this.#state, silenceMs: this.#options.silenceMs, reporter: deps.reporter };
   }
 
@@ -78,52 +71,64 @@ export class Merger {
 
   /** What follows can be taken back. Makes room first: nothing is evicted inside a transaction. */
   begin(): void {
-    if (this.size > this.#options.flowsMax) this.#evict();
+    // What was just brought back must not go again.
+    if (this.size > this.#options.flowsMax && this.#taken.size === 0) this.#evict();
     this.#state.begin();
     this.#facts.begin();
   }
 
   /** What was taken since `begin` is stored. */
   commit(): void {
+    const { pending } = this.#state.flows.columns;
+    for (const flow of this.#pending) pending[flow] = 0;
     this.#state.commit();
     this.#facts.commit();
-    this.#reporter.count("merge_facts_forgotten_total", undefined, this.#facts.takeEvicted());
-    this.#hints.clear();
+    this.#end();
+    this.#taken.clear();
+    this.#reporter.count("segments_merged_total", undefined, this.#segments);
+    this.#segments = 0;
   }
 
   /** What was taken since `begin` is not stored, and never happened. */
   rollback(): void {
     this.#state.rollback();
     this.#facts.rollback();
+    this.#end();
+    this.#segments = 0;
+  }
+
+  #end(): void {
+    this.#pending.length = 0;
     this.#hints.clear();
   }
 
-  /** Optional, before `take`: learns from segments that saw the SYN which way round a flow is, for another sensor's that did not. */
-  learn(
-    segments: readonly Segment[],
-    source: Source,
-    keys: readonly Uint8Array[] = segments.map(keyOf),
-  ): void {
-    segments.forEach((segment, i) => {
-      if (segment.tcp_isn === null) return;
-      const [low, high] = this.#fingerprints.of(networkOf(segment, source.site), keys[i]);
-      this.#hints.set(shortKey(low, high), isHighFirst(segment));
-    });
+  /** After a rollback: ids that were given to new flows are taken, by stored flows that memory had forgotten, or by two new ones at once.
+   * The stored ones come back. */
+  bringBack(stored: readonly Flow[], taken: readonly { us: number; slot: number }[], nowMs: number): void {
+    this.restore(stored.map((flow) => ({ ...flow, updated_ms: nowMs })));
+    for (const { us, slot } of taken) this.#taken.add(`${us}|${slot}`);
   }
 
-  /** Merges `segments` of one sensor. `keys` saves computing them anew. */
-  take(
-    segments: readonly Segment[],
-    source: Source,
-    nowMs: number,
-    keys: readonly Uint8Array[] = segments.map(keyOf),
-  ): Merged {
-    const merged: Merged = { writes: [], updates: [], traffic: [] };
-    const traffic = new TrafficSums();
-    segments.forEach((segment, i) => this.#takeOne(segment, keys[i], source, nowMs, merged, traffic));
-    merged.traffic = traffic.rows();
-    this.#reporter.count("segments_merged_total", undefined, segments.length);
-    return merged;
+  /** Optional, before `take`: learns from segments that saw the SYN which way round a flow is, for another sensor's that did not. */
+  learn(columns: SegmentColumns, source: Source): void {
+    const { tcp_isn } = columns.numbers;
+    for (let row = 0; row < columns.size; row++) {
+      if (tcp_isn[row] < 0) continue;
+      const salt = this.#salts.of(networkOf(columns, row, source.site));
+      const low = lowOf(columns.digests, 20 * row, salt), high = highOf(columns.digests, 20 * row, salt);
+      this.#hints.set(shortKey(low, high), isHighFirst(columns, row));
+    }
+  }
+
+  /** Merges the segments of one batch into `write`. */
+  take(columns: SegmentColumns, source: Source, nowMs: number, write: MergeWrite): void {
+    const offsetUs = offsetUsOf(source);
+    const sensors = [source.sensor_id];
+    for (let i = 0; i < columns.size; i++) {
+      this.#arrival.set(columns, columns.order[i], offsetUs, nowMs);
+      this.#takeOne(this.#arrival, source, sensors, nowMs, write);
+    }
+    this.#segments += columns.size;
   }
 
   /** Forgets flows without news for `keepMs`; returns how many. Not inside a transaction. */
@@ -138,92 +143,90 @@ export class Merger {
 
   /** Takes stored flows back into memory. Facts are held to be those of the vantage that has the initiator's direction. */
   restore(flows: readonly Flow[]): void {
-    for (const stored of flows) {
-      const flow = restoreFlow(this.#state, this.#vantages, stored);
-      this.#facts.take(stored.facts, flow, this.#state.flows.columns.fwd[flow], true);
-    }
+    restoreFlows(flows, this.#state, this.#vantages, this.#salts, {
+      remember: (stored, flow) =>
+        void this.#facts.take(stored, flow, this.#state.flows.columns.fwd[flow], true),
+      forget: (flow) => this.#remove(flow),
+    });
   }
 
-  #takeOne(
-    given: Segment,
-    key: Uint8Array,
-    source: Source,
-    nowMs: number,
-    merged: Merged,
-    traffic: TrafficSums,
-  ): void {
-    const network = networkOf(given, source.site);
-    const [low, high] = this.#fingerprints.of(network, key);
-    const arrival = arrive(given, source, nowMs);
+  #remove(flow: number): void {
+    this.#facts.forget(flow);
+    this.#state.removeFlow(flow);
+  }
+
+  #takeOne(arrival: Arrival, source: Source, alone: string[], nowMs: number, write: MergeWrite): void {
+    const { columns, row } = arrival;
+    const network = networkOf(columns, row, source.site);
+    const salt = this.#salts.of(network);
+    const isNamed = columns.isNamed[row] === 1;
+    const key = isNamed ? columns.digests : ownKey(columns, row);
+    const low = lowOf(key, isNamed ? 20 * row : 0, salt), high = highOf(key, isNamed ? 20 * row : 0, salt);
     let flow = this.#find(low, high, arrival);
     const isFirst = flow < 0;
     if (isFirst) flow = this.#create(low, high, arrival, nowMs);
     const { flows } = this.#state;
     flows.touch(flow);
-    const isTurned = isHighFirst(given) !== ((flows.columns.bits[flow] & highFirst) !== 0);
-    if (isTurned && isReversible(given)) arrival.segment = turn(given);
-    const vantage = this.#vantages.number(source.sensor_id, given.vlan, given.ip_depth);
+    const isTurned = isHighFirst(columns, row) !== ((flows.columns.bits[flow] & highFirst) !== 0);
+    if (isTurned && isReversible(columns, row)) arrival.orient(true);
+    const n = columns.numbers;
+    const vantage = this.#vantages.number(source.sensor_id, n.vlan[row], n.ip_depth[row]);
     let sighting = this.#state.findSighting(flow, vantage);
     const isNewSighting = sighting < 0;
-    if (isNewSighting) sighting = this.#state.addSighting(flow, vantage);
-    this.#addToSighting(sighting, arrival);
-    const segment = acceptSegment(this.#owning, flow, sighting, arrival.segment);
-    const facts = this.#facts.take(segment.facts, flow, sighting, flows.columns.fwd[flow] === sighting);
-    this.#noteFlow(flow, sighting, arrival, nowMs);
-    const conn_state = connStates[flows.columns.connState[flow]];
-    const factor = this.#factorOf(flow, segment.factor);
-    const accepted = { ...segment, facts, conn_state, factor };
-    const write = this.#write(flow, accepted, network, isFirst, nowMs);
-    write.sightings.push(sightingOf(arrival, source));
-    write.newSightings = isNewSighting ? 1 : 0;
-    merged.writes.push(write);
-    const flowId = write.flow.flow_id;
-    if (isFirst || facts !== null || write.flow.total_packets > 0) {
-      const sensors = this.#sensorsOf(flow);
-      merged.updates.push({ flow_id: flowId, network, first: isFirst, segment: accepted, sensors });
+    if (isNewSighting) {
+      sighting = this.#state.addSighting(flow, vantage);
+      write.newSightings++;
     }
-    const spanUs = arrival.isSuspect
-      ? [nowMs * 1e3, nowMs * 1e3] as const
-      : [arrival.startUs, arrival.endUs] as const;
-    const { fwd_sensor, bwd_sensor } = write.flow;
-    const { protocol } = accepted;
-    const from = { spanUs, protocol, flows: isFirst ? factor : 0 };
-    const owner = fwd_sensor || bwd_sensor || source.sensor_id;
-    traffic.add({
-      ...from,
-      sensor_id: owner,
-      packets: accepted.fwd_packets * factor,
-      bytes: accepted.fwd_bytes * factor,
-    });
-    traffic.add({
-      ...from,
-      flows: 0,
-      sensor_id: bwd_sensor || owner,
-      packets: accepted.bwd_packets * factor,
-      bytes: accepted.bwd_bytes * factor,
-    });
+    this.#sightings.add(sighting, arrival, isNewSighting);
+    this.#sightings.write(flow, sighting, isNewSighting, arrival, write.sightings);
+    accept(this.#owning, flow, sighting, arrival);
+    const isOwner = flows.columns.fwd[flow] === sighting;
+    const told = arrival.isTurned ? turnFacts(columns.facts[row]) : columns.facts[row];
+    const facts = told === null ? null : this.#facts.take(told, flow, sighting, isOwner);
+    const isChanged = noteFlow(this.#state, flow, sighting, arrival, nowMs);
+    const packets = arrival.fwdPackets + arrival.bwdPackets;
+    if (isFirst || isChanged || facts !== null || packets > 0) {
+      this.#writeRow(flow, sighting, arrival, facts, network, isFirst, nowMs, write.rows);
+    }
+    if (isFirst || facts !== null || packets > 0) {
+      this.#tell(flow, sighting, arrival, facts, network, isFirst, alone, write);
+    }
+    this.#addTraffic(flow, arrival, isFirst, source, nowMs, write.traffic);
   }
 
-  /** The flow was bound to be seen by the sensor that left out least: that one's factor counts. What was added to the sums before it
-   * was heard of stays as it is. */
-  #factorOf(flow: number, given: number): number {
-    const { factor } = this.#state.flows.columns;
-    const bounded = Math.min(factorMax, Math.max(1, given));
-    factor[flow] = factor[flow] === 0 ? bounded : Math.min(factor[flow], bounded);
-    return factor[flow];
+  #addTraffic(
+    flow: number,
+    arrival: Arrival,
+    isFirst: boolean,
+    source: Source,
+    nowMs: number,
+    traffic: TrafficSums,
+  ): void {
+    const { fwd, bwd, factor } = this.#state.flows.columns;
+    const scale = factor[flow];
+    const firstUs = arrival.isSuspect ? nowMs * 1e3 : arrival.startUs;
+    const lastUs = arrival.isSuspect ? nowMs * 1e3 : arrival.endUs;
+    const protocol = arrival.columns.protocol[arrival.row];
+    const fwdSensor = this.#ownerOf(fwd[flow]), bwdSensor = this.#ownerOf(bwd[flow]);
+    const owner = fwdSensor || bwdSensor || source.sensor_id;
+    const flows = isFirst ? scale : 0;
+    const fwdBytes = arrival.fwdBytes * scale, bwdBytes = arrival.bwdBytes * scale;
+    traffic.add(firstUs, lastUs, owner, protocol, flows, arrival.fwdPackets * scale, fwdBytes);
+    traffic.add(firstUs, lastUs, bwdSensor || owner, protocol, 0, arrival.bwdPackets * scale, bwdBytes);
   }
 
   /** The flow that a segment belongs to, or -1. */
-  #find(low: number, high: number, { segment, flowStartUs, endUs }: Arrival): number {
-    const { startUs, endUs: ends, isn, bits, older } = this.#state.flows.columns;
+  #find(low: number, high: number, { isn, flowStartUs, endUs }: Arrival): number {
+    const columns = this.#state.flows.columns;
     const slackUs = this.#options.slackMs * 1e3;
     let overlapping = -1;
-    for (let flow = this.#state.newest(low, high); flow >= 0; flow = older[flow]) {
-      if (segment.tcp_isn !== null && bits[flow] & hasIsn) {
-        if (isn[flow] === segment.tcp_isn) return flow;
+    for (let flow = this.#state.newest(low, high); flow >= 0; flow = columns.older[flow]) {
+      if (isn >= 0 && columns.bits[flow] & hasIsn) {
+        if (columns.isn[flow] === isn) return flow;
         continue;
       }
-      const overlaps = flowStartUs <= ends[flow] + slackUs && endUs >= startUs[flow] - slackUs;
+      const overlaps = flowStartUs <= columns.endUs[flow] + slackUs &&
+        endUs >= columns.startUs[flow] - slackUs;
       if (overlapping < 0 && overlaps) overlapping = flow;
     }
     return overlapping;
@@ -232,81 +235,98 @@ export class Merger {
   #create(low: number, high: number, arrival: Arrival, nowMs: number): number {
     const flow = this.#state.addFlow(low, high);
     const { columns } = this.#state.flows;
-    const { segment } = arrival;
-    columns.idUs[flow] = Math.max(0, arrival.isSuspect ? Math.round(nowMs * 1e3) : arrival.flowStartUs);
+    const slot = slotOf(low, high, arrival.isn);
+    columns.slot[flow] = slot;
+    columns.idUs[flow] = this.#freeTime(
+      arrival.isSuspect ? nowMs * 1e3 + this.#standIns++ % 1e6 : arrival.flowStartUs,
+      slot,
+    );
     columns.startUs[flow] = arrival.flowStartUs;
     columns.endUs[flow] = arrival.endUs;
-    columns.idOctet[flow] = isnOctet(segment.tcp_isn);
-    const hint = segment.tcp_isn === null && isReversible(segment)
+    const { row } = arrival;
+    const hint = this.#hints.size > 0 && arrival.isn < 0 && isReversible(arrival.columns, row)
       ? this.#hints.get(shortKey(low, high))
       : undefined;
-    columns.bits[flow] = ((hint ?? isHighFirst(segment)) ? highFirst : 0) |
+    columns.bits[flow] = ((hint ?? isHighFirst(arrival.columns, row)) ? highFirst : 0) |
       (arrival.isSuspect ? isSuspect : 0);
-    columns.endReason[flow] = endReasons.indexOf(segment.end_reason);
+    columns.endReason[flow] = arrival.endReason;
     return flow;
   }
 
-  #addToSighting(sighting: number, { segment, endUs }: Arrival): void {
-    const { sightings } = this.#state;
-    sightings.touch(sighting);
-    const { columns } = sightings;
-    columns.fwdPackets[sighting] += segment.fwd_packets;
-    columns.fwdBytes[sighting] += segment.fwd_bytes;
-    columns.bwdPackets[sighting] += segment.bwd_packets;
-    columns.bwdBytes[sighting] += segment.bwd_bytes;
-    if (endUs >= columns.endUs[sighting]) {
-      columns.endUs[sighting] = endUs;
-      columns.endReason[sighting] = endReasons.indexOf(segment.end_reason);
-    }
+  /** `us`, or the next microsecond in which the slot is free. */
+  #freeTime(us: number, slot: number): number {
+    if (this.#taken.size === 0) return us;
+    let free = us;
+    while (this.#taken.has(`${free}|${slot}`)) free++;
+    this.#taken.add(`${free}|${slot}`);
+    return free;
   }
 
-  /** What the flow as a whole learns from a segment. */
-  #noteFlow(flow: number, sighting: number, { segment, flowStartUs, endUs }: Arrival, nowMs: number): void {
+  /** Adds to the flow's row in the write, or begins one. */
+  #writeRow(
+    flow: number,
+    sighting: number,
+    arrival: Arrival,
+    facts: Facts | null,
+    network: string,
+    isFirst: boolean,
+    nowMs: number,
+    rows: FlowRows,
+  ): void {
     const { columns } = this.#state.flows;
-    if (segment.tcp_isn !== null && !(columns.bits[flow] & hasIsn)) {
-      columns.isn[flow] = segment.tcp_isn;
-      columns.bits[flow] |= hasIsn;
+    const i = rows.append();
+    fillRow(rows, i, arrival, columns.fwd[flow] === sighting, columns.bwd[flow] === sighting);
+    const c = rows.columns;
+    c.isNew[i] = isFirst ? 1 : 0;
+    c.idUs[i] = columns.idUs[flow];
+    c.slot[i] = columns.slot[flow];
+    c.startUs[i] = columns.startUs[flow];
+    c.endUs[i] = columns.endUs[flow];
+    c.connState[i] = columns.connState[flow];
+    c.endReason[i] = columns.endReason[flow];
+    c.factor[i] = columns.factor[flow];
+    c.isSuspect[i] = columns.bits[flow] & isSuspect ? 1 : 0;
+    c.storedMs[i] = c.updatedMs[i] = nowMs;
+    rows.network[i] = network;
+    rows.fwdSensor[i] = this.#ownerOf(columns.fwd[flow]);
+    rows.bwdSensor[i] = this.#ownerOf(columns.bwd[flow]);
+    rows.facts[i] = facts;
+    if (columns.pending[flow] === 0) {
+      columns.pending[flow] = i + 1;
+      this.#pending.push(flow);
+      return;
     }
-    columns.fwdFlags[flow] |= segment.fwd_tcp_flags;
-    columns.bwdFlags[flow] |= segment.bwd_tcp_flags;
-    columns.startUs[flow] = Math.min(columns.startUs[flow], flowStartUs);
-    columns.updatedMs[flow] = nowMs;
-    const isLatest = endUs >= columns.endUs[flow];
-    const reason = endReasons.indexOf(segment.end_reason);
-    // Of two sensors that saw the same last packet, the one that says why it was the last knows more.
-    const saysLess = reason === active && endUs === columns.endUs[flow] && columns.endReason[flow] !== active;
-    if (isLatest) {
-      columns.endUs[flow] = endUs;
-      if (!saysLess) columns.endReason[flow] = reason;
-    }
-    const fwd = columns.fwd[flow], bwd = columns.bwd[flow];
-    if (fwd >= 0 && bwd >= 0 && fwd !== bwd) {
-      const joined = joinedState(segment.protocol, columns.fwdFlags[flow], columns.bwdFlags[flow]);
-      columns.connState[flow] = connStates.indexOf(joined);
-    } else if (isLatest && (fwd === sighting || bwd === sighting)) {
-      columns.connState[flow] = connStates.indexOf(segment.conn_state);
-    }
+    rows.add(columns.pending[flow] - 1, rows, i);
+    rows.drop();
   }
 
-  #write(flow: number, accepted: Segment, network: string, isFirst: boolean, nowMs: number): FlowWrite {
+  #tell(
+    flow: number,
+    sighting: number,
+    arrival: Arrival,
+    facts: Facts | null,
+    network: string,
+    isFirst: boolean,
+    alone: string[],
+    { updates }: MergeWrite,
+  ): void {
+    if (updates === null) return;
     const { columns } = this.#state.flows;
-    const { segment: _, flow_start: __, ...fields } = accepted;
-    const stored: FlowWrite["flow"] = {
-      ...fields,
-      flow_id: flowId(columns.idUs[flow], columns.low[flow], columns.high[flow], columns.idOctet[flow]),
-      network,
-      start: columns.startUs[flow] / 1e6,
-      end: columns.endUs[flow] / 1e6,
-      total_packets: accepted.fwd_packets + accepted.bwd_packets,
-      total_bytes: accepted.fwd_bytes + accepted.bwd_bytes,
-      fwd_sensor: this.#ownerOf(columns.fwd[flow]),
-      bwd_sensor: this.#ownerOf(columns.bwd[flow]),
-      end_reason: endReasons[columns.endReason[flow]],
-      time_suspect: (columns.bits[flow] & isSuspect) !== 0,
-      stored_ms: nowMs,
-      updated_ms: nowMs,
-    };
-    return { kind: isFirst ? "insert" : "update", flow: stored, sightings: [], newSightings: 0 };
+    const isAlone = this.#state.sightings.columns.next[columns.sightings[flow]] < 0;
+    updates.push(
+      new MergedUpdate(arrival, {
+        idUs: columns.idUs[flow],
+        slot: columns.slot[flow],
+        network,
+        first: isFirst,
+        sensors: isAlone ? alone : this.#sensorsOf(flow),
+        facts,
+        connState: columns.connState[flow],
+        factor: columns.factor[flow],
+        hasFwd: columns.fwd[flow] === sighting,
+        hasBwd: columns.bwd[flow] === sighting,
+      }),
+    );
   }
 
   #ownerOf(sighting: number): string {
@@ -337,10 +357,16 @@ export class Merger {
     for (let flow = 0; flow < flows.end; flow++) {
       const updatedMs = flows.columns.updatedMs[flow];
       if (updatedMs === 0 || !isOld(updatedMs)) continue;
-      this.#state.removeFlow(flow);
-      this.#facts.forget(flow);
+      this.#remove(flow);
       forgotten++;
     }
     return forgotten;
   }
+}
+
+/** Private addresses mean something only on their own site. */
+function networkOf({ ips, ipLengths }: SegmentColumns, row: number, site: string): string {
+  const isLocal = isPrivate(ips, 32 * row, ipLengths[2 * row]) ||
+    isPrivate(ips, 32 * row + 16, ipLengths[2 * row + 1]);
+  return isLocal ? site : "global";
 }

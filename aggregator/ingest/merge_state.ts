@@ -2,23 +2,25 @@
  *
  * In: a fingerprint of network and Community ID. Out: rows. Invariant: flows of one fingerprint form a chain, newest first; each flow's
  * sightings form another. Between `begin` and `commit` everything can be taken back.
- * Bound: by the caller, who evicts before a transaction; rows are about 150 octets a flow with one sighting. @module */
+ * Bound: by the caller, who evicts before a transaction; rows are about 170 octets a flow with one sighting. @module */
 
 import { FingerprintIndex } from "./fingerprint_index.ts";
 import { Pool } from "./pool.ts";
 
 export const hasIsn = 1, highFirst = 2, isSuspect = 4;
+/** Values of which the first one known stays. */
+export const has = { srcMac: 1, dstMac: 2, fwdTtl: 4, bwdTtl: 8, rtt: 16, app: 32 } as const;
 
 export const flowSpec = {
   low: Uint32Array,
   high: Uint32Array,
-  /** Microseconds that the flow's id begins with. */
+  /** Time and slot of the flow's id. */
   idUs: Float64Array,
+  slot: Uint16Array,
   startUs: Float64Array,
   endUs: Float64Array,
   updatedMs: Float64Array,
   isn: Uint32Array,
-  idOctet: Uint8Array,
   bits: Uint8Array,
   connState: Uint8Array,
   endReason: Uint8Array,
@@ -33,6 +35,14 @@ export const flowSpec = {
   sightings: Int32Array,
   /** Older flow of the same fingerprint; -1 = none. */
   older: Int32Array,
+  /** First row of the facts told, by `next`; -1 = none. */
+  facts: Int32Array,
+  /** How many those are. */
+  factCount: Uint16Array,
+  /** What the stored flow has: see `has`. */
+  has: Uint8Array,
+  /** Row in the write at hand, plus 1; 0 = none. */
+  pending: Uint32Array,
 } as const;
 
 export const sightingSpec = {
@@ -44,14 +54,23 @@ export const sightingSpec = {
   bwdBytes: Float64Array,
   /** Corrected. */
   endUs: Float64Array,
+  /** Of its first packet, by the sensor's own clock. */
+  ownStartUs: Float64Array,
+  /** Added to the sensor's times. */
+  offsetUs: Float64Array,
+  segments: Float64Array,
   endReason: Uint8Array,
+  /** 1 = it has a row of its own in the store; the only sighting of a flow has none. */
+  isStored: Uint8Array,
 } as const;
 
 export class MergeState {
   readonly flows = new Pool(flowSpec);
   readonly sightings = new Pool(sightingSpec);
   #index = new FingerprintIndex();
-  #undo: (() => void)[] | null = null;
+  /** Rows taken since `begin`; a sighting stands after its flow. */
+  readonly #newFlows: number[] = [];
+  readonly #newSightings: number[] = [];
 
   /** Newest flow of a fingerprint, or -1. */
   newest(low: number, high: number): number {
@@ -59,24 +78,34 @@ export class MergeState {
   }
 
   begin(): void {
-    this.#undo = [];
+    this.#newFlows.length = this.#newSightings.length = 0;
     this.flows.begin();
     this.sightings.begin();
   }
 
   commit(): void {
-    this.#undo = null;
+    this.#newFlows.length = this.#newSightings.length = 0;
     this.flows.commit();
     this.sightings.commit();
   }
 
   rollback(): void {
-    const undo = this.#undo ?? [];
-    this.#undo = null;
     // Values first: what the steps give back must stay as they leave it.
     this.flows.rollback();
     this.sightings.rollback();
-    for (const step of undo.reverse()) step();
+    for (let at = this.#newSightings.length - 2; at >= 0; at -= 2) {
+      const flow = this.#newSightings[at], sighting = this.#newSightings[at + 1];
+      // The chain of a flow that was there before begins again where it began.
+      if (this.flows.columns.sightings[flow] === sighting) {
+        this.flows.columns.sightings[flow] = this.sightings.columns.next[sighting];
+      }
+      this.sightings.give(sighting);
+    }
+    for (const flow of this.#newFlows.reverse()) {
+      this.flows.columns.sightings[flow] = -1;
+      this.removeFlow(flow);
+    }
+    this.commit();
   }
 
   addFlow(low: number, high: number): number {
@@ -87,7 +116,8 @@ export class MergeState {
     columns.fwd[flow] = columns.bwd[flow] = columns.sightings[flow] = -1;
     columns.older[flow] = this.#index.get(low, high);
     this.#index.set(low, high, flow);
-    this.#undo?.push(() => this.removeFlow(flow));
+    columns.facts[flow] = -1;
+    this.#newFlows.push(flow);
     return flow;
   }
 
@@ -97,10 +127,7 @@ export class MergeState {
     this.sightings.columns.next[sighting] = this.flows.columns.sightings[flow];
     this.flows.touch(flow);
     this.flows.columns.sightings[flow] = sighting;
-    this.#undo?.push(() => {
-      this.flows.columns.sightings[flow] = this.sightings.columns.next[sighting];
-      this.sightings.give(sighting);
-    });
+    this.#newSightings.push(flow, sighting);
     return sighting;
   }
 

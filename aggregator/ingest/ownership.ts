@@ -1,12 +1,13 @@
 /** Whose counts a direction of a flow has, and what of a segment is new to the flow.
  *
- * In: a segment that its sighting already has. Out: the same segment with the counts that the flow did not have yet.
+ * In: an arrival whose counts its sighting already has. Out: its packets and bytes become those that the flow did not have yet.
  * Invariant: after each call the flow's counts of a direction are the totals of the sighting that owns it.
  * The owner is the first that shows the direction. Silent: its last packet is `silenceMs` older than the other's; or it said that the
  * flow goes on, or was cut off, and the other has seen a later end. Then the most complete sighting takes over. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
-import { endReasons, type Segment } from "../../shared/segment.ts";
+import { endReasons } from "../../shared/segment.ts";
+import type { Arrival } from "./arrival.ts";
 import type { MergeState } from "./merge_state.ts";
 
 const active = endReasons.indexOf("active");
@@ -18,61 +19,45 @@ export interface Owning {
   reporter: Reporter;
 }
 
-/** The part of a segment that the flow did not have yet. */
-export function acceptSegment(
-  owning: Owning,
-  flow: number,
-  sighting: number,
-  segment: Segment,
-): Segment {
-  const fwd = acceptDirection(owning, flow, sighting, "fwd", segment.fwd_packets, segment.fwd_bytes);
-  const bwd = acceptDirection(owning, flow, sighting, "bwd", segment.bwd_packets, segment.bwd_bytes);
-  const { columns } = owning.state.flows;
-  const hasFwd = columns.fwd[flow] === sighting, hasBwd = columns.bwd[flow] === sighting;
-  if (hasFwd && hasBwd && fwd.packets === segment.fwd_packets && bwd.packets === segment.bwd_packets) {
-    return segment;
+/** Leaves in `arrival` the part that the flow did not have yet. */
+export function accept(owning: Owning, flow: number, sighting: number, arrival: Arrival): void {
+  const fwd = arrival.fwdPackets > 0 ? ownerOf(owning, flow, sighting, "fwd") : same;
+  if (fwd === none) arrival.fwdPackets = arrival.fwdBytes = 0;
+  if (fwd >= 0) {
+    const { fwdPackets, fwdBytes } = owning.state.sightings.columns;
+    const owner = owning.state.flows.columns.fwd[flow];
+    arrival.fwdPackets = fwdPackets[owner] - fwdPackets[fwd];
+    arrival.fwdBytes = fwdBytes[owner] - fwdBytes[fwd];
   }
-  return {
-    ...segment,
-    fwd_packets: fwd.packets,
-    fwd_bytes: fwd.bytes,
-    fwd_payload_bytes: hasFwd ? segment.fwd_payload_bytes : 0,
-    fwd_syn_count: hasFwd ? segment.fwd_syn_count : 0,
-    fwd_fin_count: hasFwd ? segment.fwd_fin_count : 0,
-    fwd_rst_count: hasFwd ? segment.fwd_rst_count : 0,
-    bwd_packets: bwd.packets,
-    bwd_bytes: bwd.bytes,
-    bwd_payload_bytes: hasBwd ? segment.bwd_payload_bytes : 0,
-    bwd_syn_count: hasBwd ? segment.bwd_syn_count : 0,
-    bwd_fin_count: hasBwd ? segment.bwd_fin_count : 0,
-    bwd_rst_count: hasBwd ? segment.bwd_rst_count : 0,
-  };
+  const bwd = arrival.bwdPackets > 0 ? ownerOf(owning, flow, sighting, "bwd") : same;
+  if (bwd === none) arrival.bwdPackets = arrival.bwdBytes = 0;
+  if (bwd >= 0) {
+    const { bwdPackets, bwdBytes } = owning.state.sightings.columns;
+    const owner = owning.state.flows.columns.bwd[flow];
+    arrival.bwdPackets = bwdPackets[owner] - bwdPackets[bwd];
+    arrival.bwdBytes = bwdBytes[owner] - bwdBytes[bwd];
+  }
 }
 
-function acceptDirection(
-  owning: Owning,
-  flow: number,
-  sighting: number,
-  direction: "fwd" | "bwd",
-  packets: number,
-  bytes: number,
-): { packets: number; bytes: number } {
-  if (packets === 0) return { packets: 0, bytes: 0 };
+/** The sighting owns the direction; it does not; any other value is the owner that it or a third one took over from. */
+const same = -1, none = -2;
+
+function ownerOf(owning: Owning, flow: number, sighting: number, direction: "fwd" | "bwd"): number {
   const owners = owning.state.flows.columns[direction];
   const owner = owners[flow];
   if (owner < 0) owners[flow] = sighting;
-  if (owner < 0 || owner === sighting) return { packets, bytes };
-  if (!isSilent(owning, owner, sighting)) return { packets: 0, bytes: 0 };
+  if (owner < 0 || owner === sighting) return same;
+  if (!isSilent(owning, owner, sighting)) return none;
   const { columns } = owning.state.sightings;
   const countOf = columns[`${direction}Packets`], bytesOf = columns[`${direction}Bytes`];
   let best = owner;
   for (let one = owning.state.flows.columns.sightings[flow]; one >= 0; one = columns.next[one]) {
     if (countOf[one] > countOf[best] && bytesOf[one] >= bytesOf[owner]) best = one;
   }
-  if (best === owner) return { packets: 0, bytes: 0 };
+  if (best === owner) return none;
   owners[flow] = best;
   owning.reporter.count("merge_takeovers_total", { direction });
-  return { packets: countOf[best] - countOf[owner], bytes: bytesOf[best] - bytesOf[owner] };
+  return owner;
 }
 
 /** Whether `owner` stopped telling while `other` went on. */

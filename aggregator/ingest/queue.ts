@@ -2,7 +2,7 @@
  *
  * Out: the options of ingest with their defaults, in one place; the words between its queue and its groups. @module */
 
-import type { MergeOptions } from "./merge.ts";
+import type { MergeOptions } from "./merge_options.ts";
 import type { HeaderGetter, IngestRefusal } from "./verify.ts";
 
 export interface IngestOptions {
@@ -14,7 +14,7 @@ export interface IngestOptions {
   queueBytesMax: number;
   /** Batches of one transaction. @default 64 */
   groupBatchesMax: number;
-  /** Flows of one transaction; the batch that reaches it is the last one. @default 5000 */
+  /** Flows of one transaction; the batch that reaches it is the last one. @default 20000 */
   groupFlowsMax: number;
   /** Stored flows read back at the start. @default 50000 */
   rebuildFlowsMax: number;
@@ -27,7 +27,7 @@ export const ingestDefaults: Omit<IngestOptions, "buckets"> = {
   queueBatchesMax: 512,
   queueBytesMax: 64 * 1024 * 1024,
   groupBatchesMax: 64,
-  groupFlowsMax: 5_000,
+  groupFlowsMax: 20_000,
   rebuildFlowsMax: 50_000,
   deadLettersPerMinuteMax: 100,
   merge: {},

@@ -4,56 +4,68 @@
  * Bounds: a span has at most {@link stepsMax} steps; a longer one is spread in longer steps. Once there are {@link rowsMax} rows, all of a
  * span is counted in its first second: spans that a sensor made up must not make more rows than it sent segments. @module */
 
+import { SumTable } from "../model/sum_table.ts";
 import type { TrafficRow } from "../model/traffic.ts";
 
 const stepsMax = 120;
 const rowsMax = 50_000;
-
-export interface TrafficPart {
-  /** First and last packet, microseconds since the epoch. */
-  spanUs: readonly [number, number];
-  sensor_id: string;
-  protocol: string;
-  /** Counted in the first second. */
-  flows: number;
-  packets: number;
-  bytes: number;
-}
+const secondMax = 2 ** 32 - 1;
 
 export class TrafficSums {
-  #rows = new Map<string, TrafficRow>();
+  /** By second and by number of the pair. */
+  readonly #sums = new SumTable(3);
+  readonly #pairs: { sensor_id: string; protocol: string }[] = [];
+  readonly #numbers = new Map<string, Map<string, number>>();
 
-  add({ spanUs, sensor_id, protocol, flows, packets, bytes }: TrafficPart): void {
+  /** `flows` are counted in the first second. Times are microseconds since the epoch, of the first and the last packet. */
+  add(
+    firstUs: number,
+    lastUs: number,
+    sensorId: string,
+    protocol: string,
+    flows: number,
+    packets: number,
+    bytes: number,
+  ): void {
     if (flows === 0 && packets === 0 && bytes === 0) return;
-    const first = Math.max(0, Math.floor(spanUs[0] / 1e6));
-    const seconds = Math.max(1, Math.floor(spanUs[1] / 1e6) - first + 1);
-    const isFull = this.#rows.size >= rowsMax;
+    const pair = this.#pair(sensorId, protocol);
+    const first = Math.min(secondMax, Math.max(0, Math.floor(firstUs / 1e6)));
+    const seconds = Math.min(secondMax + 1 - first, Math.max(1, Math.floor(lastUs / 1e6) - first + 1));
+    const isFull = this.#sums.size >= rowsMax;
     const steps = isFull ? 1 : Math.min(seconds, stepsMax, Math.max(1, packets));
     let packetsBefore = 0, bytesBefore = 0;
     for (let step = 0; step < steps; step++) {
-      // Rounded up, so that a single packet is in the first second.
-      const packetsNow = Math.ceil(packets * (step + 1) / steps),
-        bytesNow = Math.ceil(bytes * (step + 1) / steps);
-      const row = this.#row(first + Math.floor(step * seconds / steps), sensor_id, protocol);
-      if (step === 0) row.flows += flows;
-      row.packets += packetsNow - packetsBefore;
-      row.bytes += bytesNow - bytesBefore;
+      // Rounded up, so that a single packet is in the first second; the last step takes what is left.
+      const isLast = step === steps - 1;
+      const packetsNow = isLast ? packets : Math.ceil(packets * (step + 1) / steps);
+      const bytesNow = isLast ? bytes : Math.ceil(bytes * (step + 1) / steps);
+      const row = this.#sums.row(first + Math.floor(step * seconds / steps), pair);
+      if (step === 0) this.#sums.add(row, 0, flows);
+      this.#sums.add(row, 1, packetsNow - packetsBefore);
+      this.#sums.add(row, 2, bytesNow - bytesBefore);
       packetsBefore = packetsNow;
       bytesBefore = bytesNow;
     }
   }
 
   rows(): TrafficRow[] {
-    return [...this.#rows.values()];
+    return Array.from({ length: this.#sums.size }, (_, row) => ({
+      second: this.#sums.first[row],
+      ...this.#pairs[this.#sums.second[row]],
+      flows: this.#sums.get(row, 0),
+      packets: this.#sums.get(row, 1),
+      bytes: this.#sums.get(row, 2),
+    }));
   }
 
-  #row(second: number, sensorId: string, protocol: string): TrafficRow {
-    const key = `${second}|${protocol}|${sensorId}`;
-    let row = this.#rows.get(key);
-    if (!row) {
-      row = { second, sensor_id: sensorId, protocol, flows: 0, packets: 0, bytes: 0 };
-      this.#rows.set(key, row);
+  #pair(sensorId: string, protocol: string): number {
+    let ofSensor = this.#numbers.get(sensorId);
+    if (!ofSensor) this.#numbers.set(sensorId, ofSensor = new Map());
+    let number = ofSensor.get(protocol);
+    if (number === undefined) {
+      number = this.#pairs.push({ sensor_id: sensorId, protocol }) - 1;
+      ofSensor.set(protocol, number);
     }
-    return row;
+    return number;
   }
 }

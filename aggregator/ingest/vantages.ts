@@ -5,25 +5,34 @@
 const vantagesMax = 200_000;
 
 export class Vantages {
-  #numbers = new Map<string, number>();
-  #sensors: string[] = [];
+  /** By sensor, then by VLAN and depth. */
+  #numbers = new Map<string, Map<number, number>>();
+  #vantages: { sensorId: string; vlan: number; ipDepth: number }[] = [];
 
   number(sensorId: string, vlan: number, ipDepth: number): number {
-    const isFull = this.#sensors.length >= vantagesMax;
-    const name = `${sensorId}|${vlan}|${ipDepth}`;
-    return this.#numbers.get(name) ?? this.#add(isFull ? `${sensorId}|*` : name, sensorId);
+    let ofSensor = this.#numbers.get(sensorId);
+    if (!ofSensor) this.#numbers.set(sensorId, ofSensor = new Map());
+    const known = ofSensor.get(vlan * 256 + ipDepth);
+    if (known !== undefined) return known;
+    const isFull = this.#vantages.length >= vantagesMax;
+    const place = isFull ? -1 : vlan * 256 + ipDepth;
+    let number = ofSensor.get(place);
+    if (number === undefined) {
+      number = this.#vantages.push({ sensorId, vlan: isFull ? 0 : vlan, ipDepth: isFull ? 0 : ipDepth }) - 1;
+      ofSensor.set(place, number);
+    }
+    return number;
   }
 
   sensorOf(vantage: number): string {
-    return this.#sensors[vantage];
+    return this.#vantages[vantage].sensorId;
   }
 
-  #add(name: string, sensorId: string): number {
-    let number = this.#numbers.get(name);
-    if (number === undefined) {
-      number = this.#sensors.push(sensorId) - 1;
-      this.#numbers.set(name, number);
-    }
-    return number;
+  vlanOf(vantage: number): number {
+    return this.#vantages[vantage].vlan;
+  }
+
+  ipDepthOf(vantage: number): number {
+    return this.#vantages[vantage].ipDepth;
   }
 }

@@ -11,7 +11,6 @@ import { zstdDecompressSync } from "node:zlib";
 import {
   type BatchHeader,
   batchLimits,
-  decodeValue,
   publicKeyFromRaw,
   readHeader,
   type Refusal,
@@ -19,11 +18,10 @@ import {
   verifyBatch,
 } from "../../shared/batch.ts";
 import { bucketOf } from "../../shared/community_id.ts";
-import type { SegmentTable } from "../../shared/segment.ts";
 import type { SensorRow } from "../model/sensor.ts";
-import type { Store } from "../store/store.ts";
+import type { IdentityStore } from "../store/store.ts";
 import type { Source } from "./arrival.ts";
-import { digestRows, type KeyedSegment, readRows } from "./rows.ts";
+import { readColumns, type SegmentColumns } from "./columns.ts";
 
 /** Why ingest refuses a batch. The label set of `batches_refused_total`. */
 export const ingestRefusals = [
@@ -39,7 +37,7 @@ export type IngestRefusal = typeof ingestRefusals[number];
 
 export interface VerifiedBatch {
   header: BatchHeader;
-  rows: KeyedSegment[];
+  columns: SegmentColumns;
   packets: number;
   source: Source;
 }
@@ -61,11 +59,11 @@ interface KnownSensor {
 
 export class Verifier {
   #buckets: number;
-  #store: Pick<Store, "readSensors">;
+  #store: Pick<IdentityStore, "readSensors">;
   #sensors = new Map<string, KnownSensor>();
   #readMs = -Infinity;
 
-  constructor(options: { buckets: number }, deps: { store: Pick<Store, "readSensors"> }) {
+  constructor(options: { buckets: number }, deps: { store: Pick<IdentityStore, "readSensors"> }) {
     if (!Number.isInteger(options.buckets) || options.buckets < 1 || options.buckets > 1_024) {
       throw new RangeError(
         `Cannot verify batches as "buckets" must be 1 to 1024: current value is ${options.buckets}`,
@@ -107,29 +105,30 @@ export class Verifier {
   #verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
     const header = readHeader(get);
     if (typeof header === "string") return header;
-    const sensor = this.#sensors.get(header.sensor);
-    if (!sensor) return "unknown_sensor";
-    if (sensor.row.revoked_ms !== null) return "revoked";
-    if (sensor.row.quarantined_ms !== null) return "quarantined";
-    if (sensor.row.key_id !== header.key) return "unknown_key";
+    const unknown = this.refuse(header);
+    if (unknown !== null) return unknown;
+    const sensor = this.#sensors.get(header.sensor)!;
     if (header.bucket >= this.#buckets) return "bucket";
     const value = unpack(body);
     if (typeof value === "string") return value;
     const refusal = verifyBatch({ header, value }, sensor.key);
     if (refusal !== null) return refusal;
-    const table = decodeValue(value, header.flows);
-    if (typeof table === "string") return table;
-    const digests = digestRows(table, header.flows);
-    // Sensors put rows that have no digest into bucket 0.
-    const isMisplaced = digests.some((digest) =>
-      (digest === null ? 0 : bucketOf(digest, this.#buckets)) !== header.bucket
-    );
-    if (isMisplaced) return "bucket";
-    const sum = (column: unknown[]) => (column as number[]).reduce((total, packets) => total + packets, 0);
-    const packets = sum(table.fwd_packets) + sum(table.bwd_packets);
+    const columns = readColumns(value, header.flows);
+    if (typeof columns === "string") return columns;
+    if (isMisplaced(columns, header.bucket, this.#buckets)) return "bucket";
+    const packets = packetsOf(columns);
     const source = sourceOf(sensor.row);
-    if (!canCorrect(table, source.clock_offset_ms)) source.clock_offset_ms = 0;
-    return { header, rows: readRows(table, digests), packets, source };
+    if (!canCorrect(columns, source.clock_offset_ms)) source.clock_offset_ms = 0;
+    return { header, columns, packets, source };
+  }
+
+  /** Why a batch with this header is not taken, whatever it holds; null = its sensor is good. */
+  refuse(header: BatchHeader): IngestRefusal | null {
+    const sensor = this.#sensors.get(header.sensor);
+    if (!sensor) return "unknown_sensor";
+    if (sensor.row.revoked_ms !== null) return "revoked";
+    if (sensor.row.quarantined_ms !== null) return "quarantined";
+    return sensor.row.key_id === header.key ? null : "unknown_key";
   }
 
   async #read(nowMs: number): Promise<void> {
@@ -147,6 +146,22 @@ export class Verifier {
   }
 }
 
+/** Sensors put rows that have no digest into bucket 0. */
+function isMisplaced({ isPlaced, digests, size }: SegmentColumns, bucket: number, buckets: number): boolean {
+  for (let row = 0; row < size; row++) {
+    const at = 20 * row;
+    const place = isPlaced[row] ? bucketOf(digests.subarray(at, at + 4), buckets) : 0;
+    if (place !== bucket) return true;
+  }
+  return false;
+}
+
+function packetsOf({ size, numbers: { fwd_packets, bwd_packets } }: SegmentColumns): number {
+  let packets = 0;
+  for (let row = 0; row < size; row++) packets += fwd_packets[row] + bwd_packets[row];
+  return packets;
+}
+
 /** Packet times of a file that is replayed were never this sensor's clock. */
 function sourceOf(row: SensorRow): Source {
   const isReplay = row.check_in?.capture.state === "replaying";
@@ -159,13 +174,15 @@ function sourceOf(row: SensorRow): Source {
 
 /** Whether all times of a batch are still ones that can be read back once the sensor's clock offset is taken off. Those of a replayed file,
  * or of a clock that lost its mind, may not be; they stay as they are, and are flagged as any odd time. */
-function canCorrect(table: Required<SegmentTable>, offsetMs: number): boolean {
-  const { start_us, duration_us, flow_age_us } = table as Record<string, number[]>;
+function canCorrect({ size, numbers }: SegmentColumns, offsetMs: number): boolean {
+  const { start_us, duration_us, flow_age_us } = numbers;
   const offsetUs = offsetMs * 1e3;
-  return start_us.every((start, row) =>
-    start - flow_age_us[row] - offsetUs >= 0 &&
-    start + duration_us[row] - offsetUs <= Number.MAX_SAFE_INTEGER
-  );
+  for (let row = 0; row < size; row++) {
+    const firstUs = start_us[row] - flow_age_us[row] - offsetUs,
+      lastUs = start_us[row] + duration_us[row] - offsetUs;
+    if (!(firstUs >= 0 && lastUs <= Number.MAX_SAFE_INTEGER)) return false; // NaN neither.
+  }
+  return true;
 }
 
 /** The value in `body`. Never allocates more than the limits allow. */

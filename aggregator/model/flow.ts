@@ -24,7 +24,7 @@ export interface Sighting {
 
 /** A stored flow. Field meanings as in {@link Segment}, over all segments. */
 export interface Flow extends Omit<Segment, "segment" | "flow_start" | "end_reason"> {
-  /** 32 hex digits, time-ordered; the same for the same flow however often its batches come again. */
+  /** 16 hex digits, time-ordered; the same for the same flow however often its batches come again. */
   flow_id: string;
   /** Site name when an address is private, "global" when both are public. */
   network: string;
@@ -54,14 +54,4 @@ export interface FlowUpdate {
   segment: Segment;
   /** Sensors that have seen the flow so far. */
   sensors: string[];
-}
-
-/** A flow to insert, or what to add to a stored one. Counts are increments, states and `end` the new values. */
-export interface FlowWrite {
-  kind: "insert" | "update";
-  flow: Omit<Flow, "seen_by">;
-  /** Sightings to add to, by (sensor_id, vlan, ip_depth); counts are increments. */
-  sightings: Sighting[];
-  /** How many of `sightings` are the first of their vantage. */
-  newSightings: number;
 }

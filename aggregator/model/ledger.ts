@@ -2,7 +2,8 @@
  *
  * Invariant: (sensor_id, epoch, bucket, seq) names one batch for ever. One {@link IngestWrite} is one database transaction. @module */
 
-import type { FlowWrite } from "./flow.ts";
+import type { FlowRows } from "./flow_rows.ts";
+import type { SightingRows } from "./sighting_rows.ts";
 import type { TrafficRow } from "./traffic.ts";
 
 /** A batch taken in. (sensor_id, epoch, bucket, seq) is unique. */
@@ -63,7 +64,10 @@ export interface DeadLetter {
 /** One ingest transaction. */
 export interface IngestWrite {
   ledger: LedgerRow[];
-  flows: FlowWrite[];
+  flows: FlowRows;
+  sightings: SightingRows;
+  /** Vantages that saw their flow for the first time. */
+  newSightings: number;
   traffic: TrafficRow[];
   gaps: Gap[];
   /** Gaps whose missing batches came: closed or narrowed, by replacing all open gaps of a (sensor, epoch, bucket). */

@@ -6,6 +6,7 @@
 import { createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
+import { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
 import { startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
@@ -99,6 +100,7 @@ async function wire(
   const store = await storeOf(options, edges);
   await store.start();
   stops.push(() => store.stop());
+  await startRetention(options, edges, store, stops);
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
   const checkIns = new CheckInWriter({}, { store, clock });
@@ -193,6 +195,18 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
     cert: await readOptionFile("--tls-cert", tlsCert),
     key: await readOptionFile("--tls-key", tlsKey),
   };
+}
+
+async function startRetention(
+  { retainDays, retainGigabytes }: ServeOptions,
+  { clock, reporter }: Edges,
+  store: Store,
+  stops: Stop[],
+): Promise<void> {
+  const limits = { flowDays: retainDays, bytesMax: retainGigabytes * 1e9 };
+  const retention = new Retention(limits, { store, clock, reporter });
+  await retention.start();
+  stops.push(() => retention.stop());
 }
 
 async function startDetection(
@@ -292,7 +306,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     directory,
     clockOffsets: new ClockOffsets(),
     checkIns,
-    holes: new Holes({}, { store }),
+    holes: new Holes({}, { store, isReading: () => meter.progress().failure === null }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),

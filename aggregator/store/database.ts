@@ -1,12 +1,32 @@
 /** The seam between the store's statements and the two database packages.
  *
- * In: SQL text of ours with `?` for every value. Out: rows as plain objects; errors as {@link LedgerConflict} or StoreUnavailable.
+ * In: SQL text of ours with `?` for every value; rows that are encoded as the database wants them. Out: rows as plain objects; errors as
+ * {@link LedgerConflict} or StoreUnavailable.
  * Invariant: statements of one {@link Session} given to `transaction` are one database transaction, never mixed with another's.
  * Why: SQLite and MariaDB differ in types, in upserts and in how they fail; everything else of the store is written once. @module */
 
 /** What can be bound. Booleans are 0 and 1. */
-export type Value = string | number | null | Uint8Array;
+export type Value = string | number | bigint | null | Uint8Array;
 export type Row = Record<string, Value>;
+
+/** Takes the values of one row in the order of its columns. */
+export interface RowSink {
+  integer(value: number): void;
+  /** The key of a flow: `us * 2048 + slot`, and where the table has it the time as a date before. */
+  key(us: number, slot: number): void;
+  /** Octets `from` up to `to`; valid only during the call. */
+  octets(bytes: Uint8Array, from: number, to: number): void;
+  text(value: string): void;
+  /** One of a closed list of words, by its place. */
+  choice(words: readonly string[], place: number): void;
+  nothing(): void;
+}
+
+/** Rows that a bulk insert asks for one after another. */
+export interface RowSource {
+  count: number;
+  write(row: number, sink: RowSink): void;
+}
 
 export interface Session {
   all(sql: string, values?: readonly Value[]): Promise<Row[]>;
@@ -14,6 +34,8 @@ export interface Session {
   run(sql: string, values?: readonly Value[]): Promise<number>;
   /** One statement for many rows, in their order. */
   batch(sql: string, rows: readonly (readonly Value[])[]): Promise<void>;
+  /** Inserts in bulk, leaving out rows whose key is taken. Returns how many were inserted. */
+  insert(table: string, columns: readonly string[], rows: RowSource): Promise<number>;
 }
 
 export interface Database {
@@ -33,19 +55,6 @@ export interface Database {
   isDuplicateKey(error: unknown): boolean;
 }
 
-/** Kinds of column the schema speaks of. */
-export type ColumnType =
-  | "flow_id" // 16 octets
-  | "ip" // address
-  | "integer" // 64 bits
-  | "real"
-  | "name" // up to 64 characters
-  | "word" // up to 255 characters
-  | "line" // up to 1,024 characters
-  | "text" // up to 16 MiB
-  | "octets" // up to 64 KiB
-  | "serial"; // rises by itself; is the primary key
-
 /** Where the SQL of the two databases differs. */
 export interface Dialect {
   readonly name: "sqlite" | "mariadb";
@@ -63,9 +72,12 @@ export interface Dialect {
   fresh(column: string): string;
   least(a: string, b: string): string;
   greatest(a: string, b: string): string;
-  /** Address as it is bound; and back. One place, so that one address has one form. */
-  ipIn(text: string): Value;
-  ipOut(value: Value): string;
+  /** The columns of a flow's key, as they stand in a primary key. */
+  readonly flowKey: readonly string[];
+  /** A key as these columns are bound. */
+  keyValues(us: number, slot: number): Value[];
+  /** A place in a closed list of words, as it is bound. */
+  choiceIn(words: readonly string[], place: number): Value;
   /** Ends a SELECT whose rows the transaction will change. */
   readonly forUpdate: string;
 }

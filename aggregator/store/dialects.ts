@@ -2,11 +2,10 @@
  *
  * Invariant: no value is ever part of SQL text; only names of tables and columns of ours are. @module */
 
-import { Buffer } from "node:buffer";
-import { formatIp, parseIp } from "../../shared/ip.ts";
-import { type Dialect, marks, type Value } from "./database.ts";
+import { type Dialect, marks } from "./database.ts";
+import { flowIdNumber } from "../model/flow_id.ts";
+import { dateText } from "./date_text.ts";
 
-/** Addresses are text, so that any SQLite tool can read them. */
 export const sqliteDialect: Dialect = {
   name: "sqlite",
   upsert(table, columns, keys, changes) {
@@ -21,12 +20,12 @@ export const sqliteDialect: Dialect = {
   fresh: (column) => `excluded.${column}`,
   least: (a, b) => `MIN(${a}, ${b})`,
   greatest: (a, b) => `MAX(${a}, ${b})`,
-  ipIn: canonical,
-  ipOut: (value) => String(value),
+  flowKey: ["id"],
+  keyValues: (us, slot) => [flowIdNumber(us, slot)],
+  choiceIn: (_words, place) => place + 1,
   forUpdate: "",
 };
 
-/** Addresses are their 4 or 16 octets: INET6 would fold IPv4 and mapped IPv6 into one. */
 export const mariadbDialect: Dialect = {
   name: "mariadb",
   upsert(table, columns, keys, changes) {
@@ -42,16 +41,8 @@ export const mariadbDialect: Dialect = {
   fresh: (column) => `VALUES(${column})`,
   least: (a, b) => `LEAST(${a}, ${b})`,
   greatest: (a, b) => `GREATEST(${a}, ${b})`,
-  ipIn: (text) => {
-    const bytes = parseIp(text);
-    // What is no address matches nothing: no stored value is empty.
-    return bytes === null ? Buffer.alloc(0) : Buffer.from(bytes);
-  },
-  ipOut: (value) => formatIp(value as Uint8Array),
+  flowKey: ["seen", "id"],
+  keyValues: (us, slot) => [dateText(us), flowIdNumber(us, slot)],
+  choiceIn: (words, place) => words[place],
   forUpdate: " FOR UPDATE",
 };
-
-function canonical(text: string): Value {
-  const bytes = parseIp(text);
-  return bytes === null ? "" : formatIp(bytes);
-}

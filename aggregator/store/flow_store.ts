@@ -1,38 +1,68 @@
-/** The topic of flows: one by its id, pages of them, and those that changed last.
+/** The topic of flows: some by their ids, pages of them, and those that changed last.
  *
  * In: ids, filters. Out: flows with who saw them. Invariant: nothing here writes; ingest does. @module */
 
-import { Buffer } from "node:buffer";
 import type { Clock } from "../../shared/clock.ts";
-import type { Database } from "./database.ts";
-import { flowFromRow } from "./flow_columns.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import type { Flow } from "../model/flow.ts";
+import { readFlowId } from "../model/flow_id.ts";
+import type { Database, Session } from "./database.ts";
+import { flowSelection } from "./flow_record.ts";
 import { queryFlows } from "./flow_query.ts";
-import { readSightings } from "./sightings.ts";
+import { isAnyKey, type Key, readFlowRows } from "./flow_rows_read.ts";
+import { readRecent } from "./recent.ts";
 import type { FlowStore } from "./store.ts";
+import type { Words } from "./words.ts";
 
-const recentRowsMax = 100_000;
+const recentRowsMax = 1_000_000;
+const keysPerQuery = 200;
 
-export function flowStore(database: Database, clock: Clock): FlowStore {
+export function flowStore(
+  database: Database,
+  deps: { words: Words; reporter: Reporter; clock: Clock },
+): FlowStore {
   const { dialect } = database;
+  const { words, reporter, clock } = deps;
+  const readKeys = async (session: Session, keys: readonly Key[]): Promise<Flow[]> => {
+    const flows: Flow[] = [];
+    for (let from = 0; from < keys.length; from += keysPerQuery) {
+      const { sql, values } = isAnyKey(dialect, "flows", keys.slice(from, from + keysPerQuery));
+      const rows = await session.all(`SELECT ${flowSelection} FROM flows WHERE ${sql}`, values);
+      flows.push(...await readFlowRows({ dialect, session, words, reporter }, rows));
+    }
+    return flows;
+  };
+  const readFlowsById = (ids: readonly string[]): Promise<Flow[]> => {
+    const keys = ids.map(readFlowId).filter((key) => key !== null);
+    return database.read((session) => readKeys(session, keys));
+  };
   return {
-    async readFlow(flowId) {
-      if (!/^[0-9a-f]{32}$/.test(flowId)) return null;
-      return await database.read(async (session) => {
-        const rows = await session.all("SELECT * FROM flows WHERE flow_id = ?", [Buffer.from(flowId, "hex")]);
-        const flows = rows.map((row) => flowFromRow(dialect, row));
-        return (await readSightings(session, flows))[0] ?? null;
-      });
-    },
+    readFlowsById,
+    findFlowKeys: (keys) =>
+      database.read(async (session) => {
+        const found: Key[] = [];
+        for (let from = 0; from < keys.length; from += keysPerQuery) {
+          const { sql, values } = isAnyKey(dialect, "flows", keys.slice(from, from + keysPerQuery));
+          const rows = await session.all(
+            `SELECT flows.id >> 11 AS id_us, flows.id & 2047 AS slot FROM flows WHERE ${sql}`,
+            values,
+          );
+          found.push(...rows.map(({ id_us, slot }) => ({ us: id_us as number, slot: slot as number })));
+        }
+        return found;
+      }),
+    readFlow: async (flowId) => (await readFlowsById([flowId]))[0] ?? null,
     readFlows: (query, page) =>
-      database.query((session) => queryFlows(dialect, session, query, page, () => clock.monotonicMs())),
+      database.query((session) =>
+        queryFlows({ dialect, session, words, reporter }, query, page, () => clock.monotonicMs())
+      ),
     readRecentFlows: (sinceMs, limit) =>
       database.read(async (session) => {
-        const rows = await session.all(
-          `SELECT * FROM flows WHERE updated_ms >= ? ORDER BY updated_ms DESC, flow_id DESC LIMIT ?`,
-          [sinceMs, Math.min(limit, recentRowsMax)],
-        );
-        const flows = rows.reverse().map((row) => flowFromRow(dialect, row));
-        return await readSightings(session, flows);
+        const wanted = Math.min(limit, recentRowsMax);
+        const flows = await readKeys(session, await readRecent(session, sinceMs, wanted));
+        return flows.filter(({ updated_ms }) => updated_ms >= sinceMs).sort((a, b) =>
+          a.updated_ms - b.updated_ms || (a.flow_id < b.flow_id ? -1 : 1)
+        ).slice(-wanted);
       }),
   };
 }

@@ -7,20 +7,27 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { DeadLetter, EpochRow, Gap, LedgerKey, LedgerRow } from "../model/ledger.ts";
 import type { Database, Row, Value } from "./database.ts";
 import type { IngestStore } from "./store.ts";
+import type { Words } from "./words.ts";
 import { writeIngest } from "./write.ts";
 
 const keysPerQuery = 200;
 const epochsMax = 16;
 const rowsMax = 100_000;
 
-export function ingestStore(database: Database, reporter: Reporter): IngestStore {
+export function ingestStore(
+  database: Database,
+  deps: { words: Words; reporter: Reporter },
+): IngestStore {
   /** Rows whose columns are the fields of `Result`. */
   const select = async <Result>(sql: string, values: Value[]): Promise<Result[]> => {
     const rows = await database.read((session) => session.all(sql, values));
     return rows.map((row) => ({ ...row }) as Result);
   };
   return {
-    ingest: (write) => database.transaction((session) => writeIngest(database, session, write, reporter)),
+    async ingest(write) {
+      await deps.words.need(write.flows, write.sightings);
+      await database.transaction((session) => writeIngest(database, session, write, deps));
+    },
     readLedger: (keys) => readLedger(keys, select),
     readPositions: (sensorId, epoch) =>
       select(

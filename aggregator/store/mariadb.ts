@@ -13,9 +13,11 @@ import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import process from "node:process";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Database, Row, Session, Value } from "./database.ts";
+import type { Database, Row, RowSource, Session, Value } from "./database.ts";
 import { mariadbDialect } from "./dialects.ts";
+import { loadStatement, streamRows } from "./mariadb_bulk.ts";
 import { StoreUnavailable } from "./store.ts";
+import { ValueList } from "./values.ts";
 
 export interface MariadbOptions {
   host: string;
@@ -34,6 +36,10 @@ export interface MariadbOptions {
 const connectTimeoutMs = 5_000;
 const triesMax = 3;
 const rowsPerBatch = 2_000;
+/** From here on rows are streamed. */
+const loadRowsMin = 400;
+/** The server does not let clients load. */
+const loadRefused = new Set([1148, 3948, 4166]);
 const duplicateKey = 1062;
 /** Lock wait timeout, deadlock. */
 const retriable = new Set([1205, 1213]);
@@ -80,6 +86,7 @@ export class MariadbDatabase implements Database {
   #create: ((connectionLimit: number, sql: string) => Pool) | null = null;
   #writers: Pool | null = null;
   #readers: Pool | null = null;
+  #loading: Loading = { isAllowed: true };
 
   constructor(options: MariadbOptions, deps: { reporter: Reporter }) {
     this.#reporter = deps.reporter;
@@ -106,7 +113,9 @@ export class MariadbDatabase implements Database {
       bigIntAsNumber: true,
       decimalAsNumber: true,
       checkNumberRange: true,
-      permitLocalInfile: false,
+      // Only for rows out of memory, see mariadb_bulk.ts; of whatever else a server asks for, it gets nothing.
+      permitLocalInfile: true,
+      infileStreamFactory: refuseFile,
       multipleStatements: false,
     };
     const { createConnection, createPool } = await loadClient();
@@ -142,7 +151,7 @@ export class MariadbDatabase implements Database {
   }
 
   async read<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
-    const once = () => this.#with(this.#readers, (connection) => work(sessionOf(connection)));
+    const once = () => this.#with(this.#readers, (connection) => work(sessionOf(connection, this.#loading)));
     try {
       return await once();
     } catch (error) {
@@ -162,7 +171,10 @@ export class MariadbDatabase implements Database {
   async transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
     for (let attempt = 1;; attempt++) {
       try {
-        return await this.#with(this.#writers, (connection) => inTransaction(connection, work));
+        return await this.#with(
+          this.#writers,
+          (connection) => inTransaction(connection, this.#loading, work),
+        );
       } catch (error) {
         const number = numberOf((error as Error).cause);
         if (!(retriable.has(number) || refusing.has(number)) || attempt >= triesMax) throw error;
@@ -244,13 +256,19 @@ function socketTo(host: string, port: number) {
   };
 }
 
+/** Whether the server takes streams of rows, as far as is known. */
+interface Loading {
+  isAllowed: boolean;
+}
+
 async function inTransaction<Result>(
   connection: PoolConnection,
+  loading: Loading,
   work: (session: Session) => Promise<Result>,
 ): Promise<Result> {
   await connection.beginTransaction();
   try {
-    const result = await work(sessionOf(connection));
+    const result = await work(sessionOf(connection, loading));
     await connection.commit();
     return result;
   } catch (error) {
@@ -259,7 +277,7 @@ async function inTransaction<Result>(
   }
 }
 
-function sessionOf(connection: PoolConnection): Session {
+function sessionOf(connection: PoolConnection, loading: Loading): Session {
   return {
     all: (sql, values = []) => connection.execute(sql, values.map(bindable)) as Promise<Row[]>,
     async run(sql, values = []) {
@@ -269,6 +287,32 @@ function sessionOf(connection: PoolConnection): Session {
         : connection.execute(sql, values.map(bindable));
       return ((await done) as { affectedRows?: number }).affectedRows ?? 0;
     },
+    async insert(table, columns, rows) {
+      if (rows.count === 0) return 0;
+      if (rows.count < loadRowsMin || !loading.isAllowed) {
+        return await insertFew(connection, table, columns, rows);
+      }
+      const sql = loadStatement(table, columns);
+      const options = { sql, infileStreamFactory: () => streamRows(rows) };
+      let done: { affectedRows: number; warningStatus: number };
+      try {
+        done = await connection.query(options as unknown as string);
+      } catch (error) {
+        if (!loadRefused.has(numberOf(error))) throw error;
+        loading.isAllowed = false;
+        return await insertFew(connection, table, columns, rows);
+      }
+      // A row left out is one warning; any other says that a value did not fit.
+      if (done.warningStatus > rows.count - done.affectedRows) {
+        const warnings = await connection.query("SHOW WARNINGS LIMIT 3") as { Message: string }[];
+        throw new RangeError(
+          `Cannot insert rows as the database changes them: ${
+            warnings.map(({ Message }) => Message).join("; ")
+          }`,
+        );
+      }
+      return done.affectedRows;
+    },
     async batch(sql, rows) {
       for (let from = 0; from < rows.length; from += rowsPerBatch) {
         await connection.batch(sql, rows.slice(from, from + rowsPerBatch).map(uniform));
@@ -277,8 +321,33 @@ function sessionOf(connection: PoolConnection): Session {
   };
 }
 
+/** A stream costs two round trips and its set-up: for few rows more than it saves. */
+async function insertFew(
+  connection: PoolConnection,
+  table: string,
+  columns: readonly string[],
+  rows: RowSource,
+): Promise<number> {
+  const sql = mariadbDialect.insertMissing(table, columns);
+  let inserted = 0;
+  for (let row = 0; row < rows.count;) {
+    const lists: ReturnType<typeof uniform>[] = [];
+    for (const end = Math.min(rows.count, row + rowsPerBatch); row < end; row++) {
+      const sink = new ValueList(mariadbDialect);
+      rows.write(row, sink);
+      lists.push(uniform(sink.list));
+    }
+    inserted += (await connection.batch(sql, lists) as { affectedRows: number }).affectedRows;
+  }
+  return inserted;
+}
+
+function refuseFile(): never {
+  throw new Error("the server asked for a file");
+}
+
 /** The client binds octets only as `Buffer`. */
-function bindable(value: Value): string | number | null | Buffer {
+function bindable(value: Value): string | number | bigint | null | Buffer {
   if (!(value instanceof Uint8Array) || value instanceof Buffer) return value;
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }
@@ -287,7 +356,9 @@ function bindable(value: Value): string | number | null | Buffer {
  * its size: as text it is always of one. The server reads it back without loss. */
 function uniform(row: readonly Value[]): (string | null | Buffer)[] {
   return row.map((value) =>
-    typeof value === "number" ? String(value) : bindable(value) as string | null | Buffer
+    typeof value === "number" || typeof value === "bigint"
+      ? String(value)
+      : bindable(value) as string | null | Buffer
   );
 }
 

@@ -10,14 +10,17 @@ import { flowStore } from "./flow_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
 import { migrate } from "./migrate.ts";
+import { retentionStore } from "./retention_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
 import { trafficStore } from "./traffic_store.ts";
+import { Words } from "./words.ts";
 
 const pingMsMax = 3_000;
 
 export function sqlStore(database: Database, deps: { reporter: Reporter; clock?: Clock }): Store {
   const { reporter, clock = systemClock } = deps;
+  const words = new Words(database, reporter);
   return {
     async start() {
       await database.open();
@@ -30,11 +33,12 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     },
     stop: () => database.close(),
     ping: () => pingWithin(database, pingMsMax),
-    ...ingestStore(database, reporter),
-    ...flowStore(database, clock),
-    ...threatStore(database),
+    ...ingestStore(database, { words, reporter }),
+    ...flowStore(database, { words, reporter, clock }),
+    ...threatStore(database, reporter),
     ...identityStore(database),
     ...trafficStore(database),
+    ...retentionStore(database),
   };
 }
 

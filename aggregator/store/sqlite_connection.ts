@@ -8,12 +8,13 @@
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Clock, systemClock } from "../../shared/clock.ts";
-import type { Row, Session, Value } from "./database.ts";
+import { flowIdNumber } from "../model/flow_id.ts";
+import { marks, type Row, type RowSink, type RowSource, type Session, type Value } from "./database.ts";
 
 const busyMs = 20;
 const statementsMax = 200;
 /** Rows written without letting others run: some 20 ms. */
-const rowsPerTurn = 1_000;
+const rowsPerTurn = 4_000;
 
 export class Connection implements Session {
   #database: DatabaseSync;
@@ -91,6 +92,27 @@ export class Connection implements Session {
     }
   }
 
+  async insert(
+    table: string,
+    columns: readonly string[],
+    rows: RowSource,
+    clock: Clock = systemClock,
+  ): Promise<number> {
+    const sql = `INSERT OR IGNORE INTO ${table} (${columns.join(", ")}) VALUES (${marks(columns.length)})`;
+    const values = new RowValues();
+    let inserted = 0;
+    for (let row = 0; row < rows.count;) {
+      if (row > 0) await clock.sleep(0);
+      const statement = this.#prepare(sql);
+      for (const end = Math.min(rows.count, row + rowsPerTurn); row < end; row++) {
+        values.list.length = 0;
+        rows.write(row, values);
+        inserted += Number(statement.run(...values.list).changes);
+      }
+    }
+    return inserted;
+  }
+
   close(): void {
     this.#statements.clear();
     this.#database.close();
@@ -109,9 +131,42 @@ export class Connection implements Session {
   }
 }
 
-/** Only its owner may read the file; SQLite gives its other files the same mode. */
+class RowValues implements RowSink {
+  readonly list: (string | number | bigint | null | Uint8Array)[] = [];
+
+  integer(value: number): void {
+    this.list.push(value);
+  }
+
+  key(us: number, slot: number): void {
+    this.list.push(flowIdNumber(us, slot));
+  }
+
+  octets(bytes: Uint8Array, from: number, to: number): void {
+    this.list.push(bytes.subarray(from, to));
+  }
+
+  text(value: string): void {
+    this.list.push(value);
+  }
+
+  choice(_words: readonly string[], place: number): void {
+    this.list.push(place + 1);
+  }
+
+  nothing(): void {
+    this.list.push(null);
+  }
+}
+
+/** Only its owner may read the file; SQLite gives its other files the same mode. A file that is there is never opened: closing it would
+ * drop the locks of every other connection of this process, and the next program to leave the database would delete its log. */
 function makePrivate(path: string): void {
-  Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
+  try {
+    Deno.openSync(path, { createNew: true, write: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
   const { mode } = Deno.statSync(path);
   if (mode === null || (mode & 0o077) === 0) return;
   for (const name of [path, `${path}-wal`, `${path}-shm`]) {

@@ -45,6 +45,7 @@ export class QueryThreads {
         all: (sql, values = []) => this.#read(thread, sql, values),
         run: readOnly,
         batch: readOnly,
+        insert: readOnly,
       });
     } finally {
       this.#release(thread);

@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: five topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: six topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -27,11 +27,28 @@ import type {
   SensorRow,
 } from "../model/sensor.ts";
 import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
+import type { DayPart, StoredDay } from "../model/retention.ts";
 import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
 /** Thrown by {@link IngestStore.ingest} when a ledger key is already there: read the ledger again and drop the replays. */
 export class LedgerConflict extends Error {
   override name = "LedgerConflict";
+}
+
+export interface FlowKey {
+  us: number;
+  slot: number;
+}
+
+/** Thrown by {@link IngestStore.ingest} when some of the flows that it was to insert are there already, or two of them have one id: read
+ * them, and merge again. */
+export class FlowConflict extends Error {
+  override name = "FlowConflict";
+
+  /** `some`: among these are those that the store has. `twice`: ids of two new flows. */
+  constructor(readonly some: readonly FlowKey[], readonly twice: readonly FlowKey[] = []) {
+    super(`Cannot insert flows as ids among ${some.length} are taken`);
+  }
 }
 
 /** Thrown when the database cannot be reached or is too busy; a retry can help. */
@@ -66,6 +83,10 @@ export interface IngestStore {
 /** Stored flows. All queries are bounded in rows and time; @throws {StoreUnavailable} when the time is up. */
 export interface FlowStore {
   readFlow(flowId: string): Promise<Flow | null>;
+  /** Those of `flowIds` that are there, in no order. */
+  readFlowsById(flowIds: readonly string[]): Promise<Flow[]>;
+  /** Those of `keys` that are taken, by rows that can be read or not. */
+  findFlowKeys(keys: readonly FlowKey[]): Promise<FlowKey[]>;
   /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
    * an unselective filter stops when its time is up. */
   readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;
@@ -116,7 +137,26 @@ export interface TrafficStore {
   readTotals(): Promise<Totals>;
 }
 
-export interface Store extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore {
+/** What is stored by days, and how it leaves. */
+export interface RetentionStore {
+  /** Makes ready what lets the days from now on be dropped as a whole. */
+  prepareDays(nowMs: number): Promise<void>;
+  /** Oldest first. */
+  readDays(): Promise<StoredDay[]>;
+  /** Octets of everything stored. */
+  readSize(): Promise<number>;
+  /** Drops one part of a day; ingest and queries go on meanwhile. */
+  dropDay(day: number, part: DayPart): Promise<void>;
+  /** Nothing is left of a day. */
+  forgetDay(day: number): Promise<void>;
+  /** Forgets batches received before, but those in open gaps; returns how many. */
+  pruneLedger(beforeMs: number): Promise<number>;
+  /** Forgets gaps closed before; returns how many. */
+  pruneGaps(beforeMs: number): Promise<number>;
+}
+
+export interface Store
+  extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore, RetentionStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

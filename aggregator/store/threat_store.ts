@@ -3,8 +3,10 @@
  * In: threats of the engine. Out: pages of them. Invariant: the status is the column's, set by people; saving a threat again never
  * touches it, nor the time it was first stored. @module */
 
-import { Buffer } from "node:buffer";
+import type { Reporter } from "../../shared/reporter.ts";
+import { flowIdNumber, readFlowId } from "../model/flow_id.ts";
 import { severities, type Threat, type ThreatLinks, type ThreatStatus } from "../model/threat.ts";
+import { ipIn } from "./addresses.ts";
 import type { Database, Dialect, Row, Session, Value } from "./database.ts";
 import { limitOf } from "./flow_query.ts";
 import { BadCursor, type ThreatStore } from "./store.ts";
@@ -23,19 +25,20 @@ const columns = [
   "last_seen_us",
   "stored_ms",
   "updated_ms",
+  "first_flow",
   "explanation",
   "suggested_action",
   "body",
 ] as const;
 const kept = ["id", "status", "stored_ms"];
 
-export function threatStore(database: Database): ThreatStore {
+export function threatStore(database: Database, reporter: Reporter): ThreatStore {
   const { dialect } = database;
   return {
     saveThreats: (threats, links = []) =>
       database.transaction((session) => writeThreats(dialect, session, threats, links)),
-    readThreat: (id) => database.read((session) => selectThreat(session, id)),
-    readThreats: (query, page) => database.query((session) => queryThreats(dialect, session, query, page)),
+    readThreat: (id) => database.read((session) => selectThreat(session, id, reporter)),
+    readThreats: (query, page) => database.query((session) => queryThreats(session, reporter, query, page)),
     setThreatStatus: (id, status, nowMs) =>
       database.transaction((session) => updateStatus(session, id, status, nowMs)),
   };
@@ -60,11 +63,12 @@ async function writeThreats(
   await session.batch("DELETE FROM threat_ips WHERE threat_id = ?", ids);
   const flows = [...threats.map(({ id, flow_ids }) => ({ threat_id: id, flow_ids })), ...links]
     .flatMap(({ threat_id, flow_ids }) =>
-      flow_ids.slice(0, flowsPerThreatMax).map((flow) => [threat_id, Buffer.from(flow, "hex")])
+      flow_ids.slice(0, flowsPerThreatMax).map(readFlowId).filter((key) => key !== null)
+        .map(({ us, slot }) => [threat_id, ...dialect.keyValues(us, slot)])
     );
-  await session.batch(dialect.insertMissing("threat_flows", ["threat_id", "flow_id"]), flows);
+  await session.batch(dialect.insertMissing("threat_flows", ["threat_id", ...dialect.flowKey]), flows);
   const ips = threats.flatMap(({ id, src_ips, dst_ips }) =>
-    [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, dialect.ipIn(ip)])
+    [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, ipIn(ip)])
   );
   await session.batch(dialect.insertMissing("threat_ips", ["threat_id", "ip"]), ips);
 }
@@ -75,6 +79,7 @@ function threatValues(threat: Threat): Value[] {
     severity_rank: severities.indexOf(threat.severity),
     first_seen_us: Math.round(threat.first_seen * 1e6),
     last_seen_us: Math.round(threat.last_seen * 1e6),
+    first_flow: firstFlow(threat.flow_ids),
     explanation: threat.explanation.toWellFormed(),
     suggested_action: threat.suggested_action.toWellFormed(),
     body: JSON.stringify(threat),
@@ -82,20 +87,37 @@ function threatValues(threat: Threat): Value[] {
   return columns.map((column) => row[column]);
 }
 
-function threatFromRow(row: Row): Threat {
+/** Ids sort by time. */
+function firstFlow(flowIds: readonly string[]): bigint | null {
+  const first = readFlowId([...flowIds].sort()[0] ?? "");
+  return first === null ? null : flowIdNumber(first.us, first.slot);
+}
+
+/** Null when the row cannot be read: it is left out and counted, and keeps nobody from reading the others. */
+function threatFromRow(row: Row, reporter: Reporter): Threat | null {
+  try {
+    return readThreat(row);
+  } catch (error) {
+    reporter.count("stored_rows_unreadable_total", { table: "threats" });
+    reporter.warn("stored threat cannot be read, left out", { id: row.id, error });
+    return null;
+  }
+}
+
+function readThreat(row: Row): Threat {
   const threat = JSON.parse(row.body as string) as Threat;
   return { ...threat, status: row.status as ThreatStatus, stored_ms: row.stored_ms as number };
 }
 
-async function selectThreat(session: Session, id: string): Promise<Threat | null> {
-  const [row] = await session.all("SELECT body, status, stored_ms FROM threats WHERE id = ?", [id]);
-  return row ? threatFromRow(row) : null;
+async function selectThreat(session: Session, id: string, reporter: Reporter): Promise<Threat | null> {
+  const [row] = await session.all("SELECT id, body, status, stored_ms FROM threats WHERE id = ?", [id]);
+  return row ? threatFromRow(row, reporter) : null;
 }
 
 /** Last seen first. */
 async function queryThreats(
-  dialect: Dialect,
   session: Session,
+  reporter: Reporter,
   query: ThreatQuery,
   page: PageRequest,
 ): Promise<Page<Threat>> {
@@ -114,7 +136,7 @@ async function queryThreats(
     add("severity_rank >= ?", (severities as readonly string[]).indexOf(query.severity_min));
   }
   if (query.ip !== undefined) {
-    add("id IN (SELECT threat_id FROM threat_ips WHERE ip = ?)", dialect.ipIn(query.ip));
+    add("id IN (SELECT threat_id FROM threat_ips WHERE ip = ?)", ipIn(query.ip));
   }
   if (page.cursor !== undefined) {
     const { lastSeenUs, id } = readCursor(page.cursor);
@@ -129,7 +151,7 @@ async function queryThreats(
   );
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
-  const threats = shown.map(threatFromRow);
+  const threats = shown.map((row) => threatFromRow(row, reporter)).filter((threat) => threat !== null);
   return rows.length > limit && last
     ? { rows: threats, next_cursor: `${last.last_seen_us}-${last.id}` }
     : { rows: threats };
@@ -156,5 +178,6 @@ async function updateStatus(
     nowMs,
     id,
   ]);
-  return changed > 0 || await selectThreat(session, id) !== null;
+  return changed > 0 ||
+    (await session.all("SELECT 1 AS found FROM threats WHERE id = ?", [id])).length > 0;
 }

@@ -4,12 +4,16 @@
  * the newest ones. @module */
 
 import type { Database, Dialect, Session, Value } from "./database.ts";
+import { ipOut } from "./addresses.ts";
 import { limitOf, rowsPerPageMax } from "./flow_query.ts";
 import type { TrafficStore } from "./store.ts";
 import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
 const rollupRowsMax = 500_000;
 const pointsMax = 5_000;
+
+/** Seconds of each series, from fine to coarse; the finer ones live shorter. */
+export const seriesSteps = [1, 10, 60, 3_600] as const;
 
 interface Range {
   from?: number;
@@ -20,9 +24,9 @@ export function trafficStore(database: Database): TrafficStore {
   return {
     readTopTalkers: (range, limit) =>
       database.query((session) => queryTopTalkers(database.dialect, session, range, limit)),
-    readProtocols: (range) => database.query((session) => queryProtocols(session, range)),
+    readProtocols: (range) => database.query((session) => queryProtocols(database.dialect, session, range)),
     readSeries: (range, stepS, sensorId) =>
-      database.query((session) => querySeries(session, range, stepS, sensorId)),
+      database.query((session) => querySeries(database.dialect, session, range, stepS, sensorId)),
     readTotals: () => database.read(queryTotals),
   };
 }
@@ -41,20 +45,30 @@ async function queryTopTalkers(
   limit: number,
 ): Promise<TopTalker[]> {
   const { sql, values } = within("minute", range, 60);
+  const sum = (what: string) => boundedSum(dialect, what);
   const rows = await session.all(
-    `SELECT ip, SUM(flows) AS flows, SUM(sent_bytes) AS sent_bytes, SUM(received_bytes) AS received_bytes, ` +
-      `SUM(sent_bytes + received_bytes) AS total_bytes, SUM(packets) AS total_packets ` +
+    `SELECT ip, ${sum("flows")} AS flows, ${sum("sent_bytes")} AS sent_bytes, ${
+      sum("received_bytes")
+    } AS received_bytes, ` +
+      `${sum("sent_bytes + received_bytes")} AS total_bytes, ${sum("packets")} AS total_packets ` +
       `FROM (SELECT * FROM talkers WHERE ${sql} ORDER BY minute DESC LIMIT ${rollupRowsMax}) AS newest ` +
       `GROUP BY ip ORDER BY total_bytes DESC, ip LIMIT ${limitOf(limit)}`,
     values,
   );
-  return rows.map((row) => ({ ...row, ip: dialect.ipOut(row.ip) }) as unknown as TopTalker);
+  return rows.map((row) => ({ ...row, ip: ipOut(row.ip) }) as unknown as TopTalker);
 }
 
-async function queryProtocols(session: Session, range: Range): Promise<ProtocolTotal[]> {
+async function queryProtocols(
+  dialect: Dialect,
+  session: Session,
+  range: Range,
+): Promise<ProtocolTotal[]> {
   const { sql, values } = within("minute", range, 60);
+  const sum = (what: string) => boundedSum(dialect, what);
   const rows = await session.all(
-    `SELECT protocol, app_protocol, SUM(flows) AS flows, SUM(packets) AS packets, SUM(bytes) AS bytes ` +
+    `SELECT protocol, app_protocol, ${sum("flows")} AS flows, ${sum("packets")} AS packets, ${
+      sum("bytes")
+    } AS bytes ` +
       `FROM (SELECT * FROM protocols WHERE ${sql} ORDER BY minute DESC LIMIT ${rollupRowsMax}) AS newest ` +
       `GROUP BY protocol, app_protocol ORDER BY bytes DESC, protocol, app_protocol LIMIT ${rowsPerPageMax}`,
     values,
@@ -64,6 +78,7 @@ async function queryProtocols(session: Session, range: Range): Promise<ProtocolT
 
 /** @throws {RangeError} when the step is no whole second, or gives too many points. */
 async function querySeries(
+  dialect: Dialect,
   session: Session,
   range: { from: number; to: number },
   stepS: number,
@@ -78,16 +93,24 @@ async function querySeries(
       `Cannot read series as it must have <= ${pointsMax} points: current value is ${points}`,
     );
   }
-  const table = stepS % 60 === 0 ? "traffic_minutes" : "traffic";
+  const series = seriesSteps.findLast((step) => stepS % step === 0)!;
   const { sql, values } = within("second", range, stepS);
   const bySensor = sensorId === undefined ? "" : " AND sensor_id = ?";
+  const sum = (what: string) => boundedSum(dialect, what);
   const rows = await session.all(
-    `SELECT second - second % ${stepS} AS time, SUM(flows) AS flows, SUM(packets) AS packets, SUM(bytes) AS bytes ` +
-      `FROM (SELECT * FROM ${table} WHERE ${sql}${bySensor} ORDER BY second DESC LIMIT ${rollupRowsMax}) AS newest ` +
+    `SELECT second - second % ${stepS} AS time, ${sum("flows")} AS flows, ${sum("packets")} AS packets, ${
+      sum("bytes")
+    } AS bytes ` +
+      `FROM (SELECT * FROM traffic WHERE step = ${series} AND ${sql}${bySensor} ORDER BY second DESC LIMIT ${rollupRowsMax}) AS newest ` +
       `GROUP BY second - second % ${stepS} ORDER BY time LIMIT ${pointsMax + 1}`,
     sensorId === undefined ? values : [...values, sensorId],
   );
   return rows.map((row) => ({ ...row }) as unknown as SeriesPoint);
+}
+
+/** A sum that can be read as a number. */
+function boundedSum(dialect: Dialect, what: string): string {
+  return dialect.least(`SUM(${what})`, String(Number.MAX_SAFE_INTEGER));
 }
 
 async function queryTotals(session: Session): Promise<Totals> {

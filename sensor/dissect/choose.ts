@@ -357,10 +357,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
     }
     if (this.#notesCall(packet, buffer, payloadIndex)) return true;
     if (isKerberos(packet, buffer)) return this.#spend();
-    if (payloadIndex < bounds.firstUdpPackets) {
-      if (srcPort === 137 && dstPort === 137) this.#note(plainKind.nbns, packet);
-      return mayHaveName(packet, buffer);
-    }
+    if (payloadIndex < bounds.firstUdpPackets) return mayHaveName(packet, buffer);
     if (srcPort === 443 || dstPort === 443) return payloadIndex < bounds.firstQuicPortPackets;
     return isSipStart(buffer, at) && this.#spend();
   }

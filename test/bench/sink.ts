@@ -16,6 +16,12 @@ export class Sink {
   wireBytes = 0;
   #server: Deno.HttpServer | null = null;
   #url = "";
+  readonly #onBatch: (headers: Headers, body: Uint8Array) => void;
+
+  /** `onBatch` is told each batch. */
+  constructor(onBatch: (headers: Headers, body: Uint8Array) => void = () => {}) {
+    this.#onBatch = onBatch;
+  }
 
   start(): void {
     const silent = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
@@ -51,6 +57,7 @@ export class Sink {
     const body = await request.arrayBuffer();
     if (pathname === "/api/v1/batches") {
       this.batches++;
+      this.#onBatch(request.headers, new Uint8Array(body));
       this.flows += Number(request.headers.get("picket-flows"));
       // Name, colon, blank, value, line end, for each; the request line too.
       const headers = [...request.headers].reduce(

@@ -135,7 +135,7 @@ Deno.test({
       await test.step("enrol: it captures, behind its walls", async () => {
         await site.wire();
         await site.configure();
-        await site.setUpAndStart();
+        await site.enrolAndStart();
         await site.send();
         identity = await sensorId();
         assertMatch(identity, /^s[0-9a-f]+$/);

@@ -74,18 +74,6 @@ export class Site {
     await this.isHealthy();
   }
 
-  /** As in the field: what setup prints is typed on the sensor. */
-  async setUpAndStart(): Promise<void> {
-    const { machine } = this;
-    const printed = await machine.must("picket-aggregator setup --host 127.0.0.1");
-    const line = /sudo (picket-sensor enrol '[^']+')/.exec(printed);
-    if (!line) throw new Error(`setup printed no line for the sensor: ${printed}`);
-    await machine.until("systemctl is-active picket-aggregator", /^active/, 20);
-    await machine.must(line[1]);
-    await machine.must("systemctl start picket-sensor");
-    await this.isHealthy();
-  }
-
   /** The sensor that runs now captures, and the fleet has heard of it. */
   async isHealthy(): Promise<void> {
     // A service of type notify is active once it captures; its status is that of this run as soon as it holds this process.

@@ -278,6 +278,53 @@ Deno.test("the first octets of a flow that nothing names are those tshark shows,
   ]);
 });
 
+Deno.test("NetBIOS names and SNMP communities, asked and answered, are those tshark reads", async () => {
+  const nbns = `20 4648464145424545${"4341".repeat(11)} 4141 00`;
+  const snmp = (type: string, community: string) => {
+    const name = new TextEncoder().encode(community).toHex();
+    const rest = `04 ${little(community.length).slice(0, 2)} ${name} ${type} 0b 020101 020100 020100 3000`;
+    return `30 ${little(rest.replaceAll(" ", "").length / 2 + 3).slice(0, 2)} 020101 ${rest}`;
+  };
+  const talks: Talk[] = [
+    {
+      port: 137,
+      clientPort: 137,
+      isUdp: true,
+      lines: [[">", `0007 0110 0001 0000 0000 0000 ${nbns} 0020 0001`]],
+    },
+    {
+      port: 137,
+      clientPort: 1_137,
+      isUdp: true,
+      lines: [["<", `0007 8500 0000 0001 0000 0000 ${nbns} 0020 0001 000000a5 0006 0000 0a000063`]],
+    },
+    {
+      port: 161,
+      isUdp: true,
+      lines: [[">", snmp("a0", "public")], [">", snmp("a0", "s3cret")], ["<", snmp("a2", "s3cret")]],
+    },
+  ];
+  const { facts, apps, answer } = await readTalks(talks, async (file) => ({
+    names: await fieldOf(file, "nbns.name"),
+    addresses: await fieldOf(file, "nbns.addr"),
+    communities: await fieldOf(file, "snmp.community"),
+  }));
+  assertEquals(apps, ["nbns", "nbns", "snmp"]);
+  assertEquals(facts[0]?.dns, [{ name: "WPAD<00>", type: "NB" }]);
+  assertEquals(facts[1]?.dns, [
+    { name: "WPAD<00>", type: "NB", rcode: "NOERROR", answers: ["10.0.0.99"], unasked: true },
+  ]);
+  assertEquals(facts[2]?.logins, [
+    { service: "snmp", user: "public", method: "v2c", outcome: "asked" },
+    { service: "snmp", user: "s3cret", method: "v2c", outcome: "accepted" },
+  ]);
+  assertEquals([answer.names.map((name) => name.split(" ")[0]), answer.addresses, answer.communities], [
+    ["WPAD<00>", "WPAD<00>"],
+    ["10.0.0.99"],
+    ["public", "s3cret", "s3cret"],
+  ]);
+});
+
 Deno.test({
   name: "Modbus commands of a plant are those tshark reads",
   ignore: !isHere("attack-ics-file-move.pcap"),

@@ -29,6 +29,8 @@ const beyondTshark: ReadonlySet<number> = new Set([
   plainKind.ldap,
   plainKind.cldap,
   plainKind.login,
+  plainKind.nbns,
+  plainKind.snmp,
 ]);
 
 const bodies: ReadonlySet<number> = new Set([plainKind.requestBody, plainKind.responseBody]);

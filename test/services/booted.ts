@@ -65,7 +65,8 @@ export class Booted {
     // The overlay lives in a mount namespace of its own, so nothing is left mounted whoever dies.
     const script = `
 mount -t overlay overlay -o lowerdir="$1",upperdir="$2/upper",workdir="$2/work" "$2/root" || exit 1
-trap 'kill -KILL $machine; exit' TERM INT HUP
+# nspawn that is killed leaves what it booted behind: that goes first.
+trap 'kill -KILL $(cat /proc/$machine/task/$machine/children) $machine; exit' TERM INT HUP
 code=133 # It wants to boot again.
 while [ $code = 133 ]; do
   setpriv --pdeathsig KILL systemd-nspawn -D "$2/root" --boot --register=no --keep-unit --private-network --link-journal=no \\

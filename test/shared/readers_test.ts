@@ -20,8 +20,12 @@ const pathOf = (name: string) => new URL(`../../${name}`, import.meta.url).pathn
 const python = `${pathOf(".cache/readers")}/bin/python`;
 
 Deno.test("batch.schema.json is what the code says", async () => {
-  const schema = JSON.parse(await Deno.readTextFile(pathOf("shared/batch.schema.json")));
-  assertEquals(schema, JSON.parse(JSON.stringify(batchSchema())));
+  const path = pathOf("shared/batch.schema.json");
+  if (Deno.args.includes("--write")) {
+    await Deno.writeTextFile(path, `${JSON.stringify(batchSchema(), null, 2)}\n`);
+  }
+  const schema = JSON.parse(await Deno.readTextFile(path));
+  assertEquals(schema, JSON.parse(JSON.stringify(batchSchema())), "run this test with -- --write");
   assertEquals(Object.keys(schema.properties), segmentColumnNames);
   for (const name of ["protocol", "src_ip", "src_port", "dst_ip", "dst_port", "fwd_bytes", "bwd_packets"]) {
     assert(schema.required.includes(name), name);

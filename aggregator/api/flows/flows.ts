@@ -45,7 +45,7 @@ export const flow = resource({
   answer: flowAnswer,
   needs: ["flowStore"],
   async handle({ params }, { flowStore }) {
-    const found = /^[0-9a-f]{32}$/.test(params.id) ? await flowStore.readFlow(params.id) : null;
+    const found = /^[0-7][0-9a-f]{15}$/.test(params.id) ? await flowStore.readFlow(params.id) : null;
     if (!found) throw new ApiError("not_found", "There is no flow with this id");
     return { json: found };
   },

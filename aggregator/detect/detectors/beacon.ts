@@ -25,7 +25,7 @@ const callsMax = 256;
 /** Scored again when there are so many times the calls. */
 const rescoreFactor = 1.1;
 const lowMax = 35;
-/** Signs are read from so many first calls. */
+/** Signs are read from so many calls after the first. */
 const signsFrom = 4;
 const noNumbers: number[] = [];
 const noPeers: readonly Calls[] = [];
@@ -151,7 +151,8 @@ export const beacon = detector({
     const { segment, serverName } = update;
     calls.app = segment.app_protocol || calls.app;
     calls.name = serverName || calls.name;
-    if (calls.total < signsFrom && (segment.facts !== null || calls.total === 0)) {
+    // Not from the first call: most pairs never call again.
+    if (calls.total >= 1 && calls.total <= signsFrom) {
       const signs = oddSignsOf(segment, calls.name);
       if (signs.size > 0) calls.signs = new Map([...calls.signs, ...signs]);
     }
@@ -239,7 +240,7 @@ function isAlike(peer: Calls & Partial<Episode>, calls: Calls): boolean {
   if (peer.isOver || peer.total < 0.7 * calls.total || calls.total < 0.7 * peer.total) return false;
   const mine = medianOf(calls.bytes), theirs = medianOf(peer.bytes);
   const period = calls.score?.periodS ?? 0;
-  const score = regularityOf(peer.startsS, peer.bytes);
+  const score = peer.score ?? regularityOf(peer.startsS, peer.bytes);
   return Math.abs(theirs - mine) <= 0.25 * Math.max(mine, theirs) &&
     Math.abs(score.periodS - period) <= 0.25 * period;
 }
@@ -269,14 +270,15 @@ function signsOf(calls: Calls, limits: Limits): [string, string][] {
       ]);
     }
   }
-  const isEncrypted = calls.app === "tls";
+  // Where nothing was read the port stands for the protocol.
+  const isEncrypted = calls.app === "tls" || (calls.app === "" && calls.dstPort === 443);
   if (
     !isSession && isEncrypted && score !== null && score.periodS < limits.renewS &&
     calls.total >= limits.renewalsMin
   ) {
     signs.push([
       "always_new",
-      `each of ${calls.total} calls opens a new encrypted connection; programs that ask more often than every ${limits.renewS} s keep one open`,
+      `each of ${calls.total} calls opens a new connection to an encrypted service; programs that ask more often than every ${limits.renewS} s keep one open`,
     ]);
   }
   return signs;

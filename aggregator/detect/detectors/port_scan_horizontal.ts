@@ -88,11 +88,14 @@ export const portScanHorizontal = detector({
     failedHosts: new Distinct(hostsMax),
   }),
   step(sweep, { probe, dst, segment: { dst_ip, dst_port, start } }) {
-    sweep.rate.add(start);
     const tally = sweep.ports.get(dst_port) ?? newTally();
     if (tally.attempts === 0 && sweep.ports.size < portsMax) sweep.ports.set(dst_port, tally);
     tally.attempts++;
-    tally.list.ask(dst, start);
+    // Conversations are no part of a scan; most updates are such.
+    if (probe !== "used") {
+      sweep.rate.add(start);
+      tally.list.ask(dst, start);
+    }
     const hosts = probe === "used" ? tally.used : probe === "open" ? tally.open : tally.failed;
     hosts.add(dst_ip);
     if (hosts === tally.failed) sweep.failedHosts.add(dst_ip);

@@ -46,7 +46,7 @@ export const portScanVertical = detector({
   }),
   step(scan, { probe, segment: { dst_port, start } }) {
     scan.attempts++;
-    scan.rate.add(start);
+    if (probe !== "used") scan.rate.add(start);
     const ports = probe === "used" ? scan.used : probe === "open" ? scan.open : scan.failed;
     ports.add(dst_port);
   },

@@ -1,6 +1,6 @@
 /** Addresses of one network, parsed once and remembered: group, private, own, and when they spoke last.
  *
- * In: textual addresses of segments. Out: {@link Address}. Invariant: at most `addressesMax` own addresses and as many others are
+ * In: textual addresses of segments. Out: {@link Address}. Invariant: at most `addressesMax` addresses that look private and as many others are
  * remembered; when there is no room the half that was asked for longest ago goes. Strangers never crowd out own hosts. @module */
 
 import { isPrivate as isPrivateBytes, parseIp } from "../../../shared/ip.ts";
@@ -33,16 +33,22 @@ export class Address {
 const addressesMax = 16_384;
 
 export class AddressBook {
-  readonly #own = new Halves(addressesMax);
+  readonly #inside = new Halves(addressesMax);
   readonly #others = new Halves(addressesMax);
 
   of(ip: string): Address {
-    const known = this.#own.get(ip) ?? this.#others.get(ip);
+    const half = looksInside(ip) ? this.#inside : this.#others;
+    const known = half.get(ip);
     if (known !== undefined) return known;
     const address = new Address(ip);
-    (address.isOwn ? this.#own : this.#others).add(address);
+    half.add(address);
     return address;
   }
+}
+
+/** By the first characters alone: where an address is remembered, not what it is. */
+function looksInside(ip: string): boolean {
+  return ip.startsWith("10.") || ip.startsWith("192.168.") || ip.startsWith("172.") || ip.startsWith("f");
 }
 
 class Halves {

@@ -27,12 +27,21 @@ const servicesMax = 32_768, networksMax = 1_024;
 export class ServiceBook {
   #services = new Halves(servicesMax);
   #networks = new Halves(networksMax);
+  #lastNetwork = "";
+  #last: Service | null = null;
 
   /** Counts a call of the own host `srcIp` and says what is known of the service. */
   call(network: string, srcIp: string, address: string, name: string, atS: number): ServiceView {
     const byAddress = this.#services.call(`${network}|${address}`, srcIp, atS);
     const byName = name === "" ? null : this.#services.call(`${network}|${name}`, srcIp, atS);
-    return { byAddress, byName, network: this.#networks.call(network, srcIp, atS) };
+    if (this.#last === null || network !== this.#lastNetwork) {
+      this.#last = this.#networks.call(network, srcIp, atS);
+      this.#lastNetwork = network;
+    }
+    const whole = this.#last;
+    if (atS < whole.firstS) whole.firstS = atS;
+    whole.callers.add(srcIp);
+    return { byAddress, byName, network: whole };
   }
 }
 

@@ -1,4 +1,5 @@
-/** Signs of messages that are read on the spot wherever in a flow they stand: DCE/RPC calls, LDAP requests, industrial protocols, log-ins.
+/** Signs of messages that are read on the spot wherever in a flow they stand: DCE/RPC calls, LDAP requests, industrial protocols, NetBIOS
+ * names, log-ins.
  *
  * In: a packet with payload. Out: what it is to be read as. Invariant: what is named here the readers can read, so that the dissector is
  * never given the packets of a long session. Hot path: two look-ups of a table and one comparison for most packets, no allocation.
@@ -8,8 +9,10 @@ import type { Packet } from "../../decode/packet.ts";
 import { icsPort, isIcs } from "./ics_message.ts";
 import { isLdap } from "./ldap_message.ts";
 import { loginPorts, readLogin } from "./login_message.ts";
+import { isNbns } from "./nbns_message.ts";
 import { plainKind } from "./plain.ts";
 import { findPipeCall, isRpc, isRpcCall } from "./rpc_message.ts";
+import { isSnmp } from "./snmp_message.ts";
 
 export { isRpcLogin } from "./rpc_message.ts";
 
@@ -22,7 +25,7 @@ for (const port of loginPorts) signs[port] = isLoginPort;
 const loginPacketsMax = 64;
 const pipeBytesMin = 20;
 const tcp = 6, udp = 17;
-const ldapPort = 389, catalogPort = 3268;
+const nbnsPort = 137, snmpPort = 161, ldapPort = 389, catalogPort = 3268;
 
 /** The port that decides what a call is: one with a sign, the receiver's first, else the lower one. */
 export function callPort({ srcPort, dstPort }: Packet): number {
@@ -30,7 +33,7 @@ export function callPort({ srcPort, dstPort }: Packet): number {
   return signs[srcPort] !== 0 ? srcPort : Math.min(srcPort, dstPort);
 }
 
-/** `rpc`, `pipe`, `ldap`, `cldap`, `login`, `ics` or `none` of `plainKind`. */
+/** Of `plainKind`: what it is to be read as, or `none`. */
 export function callKind(packet: Packet, buffer: Uint8Array, payloadIndex: number): number {
   const at = packet.payloadOffset;
   const length = packet.payloadCaptured;
@@ -44,9 +47,15 @@ export function callKind(packet: Packet, buffer: Uint8Array, payloadIndex: numbe
       return login === null ? plainKind.none : plainKind.login;
     }
   }
+  if (packet.protocol === udp && Math.min(packet.srcPort, packet.dstPort) === nbnsPort) {
+    return isNbns(buffer, at, length) ? plainKind.nbns : plainKind.none;
+  }
   const first = buffer[at];
   if (first === 0x30) {
     const port = Math.min(packet.srcPort, packet.dstPort);
+    if (port === snmpPort && packet.protocol === udp) {
+      return isSnmp(buffer, at, length) ? plainKind.snmp : plainKind.none;
+    }
     if ((port !== ldapPort && port !== catalogPort) || !isLdap(buffer, at, length)) return plainKind.none;
     return packet.protocol === udp ? plainKind.cldap : plainKind.ldap;
   }

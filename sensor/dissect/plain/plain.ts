@@ -16,11 +16,13 @@ import { readIcs } from "./ics_message.ts";
 import { readText } from "./read_octets.ts";
 import { readLdap } from "./ldap_message.ts";
 import { readLogin } from "./login_message.ts";
+import { readNbns } from "./nbns_message.ts";
 import { readPipeCall, readRpcCalls, type RpcBindings } from "./rpc_message.ts";
+import { readSnmp } from "./snmp_message.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
-/** What a payload seems to be. `tls`, `nbns`, `gnutella` and `http2` need no reading: only the name is wanted. */
+/** What a payload seems to be. `tls`, `gnutella` and `http2` need no reading: only the name is wanted. */
 export const plainKind = {
   none: 0,
   dns: 1,
@@ -40,6 +42,7 @@ export const plainKind = {
   requestBody: 15,
   responseBody: 16,
   http2: 17,
+  snmp: 18,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -93,6 +96,7 @@ export function readPlain(
     case plainKind.tls:
       return "tls";
     case plainKind.nbns:
+      readNbns(buffer, at, length, facts);
       return "nbns";
     case plainKind.gnutella:
       return "gnutella";
@@ -113,6 +117,9 @@ export function readPlain(
     case plainKind.responseBody:
       readBody(buffer, at, length, kind === plainKind.requestBody, facts);
       return "http";
+    case plainKind.snmp:
+      facts.addOthers((others) => readSnmp(buffer, at, length, payload.isFromServer, others));
+      return "snmp";
     case plainKind.login:
       return facts.addOthers((others) => keepLogin(buffer, payload, others));
     case plainKind.ics:

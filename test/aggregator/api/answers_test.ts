@@ -23,6 +23,7 @@ Deno.test("every route answers well what it describes", async () => {
     await ask("GET", `/api/v1/flows${path}`);
   }
   const { rows: [threat] } = await ask("GET", "/api/v1/threats");
+  await ask("GET", "/api/v1/incidents");
   await ask("GET", `/api/v1/threats/${threat.id}`);
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
   for (const path of ["totals", "top-talkers", "protocols", "series"]) {

@@ -117,7 +117,7 @@ export async function startFixture(
     directory: new SensorDirectory({}, { store }),
     clockOffsets: new ClockOffsets(),
     checkIns: new CheckInWriter({}, { store, clock }),
-    holes: new Holes({}, { store }),
+    holes: new Holes({}, { store, isReading: () => true }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),

@@ -2,6 +2,8 @@
 
 import type { Flow } from "../../../aggregator/model/flow.ts";
 import type { Threat } from "../../../aggregator/model/threat.ts";
+import { flowIdText } from "../../../aggregator/model/flow_id.ts";
+import { flowsOf } from "../store/rows.ts";
 import type { IngestWrite } from "../../../aggregator/model/ledger.ts";
 
 /** Fixed start of all samples, epoch seconds. */
@@ -9,9 +11,8 @@ export const sampleStart = 1_799_998_000;
 
 export function sampleFlow(index: number, change: Partial<Flow> = {}): Flow {
   const start = sampleStart + index * 11;
-  const us = BigInt(Math.round(start * 1e6));
   return {
-    flow_id: us.toString(16).padStart(16, "0") + index.toString(16).padStart(16, "0"),
+    flow_id: flowIdText(start * 1e6, index),
     community_id: "1:" + "A".repeat(27) + "=",
     ip_depth: 1,
     tunnel: "",
@@ -86,12 +87,12 @@ export function sampleFlow(index: number, change: Partial<Flow> = {}): Flow {
 export function sampleWrite(flows: Flow[]): IngestWrite {
   return {
     ledger: [],
-    flows: flows.map(({ seen_by, ...flow }) => ({
-      kind: "insert",
+    ...flowsOf(flows.map(({ seen_by, ...flow }) => ({
+      kind: "insert" as const,
       flow,
       sightings: seen_by,
       newSightings: seen_by.length,
-    })),
+    }))),
     traffic: flows.map((flow) => ({
       second: Math.floor(flow.start),
       sensor_id: "s1",

@@ -196,7 +196,7 @@ Deno.test("report prints fleet, totals and threats in words, with every hostile 
         "cellar (site lab): lossy",
         "160 flows",
         "CRITICAL  DNS tunnel",
-        "What to do now:",
+        "What to do:",
         "Score 75",
       ]
     ) {

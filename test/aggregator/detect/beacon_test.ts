@@ -83,6 +83,8 @@ Deno.test("calls that each open a new encrypted connection every few seconds are
   assertEquals(found(callsOf(200, 9, 0, named)), [["198.51.100.7", "medium"]]);
   assertEquals(found(callsOf(200, 10.1, 0, named)), [["198.51.100.7", "low"]]);
   assertEquals(found(callsOf(99, 9, 0, named)), [["198.51.100.7", "low"]]);
+  assertEquals(found(callsOf(200, 9, 0, { app_protocol: "", dst_port: 443 })), [["198.51.100.7", "medium"]]);
+  assertEquals(found(callsOf(200, 9, 0, { app_protocol: "", dst_port: 80 })), [["198.51.100.7", "low"]]);
   assertEquals(found(callsOf(200, 9, 0, { ...named, app_protocol: "http" })), [["198.51.100.7", "low"]]);
 });
 

@@ -4,19 +4,21 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FactFilter } from "../../../aggregator/ingest/fact_filter.ts";
 import { FingerprintIndex } from "../../../aggregator/ingest/fingerprint_index.ts";
 import { GapBook } from "../../../aggregator/ingest/gaps.ts";
+import { MergeState } from "../../../aggregator/ingest/merge_state.ts";
 import { Merger } from "../../../aggregator/ingest/merge.ts";
 import { Pool } from "../../../aggregator/ingest/pool.ts";
 import { TrafficSums } from "../../../aggregator/ingest/traffic_sums.ts";
-import { digestRows, keyOf, readRows } from "../../../aggregator/ingest/rows.ts";
-import { joinedState, turn } from "../../../aggregator/ingest/turn.ts";
+import { columnsOf, ownKey, readColumns } from "../../../aggregator/ingest/columns.ts";
+import { joinedState, mirroredStates, turnFacts } from "../../../aggregator/ingest/turn.ts";
 import { unpack } from "../../../aggregator/ingest/verify.ts";
 import { connStates } from "../../../shared/segment.ts";
-import { mergeFacts, namesOf } from "../../../aggregator/store/fact_names.ts";
+import { mergeFacts } from "../../../aggregator/model/facts.ts";
+import { namesOf } from "../../../aggregator/store/fact_names.ts";
 import { areFacts, factLimits } from "../../../shared/facts.ts";
 import { createReporter } from "../../../shared/reporter.ts";
-import { decodeValue } from "../../../shared/batch.ts";
 import { encodeValue } from "../../shared/columns.ts";
-import { nowMs, segment, t0, tableOf, udpSegment } from "./fleet.ts";
+import { segmentsOf } from "./merging.ts";
+import { nowMs, segment, t0, tableOf } from "./fleet.ts";
 
 /** Whole numbers below `below`, the same for the same seed. */
 function numbers(seed: number): (below: number) => number {
@@ -36,9 +38,10 @@ Deno.test("ARP's question and answer between two hosts are two flows, whoever as
     src_port: 1,
     dst_port: 0,
   };
-  const question = keyOf(segment(said));
-  assertEquals(keyOf(segment({ ...said })), question);
-  assert(keyOf(segment({ ...said, src_port: 2 })).toHex() !== question.toHex());
+  const columns = columnsOf([said, said, { ...said, src_port: 2 }].map((one) => segment(one)));
+  const [question, again, answer] = [0, 1, 2].map((row) => ownKey(columns, row).toHex());
+  assertEquals(again, question);
+  assert(answer !== question);
 });
 
 Deno.test("fingerprint index answers as a map does, through growth and removals", () => {
@@ -81,24 +84,20 @@ Deno.test("pool restores what a transaction changed and takes rows given back fi
   assertEquals([pool.size, pool.take(), pool.columns.count[7], pool.size], [2_999, 7, 0, 3_000]);
 });
 
-Deno.test("turn gives the same segment back when it is done twice", () => {
-  const plain = segment({ conn_state: "RSTO", fwd_ttl: 3 });
-  assertEquals(turn(turn(plain)), plain);
-  const ping = udpSegment({ protocol: "icmp", src_port: 8, dst_port: 0 });
-  assertEquals([turn(ping).src_port, turn(ping).dst_port, turn(ping).src_ip], [0, 0, "10.0.0.9"]);
-  assertEquals(turn(turn(ping)), ping);
-  const octets = segment({ facts: { first: { fwd: "01", bwd: "02" } } });
-  assertEquals([turn(octets).facts, turn(turn(octets)).facts], [
-    { first: { fwd: "02", bwd: "01" } },
-    octets.facts,
-  ]);
-  assertEquals(turn(segment({ facts: { first: { fwd: "01" }, cut: 1 } })).facts, {
-    first: { bwd: "01" },
-    cut: 1,
-  });
-  for (const state of connStates) {
-    assert(connStates.includes(turn(segment({ conn_state: state })).conn_state));
+Deno.test("a state turned round twice is the same again, or has no mirror image", () => {
+  for (const [state, name] of connStates.entries()) {
+    const back = connStates[mirroredStates[mirroredStates[state]]];
+    assert(back === name || back === "OTH", `${name} comes back as ${back}`);
   }
+  assertEquals(connStates[mirroredStates[connStates.indexOf("RSTO")]], "RSTR");
+});
+
+Deno.test("facts seen the other way round have their first octets the other way round", () => {
+  const facts = { first: { fwd: "01", bwd: "02" } };
+  assertEquals(turnFacts(facts), { first: { fwd: "02", bwd: "01" } });
+  assertEquals(turnFacts(turnFacts(facts)), facts);
+  assertEquals(turnFacts({ first: { fwd: "01" }, cut: 1 }), { first: { bwd: "01" }, cut: 1 });
+  assertEquals(turnFacts(null), null);
 });
 
 Deno.test("joined state says what flags of both directions say together", () => {
@@ -125,7 +124,7 @@ Deno.test("traffic sums lose no packet and no octet, whatever the span", () => {
     const sums = new TrafficSums();
     const start = next(1_000_000) * 1e6 + next(1_000_000), span = next(2) ? next(5_000_000) : next(900) * 1e6;
     const packets = next(5_000), bytes = packets * 60 + next(100_000);
-    sums.add({ spanUs: [start, start + span], sensor_id: "a", protocol: "tcp", flows: 1, packets, bytes });
+    sums.add(start, start + span, "a", "tcp", 1, packets, bytes);
     const rows = sums.rows();
     assertEquals(rows.reduce((sum, row) => sum + row.packets, 0), packets);
     assertEquals(rows.reduce((sum, row) => sum + row.bytes, 0), bytes);
@@ -136,16 +135,30 @@ Deno.test("traffic sums lose no packet and no octet, whatever the span", () => {
 });
 
 Deno.test("fact filter stays within its facts and then believes only the trusted sighting", () => {
-  const filter = new FactFilter();
+  const state = new MergeState();
+  const flows = [state.addFlow(1, 1), state.addFlow(2, 2)];
+  // Two sightings each, so that nobody is alone with what it tells.
+  const [first, second] = [0, 1].map((vantage) => flows.map((flow) => state.addSighting(flow, vantage)));
+  const filter = new FactFilter(state, 10_000);
   const message = (id: number) => ({ dns: [{ name: `${id}.example`, type: "A" }] });
-  for (let id = 0; id < 2 * factLimits.entriesMax; id++) {
-    assert(filter.take(message(id), 1, 10, true) !== null);
-  }
-  assert(filter.take(message(-1), 1, 10, true) !== null);
-  assertEquals(filter.take(message(-1), 1, 11, false), null);
-  assert(filter.take(message(-1), 2, 11, false) !== null);
-  filter.forget(1);
-  assert(filter.take(message(-1), 1, 11, false) !== null);
+  for (let id = 0; id < 2_048; id++) assert(filter.take(message(id), flows[0], first[0], true) !== null);
+  assert(filter.take(message(-1), flows[0], first[0], true) !== null);
+  assertEquals(filter.take(message(-1), flows[0], second[0], false), null);
+  assert(filter.take(message(-1), flows[1], second[1], false) !== null);
+  filter.forget(flows[0]);
+  assert(filter.take(message(-1), flows[0], second[0], false) !== null);
+});
+
+Deno.test("fact filter stays within its facts over all flows", () => {
+  const state = new MergeState();
+  const flow = state.addFlow(1, 1);
+  const [first, second] = [0, 1].map((vantage) => state.addSighting(flow, vantage));
+  const filter = new FactFilter(state, 3);
+  const message = (id: number) => ({ dns: [{ name: `${id}.example`, type: "A" }] });
+  for (let id = 0; id < 3; id++) assert(filter.take(message(id), flow, first, false) !== null);
+  assertEquals(filter.take(message(3), flow, second, false), null);
+  assertEquals(filter.take(message(2), flow, second, false), null);
+  assert(filter.take(message(2), flow, first, false) !== null);
 });
 
 Deno.test("gap book keeps its gaps bounded and never forgets a missing number", async () => {
@@ -191,49 +204,17 @@ Deno.test("rows of a batch come by start, each with its own values and the means
   const sent = [3, 1, 2].map((second) =>
     segment({ start: t0 + second, end: t0 + second + 2, src_port: second, fwd_bytes: 1_000 * second })
   );
-  const table = decodeValue(encodeValue(tableOf(sent)), 3);
-  assert(typeof table !== "string");
-  const read = readRows(table, digestRows(table, 3)).map(({ segment }) => segment);
+  const columns = readColumns(encodeValue(tableOf(sent)), 3);
+  assert(typeof columns !== "string");
+  const read = segmentsOf(columns);
   assertEquals(read.map((one) => [one.start - t0, one.src_port]), [[1, 1], [2, 2], [3, 3]]);
   assertEquals(read.map((one) => one.packet_length_mean), [500, 556, 611]);
   assertEquals(read.map((one) => one.interarrival_us_mean), [118_000, 118_000, 118_000]);
 });
 
-Deno.test("fact filter forgets the facts of the oldest flow when there are too many over all", () => {
-  const filter = new FactFilter(100);
-  const facts = (flow: number) => ({ http: [{ uri: `/${flow}/a` }, { uri: `/${flow}/b` }] });
-  for (let flow = 0; flow < 50; flow++) filter.take(facts(flow), flow, 1, false);
-  assertEquals([filter.size, filter.takeEvicted()], [100, 0]);
-  assertEquals(filter.take(facts(0), 0, 2, false), null);
-  filter.take(facts(50), 50, 1, false);
-  assertEquals([filter.size, filter.takeEvicted(), filter.takeEvicted()], [100, 2, 0]);
-  // Flow 0 is the one forgotten: another sensor tells its facts again, and flow 1 goes.
-  assertEquals(filter.take(facts(0), 0, 2, false), facts(0));
-  assertEquals(filter.take(facts(2), 2, 2, false), null);
-  // One flow alone stays within the bound as well.
-  const one = new FactFilter(3);
-  for (let i = 0; i < 10; i++) one.take({ http: [{ uri: `/${i}` }] }, 7, 1, false);
-  assert(one.size <= 3);
-});
-
-Deno.test("fact filter counts what a transaction took back and what was forgotten", () => {
-  const filter = new FactFilter();
-  filter.take({ http: [{ uri: "/a" }] }, 1, 1, false);
-  filter.begin();
-  filter.take({ http: [{ uri: "/b" }, { uri: "/c" }] }, 1, 1, false);
-  filter.take({ http: [{ uri: "/b" }] }, 2, 1, false);
-  assertEquals(filter.size, 4);
-  filter.rollback();
-  assertEquals(filter.size, 1);
-  filter.forget(1);
-  filter.forget(1);
-  assertEquals(filter.size, 0);
-});
-
 Deno.test("traffic rows stay in bounds when a sensor makes up long spans, and lose nothing", () => {
   const sums = new TrafficSums();
-  const part = { sensor_id: "s", protocol: "tcp", flows: 1, packets: 1_000, bytes: 10 };
-  for (let i = 0; i < 20_000; i++) sums.add({ ...part, spanUs: [i * 1e9, i * 1e9 + 600e6] });
+  for (let i = 0; i < 20_000; i++) sums.add(i * 1e9, i * 1e9 + 600e6, "s", "tcp", 1, 1_000, 10);
   const rows = sums.rows();
   // 50,000 rows are reached after 417 spans of 120; each of the others has one.
   assertEquals(rows.length, 417 * 120 + (20_000 - 417));

@@ -2,11 +2,13 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { openStore } from "../../../aggregator/store/open.ts";
-import { StoreUnavailable } from "../../../aggregator/store/store.ts";
+import { FlowConflict, StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { Ingest } from "../../../aggregator/ingest/ingest.ts";
 import { bodyOf, buckets, getterOf, segment, TestClock, TestSensor } from "../ingest/fleet.ts";
 import { createReporter } from "../../../shared/reporter.ts";
+import { askMariadb } from "../../services/mariadb.ts";
 import { createDatabase, useMariadb } from "../../services/services.ts";
+import { flowsOf, flowWrite, nothing } from "./rows.ts";
 import { storeContract, type Subject } from "./contract.ts";
 
 const reporter = createReporter({ component: "test", write: () => {} });
@@ -96,6 +98,32 @@ Deno.test({
     assertEquals(rows.every(({ seen_by }) => seen_by.length === 2), true);
     for (const ingest of ingests) await ingest.stop();
     for (const store of stores) await store.stop();
+  },
+});
+
+Deno.test({
+  name: "mariadb store takes many rows also where the server refuses streams",
+  ignore: mariadb.ignore,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const url = await createDatabase(mariadb.address);
+    const store = openStore(url, { reporter });
+    await store.start();
+    const write = (from: number) => ({
+      ...nothing(),
+      ...flowsOf(Array.from({ length: 2_500 }, (_, i) => flowWrite(from + i))),
+    });
+    await store.ingest(write(0));
+    await askMariadb(url, "SET GLOBAL local_infile = 0");
+    try {
+      await store.ingest(write(10_000));
+      await assertRejects(() => store.ingest(write(12_000)), FlowConflict);
+    } finally {
+      await askMariadb(url, "SET GLOBAL local_infile = 1");
+    }
+    assertEquals(await askMariadb(url, "SELECT COUNT(*) FROM flows"), [["5000"]]);
+    await store.stop();
   },
 });
 

@@ -5,27 +5,93 @@
 import type { Flow, Sighting } from "../../../aggregator/model/flow.ts";
 import type { Threat } from "../../../aggregator/model/threat.ts";
 import type { DeadLetter, IngestWrite, LedgerRow } from "../../../aggregator/model/ledger.ts";
-import type { FlowWrite } from "../../../aggregator/model/flow.ts";
+import { flowIdText } from "../../../aggregator/model/flow_id.ts";
+import { FlowRows } from "../../../aggregator/model/flow_rows.ts";
+import { SightingRows } from "../../../aggregator/model/sighting_rows.ts";
+import { bucketOf, communityId, flowDigest } from "../../../shared/community_id.ts";
 
 export const t0 = 1_768_478_400;
 export const nowMs = t0 * 1_000 + 60_000;
 
 export function nothing(): IngestWrite {
-  return { ledger: [], flows: [], traffic: [], gaps: [], gapsReplaced: [], deadLetters: [], offsets: [] };
+  return {
+    ledger: [],
+    ...flowsOf([]),
+    traffic: [],
+    gaps: [],
+    gapsReplaced: [],
+    deadLetters: [],
+    offsets: [],
+  };
+}
+
+/** A flow to insert, or what to add to a stored one. */
+export interface FlowWrite {
+  kind: "insert" | "update";
+  flow: Omit<Flow, "seen_by">;
+  /** More than one: rows of their own. */
+  sightings: Sighting[];
+  newSightings: number;
+}
+
+/** The part of a transaction that writes flows. */
+export function flowsOf(
+  writes: readonly FlowWrite[],
+): Pick<IngestWrite, "flows" | "sightings" | "newSightings"> {
+  const flows = new FlowRows(), sightings = new SightingRows();
+  let newSightings = 0;
+  const places = new Map<string, number>();
+  for (const write of writes) {
+    const { flow } = write;
+    const digest = flow.protocol === "arp" ? null : flowDigest(flow);
+    const community = digest === null ? 0 : bucketOf(digest, 2 ** 32);
+    const i = flows.put(flow, { isNew: write.kind === "insert", community });
+    const place = places.get(flow.flow_id);
+    if (place !== undefined) {
+      flows.add(place, flows, i);
+      flows.drop();
+    } else places.set(flow.flow_id, i);
+    const [only] = write.sightings;
+    if (only) flows.columns.offsetUs[place ?? i] = only.clock_offset_ms * 1e3;
+    newSightings += write.newSightings;
+    if (write.sightings.length < 2) continue;
+    for (const one of write.sightings) putSighting(sightings, flow.flow_id, one);
+  }
+  return { flows, sightings, newSightings };
+}
+
+function putSighting(rows: SightingRows, flowId: string, one: Sighting): void {
+  const i = rows.append(one.sensor_id);
+  const c = rows.columns;
+  const low = parseInt(flowId.slice(8), 16);
+  c.isNew[i] = 1;
+  c.idUs[i] = parseInt(flowId.slice(0, 8), 16) * 2 ** 21 + Math.floor(low / 2_048);
+  c.slot[i] = low % 2_048;
+  c.vlan[i] = one.vlan;
+  c.ipDepth[i] = one.ip_depth;
+  c.startUs[i] = one.start * 1e6;
+  c.endUs[i] = one.end * 1e6;
+  c.fwdPackets[i] = one.fwd_packets;
+  c.fwdBytes[i] = one.fwd_bytes;
+  c.bwdPackets[i] = one.bwd_packets;
+  c.bwdBytes[i] = one.bwd_bytes;
+  c.segments[i] = one.segments;
+  c.offsetUs[i] = one.clock_offset_ms * 1e3;
 }
 
 /** Id of the n-th flow, which starts n seconds after t0. */
 export function idOf(n: number): string {
-  return ((t0 + n) * 1e6).toString(16).padStart(14, "0") + n.toString(16).padStart(18, "0");
+  return flowIdText((t0 + n) * 1e6, Math.abs(n) % 2_048);
 }
 
-export function sighting(sensor_id: string): Sighting {
+/** Of the n-th flow, by a clock that is half a millisecond fast. */
+export function sighting(sensor_id: string, n = 0): Sighting {
   return {
     sensor_id,
-    vlan: 0,
+    vlan: 3,
     ip_depth: 1,
-    start: t0,
-    end: t0 + 2,
+    start: t0 + n + 0.0005,
+    end: t0 + n + 2.0005,
     fwd_packets: 10,
     fwd_bytes: 1_000,
     bwd_packets: 5,
@@ -39,7 +105,7 @@ export function flowWrite(n: number, changes: Partial<Flow> = {}, rest: Partial<
   const { seen_by: _, ...flow }: Flow = {
     flow_id: idOf(n),
     network: "lab",
-    community_id: `1:${n}`,
+    community_id: "",
     ip_depth: 1,
     tunnel: "",
     vlan: 3,
@@ -94,7 +160,8 @@ export function flowWrite(n: number, changes: Partial<Flow> = {}, rest: Partial<
     seen_by: [],
     ...changes,
   };
-  return { kind: "insert", flow, sightings: [sighting("s-one")], newSightings: 1, ...rest };
+  flow.community_id = communityId(flow);
+  return { kind: "insert", flow, sightings: [sighting("s-one", n)], newSightings: 1, ...rest };
 }
 
 export function ledgerRow(seq: number): LedgerRow {

@@ -48,6 +48,7 @@ Deno.test("sqlite store offers the views that analysts' SQL asks for", async () 
   const columns = (view: string) =>
     database.prepare("SELECT name FROM pragma_table_info(?)").all(view).map(({ name }) => String(name));
   assertEquals(columns("traffic_logs"), [
+    "id",
     "event_time",
     "source_ip",
     "source_port",
@@ -58,7 +59,13 @@ Deno.test("sqlite store offers the views that analysts' SQL asks for", async () 
     "info",
     "is_suspicious",
   ]);
-  assertEquals(columns("ai_threat_logs"), ["log_id", "ai_explanation", "suggested_action", "severity_level"]);
+  assertEquals(columns("ai_threat_logs"), [
+    "id",
+    "log_id",
+    "ai_explanation",
+    "suggested_action",
+    "severity_level",
+  ]);
   database.exec("INSERT INTO schema_versions VALUES (99, 0)");
   database.close();
   const newer = openStore(`sqlite:${path}`, { reporter });

@@ -9,6 +9,7 @@ import type { QueryLimits } from "../../../aggregator/store/sqlite_queries.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { createReporter } from "../../../shared/reporter.ts";
+import { nothing } from "./rows.ts";
 import { skipLoudly } from "../../services/services.ts";
 
 const threads = { sanitizeOps: false, sanitizeResources: false };
@@ -234,12 +235,7 @@ Deno.test({
         await Deno.writeFile(`${folder}/filler`, new Uint8Array(8_000_000)).catch(() => undefined);
         const letters = (count: number) =>
           store.ingest({
-            ledger: [],
-            flows: [],
-            traffic: [],
-            gaps: [],
-            gapsReplaced: [],
-            offsets: [],
+            ...nothing(),
             deadLetters: Array.from({ length: count }, () => ({
               received_ms: 1,
               reason: "sha256",

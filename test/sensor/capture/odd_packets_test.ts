@@ -52,7 +52,8 @@ async function read(capture: Uint8Array) {
   reader.commit(capture.length);
   assertEquals(reader.end(), null);
   await lane.finish();
-  const { packets, first, last, remarks } = lane.summary("");
+  // The packets are all alike; that is not what these tests are about.
+  const { packets, first, last, remarks: { packets_copied: _, ...remarks } } = lane.summary("");
   const flows = segments.map((s) => [s.fwd_packets, s.start, s.end]);
   return { packets, first, last, remarks, flows };
 }

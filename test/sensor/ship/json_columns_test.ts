@@ -2,14 +2,14 @@
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { digestRows, readRows } from "../../../aggregator/ingest/rows.ts";
+import { readColumns } from "../../../aggregator/ingest/columns.ts";
+import { segmentsOf } from "../../aggregator/ingest/merging.ts";
 import { family, tunnelNames } from "../../../sensor/decode/packet.ts";
 import { float, strideWords, word } from "../../../sensor/flow/layout.ts";
 import { pageRowsMax, SegmentPage } from "../../../sensor/flow/segment_page.ts";
 import { stateBit } from "../../../sensor/flow/tcp_state.ts";
 import { JsonColumns } from "../../../sensor/ship/json_columns.ts";
 import { sealableOf } from "./helpers.ts";
-import { decodeValue } from "../../../shared/batch.ts";
 import type { Facts } from "../../../shared/facts.ts";
 import { arpProtocol } from "../../../shared/protocols.ts";
 import { endReasons, type Segment } from "../../../shared/segment.ts";
@@ -17,9 +17,9 @@ import { pageOf, putFacts } from "../flow/pages.ts";
 
 /** Segments of a batch with the value `bytes`, as the aggregator reads them. */
 function received(bytes: Uint8Array, rows: number): Segment[] {
-  const table = decodeValue(bytes, rows);
-  assert(typeof table !== "string", `refused: ${table}`);
-  return readRows(table, digestRows(table, rows)).map(({ segment }) => segment);
+  const columns = readColumns(bytes, rows);
+  assert(typeof columns !== "string", `refused: ${columns}`);
+  return segmentsOf(columns);
 }
 
 function slotsOf(count: number): Int32Array {

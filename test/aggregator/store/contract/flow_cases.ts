@@ -4,12 +4,12 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { BadCursor, type Store } from "../../../../aggregator/store/store.ts";
 import type { FlowQuery } from "../../../../aggregator/model/page.ts";
 import type { Test } from "../contract.ts";
-import { flowWrite, idOf, nothing, nowMs, sighting, t0 } from "../rows.ts";
+import { flowsOf, flowWrite, idOf, nothing, nowMs, sighting, t0 } from "../rows.ts";
 
 export function flowCases(test: Test): void {
   test("gives back a flow as it was written", async ({ store, reopen }) => {
     const written = flowWrite(1);
-    await store.ingest({ ...nothing(), flows: [written] });
+    await store.ingest({ ...nothing(), ...flowsOf([written]) });
     const expected = { ...written.flow, seen_by: written.sightings };
     assertEquals(await store.readFlow(written.flow.flow_id), expected);
     const again = await reopen();
@@ -20,7 +20,7 @@ export function flowCases(test: Test): void {
 
   test("keeps IPv6, mapped and odd addresses as they are", async ({ store }) => {
     const ips = ["2001:db8::1", "::ffff:102:304", "1.2.3.4", "255.255.255.255", "::"];
-    await store.ingest({ ...nothing(), flows: ips.map((src_ip, i) => flowWrite(i, { src_ip })) });
+    await store.ingest({ ...nothing(), ...flowsOf(ips.map((src_ip, i) => flowWrite(i, { src_ip }))) });
     for (const [i, src_ip] of ips.entries()) {
       assertEquals((await store.readFlow(idOf(i)))?.src_ip, src_ip);
       const { rows } = await store.readFlows({ src_ip }, { limit: 10 });
@@ -35,7 +35,7 @@ export function flowCases(test: Test): void {
     const facts = { dns: [{ name, type: "A", rcode: "NOERROR", answers: [name] }] };
     await store.ingest({
       ...nothing(),
-      flows: [flowWrite(1, { fwd_bytes: large, total_bytes: large, tcp_isn: 4_294_967_295, facts })],
+      ...flowsOf([flowWrite(1, { fwd_bytes: large, total_bytes: large, tcp_isn: 4_294_967_295, facts })]),
     });
     const flow = await store.readFlow(idOf(1));
     assertEquals([flow?.fwd_bytes, flow?.tcp_isn, flow?.facts], [large, 4_294_967_295, facts]);
@@ -48,6 +48,7 @@ export function flowCases(test: Test): void {
       bwd_sensor: "",
       facts: { tls: { sni: "a.example" } },
       app_protocol: "",
+      ...{ fwd_bytes: 500, bwd_bytes: 1_000, total_bytes: 1_500 },
       packet_length_mean: 100,
       packet_length_deviation: 0,
       interarrival_us_min: 5,
@@ -60,6 +61,7 @@ export function flowCases(test: Test): void {
       bwd_sensor: "s-two",
       facts: { tls: { sni: "b.example", version: "TLS 1.3" }, cut: 2 },
       app_protocol: "tls",
+      ...{ fwd_bytes: 1_500, bwd_bytes: 3_000, total_bytes: 4_500 },
       packet_length_mean: 300,
       packet_length_deviation: 0,
       packet_length_min: 40,
@@ -67,9 +69,39 @@ export function flowCases(test: Test): void {
       stored_ms: nowMs + 5,
       updated_ms: nowMs + 5,
     }, { kind: "update", newSightings: 0 });
-    second.sightings = [{ ...second.sightings[0], end: t0 + 90 }, sighting("s-two")];
-    await store.ingest({ ...nothing(), flows: [first] });
-    await store.ingest({ ...nothing(), flows: [second] });
+    // The second vantage brings a row for both, each the whole of what it has seen; what comes later is added.
+    const whole = { ...second.sightings[0], end: t0 + 90, fwd_packets: 20, segments: 2 };
+    second.sightings = [whole, sighting("s-two")];
+    await store.ingest({ ...nothing(), ...flowsOf([first]) });
+    await store.ingest({ ...nothing(), ...flowsOf([second]) });
+    const other = flowWrite(1, { app_protocol: "http", src_mac: "02:00:00:00:00:99", fwd_ttl: 9 });
+    const { app_protocol, src_mac, fwd_ttl } = (await store.readFlow(idOf(1)))!;
+    assertEquals([app_protocol, src_mac, fwd_ttl], ["tls", "02:00:00:00:00:05", 64]);
+    const nothingNew = {
+      fwd_packets: 0,
+      fwd_bytes: 0,
+      bwd_packets: 0,
+      bwd_bytes: 0,
+      total_packets: 0,
+      total_bytes: 0,
+    };
+    Object.assign(other.flow, nothingNew, {
+      packet_length_max: 9_000,
+      end: t0 + 90,
+      end_reason: "fin",
+      bwd_sensor: "s-two",
+    });
+    await store.ingest({ ...nothing(), ...flowsOf([{ ...other, kind: "update", newSightings: 0 }]) });
+    const still = (await store.readFlow(idOf(1)))!;
+    assertEquals([still.app_protocol, still.src_mac, still.fwd_ttl, still.packet_length_max], [
+      "tls",
+      "02:00:00:00:00:05",
+      64,
+      1_500,
+    ]);
+    const later = flowsOf([{ ...second, sightings: [sighting("s-two"), sighting("s-two")] }]);
+    later.sightings.columns.isNew.fill(0);
+    await store.ingest({ ...nothing(), sightings: later.sightings });
     const flow = (await store.readFlow(idOf(1)))!;
     assertEquals([flow.fwd_packets, flow.bwd_bytes, flow.total_packets, flow.total_bytes], [
       20,
@@ -94,7 +126,7 @@ export function flowCases(test: Test): void {
     assertEquals([flow.stored_ms, flow.updated_ms], [nowMs, nowMs + 5]);
     assertEquals(flow.seen_by.map((one) => [one.sensor_id, one.fwd_packets, one.segments]), [
       ["s-one", 20, 2],
-      ["s-two", 10, 1],
+      ["s-two", 30, 3],
     ]);
     assertEquals(flow.seen_by[0].end, t0 + 90);
   });
@@ -103,10 +135,10 @@ export function flowCases(test: Test): void {
     const facts = (name: string) => ({ dns: [{ name, type: "A" }] });
     await store.ingest({
       ...nothing(),
-      flows: [
+      ...flowsOf([
         flowWrite(1, { facts: facts("a.example") }),
         flowWrite(1, { facts: facts("b.example") }, { kind: "update", newSightings: 0 }),
-      ],
+      ]),
     });
     const flow = await store.readFlow(idOf(1));
     assertEquals(flow?.facts?.dns?.map(({ name }) => name), ["a.example", "b.example"]);
@@ -115,7 +147,7 @@ export function flowCases(test: Test): void {
 
   test("reads recent flows by their last change, oldest first", async ({ store }) => {
     const flows = [3, 1, 2].map((n) => flowWrite(n, { updated_ms: nowMs + n }));
-    await store.ingest({ ...nothing(), flows });
+    await store.ingest({ ...nothing(), ...flowsOf(flows) });
     const ids = async (since: number, limit: number) =>
       (await store.readRecentFlows(since, limit)).map(({ flow_id }) => flow_id);
     assertEquals(await ids(nowMs, 10), [1, 2, 3].map(idOf));
@@ -126,7 +158,7 @@ export function flowCases(test: Test): void {
 
 export function queryCases(test: Test): void {
   test("pages through flows, newest first, each exactly once", async ({ store }) => {
-    await store.ingest({ ...nothing(), flows: Array.from({ length: 95 }, (_, i) => flowWrite(i)) });
+    await store.ingest({ ...nothing(), ...flowsOf(Array.from({ length: 95 }, (_, i) => flowWrite(i))) });
     const { ids, pages } = await allPages(store, {}, 10);
     assertEquals(ids, Array.from({ length: 95 }, (_, i) => idOf(94 - i)));
     assertEquals(pages, 10);
@@ -138,7 +170,7 @@ export function queryCases(test: Test): void {
       (_, i) =>
         flowWrite(i, i % 3 === 0 ? { src_ip: "10.9.9.9" } : i % 3 === 1 ? { dst_ip: "10.9.9.9" } : {}),
     );
-    await store.ingest({ ...nothing(), flows });
+    await store.ingest({ ...nothing(), ...flowsOf(flows) });
     const { ids } = await allPages(store, { ip: "10.9.9.9" }, 7);
     const expected = flows.map(({ flow }) => flow.flow_id).filter((_, i) => i % 3 !== 2).reverse();
     assertEquals(ids, expected);
@@ -152,18 +184,18 @@ export function queryCases(test: Test): void {
       dst_port: 8_443,
       protocol: "udp",
       app_protocol: "quic",
-      community_id: "1:special",
       conn_state: "S0",
       network: "global",
+      fwd_bytes: 998_000,
       total_bytes: 1_000_000,
       facts: { quic: { sni: "Odd_100%.Example" } },
     });
-    special.sightings = [sighting("s-special")];
+    special.sightings = [sighting("s-one", 50), sighting("s-special", 50)];
     const others = Array.from(
       { length: 40 },
       (_, i) => flowWrite(i, { facts: { tls: { sni: `host${i}.example` } } }),
     );
-    await store.ingest({ ...nothing(), flows: [...others, special] });
+    await store.ingest({ ...nothing(), ...flowsOf([...others, special]) });
     const queries = [
       { ip: "192.0.2.7" },
       { ip: "198.51.100.8" },
@@ -175,7 +207,7 @@ export function queryCases(test: Test): void {
       { protocol: "udp" },
       { app_protocol: "quic" },
       { sensor_id: "s-special" },
-      { community_id: "1:special" },
+      { community_id: special.flow.community_id },
       { conn_state: "S0" },
       { network: "global" },
       { min_bytes: 999_999 },

@@ -3,7 +3,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { LedgerConflict } from "../../../../aggregator/store/store.ts";
 import type { Test } from "../contract.ts";
-import { deadLetter, flowWrite, idOf, ledgerRow, nothing, nowMs } from "../rows.ts";
+import { deadLetter, flowsOf, flowWrite, idOf, ledgerRow, nothing, nowMs } from "../rows.ts";
 
 export function ledgerCases(test: Test): void {
   test("sums the packets of an epoch", async ({ store }) => {
@@ -15,11 +15,11 @@ export function ledgerCases(test: Test): void {
   });
 
   test("refuses a ledger key that is there and writes nothing of that transaction", async ({ store }) => {
-    await store.ingest({ ...nothing(), ledger: [ledgerRow(1)], flows: [flowWrite(1)] });
+    await store.ingest({ ...nothing(), ledger: [ledgerRow(1)], ...flowsOf([flowWrite(1)]) });
     const write = {
       ...nothing(),
       ledger: [ledgerRow(2), ledgerRow(1)],
-      flows: [flowWrite(2)],
+      ...flowsOf([flowWrite(2)]),
       offsets: [{ topic: "t", partition: 0, next_offset: "9", mark: "m" }],
       deadLetters: [deadLetter("sha256")],
     };

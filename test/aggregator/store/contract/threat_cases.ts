@@ -3,19 +3,19 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Store } from "../../../../aggregator/store/store.ts";
 import type { Test } from "../contract.ts";
-import { flowWrite, idOf, nothing, nowMs, t0, threat } from "../rows.ts";
+import { flowsOf, flowWrite, idOf, nothing, nowMs, t0, threat } from "../rows.ts";
 
 export function threatCases(test: Test): void {
   test("keeps a threat whole, and its status when it comes again", async ({ store }) => {
     const first = threat("t1", { flow_ids: [idOf(1), idOf(2)] });
-    await store.ingest({ ...nothing(), flows: [flowWrite(1), flowWrite(2), flowWrite(3)] });
+    await store.ingest({ ...nothing(), ...flowsOf([flowWrite(1), flowWrite(2), flowWrite(3)]) });
     await store.saveThreats([first]);
     assertEquals(await store.readThreat("t1"), first);
     assertEquals(await store.setThreatStatus("t1", "closed", nowMs + 9), true);
     assertEquals(await store.setThreatStatus("none", "closed", nowMs), false);
-    const flowsOf = async () =>
+    const idsOf = async () =>
       (await store.readFlows({ threat_id: "t1" }, { limit: 10 })).rows.map(({ flow_id }) => flow_id);
-    assertEquals(await flowsOf(), [idOf(2), idOf(1)]);
+    assertEquals(await idsOf(), [idOf(2), idOf(1)]);
     const next = {
       ...first,
       count: 9,
@@ -25,7 +25,7 @@ export function threatCases(test: Test): void {
     };
     await store.saveThreats([next], [{ threat_id: "t1", flow_ids: [idOf(1)] }]);
     assertEquals(await store.readThreat("t1"), { ...next, status: "closed", stored_ms: nowMs });
-    assertEquals(await flowsOf(), [idOf(3), idOf(2), idOf(1)], "links stay");
+    assertEquals(await idsOf(), [idOf(3), idOf(2), idOf(1)], "links stay");
     assertEquals(await store.readThreat("none"), null);
     assertEquals((await store.readTotals()).threats, 1);
   });

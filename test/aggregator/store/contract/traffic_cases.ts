@@ -2,15 +2,15 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import type { Test } from "../contract.ts";
-import { flowWrite, nothing, t0 } from "../rows.ts";
+import { flowsOf, flowWrite, nothing, t0 } from "../rows.ts";
 
 export function statisticsCases(test: Test): void {
   test("scales totals, talkers and protocols by the sampling factor, not the flow itself", async ({ store }) => {
     const write = flowWrite(1, { factor: 8 });
-    await store.ingest({ ...nothing(), flows: [write] });
+    await store.ingest({ ...nothing(), ...flowsOf([write]) });
     await store.ingest({
       ...nothing(),
-      flows: [flowWrite(1, { factor: 2 }, { kind: "update", newSightings: 0 })],
+      ...flowsOf([flowWrite(1, { factor: 2 }, { kind: "update", newSightings: 0 })]),
     });
     const { total_packets, total_bytes, src_ip, flow_id } = write.flow;
     const { flows, packets, bytes } = await store.readTotals();
@@ -44,11 +44,11 @@ export function statisticsCases(test: Test): void {
     for (const n of [1, 2]) {
       await store.ingest({
         ...nothing(),
-        flows: [
+        ...flowsOf([
           flowWrite(n),
           flowWrite(n, {}, { kind: "update", newSightings: 0 }),
           flowWrite(n + 200, { src_ip: "10.0.0.77", protocol: "udp", app_protocol: "dns" }),
-        ],
+        ]),
         traffic: [traffic(t0, 5), traffic(t0 + 61, 7), traffic(t0 + 61, 1, "s-two")],
       });
     }

@@ -1,0 +1,59 @@
+/** Incidents: what people look at first. They follow from the threats, so they are made from those in the range at hand.
+ *
+ * Bound: {@link threatsMax} threats are read, the newest; the answer says when there are more. @module */
+
+import { z } from "../../../shared/schema.ts";
+import { incidentsOf } from "../../detect/incidents.ts";
+import { stages } from "../../model/incident.ts";
+import type { ThreatQuery } from "../../model/page.ts";
+import { severities, type Threat } from "../../model/threat.ts";
+import type { ThreatStore } from "../../store/store.ts";
+import { checkRange } from "../flows/flows.ts";
+import { resource } from "../route.ts";
+import { incidentAnswer, rangeQuery } from "../schemas.ts";
+
+const threatsMax = 5_000;
+const pageRows = 500;
+
+export const incidents = resource({
+  summary: "Threats of one attacker as one story, the most severe first",
+  query: z.strictObject({
+    ...rangeQuery,
+    severity_min: z.enum(severities).optional().describe("Of the incident, which its chain may raise"),
+    stage: z.enum(stages).optional().describe("Only incidents that reached this stage"),
+    limit: z.int().min(1).max(pageRows).default(50),
+  }),
+  isQuery: true,
+  answer: z.object({
+    rows: z.array(incidentAnswer),
+    incidents: z.int().describe("All of the range that match, also beyond limit"),
+    is_cut: z.boolean().describe("There are more threats in the range than were read"),
+  }),
+  needs: ["threatStore"],
+  async handle({ query }, { threatStore }) {
+    checkRange(query);
+    const { from, to, severity_min, stage, limit } = query;
+    const range = { ...from !== undefined && { from }, ...to !== undefined && { to } };
+    const { threats, isCut } = await readThreats(threatStore, range);
+    const least = severities.indexOf(severity_min ?? severities[0]);
+    const found = incidentsOf(threats).filter((one) =>
+      severities.indexOf(one.severity) >= least && (stage === undefined || one.stages.includes(stage))
+    );
+    return { json: { rows: found.slice(0, limit), incidents: found.length, is_cut: isCut } };
+  },
+});
+
+async function readThreats(
+  store: Pick<ThreatStore, "readThreats">,
+  range: ThreatQuery,
+): Promise<{ threats: Threat[]; isCut: boolean }> {
+  const threats: Threat[] = [];
+  let cursor: string | undefined;
+  while (threats.length < threatsMax) {
+    const page = await store.readThreats(range, { limit: pageRows, ...cursor !== undefined && { cursor } });
+    threats.push(...page.rows);
+    if (page.next_cursor === undefined) return { threats, isCut: false };
+    cursor = page.next_cursor;
+  }
+  return { threats, isCut: true };
+}

@@ -1,0 +1,204 @@
+/** The topic of retention: which days are stored, and how they leave.
+ *
+ * In: days, parts of them. Out: what is stored, in days and in octets. Invariant: a part of a day leaves as a whole: in MariaDB its
+ * partition is dropped; where a day has none of its own (a capture from long ago), and in SQLite, a range of the key is deleted, at most
+ * {@link rowsPerDelete} rows a transaction, so that ingest goes on meanwhile.
+ * The ledger forgets batches that were taken long ago: positions and open gaps say that they were. What lies in an open gap stays, as a
+ * gap may name more batches than are missing. @module */
+
+import { type DayPart, dayParts, dayS, type StoredDay } from "../model/retention.ts";
+import type { FlowRows } from "../model/flow_rows.ts";
+import type { Database, Session, Value } from "./database.ts";
+import { pruneRecent } from "./recent.ts";
+import type { RetentionStore } from "./store.ts";
+
+const rowsPerDelete = 10_000;
+/** Days that have partitions before they begin. */
+const daysAhead = 2;
+const daysMax = 10_000;
+const lastPartition = "p_later";
+const flowTables = ["flows", "sightings"] as const;
+/** The series of each part, and rollups that live as long. */
+const seriesOf: Record<Exclude<DayPart, "flows">, { step: number; tables: string[] }> = {
+  seconds: { step: 1, tables: [] },
+  tens: { step: 10, tables: [] },
+  minutes: { step: 60, tables: ["talkers", "protocols"] },
+  hours: { step: 3_600, tables: [] },
+};
+
+/** Notes under which days the new flows of a transaction are stored. */
+export async function writeDays({ dialect }: Database, session: Session, flows: FlowRows): Promise<void> {
+  const { isNew, idUs, updatedMs } = flows.columns;
+  const days = new Map<number, { flows: number; storedMs: number }>();
+  for (let i = 0; i < flows.size; i++) {
+    const day = Math.floor(idUs[i] / (dayS * 1e6)) * dayS;
+    const sum = days.get(day) ?? { flows: 0, storedMs: 0 };
+    days.set(day, { flows: sum.flows + isNew[i], storedMs: Math.max(sum.storedMs, updatedMs[i]) });
+  }
+  const stored = (name: string) => dialect.stored("days", name), fresh = dialect.fresh;
+  const sql = dialect.upsert("days", ["day", "flows", "stored_ms", "gone"], ["day"], {
+    flows: `${stored("flows")} + ${fresh("flows")}`,
+    stored_ms: dialect.greatest(stored("stored_ms"), fresh("stored_ms")),
+    // What came late is there again, and leaves again.
+    gone: "0",
+  });
+  await session.batch(
+    sql,
+    [...days].sort(([a], [b]) => a - b).map(([day, sum]) => [day, sum.flows, sum.storedMs, 0]),
+  );
+}
+
+export function retentionStore(database: Database): RetentionStore {
+  const isPartitioned = database.dialect.name === "mariadb";
+  return {
+    async prepareDays(nowMs) {
+      if (isPartitioned) { for (const table of flowTables) await addPartitions(database, table, nowMs); }
+    },
+    async readDays() {
+      const rows = await database.read((session) =>
+        session.all(`SELECT day, flows, stored_ms, gone FROM days ORDER BY day LIMIT ${daysMax}`)
+      );
+      return rows.map((row): StoredDay => ({
+        day: row.day as number,
+        flows: row.flows as number,
+        stored_ms: row.stored_ms as number,
+        gone: dayParts.filter((_, bit) => (row.gone as number) >> bit & 1),
+      }));
+    },
+    readSize: () => database.read((session) => readSize(session, isPartitioned)),
+    async dropDay(day, part) {
+      if (part === "flows") await dropFlows(database, day, isPartitioned);
+      else {
+        const { step, tables } = seriesOf[part];
+        await deleteRange(database, "traffic", "second", day, day + dayS, `step = ${step} AND `);
+        for (const table of tables) await deleteRange(database, table, "minute", day, day + dayS);
+      }
+      const bit = 1 << dayParts.indexOf(part);
+      await database.transaction((session) =>
+        session.run("UPDATE days SET gone = gone | ? WHERE day = ?", [bit, day])
+      );
+    },
+    async forgetDay(day) {
+      await database.transaction((session) => session.run("DELETE FROM days WHERE day = ?", [day]));
+    },
+    async pruneLedger(beforeMs) {
+      await database.transaction(pruneRecent);
+      return await pruneLedger(database, beforeMs);
+    },
+    pruneGaps: (beforeMs) =>
+      database.transaction((session) => session.run("DELETE FROM gaps WHERE closed_ms < ?", [beforeMs])),
+  };
+}
+
+async function readSize(session: Session, isServer: boolean): Promise<number> {
+  const [row] = await session.all(
+    isServer
+      ? "SELECT COALESCE(SUM(data_length + index_length), 0) AS octets FROM information_schema.tables " +
+        "WHERE table_schema = DATABASE()"
+      : "SELECT (page_count - freelist_count) * page_size AS octets " +
+        "FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()",
+  );
+  return Number(row.octets);
+}
+
+function partitionOf(day: number): string {
+  return `p_${new Date(day * 1e3).toISOString().slice(0, 10).replaceAll("-", "")}`;
+}
+
+async function partitionsOf(
+  session: Session,
+  table: string,
+): Promise<{ name: string; before: number | null }[]> {
+  const rows = await session.all(
+    "SELECT partition_name AS name, partition_description AS before_second FROM information_schema.partitions " +
+      "WHERE table_schema = DATABASE() AND table_name = ? ORDER BY partition_ordinal_position",
+    [table],
+  );
+  return rows.map(({ name, before_second }) => ({
+    name: name as string,
+    before: before_second === "MAXVALUE" ? null : Number(before_second),
+  }));
+}
+
+/** A partition for today and each of the next days; what is older than the first of them has one in common. */
+async function addPartitions(database: Database, table: string, nowMs: number): Promise<void> {
+  const today = Math.floor(nowMs / 1e3 / dayS) * dayS;
+  const present = await database.read((session) => partitionsOf(session, table));
+  const end = Math.max(0, ...present.map(({ before }) => before ?? 0));
+  const added: string[] = [];
+  if (end === 0) added.push(`PARTITION p_first VALUES LESS THAN (${today})`);
+  for (let day = today; day <= today + daysAhead * dayS; day += dayS) {
+    if (day + dayS > end) added.push(`PARTITION ${partitionOf(day)} VALUES LESS THAN (${day + dayS})`);
+  }
+  if (added.length === 0) return;
+  const last = `PARTITION ${lastPartition} VALUES LESS THAN MAXVALUE`;
+  await database.transaction((session) =>
+    session.run(
+      `ALTER TABLE ${table} REORGANIZE PARTITION ${lastPartition} INTO (${[...added, last].join(", ")})`,
+    )
+  );
+}
+
+async function dropFlows(database: Database, day: number, isPartitioned: boolean): Promise<void> {
+  const { dialect } = database;
+  for (const table of flowTables) {
+    if (isPartitioned) {
+      const present = await database.read((session) => partitionsOf(session, table));
+      const name = partitionOf(day);
+      if (present.some((one) => one.name === name && one.before === day + dayS)) {
+        await database.transaction((session) => session.run(`ALTER TABLE ${table} DROP PARTITION ${name}`));
+        continue;
+      }
+    }
+    const column = dialect.flowKey[0];
+    const from = dialect.keyValues(day * 1e6, 0), to = dialect.keyValues((day + dayS) * 1e6, 0);
+    await deleteRange(database, table, column, from[0], to[0]);
+  }
+  const from = dialect.keyValues(day * 1e6, 0).at(-1)!, to = dialect.keyValues((day + dayS) * 1e6, 0).at(-1)!;
+  await deleteRange(database, "threat_flows", "id", from, to);
+}
+
+/** Rows whose `column` is in a range, some thousand a transaction. SQLite is asked for the keys, as its DELETE has no limit. */
+async function deleteRange(
+  database: Database,
+  table: string,
+  column: string,
+  from: Value,
+  to: Value,
+  also = "",
+): Promise<void> {
+  const where = `${also}${column} >= ? AND ${column} < ?`;
+  const sql = database.dialect.name === "mariadb"
+    ? `DELETE FROM ${table} WHERE ${where} LIMIT ${rowsPerDelete}`
+    : `DELETE FROM ${table} WHERE ${where} AND ${column} <= ` +
+      `(SELECT MAX(${column}) FROM (SELECT ${column} FROM ${table} WHERE ${where} ORDER BY ${column} LIMIT ${rowsPerDelete}))`;
+  const values = database.dialect.name === "mariadb" ? [from, to] : [from, to, from, to];
+  for (;;) {
+    if (await database.transaction((session) => session.run(sql, values)) === 0) return;
+  }
+}
+
+/** Returns how many batches were forgotten. */
+async function pruneLedger(database: Database, beforeMs: number): Promise<number> {
+  let pruned = 0;
+  for (let after = -1; after < beforeMs;) {
+    const [row] = await database.read((session) =>
+      session.all(
+        `SELECT received_ms FROM ledger WHERE received_ms > ? AND received_ms < ? ORDER BY received_ms LIMIT 1 OFFSET ${rowsPerDelete}`,
+        [after, beforeMs],
+      )
+    );
+    const until = row === undefined ? beforeMs - 1 : row.received_ms as number;
+    pruned += await database.transaction((session) =>
+      session.run(
+        "DELETE FROM ledger WHERE received_ms > ? AND received_ms <= ? AND NOT EXISTS (SELECT 1 FROM gaps WHERE " +
+          "gaps.sensor_id = ledger.sensor_id AND gaps.epoch = ledger.epoch AND gaps.bucket = ledger.bucket AND " +
+          "gaps.closed_ms IS NULL AND ledger.seq >= gaps.from_seq AND ledger.seq <= gaps.to_seq)",
+        [after, until],
+      )
+    );
+    if (row === undefined) return pruned;
+    after = until;
+  }
+  return pruned;
+}
