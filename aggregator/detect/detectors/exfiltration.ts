@@ -95,6 +95,7 @@ export const exfiltration = detector({
       sent: field("octets sent", sent),
       received: field("octets received", transfer.received),
       most: field("octets sent to any other place before", most),
+      usual: field("octets sent to this place before", transfer.usual),
       seen: field("seconds the network was watched before", Math.max(0, Math.round(seenS))),
       callers: field("own hosts that call this place", callers >= 4 ? "at least 4" : callers),
       duration: field("duration in seconds", Math.round(transfer.lastS - transfer.firstS)),
@@ -110,7 +111,7 @@ export const exfiltration = detector({
     }
     for (const [sign, text] of [...transfer.odd].slice(0, 2)) reasons.push(reason(sign, 7, text));
     if (transfer.usual * historyTimes >= sent) {
-      capScore(reasons, lowMax, "usual", `${src.ip} sent ${transfer.usual} octets to this place before`);
+      capScore(reasons, lowMax, "usual", `${src.ip} sent ${evidence.usual} octets to this place before`);
     } else if (callers >= 3) {
       capScore(reasons, lowMax, "others_call_it", `${evidence.callers} own hosts call this place`);
     }
