@@ -88,7 +88,7 @@ Deno.test({
         await machine.must(empty("picket-sensor"));
         await site.isHealthy();
         await send();
-        await storedAtLeast(site, sent, 20);
+        await storedAtLeast(site, sent, 40);
       });
       await test.step("an aggregator whose disk is full goes on running, and stores all once it is not", async () => {
         await machine.must(confine("picket-aggregator", 16));
@@ -126,7 +126,7 @@ Deno.test({
         await machine.must("mv /usr/local/bin/.good /usr/local/bin/picket-sensor");
         await site.isHealthy();
         await send();
-        await storedAtLeast(site, sent, 20);
+        await storedAtLeast(site, sent, 40);
       });
       await test.step("nothing failed on the way that was not caused", async () => {
         const { stdout } = await machine.run(

@@ -77,9 +77,9 @@ export class Site {
   /** The sensor that runs now captures, and the fleet has heard of it. */
   async isHealthy(): Promise<void> {
     // A service of type notify is active once it captures; its status is that of this run as soon as it holds this process.
-    await this.machine.until("systemctl is-active picket-sensor", /^active/, 20);
+    await this.machine.until("systemctl is-active picket-sensor", /^active/, 40);
     const pid = "$(systemctl show -p MainPID --value picket-sensor)";
-    await this.machine.until(`grep -c '"pid":'${pid}, /var/lib/picket-sensor/status.json`, /^1/, 20);
+    await this.machine.until(`grep -c '"pid":'${pid}, /var/lib/picket-sensor/status.json`, /^1/, 40);
     await this.fleetShows(/"status":"healthy".*"standing":\["capabilities"/);
   }
 
@@ -109,7 +109,7 @@ export class Site {
     return JSON.parse(text).health;
   }
 
-  fleetShows(pattern: RegExp, seconds = 20): Promise<string> {
+  fleetShows(pattern: RegExp, seconds = 40): Promise<string> {
     return this.machine.until(
       "picket-aggregator sensors --json",
       pattern,
