@@ -23,6 +23,8 @@ Deno.test("findings over labelled captures are those of the golden table", overC
 const attacks: Record<string, [string, string | null, string | null, number | null]> = {
   "attack-portscan-syn.pcap": ["port_scan_vertical", "172.16.0.8", "64.13.134.52", null],
   "attack-portscan-lan.pcapng": ["port_scan_vertical", "192.168.1.205", "192.168.1.195", null],
+  "attack-arp-spoof.pcapng": ["arp_spoofing", "172.16.0.105", null, null],
+  "attack-ics-file-move.pcap": ["lateral_movement", "192.168.1.101", null, null],
   "attack-ssh-bruteforce.pcap": ["password_guessing", "147.32.80.40", "147.32.80.37", 902],
   "attack-ftp-bruteforce.pcap": ["password_guessing", "10.234.125.254", "10.121.70.151", 21],
   "attack-synflood-spoofed.pcap": ["syn_flood", null, "10.10.10.10", 25_565],

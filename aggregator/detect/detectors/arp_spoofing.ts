@@ -90,7 +90,7 @@ export const arpSpoofing = detector({
     const rivals = new Set(contested.flatMap((ip) => book.rivals(place, ip, mac, turnsMin)));
     const evidence = {
       mac: field("hardware address of the claimant", mac),
-      taken: field("addresses it claims that are another's", taken.slice(0, 10).join(", ")),
+      taken: field("addresses it claims beside its own", taken.slice(0, 10).join(", ")),
       own: field("its own addresses", own.slice(0, 10).join(", ") || "not seen"),
       rivals: field("hardware addresses of the owners", [...rivals].slice(0, 10).join(", ") || "not seen"),
       unasked: field("answers nobody asked for", unasked),
@@ -130,7 +130,9 @@ export const arpSpoofing = detector({
       count: claimant.packets,
       summary: `The machine with the hardware address ${mac}${
         own.length > 0 ? ` (${own.slice(0, 3).join(", ")})` : ""
-      } claims ${evidence.taken}, which ${taken.length === 1 ? "is" : "are"} another's.`,
+      } claims ${evidence.taken}, ${
+        contested.length > 0 ? "which other machines claim too." : "though it asks who has it."
+      }`,
       reasons,
       evidence,
     };

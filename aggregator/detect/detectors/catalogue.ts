@@ -46,6 +46,8 @@ import { spam } from "./spam.ts";
 import { icsCommand } from "./ics_command.ts";
 import { icsReconnaissance } from "./ics_reconnaissance.ts";
 import { exfiltration } from "./exfiltration.ts";
+import { c2Session } from "./c2_session.ts";
+import { namePoisoning } from "./name_poisoning.ts";
 import { flood } from "./flood.ts";
 import { reflection } from "./reflection.ts";
 import type { Indicators } from "../signs/listed.ts";
@@ -89,6 +91,8 @@ const ofTraffic: readonly Declaration[] = [
   lateralMovement,
   cryptomining,
   spam,
+  c2Session,
+  namePoisoning,
   exfiltration,
   icsCommand,
   icsReconnaissance,

@@ -26,6 +26,11 @@ export const cryptomining = detector({
   title: "Cryptomining",
   about: "An own host works for a mining pool.",
   limits: {
+    lookUpsMin: {
+      value: 5,
+      unit: "questions",
+      why: "for names of pools, without a session: a page read once asks once or twice",
+    },
     sessionS: { value: 300, unit: "s", why: "miners keep their session for hours; a test lasts seconds" },
   },
   window: {
@@ -48,7 +53,9 @@ export const cryptomining = detector({
     names: new Distinct<string>(poolsMax),
     ports: new Distinct<number>(poolsMax),
     pools: new Distinct<string>(poolsMax),
+    resolvers: new Distinct<string>(poolsMax),
     isWallet: false,
+    lookUps: 0,
     sessions: 0,
     longestS: 0,
   }),
@@ -56,6 +63,8 @@ export const cryptomining = detector({
     const { facts, dst_ip, dst_port, end, flow_start } = segment;
     if (dns !== null) {
       miner.names.add(poolOf(facts?.dns));
+      miner.lookUps++;
+      miner.resolvers.add(dns.resolver);
       return;
     }
     if (first) miner.sessions++;
@@ -66,7 +75,10 @@ export const cryptomining = detector({
     if (isStratum(facts?.first)) miner.stratum.add(`${dst_ip}:${dst_port}`);
     if (walletPorts.has(dst_port)) miner.isWallet = true;
   },
-  isThreat: ({ stratum, names, isWallet }) => stratum.size > 0 && !isWallet || names.size > 0,
+  isThreat({ stratum, names, isWallet, sessions, lookUps }, { lookUpsMin }) {
+    if (stratum.size > 0) return !isWallet;
+    return names.size > 0 && (sessions > 0 || lookUps >= lookUpsMin);
+  },
   finding(miner, { sessionS }) {
     const evidence = {
       pools: field(
@@ -95,12 +107,12 @@ export const cryptomining = detector({
     }
     return {
       src_ips: [miner.host.ip],
-      dst_ips: miner.pools,
+      dst_ips: miner.pools.size > 0 ? miner.pools : miner.resolvers,
       dst_port: miner.ports.size === 1 ? [...miner.ports][0] : null,
       count: Math.max(1, miner.sessions),
       summary: miner.stratum.size > 0
         ? `${miner.host.ip} speaks the language of mining pools with ${evidence.pools}.`
-        : `${miner.host.ip} asked for names of mining pools: ${evidence.names}.`,
+        : `${miner.host.ip} asked for, or called, names of mining pools: ${evidence.names}.`,
       reasons,
       evidence,
     };

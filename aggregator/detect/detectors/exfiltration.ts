@@ -14,6 +14,8 @@ import { oddSignsOf } from "../signs/odd_service.ts";
 import type { Service } from "../signs/services.ts";
 
 const lowMax = 35;
+/** A part of a transfer that is worth following: most flows send far less in a minute, and they are nearly all there are. */
+const partMin = 20_000;
 
 interface Transfer {
   src: Address;
@@ -23,6 +25,8 @@ interface Transfer {
   /** The most that was sent there before this began. */
   usual: number;
   service: Service | null;
+  /** Since when its network is watched. */
+  watchedS: number;
   sent: number;
   received: number;
   odd: Map<string, string>;
@@ -41,7 +45,11 @@ export const exfiltration = detector({
     },
     sentShareMin: { value: 5, unit: "times", why: "sent over received: what is fetched comes the other way" },
     historyTimes: { value: 10, unit: "times", why: "the most that the host sent to any other place before" },
-    historyS: { value: 3_600, unit: "s", why: "for which the host was seen before its past says anything" },
+    historyS: {
+      value: 3_600,
+      unit: "s",
+      why: "for which the network was watched before the past of a host says anything",
+    },
   },
   window: {
     quietS: { value: 3_600, unit: "s", why: "a transfer in pieces pauses for minutes" },
@@ -52,40 +60,43 @@ export const exfiltration = detector({
       fwd_payload_bytes > 0
       ? `${pair}|${dst_port}`
       : null,
+  opens: ({ segment }) => segment.fwd_payload_bytes >= partMin,
   shared: () => new OutboundBook(),
-  open({ src, dst, network, service, segment: { dst_port } }, _item: undefined, book): Transfer {
+  open({ src, dst, network, service, serverName, segment }, _item: undefined, book): Transfer {
     const history = book.of(`${network}|${src.ip}`);
     return {
       src,
       dst,
-      port: dst_port,
+      port: segment.dst_port,
       history,
       usual: history.sentTo(dst.ip),
       service: service?.byAddress ?? null,
       sent: 0,
       received: 0,
-      odd: new Map(),
+      watchedS: service?.network.firstS ?? Infinity,
+      odd: oddSignsOf(segment, serverName),
     };
   },
-  step(transfer, { service, serverName, segment }) {
+  step(transfer, { service, segment }) {
     transfer.service ??= service?.byAddress ?? null;
     transfer.sent += segment.fwd_payload_bytes;
     transfer.received += segment.bwd_payload_bytes;
-    transfer.history.add(transfer.dst.ip, transfer.sent, segment.start);
-    if (transfer.odd.size === 0) transfer.odd = oddSignsOf(segment, serverName);
+    transfer.history.add(transfer.dst.ip, transfer.sent);
+    if (service !== null) transfer.watchedS = service.network.firstS;
   },
   isThreat: ({ sent, received }, { octetsMin, sentShareMin }) =>
     sent >= octetsMin && sent >= sentShareMin * received,
   finding(transfer, { octetsMin, historyTimes, historyS }) {
     const { src, dst, history, service, sent } = transfer;
-    const seenS = transfer.firstS - history.firstS;
+    const seenS = transfer.firstS - transfer.watchedS;
     const most = history.mostBesides(dst.ip);
     const callers = service?.callers.size ?? 1;
     const evidence = {
       sent: field("octets sent", sent),
       received: field("octets received", transfer.received),
       most: field("octets sent to any other place before", most),
-      seen: field("seconds the host was seen before", Math.max(0, Math.round(seenS))),
+      usual: field("octets sent to this place before", transfer.usual),
+      seen: field("seconds the network was watched before", Math.max(0, Math.round(seenS))),
       callers: field("own hosts that call this place", callers >= 4 ? "at least 4" : callers),
       duration: field("duration in seconds", Math.round(transfer.lastS - transfer.firstS)),
     };
@@ -100,7 +111,7 @@ export const exfiltration = detector({
     }
     for (const [sign, text] of [...transfer.odd].slice(0, 2)) reasons.push(reason(sign, 7, text));
     if (transfer.usual * historyTimes >= sent) {
-      capScore(reasons, lowMax, "usual", `${src.ip} sent ${transfer.usual} octets to this place before`);
+      capScore(reasons, lowMax, "usual", `${src.ip} sent ${evidence.usual} octets to this place before`);
     } else if (callers >= 3) {
       capScore(reasons, lowMax, "others_call_it", `${evidence.callers} own hosts call this place`);
     }

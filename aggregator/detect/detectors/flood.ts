@@ -136,6 +136,7 @@ export const flood = detector({
       octets: field("octets in the busiest second", flood.octetRate.peak),
       sources: field("source addresses", flood.sources.count),
       ports: field("ports", [...flood.ports].slice(0, 10).join(", ") || "none"),
+      different: field("different ports", flood.ports.count),
       duration: field("duration in seconds", Math.round(flood.lastS - flood.firstS)),
       protocol: field("protocol", flood.protocol.toUpperCase()),
     };

@@ -84,13 +84,18 @@ export const icsCommand = detector({
       actors: field("hosts that changed it", actors.map(({ address }) => address.ip).join(", ")),
       operations: field("requests", [...operations].slice(0, namesMax).join(", ")),
       changes: field("changes", actors.reduce((sum, { changes }) => sum + changes, 0)),
+      requests: field(
+        "requests of those hosts in all",
+        actors.reduce((sum, { requests }) => sum + requests, 0),
+      ),
+      knownRequests: field("requests of the host that asks most", known.requests),
       known: field("host in charge", strangers.length > 0 ? known.address.ip : "not told apart"),
     };
     const reasons = [];
     if (strangers.length > 0) {
-      const text = `${strangers[0].address.ip} changes it with ${
-        strangers[0].requests
-      } request(s) in all; ${evidence.known} is in charge, with ${known.requests}`;
+      const text = `${
+        strangers[0].address.ip
+      } changes it, and ${evidence.known} is in charge of it, with ${evidence.knownRequests} requests`;
       reasons.push(reason("second_master", 45, text));
     }
     if (operators.length > 0) {

@@ -86,6 +86,7 @@ export const icsReconnaissance = detector({
       kinds: field("kinds of request", kinds.count),
       units: field("units", units.count),
       refused: field("requests refused", refused),
+      refusedKinds: field("kinds of refusal", refusedKinds.count),
       requests: field("requests", explorer.requests),
     };
     const reasons = [];
@@ -98,7 +99,11 @@ export const icsReconnaissance = detector({
     if (refused >= refusedMin && refusedKinds.size >= 2) {
       const points = growingPoints(refused, refusedMin, { base: 35, perTenfold: 10, max: 50 });
       reasons.push(
-        reason("refused", points, `${evidence.refused} requests of ${refusedKinds.size} kinds were refused`),
+        reason(
+          "refused",
+          points,
+          `${evidence.refused} requests of ${evidence.refusedKinds} kinds were refused`,
+        ),
       );
     }
     if (kinds.size >= kindsMin) {

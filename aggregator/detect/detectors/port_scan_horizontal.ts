@@ -188,15 +188,15 @@ function scannedPorts(
   const { hostsMin, failedShareMin, portShareMin, wormPortsMax } = limits;
   const isFailing = ({ failed, open, used }: PortTally) =>
     failed.size >= failedShareMin * (failed.size + open.size + used.size);
-  const ports = [...sweep.ports].sort((a, b) => b[1].failed.size - a[1].failed.size);
-  const failing = ports.filter(([, tally]) => isFailing(tally) && !tally.list.isFixed);
+  const failing = [...sweep.ports].filter(([, tally]) => isFailing(tally) && !tally.list.isFixed);
+  if (failing.length > 1) failing.sort((a, b) => b[1].failed.size - a[1].failed.size);
   const scanned = failing.filter(([, { failed, open }]) =>
     failed.size + open.size >= hostsMin && failed.size >= portShareMin * sweep.failedHosts.size
   );
   if (scanned.length > 0) return scanned;
   if (isSmallAndFast(sweep, failing, limits)) return failing.slice(0, 1);
   // A worm's ports, each tried on a part of the hosts: together they are what a single port is above.
-  const few = ports.length <= wormPortsMax ? failing.filter(([, { failed }]) => failed.size >= 3) : [];
+  const few = sweep.ports.size <= wormPortsMax ? failing.filter(([, { failed }]) => failed.size >= 3) : [];
   return sweep.failedHosts.size >= 2 * hostsMin && few.length > 1 ? few : [];
 }
 

@@ -13,6 +13,8 @@ import { PeakRate } from "../signs/peak_rate.ts";
 import { amplifyingPorts } from "./amplification.ts";
 
 const serversMax = 4_096;
+/** Whoever asks a group is answered by each neighbour: NetBIOS, SSDP, WS-Discovery, mDNS, LLMNR. */
+const discoveryPorts = new Set([137, 1900, 3702, 5353, 5355]);
 const syn = 2, ack = 16, echo = 8, echoReply = 0;
 
 interface Answers {
@@ -153,7 +155,8 @@ function answersOf({ segment, src, dst, begins }: PreparedUpdate): Answers | nul
     if (!begins || bwd_packets > 0 || !isSynAck(segment.fwd_tcp_flags)) return null;
   } else if (fwd_packets === 0) {
     const isEcho = protocol === "icmp" && segment.src_port === echo;
-    return (isEcho || protocol === "udp") && !src.isGroup ? toSource : null;
+    const isDiscovery = dst.isOwn && discoveryPorts.has(segment.dst_port);
+    return (isEcho || protocol === "udp" && !isDiscovery) && !src.isGroup ? toSource : null;
   } else if (protocol !== "icmp" || segment.src_port !== echoReply || bwd_packets > 0) return null;
   const answers = { server: src, victim: dst, packets: fwd_packets * factor, bytes: fwd_bytes * factor };
   return { ...answers, port: segment.src_port };

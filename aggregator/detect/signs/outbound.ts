@@ -1,4 +1,4 @@
-/** What each own host sent outside so far: since when it is known, and the most it sent to one place.
+/** What each own host sent outside so far: the most it sent to one place.
  *
  * In: a place, the octets sent to it in one episode. Out: {@link OutboundHistory}, shared by all episodes of the host.
  * Invariant: at most `hostsMax` hosts, the half that sent longest ago is evicted; of each the two places that got most, which is enough to
@@ -7,12 +7,10 @@
 const hostsMax = 32_768;
 
 export class OutboundHistory {
-  firstS = Infinity;
   #first = { place: "", octets: 0 };
   #second = { place: "", octets: 0 };
 
-  add(place: string, octets: number, startS: number): void {
-    if (startS < this.firstS) this.firstS = startS;
+  add(place: string, octets: number): void {
     if (place === this.#first.place) this.#first.octets = Math.max(this.#first.octets, octets);
     else if (octets > this.#first.octets) {
       this.#second = this.#first;

@@ -173,6 +173,11 @@ Deno.test("UDP reflection is found on any port, once: large answers of known ser
         bwd_packets: 10,
         bwd_bytes: 10 * octets,
       }));
+  const neighbours = answers(1_900, 250).map((one, i) => ({
+    ...one,
+    segment: { ...one.segment, dst_ip: `10.0.0.${100 + i}` },
+  }));
+  assertEquals(run(reflection, neighbours), [], "a search that was asked of a group");
   const found = (port: number, octets: number) =>
     [reflection, amplification, flood].map((kind) => run(kind, answers(port, octets)).length);
   assertEquals(found(10_074, 1_000), [1, 0, 0]);

@@ -99,7 +99,9 @@ Deno.test("a miner is told by the language of pools; a name or a port alone is l
   assertEquals(run(cryptomining, [session({ dst_port: 50_002 })]), [], "a wallet");
   assertEquals(run(cryptomining, [session({ dst_port: 3_333, facts: null })]), [], "a port alone");
   const name = lookUp(0, "pool.supportxmr.com", "A");
-  assertEquals(run(cryptomining, [name]).map(severity), ["low"]);
+  const asked = (count: number) =>
+    run(cryptomining, times(count, (i) => lookUp(i, "pool.supportxmr.com", "A")));
+  assertEquals([asked(5).map(severity), asked(4)], [["low"], []]);
   assertEquals(run(cryptomining, [lookUp(0, "supportxmr-news.example", "A")]), []);
   const long = (longS: number) => run(cryptomining, [name, session({ dst_port: 3_333, facts: null }, longS)]);
   assertEquals([long(301), long(299)].flat().map(severity), ["medium", "low"]);

@@ -1,0 +1,53 @@
+/** What the first octets of a session say that no ordinary program says there: shells, remote-control tools, payloads, chat of bots.
+ *
+ * In: `facts.first`, in hexadecimal, of a TCP session whose protocol has no name. Out: the kind of session, or null.
+ * Invariant: a pattern is several octets long and stands at the very beginning, so that random octets fit one in 2^32 at most.
+ * Sources: the banners of cmd.exe, PowerShell, bash and dash; the published protocol analyses of Gh0st and njRAT; the stagers of Metasploit,
+ * which send a length before the program (documentation of `reverse_tcp`); RFC 1459. @module */
+
+export interface OpeningWords {
+  kind: "shell" | "tool" | "stage" | "chat";
+  /** For people. */
+  what: string;
+  /** Who said it. */
+  by: "caller" | "called";
+}
+
+const said: readonly (readonly [kind: OpeningWords["kind"], what: string, pattern: RegExp])[] = [
+  ["shell", "a Windows command prompt", start("Microsoft Window")],
+  ["shell", "a Windows command prompt", start("C:\\Windows\\")],
+  ["shell", "a Windows command prompt", start("C:\\WINDOWS\\")],
+  ["shell", "a PowerShell prompt", start("PS C:\\")],
+  ["shell", "PowerShell", start("Windows PowerShe")],
+  ["shell", "a Unix shell", start("bash: cannot set")],
+  ["shell", "a Unix shell", start("bash: no job con")],
+  ["shell", "a Unix shell", start("sh: no job contr")],
+  ["shell", "a Unix shell", start("/bin/sh: ")],
+  ["shell", "a Unix shell", start("sh: can't access")],
+  ["shell", "the answer to a shell command", start("uid=")],
+  ["shell", "the kernel's name", start("Linux ")],
+  ["tool", "Gh0st", start("Gh0st")],
+  ["tool", "njRAT", /^(?:3[0-9]){1,4}006c6c7c|^6c6c7c27|^6c767c27/],
+  ["tool", "a bot's log-in to its master (BUILD)", start("BUILD ")],
+  ["chat", "IRC", start("NICK ")],
+  ["chat", "IRC", start(":irc.")],
+];
+/** A length in four octets, little end first, then a Windows program. */
+const stage = /^[0-9a-f]{4}[0-3][0-9a-f]004d5a/;
+
+export function openingWordsOf(first: { fwd?: string; bwd?: string } | undefined): OpeningWords | null {
+  if (first === undefined) return null;
+  for (const [by, text] of [["caller", first.fwd], ["called", first.bwd]] as const) {
+    if (text === undefined) continue;
+    const found = said.find(([, , pattern]) => pattern.test(text));
+    if (found !== undefined) return { kind: found[0], what: found[1], by };
+  }
+  const what = "a length and a Windows program, unasked";
+  if (first.fwd === undefined && stage.test(first.bwd ?? "")) return { kind: "stage", what, by: "called" };
+  if (first.bwd === undefined && stage.test(first.fwd ?? "")) return { kind: "stage", what, by: "caller" };
+  return null;
+}
+
+function start(text: string): RegExp {
+  return RegExp(`^${[...text].map((c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join("")}`);
+}

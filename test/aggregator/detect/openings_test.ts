@@ -1,0 +1,106 @@
+/** Sessions that begin with a shell or a tool, and hosts that answer for the names of others; what honest programs and hosts say is none. @module */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { c2Session } from "../../../aggregator/detect/detectors/c2_session.ts";
+import { namePoisoning } from "../../../aggregator/detect/detectors/name_poisoning.ts";
+import type { Segment } from "../../../shared/segment.ts";
+import { run, severity, times, update } from "./updates.ts";
+
+const hex = (text: string) =>
+  [...new TextEncoder().encode(text)].map((b) => b.toString(16).padStart(2, "0")).join("");
+const session = (fwd: string | undefined, bwd: string | undefined, change: Partial<Segment> = {}) =>
+  run(c2Session, [
+    update(0, {
+      dst_port: 4_444,
+      facts: { first: { ...fwd !== undefined && { fwd }, ...bwd !== undefined && { bwd } } },
+      ...change,
+    }),
+  ]);
+
+Deno.test("a shell that calls a host outside is high, and whoever is called controls it", () => {
+  const [finding] = session(hex("Microsoft Window"), undefined);
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [
+    ["198.51.100.7"],
+    ["10.0.0.5"],
+    "high",
+  ]);
+  assertStringIncludes(finding.words.action, "isolate 10.0.0.5");
+  assertStringIncludes(finding.words.action, "block 198.51.100.7 at the firewall");
+});
+
+Deno.test("a shell that is called, within the own network as well, is high", () => {
+  const [finding] = session(undefined, hex("uid=0(root) gid=0"), { dst_ip: "10.0.0.9" });
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [["10.0.0.5"], ["10.0.0.9"], "high"]);
+});
+
+Deno.test("tools and stages name who is controlled; bots' chat is low on its usual port, medium elsewhere", () => {
+  assertEquals(session(hex("Gh0st"), undefined)[0].dst_ips, ["10.0.0.5"]);
+  assertEquals(session(hex("149\0ll|'|'|"), undefined).map(severity), ["high"]);
+  assertEquals(session(undefined, "00d602004d5ae800")[0].dst_ips, ["10.0.0.5"], "a stage for the caller");
+  assertEquals(session("00d602004d5ae800", undefined)[0].dst_ips, ["198.51.100.7"], "a stage for the called");
+  assertEquals(session(hex("NICK bot-17"), hex(":srv 001")).map(severity), ["medium"]);
+  assertEquals(session(hex("NICK bot-17"), undefined, { dst_port: 6_667 }).map(severity), ["low"]);
+});
+
+Deno.test("what honest programs begin with is none", () => {
+  for (
+    const text of [
+      "SSH-2.0-OpenSSH_9",
+      "220 mail ready",
+      "USER anonymous",
+      "HELP",
+      "\x16\x03\x01\x02",
+      "MZ\x90",
+    ]
+  ) {
+    assertEquals([session(hex(text), undefined), session(undefined, hex(text))], [[], []]);
+  }
+});
+
+const answers = (atS: number, name: string, change: Partial<Segment> = {}) =>
+  update(atS, {
+    protocol: "udp",
+    src_ip: "10.0.0.9",
+    src_port: 51_000,
+    dst_ip: "10.0.0.66",
+    dst_port: 5_355,
+    fwd_packets: 0,
+    app_protocol: "llmnr",
+    facts: { dns: [{ name, type: "A", rcode: "NOERROR", answers: ["10.0.0.66"], unasked: true }] },
+    ...change,
+  });
+
+Deno.test("one host that answers for 3 names is name poisoning, for 2 it is not, and wpad alone is enough", () => {
+  const [finding] = run(namePoisoning, times(3, (i) => answers(i, `typo${i}`)));
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [
+    ["10.0.0.66"],
+    ["10.0.0.9"],
+    "medium",
+  ]);
+  assertEquals(run(namePoisoning, times(2, (i) => answers(i, `typo${i}`))), []);
+  assertEquals(run(namePoisoning, times(9, (i) => answers(i, "PC66"))), [], "its own name, again and again");
+  assertEquals(run(namePoisoning, [answers(0, "wpad")]).map(severity), ["medium"]);
+  const turned = times(
+    3,
+    (i) =>
+      answers(i, `typo${i}`, { src_ip: "10.0.0.66", src_port: 5_355, dst_ip: "10.0.0.9", dst_port: 51_000 }),
+  );
+  assertEquals(run(namePoisoning, turned).map(({ src_ips }) => src_ips), [["10.0.0.66"]]);
+});
+
+Deno.test("names that hosts ask for, refuse, or announce by mDNS are no poisoning", () => {
+  const asked = times(
+    9,
+    (i) => answers(i, `typo${i}`, { dst_ip: "224.0.0.252", facts: { dns: [{ name: `t${i}`, type: "A" }] } }),
+  );
+  const refused = times(
+    9,
+    (i) => answers(i, "", { facts: { dns: [{ name: `t${i}`, type: "A", rcode: "NXDOMAIN" }] } }),
+  );
+  const announced = times(9, (i) => answers(i, `service${i}`, { src_port: 5_353, dst_port: 5_353 }));
+  assertEquals([run(namePoisoning, asked), run(namePoisoning, refused), run(namePoisoning, announced)], [
+    [],
+    [],
+    [],
+  ]);
+});
