@@ -40,6 +40,28 @@ Deno.test("readColumns refuses values outside the format, each with its reason",
   }
 });
 
+Deno.test("readColumns bounds times, factors and sums, so that all computed from them can be read back", () => {
+  const read = (columns: Record<string, number[]>) => {
+    const found = readColumns(encode(columns), Object.values(columns)[0].length);
+    return typeof found === "string" ? found : "read";
+  };
+  // The last microsecond is in 2112.
+  const last = 4_503_599_627_370_496;
+  assertEquals(read({ start_us: [last - 60], duration_us: [60] }), "read");
+  assertEquals(read({ start_us: [last - 60], duration_us: [61] }), "column_value");
+  assertEquals(read({ start_us: [5], flow_age_us: [5] }), "read");
+  assertEquals(read({ start_us: [5], flow_age_us: [6] }), "column_value");
+  assertEquals(read({ factor: [1] }), "read");
+  assertEquals(read({ factor: [0] }), "column_value");
+  assertEquals(read({ factor: [65_536] }), "read");
+  assertEquals(read({ factor: [65_537] }), "column_value");
+  const quarter = 8_796_093_022_208;
+  assertEquals(read({ fwd_packets: [quarter], factor: [8] }), "read");
+  assertEquals(read({ fwd_packets: [quarter], factor: [9] }), "column_value");
+  assertEquals(read({ bwd_bytes: [quarter, quarter], factor: [4, 4] }), "read");
+  assertEquals(read({ bwd_bytes: [quarter, quarter + 1], factor: [4, 4] }), "column_value");
+});
+
 Deno.test("readColumns takes and refuses what the format takes and refuses, whatever the cell", () => {
   const cell = fc.oneof(
     fc.integer(),

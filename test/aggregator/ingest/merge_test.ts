@@ -304,6 +304,26 @@ Deno.test("merger forgets what a rolled back transaction did, and nothing else",
   assertEquals(merger.size, 1);
 });
 
+Deno.test("merger gives back the room of facts that were rolled back", () => {
+  const { merger } = newMerger({ factsMax: 3 });
+  merger.take([segment({ end_reason: "active" })], a, nowMs);
+  merger.take([segment({ end_reason: "active" })], b, nowMs);
+  const facts = { dns: [1, 2, 3].map((id) => ({ name: `${id}.example`, type: "A" })) };
+  for (let i = 0; i < 2; i++) {
+    merger.begin();
+    merger.take([segment({ segment: 1, facts, end: t0 + 30 })], a, nowMs);
+    merger.rollback();
+  }
+  // Of who does not own the flow, only what can be remembered is told.
+  const sni = { tls: { sni: "example.org" } };
+  const { updates } = merger.take(
+    [segment({ segment: 1, facts: sni, end: t0 + 30, end_reason: "active" })],
+    b,
+    nowMs,
+  );
+  assertEquals(updates.map((update) => update.segment.facts), [sni]);
+});
+
 Deno.test("merger goes on from stored flows as if it had never stopped", () => {
   const { merger } = newMerger();
   const { writes } = merger.take(

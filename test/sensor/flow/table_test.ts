@@ -206,6 +206,40 @@ Deno.test("table reports a long flow every 60 s, the same whether others are the
   assertEquals(run(true), expected);
 });
 
+Deno.test("table gives each segment the flags of its own packets", () => {
+  const h = new Harness();
+  h.a(syn, 0, { seq: 1 });
+  h.b(syn | ack, 10, { ack: 2 });
+  h.a(ack, 20);
+  h.a(psh | ack, 61_000, { payload: new Uint8Array(10) });
+  assertEquals(h.segments().map((s) => [s.fwd_tcp_flags, s.bwd_tcp_flags]), [[0x12, 0x12], [0x18, 0]]);
+});
+
+Deno.test("table begins a flow anew where the clock stepped back behind its beginning", () => {
+  const at = (ms: number) => startUs / 1e6 + ms / 1000;
+  const h = new Harness();
+  for (const ms of [0, 10_000]) h.udp("10.0.0.1", 1, "10.0.0.2", 2, ms);
+  for (let ms = -50_000; ms <= 20_000; ms += 5_000) h.udp("10.0.0.1", 1, "10.0.0.2", 2, ms);
+  assertEquals(h.table.stepsBack, 1);
+  assertEquals(h.segments().map((s) => [s.start, s.flow_start]), [
+    [at(0), at(0)],
+    [at(-50_000), at(-50_000)],
+    [at(10_000), at(-50_000)],
+  ]);
+});
+
+Deno.test("table keeps a connection that one side alone has ended", () => {
+  const h = new Harness();
+  h.a(syn, 0, { seq: 1 });
+  h.b(syn | ack, 10, { ack: 2 });
+  h.a(fin | ack, 20);
+  for (const ms of [10_000, 100_000]) h.b(psh | ack, ms, { payload: new Uint8Array(10) });
+  assertEquals(h.segments().map(brief), [
+    "tcp 10.0.0.1:40000 10.0.0.2:80 2/2 S2 active 0",
+    "tcp 10.0.0.1:40000 10.0.0.2:80 0/1 S2 stopped 1",
+  ]);
+});
+
 Deno.test("table exports a closed connection at once, and counts stragglers to the same flow", () => {
   const h = new Harness();
   connection(h, 0);

@@ -35,6 +35,9 @@ Deno.test("noise filter leaves out each class by its name, and only that one", (
     assertEquals(leaveOut({ [name]: "count" }, ethernet(0x0800, ipv4(6, tcp()))), "");
     assertEquals(leaveOut({ [name]: "count" }, noise[name === "arp" ? "mdns" : "arp"]), "");
   }
+  const dhcp6 = ethernet(0x86dd, ipv6(17, udp(546, 547), { dst: "ff02::1:2" }));
+  assertEquals(leaveOut({ dhcp: "count" }, dhcp6), "dhcp");
+  assertEquals(leaveOut({ dhcp: "count" }, ethernet(0x86dd, ipv6(17, udp(545, 548)))), "");
 });
 
 Deno.test("noise filter keeps everything by default", () => {
@@ -58,6 +61,8 @@ Deno.test("kernel filter refuses hosts and ports that are none", () => {
   assertThrows(filter("a) or (tcp", 80), TypeError, `"host"`);
   assertThrows(filter("-x", 80), TypeError, `"host"`);
   assertThrows(filter("10.0.0.1", 0), RangeError, `"port"`);
+  assertEquals(filter("10.0.0.1", 65_535)().includes("tcp port 65535"), true);
+  assertThrows(filter("10.0.0.1", 65_536), RangeError, `"port"`);
   const many = Array.from({ length: 65 }, () => ({ host: "10.0.0.1", port: 1 }));
   assertThrows(() => kernelFilter({ ownPeers: many }), RangeError, `"ownPeers"`);
 });

@@ -60,17 +60,20 @@ Deno.test("HTTP transport tells refused for good from later, and keeps the order
     [200, { outcome: "perhaps" }, "failed"],
   ];
   for (const [status, body, expected] of cases) {
+    const posted: (string | null)[] = [];
     await withServer(
-      (request) =>
-        request.headers.get("picket-bucket") === "1"
-          ? Response.json({ outcome: "stored" })
-          : Response.json(body, { status, headers: { "retry-after": "3" } }),
+      (request) => {
+        if (request.headers.get("picket-bucket") === "1") return Response.json({ outcome: "stored" });
+        posted.push(request.headers.get("picket-seq"));
+        return Response.json(body, { status, headers: { "retry-after": "3" } });
+      },
       async (transport) => {
         const { taken, refused, problem } = await transport.send([packed(0, 1), packed(1, 1), packed(0, 2)]);
         assertEquals(taken.map((batch) => batch.header.bucket), [1], `${status}`);
         if (expected === "refused") assertEquals([refused.length, problem], [2, null], `${status}`);
         else assertEquals([refused.length, problem?.code], [0, expected], `${status}`);
         if (expected === "overloaded") assertEquals(problem?.retryAfterMs, 3_000);
+        assertEquals(posted, expected === "refused" ? ["1", "2"] : ["1"], `${status}`);
       },
     );
   }

@@ -27,7 +27,7 @@ const down = (): SendResult => ({
   problem: { code: "unreachable", message: "no route" },
 });
 
-async function open(options = {}) {
+async function open(options = {}, random = () => 0.5) {
   const { reporter, lines } = silentReporter();
   const clock = new FakeClock();
   const disk = new FakeDisk();
@@ -40,7 +40,7 @@ async function open(options = {}) {
     identity: signer,
     clock,
     reporter,
-    random: () => 0.5,
+    random,
   });
   return { spool, transport, shipper, clock, reporter, disk, lines };
 }
@@ -83,6 +83,15 @@ Deno.test("shipper keeps everything while the other side is away, waits longer e
   assertEquals(spool.batches, 0);
   assertEquals(shipper.problem, null);
   await shipper.stop();
+});
+
+Deno.test("shipper spreads a fleet's tries over half of each pause", async () => {
+  for (const [random, first, second] of [[0, 500, 1_000], [0.5, 750, 1_500], [0.998, 999, 1_998]]) {
+    const { spool, transport, shipper } = await open({ backoffMinMs: 1_000 }, () => random);
+    transport.answer = down;
+    await spool.put([fileOf(1, 0, 1)]);
+    assertEquals([await shipper.turn(), await shipper.turn()], [first, second]);
+  }
 });
 
 Deno.test("shipper waits as long as the other side asks", async () => {

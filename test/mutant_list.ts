@@ -1,0 +1,10 @@
+/** The mutants that `mutants.ts` applies, by topic. @module */
+
+import { detectMutants } from "./mutants/detect.ts";
+import { ingestMutants } from "./mutants/ingest.ts";
+import { sensorMutants } from "./mutants/sensor.ts";
+import type { Mutant } from "./mutants/mutant.ts";
+
+export type { Mutant } from "./mutants/mutant.ts";
+
+export const mutants: readonly Mutant[] = [...detectMutants, ...ingestMutants, ...sensorMutants];

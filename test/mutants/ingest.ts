@@ -1,0 +1,189 @@
+/** From a batch on its way in to its rows: signature, bounds, ledger, gaps, merge. @module */
+
+import { type Mutant, mutantsOf } from "./mutant.ts";
+
+const batch = "shared/batch.ts";
+const columns = "aggregator/ingest/columns.ts";
+const verify = "aggregator/ingest/verify.ts";
+const group = "aggregator/ingest/group.ts";
+const gaps = "aggregator/ingest/gaps.ts";
+const merge = "aggregator/ingest/merge.ts";
+const ownership = "aggregator/ingest/ownership.ts";
+const epochs = "aggregator/ingest/epochs.ts";
+
+const batchMutants = mutantsOf(["test/shared/batch_test.ts"], [
+  [
+    "batch: any signature is good",
+    batch,
+    'publicKey, signature) ? null : "signature"',
+    "publicKey, signature) ? null : null",
+  ],
+  [
+    "batch: any hash is good",
+    batch,
+    "sha256Hex(value) !== header.sha256",
+    "header.sha256 === value.toString()",
+  ],
+  [
+    "batch: the sequence number is not signed",
+    batch,
+    "\\n${headerNames.slice(0, 8)",
+    "\\n${headerNames.slice(0, 4)",
+  ],
+  ["batch: any length of a column", batch, "|| rows.length !== flows", ""],
+  [
+    "batch: unknown columns pass",
+    batch,
+    'if (!Object.hasOwn(segmentColumns, name)) return "column_unknown"',
+    'if (name === "") return "column_unknown"',
+  ],
+  [
+    "batch: sums without a bound",
+    batch,
+    "return packets <= batchSumMax && bytes <= batchSumMax",
+    "return packets >= 0 && bytes >= 0",
+  ],
+  [
+    "batch: a flow older than time",
+    batch,
+    "table.flow_age_us[row] > table.start_us[row]",
+    "table.flow_age_us[row] < 0",
+  ],
+  [
+    "batch: a port of 65,536",
+    batch,
+    "port: (value) => isInteger(value, 65_535)",
+    "port: (value) => isInteger(value, 65_536)",
+  ],
+  ["batch: no flows", batch, "if (flows < 1 || flows", "if (flows"],
+]);
+
+const columnMutants = mutantsOf(["test/aggregator/ingest/columns_test.ts"], [
+  ["columns: a port of 65,536", columns, "port: 65_535,", "port: 65_536,"],
+  ["columns: a VLAN of 4,096", columns, "vlan: 4_095,", "vlan: 4_096,"],
+  ["columns: a sampling factor of 0", columns, 'const min = kind === "factor" ? 1 : 0', "const min = 0"],
+  [
+    "columns: parts of packets",
+    columns,
+    'kind !== "number" && !Number.isInteger(cell)',
+    'kind === "port" && !Number.isInteger(cell)',
+  ],
+  [
+    "columns: sums without a bound",
+    columns,
+    "return packets <= batchSumMax && bytes <= batchSumMax",
+    "return packets >= 0 && bytes >= 0",
+  ],
+  ["columns: any name", columns, "|| !namePattern.test(cell)", ""],
+  ["columns: any facts", columns, "facts !== null && !areFacts(facts)", "facts !== null && false"],
+  [
+    "columns: an end after all time",
+    columns,
+    "n.start_us[row] + n.duration_us[row] > timeUsMax",
+    "n.start_us[row] > timeUsMax",
+  ],
+]);
+
+const storedMutants = mutantsOf(["test/aggregator/ingest/ingest_test.ts"], [
+  ["verify: any ratio of compression", verify, "body.length * batchLimits.ratioMax", "body.length * 1e6"],
+  ["verify: a revoked sensor", verify, "sensor.row.revoked_ms !== null", "false"],
+  [
+    "ledger: a replay is stored again",
+    group,
+    'if (known === header.sha256) return { outcome: "replay" }',
+    "if (known === header.sha256) inGroup.clear()",
+  ],
+  [
+    "ledger: one number, two contents",
+    group,
+    'if (known !== undefined) return { outcome: "refused", reason: "equivocation" }',
+    "",
+  ],
+  [
+    "ledger: forgotten rows are stored again",
+    group,
+    'if (this.#gaps.isTaken(header, header.seq)) return { outcome: "replay" }',
+    "",
+    ["test/aggregator/ingest/known_flows_test.ts"],
+  ],
+  [
+    "quarantine: a clone goes on",
+    group,
+    "await this.#store.quarantineSensor(sensor, reason, group.nowMs)",
+    "await Promise.resolve(reason)",
+  ],
+  [
+    "gaps: none is listed",
+    gaps,
+    "if (seq > before.highest + 1) holes.push(",
+    "if (seq > before.highest + 9) holes.push(",
+  ],
+  [
+    "gaps: none is closed",
+    gaps,
+    "if (isFilled) gaps.push(gap(hole, nowMs))",
+    "if (isFilled) gaps.push(gap(hole, null))",
+  ],
+  [
+    "gaps: a hole counts as taken",
+    gaps,
+    "!sequence.holes.some(({ from, to }) => from <= seq && seq <= to)",
+    "seq > 0",
+  ],
+  [
+    "epochs: an old epoch seals on",
+    epochs,
+    "newer.epoch > batch.epoch && batch.sealed",
+    "newer.epoch < 0 && batch.sealed",
+  ],
+]);
+
+const mergeMutants = mutantsOf(["test/aggregator/ingest/merge_test.ts"], [
+  ["merge: no slack for clocks", merge, "const slackUs = this.#options.slackMs * 1e3", "const slackUs = 0"],
+  [
+    "merge: ten times the slack for clocks",
+    merge,
+    "const slackUs = this.#options.slackMs * 1e3",
+    "const slackUs = this.#options.slackMs * 1e4",
+  ],
+  [
+    "merge: sequence numbers do not tell flows apart",
+    merge,
+    "if (columns.isn[flow] === isn) return flow;",
+    "return flow;",
+  ],
+  [
+    "merge: sites are one network",
+    merge,
+    'return isLocal ? site : "global"',
+    'return isLocal ? "global" : "global"',
+  ],
+  ["merge: a rollback keeps the flows", merge, "this.#state.rollback();", "this.#state.commit();"],
+  ["merge: a rollback keeps the facts", merge, "this.#facts.rollback();", "this.#facts.commit();"],
+  [
+    "merge: a flow is never turned",
+    merge,
+    "if (isTurned && isReversible(columns, row)) arrival.orient(true)",
+    "",
+  ],
+  ["merge: never takes over", ownership, "return true;\n  if (cutOff", "return false;\n  if (cutOff"],
+  [
+    "merge: octets on a takeover",
+    ownership,
+    "arrival.fwdBytes = fwdBytes[owner] - fwdBytes[fwd]",
+    "arrival.fwdBytes = 0",
+  ],
+  [
+    "merge: counts are not scaled",
+    merge,
+    "const scale = factor[flow]",
+    "const scale = factor[flow] > 0 ? 1 : 0",
+  ],
+]);
+
+export const ingestMutants: Mutant[] = [
+  ...batchMutants,
+  ...columnMutants,
+  ...storedMutants,
+  ...mergeMutants,
+];
