@@ -34,7 +34,7 @@ export class WholeSensor {
   /** Packets of outermost headers in verified batches. */
   packetsShipped = 0;
   rowsShipped = 0;
-  /** Rows with anything read in their payload. */
+  /** Rows with anything that a dissector read in their payload; the first octets of a flow that none knew are no such thing. */
   factsShipped = 0;
   #sealer: Sealer;
 
@@ -110,7 +110,8 @@ export class WholeSensor {
       assert(typeof table !== "string", `a batch would be refused: ${table}`);
       for (let row = 0; row < batch.header.flows; row++) {
         this.rowsShipped++;
-        if (table.facts[row] !== null) this.factsShipped++;
+        const names = Object.keys(table.facts[row] ?? {});
+        if (names.some((name) => name !== "first")) this.factsShipped++;
         if (table.ip_depth[row] !== 1) continue;
         this.packetsShipped += (table.fwd_packets[row] as number) + (table.bwd_packets[row] as number);
       }
