@@ -12,6 +12,7 @@ import docsScript from "./assets/docs.js" with { type: "text" };
 import domScript from "./assets/dom.js" with { type: "text" };
 import fleetScript from "./assets/fleet.js" with { type: "text" };
 import flowsScript from "./assets/flows.js" with { type: "text" };
+import incidentsScript from "./assets/incidents.js" with { type: "text" };
 import indexPage from "./assets/index.html" with { type: "text" };
 import logo from "./assets/logo.svg" with { type: "text" };
 import mainScript from "./assets/main.js" with { type: "text" };
@@ -31,6 +32,7 @@ const scripts = {
   dom: domScript,
   fleet: fleetScript,
   flows: flowsScript,
+  incidents: incidentsScript,
   main: mainScript,
   session: sessionScript,
   threats: threatsScript,

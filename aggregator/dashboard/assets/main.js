@@ -4,6 +4,7 @@ import { byId, inert } from "./dom.js";
 import { call, get } from "./call.js";
 import { attempt, session, showInside } from "./session.js";
 import { showFleet, showTiles } from "./fleet.js";
+import { loadIncidents } from "./incidents.js";
 import { loadThreats, summary } from "./threats.js";
 import { loadTraffic } from "./traffic.js";
 import { flowForm, loadFlows, searchByForm } from "./flows.js";
@@ -16,6 +17,7 @@ async function refresh()                {
     get        ("/stats/totals"),
     loadThreats(false),
     get              ("/threats", { status: "open", limit: 1000 }),
+    loadIncidents(),
   ]);
   showFleet(fleet);
   showTiles(fleet, totals, summary(open));

@@ -85,7 +85,8 @@ function ends(threat        )              {
   return line;
 }
 
-function addresses(list                   )              {
+/** "10.0.0.5 and 3 more", "many". */
+export function addresses(list                   )              {
   if (list.length === 0) return h("span", "many");
   const [first, ...rest] = list;
   return h("span", wire(first), rest.length > 0 ? " and " + rest.length + " more" : null);

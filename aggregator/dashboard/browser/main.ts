@@ -13,6 +13,7 @@ import { byId, inert } from "./dom.ts";
 import { call, get } from "./call.ts";
 import { attempt, session, showInside } from "./session.ts";
 import { showFleet, showTiles } from "./fleet.ts";
+import { loadIncidents } from "./incidents.ts";
 import { loadThreats, summary } from "./threats.ts";
 import { loadTraffic } from "./traffic.ts";
 import { flowForm, loadFlows, searchByForm } from "./flows.ts";
@@ -25,6 +26,7 @@ async function refresh(): Promise<void> {
     get<Totals>("/stats/totals"),
     loadThreats(false),
     get<Page<Threat>>("/threats", { status: "open", limit: 1000 }),
+    loadIncidents(),
   ]);
   showFleet(fleet);
   showTiles(fleet, totals, summary(open));

@@ -93,7 +93,8 @@ function ends(threat: Threat): HTMLElement {
   return line;
 }
 
-function addresses(list: readonly string[]): HTMLElement {
+/** "10.0.0.5 and 3 more", "many". */
+export function addresses(list: readonly string[]): HTMLElement {
   if (list.length === 0) return h("span", "many");
   const [first, ...rest] = list;
   return h("span", wire(first), rest.length > 0 ? " and " + rest.length + " more" : null);

@@ -96,6 +96,10 @@ Deno.test({
       for (const words of ["roof", "healthy", "lossy", ...lost, "never seen", hostileStrings[1]]) {
         assertStringIncludes(fleet, words);
       }
+      const incident = await page.locator("#incident-list").innerText();
+      for (const words of ["10.0.0.5", "3 threats", "reconnaissance: Vertical port scan"]) {
+        assertStringIncludes(incident, words);
+      }
       const threats = page.locator("#threat-list");
       assertStringIncludes(await threats.innerText(), "tried 240 different ports");
       assertStringIncludes(await threats.innerText(), "Find out who uses 10.0.0.5");
