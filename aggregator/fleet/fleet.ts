@@ -43,6 +43,8 @@ export const fleetLimits = {
   dropShareMax: 0.001,
   /** Packets chosen for tshark that the bounded deep lane did not take, as a share of those chosen. */
   factRefusalShareMax: 0.01,
+  /** Packets seen a moment before, as a share of all: above it most counts mislead who reads them. */
+  copyShareMax: 0.2,
   /** Clock difference that makes times of two sensors hard to compare. */
   clockOffsetMsMax: 2_000,
 } as const;
@@ -115,7 +117,9 @@ export function sensorHealth(
 ): SensorHealth {
   const { check_in: checkIn } = sensor;
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
-  if (checkIn) found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
+  if (checkIn) {
+    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor), ...copies(checkIn));
+  }
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {
     found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
@@ -193,7 +197,7 @@ function sight({ capture, sent_ms, started_ms }: CheckInRequest): Found[] {
 
 function loss(checkIn: CheckInRequest): Found[] {
   const { capture, flows, facts, spool, transport } = checkIn;
-  const found: Found[] = drops(capture);
+  const found: Found[] = [...links(capture), ...drops(capture)];
   const leftOut = capture.left_out.not_sampled ?? 0;
   if (flows.factor > 1) {
     found.push([
@@ -217,6 +221,14 @@ function loss(checkIn: CheckInRequest): Found[] {
   if (spool.dropped_batches > 0) {
     found.push(["lossy", `${spool.dropped_batches} batches were dropped as the spool was full`]);
   }
+  if (spool.error) {
+    const unwritten = spool.unwritten ?? 0;
+    found.push([
+      "lossy",
+      `Its disk takes no batches: ${spool.error}` +
+      (unwritten > 0 ? `; ${unwritten} are in memory only` : ""),
+    ]);
+  }
   if (spool.quarantined > 0) {
     found.push(["lossy", `${spool.quarantined} spool files could not be delivered and are set aside`]);
   }
@@ -227,6 +239,28 @@ function loss(checkIn: CheckInRequest): Found[] {
     ]);
   }
   return found;
+}
+
+/** Interfaces that are not captured while others are; when none is, the capture itself has failed. */
+function links({ state, links = [] }: CheckInRequest["capture"]): Found[] {
+  if (state !== "capturing") return [];
+  return links.filter(({ error }) => error !== null).map(({ name, error }): Found => [
+    "lossy",
+    `${name} is not captured: ${error}; its other interfaces go on`,
+  ]);
+}
+
+/** Nothing is wrong with the sensor, but a reader has to know. */
+function copies({ capture, counters }: CheckInRequest): Found[] {
+  const copied = counters.packets_copied_total ?? 0;
+  const part = share(copied, capture.packets);
+  if (part <= fleetLimits.copyShareMax) return [];
+  return [[
+    "healthy",
+    `${copied} packets (${
+      percent(part)
+    }) are copies of others, as a mirror port makes them; flows count each`,
+  ]];
 }
 
 /** Nothing is lost by it, but a packet that takes over tshark gets what the wall should keep from it. */

@@ -97,6 +97,33 @@ Deno.test("sensor health names the worst status and every reason with its number
     ],
     ["lossy", row({}, (c) => c.capture.in_flows = 980), "10 packets are neither in flows nor counted"],
     ["lossy", row({}, (c) => c.facts.refused = 50), "50 packets (33 %) were not dissected"],
+    [
+      "lossy",
+      row({}, (c) => {
+        c.capture.links = [
+          { name: "eth0", error: null, dropped: 0, restarts: 0 },
+          { name: "eth1", error: "it is gone", dropped: 0, restarts: 3 },
+        ];
+      }),
+      "eth1 is not captured: it is gone; its other interfaces go on",
+    ],
+    [
+      "healthy",
+      row({}, (c) => c.capture.links = [{ name: "eth0", error: null, dropped: 0, restarts: 1 }]),
+      "",
+    ],
+    [
+      "lossy",
+      row({}, (c) => Object.assign(c.spool, { error: "no space left", unwritten: 4 })),
+      "Its disk takes no batches: no space left; 4 are in memory only",
+    ],
+    ["healthy", row({}, (c) => Object.assign(c.spool, { error: null, unwritten: 0 })), ""],
+    ["healthy", row({}, (c) => c.counters = { packets_copied_total: 200 }), ""],
+    [
+      "healthy",
+      row({}, (c) => c.counters = { packets_copied_total: 201 }),
+      "201 packets (20 %) are copies of others, as a mirror port makes them; flows count each",
+    ],
     ["lossy", row({}, (c) => c.spool.dropped_batches = 3), "3 batches were dropped as the spool was full"],
     [
       "lossy",
