@@ -128,6 +128,8 @@ Deno.test("detection keeps a model's words and a person's status on a threat", a
   await detection.keep({ threatId: id, severity: "critical", triage });
   assertEquals([stored.threats.get(id)?.engine, stored.threats.get(id)?.severity], ["gemini:x", "critical"]);
   detection.setStatus(id, "acknowledged");
+  await detection.keep({ threatId: id, severity: "critical", triage });
+  assertEquals(stored.threats.get(id)?.status, "acknowledged");
   await detection.stop();
 });
 
