@@ -181,6 +181,13 @@ const apiMutants = mutantsOf(access, [
     ": null;",
     doors,
   ],
+  [
+    "dashboard: direction overrides reach the page",
+    "aggregator/dashboard/browser/dom.ts",
+    "const hostile = /[\\p{Cc}\\p{Cf}",
+    "const hostile = /[\\p{Cc}",
+    ["test/aggregator/dashboard/dom_test.ts"],
+  ],
 ]);
 
 const triageMutants = mutantsOf(["test/aggregator/triage/queue_test.ts"], [
@@ -253,6 +260,24 @@ const detectionMutants = mutantsOf(["test/aggregator/detect/detection_test.ts"],
     "severity: rules_severity",
     ["test/aggregator/detect/engine_test.ts", "test/aggregator/detect/detection_test.ts"],
   ],
+  [
+    "detection: what the store did not take is forgotten",
+    detection,
+    "this.#rememberLinks(links);\n      if (!(error",
+    "this.#unsaved.clear();\n      if (!(error",
+  ],
+  [
+    "detection: flows of a threat that the store did not take",
+    detection,
+    "this.#rememberLinks(links);\n      if (!(error",
+    "if (!(error",
+  ],
+  [
+    "detection: a threat that grew during a save",
+    detection,
+    "if (this.#unsaved.get(threat.id) === threat) this",
+    "this",
+  ],
 ]);
 
 const storeMutants = mutantsOf(["test/aggregator/store/sqlite_test.ts"], [
@@ -298,6 +323,19 @@ const storeMutants = mutantsOf(["test/aggregator/store/sqlite_test.ts"], [
     "keyValues((day + dayS) * 1e6, 0);\n    await",
     "keyValues((day + 2 * dayS) * 1e6, 0);\n    await",
   ],
+  ["store: a search ends with its first slice", flowQuery, "else before = from;", "else return { rows };", [
+    "test/aggregator/store/paging_test.ts",
+  ]],
+  [
+    "store: a search that is cut has no cursor",
+    flowQuery,
+    "return { rows, next_cursor: flowIdText(before.us, before.slot) };",
+    "return { rows };",
+    ["test/aggregator/store/paging_test.ts"],
+  ],
+  ["store: a search is never cut", flowQuery, "if (monotonicMs() >= deadlineMs)", "if (monotonicMs() < 0)", [
+    "test/aggregator/store/paging_test.ts",
+  ]],
 ]);
 
 const retentionMutants = mutantsOf(["test/aggregator/retention/plan_test.ts"], [
