@@ -2,9 +2,17 @@
 
 import { detectMutants } from "./mutants/detect.ts";
 import { ingestMutants } from "./mutants/ingest.ts";
-import { sensorMutants } from "./mutants/sensor.ts";
 import type { Mutant } from "./mutants/mutant.ts";
+import { sensorMutants } from "./mutants/sensor.ts";
+import { serviceMutants } from "./mutants/service.ts";
+import { sharedMutants } from "./mutants/shared.ts";
 
 export type { Mutant } from "./mutants/mutant.ts";
 
-export const mutants: readonly Mutant[] = [...detectMutants, ...ingestMutants, ...sensorMutants];
+export const mutants: readonly Mutant[] = [
+  ...detectMutants,
+  ...ingestMutants,
+  ...sensorMutants,
+  ...serviceMutants,
+  ...sharedMutants,
+];

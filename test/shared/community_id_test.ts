@@ -47,6 +47,27 @@ Deno.test("communityId names both directions alike and puts them into one bucket
   }));
 });
 
+Deno.test("communityId names both directions alike between the ports of one host, and for every echo", () => {
+  const pairs = [["tcp", "127.0.0.1", 40_000, 80], ["icmp", "10.0.0.1", 8, 0], [
+    "icmp6",
+    "fd00::1",
+    128,
+    129,
+  ]];
+  for (const [protocol, src_ip, src_port, dst_port] of pairs as [string, string, number, number][]) {
+    const dst_ip = protocol === "tcp" ? src_ip : src_ip.replace("1", "2");
+    const there = { protocol, src_ip, dst_ip, src_port, dst_port: protocol === "tcp" ? dst_port : 0 };
+    const back = { protocol, src_ip: dst_ip, dst_ip: src_ip, src_port: dst_port, dst_port: there.src_port };
+    if (protocol !== "tcp") back.dst_port = 0;
+    assertEquals(communityId(there), communityId(back), protocol);
+  }
+});
+
+Deno.test("bucketOf takes the first four octets, big-endian, whatever their sign", () => {
+  assertEquals(bucketOf(Uint8Array.of(0, 0, 1, 44, 9), 7), 6);
+  assertEquals(bucketOf(Uint8Array.of(255, 255, 255, 255, 0), 1_000), 295);
+});
+
 Deno.test("communityId keeps the direction of one-way ICMP and is empty for ARP and mixed families", () => {
   const unreachable = { protocol: "icmp", src_ip: "10.0.0.1", src_port: 3, dst_ip: "10.0.0.2", dst_port: 1 };
   const reverse = { ...unreachable, src_ip: "10.0.0.2", dst_ip: "10.0.0.1" };

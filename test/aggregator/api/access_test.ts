@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { mayCall, routes } from "../../../aggregator/api/routes.ts";
-import { roles } from "../../../aggregator/model/access.ts";
+import { type Role, roles } from "../../../aggregator/model/access.ts";
 import { startFixture } from "./fixture.ts";
 
 const missing = "0123456789abcdef0123456789abcdef";
@@ -23,6 +23,15 @@ Deno.test("access table opens nothing but sensors' doors, health and the dashboa
     "POST /login",
     "POST /logout",
   ]);
+});
+
+Deno.test("a role may call what its own access and those below it open, and nobody more than sensors' doors", () => {
+  const open = (role: Role | null) =>
+    (["admin", "analyst", "viewer", "sensor", "public"] as const).filter((access) => mayCall(access, role));
+  assertEquals(open("admin"), ["admin", "analyst", "viewer", "sensor", "public"]);
+  assertEquals(open("analyst"), ["analyst", "viewer", "sensor", "public"]);
+  assertEquals(open("viewer"), ["viewer", "sensor", "public"]);
+  assertEquals(open(null), ["sensor", "public"]);
 });
 
 Deno.test("every route answers 401 without a key and with a wrong one", async () => {

@@ -142,6 +142,18 @@ Deno.test("a handler gets what it names, and a route whose needs are not there i
   await fixture.stop();
 });
 
+Deno.test("a concurrency limit holds for all keys together", async () => {
+  const fixture = await startFixture();
+  const limit = new ConcurrencyLimit({ kind: "query", activeMax: 2, waitingMax: 0 }, fixture.services);
+  const gate = Promise.withResolvers<void>();
+  const first = ["a", "b"].map((key) => limit.run(() => gate.promise, key));
+  assertEquals(await limit.run(() => "ran", "c").catch((error) => error.code), "busy");
+  gate.resolve();
+  await Promise.all(first);
+  assertEquals(await limit.run(() => "ran", "c"), "ran");
+  await fixture.stop();
+});
+
 Deno.test("a concurrency limit lets a bounded number run, a bounded number wait, and refuses the rest at once", async () => {
   const fixture = await startFixture();
   const { reporter } = fixture.services;

@@ -157,6 +157,9 @@ Deno.test("a recorded check-in is not played back as today's health, also after 
   const older = { ...at(ms + 20_000, 5_000, 9), sealed: { "0": 2, "1": 1 } };
   await sensor.checkIn(fixture, older);
   assertEquals(fixture.counter('check_ins_total{outcome="replay"}'), 3, "what was sealed stays sealed");
+  const before = at(ms + 30_000, 9_000, 99);
+  await sensor.checkIn(fixture, { ...before, epoch: before.epoch - 1 });
+  assertEquals(fixture.counter('check_ins_total{outcome="replay"}'), 4, "an epoch before is over");
   await fixture.stop();
 });
 

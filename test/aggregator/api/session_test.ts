@@ -70,6 +70,13 @@ Deno.test("a session ends by logout, silence, age, and with its key", async () =
   await fixture.stop();
 });
 
+Deno.test("a session in use ends after twelve hours all the same", () => {
+  const sessions = new Sessions();
+  const { id } = sessions.open("hash", randomBytes(24), 0);
+  for (let ms = 0; ms <= 43_200_000; ms += 1_800_000) assertEquals(sessions.find(id, ms), "hash");
+  assertEquals(sessions.find(id, 43_200_001), null);
+});
+
 Deno.test("sessions are bounded, the oldest goes first, and ids from a browser are never taken over", () => {
   const sessions = new Sessions({ sessionsMax: 2 });
   const ids = [1, 2, 3].map((n) => sessions.open(`hash${n}`, randomBytes(24), 0).id);

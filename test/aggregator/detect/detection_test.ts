@@ -46,7 +46,7 @@ function scan(): Flow[] {
 }
 
 function world(
-  stored: { threats: Map<string, Threat>; flows: Flow[]; isAway: boolean },
+  stored: { threats: Map<string, Threat>; flows: Flow[]; isAway: boolean; gate?: Promise<void> },
   time: Clock = clock,
 ) {
   const reporter = createReporter({ component: "test", write: () => undefined, clock: time });
@@ -57,11 +57,11 @@ function world(
   });
   const linked: string[] = [];
   const store = {
-    saveThreats(threats: Threat[], links: readonly ThreatLinks[] = []) {
-      if (stored.isAway) return Promise.reject(new StoreUnavailable("away"));
+    async saveThreats(threats: Threat[], links: readonly ThreatLinks[] = []) {
+      if (stored.isAway) throw new StoreUnavailable("away");
+      await stored.gate;
       for (const { flow_ids } of links) linked.push(...flow_ids);
       for (const threat of threats) stored.threats.set(threat.id, threat);
-      return Promise.resolve();
     },
     setThreatStatus(id: string, status: ThreatStatus) {
       stored.threats.set(id, { ...stored.threats.get(id)!, status });
@@ -113,6 +113,32 @@ Deno.test("detection finds after a restart what was stored but not yet looked at
   assertEquals(second.counter("threats_total"), 0);
 });
 
+Deno.test("detection stores what changed while it was being stored", async () => {
+  const learnt = { threats: new Map<string, Threat>(), flows: scan(), isAway: false };
+  const before = world(learnt).detection;
+  await before.start();
+  await before.stop();
+  const [{ id, suggested_action }] = learnt.threats.values();
+  const gate = Promise.withResolvers<void>();
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false, gate: gate.promise };
+  const { detection } = world(stored);
+  await detection.start();
+  const taken = detection.take(scan().map(updateOfFlow), clock.nowMs());
+  const triage = {
+    explanation: "words",
+    suggested_action,
+    engine: "gemini:x",
+    confidence: 0.8,
+    fallback: null,
+  };
+  await Promise.resolve();
+  const kept = detection.keep({ threatId: id, severity: "critical", triage });
+  gate.resolve();
+  await Promise.all([taken, kept]);
+  assertEquals(stored.threats.get(id)?.explanation, "words");
+  await detection.stop();
+});
+
 Deno.test("detection keeps a model's words and a person's status on a threat", async () => {
   const stored = { threats: new Map<string, Threat>(), flows: scan(), isAway: false };
   const { detection } = world(stored);
@@ -128,6 +154,8 @@ Deno.test("detection keeps a model's words and a person's status on a threat", a
   await detection.keep({ threatId: id, severity: "critical", triage });
   assertEquals([stored.threats.get(id)?.engine, stored.threats.get(id)?.severity], ["gemini:x", "critical"]);
   detection.setStatus(id, "acknowledged");
+  await detection.keep({ threatId: id, severity: "critical", triage });
+  assertEquals(stored.threats.get(id)?.status, "acknowledged");
   await detection.stop();
 });
 

@@ -112,6 +112,15 @@ Deno.test("engine keeps a model's text while the threat is the same", () => {
   assertEquals([engine.threats[0].explanation, engine.threats[0].severity], ["Model says so.", "critical"]);
 });
 
+Deno.test("engine keeps a model's severity while the threat grows", () => {
+  const { engine } = setUp();
+  const [raised] = engine.step(scan(1_000, 20), 1);
+  engine.amend(raised.id, { ...modelText, severity: "critical" });
+  engine.step(scan(1_020, 200), 2);
+  const [threat] = engine.threats;
+  assertEquals([threat.count > raised.count, threat.severity], [true, "critical"]);
+});
+
 Deno.test("engine keeps the rules' severity apart from the one in force, which is never below", () => {
   const { engine } = setUp();
   const [raised] = engine.step(scan(1_000, 20), 1);

@@ -349,6 +349,35 @@ Deno.test("ingest gives way when another instance stored some of its batches fir
   );
 });
 
+Deno.test("ingest takes another instance's commit for its own by nothing, not even when all of it is there", async () => {
+  const sensor = new TestSensor("one");
+  const stolen = sensor.seal(capture(30));
+  let other: Ingest | null = null;
+  const thief = (store: Store): Store =>
+    proxied(store, async (write, ingest) => {
+      const instance = other;
+      other = null;
+      if (instance) await Promise.all(stolen.map((batch) => instance.submit(getterOf(batch), bodyOf(batch))));
+      await ingest(write);
+    });
+  await withIngest(
+    [sensor],
+    async ({ submit, store, counter, clock, updates }) => {
+      clock.advance(1);
+      const reporter = createReporter({ component: "other", write: () => {} });
+      const instance = other = new Ingest({ buckets }, { store, reporter, clock: new TestClock() });
+      await instance.start();
+      const results = await Promise.all(stolen.map(submit));
+      assertEquals([...new Set(outcomes(results))], ["replay"]);
+      assertEquals([counter("ingest_conflicts_total"), updates.length], [1, 0]);
+      assertEquals((await counted(store)).flows, 30);
+      await instance.stop();
+    },
+    {},
+    thief,
+  );
+});
+
 Deno.test("ingest tells callers to wait when its queue is full, and takes all when the store is back", async () => {
   const sensor = new TestSensor("one");
   let isDown = true;

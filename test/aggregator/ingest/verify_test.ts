@@ -1,6 +1,6 @@
 /** Tests of the verifier alone: a clock offset is applied only where the times that come of it can be read back. @module */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { Verifier } from "../../../aggregator/ingest/verify.ts";
 import type { SensorRow } from "../../../aggregator/model/sensor.ts";
@@ -26,6 +26,23 @@ async function offsetFor(rows: Segment[], clockOffsetMs: number): Promise<number
   assert(typeof verified !== "string", String(verified));
   return verified.source.clock_offset_ms;
 }
+
+Deno.test("keys are used for 5 s while the store is away, and no longer", async () => {
+  const sensor = new TestSensor("one");
+  let isAway = false;
+  const row = {
+    sensor_id: sensor.id,
+    key_id: sensor.key,
+    public_key: Buffer.from(sensor.publicKey).toString("base64"),
+  } as SensorRow;
+  const readSensors = () => isAway ? Promise.reject(new Error("away")) : Promise.resolve([row]);
+  const verifier = new Verifier({ buckets }, { store: { readSensors } });
+  const get = getterOf(sensor.seal([segment()])[0]);
+  await verifier.prepare([get], nowMs);
+  isAway = true;
+  await verifier.prepare([get], nowMs + 5_000);
+  await assertRejects(() => verifier.prepare([get], nowMs + 5_001), Error, "away");
+});
 
 const from = (start: number, flow_start = start) => segment({ start, end: start + 1, flow_start });
 

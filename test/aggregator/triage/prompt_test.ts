@@ -45,6 +45,22 @@ Deno.test("prompt content is exactly this for the sample threat", () => {
   });
 });
 
+Deno.test("a title with an address in it is sent with a label", () => {
+  const threat = sampleThreat({ title: "Beacon to 192.0.2.77" });
+  const built = buildContent(threat, new Labels(threat));
+  assertEquals([built.ok, built.ok && built.content.includes("192.0.2.77")], [true, false]);
+});
+
+Deno.test("nothing is sent when an address is left over, wherever it stands", () => {
+  const reasons = [{ name: "calls", points: 1, text: "calls 192.0.2.77" }];
+  for (const change of [{ title: "Beacon to 192.0.2.77" }, { reasons }, { detector: "a.example" }]) {
+    const threat = sampleThreat(change);
+    const labels = new Labels(threat);
+    labels.hide = (text) => text;
+    assertEquals(buildContent(threat, labels), { ok: false, fault: "leak" });
+  }
+});
+
 Deno.test("prompt instruction is the one that was reviewed", () => {
   assertEquals(sha256Hex(instruction).slice(0, 16), "b5333454bc86d2e9");
 });
