@@ -85,11 +85,12 @@ export async function fetchAuthority(
 /** One GET whose certificate is not verified: there is nothing yet to verify it with. */
 async function getUnverified(url: string, timeoutMs: number): Promise<{ status: number; text: string }> {
   // Loaded only here: no sensor that is enrolled needs it.
-  const { get } = await import("node:https");
+  const { Agent, get } = await import("node:https");
   const signal = AbortSignal.timeout(timeoutMs);
   return await new Promise((resolve, reject) => {
     // Without "ca" the runtime reads the system's authorities first, which takes a permission of its own.
-    const request = get(url, { rejectUnauthorized: false, ca: [], agent: false, signal }, (response) => {
+    const agent = new Agent({ rejectUnauthorized: false, ca: [] });
+    const request = get(url, { agent, signal }, (response) => {
       const parts: Uint8Array[] = [];
       let bytes = 0;
       response.on("data", (part: Uint8Array) => {
