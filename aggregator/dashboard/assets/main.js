@@ -1,85 +1,464 @@
-/** The dashboard: login, refresh every 10 s while the page is seen, and what each form does. @module */
-
-import { byId, inert } from "./dom.js";
-import { call, get } from "./call.js";
-import { attempt, session, showInside } from "./session.js";
-import { showFleet, showTiles } from "./fleet.js";
-import { loadIncidents } from "./incidents.js";
-import { loadThreats, summary } from "./threats.js";
-import { loadTraffic } from "./traffic.js";
-import { flowForm, loadFlows, searchByForm } from "./flows.js";
-
-const refreshMs = 10000;
-
-async function refresh()                {
-  const [fleet, totals, page, open] = await Promise.all([
-    get                                          ("/fleet"),
-    get        ("/stats/totals"),
-    loadThreats(false),
-    get              ("/threats", { status: "open", limit: 1000 }),
-    loadIncidents(),
-  ]);
-  showFleet(fleet);
-  showTiles(fleet, totals, summary(open));
-  await loadTraffic(totals, page.rows);
-}
-
-/** A reader who paged on, searches or has text selected is not disturbed. */
-async function keepFresh()                {
-  const isBusy = document.hidden || byId("inside").hidden || getSelection()?.isCollapsed === false ||
-    document.querySelectorAll("#threat-list > article").length > 20;
-  if (!isBusy) await attempt(refresh);
-  wait();
-}
-
-function wait()       {
-  setTimeout(keepFresh, refreshMs);
-}
-
-async function enter()                {
-  const me = await get                                ("/session");
-  session.role = me.role;
-  byId("who").textContent = inert(me.name) + " (" + me.role + ")";
-  showInside(true);
-  await refresh();
-  await loadFlows(false);
-}
-
-async function logIn()                {
-  const key = byId                  ("key");
-  byId("login-problem").textContent = "";
-  try {
-    await call("POST", "login", { key: key.value });
-    key.value = "";
-    await attempt(enter);
-  } catch (problem) {
-    byId("login-problem").textContent = inert((problem         ).message);
-  }
-}
-
-function onSubmit(form                 , act               )       {
-  form.addEventListener("submit", (submit) => {
-    submit.preventDefault();
-    act();
-  });
-}
-
-session.refresh = refresh;
-onSubmit(byId                 ("login-form"), logIn);
-byId("logout").addEventListener("click", () =>
-  attempt(async () => {
-    await call("POST", "logout");
-    location.reload();
-  }));
-byId("threat-filter").addEventListener("change", () => attempt(() => loadThreats(false)));
-byId("traffic-filter").addEventListener("change", () => attempt(refresh));
-byId("threats-more").addEventListener("click", () => attempt(() => loadThreats(true)));
-byId("flows-more").addEventListener("click", () => attempt(() => loadFlows(true)));
-onSubmit(flowForm(), () => attempt(searchByForm, flowForm()));
-byId("flow-clear").addEventListener("click", () => {
-  flowForm().reset();
-  attempt(searchByForm, flowForm());
-});
-
-await attempt(enter);
-wait();
+var F,dn,Ho,ge,Ft,pt,hn,lt,gn,Lt,Et,Io,De=Symbol.for("pv"),mt={},ft=[],Wo=/^m(i|n|o|s|text|space)$/,Ot=Array.isArray,_n=ft.slice,xe=Object.assign;function Se(e){e&&e.parentNode&&e.remove()}function it(e,n,o,s,a){var r={type:e,props:n,key:o,ref:s,__k:null,__:null,__b:0,__e:null,__c:null,constructor:De,__v:a||++dn,__i:-1,__u:0};return!a&&F.vnode&&F.vnode(r),r}function x(e){return e.children}function ct(e,n){this.props=e,this.context=n,this.__g=0}function _e(e,n){if(n==null)return e.__&&_e(e.__,e.__i+1);for(var o;n<e.__k.length;n++)if((o=e.__k[n])&&o.__e)return o.
+__e;return typeof e.type!="function"||e.props.__P?null:_e(e)}function Do(e){var n,o=e.__v,s=o.__e,a=[],r=[],l=e.__P;l&&((n=xe({constructor:De},o)).__v=o.__v+1,F.vnode&&F.vnode(n),Vt(l,n,o,e.__n,l.namespaceURI,
+32&o.__u?[s]:null,a,s||_e(o),32&o.__u,r),n.__v=o.__v,n.__.__k[n.__i]=n,Sn(a,n,r),o.__=o.__e=null,n.__e!=s&&bn(n))}function bn(e){if((e=e.__)&&e.__c&&!e.props.__P)return e.__e=null,e.__k.some(function(n){
+return n&&(e.__e=n.__e)}),bn(e)}function mn(e){(8&e.__g||(e.__g|=8,ge.push(e),pt++))&&Ft==F.debounceRendering||((Ft=F.debounceRendering)||queueMicrotask)(yn)}function yn(){try{for(var e,n=1;ge.length;)
+ge.length>n&&ge.sort(hn),e=ge.shift(),n=ge.length,8&e.__g&&Do(e)}finally{(pt=ge.length)&&(Ft||queueMicrotask)(yn)}}function wn(e,n,o,s,a,r,l,i,u,f,c){var m,d,p,h,y,_,w=s.__k||ft,b=n.length;for(u=qo(o,
+n,w,u,b),m=0;m<b;m++)(p=o.__k[m])!=null&&(d=~p.__i&&w[p.__i]||mt,p.__i=m,_=Vt(e,p,d,a,r,l,i,u,f,c),h=p.__e,(d.ref!=p.ref||8&d.__u)&&(d.ref&&Bt(d.ref,null,p,d),p.ref&&c.push(p.ref,p.__c||h,p)),y=y||h,4&
+p.__u?(u=kn(p,u,e,!d.__v),d.__e&&(d.__e=null)):typeof p.type=="function"&&_!==void 0?u=_:h&&(u=h.nextSibling),p.__u&=-21);return o.__e=y,u}function qo(e,n,o,s,a){var r,l,i,u,f,c,m,d,p,h=o.length,y=h,_=0,
+w=0,b=e.__k=Array(a);for(r=0;r<a;r++)(l=n[r])!=null&&typeof l!="boolean"&&typeof l!="function"?(typeof l!="object"||l.constructor===String?l=b[r]=it(null,l):Ot(l)?l=b[r]=it(x,{children:l}):l.constructor===
+De&&l.__b?l=b[r]=it(l.type,l.props,l.key,l.ref,l.__v):b[r]=l,u=r+_,l.__=e,l.__b=e.__b+1,i=null,~(f=l.__i=Uo(l,o,u,y))&&(y--,(i=o[f])&&(i.__u|=2)),i&&i.__v?(l.__u|=16,f==u-1?_--:f==u+1?_++:f!=u&&(f>u?_--:
+_++,w=1)):(~f||(a>h?_--:a<h&&_++),typeof l.type!="function"&&(l.__u|=4))):b[r]=null;if(w){for(c=[],m=[],r=0;r<a;r++)if((l=b[r])&&16&l.__u){for(_=0,d=c.length;_<d;)c[p=_+d>>1]<l.__i?_=p+1:d=p;c[_]=l.__i,
+m[r]=_+1}for(_=c.length;r--;)m[r]&&(m[r]==_?_--:b[r].__u|=4)}if(y)for(r=0;r<h;r++)!(i=o[r])||2&i.__u||(i.__e==s&&(s=_e(i)),Ht(i,i));return s}function kn(e,n,o,s){var a,r,l,i;if(typeof e.type=="functio\
+n"){if(e.props.__P)return n;if(a=e.__k)for(r=0;r<a.length;r++)a[r]&&(a[r].__=e,n=kn(a[r],n,o,!1));return n}for(n&&!n.parentNode&&(n=_e(e))&&!n.parentNode&&(n=null),l=e.__e,i=n;i&&i.nodeType==8;)i=i.nextSibling;
+for(l!=i&&(!s&&o.moveBefore&&l.parentNode?o.moveBefore(l,n):o.insertBefore(l,n||null)),n=l;(n=n&&n.nextSibling)&&n.nodeType==8&&!n.data.startsWith("$s"););return n}function Uo(e,n,o,s){var a,r=e.key,l=e.type,i=n[o],u=i&&!(2&i.__u);if(i===null&&r==null||u&&r==i.key&&l==i.type)return o;if(s>(u?1:0)){for(a=o-1;a>=0;a--)if((i=n[a])&&!(2&i.__u)&&r==i.key&&l==i.type)return a;
+for(a=o+1;a<n.length;a++)if((i=n[a])&&!(2&i.__u)&&r==i.key&&l==i.type)return a}return-1}function fn(e,n,o){o==null&&(o=""),n[0]=="-"?e.setProperty(n,o):e[n]=o}function at(e,n,o,s,a){var r,l;if(n=="sty\
+le")if(typeof o=="string")e.style.cssText=o;else{if(typeof s=="string"&&(e.style.cssText=s=""),s)for(n in s)o&&n in o||fn(e.style,n);if(o)for(n in o)s&&o[n]==s[n]||fn(e.style,n,o[n])}else if(n[0]=="o"&&
+n[1]=="n")typeof o!="function"&&(o=null),typeof s!="function"&&(s=null),(e.__e||(e.__e={}))[n]=o,o&&s||(l=Et[n]||(Et[n]=jo(n)),(e.__a||(e.__a={}))[n]=Lt,r=n!=(n=n.replace(gn,"$1")),(n=n.slice(2))[0]<"\
+a"&&(n=n.toLowerCase()),o?e.addEventListener(n,l,r):e.removeEventListener(n,l,r));else{if(a=="http://www.w3.org/2000/svg")n=n.replace(/xlink(H|:h)/,"h").replace(/sName$/,"s");else if(n!="width"&&n!="h\
+eight"&&n!="href"&&n!="list"&&n!="form"&&n!="tabIndex"&&n!="download"&&n!="rowSpan"&&n!="colSpan"&&n!="role"&&n!="popover"&&n in e)try{return void(e[n]=o??"")}catch{}if(typeof o=="function")return;o==
+null||o===!1&&n[4]!="-"?e.removeAttribute(n):e.setAttribute(n,n=="popover"&&o==1?"":o)}}function jo(e){return function(n){var o=this.__e;if(o){if(o=o[e],n[lt]==null)n[lt]=Lt++;else if(n[lt]<this.__a[e])
+return;return o(F.event?F.event(n):n)}}}function Vt(e,n,o,s,a,r,l,i,u,f){var c,m,d,p,h,y,_,w,b,A,E,Me,W,Pe,pe,rt,he,ve,me=n.type;if(n.constructor!==De)return null;128&o.__u&&(u=32&o.__u,c=o.__c.__z)&&
+(n.__u|=u,m=r=[],c.nodeType==8?i=ut(c,r):r.push(c),i=r[0]||i),(c=F.__b)&&c(n);e:if(typeof me=="function"){d=l.length;try{if(w=n.props,b=(c=me.prototype)&&c.render,A=(c=me.contextType)&&s[c.__c],E=c?A?
+A.props.value:c.__:s,(p=o.__c)?(n.__c=p,2&p.__g&&(p.__g|=1)):(b?n.__c=p=new me(w,E):(n.__c=p=new ct(w,E),p.constructor=me,p.render=Ko),A&&A.sub(p),p.state||(p.state={}),p.__n=s,p.__g|=8,p.__h=[],p.__k=
+[]),b&&(p.__s||(p.__s=p.state),me.getDerivedStateFromProps&&(p.__s==p.state&&(p.__s=xe({},p.__s)),xe(p.__s,me.getDerivedStateFromProps(w,p.__s)))),h=p.props,y=p.state,p.__v=n,o.__c){if(w!==h&&b&&!me.getDerivedStateFromProps&&
+p.componentWillReceiveProps&&p.componentWillReceiveProps(w,E),n.__v==o.__v&&!(8&p.__g)||!(4&p.__g)&&p.shouldComponentUpdate&&p.shouldComponentUpdate(w,p.__s,E)===!1){n.__v!=o.__v&&(p.props=w,p.state=p.
+__s,p.__g&=-9),n.__e=o.__e,n.__k=o.__k,n.__k.some(function(te){te&&(te.__=n)}),ft.push.apply(p.__h,p.__k),p.__k=[],p.__h.length&&l.push(p),i=_e(o);break e}p.componentWillUpdate&&p.componentWillUpdate(
+w,p.__s,E),b&&p.componentDidUpdate&&p.__h.push(function(){p.componentDidUpdate(h,y,_)})}else b&&!me.getDerivedStateFromProps&&p.componentWillMount&&p.componentWillMount(),b&&p.componentDidMount&&p.__h.
+push(p.componentDidMount);p.context=E,p.props=w,p.__P=e,p.__g&=-5,Me=F.__r,W=b?25:0;do p.__g&=-9,Me&&Me(n),c=p.render(p.props,p.state=p.__s,p.context);while(8&p.__g&&++W<25);b&&(ft.push.apply(p.__h,p.
+__k),p.__k=[]),p.state=p.__s,p.getChildContext&&(s=xe({},s,p.getChildContext())),b&&o.__c&&p.getSnapshotBeforeUpdate&&(_=p.getSnapshotBeforeUpdate(h,y)),Pe=c&&c.type===x&&c.key==null?c.props.children:
+c,w.__P&&(c=i,a=(e=w.__P).namespaceURI,u=r=null,o.props&&o.props.__P!=e&&(o.__k.some(function(te){te&&Ht(te,te)}),o.__k=null),i=o.__k?_e(o,0):null),i=wn(e,Ot(Pe)?Pe:[Pe],n,o,s,a,r,l,i,u,f),w.__P&&(n.__e=
+null,i=c),n.__u&=-161,m&&m.some(Se),p.__h.length&&l.push(p),1&p.__g&&(p.__g&=-4)}catch(te){if(l.length=d,n.__v=null,u||r)if(te&&te.then){if(n.__u|=128|u,r){for(~(he=r.indexOf(i||void 0))||(he=r.length);(ve=
+r[he-1])&&ve.nodeType==8;)he--;for(;he<r.length;he++)if(ve=r[he])if(r[he]=null,pe){if(ve==rt)break}else{if(ve.nodeType!=8)break;ve.data.startsWith("$s")&&(rt=ut(pe=ve))}}if(!pe){for(;i&&i.nodeType==8&&
+i.nextSibling;)i=i.nextSibling;pe=i}(c=ut(pe=n.__c.__z||(n.__c.__z=pe)))?(n.__e=pe,i=c):n.__e=i,i=i&&i.nextSibling}else r&&r.some(Se);else n.__e=o.__e;n.__k||(n.__k=o.__k||[]),te&&te.then||vn(n),F.__e(
+te,n,o)}}else i=n.__e=Go(o.__e,n,o,s,a,r,l,u,f,e);return(c=F.diffed)&&c(n),i}function ut(e,n){if(e&&e.nodeType==8&&e.data.startsWith("$s"))for(var o=1;e=e.nextSibling;){if(e.nodeType==8){if(e.data.startsWith(
+"$s"))o++;else if(e.data.startsWith("/$s")&&!--o)return e}n&&n.push(e)}}function vn(e){e&&(e.__c&&(e.__c.__g|=4),e.__k&&e.__k.some(vn))}function Sn(e,n,o){for(var s=0;s<o.length;)Bt(o[s++],o[s++],o[s++]);
+F.__c&&F.__c(n,e),e.some(function(a){try{e=a.__h,a.__h=[],e.some(function(r){r.call(a)})}catch(r){F.__e(r,a.__v)}})}function Go(e,n,o,s,a,r,l,i,u,f){var c,m,d,p,h,y,_,w,b=o.props||mt,A=n.props,E=n.type;
+if(E=="svg"?a="http://www.w3.org/2000/svg":E=="math"?a="http://www.w3.org/1998/Math/MathML":a||(a="http://www.w3.org/1999/xhtml"),r){for(c=0;c<r.length;c++)if((h=r[c])&&(E?h.localName==E:h.nodeType==3)){
+e=h,r[c]=null;break}}if(!e){if(w=f.ownerDocument||document,!E)return w.createTextNode(A);e=w.createElementNS(a,E,A.is?A:f),i&&(F.__m&&F.__m(n,r),i=!1),r=null}if(E){if(f=E=="template"&&e.content||e,r=E==
+"textarea"&&A.defaultValue!=null?null:r&&_n.call(f.childNodes),!i&&r)for(b={},c=0;c<e.attributes.length;c++)b[(h=e.attributes[c]).name]=h.value;for(c in b)h=b[c],c=="dangerouslySetInnerHTML"?d=h:c=="c\
+hildren"||c in A||c=="value"&&"defaultValue"in A||c=="checked"&&"defaultChecked"in A||at(e,c,null,h,a);for(c in A)h=A[c],c=="children"?p=h:c=="dangerouslySetInnerHTML"?m=h:c=="value"?y=h:c=="checked"?
+_=h:i&&typeof h!="function"||b[c]===h||at(e,c,h,b[c],a);m?(i||d&&(m.__html==d.__html||m.__html==e.innerHTML)||(e.innerHTML=m.__html),n.__k=[]):(d&&(e.textContent=""),(E=="foreignObject"||a=="http://ww\
+w.w3.org/1998/Math/MathML"&&Wo.test(E))&&(a="http://www.w3.org/1999/xhtml"),wn(f,Ot(p)?p:[p],n,o,s,a,r,l,r?r[0]:o.__k&&_e(o,0),i,u),r&&r.some(Se)),i&&E!="textarea"||(c="value",E=="progress"&&y==null?e.
+removeAttribute(c):y==null||y===e[c]&&(E!="progress"||y)||at(e,c,y,b[c],a),c="checked",_!=null&&_!=e[c]&&at(e,c,_,b[c],a))}else b===A||i&&e.data==A||(e.data=A);return e}function Bt(e,n,o,s){try{typeof e==
+"function"?n?n.__x=e(n)||1:s&&(s=s.__c||s.__e)&&(n=s.__x)&&(s.__x=null,typeof n=="function"?n():e(null)):e.current=n}catch(a){F.__e(a,o)}}function Ht(e,n,o){var s,a,r,l;if(F.unmount&&F.unmount(e),!(s=
+e.ref)||s.current&&s.current!=e.__e||Bt(s,null,n,e),s=e.__c){if(s.componentWillUnmount)try{s.componentWillUnmount()}catch(i){F.__e(i,n)}s.__P=s.__n=null}if(s=e.__k)for(l=0;l<s.length;l++)s[l]&&Ht(s[l],
+n,typeof e.type!="function"||o&&!e.props.__P);!o&&(s=e.__c)&&(s=s.__z)&&(a=ut(s,r=[]))&&(s==e.__e&&r.some(Se),Se(a),Se(s)),o||Se(e.__e),e.__e=e.__c=e.__=null}function Ko(e,n,o){return this.constructor(
+e,o)}function It(e,n){var o,s,a,r;F.__&&F.__(e,n),n.nodeType==9&&(n=n.documentElement),s=(o=e&&32&e.__u)?null:n.__k,n.__k=it(x,{children:[e]}),a=[],r=[],Vt(n,n.__k,s||mt,mt,n.namespaceURI,s?null:n.firstChild?
+_n.call(n.childNodes):null,a,s?s.__e:n.firstChild,o,r),Sn(a,n.__k,r),n.__k.props.children=null}F={__e:function(e,n,o,s){for(var a,r,l;n=n.__;)if((a=n.__c)&&!(1&a.__g)){a.__g|=4;try{if((l=(r=a.constructor)&&r.getDerivedStateFromError)&&a.setState(r.getDerivedStateFromError(e)),a.componentDidCatch&&
+(a.componentDidCatch(e,s||{}),l=1),l&&8&a.__g)return void(a.__g|=2)}catch(i){e=i}}throw pt=0,e}},dn=0,Ho=function(e){return e!=null&&e.constructor===De},ct.prototype.setState=function(e,n){var o=this.
+__s;o&&o!=this.state||(o=this.__s=xe({},this.state)),typeof e=="function"&&(e=e(xe({},o),this.props)),e&&(xe(o,e),this.__v&&(n&&this.__k.push(n),mn(this)))},ct.prototype.forceUpdate=function(e){this.__v&&
+(this.__g|=4,e&&this.__h.push(e),mn(this))},ct.prototype.render=x,ge=[],pt=0,hn=function(e,n){return e.__v.__b-n.__v.__b},lt=Symbol(),gn=/(PointerCapture)$|Capture$/i,Lt=0,Et={},Io=0;var Ue,G,Wt,xn,Dt=Object.is,dt=0,Fn=[],qt=[],D=F,Tn=D.__b,$n=D.__r,Nn=D.diffed,Mn=D.__c,Pn=D.unmount,Cn=D.__;function jt(e,n){D.__h&&D.__h(G,e,dt||n),dt=0;var o=G.__H||(G.__H={__:[],__h:[]});return e>=
+o.__.length&&o.__.push({}),o.__[e]}function R(e){return dt=1,zo(On,e)}function zo(e,n,o){var s=jt(Ue++,2);if(s.t=e,!s.__c&&(s.__=[o?o(n):On(void 0,n),function(r){var l=(s.__N||s.__)[0],i=s.t(l,r);Dt(l,
+i)||(s.__N=[i,s.__[1]],s.__c.setState({}))}],s.__c=G,!G.__f)){G.__f=!0;var a=G.shouldComponentUpdate;G.shouldComponentUpdate=function(r,l,i){var u=this.__H;if(!u)return!0;var f=!1,c=this.props!=r;if(u.
+__.some(function(d){d.__N&&(f=!0,Dt(d.__[0],d.__N[0])||(c=!0))}),a){var m=a.call(this,r,l,i);return f?m||c:m}return!f||c}}return s.__}function I(e,n){var o=jt(Ue++,3);!D.__s&&Ln(o.__H,n)&&(o.__P=!0,o.
+__=e,o.u=n,G.__H.__h.push(o))}function Z(e){return dt=5,En(function(){return{current:e}},[])}function En(e,n){var o=jt(Ue++,7);return Ln(o.__H,n)&&(o.__=e(),o.__H=n),o.__}function Zo(){var e;do{for(;e=qt.shift();)try{qe(e)}catch(o){D.__e(o,{__:(e=e.__P)&&e.__v})}for(;e=Fn.shift();){var n=e.__H;if(e.__P&&n)try{n.__h.some(qe),n.__h.some(Ut),n.__h=[]}catch(o){n.__h=[],D.__e(
+o,e.__v)}}}while(qt.length)}D.__b=function(e){G=null,Tn&&Tn(e)},D.__=function(e,n){e&&n.__k&&n.__k.__m&&(e.__m=n.__k.__m),Cn&&Cn(e,n)},D.__r=function(e){$n&&$n(e),Ue=0;var n=(G=e.__c).__H;n&&(Wt==G?G.
+__h=[]:(n.__h.some(qe),n.__h.some(Ut),Ue=0),n.__h=[],n.__.some(function(o){o.__N&&(o.__=o.__N),o.u=o.__N=void 0})),Wt=G},D.diffed=function(e){Nn&&Nn(e);var n=e.__c;n&&n.__H&&(n.__H.__h.length&&Rn(Fn.push(
+n)),n.__H.__.some(function(o){o.u&&(o.__H=o.u)})),Wt=G=null},D.__c=function(e,n){n.some(function(o){try{o.__h.some(qe),o.__h=o.__h.filter(function(s){return!s.__||Ut(s)})}catch(s){o.__h=[function(){throw s}]}}),
+Mn&&Mn(e,n)},D.unmount=function(e){Pn&&Pn(e);var n,o,s=e.__c;s&&s.__H&&(s.__H.__.some(function(a){try{if(a.__P&&a.__c){if(o===void 0){for(o=e.__;o&&(!o.__c||!o.__c.__P);)o=o.__;o=o&&o.__c}a.__P=o,Rn(qt.
+push(a))}else qe(a)}catch(r){n=r}}),s.__H=void 0,n&&D.__e(n,s.__v))};var An=typeof requestAnimationFrame=="function";function Qo(e){var n,o=function(){clearTimeout(s),An&&cancelAnimationFrame(n),setTimeout(
+e)},s=setTimeout(o,35);An&&(n=requestAnimationFrame(o))}function Rn(e){e!=1&&xn==D.requestAnimationFrame||((xn=D.requestAnimationFrame)||Qo)(Zo)}function qe(e){var n=G,o=e.__c;typeof o=="function"&&(e.
+__c=void 0,o()),G=n}function Ut(e){var n=G;e.__c=e.__(),G=n}function Ln(e,n){return!e||e.length!=n.length||n.some(function(o,s){return!Dt(o,e[s])})}function On(e,n){return typeof n=="function"?n(e):n}var Jo=/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;function ht(e){return e.replace(Jo,n=>n===`
+`?n:`\\u{${n.codePointAt(0).toString(16)}}`)}function gt(e,n=0){return typeof e=="string"?ht(e):typeof e!="object"||e===null?e:n>12?null:Array.isArray(e)?e.map(o=>gt(o,n+1)):Object.fromEntries(Object.
+entries(e).map(([o,s])=>[ht(o),gt(s,n+1)]))}function g(e){if(Math.abs(e)<1e4)return String(Math.round(e));let n=["","k","M","G","T","P"],o=Math.min(5,Math.floor(Math.log10(Math.abs(e))/3));return`${(e/
+1e3**o).toPrecision(3)} ${n[o]}`}function L(e){return g(e)+(Math.abs(e)<1e4?" B":"B")}function _t(e,n){let o=e*8/Math.max(1e-9,n);return g(o)+(o<1e4?" bit/s":"bit/s")}function B(e,n,o=`${n}s`){return`${g(
+e)} ${e===1?n:o}`}function J(e){let n=Math.max(0,e);return n<.001?n===0?"0 s":"< 1 ms":n<1?`${Math.round(n*1e3)} ms`:n<10?`${Math.round(n*10)/10} s`:n<120?`${Math.round(n)} s`:n<7200?`${Math.round(n/60)}\
+ min`:n<172800?`${Math.round(n/3600)} h`:`${Math.round(n/86400)} d`}var Bn={hour:"2-digit",minute:"2-digit",second:"2-digit",hour12:!1},Xo={year:"numeric",month:"short",day:"2-digit"},Yo=new Intl.DateTimeFormat(
+"en-GB",Bn),es=new Intl.DateTimeFormat("en-GB",{...Xo,...Bn}),ts=new Intl.DateTimeFormat("en-GB",{month:"short",day:"2-digit",hour:"2-digit",minute:"2-digit",hour12:!1}),Vn=new Intl.DateTimeFormat("en\
+-GB",{timeZoneName:"longOffset"});function je(e){return Yo.format(e*1e3)}function ne(e){return es.format(e*1e3)}function Ge(e){return ts.format(e*1e3)}function Hn(e){let{timeZone:n}=Vn.resolvedOptions(),
+s=(Vn.formatToParts(e).find(({type:a})=>a==="timeZoneName")?.value??"").replace("GMT","UTC");return n===s||s===""?n:`${n}, ${s}`}function Gt(e){let n=new Date(e*1e3);return new Date(n.getTime()-n.getTimezoneOffset()*
+6e4).toISOString().slice(0,19)}function In(e){let n=new Date(e).getTime();return Number.isFinite(n)?n/1e3:null}function fe(e,n="many"){return e.length===0?n:e.length===1?e[0]:`${e[0]} and ${e.length-1}\
+ more`}var oe=class extends Error{status;field;constructor(n,o,s=null){super(o),this.status=n,this.field=s}};async function Ce(e,n,o,s){let a={method:e,credentials:"same-origin",...s&&{signal:s}};o!==void 0&&
+(a.body=JSON.stringify(o),a.headers={"content-type":"application/json"});let r;try{r=await fetch(n,a)}catch(i){throw s?.aborted?i:new oe(0,"The aggregator does not answer")}let l=gt(await r.json().catch(
+()=>null));if(s?.throwIfAborted(),!r.ok)throw ns(r.status,l);if(l===null)throw new oe(0,"The aggregator's answer was cut short");return l}function Kt(e,n={},o){return Ce("GET",Ke(e,n),void 0,o)}function Ke(e,n={}){
+let o=Object.entries(n).flatMap(([a,r])=>r===""||r===void 0||r===null?[]:[[a,String(r)]]),s=new URLSearchParams(o).toString();return`api/v1${e}${s?`?${s}`:""}`}function ns(e,n){let{title:o,detail:s,field:a,
+error:r}=n??{},l=typeof r=="object"&&r!==null?r:{},i=[o??l.message??`Error ${e}`,s??l.detail].filter(f=>typeof f=="string"&&f!==""),u=a??l.field;return new oe(e,i.join(": "),typeof u=="string"?u:null)}function Ae(){return Date.now()}function bt(e,n){let o=setInterval(()=>document.visibilityState==="visible"&&n(),e);return()=>clearInterval(o)}function Wn(e){try{return localStorage.getItem(`picket-${e}`)}catch{
+return null}}function Dn(e,n){try{localStorage.setItem(`picket-${e}`,n)}catch{}}var ze=class{#e=new Map;constructor(n){for(let[o,s]of Object.entries(n?.paths??{}))for(let[a,{parameters:r=[]}]of Object.entries(s)){let l=r.filter(i=>i.in==="query").map(({name:i})=>i);this.#e.set(`${a.
+toUpperCase()} ${o}`,new Set(l))}}has(n,o){let s=n.replace(/\{[^}]*\}/g,"{}");for(let[a,r]of this.#e)if(a.replace(/\{[^}]*\}/g,"{}")===s&&(o===void 0||r.has(o)))return!0;return!1}};var os=5e3,ss=6e4,be={session:null,isKnown:!1,offer:new ze(null),totals:null,asOfMs:null,tick:0,problem:null},zt=0,Zt=new Set;function Re(e){be={...be,...e};for(let n of Zt)n(be)}function S(){let[e,n]=R(
+be);return I(()=>(Zt.add(n),n(be),()=>{Zt.delete(n)}),[]),e}async function q(e,n,o,s){zt++;try{let a=AbortSignal.timeout(ss);return await Ce(e,n,o,s?AbortSignal.any([s,a]):a)}catch(a){throw a instanceof
+DOMException&&a.name==="TimeoutError"?new oe(0,"The aggregator took too long to answer"):(a instanceof oe&&a.status===401&&Re({session:null,isKnown:!0}),a)}finally{zt--}}async function Te(){if(be.session!==
+null)try{let e=await q("GET","api/v1/stats/totals");Re({totals:e,asOfMs:Ae(),problem:null,tick:be.tick+1})}catch(e){Re({problem:e.message})}}async function qn(){bt(os,()=>zt===0&&Te()),await Un().catch(
+e=>Re({isKnown:!0,problem:rs(e)}))}async function Un(){let e=await Kt("/session"),n=await Ce("GET","openapi.json").catch(()=>null),o=await Kt("/stats/totals"),s=new ze(n);Re({session:e,isKnown:!0,offer:s,
+totals:o,asOfMs:Ae(),problem:null,tick:be.tick+1})}function rs(e){return e instanceof oe&&e.status===401?null:e.message}async function jn(e){await Ce("POST","login",{key:e}),await Un()}async function Gn(){
+await Ce("POST","logout").catch(()=>{}),Re({session:null})}function Fe(e){return e.session?.role==="analyst"||e.session?.role==="admin"}function de(e){return e.session?.role==="admin"}function le(e){return Math.
+max(Ae()/1e3,e.totals?.last??0)}var yt=["system","light","dark"];function wt(){return yt.find(e=>e===Wn("theme"))??"system"}function Qt(){document.documentElement.dataset.theme=wt()}function Kn(){let e=yt[(yt.indexOf(wt())+1)%yt.length];
+return Dn("theme",e),Qt(),e}var as={m:60,h:3600,d:86400},Jt=["15m","1h","6h","24h","7d","30d"],$e="24h",ls=3250368e4;function Ee(e){if(e==="all")return{kind:"all"};let n=/^(\d{1,11}(?:\.\d{1,6})?)\.\.(\d{1,11}(?:\.\d{1,6})?)$/.exec(
+e??"");if(n){let[s,a]=[Number(n[1]),Number(n[2])];if(s<a&&a<=ls)return{kind:"between",from:s,to:a}}let o=/^(\d{1,4})([mhd])(-now)?$/.exec(e??"")??/^(\d+)([mhd])(-now)?$/.exec($e);return{kind:"last",seconds:Math.
+max(1,Number(o[1]))*as[o[2]],end:o[3]?"now":"newest"}}function Le(e,n){return`${Math.round(e*1e3)/1e3}..${Math.round(n*1e3)/1e3}`}function zn(e,n,o){if(e.kind==="all")return{};if(e.kind==="between")return{
+from:e.from,to:e.to};let s=e.end==="now"||n===null?o:n;return{from:Math.max(0,s-e.seconds),to:s}}var is=2e3;function cs(e){let[n,o=""]=e.replace(/^#?\/?/,"").split(/\?(.*)/s),[s="",a=""]=n.split("/").map(us),r={};for(let[l,i]of new URLSearchParams(o))/^[a-z][a-z_]{0,31}$/.test(l)&&(r[l]=i.slice(0,
+is));return{page:s||"overview",item:a,query:r}}function us(e){try{return decodeURIComponent(e)}catch{return e}}function Zn(e,n="",o={}){let s=Object.entries(o).flatMap(([r,l])=>l==null||l===""?[]:[[r,
+String(l)]]),a=new URLSearchParams(s).toString();return`#/${e}${n?`/${encodeURIComponent(n)}`:""}${a?`?${a}`:""}`}function k(e,n="",o={}){return Zn(e,n,{range:kt().query.range,...o})}function $(e){let{
+page:n,item:o,query:s}=kt();return Zn(n,o,{...s,...e})}function kt(){return cs(location.hash)}function U(e,n=!0){location.hash!==e&&(n?location.hash=e:(history.replaceState(null,"",e),dispatchEvent(new HashChangeEvent(
+"hashchange"))))}function O(){let[e,n]=R(kt);return I(()=>{let o=()=>n(kt());return addEventListener("hashchange",o),()=>removeEventListener("hashchange",o)},[]),e}function N(e,n={}){let{tick:o}=S(),[s,a]=R(0),r=e===null?null:Ke(e,n),[l,i]=R({of:null,data:null,problem:null}),u=Z(null);return I(()=>{if(r===null||u.current?.address===r)return;u.current?.controller.
+abort();let f={address:r,controller:new AbortController};u.current=f,q("GET",r,void 0,f.controller.signal).then(c=>u.current===f&&i({of:r,data:c,problem:null}),c=>{f.controller.signal.aborted||i(m=>({
+...m,of:r,problem:Xt(c)}))}).finally(()=>u.current===f&&(u.current=null))},[r,o,s]),I(()=>()=>u.current?.controller.abort(),[]),{data:l.data,problem:l.problem,isMissing:l.problem?.status===404,isLoading:r!==
+null&&l.data===null&&l.problem===null,again:()=>a(f=>f+1)}}var Qn=1e3;function ie(e,n,o=!0){let{tick:s}=S(),{query:{range:a}}=O(),{to:r,from:l,...i}=n,u=e===null?null:`${Ke(e,i)} ${a??""}`,[f,c]=R({of:null,
+pages:[],problem:null}),m=Z(null),d=f.of!==u;function p(_){if(e===null)return;m.current?.abort();let w=m.current=new AbortController;q("GET",Ke(e,{...n,cursor:_}),void 0,w.signal).then(b=>c(({pages:A})=>({
+of:u,pages:_===void 0?[b]:[...A,b],problem:null})),b=>{w.signal.aborted||c(({of:A,pages:E})=>({of:u,pages:A===u?E:[],problem:Xt(b)}))}).finally(()=>m.current===w&&(m.current=null))}I(()=>{u!==null&&(d||
+o&&f.pages.length<=1&&!m.current)&&p()},[u,s]),I(()=>()=>m.current?.abort(),[]);let h=f.pages.flatMap(_=>_.rows),y=f.pages.at(-1)?.next_cursor;return{rows:f.of===null?null:h,problem:f.problem,isMissing:f.
+problem?.status===404,hasMore:y!==void 0&&h.length<Qn,isFull:y!==void 0&&h.length>=Qn,more:()=>y!==void 0&&p(y),again:()=>p()}}function Xt(e){return e instanceof oe?e:new oe(0,e.message)}function X(){
+let{totals:e,asOfMs:n}=S(),{query:o}=O();return zn(Ee(o.range),e?.last??null,Math.floor((n??0)/1e3))}function K(){let[e,n]=R({problem:null,isBusy:!1});return{...e,run:s=>{n({problem:null,isBusy:!0}),s().
+then(()=>n({problem:null,isBusy:!1}),a=>n({problem:Xt(a),isBusy:!1}))}}}function ye(e){let n=Z(e);n.current=e,I(()=>{let o=s=>{if(s.ctrlKey||s.metaKey||s.altKey)return;let{target:a}=s;if(a instanceof HTMLElement&&
+a.matches("input:not([type=checkbox]), select, textarea")&&s.key!=="Escape")return;let l=n.current[s.key];l&&(s.preventDefault(),l())};return addEventListener("keydown",o),()=>removeEventListener("key\
+down",o)},[])}function vt(e){let[n,o]=R(e),s=Z(null);return{ref:Z(r=>{s.current?.disconnect(),r!==null&&(s.current=new ResizeObserver(([l])=>o(Math.round(l.contentRect.width))),s.current.observe(r))}).
+current,width:n}}var ps=Symbol.for("pv"),ms=0;function t(e,n,o,s,a,r){n||(n={});var l,i,u=n;if("ref"in u&&typeof e!="function")for(i in u={},n)i=="ref"?l=n[i]:u[i]=n[i];var f={type:e,props:u,key:o,ref:l,__k:null,__:null,__b:0,__e:null,__c:null,constructor:ps,
+__v:--ms,__i:-1,__u:0};return(a||r)&&(f.__source=a,f.__self=r),F.vnode&&F.vnode(f),f}function re({tone:e,children:n}){return t("span",{class:`badge tone-${e}`,children:n})}function j({children:e}){return t("span",{class:"wire",children:e})}function Y({ip:e}){return t("a",{class:"wire \
+quiet-link",href:k("hosts",e),children:e})}function T({at:e,isAge:n=!1}){let o=S(),s=`${J(le(o)-e)} ago`,a=ne(e);return t("time",{dateTime:new Date(e*1e3).toISOString(),title:n?a:s,children:n?s:a})}function v({
+problem:e}){return e===null?null:t("p",{class:"notice",role:"alert",children:e.message})}function P({children:e}){return t("p",{class:"empty",children:e})}function C(){return t("p",{class:"empty",role:"\
+status",children:"Loading …"})}function M({title:e,note:n,acts:o,children:s,class:a=""}){return t("section",{class:`panel ${a}`,"aria-label":e,children:[t("header",{class:"panel-head",children:[t("h\
+2",{children:e}),n!==void 0&&t("p",{class:"soft",children:n}),o]}),s]})}function V({onPress:e,children:n,kind:o="quiet",disabled:s=!1,title:a}){return t("button",{type:"button",class:o,disabled:s,title:a,
+onClick:e,children:n})}function se({label:e,name:n,problem:o,hint:s,children:a}){let r=o!=null&&o.field?.split(".")[0]===n,l=`about-${n}`,u={name:n,"aria-invalid":r,...(r||s!==void 0)&&{"aria-describe\
+dby":l}};return t("label",{class:"field",children:[t("span",{children:e}),a(u),r?t("span",{id:l,class:"field-problem",role:"alert",children:o.message}):s!==void 0&&t("span",{id:l,class:"soft small",children:s})]})}
+function Oe({problem:e,fields:n}){return e===null||n.includes(e.field?.split(".")[0]??"")?null:t(v,{problem:e})}function H({caption:e,columns:n,rows:o,idOf:s,chosen:a,look:r=""}){return t("div",{class:"\
+table",children:t("table",{class:r,children:[t("caption",{class:"unseen",children:e}),t("thead",{children:t("tr",{children:n.map(l=>t("th",{scope:"col",class:Jn(l),title:l.title,children:l.label||t("s\
+pan",{class:"unseen",children:l.title})},l.name))})}),t("tbody",{children:o.map(l=>t("tr",{"data-id":s(l),class:a===s(l)?"chosen":"",children:n.map(i=>t("td",{class:Jn(i),"data-label":i.title??i.label,
+children:i.cell(l)},i.name))},s(l)))})]})})}function Jn({name:e,isNumber:n}){return`col-${e}${n?" number":""}`}function ce({list:e,word:n}){return e.rows===null||e.rows.length===0?null:e.isFull?t("p",
+{class:"soft more",children:["The first ",g(e.rows.length)," are shown: narrow the filter to see others."]}):e.hasMore?t("p",{class:"more",children:[t(V,{onPress:e.more,children:["Show more ",n]})," ",
+t("span",{class:"soft",children:[g(e.rows.length)," shown"]})]}):t("p",{class:"soft more",children:[g(e.rows.length)," ",n,", all of them."]})}function Ze({rows:e}){let n=Math.max(1,...e.map(({value:o})=>o));
+return t("ul",{class:"bars",children:e.map(({name:o,href:s,value:a,words:r})=>t("li",{children:[s===void 0?t(j,{children:o}):t("a",{class:"wire",href:s,children:o}),t("span",{class:"soft number",children:r}),
+t("svg",{viewBox:"0 0 100 4",preserveAspectRatio:"none","aria-hidden":"true",children:[t("rect",{class:"track",width:"100",height:"4"}),t("rect",{class:"fill",width:Math.max(.5,100*a/n),height:"4"})]})]},
+o))})}function z({of:e={},children:n}){return t("dl",{class:"facts",children:[Object.entries(e).map(([o,s])=>t(Qe,{name:o,children:s},o)),n]})}function Qe({name:e,children:n}){return n==null||n===""||
+n===!1?null:t(x,{children:[t("dt",{children:e}),t("dd",{children:n})]})}function we(e){U($({range:e===$e?null:e}))}function Xn(){let{query:e}=O(),n=Ee(e.range),[o,s]=R(!1),a=n.kind==="last"&&n.end==="now",r=e.range??$e,l=n.kind==="last"?r.replace("-now",""):r,i=["all",...Jt].
+includes(l);return t("div",{class:"range",children:[t("label",{children:[t("span",{class:"unseen",children:"Time range"}),t("select",{"aria-label":"Time range",value:n.kind==="between"?"between":l,onChange:({
+currentTarget:{value:u}})=>{s(u==="between"),u!=="between"&&we(u+(a&&u!=="all"?"-now":""))},children:[Jt.map(u=>t("option",{value:u,children:["last ",u]},u)),n.kind==="last"&&!i&&t("option",{value:l,children:[
+"last ",l]}),t("option",{value:"all",children:"all"}),t("option",{value:"between",children:"between …"})]})]}),n.kind==="last"&&t("label",{children:[t("span",{class:"unseen",children:"End of the ran\
+ge"}),t("select",{"aria-label":"End of the range",value:n.end,onChange:({currentTarget:{value:u}})=>we(l+(u==="now"?"-now":"")),children:[t("option",{value:"newest",children:"to the newest packet"}),t(
+"option",{value:"now",children:"to now"})]})]}),(o||n.kind==="between")&&t(fs,{onDone:()=>s(!1)}),n.kind==="between"&&t(V,{onPress:()=>{s(!1),we($e)},children:"Whole day"})]})}function fs({onDone:e}){
+let n=X(),[o,s]=R(""),{query:{range:a}}=O();return t("form",{class:"between",onSubmit:r=>{r.preventDefault();let l=new FormData(r.currentTarget),[i,u]=["from","to"].map(f=>In(String(l.get(f))));if(i===
+null||u===null||i>=u)return s("The end must be after the beginning");s(""),e(),we(Le(i,u))},children:[t("input",{type:"datetime-local",step:"1",name:"from","aria-label":"From",required:!0,defaultValue:n.
+from===void 0?"":Gt(n.from)}),t("span",{"aria-hidden":"true",children:"–"}),t("input",{type:"datetime-local",step:"1",name:"to","aria-label":"To",required:!0,"aria-invalid":o!=="","aria-describedby":"\
+range-problem",defaultValue:n.to===void 0?"":Gt(n.to)}),t("button",{type:"submit",class:"quiet",children:"Show"}),t("span",{id:"range-problem",class:"field-problem",role:"alert",children:o})]},a)}function Yn({
+from:e,to:n}){return e===void 0||n===void 0?"all times":`${Ge(e)} – ${Ge(n)}`}var St=["quarantined","blind","late","lossy","pending","unwalled","never_seen","healthy","stopped","revoked"],ds=600;function ae(e){return e.replace("_"," ")}function Je({status:e}){return!["healthy",
+"stopped","revoked"].includes(e)}function Xe(e,n){return St.indexOf(e.status)-St.indexOf(n.status)||e.name.localeCompare(n.name,"en",{numeric:!0})}function xt({sensors:e}){let n=[...e].sort(Xe).slice(
+0,ds);return t("ul",{class:`squares ${n.length<=12?"named":""}`,children:n.map(({sensor_id:o,name:s,status:a})=>t("li",{children:t("a",{href:k("fleet",s),class:`status-${a}`,title:`${s}: ${ae(a)}`,children:t(
+"span",{class:n.length<=12?"":"unseen",children:[s,": ",ae(a)]})})},o))})}var Yt=e=>`api/v1/sensors/${encodeURIComponent(e)}`;function en({sensor:{sensor_id:e,status:n},onDone:o}){let s=S(),{problem:a,isBusy:r,run:l}=K(),i=n==="pending"?"Approve":n==="quarantined"?"Release":
+null;return i===null||!de(s)?null:t(x,{children:[t(V,{disabled:r,onPress:()=>l(async()=>{await q("POST",`${Yt(e)}/${i.toLowerCase()}`),o()}),children:i}),t(v,{problem:a})]})}function eo({sensor:e,onDone:n}){
+let o=S(),{problem:s,isBusy:a,run:r}=K();if(!de(o))return null;let{sensor_id:l,name:i,tags:u,status:f}=e,c=(m,d)=>q("POST",`${Yt(l)}/${m}`,d);return t("section",{class:"sensor-acts",children:[t("form",
+{class:"filter",onSubmit:m=>{m.preventDefault();let d=new FormData(m.currentTarget),p=String(d.get("name")).trim(),h=String(d.get("tags")).split(/[\s,]+/).filter(Boolean);r(async()=>{h.join()!==u.join()&&
+await c("tags",{tags:h}),p!==i&&U(k("fleet",(await c("rename",{name:p})).name),!1),n()})},children:[t(se,{label:"Name",name:"name",problem:s,children:m=>t("input",{...m,defaultValue:i,required:!0,spellcheck:!1,
+autocomplete:"off"})}),t(se,{label:"Tags",name:"tags",problem:s,children:m=>t("input",{...m,defaultValue:u.join(" "),spellcheck:!1,placeholder:"none",autocomplete:"off"})}),t("button",{type:"submit",class:"\
+main",disabled:a,children:"Save"})]}),t(Oe,{problem:s,fields:["name","tags"]}),t("p",{class:"acts",children:[t(en,{sensor:e,onDone:n}),f!=="revoked"&&t(Ve,{word:"Revoke",question:`Refuse all that ${i}\
+ sends from now on?`,onSure:()=>r(async()=>{await c("revoke"),n()})}),t(Ve,{word:"Forget",question:`Take ${i} off the list? Its flows stay.`,onSure:()=>r(async()=>{await q("DELETE",Yt(l)),U(k("fleet"))})})]})]})}
+function Ve({word:e,question:n,onSure:o}){let[s,a]=R(!1);return s?t("span",{class:"twice",role:"group","aria-label":n,children:[t("span",{children:n}),t(V,{kind:"danger",onPress:()=>{a(!1),o()},children:e}),
+t(V,{onPress:()=>a(!1),children:"Keep"})]}):t(V,{onPress:()=>a(!0),children:e})}var tn=100,hs=["site","tags","ttl_s","uses"],gs=[["900","15 minutes"],["3600","1 hour"],["86400","1 day"],["604800","1 week"]];function to(){let{data:e,problem:n,again:o}=N("/tokens"),s=K(),[a,r]=R(null),
+l=le(S()),i=e?.rows??[],u=[...i].sort((c,m)=>+(Tt(m,l)==="good")-+(Tt(c,l)==="good")).slice(0,tn),f=c=>s.run(async()=>{await q("POST",`api/v1/tokens/${c}/revoke`),o()});return t(x,{children:[t(M,{title:"\
+Add a sensor",class:"wide",children:[t(_s,{onMade:c=>{r(c),o()}}),a!==null&&t("div",{class:"made",role:"status",children:[t("p",{children:"Type this on the sensor. It is shown only now."}),t("pre",{tabIndex:0,
+children:a})]})]}),t(M,{title:"Join tokens",class:"wide",note:"the good ones first",children:[t(v,{problem:n??s.problem}),e===null&&n===null&&t(C,{}),e!==null&&i.length===0&&t(P,{children:"No token wa\
+s made yet. Make one above for each sensor that is to come."}),i.length>0&&t(H,{caption:"Join tokens",look:"small",columns:bs(f,l),rows:u,idOf:({id:c})=>c}),i.length>tn&&t("p",{class:"soft more",children:[
+tn," of ",i.length," are shown, the good ones first."]})]})]})}function _s({onMade:e}){let{problem:n,isBusy:o,run:s}=K(),a=r=>{let l=new FormData(r),i=String(l.get("site")).trim();s(async()=>{let u=await q(
+"POST","api/v1/tokens",{...i&&{site:i},tags:String(l.get("tags")).split(/[\s,]+/).filter(Boolean),ttl_s:Number(l.get("ttl_s")),uses:Number(l.get("uses")),approve:l.get("approve")==="on"});e(u.command)})};
+return t("form",{class:"filter",onSubmit:r=>{r.preventDefault(),a(r.currentTarget)},children:[t(se,{label:"Site",name:"site",problem:n,children:r=>t("input",{...r,placeholder:"the aggregator's own",spellcheck:!1,
+autocomplete:"off"})}),t(se,{label:"Tags",name:"tags",problem:n,children:r=>t("input",{...r,placeholder:"none",spellcheck:!1,autocomplete:"off"})}),t(se,{label:"Good for",name:"ttl_s",problem:n,children:r=>t(
+"select",{...r,children:gs.map(([l,i])=>t("option",{value:l,children:i},l))})}),t(se,{label:"Sensors",name:"uses",problem:n,children:r=>t("input",{...r,class:"short",inputMode:"numeric",defaultValue:"\
+1"})}),t("label",{class:"check",children:[t("input",{type:"checkbox",name:"approve"})," Each waits for approval"]}),t("button",{type:"submit",class:"main",disabled:o,children:"Make a join token"}),t(Oe,
+{problem:n,fields:hs})]})}function Tt({revoked_ms:e,expires_ms:n,uses:o,uses_max:s},a){return e!==null?"revoked":n/1e3<a?"expired":o>=s?"used":"good"}function bs(e,n){return[{name:"id",label:"Token",cell:({
+id:o})=>t("span",{class:"wire",children:o})},{name:"state",label:"State",cell:o=>Tt(o,n)},{name:"site",label:"Site",cell:({site:o,tags:s})=>[o,...s].join(" · ")},{name:"uses",label:"Used",isNumber:!0,
+cell:({uses:o,uses_max:s})=>`${o} of ${s}`},{name:"approval",label:"Approval",cell:({needs_approval:o})=>o?"needed":""},{name:"made",label:"Made",cell:({created_ms:o})=>t(T,{at:o/1e3})},{name:"until",
+label:"Good until",cell:({expires_ms:o})=>t(T,{at:o/1e3})},{name:"acts",label:"",title:"Revoke",cell:o=>Tt(o,n)==="good"&&t(Ve,{word:"Revoke",question:"No sensor joins with it any more?",onSure:()=>e(
+o.id)})}]}var ys=1e3,nn=12,ws=120;function oo(){let e=S(),{query:n}=O(),o=n.tab==="tokens"&&de(e)?"tokens":"sensors";return t(x,{children:[de(e)&&t("nav",{class:"tabs","aria-label":"Parts of the fleet",children:[
+t("a",{href:k("fleet"),"aria-current":o==="sensors"?"page":void 0,children:"Sensors"}),t("a",{href:k("fleet","",{tab:"tokens"}),"aria-current":o==="tokens"?"page":void 0,children:"Join tokens"})]}),o===
+"tokens"?t(to,{}):t(ks,{})]})}function ks(){let{query:e}=O(),{data:n,problem:o,again:s}=N("/fleet");if(ye({"/":()=>document.querySelector(".fleet-tools input")?.focus()}),n===null)return o?t(v,{problem:o}):
+t(C,{});let{sensors:a,now_ms:r,summary:l}=n;if(a.length===0)return t(vs,{trouble:n.problem});let i=(e.q??"").toLowerCase(),u=({name:d,site:p,tags:h,status:y,reasons:_})=>(!e.status||y===e.status)&&(!e.
+tag||h.includes(e.tag))&&(!e.site||p===e.site)&&[d,p,...h,..._].some(w=>w.toLowerCase().includes(i)),f=a.filter(u).sort(Xe),c=f.filter(Je),m=f.filter(d=>!Je(d));return t(x,{children:[n.problem!==null&&
+t(v,{problem:{message:`The aggregator: ${n.problem}`}}),t(Ss,{summary:l}),t(xs,{sensors:a}),f.length===0&&t(P,{children:["No sensor fits. ",t("a",{href:$({q:null,status:null,tag:null,site:null}),children:"\
+Show all"})]}),c.length>0&&t(M,{title:"Unwell",note:`${g(c.length)}, the most urgent first`,class:"wide",children:[t(H,{caption:"Sensors that are unwell",look:"fleet",columns:no(r,s),rows:e.all?c.slice(
+0,ys):c.slice(0,nn),idOf:({sensor_id:d})=>d}),c.length>nn&&!e.all&&t("p",{class:"more",children:t("a",{href:$({all:1}),children:["and ",g(c.length-nn)," more unwell"]})})]}),m.length>0&&t(M,{title:c.length>
+0?"The others":"Sensors",note:g(m.length),class:"wide",children:m.length<=20?t(H,{caption:"Sensors that are well",look:"fleet",columns:no(r,s),rows:m,idOf:({sensor_id:d})=>d}):m.length<=ws?t(Ts,{sensors:m}):
+t(xt,{sensors:m})})]})}function vs({trouble:e}){let n=S();return t("div",{class:"panel",children:[e!==null&&t(v,{problem:{message:`The aggregator: ${e}`}}),t(P,{children:["No sensor yet."," ",de(n)?t(
+"a",{href:k("fleet","",{tab:"tokens"}),children:"Make a join token"}):t("span",{children:["Make a join token with ",t("code",{children:"picket-aggregator token create"})]})," and type on the sensor wh\
+at it says."]})]})}function Ss({summary:e}){let{query:n}=O();return t("ul",{class:"counts",children:St.filter(o=>e[o]>0).map(o=>t("li",{children:t("a",{href:$({status:n.status===o?null:o}),"aria-curre\
+nt":n.status===o?"true":void 0,class:`status-${o}`,children:[t("strong",{class:"number",children:g(e[o])})," ",ae(o)]})},o))})}function xs({sensors:e}){let{query:n}=O(),o=["site","tag"].map(s=>{let a=[
+...new Set(e.flatMap(({site:r,tags:l})=>s==="site"?[r]:l))].sort();return{name:s,values:a.slice(0,200)}});return t("form",{class:"filter fleet-tools",role:"search","aria-label":"Search sensors",onSubmit:s=>s.
+preventDefault(),children:[t("label",{class:"field",children:[t("span",{children:"Search"}),t("input",{value:n.q??"",placeholder:"name, site, tag or reason",spellcheck:!1,onInput:({currentTarget:{value:s}})=>U(
+$({q:s||null}),!1)})]}),o.filter(({name:s,values:a})=>a.length>1||n[s]).map(({name:s,values:a})=>t("label",{class:"field",children:[t("span",{children:s==="site"?"Site":"Tag"}),t("select",{value:n[s]??
+"",onChange:({currentTarget:{value:r}})=>U($({[s]:r||null})),children:[t("option",{value:"",children:"any"}),a.map(r=>t("option",{value:r,children:r},r))]})]},s))]})}function Ts({sensors:e}){return t(
+"ul",{class:"names",children:e.map(({sensor_id:n,name:o,status:s,site:a})=>t("li",{children:t("a",{href:k("fleet",o),title:`${ae(s)}, ${a}`,children:[t("i",{class:`dot status-${s}`})," ",o,s!=="health\
+y"&&t("span",{class:"unseen",children:[", ",ae(s)]})]})},n))})}function no(e,n){let o=({conservation:s})=>s&&s.dropped+s.card_dropped+Math.abs(s.unaccounted);return[{name:"sensor",label:"Sensor",cell:({
+name:s,site:a,tags:r})=>t("span",{children:[t("a",{class:"row-link",href:k("fleet",s),children:s})," ",t("span",{class:"soft small",children:[a,...r].join(" · ")})]})},{name:"status",label:"Status",cell:s=>t(
+"span",{children:[t("span",{class:`status status-${s.status}`,children:ae(s.status)})," ",t(en,{sensor:s,onDone:n})]})},{name:"why",label:"Why",cell:({reasons:s})=>s.length===0?t("span",{class:"soft",
+children:"Sees packets, loses none"}):t("span",{title:s.join(`
+`),children:[s[0]," ",s.length>1&&t("span",{class:"soft",children:["and ",s.length-1," more"]})]})},{name:"source",label:"Source",cell:({check_in:s})=>t("span",{class:"wire",children:s?.capture.source})},
+{name:"packets",label:"Packets",isNumber:!0,cell:({conservation:s})=>s?g(s.packets):""},{name:"lost",label:"Lost",isNumber:!0,cell:s=>o(s)===null?"":g(o(s))},{name:"checked",label:"Last check-in",isNumber:!0,
+cell:({last_check_in_ms:s})=>s===null?"never":`${J((e-s)/1e3)} ago`}]}function ke({label:e,names:n,problem:o,isInstant:s=!1,children:a}){let{query:r}=O(),l=Z(null),i=o!==null&&o.field!==null?o:null;I(()=>{for(let c of n){let m=l.current?.elements.namedItem(c);(m instanceof
+HTMLInputElement||m instanceof HTMLSelectElement)&&(m.value=r[c]??"")}},[n.map(c=>r[c]??"").join(`
+`)]),I(()=>{for(let c of l.current?.querySelectorAll("input, select")??[]){let m=i?.field===c.getAttribute("name");c.toggleAttribute("aria-invalid",m),m?(c.setAttribute("aria-invalid","true"),c.setAttribute(
+"aria-describedby","filter-problem")):c.removeAttribute("aria-describedby")}},[i]);let u=()=>{let c=new FormData(l.current);U($(Object.fromEntries(n.map(m=>[m,String(c.get(m)??"").trim()||null]))))},f=n.
+some(c=>r[c]);return t("form",{ref:l,class:"filter",role:"search","aria-label":e,onSubmit:c=>{c.preventDefault(),u()},onChange:({target:c})=>c instanceof HTMLSelectElement&&u(),children:[a,!s&&t("butt\
+on",{type:"submit",class:"main",children:"Filter"}),f&&!s&&t("a",{class:"button",href:$(Object.fromEntries(n.map(c=>[c,null]))),children:"Clear"}),i!==null&&t("p",{id:"filter-problem",class:"field-pro\
+blem",role:"alert",children:i.message})]})}function ue({name:e,label:n,values:o,none:s="any"}){return t("label",{class:"field",children:[t("span",{children:n}),t("select",{name:e,children:[t("option",
+{value:"",children:s}),o.map(([a,r])=>t("option",{value:a,children:r},a))]})]})}function Q({name:e,label:n,placeholder:o,isWide:s=!1,list:a}){return t("label",{class:`field ${s?"wide":""}`,children:[t(
+"span",{children:n}),t("input",{name:e,placeholder:o,spellcheck:!1,autocapitalize:"off",autocomplete:"off",list:a})]})}var $s={flows:"src_ip in 10.0.0.0/8 and dst_port in (22, 3389)",threats:'severity >= high and title ~ "scan"',hosts:'bytes > 1MB and name ~ "example"'};function $t({of:e}){let{offer:n}=S(),o=n.has("GE\
+T /api/v1/filter/columns"),{data:s}=N(o?"/filter/columns":null),a=Ns(s?.[e]??s?.columns??s?.rows);return t(x,{children:[t(Q,{name:"filter",label:"Filter",placeholder:$s[e],isWide:!0,list:`columns-${e}`}),
+t("datalist",{id:`columns-${e}`,children:a.map(r=>t("option",{value:`${r} `},r))})]})}function Ns(e){return Array.isArray(e)?e.flatMap(n=>typeof n=="string"?[n]:typeof n?.name=="string"?[n.name]:[]).slice(
+0,100):[]}function Nt({id:e,title:n,children:o}){let s=Z(null);return I(()=>{let{activeElement:a}=document;(matchMedia("(max-width: 1099px)").matches||a?.closest("tr[data-id]")===null)&&s.current?.focus()},[e]),
+t("aside",{class:"side panel","aria-label":n,children:[t("div",{class:"side-top",children:[t("h2",{ref:s,tabIndex:-1,children:n}),t(V,{onPress:()=>Ye(e),title:"Close panel (Esc)",children:[t("span",{"\
+aria-hidden":"true",children:"✕"}),t("span",{class:"unseen",children:"Close panel"})]})]}),o]})}function Ye(e){U($({id:null})),requestAnimationFrame(()=>document.querySelector(`tr[data-id="${CSS.escape(
+e)}"] .row-link`)?.focus())}var Ms=["SF","S1","S2","S3","RSTO","RSTR"];function Mt(e){return e==="tcp"||e==="udp"||e==="sctp"}function et(e,n,o){return Mt(o)?e.includes(":")?`[${e}]:${n}`:`${e}:${n}`:e}function Pt({app_protocol:e,protocol:n}){return e?`${e} / ${n}`:n}var Ct={
+S0:"asked, no answer",S1:"open, not ended",SF:"opened and closed",REJ:"refused",S2:"closed by the asker only",S3:"closed by the answerer only",RSTO:"cut off by the asker",RSTR:"cut off by the answerer",
+RSTOS0:"asked, then cut off by the asker",RSTRH:"answered, then cut off",SH:"asked and ended, no answer",SHR:"answer and end, no question",OTH:"seen from its middle"};function At({facts:e,app_protocol:n}){
+let o=e?.dns?.find(a=>a.name),s=e?.tls?.sni??e?.quic?.sni??e?.http?.find(a=>a.host)?.host??(o?Ps(o,n):e?.ssh?.server??e?.dhcp?.find(({hostname:a})=>a)?.hostname??"");return s.length>80?`${s.slice(0,80)}\
+…`:s}function Ps({name:e,type:n,rcode:o,answers:s},a){let r=`${n} ${e}`;return o===void 0?a==="dns"?`${r} no answer`:r:o==="NOERROR"&&s?`${r} → ${s.join(", ")}`:`${r} ${o}`}function so(e){let n=new Set,
+o=new Set,s=new Set,a=new Set,r=new Set,l=new Set,i=new Set;for(let f of e){let{facts:c,protocol:m,dst_ip:d,dst_port:p,conn_state:h,bwd_packets:y}=f;m==="tcp"?(Ms.includes(h)?n:o).add(et(d,p,m)):Mt(m)&&
+(y>0?n:o).add(et(d,p,m)+`/${m}`);for(let{name:w,rcode:b,answers:A}of c?.dns??[])b==="NOERROR"&&A?.length?s.add(`${w} → ${A.join(", ")}`):b!==void 0&&a.add(`${w} ${b}`);let _=c?.tls?.sni??c?.quic?.sni??
+c?.http?.find(({host:w})=>w)?.host;_&&r.add(_);for(let{service:w,user:b,outcome:A}of c?.logins??[])A==="accepted"&&l.add(b?`${b} (${w})`:w),A==="refused"&&i.add(b?`${b} (${w})`:w);for(let{status:w,account:b}of c?.
+smb??[])w==="STATUS_SUCCESS"&&b&&l.add(`${b} (smb)`),w==="STATUS_LOGON_FAILURE"&&i.add(`${b??"?"} (smb)`)}for(let f of n)o.delete(f);return[["Ports that answered",n],["Ports that did not",o],["Names t\
+hat resolved",s],["Names that did not",a],["Servers named",r],["Log-ins that succeeded",l],["Log-ins refused",i]].flatMap(([f,c])=>c.size===0?[]:[{name:f,values:[...c].slice(0,24),more:Math.max(0,c.size-
+24)}])}function Be(e){return[{name:"start",label:"Start",cell:o=>t("a",{class:"row-link number",href:e(o),children:ne(o.start)})},...Cs]}var Cs=[{name:"from",label:"From",cell:({src_ip:e,src_port:n,protocol:o})=>t(
+"span",{class:"wire",children:et(e,n,o)})},{name:"to",label:"To",cell:({dst_ip:e,dst_port:n,protocol:o})=>t("span",{class:"wire",children:et(e,n,o)})},{name:"protocol",label:"Protocol",cell:Pt},{name:"\
+name",label:"Name",cell:e=>t("span",{class:"wire",children:At(e)})},{name:"packets",label:"Packets",isNumber:!0,cell:({total_packets:e})=>g(e)},{name:"bytes",label:"Bytes",isNumber:!0,cell:({total_bytes:e})=>L(
+e)},{name:"state",label:"State",cell:({conn_state:e})=>t("abbr",{title:Ct[e]??e,children:e})},{name:"duration",label:"Duration",isNumber:!0,cell:({start:e,end:n})=>J(n-e)},{name:"rtt",label:"RTT",isNumber:!0,
+cell:({handshake_rtt_us:e})=>e?J(e/1e6):""},{name:"network",label:"Site",cell:({network:e})=>e},{name:"sensors",label:"Seen by",cell:({seen_by:e})=>B(new Set(e.map(({sensor_id:n})=>n)).size,"sensor")},
+{name:"community",label:"Community ID",cell:({community_id:e})=>t("span",{class:"wire",children:e})}],ro=["start","from","to","protocol","name","packets","bytes","state","sensors"];var on=50;function ao({id:e}){let{data:n,problem:o,isMissing:s}=N(`/flows/${encodeURIComponent(e)}`);return t(Nt,{id:e,title:n?`${Pt(n)} flow`:"Flow",children:[s?t("p",{class:"empty",children:["This f\
+low is no longer stored. ",t("a",{href:$({id:null}),children:"Back to the list"})]}):t(v,{problem:o}),n===null&&o===null&&t(C,{}),n!==null&&t(As,{flow:n})]})}function As({flow:e}){let{src_ip:n,src_port:o,
+dst_ip:s,dst_port:a,protocol:r,start:l,end:i,conn_state:u,end_reason:f}=e,c=m=>Mt(r)?t("span",{class:"number",children:[":",m]}):null;return t(x,{children:[t("p",{class:"lead",children:[t(Y,{ip:n}),c(
+o)," ",t("span",{"aria-label":"to",children:"→"})," ",t(Y,{ip:s}),c(a)]}),t(z,{of:{Start:t(T,{at:l}),Duration:J(i-l),State:`${Ct[u]??u} (${u})`,"Ended by":f,Site:e.network,Time:e.time_suspect?"not t\
+o be trusted: before 2000 or in the future":null,Sampled:e.factor>1?`kept as one of ${e.factor}`:null,"Community ID":t(j,{children:e.community_id})}}),t(Rs,{flow:e}),t(Fs,{flow:e}),t(Es,{flow:e}),t("p",
+{class:"acts",children:[t("a",{class:"button",href:k("flows","",{src_ip:n,dst_ip:s,range:"all"}),children:"Flows between the two"}),t("a",{class:"button",href:k("threats","",{ip:n,range:"all"}),children:[
+"Threats of ",n]})]})]})}function Rs({flow:e}){let n=e.handshake_rtt_us,o=[{way:"there",packets:e.fwd_packets,octets:e.fwd_bytes,payload:e.fwd_payload_bytes,ttl:e.fwd_ttl,mac:e.src_mac},{way:"back",packets:e.
+bwd_packets,octets:e.bwd_bytes,payload:e.bwd_payload_bytes,ttl:e.bwd_ttl,mac:e.dst_mac}];return t("section",{children:[t("h3",{children:"Both ways"}),t(H,{caption:"Counts of each direction",look:"smal\
+l",idOf:({way:s})=>s,rows:o,columns:[{name:"way",label:"Way",cell:({way:s})=>s},{name:"packets",label:"Packets",isNumber:!0,cell:({packets:s})=>g(s)},{name:"bytes",label:"Bytes",isNumber:!0,cell:({octets:s})=>L(
+s)},{name:"payload",label:"Payload",isNumber:!0,cell:({payload:s})=>L(s)},{name:"ttl",label:"TTL",isNumber:!0,cell:({ttl:s})=>s||""},{name:"mac",label:"MAC",cell:({mac:s})=>t(j,{children:s})}]}),t(z,{
+of:{"Round trip":n?`${J(n/1e6)}, by its handshake`:null,"Packet length":`${e.packet_length_min} to ${e.packet_length_max} octets, mean ${Math.round(e.packet_length_mean)}`,VLAN:e.vlan?`${e.vlan}${e.vlan_inner?
+`, inner ${e.vlan_inner}`:""}`:null,Tunnel:e.tunnel}})]})}function Fs({flow:{facts:e}}){let n=Object.entries(e??{}).filter(([o])=>o!=="cut");return n.length===0?null:t("section",{children:[t("h3",{children:[
+"Read in its payload ",t("span",{class:"soft",children:"chosen by whoever sent it"})]}),n.map(([o,s])=>{let a=Array.isArray(s)?s:[s];return t("div",{class:"read",children:[t("h4",{children:o}),t("ul",
+{class:"plain",children:a.slice(0,on).map((r,l)=>t("li",{children:Object.entries(r).map(([i,u])=>t("span",{class:"pair",children:[t("span",{class:"soft",children:i})," ",t(j,{children:Array.isArray(u)?
+u.join(", "):String(u)})]},i))},l))}),a.length>on&&t("p",{class:"soft small",children:["and ",g(a.length-on)," more"]})]},o)}),e?.cut!==void 0&&t("p",{class:"soft small",children:[g(e.cut)," entries o\
+r characters were left out."]})]})}function Es({flow:e}){let{data:n}=N("/fleet"),o=s=>n?.sensors.find(({sensor_id:a})=>a===s)?.name??s;return t("section",{children:[t("h3",{children:"Seen by"}),t(H,{caption:"\
+What each sensor saw of this flow",look:"small",idOf:({sensor_id:s,vlan:a,ip_depth:r})=>`${s} ${a} ${r}`,rows:e.seen_by,columns:[{name:"sensor",label:"Sensor",cell:({sensor_id:s})=>t("a",{href:k("flee\
+t",o(s)),children:o(s)})},{name:"fwd",label:"There",isNumber:!0,cell:s=>`${g(s.fwd_packets)} · ${L(s.fwd_bytes)}`},{name:"bwd",label:"Back",isNumber:!0,cell:s=>`${g(s.bwd_packets)} · ${L(s.bwd_bytes)}`},
+{name:"vlan",label:"VLAN",isNumber:!0,cell:({vlan:s})=>s||""},{name:"offset",label:"Clock",isNumber:!0,title:"Added to its times",cell:({clock_offset_ms:s})=>`${s>=0?"+":""}${g(s)} ms`}]})]})}var Ls=100,Os=1e3,Vs=["tcp","udp","icmp","icmp6","arp","sctp"],sn=["ip","port","protocol","app_protocol","name","filter"],rn=["threat_id","sensor_id","src_ip","dst_ip","dst_port","network","community_\
+id"];function lo(){let{query:e}=O(),n=X(),o=Object.fromEntries([...sn,...rn].map(c=>[c,e[c]])),s=e.live==="1",a=ie("/flows/search",{...o,...n,limit:Ls});I(()=>s?bt(Os,Te):void 0,[s]),Bs(e.id);let r=Be(
+({flow_id:c})=>$({id:c})),l=e.id?["start","from","to","bytes"]:e.cols?.split(",")??ro,i=r.filter(({name:c})=>c==="start"||l.includes(c)),u=a.rows??[],f=[...sn,...rn].some(c=>e[c]);return t("div",{class:e.
+id?"split":"",children:[t("div",{class:"list",children:[t(Hs,{problem:a.problem}),t("div",{class:"list-tools",children:[t(Is,{}),t("label",{class:"check",children:[t("input",{type:"checkbox",checked:s,
+onChange:()=>U($({live:s?null:1,range:s?e.range:"15m"}))}),"Live"]}),t(Ws,{shown:l,all:r.map(({name:c,label:m})=>[c,m])})]}),a.problem!==null&&a.problem.field===null&&t(v,{problem:a.problem}),a.rows===
+null&&a.problem===null&&t(C,{}),a.rows?.length===0&&a.problem===null&&t(P,{children:[a.hasMore?"No flow so far: the search is not through yet.":f?"No flow fits this filter in this time.":"No flow is s\
+tored of this time."," ",t("a",{href:$({range:"all"}),children:"Look at all times"})]}),u.length>0&&t(H,{caption:"Flows, newest first",look:"flows",columns:i,rows:u,idOf:({flow_id:c})=>c,chosen:e.id}),
+u.length===0&&a.hasMore?t("p",{class:"more",children:t(V,{onPress:a.more,children:"Search on"})}):t(ce,{list:a,word:"flows"})]}),e.id&&t(ao,{id:e.id},e.id)]})}function Bs(e){let n=o=>{let s=[...document.
+querySelectorAll("table.flows .row-link")],a=document.activeElement?.closest("tr[data-id]")??document.querySelector("tr.chosen"),r=s[Math.min(s.length-1,Math.max(0,s.findIndex(l=>l.closest("tr")===a)+
+o))];r?.focus(),e&&r&&U(r.getAttribute("href"),!1)};ye({j:()=>n(1),k:()=>n(-1),"/":()=>document.querySelector(".filter input")?.focus(),Escape:()=>{if(document.activeElement instanceof HTMLInputElement)
+return document.activeElement.blur();e&&Ye(e)}})}function Hs({problem:e}){let{offer:n}=S();return t(ke,{label:"Filter flows",names:sn,problem:e,children:[t(Q,{name:"ip",label:"Address",placeholder:"ei\
+ther end"}),t(Q,{name:"port",label:"Port",placeholder:"either end"}),t(ue,{name:"protocol",label:"Protocol",values:Vs.map(o=>[o,o])}),t(Q,{name:"app_protocol",label:"Application",placeholder:"dns, tls\
+, http"}),t(Q,{name:"name",label:"Name",placeholder:"part of a DNS or server name"}),n.has("GET /api/v1/flows/search","filter")&&t($t,{of:"flows"})]})}function Is(){let{query:e}=O();return t(x,{children:rn.
+filter(n=>e[n]).map(n=>t("a",{class:"chip",href:$({[n]:null}),title:"Take this filter away",children:[n.replace("_id","").replace("_"," "),": ",t("span",{class:"wire",children:e[n]})," ",t("span",{"ar\
+ia-hidden":"true",children:"×"}),t("span",{class:"unseen",children:", take away"})]},n))})}function Ws({shown:e,all:n}){return t("details",{class:"menu",children:[t("summary",{children:"Columns"}),t(
+"fieldset",{children:[t("legend",{class:"unseen",children:"Columns to show"}),n.filter(([o])=>o!=="start").map(([o,s])=>t("label",{class:"check",children:[t("input",{type:"checkbox",checked:e.includes(
+o),onChange:({currentTarget:{checked:a}})=>{let r=a?[...e,o]:e.filter(l=>l!==o);U($({cols:r.join(",")||"start"}),!1)}}),s]},o))]})]})}var io=6,Ds=2e3,ee={left:58,right:8,top:8,bottom:34};function He(e,n){let{from:o,to:s,step:a,rows:r}=e,l=Math.floor(o/a)*a,i=Math.min(Ds,Math.max(1,Math.floor(s/a)-Math.floor(o/a)+1)),u=new Map;for(let m of r)
+u.set(n(m),(u.get(n(m))??0)+m.bytes);let f=[...u].sort(([,m],[,d])=>d-m).slice(0,io).map(([m])=>m),c=new Map(f.map(m=>[m,new Array(i).fill(0)]));u.size>io&&c.set("other",c.get("other")??new Array(i).fill(
+0));for(let m of r){let d=Math.floor((m.time-l)/a),p=c.get(n(m))??c.get("other");p&&d>=0&&d<i&&(p[d]+=m.bytes)}return{start:l,step:a,steps:i,layers:[...c].map(([m,d])=>({name:m,values:d}))}}function Ie({
+data:e,marks:n=[],height:o=200,onZoom:s}){let{ref:a,width:r}=vt(900),{start:l,step:i,steps:u,layers:f}=e,c=l+u*i,m=Array.from({length:u},(W,Pe)=>f.reduce((pe,{values:rt})=>pe+rt[Pe],0)),d=zs(Math.max(
+1,...m.map(W=>W*8/i))),p=r-ee.left-ee.right,h=W=>ee.left+p*(W-l)/(c-l),y=W=>ee.top+(o-ee.top-ee.bottom)*(1-W/d),{drag:_,hover:w,pointing:b}=qs({start:l,end:c,plot:p,onZoom:s}),A=_t(Math.max(0,...m),i),
+E=`Traffic from ${ne(l)} to ${ne(c)}, highest ${A}, a point every ${i} s`,Me=w===null?-1:Math.min(u-1,Math.max(0,Math.floor((w-l)/i)));return t("figure",{class:"chart",ref:a,children:[t(Us,{layers:f,sums:m,
+at:Me,start:l,step:i}),t("svg",{width:r,height:o,viewBox:`0 0 ${r} ${o}`,role:"group","aria-label":E,class:s?"zoomable":"",...b,children:[t(Gs,{peak:d,width:r,y}),t(js,{layers:f,start:l,step:i,x:h,y}),
+t(Ks,{start:l,end:c,x:h,y:o-6,width:p}),Me>=0&&t("line",{class:"cursor",x1:h(w),x2:h(w),y1:ee.top,y2:y(0)}),_&&t("rect",{class:"chosen-time",x:Math.min(h(_.from),h(_.to)),width:Math.abs(h(_.to)-h(_.from)),
+y:ee.top,height:y(0)-ee.top}),n.filter(({at:W})=>W>=l&&W<=c).map(W=>t("a",{href:W.href,"aria-label":`${W.severity}: ${W.title}`,children:t("path",{class:`mark tone-${W.severity}`,d:`M${h(W.at)} ${y(0)+
+2}l5 9h-10z`,children:t("title",{children:`${W.severity}: ${W.title}`})})},W.id))]})]})}function qs({start:e,end:n,plot:o,onZoom:s}){let[a,r]=R(null),[l,i]=R(null),u=c=>{let m=c.currentTarget.getBoundingClientRect(),
+d=(c.clientX-m.left-ee.left)/Math.max(1,o);return e+(n-e)*Math.min(1,Math.max(0,d))};return{drag:a,hover:l,pointing:{onPointerDown:c=>{if(!s||c.button!==0||c.target.closest("a"))return;c.currentTarget.
+setPointerCapture(c.pointerId);let m=u(c);r({from:m,to:m})},onPointerMove:c=>{let m=u(c);i(m),a&&r({...a,to:m})},onPointerLeave:()=>i(null),onPointerUp:()=>{let[c,m]=a?[a.from,a.to].sort((d,p)=>d-p):[
+0,0];r(null),s&&m-c>=Math.max(1,(n-e)/200)&&s(c,m)},onPointerCancel:()=>r(null)}}}function Us({layers:e,sums:n,at:o,start:s,step:a}){let r=l=>o<0?_t(l.reduce((i,u)=>i+u,0),a*Math.max(1,l.length)):_t(l[o],
+a);return t("figcaption",{class:"legend",children:[t("span",{class:"number",children:o<0?"Mean":ne(s+o*a)}),e.map(({name:l,values:i},u)=>t("span",{children:[t("i",{class:`swatch layer-${u}`})," ",l," ",
+t("span",{class:"number soft",children:r(i)})]},l)),e.length>1&&t("span",{class:"number soft",children:["all ",r(n)]})]})}function js({layers:e,start:n,step:o,x:s,y:a}){let r=new Array(e[0]?.values.length??
+0).fill(0),l=e.map(({name:i,values:u},f)=>{let c=[],m=[];u.forEach((p,h)=>{let y=p*8/o,[_,w]=[s(n+h*o).toFixed(1),s(n+(h+1)*o).toFixed(1)];c.push(`L${_} ${a(r[h]+y).toFixed(1)}H${w}`),m.push(`L${w} ${a(
+r[h]).toFixed(1)}H${_}`),r[h]+=y});let d=`M${s(n).toFixed(1)} ${a(0).toFixed(1)}${c.join("")}${m.reverse().join("")}Z`;return t("path",{class:`area layer-${f}`,d},i)});return t("g",{children:l})}function Gs({
+peak:e,width:n,y:o}){return t("g",{children:[0,.5,1].map(s=>t("g",{children:[t("line",{class:"rule",x1:ee.left,x2:n-ee.right,y1:o(e*s),y2:o(e*s)}),t("text",{x:ee.left-8,y:o(e*s)+4,"text-anchor":"end",
+children:s===0?"0":`${g(e*s)}b/s`})]},s))})}function Ks({start:e,end:n,x:o,y:s,width:a}){let r=a<420?2:a<800?3:5,l=n-e>86400?Ge:je;return t("g",{children:Array.from({length:r+1},(i,u)=>{let f=e+(n-e)*
+u/r,c=u===0?"start":u===r?"end":"middle";return t("text",{x:o(f),y:s,"text-anchor":c,children:l(f)},u)})})}function zs(e){let n=10**Math.floor(Math.log10(e));return([1,2,5].find(o=>o*n>=e)??10)*n}var an=100,Zs=8;function tt({caption:e,rows:n}){let o=n.slice(0,an).map((r,l)=>({...typeof r=="object"&&r!==null?r:{value:r},_at:l})),a=[...new Set(o.flatMap(r=>Object.keys(r)))].filter(r=>r!=="_at").
+slice(0,Zs).map(r=>({name:`loose-${r}`,label:Qs(r),isNumber:o.every(l=>typeof l[r]=="number")&&!/_ms$|port/.test(r),cell:l=>Js(r,l[r])}));return t(x,{children:[t(H,{caption:e,look:"small",columns:a,rows:o,
+idOf:({_at:r})=>String(r)}),n.length>an&&t("p",{class:"soft small",children:["The first ",an," of ",g(n.length),"."]})]})}function Qs(e){let n=e.replace(/_(ms|us)$/,"").replaceAll("_"," ");return n[0].
+toUpperCase()+n.slice(1)}function Js(e,n){return n==null?"":typeof n=="number"?/_ms$/.test(e)?n>0?t(T,{at:n/1e3,isAge:!0}):"":/bytes/.test(e)?L(n):/port/.test(e)?String(n):g(n):typeof n=="string"&&/^(ip|peer|server|client)$/.
+test(e)?t(Y,{ip:n}):Array.isArray(n)?t(j,{children:n.map(co).join(", ")}):t(j,{children:co(n)})}function co(e){return typeof e!="object"||e===null?String(e):Object.entries(e).map(([n,o])=>`${n} ${typeof o==
+"object"?JSON.stringify(o):o}`).join(", ")}function We(e){return(e.names??[]).map(n=>typeof n=="string"?n:n.name)}function uo(e){return We(e)[0]??""}function nt(e){return(e.macs??[]).map(n=>typeof n=="string"?n:n.vendor?`${n.mac} (${n.vendor})`:
+n.mac)}var Xs=10,Ys=["start","from","to","protocol","name","bytes","state"];function po({ip:e}){let{offer:n}=S(),o=X(),s=`/hosts/${encodeURIComponent(e)}`,a=n.has("GET /api/v1/hosts/{ip}"),r=N(a?s:null),l=ie(
+"/flows/search",{ip:e,...o,limit:50});return t("div",{class:"host",children:[(!a||r.isMissing)&&t("p",{class:"soft",children:"This aggregator does not keep hosts, or not this one. Its threats and flow\
+s are below."}),!r.isMissing&&t(v,{problem:r.problem}),r.isLoading&&t(C,{}),r.data!==null&&t(er,{host:r.data}),t(tr,{ip:e}),t(nr,{ip:e,flows:l.rows??[],known:r.data?.peers}),t(M,{title:"Flows",class:"\
+wide",acts:t("a",{class:"button",href:k("flows","",{ip:e}),children:"Filter them"}),children:[t(v,{problem:l.problem}),l.rows===null&&l.problem===null&&t(C,{}),l.rows?.length===0&&t(P,{children:["No f\
+low of this host in this time. ",t("a",{href:$({range:"all"}),children:"Look at all times"})]}),l.rows!==null&&l.rows.length>0&&t(H,{caption:`Flows of ${e}`,look:"flows",columns:Be(({flow_id:i})=>k("f\
+lows","",{ip:e,id:i})).filter(({name:i})=>Ys.includes(i)),rows:l.rows,idOf:({flow_id:i})=>i}),t(ce,{list:l,word:"flows"})]})]})}function er({host:e}){let{series:n}=e,o=n?.rows??[],s=n?.step??3600,a=o.
+length>0&&{from:n?.from??o[0].time,to:n?.to??o.at(-1).time,step:s,rows:o};return t(x,{children:[t(M,{title:"Who it is",children:t(z,{of:{Names:We(e).length>0&&t("span",{class:"addresses",children:We(e).
+map(r=>t(j,{children:r},r))}),MAC:nt(e).length>0&&t("span",{class:"addresses",children:nt(e).map(r=>t(j,{children:r},r))}),Site:e.inside?e.network:`${e.network}, outside`,"First seen":t(T,{at:e.first_seen_ms/
+1e3}),"Last seen":t(T,{at:e.last_seen_ms/1e3}),Traffic:`${L(e.bytes)} in ${g(e.packets)} packets, ${B(e.flows,"flow")}`,"Seen by":e.sensors&&e.sensors.length>0&&B(e.sensors.length,"sensor")}})}),a&&t(
+M,{title:"Traffic",class:"wide",children:t(Ie,{data:He(a,()=>"all"),height:150,onZoom:(r,l)=>we(Le(r,l))})}),(e.services?.length??0)>0&&t(M,{title:"Services it offers",children:t(tt,{caption:"Services\
+ offered",rows:e.services})}),(e.uses?.length??0)>0&&t(M,{title:"Services it uses",children:t(tt,{caption:"Services used",rows:e.uses})})]})}function tr({ip:e}){let{data:n,problem:o}=N("/threats",{ip:e,
+limit:20});return t(M,{title:"Threats",note:"at all times",children:[t(v,{problem:o}),n?.rows.length===0&&t(P,{children:"No threat of this host is stored."}),t("ul",{class:"plain",children:(n?.rows??[]).
+map(({id:s,severity:a,title:r,status:l,last_seen:i,src_ips:u})=>t("li",{children:[t(re,{tone:a,children:a})," ",t("a",{href:k("threats","",{id:s,ip:e,range:"all"}),children:r})," ",t("span",{class:"so\
+ft small",children:[u.includes(e)?"by it":"against it"," · ",l]}),t("span",{class:"soft small end",children:t(T,{at:i,isAge:!0})})]},s))})]})}function nr({ip:e,flows:n,known:o}){let s=new Map;for(let r of o??
+[]){let l=r.ip??r.peer??r.peer_ip;typeof l=="string"&&s.set(l,Number(r.bytes??r.total_bytes??r.flows??0))}if(s.size===0)for(let{src_ip:r,dst_ip:l,total_bytes:i}of n){let u=r===e?l:r;s.set(u,(s.get(u)??
+0)+i)}let a=[...s].sort(([,r],[,l])=>l-r).slice(0,Xs);return t(M,{title:"Peers",note:o?void 0:`of the ${g(n.length)} flows below`,children:[a.length===0&&t(P,{children:"None in this time."}),t(Ze,{rows:a.
+map(([r,l])=>({name:r,value:l,words:L(l),href:k("hosts",r)}))})]})}var or=100,mo="GET /api/v1/hosts",sr=["ip","name","inside","network","sort","filter"];function fo(){let{offer:e}=S(),{query:n}=O(),o=sr.filter(i=>e.has(mo,i)),s=Object.fromEntries(o.map(i=>[i,n[i]])),
+a=e.has(mo),r=ie(a?"/hosts":null,{...s,limit:or});if(ye({"/":()=>document.querySelector(".filter input, .host-search input")?.focus()}),!a||r.isMissing)return t(rr,{});let l=o.some(i=>n[i]);return t("\
+div",{class:"list",children:[t(ke,{label:"Filter hosts",names:o,problem:r.problem,children:[o.includes("ip")&&t(Q,{name:"ip",label:"Address",placeholder:"10.0.0.5 or 10.0.0.0/8"}),o.includes("name")&&
+t(Q,{name:"name",label:"Name",placeholder:"part of a name"}),o.includes("inside")&&t(ue,{name:"inside",label:"Where",values:[["true","inside"],["false","outside"]]}),o.includes("filter")&&t($t,{of:"ho\
+sts"})]}),r.problem!==null&&r.problem.field===null&&t(v,{problem:r.problem}),r.rows===null&&r.problem===null&&t(C,{}),r.rows?.length===0&&t(P,{children:[l?"No host fits this filter.":"No host is known\
+ yet: they come with the first flows."," ",t("a",{href:$(Object.fromEntries(o.map(i=>[i,null]))),children:"Show all hosts"})]}),r.rows!==null&&r.rows.length>0&&t(H,{caption:"Hosts",look:"hosts",columns:ar,
+rows:r.rows,idOf:({ip:i,network:u})=>`${u} ${i}`}),t(ce,{list:r,word:"hosts"})]})}function rr(){return t("div",{class:"panel",children:[t("p",{children:"This aggregator does not keep hosts."}),t("p",{
+class:"soft",children:"Flows and threats of one address can be found all the same."}),t("form",{class:"filter host-search",role:"search","aria-label":"Find an address",onSubmit:e=>{e.preventDefault();
+let n=String(new FormData(e.currentTarget).get("ip")??"").trim();n&&U(k("hosts",n))},children:[t(Q,{name:"ip",label:"Address",placeholder:"10.0.0.5"}),t("button",{type:"submit",class:"main",children:"\
+Find"})]})]})}var ar=[{name:"ip",label:"Address",cell:({ip:e})=>t(Y,{ip:e})},{name:"name",label:"Name",cell:e=>t(j,{children:fe(We(e),"")})},{name:"mac",label:"MAC",cell:e=>t(j,{children:fe(nt(e),"")})},
+{name:"site",label:"Site",cell:({network:e,inside:n})=>n?e:"outside"},{name:"threats",label:"Threats",isNumber:!0,cell:({threats:e})=>e>0?t(re,{tone:"high",children:g(e)}):""},{name:"flows",label:"Flo\
+ws",isNumber:!0,cell:({flows:e})=>g(e)},{name:"bytes",label:"Bytes",isNumber:!0,cell:e=>L(e.bytes)},{name:"first",label:"First seen",isNumber:!0,cell:e=>t(T,{at:e.first_seen_ms/1e3,isAge:!0})},{name:"\
+last",label:"Last seen",isNumber:!0,cell:e=>t(T,{at:e.last_seen_ms/1e3,isAge:!0})}];var ot=["info","low","medium","high","critical"],ho=["open","acknowledged","closed"];var st=14,Ne="others",ln=.45;function bo(e){if(!e.includes(":"))return e.replace(/\.\d+$/,".0/24");let[n]=e.split("::");return`${n.split(":").slice(0,4).join(":")}::/64`}function yo(e,n,o){let s=new Map;
+for(let{src_ip:a,dst_ip:r,total_bytes:l}of e)ko(s,{from:o(a),to:o(r),bytes:l,flows:1,threat:null});for(let{id:a,title:r,severity:l,src_ips:i,dst_ips:u}of n)for(let f of i.slice(0,st))for(let c of u.slice(
+0,st)){let m=s.get(`${o(f)}>${o(c)}`);m&&vo(l,m.threat)&&(m.threat={id:a,title:r,severity:l})}return[...s.values()]}function wo(e){let[n,o]=[go(e,({from:d})=>d),go(e,({to:d})=>d)],s=new Map;for(let d of e){
+let p=n.has(d.from)?d.from:Ne,h=o.has(d.to)?d.to:Ne;(p!==Ne||h!==Ne)&&ko(s,{...d,from:p,to:h})}let a=[...s.values()],r=_o(a,({from:d})=>d),l=_o(a,({to:d})=>d),i=Math.max(1,a.reduce((d,{bytes:p})=>d+p,
+0)),u=(d,p)=>d.findIndex(h=>h.name===p);a.sort((d,p)=>u(l,d.to)-u(l,p.to)||u(r,d.from)-u(r,p.from));let f=new Map,c=(d,p)=>{let h=f.get(d)??0;return f.set(d,h+p),d.at+h},m=a.map(d=>{let p=ln*d.bytes/i,
+h=c(r[u(r,d.from)],p);return{...d,share:p,fromAt:h,toAt:c(l[u(l,d.to)],p)}});return m.sort((d,p)=>+(d.threat!==null)-+(p.threat!==null)),{sources:r,targets:l,bands:m}}function ko(e,n){let o=e.get(`${n.
+from}>${n.to}`);if(!o)return void e.set(`${n.from}>${n.to}`,{...n});o.bytes+=n.bytes,o.flows+=n.flows,n.threat&&vo(n.threat.severity,o.threat)&&(o.threat=n.threat)}function vo(e,n){return n===null||ot.
+indexOf(e)>ot.indexOf(n.severity)}function go(e,n){let o=new Map;for(let a of e){let{bytes:r,isTold:l}=o.get(n(a))??{bytes:0,isTold:!1};o.set(n(a),{bytes:r+a.bytes,isTold:l||a.threat!==null})}let s=[...o].
+sort(([,a],[,r])=>Number(r.isTold)-Number(a.isTold)||r.bytes-a.bytes);return new Set(s.slice(0,s.length>st?st-1:st).map(([a])=>a))}function _o(e,n){let o=new Map;for(let l of e)o.set(n(l),(o.get(n(l))??
+0)+l.bytes);let s=Math.max(1,[...o.values()].reduce((l,i)=>l+i,0)),a=(1-ln)/(o.size+1),r=a;return[...o].sort(([l,i],[u,f])=>+(l===Ne)-+(u===Ne)||f-i).map(([l,i])=>{let u={name:l,bytes:i,at:r,share:ln*
+i/s,isRest:l===Ne};return r+=u.share+a,u})}var lr=500,ir=36,cr=[["5","5 minutes"],["60","1 hour"],["240","4 hours"],["1440","1 day"]];function xo(){let{totals:e}=S(),{query:n}=O(),o=Math.min(1440,Math.max(1,Number(n.minutes)||15)),s=e?.last??null,
+a=s===null?null:s-o*60,r=N(s===null?null:"/flows",{from:a,to:s,limit:lr}),l=N(s===null?null:"/threats",{from:a,to:s,status:"open",limit:200}),i=n.by==="network"?bo:c=>c,u=yo(r.data?.rows??[],l.data?.rows??
+[],i),f=r.data?.next_cursor!==void 0;return t(x,{children:[t(ke,{label:"What the map shows",names:["minutes","by"],problem:null,isInstant:!0,children:[t(ue,{name:"minutes",label:"Up to the newest pack\
+et",none:"15 minutes",values:cr}),t(ue,{name:"by",label:"By",none:"host",values:[["network","network"]]})]}),t(M,{title:"Who talks to whom",class:"wide",note:r.data?`${f?"the newest ":""}${B(r.data.rows.
+length,"flow")} of these minutes; a band is as wide as its bytes, a coloured one is in a threat`:void 0,children:[t(v,{problem:r.problem}),s===null&&t(P,{children:"No traffic is stored yet."}),r.isLoading&&
+t(C,{}),r.data?.rows.length===0&&t(P,{children:"No flow began in these minutes."}),u.length>0&&t(ur,{links:u,isByHost:n.by!=="network"})]})]})}function ur({links:e,isByHost:n}){let{ref:o,width:s}=vt(900),
+{sources:a,targets:r,bands:l}=wo(e),i=Math.max(a.length,r.length)*ir+8,u=s<560?118:220,[f,c]=[u,s-u];return t("div",{class:"map",ref:o,children:t("svg",{width:s,height:i,viewBox:`0 0 ${s} ${i}`,role:"\
+group","aria-label":`${l.length} bands from ${a.length} sources to ${r.length} destinations`,children:[l.map(m=>t(pr,{band:m,left:f+8,right:c-8,height:i},`${m.from}>${m.to}`)),a.map(m=>t(So,{end:m,x:f,
+height:i,side:"left",isByHost:n,length:u},m.name)),r.map(m=>t(So,{end:m,x:c-8,height:i,side:"right",isByHost:n,length:u},m.name))]})})}function pr({band:e,left:n,right:o,height:s}){let a=(n+o)/2,[r,l]=[
+e.fromAt*s,e.toAt*s],i=Math.max(1,e.share*s),u=`M${n} ${r}C${a} ${r} ${a} ${l} ${o} ${l}v${i}C${a} ${l+i} ${a} ${r+i} ${n} ${r+i}Z`,f=`${e.from} to ${e.to}: ${L(e.bytes)} in ${B(e.flows,"flow")}${e.threat?
+`; ${e.threat.title}`:""}`,c=t("path",{class:e.threat?`band tone-${e.threat.severity}`:"band",d:u,children:t("title",{children:f})});return e.threat?t("a",{href:k("threats","",{id:e.threat.id}),"aria-\
+label":f,children:c}):c}function So({end:e,x:n,height:o,side:s,isByHost:a,length:r}){let l=(e.at+e.share/2)*o,i=s==="left",u=Math.floor((r-14)/7.4),f=e.name.length>u?`${e.name.slice(0,u-1)}…`:e.name,
+c=t("text",{x:i?n-8:n+16,y:l+4,"text-anchor":i?"end":"start",children:[f,t("title",{children:`${e.name}: ${L(e.bytes)}`})]});return t("g",{class:"stop",children:[t("rect",{x:n,y:e.at*o,width:"8",height:Math.
+max(1,e.share*o),rx:"1.5"}),a&&!e.isRest?t("a",{href:k("hosts",e.name),"aria-label":`${e.name}, ${L(e.bytes)}`,children:c}):c]})}var To=5,cn=8;function $o(){return t("div",{class:"overview",children:[t(mr,{}),t(dr,{}),t(hr,{}),t("div",{class:"thirds wide",children:[t(gr,{}),t(_r,{}),t(br,{})]})]})}function mr(){let e=X(),{data:n,
+problem:o}=N("/incidents",{...e,limit:50}),s=n?.rows.filter(({status:r})=>r==="open")??[],a=n===null?void 0:s.length===0?"nothing is open in this time":`${B(s.length,"open incident")}${n.is_cut||n.incidents>
+n.rows.length?", and more":""}, worst first`;return t(M,{title:"What is wrong now",class:"wrong",note:a,children:[t(v,{problem:o}),n===null&&o===null&&t(C,{}),n!==null&&s.length===0&&t(P,{children:["N\
+o open threat in this time. ",t("a",{href:k("threats"),children:"Threats that were closed"})]}),t("ol",{class:"incidents",children:s.slice(0,To).map(r=>t(fr,{incident:r},r.id))}),s.length>To&&t("p",{class:"\
+more",children:t("a",{href:k("threats"),children:["All ",g(s.length)," incidents' threats"]})})]})}function fr({incident:e}){let{severity:n,actors:o,targets:s,timeline:a,threats:r,last_seen:l,network:i,
+stages:u}=e,f=a.at(-1),c=a.find(d=>d.severity===n)??f,m=a.slice(-4);return t("li",{class:`incident tone-${n}`,children:[t("div",{class:"incident-top",children:[t(re,{tone:n,children:n}),t("h3",{children:t(
+"a",{href:k("threats","",{id:c?.threat_id,ip:r>1?o[0]:null}),children:c?.title??"Threats"})}),t("span",{class:"soft small",children:t(T,{at:l,isAge:!0})})]}),t("p",{class:"ends",children:[o.length===1?
+t(Y,{ip:o[0]}):t("span",{class:"wire",children:fe(o)}),t("span",{"aria-hidden":"true",children:"→"}),t("span",{class:"unseen",children:"to"}),s.length===1?t(Y,{ip:s[0]}):t("span",{class:"wire",children:fe(
+s)}),t("span",{class:"soft",children:["· ",B(r,"threat")," · ",i,u.length>1?` · ${u.join(" → ")}`:""]})]}),c&&t("p",{class:"sentence",children:c.summary}),r>1&&t("ul",{class:"steps",children:[m.map(
+d=>t("li",{children:[t("a",{href:k("threats","",{id:d.threat_id}),children:[d.stage,": ",d.title]}),t("span",{class:"soft small",children:t(T,{at:d.first_seen})})]},d.threat_id)),r>m.length&&t("li",{children:t(
+"a",{href:k("threats","",{ip:o[0]}),children:["and ",g(r-m.length)," before"]})})]})]})}function dr(){let{data:e,problem:n}=N("/fleet");if(e===null)return t(M,{title:"Sensors",children:n?t(v,{problem:n}):
+t(C,{})});let{sensors:o,summary:s,conservation:a}=e,r=s.healthy,l=o.filter(Je).sort(Xe),i=a.dropped+a.card_dropped+Math.abs(a.unaccounted);return t(M,{title:"Sensors",class:"watched",note:o.length===0?
+void 0:`${g(r)} of ${g(o.length)} healthy`,children:[e.problem!==null&&t(v,{problem:{message:`The aggregator: ${e.problem}`}}),o.length===0?t(P,{children:["No sensor yet. ",t("a",{href:k("fleet","",{tab:"\
+tokens"}),children:"Make a join token"})," ","and type on the sensor what it says."]}):t(xt,{sensors:o}),t("ul",{class:"unwell",children:l.slice(0,5).map(u=>t("li",{children:[t("a",{href:k("fleet",u.name),
+children:u.name})," ",t("span",{class:`status status-${u.status}`,children:ae(u.status)}),t("span",{class:"soft small reason",children:u.reasons[0]})]},u.sensor_id))}),l.length>5&&t("p",{class:"more",
+children:t("a",{href:k("fleet"),children:["and ",g(l.length-5)," more unwell"]})}),o.length>0&&t("p",{class:"soft small",children:[g(a.packets)," packets seen, ",i===0?"none lost":`${g(i)} lost`,";","\
+ ",g(a.in_flows)," in flows"]})]})}function hr(){let{offer:e,totals:n}=S(),o=X(),{query:s}=O(),a=e.has("GET /api/v1/stats/series","by"),r=n===null||n.last===null?null:"/stats/series",l=Ee(s.range).kind!==
+"between",i=n?.first??void 0,f={from:l?Math.max(o.from??0,i??0):o.from,to:o.to??n?.last??void 0},{data:c,problem:m}=N(r,{...f,by:a?"protocol":void 0}),d=N("/threats",{...o,severity_min:"medium",limit:100}),
+p=y=>String(y.protocol??y.group??y.key??"all"),h=(d.data?.rows??[]).map(({id:y,first_seen:_,severity:w,title:b})=>({id:y,at:_,severity:w,title:b,href:k("threats","",{id:y})}));return t(M,{title:"Traff\
+ic",class:"wide",note:c?`${Yn(c)}; drag across it to zoom`:void 0,acts:s.range&&s.range!==$e?t("a",{class:"button",href:$({range:null}),children:"Zoom out"}):void 0,children:[t(v,{problem:m}),r===null&&
+t(P,{children:"No traffic is stored yet. It appears as soon as a sensor's first batch comes."}),c!==null&&r!==null&&t(Ie,{data:He(c,p),marks:h,onZoom:(y,_)=>we(Le(y,_))})]})}function gr(){let{data:e,problem:n}=N(
+"/stats/top-talkers",{...X(),limit:cn});return t(M,{title:"Top talkers",children:[t(v,{problem:n}),e?.rows.length===0&&t(P,{children:["Nobody talked in this time. ",t("a",{href:$({range:"all"}),children:"\
+Look at all times"})]}),t(Ze,{rows:(e?.rows??[]).map(({ip:o,total_bytes:s,flows:a})=>({name:o,href:k("hosts",o),value:s,words:`${L(s)} · ${B(a,"flow")}`}))})]})}function _r(){let{data:e,problem:n}=N(
+"/stats/protocols",{...X()});return t(M,{title:"Protocols",children:[t(v,{problem:n}),e?.rows.length===0&&t(P,{children:"No traffic in this time."}),t(Ze,{rows:(e?.rows??[]).slice(0,cn).map(({protocol:o,
+app_protocol:s,bytes:a,flows:r})=>({name:s?`${s} over ${o}`:o,href:k("flows","",{protocol:o,app_protocol:s}),value:a,words:`${L(a)} · ${B(r,"flow")}`}))})]})}function br(){let{offer:e}=S(),n=X(),o=e.
+has("GET /api/v1/hosts"),{data:s,isMissing:a}=N(o?"/hosts":null,{limit:200,inside:!0});if(!o||a)return null;let r=(n.from??0)*1e3,l=(s?.rows??[]).filter(({first_seen_ms:i})=>i>=r).sort((i,u)=>u.first_seen_ms-
+i.first_seen_ms).slice(0,cn);return t(M,{title:"New hosts",note:"first seen in this time",children:[s!==null&&l.length===0&&t(P,{children:"No host was seen for the first time."}),t("ul",{class:"plain",
+children:l.map(i=>t("li",{children:[t(Y,{ip:i.ip})," ",t("span",{class:"soft wire",children:uo(i)}),t("span",{class:"soft small end",children:t(T,{at:i.first_seen_ms/1e3,isAge:!0})})]},i.ip))})]})}var yr=100;function No({name:e}){let{data:n,problem:o,isMissing:s,again:a}=N(`/sensors/${encodeURIComponent(e)}`);return t("div",{class:"sensor",children:[s?t(P,{children:["No sensor has this name. ",
+t("a",{href:k("fleet"),children:"All sensors"})]}):t(v,{problem:o}),n===null&&o===null&&t(C,{}),n!==null&&!s&&t(x,{children:[t(wr,{sensor:n,onDone:a}),t(kr,{sensor:n}),t(vr,{sensor:n}),t(Sr,{id:n.sensor_id}),
+t(xr,{id:n.sensor_id,holes:n.holes})]})]})}function wr({sensor:e,onDone:n}){let o=S(),{status:s,reasons:a,site:r,tags:l,last_check_in_ms:i,last_batch_ms:u,enrolled_ms:f,clock_offset_ms:c}=e,m=d=>d===null?
+"never":`${J(le(o)-d/1e3)} ago`;return t(M,{title:"Health",class:"wide",children:[t("p",{class:"lead",children:t("span",{class:`status status-${s}`,children:ae(s)})}),a.length===0?t("p",{class:"soft",
+children:"It sees packets and loses none."}):t("ul",{class:"reasons",children:a.map(d=>t("li",{children:d},d))}),t(z,{of:{Site:r,Tags:l.join(", "),"Last check-in":m(i),"Last batch":m(u),Enrolled:t(T,{
+at:f/1e3}),Clock:c===null?null:`${Math.abs(Math.round(c))} ms ${c>0?"ahead":"behind"}; times are corrected`}}),t(eo,{sensor:e,onDone:n},e.name+l.join())]})}function kr({sensor:{conservation:e,delivery:n}}){
+return t(M,{title:"What it saw, and lost",children:[e===null&&t(P,{children:"It has not checked in yet."}),e!==null&&t(z,{of:{Packets:g(e.packets),"In flows":g(e.in_flows),...Object.fromEntries(Object.
+entries(e.left_out).map(([o,s])=>[`Left out: ${o.replaceAll("_"," ")}`,g(s)])),"Dropped by the kernel":g(e.dropped),"Dropped by the card":g(e.card_dropped),"Unaccounted for":g(e.unaccounted)}}),n!==null&&
+t(x,{children:[t("h3",{children:"Batches"}),t(z,{of:{Sealed:g(n.sealed),"Stored here":g(n.stored),"In its spool":g(n.spooled),"On the way":g(n.in_flight),Dropped:g(n.dropped)}})]})]})}function vr({sensor:{
+check_in:e}}){if(e===null)return null;let{capture:n,flows:o,facts:s,spool:a,transport:r,version:l,started_ms:i,epoch:u}=e;return t(M,{title:"Sensor",children:t(z,{of:{Version:t(j,{children:l}),Source:t(
+j,{children:n.source}),Capture:n.error?`${n.state}: ${n.error}`:n.state,Started:t(T,{at:i/1e3}),"Starts so far":u,"Last packet":n.last_packet===null?"none":t(T,{at:n.last_packet}),"Open flows":`${g(o.
+open)}, ${g(o.segments)} segments, ${g(o.evicted)} evicted`,Sampling:o.factor>1?`1 flow in ${o.factor}`:"every flow","Deep lane":`${g(s.answered)} of ${g(s.offered)} packets read, ${g(s.refused)} refu\
+sed, ${B(s.restarts,"restart")}`,"Walls missing":s.walls?.missing.join(", "),Spool:`${B(a.batches,"batch","batches")}, ${L(a.bytes)} of ${L(a.bytes_max)}`,"Ships by":r.error?`${r.kind}: ${r.error}`:r.
+kind}})})}function Sr({id:e}){let{totals:n}=S(),o=n?.last??null,{data:s}=N(o===null?null:"/stats/series",{sensor_id:e,from:o===null?null:o-86400,to:o});return t(M,{title:"Traffic it sees",note:"the la\
+st day up to the newest packet",class:"wide",children:[s!==null&&t(Ie,{data:He(s,()=>"all"),height:140}),o===null&&t(P,{children:"No traffic is stored yet."})]})}function xr({id:e,holes:n}){let{data:o,
+problem:s}=N("/gaps",{sensor_id:e,limit:yr}),a=o?.rows??[];return t(M,{title:"Gaps",class:"wide",note:"batches and packets that never came",children:[t(v,{problem:s}),o!==null&&a.length===0&&n.length===
+0&&t(P,{children:"Everything that it sealed has come."}),n.length>0&&t("ul",{class:"reasons",children:n.map(r=>t("li",{children:[B(r.packets,"packet")," of the time before it started again at"," ",t(T,
+{at:r.from_ms/1e3})]},r.epoch))}),a.length>0&&t(H,{caption:"Gaps in the sequence of batches",look:"small",rows:a,idOf:r=>`${r.epoch} ${r.bucket} ${r.from_seq}`,columns:[{name:"found",label:"Found",cell:r=>t(
+T,{at:r.found_ms/1e3})},{name:"batches",label:"Batches",isNumber:!0,cell:r=>g(r.to_seq-r.from_seq+1)},{name:"seq",label:"Sequence",cell:r=>t("span",{class:"number",children:[r.from_seq,"–",r.to_seq]})},
+{name:"bucket",label:"Bucket",isNumber:!0,cell:r=>r.bucket},{name:"closed",label:"Closed",cell:r=>r.closed_ms===null?"open":t(T,{at:r.closed_ms/1e3})}]})]})}var Mo=["admin","analyst","viewer"];var Tr=[["","as long as it is not revoked"],["86400","1 day"],["2592000","30 days"],["31536000","1 year"]],$r=[["/detectors","Detectors","what is looked for, and from which limit on"],["/suppressions",
+"Suppressions","threats that are not shown, and why"],["/sinks","Sinks","where word of threats goes"],["/intelligence","Intelligence lists","addresses and names known to be bad"],["/networks","Network\
+s","private networks by name"]];function Po(){let e=S(),n=$r.filter(([o])=>e.offer.has(`GET /api/v1${o}`));return t(x,{children:[de(e)?t(Mr,{}):t(M,{title:"API keys",class:"wide",children:t(P,{children:[
+"Keys are an administrator's business. You are signed in as ",e.session?.role,"."]})}),n.map(([o,s,a])=>t(Nr,{path:o,title:s,note:a},o)),!n.some(([o])=>o==="/detectors")&&t(M,{title:"Detectors",class:"\
+wide",children:t("p",{class:"soft",children:["This aggregator does not list its detectors here. ",t("code",{children:"picket-aggregator serve --help"})," ","names them; ",t("code",{children:"--limit"}),
+" sets a limit and ",t("code",{children:"--detector-off"})," puts one off."]})})]})}function Nr({path:e,title:n,note:o}){let{data:s,problem:a,isMissing:r}=N(e),l=Array.isArray(s)?s:s?.rows??[];return t(
+M,{title:n,note:o,class:"wide",children:[!r&&t(v,{problem:a}),s===null&&a===null&&t(C,{}),(r||s!==null&&l.length===0)&&t(P,{children:"None is set."}),l.length>0&&t(tt,{caption:n,rows:l})]})}function Mr(){
+let e=S(),{data:n,problem:o,again:s}=N("/keys"),a=K(),[r,l]=R(null),i=u=>a.run(async()=>{await q("POST",`api/v1/keys/${u}/revoke`),s()});return t(M,{title:"API keys",class:"wide",note:"for people and \
+programs",children:[t(Pr,{onMade:u=>{l(u),s()}}),r!==null&&t("div",{class:"made",role:"status",children:[t("p",{children:"This is the key. It is shown only now."}),t("pre",{tabIndex:0,children:r})]}),
+t(v,{problem:o??a.problem}),n===null&&o===null&&t(C,{}),n!==null&&t(H,{caption:"API keys",look:"small",columns:Cr(i,le(e)),rows:n.rows,idOf:({id:u})=>u})]})}function Pr({onMade:e}){let{problem:n,isBusy:o,
+run:s}=K();return t("form",{class:"filter",onSubmit:a=>{a.preventDefault();let r=a.currentTarget,l=new FormData(r),i=Number(l.get("ttl_s"));s(async()=>{let{key:u}=await q("POST","api/v1/keys",{name:String(
+l.get("name")).trim(),role:l.get("role"),...i>0&&{ttl_s:i}});r.reset(),e(u)})},children:[t(se,{label:"Name",name:"name",problem:n,children:a=>t("input",{...a,required:!0,spellcheck:!1,autocomplete:"of\
+f",placeholder:"who it is for"})}),t(se,{label:"Role",name:"role",problem:n,children:a=>t("select",{...a,defaultValue:"viewer",children:[...Mo].reverse().map(r=>t("option",{value:r,children:r},r))})}),
+t(se,{label:"Good for",name:"ttl_s",problem:n,children:a=>t("select",{...a,children:Tr.map(([r,l])=>t("option",{value:r,children:l},r))})}),t("button",{type:"submit",class:"main",disabled:o,children:"\
+Make a key"}),t(Oe,{problem:n,fields:["name","role","ttl_s"]})]})}function Cr(e,n){let o=({revoked_ms:s,expires_ms:a})=>s!==null?"revoked":a!==null&&a/1e3<n?"expired":"good";return[{name:"name",label:"\
+Name",cell:({name:s})=>s},{name:"role",label:"Role",cell:({role:s})=>s},{name:"state",label:"State",cell:o},{name:"id",label:"Id",cell:({id:s})=>t("span",{class:"wire",children:s})},{name:"made",label:"\
+Made",cell:({created_ms:s})=>t(T,{at:s/1e3})},{name:"until",label:"Good until",cell:({expires_ms:s})=>s===null?"it does not expire":t(T,{at:s/1e3})},{name:"acts",label:"",title:"Revoke",cell:s=>o(s)===
+"good"&&t(Ve,{word:"Revoke",question:`End ${s.name} and its sessions?`,onSure:()=>e(s.id)})}]}var Ar={none:"Nobody has asked for them yet. Sensors keep packets for a short time only.",asked:"The sensors have been asked; their packets come with the next check-ins.",arrived:"They are here.",gone:"\
+The sensors no longer have them.",refused:"The sensors do not give them away."};function Co({id:e}){let n=S(),o=n.offer.has("GET /api/v1/threats/{id}/packets"),s=`/threats/${encodeURIComponent(e)}/pac\
+kets`,{data:a,isMissing:r,problem:l,again:i}=N(o?s:null,{as:"status"}),u=K();if(!o||r)return null;let f=()=>u.run(async()=>{await q("POST",`api/v1${s}`,{}),i()});return t("section",{children:[t("h3",{
+children:"Packets"}),t(v,{problem:l??u.problem}),a!==null&&t(x,{children:[t("p",{children:[Ar[a.state]??a.state," ",a.reason&&t("span",{class:"soft",children:a.reason})]}),t("ul",{class:"plain",children:a.
+sensors.map(c=>t("li",{children:[t("strong",{children:c.name})," ",c.state,t("span",{class:"soft end",children:[c.packets>0&&`${B(c.packets,"packet")}, ${L(c.bytes)} · `,t(T,{at:c.at_ms/1e3,isAge:!0})]})]},
+c.name))}),t("p",{class:"acts",children:[a.state==="arrived"&&t("a",{class:"button main",href:`api/v1${s}`,download:`picket-${e}.pcapng`,children:"Download pcapng"}),a.state!=="arrived"&&a.state!=="as\
+ked"&&Fe(n)&&t(V,{kind:"main",disabled:u.isBusy,onPress:f,children:"Ask the sensors for the packets"})]})]})]})}var Rr=200,Ao=10;function Ro({threat:e}){let{offer:n}=S(),o=n.has("GET /api/v1/threats/{id}/flows"),s=o?`/threats/${e.id}/flows`:"/flows/search",a=ie(s,{...!o&&{threat_id:e.id},limit:Rr},!1),[r,l]=R(!1),
+i=a.rows??[],u=so(i),f=a.hasMore||a.isFull?`the first ${g(i.length)} of ${g(e.flows??e.count)} flows`:B(i.length,"flow"),c=Be(({flow_id:m})=>k("flows","",{id:m,threat_id:e.id,range:"all"})).filter(({name:m})=>[
+"start","from","to","name","state","bytes"].includes(m));return t(x,{children:[t("section",{children:[t("h3",{children:["Telling facts ",t("span",{class:"soft",children:["in ",f]})]}),t(z,{children:u.
+map(({name:m,values:d,more:p})=>t(Qe,{name:m,children:t("span",{class:"addresses",children:[d.map(h=>t("span",{class:"wire",children:h},h)),p>0&&t("span",{class:"soft",children:["and ",g(p)," more"]})]})},
+m))}),a.rows!==null&&u.length===0&&t("p",{class:"soft",children:"Nothing beyond the evidence above."})]}),t("section",{children:[t("h3",{children:["Flows ",t("span",{class:"soft",children:f})]}),t(v,{
+problem:a.problem}),a.rows===null&&a.problem===null&&t(C,{}),a.rows?.length===0&&t("p",{class:"soft",children:"Its flows are no longer stored."}),i.length>0&&t(H,{caption:"Flows of this threat",look:"\
+flows small",columns:c.filter(({name:m})=>m!=="name"||i.some(d=>At(d)!=="")),rows:r?i:i.slice(0,Ao),idOf:({flow_id:m})=>m}),!r&&i.length>Ao?t("p",{class:"more",children:t("button",{type:"button",class:"\
+quiet",onClick:()=>l(!0),children:["Show ",g(i.length)," flows"]})}):t(ce,{list:a,word:"flows"}),t("p",{children:t("a",{href:k("flows","",{threat_id:e.id,range:"all"}),children:"Open them on the page \
+of flows"})})]})]})}var un=12;function Eo({id:e,onChange:n}){let{data:o,problem:s,isMissing:a,again:r}=N(`/threats/${encodeURIComponent(e)}`);return t(Nt,{id:e,title:o?.title??"Threat",children:[a?t("p",{class:"empty",children:[
+"There is no such threat any more. ",t("a",{href:$({id:null}),children:"Back to the list"})]}):t(v,{problem:s}),o===null&&s===null&&t(C,{}),o!==null&&t(Fr,{threat:o,onChange:()=>{r(),n()}})]})}function Fr({
+threat:e,onChange:n}){let{words:o,explanation:s,suggested_action:a,severity:r,status:l,technique:i,detector:u,network:f}=e;return t(x,{children:[t("p",{class:"side-line",children:[t(re,{tone:r,children:r}),
+" ",t("span",{class:`state-${l}`,children:l}),t("span",{class:"soft",children:["score ",e.score," of 100 · ",i," · ",u," · ",f]})]}),t("p",{class:"lead",children:o?.summary??s}),t("div",{class:"to-\
+do",children:[t("h3",{children:"What to do now"}),t("p",{children:a}),o?.false_alarm&&t("p",{class:"soft",children:o.false_alarm})]}),t(Er,{threat:e,onChange:n}),s!==o?.summary&&t("section",{children:[
+t("h3",{children:"Why it matters"}),t("p",{children:o&&s.startsWith(o.summary)?s.slice(o.summary.length).trim()||o.meaning:s})]}),t(Lr,{threat:e}),t(Or,{threat:e}),t(Vr,{threat:e}),t(Ro,{threat:e}),t(
+Co,{id:e.id}),t(Br,{threat:e}),t(Hr,{threat:e})]})}function Er({threat:e,onChange:n}){let o=S(),{problem:s,isBusy:a,run:r}=K();if(!Fe(o))return null;let l=i=>r(async()=>{await q("POST",`api/v1/threats\
+/${e.id}/status`,{status:i}),n(),await Te()});return t("div",{class:"acts",children:[e.status==="open"&&t(V,{kind:"main",disabled:a,onPress:()=>l("acknowledged"),children:"Acknowledge"}),e.status!=="c\
+losed"&&t(V,{disabled:a,onPress:()=>l("closed"),children:"Close"}),e.status!=="open"&&t(V,{disabled:a,onPress:()=>l("open"),children:"Reopen"}),t(v,{problem:s})]})}function Lr({threat:{src_ips:e,dst_ips:n,
+dst_port:o,sensors:s}}){return t("section",{children:[t("h3",{children:"Who and whom"}),t(z,{of:{From:t(Fo,{list:e}),To:t(Fo,{list:n}),Port:o,"Seen by":B(s.length,"sensor")}})]})}function Fo({list:e}){
+return e.length===0?t("span",{children:"many"}):t("span",{class:"addresses",children:[e.slice(0,un).map(n=>t(Y,{ip:n},n)),e.length>un&&t("span",{class:"soft",children:["and ",g(e.length-un)," more"]})]})}
+function Or({threat:{reasons:e,evidence:n,score:o}}){return t(x,{children:[t("section",{children:[t("h3",{children:["Reasons ",t("span",{class:"soft",children:["that make the score ",o]})]}),t("ul",{class:"\
+reasons",children:e.map(({name:s,text:a,points:r})=>t("li",{children:[t("span",{children:a})," ",t("span",{class:"number soft",children:["+",r]})]},s))})]}),t("section",{children:[t("h3",{children:"Ev\
+idence"}),t(z,{children:n.map(({id:s,name:a,value:r,hostile:l})=>t(Qe,{name:a,children:[t(j,{children:typeof r=="number"?r.toLocaleString("en"):r}),l&&t("span",{class:"soft small",children:"chosen by \
+the sender"})]},s))})]})]})}function Vr({threat:e}){let{first_seen:n,last_seen:o,episodes:s,id:a}=e,{data:r}=N("/incidents",{from:n-86400,to:o+86400,limit:100}),l=r?.rows.find(({timeline:u})=>u.some(f=>f.
+threat_id===a)),i=(l?.timeline??[]).slice(0,20);return t("section",{children:[t("h3",{children:"Timeline"}),t(z,{of:{"First packet":t(T,{at:n}),"Last packet":t(T,{at:o}),"Came back":s>1?B(s-1,"time"):
+null}}),i.length>1&&t("ol",{class:"steps",children:i.map(u=>t("li",{class:u.threat_id===a?"this":"",children:[u.threat_id===a?t("strong",{children:[u.stage,": ",u.title]}):t("a",{href:$({id:u.threat_id}),
+children:[u.stage,": ",u.title]}),t("span",{class:"soft small",children:t(T,{at:u.first_seen})})]},u.threat_id))}),l&&l.threats>i.length&&t("p",{class:"soft small",children:[g(l.threats)," threats in \
+this incident"]})]})}function Br({threat:e}){let n=e.src_ips[0]??e.dst_ips[0],{data:o}=N(n===void 0?null:"/threats",{ip:n,limit:20}),s=(o?.rows??[]).filter(({id:a})=>a!==e.id);return n===void 0||o===null?
+null:t("section",{children:[t("h3",{children:["Other threats of ",t(j,{children:n})]}),s.length===0&&t("p",{class:"soft",children:"None is stored."}),t("ul",{class:"plain",children:s.slice(0,10).map(({
+id:a,title:r,severity:l,last_seen:i,status:u})=>t("li",{children:[t(re,{tone:l,children:l})," ",t("a",{href:$({id:a}),children:r})," ",t("span",{class:"soft small end",children:[u==="open"?"":`${u} · `,
+t(T,{at:i,isAge:!0})]})]},a))}),(s.length>10||o.next_cursor)&&t("p",{children:t("a",{href:k("threats","",{ip:n,range:"all"}),children:"All threats of this host"})})]})}function Hr({threat:{engine:e,confidence:n,
+fallback:o,rules:s}}){return t("section",{children:[t("h3",{children:"Who explained it"}),t(z,{of:{"Explained by":e==="rules"?"rules, from what was measured":e,Confidence:e==="rules"?null:`${Math.round(
+n*100)} %`,"Model not used":o,"The rules say":s?.explanation,"They advise":s?.suggested_action}})]})}var Ir=100,Rt=["severity_min","status","ip","detector","filter"];function Lo(){let e=S(),{query:n}=O(),o=X(),s=Object.fromEntries(Rt.map(h=>[h,n[h]])),a=ie("/threats",{...s,...o,limit:Ir}),[r,l]=R(new Set),
+{problem:i,isBusy:u,run:f}=K(),c=a.rows??[],m=Fe(e),d=(h,y=Wr(r))=>{!m||y.length===0||f(async()=>{for(let _ of y)await q("POST",`api/v1/threats/${_}/status`,{status:h});l(new Set),a.again(),await Te()})},
+p=h=>l(y=>y.has(h)?new Set([...y].filter(_=>_!==h)):new Set([...y,h]));return Dr(d,p,n.id),t("div",{class:n.id?"split":"",children:[t("div",{class:"list",children:[t(qr,{problem:a.problem}),t(Ur,{chosen:r,
+change:d,isBusy:u,clear:()=>l(new Set)}),t(v,{problem:i}),t(jr,{list:a,isFiltered:Rt.some(h=>n[h])}),c.length>0&&t(H,{caption:"Threats, newest first",look:"threats",columns:Gr(o,le(e),m?{chosen:r,toggle:p}:
+null,n.id!==void 0),rows:c,idOf:({id:h})=>h,chosen:n.id}),t(ce,{list:a,word:"threats"}),t("p",{class:"soft small keys",children:[t("kbd",{children:"j"})," ",t("kbd",{children:"k"})," move, ",t("kbd",{
+children:"Enter"})," open",m&&t(x,{children:[", ",t("kbd",{children:"a"})," acknowledge, ",t("kbd",{children:"s"})," close, ",t("kbd",{children:"x"})," choose"]}),", ",t("kbd",{children:"/"})," filter\
+, ",t("kbd",{children:"Esc"})," close the panel"]})]}),n.id&&t(Eo,{id:n.id,onChange:a.again},n.id)]})}function Wr(e){if(e.size>0)return[...e];let n=pn()?.dataset.id??document.querySelector("tr.chosen")?.
+dataset.id;return n===void 0?[]:[n]}function pn(){return document.activeElement?.closest("table.threats tr[data-id]")??null}function Dr(e,n,o){let s=a=>{let r=[...document.querySelectorAll("table.thre\
+ats .row-link")],l=r.findIndex(u=>u.closest("tr")===(pn()??document.querySelector("tr.chosen"))),i=r[Math.min(r.length-1,Math.max(0,l+a))];i?.focus(),o&&i&&U(i.getAttribute("href"),!1)};ye({j:()=>s(1),
+k:()=>s(-1),a:()=>e("acknowledged"),s:()=>e("closed"),x:()=>{let a=pn()?.dataset.id;a&&n(a)},"/":()=>document.querySelector(".filter input")?.focus(),Escape:()=>{if(document.activeElement instanceof HTMLInputElement)
+return document.activeElement.blur();o&&Ye(o)}})}function qr({problem:e}){let{offer:n}=S();return t(ke,{label:"Filter threats",names:Rt,problem:e,children:[t(ue,{name:"severity_min",label:"Severity",values:ot.
+slice(1).map(o=>[o,`${o} and up`])}),t(ue,{name:"status",label:"Status",values:ho.map(o=>[o,o])}),t(Q,{name:"ip",label:"Address",placeholder:"attacker or victim"}),t(Q,{name:"detector",label:"Detector",
+placeholder:"port_scan_vertical"}),n.has("GET /api/v1/threats","filter")&&t(Q,{name:"filter",label:"Filter",placeholder:"severity >= high and dst_port in (22, 3389)",isWide:!0})]})}function Ur({chosen:e,
+change:n,isBusy:o,clear:s}){return e.size===0?null:t("div",{class:"decide",role:"group","aria-label":"Threats chosen",children:[t("strong",{children:[g(e.size)," chosen"]}),t(V,{kind:"main",disabled:o,
+onPress:()=>n("acknowledged"),children:"Acknowledge"}),t(V,{disabled:o,onPress:()=>n("closed"),children:"Close"}),t(V,{disabled:o,onPress:()=>n("open"),children:"Reopen"}),t(V,{onPress:s,children:"Cho\
+ose none"})]})}function jr({list:e,isFiltered:n}){if(e.problem!==null&&e.problem.field===null)return t(v,{problem:e.problem});if(e.rows===null)return t(C,{});if(e.rows.length>0)return null;let o=Object.
+fromEntries(Rt.map(s=>[s,null]));return n?t(P,{children:["No threat fits this filter in this time. ",t("a",{href:$(o),children:"Clear the filter"})]}):t(P,{children:["No threat was found in this time.\
+ ",t("a",{href:$({range:"all"}),children:"Look at all times"})]})}function Gr(e,n,o,s){let r=[...o===null?[]:[{name:"choose",label:"",title:"Choose",cell:({id:l,title:i})=>t("input",{type:"checkbox","\
+aria-label":`Choose ${i}`,checked:o.chosen.has(l),onChange:()=>o.toggle(l)})}],{name:"severity",label:"Severity",cell:({severity:l})=>t(re,{tone:l,children:l})},{name:"kind",label:"Kind",cell:({id:l,title:i})=>t(
+"a",{class:"row-link",href:$({id:l}),children:i})},{name:"ends",label:"Who → whom",cell:Kr},{name:"count",label:"Count",isNumber:!0,title:"Count",cell:l=>g(l.count)},{name:"span",label:"In this time",
+cell:l=>t(zr,{threat:l,bounds:e})},{name:"age",label:"Last seen",isNumber:!0,cell:({last_seen:l})=>t(T,{at:Math.min(n,l),isAge:!0})},{name:"status",label:"Status",cell:({status:l})=>t("span",{class:`s\
+tate-${l}`,children:l})},{name:"site",label:"Site",cell:({network:l})=>l}];return s?r.filter(({name:l})=>!["count","span","site"].includes(l)):r}function Kr({src_ips:e,dst_ips:n,dst_port:o}){return t(
+"span",{children:[t("span",{class:"wire",children:fe(e)})," ",t("span",{class:"soft","aria-label":"to",children:"→"})," ",t("span",{class:"wire",children:fe(n)}),o!==null&&t("span",{class:"soft",children:[
+"port ",o]})]})}function zr({threat:e,bounds:n}){let{first_seen:o,last_seen:s,severity:a}=e,[r,l]=[n.from??o,n.to??s],i=c=>Math.min(1,Math.max(0,(c-r)/Math.max(1,l-r))),u=i(o)*96,f=`${ne(o)}, for ${J(
+s-o)}`;return t("svg",{class:"span",viewBox:"0 0 100 12",role:"img","aria-label":f,children:[t("title",{children:f}),t("line",{class:"rule",x1:"0",x2:"100",y1:"6",y2:"6"}),t("rect",{class:`tone-${a}`,
+x:u,y:"3",height:"6",rx:"2",width:Math.max(4,i(s)*100-u)})]})}function Oo({notice:e}){let{problem:n,isBusy:o,run:s}=K(),a=Z(null);I(()=>{document.title="Log in · Picket",a.current?.focus()},[]);let r=n?.message??e;return t("main",{class:"sign-in",children:t("fo\
+rm",{class:"panel",onSubmit:l=>{l.preventDefault();let i=a.current?.value??"";s(()=>jn(i))},children:[t("img",{src:"assets/logo.svg",alt:"",width:"40",height:"40"}),t("h1",{children:"Log in"}),t("labe\
+l",{class:"field",children:[t("span",{children:"API key"}),t("input",{ref:a,name:"key",type:"password",autocomplete:"current-password",spellcheck:!1,required:!0,placeholder:"pk_...","aria-invalid":n!==
+null,"aria-describedby":"key-problem"}),t("span",{id:"key-problem",class:"field-problem",role:"alert",children:r})]}),t("button",{type:"submit",class:"main",disabled:o,children:"Log in"}),t("p",{class:"\
+soft small",children:["The first start of the aggregator wrote a key into ",t("code",{children:"admin.key"})," of its state folder."," ",t("code",{children:"picket-aggregator key create"})," makes oth\
+ers."]})]})})}var Vo=[{name:"overview",title:"Overview",isRanged:!0,show:()=>t($o,{})},{name:"threats",title:"Threats",isRanged:!0,show:()=>t(Lo,{})},{name:"flows",title:"Flows",isRanged:!0,show:()=>t(lo,{})},{name:"\
+hosts",title:"Hosts",isRanged:!0,show:({item:e})=>e?t(po,{ip:e},e):t(fo,{})},{name:"map",title:"Map",isRanged:!1,show:()=>t(xo,{})},{name:"fleet",title:"Fleet",isRanged:!1,show:({item:e})=>e?t(No,{name:e},
+e):t(oo,{})},{name:"settings",title:"Settings",isRanged:!1,show:()=>t(Po,{})}];function Bo(){let e=S(),n=O(),o=Vo.find(({name:f})=>f===n.page),s=n.item||o?.title||"Nothing here",a=Z(null),r=e.session!==
+null,l=`${n.page}/${n.item}`,[i,u]=R(l);return I(()=>{document.title=`${s} · Picket`,i!==l&&a.current?.focus(),u(l)},[l,s]),e.isKnown?r?t("div",{class:"shell",children:[t(Zr,{app:e,place:n}),t("main",
+{id:"main",tabIndex:-1,children:[t("div",{class:"page-head",children:[n.item&&o&&t("p",{class:"crumbs",children:[t("a",{href:k(o.name),children:o.title})," ",t("span",{"aria-hidden":"true",children:"/"})]}),
+t("h1",{ref:a,tabIndex:-1,class:n.item?"wire":"",children:ht(s)}),o?.isRanged&&t(Xn,{}),t(Qr,{app:e})]}),e.problem!==null&&t(v,{problem:{message:`Nothing new comes in: ${e.problem}`}}),o?o.show(n):t("\
+p",{class:"empty",children:["There is no such page. ",t("a",{href:k("overview"),children:"To the overview"})]})]})]}):t(Oo,{notice:e.problem}):t("main",{children:t(C,{})})}function Zr({app:e,place:n}){
+let[o,s]=R(wt),{run:a}=K();return t("header",{class:"bar",children:[t("a",{class:"skip",href:"#main",onClick:r=>{r.preventDefault(),document.getElementById("main")?.focus()},children:"Skip to content"}),
+t("a",{class:"brand",href:k("overview"),children:[t("img",{src:"assets/logo.svg",alt:"",width:"24",height:"24"})," ",t("span",{children:"Picket"})]}),t("nav",{"aria-label":"Pages",children:Vo.map(({name:r,
+title:l})=>t("a",{href:k(r),"aria-current":n.page===r?"page":void 0,children:l},r))}),t("div",{class:"who",children:[t("span",{class:"soft",id:"who",children:[e.session?.name," (",e.session?.role,")"]}),
+t("a",{href:"docs",children:"API"}),t(V,{onPress:()=>s(Kn()),title:`Colours: ${o}`,children:[t("span",{"aria-hidden":"true",children:"◐"})," ",t("span",{class:"unseen",children:"Colours:"})," ",o]}),
+t(V,{onPress:()=>a(Gn),children:"Log out"})]})]})}function Qr({app:{asOfMs:e,totals:n}}){if(e===null)return null;let o=n?.last??null,s=o!==null&&Math.abs(Ae()/1e3-o)<43200;return t("p",{class:"as-of s\
+oft small",children:["as of ",t("span",{class:"number",children:je(e/1e3)}),o!==null&&t(x,{children:[", newest packet ",t("span",{class:"number",children:s?je(o):ne(o)})]})," ",t("span",{class:"zone",
+children:["(",Hn(e),")"]})]})}Qt();It(t(Bo,{}),document.getElementById("app"));await qn();
