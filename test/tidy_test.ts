@@ -115,6 +115,8 @@ Deno.test("tidy sees each thing it bans", () => {
   assertEquals(rulesOf("sensor/a.ts", `${header}function f() {\n${"  a;\n".repeat(functionLinesMax)}}\n`), [
     "function length",
   ]);
+  const call = `function f() {\n  g(() => {\n    a;\n  }, [b]);\n}\n${"let a;\n".repeat(functionLinesMax)}`;
+  assertEquals(rulesOf("sensor/a.ts", header + call), []);
   assertEquals(rulesOf("sensor/a.ts", `${header}class A {\n  private b = 1;\n}\n`), ["private"]);
   assertEquals(rulesOf("sensor/a.ts", `${header}export default 1;\n`), ["default export"]);
   assertEquals(rulesOf("a.sh", `# TO${"DO"}: later\n`), ["leftover"]);
@@ -176,17 +178,18 @@ function withoutComments(text: string): string {
     .replace(/(^|[\s;{])\/\/.*$/gm, "$1");
 }
 
-/** First lines of top-level functions and of methods, those of an object included, that are too long; a call with a function in it is none, by the indentation `deno fmt` gives. */
+/** First lines of top-level functions and of methods, those of an object included, that are too long, by the indentation `deno fmt` gives. */
 function longFunctions(lines: string[]): number[] {
   const long: number[] = [];
   const start =
-    /^(?:export )?(?:async )?function\b|^ {2}(?:static |async |get |set |\*|override )*#?\w+\((?!.*=> \{$).*\{$/;
+    /^(?:export )?(?:async )?function\b|^ {2}(?:static |async |get |set |\*|override )*#?\w+\(.*\{$/;
   lines.forEach((line, index) => {
     if (!start.test(line)) return;
     const indent = /^ */.exec(line)![0];
-    const ends = [`${indent}}`, `${indent}},`];
+    // A call looks like a method until it ends.
+    const end = new RegExp(`^${indent}}(?:,|(?:, \\[.*\\])?\\);)?$`);
     let last = index + 1;
-    while (last < lines.length && !ends.includes(lines[last])) last++;
+    while (last < lines.length && !end.test(lines[last])) last++;
     if (last - index + 1 > functionLinesMax) long.push(index + 1);
   });
   return long;

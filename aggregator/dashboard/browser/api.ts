@@ -5,6 +5,9 @@ import type { Flow } from "../../model/flow.ts";
 import type { Incident } from "../../model/incident.ts";
 import type { FleetHealth, SensorHealth } from "../../fleet/fleet.ts";
 
+/** A row whose fields the API chooses. */
+export type Loose = Record<string, unknown>;
+
 export type { Flow, Incident, SensorHealth, Threat };
 
 export type Fleet = FleetHealth & { problem: string | null };
@@ -27,17 +30,29 @@ export interface HostRow {
   inside: boolean;
   first_seen_ms: number;
   last_seen_ms: number;
-  names: (string | { name: string; source?: string })[];
-  macs: (string | { mac: string; vendor?: string | null })[];
+  names: string[];
+  macs: string[];
   flows: number;
   packets: number;
   bytes: number;
   threats: number;
 }
 
-/** Packets of a threat that sensors were asked for. */
-export interface ThreatPackets {
+export interface HostDetails extends Omit<HostRow, "threats"> {
+  services: Loose[];
+  uses: Loose[];
+  peers: { ip: string; flows: number; bytes: number }[];
+  /** By the hour; hours without traffic are left out. */
+  series: { at_ms: number; bytes: number; packets: number }[];
+  threats: Threat[];
+  /** Ids. */
+  sensors: string[];
+}
+
+/** Packets of a threat or a flow that sensors were asked for. */
+export interface PacketStatus {
   state: "none" | "asked" | "arrived" | "gone" | "refused";
-  reason: string | null;
-  sensors: { name: string; state: string; packets: number; bytes: number; at_ms: number }[];
+  /** The state in words. */
+  reason: string;
+  sensors: { name: string; state: string; reason: string; packets: number; bytes: number; at_ms: number }[];
 }

@@ -10,7 +10,7 @@
 
 import { useState, type VNode } from "./preact.ts";
 import { useWidth } from "./hooks.ts";
-import { clockTime, count, dayTime, fullTime, rate } from "./text.ts";
+import { clockTime, dayTime, fullTime, rate } from "./text.ts";
 import type { Severity } from "../../model/threat.ts";
 
 export interface Layer {
@@ -36,7 +36,7 @@ export interface Mark {
 
 const groupsMax = 6;
 const stepsMax = 2_000;
-const edge = { left: 58, right: 8, top: 8, bottom: 34 };
+const edge = { left: 68, right: 8, top: 8, bottom: 34 };
 
 /** Rows of `/stats/series`, steps without traffic filled in. `groupOf` names the row's layer. */
 export function chartOf<Row extends { time: number; bytes: number }>(
@@ -228,7 +228,7 @@ function Grid({ peak, width, y }: { peak: number; width: number; y: (bits: numbe
             y2={y(peak * share)}
           />
           <text x={edge.left - 8} y={y(peak * share) + 4} text-anchor="end">
-            {share === 0 ? "0" : `${count(peak * share)}b/s`}
+            {share === 0 ? "0" : rate(peak * share / 8, 1).replace("bit/s", "b/s")}
           </text>
         </g>
       ))}

@@ -94,17 +94,10 @@ export function Choice(
 }
 
 export function Typed(
-  { name, label, placeholder, isWide = false, list }: {
-    name: string;
-    label: string;
-    placeholder?: string;
-    isWide?: boolean;
-    /** Id of a `<datalist>` with what it could be. */
-    list?: string;
-  },
+  { name, label, placeholder }: { name: string; label: string; placeholder?: string },
 ): VNode {
   return (
-    <label class={`field ${isWide ? "wide" : ""}`}>
+    <label class="field">
       <span>{label}</span>
       <input
         name={name}
@@ -112,7 +105,6 @@ export function Typed(
         spellcheck={false}
         autocapitalize="off"
         autocomplete="off"
-        list={list}
       />
     </label>
   );

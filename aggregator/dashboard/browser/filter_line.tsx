@@ -1,4 +1,6 @@
-/** A line in the filter language, with the columns that the API offers as completion. @module */
+/** A line in the filter language, completed word by word from the columns that the API describes.
+ *
+ * In: `/filter/columns`. Out: what may stand next: a column, then an operator, then a value, then `and` or `or`. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
@@ -7,12 +9,8 @@
 
 import { useApi } from "./hooks.ts";
 import { useApp } from "./app.ts";
-import type { VNode } from "./preact.ts";
-import { Typed } from "./filter_bar.tsx";
-
-interface FilterColumns {
-  [table: string]: unknown;
-}
+import { useState, type VNode } from "./preact.ts";
+import { completionsOf, type FilterColumn } from "./completion.ts";
 
 const examples: Readonly<Record<string, string>> = {
   flows: "src_ip in 10.0.0.0/8 and dst_port in (22, 3389)",
@@ -23,22 +21,25 @@ const examples: Readonly<Record<string, string>> = {
 export function FilterLine({ of }: { of: "flows" | "threats" | "hosts" }): VNode {
   const { offer } = useApp();
   const isOffered = offer.has("GET /api/v1/filter/columns");
-  const { data } = useApi<FilterColumns>(isOffered ? "/filter/columns" : null);
-  const names = columnsIn(data?.[of] ?? data?.columns ?? data?.rows);
+  const { data } = useApi<Record<string, FilterColumn[]>>(isOffered ? "/filter/columns" : null);
+  const [text, setText] = useState("");
+  const id = `completions-${of}`;
   return (
-    <>
-      <Typed name="filter" label="Filter" placeholder={examples[of]} isWide list={`columns-${of}`} />
-      <datalist id={`columns-${of}`}>
-        {names.map((name) => <option key={name} value={`${name} `} />)}
+    <label class="field wide">
+      <span>Filter</span>
+      <input
+        name="filter"
+        class="wire"
+        placeholder={examples[of]}
+        spellcheck={false}
+        autocapitalize="off"
+        autocomplete="off"
+        list={id}
+        onInput={({ currentTarget: { value } }) => setText(value)}
+      />
+      <datalist id={id}>
+        {completionsOf(text, data?.[of] ?? []).map((line) => <option key={line} value={line} />)}
       </datalist>
-    </>
+    </label>
   );
-}
-
-/** Names, or objects with a name. */
-function columnsIn(list: unknown): string[] {
-  if (!Array.isArray(list)) return [];
-  return list.flatMap((one) =>
-    typeof one === "string" ? [one] : typeof one?.name === "string" ? [one.name] : []
-  ).slice(0, 100);
 }

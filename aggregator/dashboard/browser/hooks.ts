@@ -68,6 +68,8 @@ export interface List<Row> {
   isFull: boolean;
   more: () => void;
   again: () => void;
+  /** What the first page says beside its rows. */
+  told: Readonly<Record<string, unknown>>;
 }
 
 interface Page<Row> {
@@ -130,6 +132,7 @@ export function useList<Row>(path: string | null, query: Query, isLive = true): 
     isFull: next !== undefined && rows.length >= rowsMax,
     more: () => next !== undefined && read(next),
     again: () => read(),
+    told: { ...list.pages[0] },
   };
 }
 

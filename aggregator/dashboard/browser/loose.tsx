@@ -7,11 +7,10 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import type { Loose } from "./api.ts";
 import { HostLink, Table, When, Wire } from "./parts.tsx";
 import type { ComponentChildren, VNode } from "./preact.ts";
 import { bytes, count } from "./text.ts";
-
-export type Loose = Record<string, unknown>;
 
 const rowsMax = 100;
 const columnsMax = 8;
@@ -42,7 +41,10 @@ export function LooseTable({ caption, rows }: { caption: string; rows: readonly 
   );
 }
 
+const labels: Readonly<Record<string, string>> = { ip: "Address", app: "Application" };
+
 function labelOf(name: string): string {
+  if (Object.hasOwn(labels, name)) return labels[name];
   const words = name.replace(/_(ms|us)$/, "").replaceAll("_", " ");
   return words[0].toUpperCase() + words.slice(1);
 }

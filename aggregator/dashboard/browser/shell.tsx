@@ -5,9 +5,10 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
-import { type App, signOut, useApp } from "./app.ts";
+import { type App, refresh, signOut, useApp } from "./app.ts";
 import { nowMs } from "./edges.ts";
 import { useAction } from "./hooks.ts";
+import { useLive } from "./live.ts";
 import { Button, Loading, Notice } from "./parts.tsx";
 import { linkTo, type Place, usePlace } from "./place.ts";
 import { useEffect, useRef, useState, type VNode } from "./preact.ts";
@@ -68,6 +69,7 @@ export function Shell(): VNode {
     if (before !== shown) heading.current?.focus();
     setBefore(shown);
   }, [shown, title]);
+  useLive("threats", isIn, false, refresh);
   if (!app.isKnown) {
     return (
       <main>
@@ -130,7 +132,8 @@ function Bar({ app, place }: { app: App; place: Place }): VNode {
         <span class="soft" id="who">{app.session?.name} ({app.session?.role})</span>
         <a href="docs">API</a>
         <Button onPress={() => setTheme(turnTheme())} title={`Colours: ${theme}`}>
-          <span aria-hidden="true">◐</span> <span class="unseen">Colours:</span> {theme}
+          <span aria-hidden="true">◐</span> <span class="unseen">Colours:</span>{" "}
+          <span class="word">{theme}</span>
         </Button>
         <Button onPress={() => run(signOut)}>Log out</Button>
       </div>

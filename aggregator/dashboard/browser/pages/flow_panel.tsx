@@ -13,6 +13,7 @@ import { linkHere, linkTo } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { SidePanel } from "../side_panel.tsx";
 import { bytes, count, span } from "../text.ts";
+import { Packets } from "./packets.tsx";
 import { hasPorts, protocolText, stateWords } from "./flow_parts.ts";
 
 const entriesMax = 50;
@@ -59,6 +60,7 @@ function Story({ flow }: { flow: Flow }): VNode {
       <Ways flow={flow} />
       <Read flow={flow} />
       <Seen flow={flow} />
+      <Packets of="flows" id={flow.flow_id} />
       <p class="acts">
         <a class="button" href={linkTo("flows", "", { src_ip, dst_ip, range: "all" })}>
           Flows between the two

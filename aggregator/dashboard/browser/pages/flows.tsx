@@ -7,19 +7,18 @@
 
 import type { Flow } from "../api.ts";
 import { refresh, useApp } from "../app.ts";
-import { every } from "../edges.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
 import { useBounds, useKeys, useList } from "../hooks.ts";
+import { useLive } from "../live.ts";
 import { Button, Empty, Loading, More, Notice, Table } from "../parts.tsx";
 import { go, linkHere, usePlace } from "../place.ts";
-import { useEffect, type VNode } from "../preact.ts";
+import type { VNode } from "../preact.ts";
 import { shut } from "../side_panel.tsx";
 import { flowColumns, standardColumns } from "./flow_columns.tsx";
 import { FlowPanel } from "./flow_panel.tsx";
 
 const pageRows = 100;
-const liveMs = 1_000;
 const protocols = ["tcp", "udp", "icmp", "icmp6", "arp", "sctp"] as const;
 const filters = [
   "ip",
@@ -38,7 +37,7 @@ export function FlowsPage(): VNode {
   const given = Object.fromEntries([...filters, ...linked].map((name) => [name, query[name]]));
   const isLive = query.live === "1";
   const list = useList<Flow>("/flows/search", { ...given, ...bounds, limit: pageRows });
-  useEffect(() => isLive ? every(liveMs, refresh) : undefined, [isLive]);
+  useLive("flows", isLive, true, refresh);
   useFlowKeys(query.id);
   const columns = flowColumns(({ flow_id }) => linkHere({ id: flow_id }));
   const wanted = query.id ? ["start", "from", "to", "bytes"] : (query.cols?.split(",") ?? standardColumns);
@@ -62,6 +61,7 @@ export function FlowsPage(): VNode {
           <Columns shown={wanted} all={columns.map(({ name, label }) => [name, label])} />
         </div>
         {list.problem !== null && list.problem.field === null && <Notice problem={list.problem} />}
+        <Assumed told={list.told.assumed} />
         {list.rows === null && list.problem === null && <Loading />}
         {list.rows?.length === 0 && list.problem === null && (
           <Empty>
@@ -131,6 +131,12 @@ function FlowFilter({ problem }: { problem: Parameters<typeof FilterBar>[0]["pro
       {offer.has("GET /api/v1/flows/search", "filter") && <FilterLine of="flows" />}
     </FilterBar>
   );
+}
+
+/** What the API took for granted, as the filter did not say it. */
+function Assumed({ told }: { told: unknown }): VNode | null {
+  const { reason } = (told ?? {}) as { reason?: unknown };
+  return typeof reason === "string" ? <p class="soft">{reason}</p> : null;
 }
 
 /** Filters that came with a link, each to be taken away. */

@@ -7,11 +7,11 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
-import type { Flow, HostRow, Rows, Threat } from "../api.ts";
+import type { Flow, HostDetails, Rows, Threat } from "../api.ts";
 import { useApp } from "../app.ts";
 import { Chart, chartOf } from "../chart.tsx";
 import { useApi, useBounds, useList } from "../hooks.ts";
-import { type Loose, LooseTable } from "../loose.tsx";
+import { LooseTable } from "../loose.tsx";
 import { Badge, Bars, Empty, Facts, Loading, More, Notice, Section, Table, When, Wire } from "../parts.tsx";
 import { linkHere, linkTo } from "../place.ts";
 import type { VNode } from "../preact.ts";
@@ -19,17 +19,9 @@ import { rangeBetween } from "../range.ts";
 import { setRange } from "../range_bar.tsx";
 import { bytes, count, plural } from "../text.ts";
 import { flowColumns } from "./flow_columns.tsx";
-import { macsOf, namesOf } from "./host_parts.ts";
-
-type HostDetail = HostRow & {
-  services?: Loose[];
-  uses?: Loose[];
-  peers?: Loose[];
-  series?: { from?: number; to?: number; step?: number; rows?: { time: number; bytes: number }[] };
-  sensors?: unknown[];
-};
 
 const peersMax = 10;
+const hourS = 3_600;
 const flowColumnNames = ["start", "from", "to", "protocol", "name", "bytes", "state"];
 
 export function HostPage({ ip }: { ip: string }): VNode {
@@ -37,7 +29,7 @@ export function HostPage({ ip }: { ip: string }): VNode {
   const bounds = useBounds();
   const path = `/hosts/${encodeURIComponent(ip)}`;
   const isKept = offer.has("GET /api/v1/hosts/{ip}");
-  const host = useApi<HostDetail>(isKept ? path : null);
+  const host = useApi<HostDetails>(isKept ? path : null);
   const flows = useList<Flow>("/flows/search", { ip, ...bounds, limit: 50 });
   return (
     <div class="host">
@@ -80,39 +72,41 @@ export function HostPage({ ip }: { ip: string }): VNode {
   );
 }
 
-function Known({ host }: { host: HostDetail }): VNode {
-  const { series } = host;
-  const rows = series?.rows ?? [];
-  const step = series?.step ?? 3_600;
-  const span = rows.length > 0 && {
-    from: series?.from ?? rows[0].time,
-    to: series?.to ?? rows.at(-1)!.time,
-    step,
-    rows,
-  };
+function Known({ host }: { host: HostDetails }): VNode {
+  const { series, names, macs, services, uses, sensors } = host;
+  const rows = series.map(({ at_ms, bytes }) => ({ time: at_ms / 1000, bytes })).sort((a, b) =>
+    a.time - b.time
+  );
+  const span = rows.length > 0 && { from: rows[0].time, to: rows.at(-1)!.time, step: hourS, rows };
   return (
     <>
       <Section title="Who it is">
         <Facts
           of={{
-            "Names": namesOf(host).length > 0 && (
-              <span class="addresses">{namesOf(host).map((name) => <Wire key={name}>{name}</Wire>)}</span>
-            ),
-            "MAC": macsOf(host).length > 0 && (
-              <span class="addresses">{macsOf(host).map((mac) => <Wire key={mac}>{mac}</Wire>)}</span>
-            ),
+            "Names": names.length > 0 && <List values={names} />,
+            "MAC": macs.length > 0 && <List values={macs} />,
             "Site": host.inside ? host.network : `${host.network}, outside`,
             "First seen": <When at={host.first_seen_ms / 1000} />,
             "Last seen": <When at={host.last_seen_ms / 1000} />,
             "Traffic": `${bytes(host.bytes)} in ${count(host.packets)} packets, ${
               plural(host.flows, "flow")
             }`,
-            "Seen by": host.sensors && host.sensors.length > 0 && plural(host.sensors.length, "sensor"),
+            "Seen by": sensors.length > 0 && plural(sensors.length, "sensor"),
           }}
         />
       </Section>
+      {services.length > 0 && (
+        <Section title="Services it offers">
+          <LooseTable caption="Services offered" rows={services} />
+        </Section>
+      )}
+      {uses.length > 0 && (
+        <Section title="Services it uses">
+          <LooseTable caption="Services used" rows={uses} />
+        </Section>
+      )}
       {span && (
-        <Section title="Traffic" class="wide">
+        <Section title="Traffic by the hour" class="wide">
           <Chart
             data={chartOf(span, () => "all")}
             height={150}
@@ -120,18 +114,12 @@ function Known({ host }: { host: HostDetail }): VNode {
           />
         </Section>
       )}
-      {(host.services?.length ?? 0) > 0 && (
-        <Section title="Services it offers">
-          <LooseTable caption="Services offered" rows={host.services!} />
-        </Section>
-      )}
-      {(host.uses?.length ?? 0) > 0 && (
-        <Section title="Services it uses">
-          <LooseTable caption="Services used" rows={host.uses!} />
-        </Section>
-      )}
     </>
   );
+}
+
+function List({ values }: { values: readonly string[] }): VNode {
+  return <span class="addresses">{values.map((value) => <Wire key={value}>{value}</Wire>)}</span>;
 }
 
 function Threats({ ip }: { ip: string }): VNode {
@@ -158,13 +146,9 @@ function Threats({ ip }: { ip: string }): VNode {
 
 /** Those the API knows, or else those in the flows that are listed. */
 function Peers(
-  { ip, flows, known }: { ip: string; flows: readonly Flow[]; known: Loose[] | undefined },
+  { ip, flows, known }: { ip: string; flows: readonly Flow[]; known: HostDetails["peers"] | undefined },
 ): VNode {
-  const sums = new Map<string, number>();
-  for (const peer of known ?? []) {
-    const name = peer.ip ?? peer.peer ?? peer.peer_ip;
-    if (typeof name === "string") sums.set(name, Number(peer.bytes ?? peer.total_bytes ?? peer.flows ?? 0));
-  }
+  const sums = new Map((known ?? []).map((peer) => [peer.ip, peer.bytes]));
   if (sums.size === 0) {
     for (const { src_ip, dst_ip, total_bytes } of flows) {
       const peer = src_ip === ip ? dst_ip : src_ip;

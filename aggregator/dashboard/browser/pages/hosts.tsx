@@ -14,11 +14,10 @@ import { Badge, type Column, Empty, HostLink, Loading, More, Notice, Table, When
 import { go, linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { bytes, count, someOf } from "../text.ts";
-import { macsOf, namesOf } from "./host_parts.ts";
 
 const pageRows = 100;
 const route = "GET /api/v1/hosts";
-const filters = ["ip", "name", "inside", "network", "sort", "filter"] as const;
+const filters = ["ip", "name", "network", "sort", "filter"] as const;
 
 export function HostsPage(): VNode {
   const { offer } = useApp();
@@ -35,8 +34,9 @@ export function HostsPage(): VNode {
       <FilterBar label="Filter hosts" names={known} problem={list.problem}>
         {known.includes("ip") && <Typed name="ip" label="Address" placeholder="10.0.0.5 or 10.0.0.0/8" />}
         {known.includes("name") && <Typed name="name" label="Name" placeholder="part of a name" />}
-        {known.includes("inside") && (
-          <Choice name="inside" label="Where" values={[["true", "inside"], ["false", "outside"]]} />
+        {known.includes("network") && <Typed name="network" label="Site" placeholder="any" />}
+        {known.includes("sort") && (
+          <Choice name="sort" label="Order" none="last seen" values={[["bytes", "bytes"]]} />
         )}
         {known.includes("filter") && <FilterLine of="hosts" />}
       </FilterBar>
@@ -88,8 +88,8 @@ export function NoHosts(): VNode {
 
 const columns: readonly Column<HostRow>[] = [
   { name: "ip", label: "Address", cell: ({ ip }) => <HostLink ip={ip} /> },
-  { name: "name", label: "Name", cell: (host) => <Wire>{someOf(namesOf(host), "")}</Wire> },
-  { name: "mac", label: "MAC", cell: (host) => <Wire>{someOf(macsOf(host), "")}</Wire> },
+  { name: "name", label: "Name", cell: ({ names }) => <Wire>{someOf(names, "")}</Wire> },
+  { name: "mac", label: "MAC", cell: ({ macs }) => <Wire>{someOf(macs, "")}</Wire> },
   { name: "site", label: "Site", cell: ({ network, inside }) => inside ? network : "outside" },
   {
     name: "threats",

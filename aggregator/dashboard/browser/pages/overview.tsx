@@ -6,7 +6,7 @@
 /// <reference lib="esnext" />
 
 import type { ProtocolTotal, TopTalker } from "../../../model/traffic.ts";
-import type { Fleet, HostRow, Incident, Rows, Series, Threat } from "../api.ts";
+import type { Fleet, HostRow, Incident, Rows, SensorHealth, Series, Threat } from "../api.ts";
 import { useApp } from "../app.ts";
 import { Chart, chartOf } from "../chart.tsx";
 import { useApi, useBounds } from "../hooks.ts";
@@ -17,10 +17,11 @@ import { rangeBetween, readRange, standardRange } from "../range.ts";
 import { boundsText, setRange } from "../range_bar.tsx";
 import { bytes, count, plural, someOf } from "../text.ts";
 import { byUrgency, FleetSquares, isUnwell, statusWords } from "./fleet_parts.tsx";
-import { nameOfHost } from "./host_parts.ts";
 
 const incidentsMax = 5;
 const listMax = 8;
+const hostsMax = 500;
+const unwellMax = 5;
 
 export function Overview(): VNode {
   return (
@@ -44,20 +45,19 @@ function Wrong(): VNode {
     limit: 50,
   });
   const open = data?.rows.filter(({ status }) => status === "open") ?? [];
+  const isMore = data !== null && (data.is_cut || data.incidents > data.rows.length);
   const note = data === null
     ? undefined
     : open.length === 0
     ? "nothing is open in this time"
-    : `${plural(open.length, "open incident")}${
-      data.is_cut || data.incidents > data.rows.length ? ", and more" : ""
-    }, worst first`;
+    : `${isMore ? "more than " : ""}${plural(open.length, "open incident")}, worst first`;
   return (
     <Section title="What is wrong now" class="wrong" note={note}>
       <Notice problem={problem} />
       {data === null && problem === null && <Loading />}
       {data !== null && open.length === 0 && (
         <Empty>
-          No open threat in this time. <a href={linkTo("threats")}>Threats that were closed</a>
+          No open threat in this time. <a href={linkTo("threats")}>All threats of this time</a>
         </Empty>
       )}
       <ol class="incidents">
@@ -65,7 +65,7 @@ function Wrong(): VNode {
       </ol>
       {open.length > incidentsMax && (
         <p class="more">
-          <a href={linkTo("threats")}>All {count(open.length)} incidents' threats</a>
+          <a href={linkTo("threats", "", { status: "open" })}>All open threats</a>
         </p>
       )}
     </Section>
@@ -92,12 +92,11 @@ function IncidentItem({ incident }: { incident: Incident }): VNode {
       </div>
       <p class="ends">
         {actors.length === 1 ? <HostLink ip={actors[0]} /> : <span class="wire">{someOf(actors)}</span>}
-        <span aria-hidden="true">→</span>
+        <span class="soft" aria-hidden="true">→</span>
         <span class="unseen">to</span>
         {targets.length === 1 ? <HostLink ip={targets[0]} /> : <span class="wire">{someOf(targets)}</span>}
         <span class="soft">
-          · {plural(threats, "threat")} · {network}
-          {stages.length > 1 ? ` · ${stages.join(" → ")}` : ""}
+          {[plural(threats, "threat"), network, ...stages.length > 1 ? [stages.join(" → ")] : []].join(" · ")}
         </span>
       </p>
       {worst && <p class="sentence">{worst.summary}</p>}
@@ -148,18 +147,10 @@ function Watched(): VNode {
           </Empty>
         )
         : <FleetSquares sensors={sensors} />}
-      <ul class="unwell">
-        {unwell.slice(0, 5).map((sensor) => (
-          <li key={sensor.sensor_id}>
-            <a href={linkTo("fleet", sensor.name)}>{sensor.name}</a>{" "}
-            <span class={`status status-${sensor.status}`}>{statusWords(sensor.status)}</span>
-            <span class="soft small reason">{sensor.reasons[0]}</span>
-          </li>
-        ))}
-      </ul>
-      {unwell.length > 5 && (
+      {unwell.length > 0 && <Unwell sensors={unwell.slice(0, unwellMax)} />}
+      {unwell.length > unwellMax && (
         <p class="more">
-          <a href={linkTo("fleet")}>and {count(unwell.length - 5)} more unwell</a>
+          <a href={linkTo("fleet")}>and {count(unwell.length - unwellMax)} more unwell</a>
         </p>
       )}
       {sensors.length > 0 && (
@@ -169,6 +160,20 @@ function Watched(): VNode {
         </p>
       )}
     </Section>
+  );
+}
+
+function Unwell({ sensors }: { sensors: readonly SensorHealth[] }): VNode {
+  return (
+    <ul class="unwell">
+      {sensors.map(({ sensor_id, name, status, reasons }) => (
+        <li key={sensor_id}>
+          <a href={linkTo("fleet", name)}>{name}</a>{" "}
+          <span class={`status status-${status}`}>{statusWords(status)}</span>
+          <span class="soft small reason" title={reasons.join("\n")}>{reasons[0]}</span>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -266,10 +271,13 @@ function NewHosts(): VNode | null {
   const { offer } = useApp();
   const bounds = useBounds();
   const isThere = offer.has("GET /api/v1/hosts");
-  const { data, isMissing } = useApi<Rows<HostRow>>(isThere ? "/hosts" : null, { limit: 200, inside: true });
+  const { data, isMissing } = useApi<Rows<HostRow>>(isThere ? "/hosts" : null, {
+    limit: hostsMax,
+    seen_since: offer.has("GET /api/v1/hosts", "seen_since") ? bounds.from : undefined,
+  });
   if (!isThere || isMissing) return null;
   const since = (bounds.from ?? 0) * 1000;
-  const rows = (data?.rows ?? []).filter(({ first_seen_ms }) => first_seen_ms >= since)
+  const rows = (data?.rows ?? []).filter(({ first_seen_ms, inside }) => inside && first_seen_ms >= since)
     .sort((a, b) => b.first_seen_ms - a.first_seen_ms).slice(0, listMax);
   return (
     <Section title="New hosts" note="first seen in this time">
@@ -277,7 +285,7 @@ function NewHosts(): VNode | null {
       <ul class="plain">
         {rows.map((host) => (
           <li key={host.ip}>
-            <HostLink ip={host.ip} /> <span class="soft wire">{nameOfHost(host)}</span>
+            <HostLink ip={host.ip} /> <span class="soft wire">{host.names[0]}</span>
             <span class="soft small end">
               <When at={host.first_seen_ms / 1000} isAge />
             </span>

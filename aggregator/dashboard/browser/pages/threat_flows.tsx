@@ -26,9 +26,11 @@ export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
   const [isAll, setIsAll] = useState(false);
   const rows = list.rows ?? [];
   const telling = tellingOf(rows);
-  const of = list.hasMore || list.isFull
-    ? `the first ${count(rows.length)} of ${count(threat.flows ?? threat.count)} flows`
-    : plural(rows.length, "flow");
+  const all = Math.max(Number(list.told.flows) || 0, threat.flows ?? 0, rows.length);
+  const isWhole = !list.hasMore && !list.isFull && list.told.is_complete !== false;
+  const of = isWhole
+    ? plural(rows.length, "flow")
+    : `the first ${count(rows.length)} of ${plural(all, "flow")}`;
   const columns = flowColumns(({ flow_id }) =>
     linkTo("flows", "", { id: flow_id, threat_id: threat.id, range: "all" })
   ).filter(({ name }) => ["start", "from", "to", "name", "state", "bytes"].includes(name));

@@ -17,7 +17,7 @@ import { linkHere, linkTo } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { SidePanel } from "../side_panel.tsx";
 import { count, plural } from "../text.ts";
-import { PacketsOfThreat } from "./threat_packets.tsx";
+import { Packets } from "./packets.tsx";
 import { FlowsOfThreat } from "./threat_flows.tsx";
 
 const addressesMax = 12;
@@ -76,7 +76,7 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
       <Grounds threat={threat} />
       <Timeline threat={threat} />
       <FlowsOfThreat threat={threat} />
-      <PacketsOfThreat id={threat.id} />
+      <Packets of="threats" id={threat.id} />
       <Others threat={threat} />
       <Engine threat={threat} />
     </>
@@ -152,7 +152,7 @@ function Grounds({ threat: { reasons, evidence, score } }: { threat: Threat }): 
           {evidence.map(({ id, name, value, hostile }) => (
             <Fact key={id} name={name}>
               <Wire>{typeof value === "number" ? value.toLocaleString("en") : value}</Wire>
-              {hostile && <span class="soft small">chosen by the sender</span>}
+              <span class="soft small">{hostile ? " chosen by the sender" : ""}</span>
             </Fact>
           ))}
         </Facts>

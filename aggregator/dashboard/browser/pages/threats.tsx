@@ -18,6 +18,7 @@ import type { Bounds } from "../range.ts";
 import { count, fullTime, someOf, span } from "../text.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { shut } from "../side_panel.tsx";
+import { FilterLine } from "../filter_line.tsx";
 import { ThreatPanel } from "./threat_panel.tsx";
 
 const pageRows = 100;
@@ -137,14 +138,7 @@ function ThreatFilter({ problem }: { problem: List<Threat>["problem"] }): VNode 
       <Choice name="status" label="Status" values={threatStatuses.map((one) => [one, one])} />
       <Typed name="ip" label="Address" placeholder="attacker or victim" />
       <Typed name="detector" label="Detector" placeholder="port_scan_vertical" />
-      {offer.has("GET /api/v1/threats", "filter") && (
-        <Typed
-          name="filter"
-          label="Filter"
-          placeholder="severity >= high and dst_port in (22, 3389)"
-          isWide
-        />
-      )}
+      {offer.has("GET /api/v1/threats", "filter") && <FilterLine of="threats" />}
     </FilterBar>
   );
 }
@@ -247,7 +241,7 @@ function Ends({ src_ips, dst_ips, dst_port }: Threat): VNode {
     <span>
       <span class="wire">{someOf(src_ips)}</span> <span class="soft" aria-label="to">→</span>{" "}
       <span class="wire">{someOf(dst_ips)}</span>
-      {dst_port !== null && <span class="soft">port {dst_port}</span>}
+      {dst_port !== null && <span class="soft">{` port ${dst_port}`}</span>}
     </span>
   );
 }
