@@ -10,7 +10,7 @@
 
 import { useState, type VNode } from "./preact.ts";
 import { useWidth } from "./hooks.ts";
-import { clockTime, dayTime, fullTime, rate } from "./text.ts";
+import { clockTime, dayTime, fullTime, rate, roundTimes } from "./text.ts";
 import type { Severity } from "../../model/threat.ts";
 
 export interface Layer {
@@ -245,15 +245,14 @@ function Times(
     width: number;
   },
 ): VNode {
-  const parts = width < 420 ? 2 : width < 800 ? 3 : 5;
-  const text = end - start > 86_400 ? dayTime : clockTime;
+  const most = width < 420 ? 2 : width < 800 ? 4 : 7;
+  const isLong = end - start > 86_400;
+  const text = isLong ? dayTime : clockTime;
   return (
     <g>
-      {Array.from({ length: parts + 1 }, (_, i) => {
-        const time = start + (end - start) * i / parts;
-        const anchor = i === 0 ? "start" : i === parts ? "end" : "middle";
-        return <text key={i} x={x(time)} y={y} text-anchor={anchor}>{text(time)}</text>;
-      })}
+      {roundTimes(start, end, most).map((time) => (
+        <text key={time} x={x(time)} y={y} text-anchor="middle">{text(time)}</text>
+      ))}
     </g>
   );
 }
