@@ -58,7 +58,7 @@ export function FlowsPage(): VNode {
             />
             Live
           </label>
-          <Columns shown={wanted} all={columns.map(({ name, label }) => [name, label])} />
+          {!query.id && <Columns shown={wanted} all={columns.map(({ name, label }) => [name, label])} />}
         </div>
         {list.problem !== null && list.problem.field === null && <Notice problem={list.problem} />}
         <Assumed told={list.told.assumed} />
