@@ -201,34 +201,41 @@ export class Pipeline {
       if (layer === 0 && layerCount > 1) this.#table.noteOuter(place);
     }
     if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
-      const innermost = decoder.layers[layerCount - 1];
-      const isChosen = this.#chooses(this.#chooser, place, innermost, buffer);
-      if (this.#isStart) {
-        const { payloadOffset, payloadCaptured } = innermost;
-        const ticket = this.#deepLane.noteStart(
-          this.#marks.flowId(place),
-          directionOf(place),
-          buffer,
-          payloadOffset,
-          payloadCaptured,
-        );
-        if (ticket > 0) this.#marks.noteTicket(place, ticket);
-      }
-      if (isChosen) {
-        const { ipOffset } = innermost;
-        const before = ipOffset - offset;
-        const ticket = this.#deepLane.offer(
-          buffer,
-          ipOffset,
-          capturedLength - before,
-          wireLength - before,
-          timeUs,
-          this.#marks.flowId(place),
-          this.#marks.segment(place),
-        );
-        if (ticket > 0) this.#marks.noteTicket(place, ticket);
-      }
+      const before = decoder.layers[layerCount - 1].ipOffset - offset;
+      this.#look(this.#deepLane, this.#chooser, place, buffer, capturedLength - before, wireLength - before);
     }
+  }
+
+  /** Shows the innermost packet to the deep lane; `captured` and `onWire` are its octets from its IP header on. A function of its own, so
+   * that V8 has room to inline the counting, which every packet needs. */
+  #look(
+    lane: DeepLane,
+    chooser: Chooser,
+    place: number,
+    buffer: Uint8Array,
+    captured: number,
+    onWire: number,
+  ): void {
+    const decoder = this.#decoder, marks = this.#marks;
+    const p = decoder.layers[decoder.layerCount - 1];
+    const isChosen = this.#chooses(chooser, place, p, buffer);
+    if (this.#isStart) {
+      const { payloadOffset, payloadCaptured } = p;
+      const flowId = marks.flowId(place);
+      const ticket = lane.noteStart(flowId, directionOf(place), buffer, payloadOffset, payloadCaptured);
+      if (ticket > 0) marks.noteTicket(place, ticket);
+    }
+    if (!isChosen) return;
+    const ticket = lane.offer(
+      buffer,
+      p.ipOffset,
+      captured,
+      onWire,
+      this.stampUs,
+      marks.flowId(place),
+      marks.segment(place),
+    );
+    if (ticket > 0) marks.noteTicket(place, ticket);
   }
 
   #countLayer(p: Packet, buffer: Uint8Array, timeUs: number): number {
