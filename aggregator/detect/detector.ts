@@ -161,9 +161,8 @@ export function startDetector(
   function stepItem(update: PreparedUpdate, item: unknown): void {
     const own = key(update, limits, item);
     if (own === null) return;
-    const whole = `${update.network}|${own}`;
     const mayOpen = opens === undefined || opens(update, limits, item);
-    const episode = episodes.touch(whole, update, item, mayOpen);
+    const episode = episodes.touch(own, update, item, mayOpen);
     if (episode !== null) step(episode, update, limits, item);
   }
 

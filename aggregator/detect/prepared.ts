@@ -30,6 +30,8 @@ export class PreparedUpdate {
   /** Who calls the service that this flow calls; null for all but the beginnings of own hosts' TCP and UDP flows to one host. */
   readonly service: ServiceView | null;
   #pair: string | undefined;
+  #protocolPair: string | undefined;
+  #call: string | undefined;
   #probe: ProbeOutcome | null | undefined;
   #dns: DnsQuestions | null | undefined;
   #serverName: string | undefined;
@@ -59,6 +61,16 @@ export class PreparedUpdate {
   /** "src|dst", for keys. */
   get pair(): string {
     return this.#pair ??= `${this.segment.src_ip}|${this.segment.dst_ip}`;
+  }
+
+  /** "protocol|src|dst", for keys. */
+  get protocolPair(): string {
+    return this.#protocolPair ??= `${this.segment.protocol}|${this.pair}`;
+  }
+
+  /** "protocol|src|dst|port", for keys. */
+  get call(): string {
+    return this.#call ??= `${this.protocolPair}|${this.segment.dst_port}`;
   }
 
   /** Outcome of the attempt that this update begins, null when it begins none. */

@@ -117,10 +117,8 @@ export const beacon = detector({
   key(update) {
     const { protocol, dst_port } = update.segment;
     if (regularByDesign.has(dst_port) || update.dst.isGroup) return null;
-    if (update.begins && (protocol === "udp" || isOpened(update.segment))) {
-      return `${protocol}|${update.pair}|${dst_port}`;
-    }
-    return isQuietSession(update.segment) ? `session|${update.pair}|${dst_port}` : null;
+    if (update.begins && (protocol === "udp" || isOpened(update.segment))) return update.call;
+    return isQuietSession(update.segment) ? `session|${update.call}` : null;
   },
   open({ segment, src, dst, service }, _item, pollers): Calls {
     const { dst_port, protocol } = segment;

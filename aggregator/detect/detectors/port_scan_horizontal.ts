@@ -87,7 +87,7 @@ export const portScanHorizontal = detector({
     ports: new Map(),
     failedHosts: new Distinct(hostsMax),
   }),
-  step(sweep, { probe, dst, segment: { dst_ip, dst_port, start } }) {
+  step(sweep, { probe, dst, segment: { dst_port, start } }) {
     const tally = sweep.ports.get(dst_port) ?? newTally();
     if (tally.attempts === 0 && sweep.ports.size < portsMax) sweep.ports.set(dst_port, tally);
     tally.attempts++;
@@ -97,8 +97,8 @@ export const portScanHorizontal = detector({
       tally.list.ask(dst, start);
     }
     const hosts = probe === "used" ? tally.used : probe === "open" ? tally.open : tally.failed;
-    hosts.add(dst_ip);
-    if (hosts === tally.failed) sweep.failedHosts.add(dst_ip);
+    hosts.add(dst.ip);
+    if (hosts === tally.failed) sweep.failedHosts.add(dst.ip);
   },
   isThreat: (sweep, limits) => scannedPorts(sweep, limits).length > 0,
   finding(sweep, limits) {

@@ -5,6 +5,7 @@
 
 import { isPrivate as isPrivateBytes, parseIp } from "../../../shared/ip.ts";
 
+/** Its `ip` is one text for all updates of a host, so that sets of addresses compare pointers. */
 export class Address {
   /** Means something only on its own site (RFC 1918 and the like), group addresses included. */
   readonly isPrivate: boolean;

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { amplification } from "../../../aggregator/detect/detectors/amplification.ts";
-import { isStructuralName, splitDomain } from "../../../aggregator/detect/signs/domain_name.ts";
+import { readDomainName } from "../../../aggregator/detect/signs/domain_name.ts";
 import { hostSweep } from "../../../aggregator/detect/detectors/host_sweep.ts";
 import { icmpTunnel } from "../../../aggregator/detect/detectors/icmp_tunnel.ts";
 import { nxdomainBurst } from "../../../aggregator/detect/detectors/nxdomain_burst.ts";
@@ -186,17 +186,29 @@ Deno.test("names split at what was registered", () => {
   const cases = {
     "a.b.example.com": ["example.com", "a.b"],
     "WWW.Example.CO.UK.": ["example.co.uk", "www"],
+    "www.city.kawasaki.jp": ["city.kawasaki.jp", "www"],
+    "d111abcdef8.cloudfront.net": ["cloudfront.net", "d111abcdef8"],
+    "x.pirate.sea": ["pirate.sea", "x"],
     "example.org": ["example.org", ""],
     "dnscat.0123abcd": ["dnscat", "0123abcd"],
     "com": ["com", ""],
   };
   for (const [name, [domain, subdomain]] of Object.entries(cases)) {
-    assertEquals(splitDomain(name), { domain, subdomain });
+    const read = readDomainName(name);
+    assertEquals([read.domain, read.subdomain], [domain, subdomain], name);
   }
-  assertEquals([isStructuralName("4.3.2.1.in-addr.arpa"), isStructuralName("arpa.example.com")], [
+});
+
+Deno.test("names by design are told from chosen ones", () => {
+  const isStructural = (name: string) => readDomainName(name).isStructural;
+  assertEquals(["4.3.2.1.in-addr.arpa", "x._tcp.example.com", "nas.local"].map(isStructural), [
     true,
-    false,
+    true,
+    true,
   ]);
+  assertEquals(["arpa.example.com", "tcp.example.com"].map(isStructural), [false, false]);
+  const isReversed = (name: string) => readDomainName(name).isReversedAddress;
+  assertEquals([isReversed("4.3.2.1.zen.spamhaus.org"), isReversed("4.3.2.zen.spamhaus.org")], [true, false]);
 });
 
 Deno.test("statistics are those of the textbook, and 0 for nothing", () => {
