@@ -7,7 +7,7 @@ import { systemClock } from "../../../shared/clock.ts";
 import type { Kafka } from "../../../shared/kafka.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { kafka as kafkaService } from "../../services/kafka.ts";
-import { newTopic, skipLoudly } from "../../services/services.ts";
+import { newTopic, nightly, skipLoudly } from "../../services/services.ts";
 import { consume, packets, produce, recordsOf, reporter, until } from "./consuming.ts";
 import { buckets, segment, TestClock, TestSensor } from "./fleet.ts";
 
@@ -130,40 +130,51 @@ const settings = {
   sanitizeResources: false,
 };
 
-Deno.test({
-  name: "consumer recovers from a real broker that was silent for longer than the session",
-  ...settings,
-  fn: async () => {
-    const broker = await kafkaService.start();
-    const pid = await pidOf(broker.address);
-    const topic = newTopic();
-    const sensor = new TestSensor("one", 1);
-    const store = openStore("sqlite::memory:", { reporter });
-    await store.start();
-    await sensor.enrol(store);
-    const part = (i: number) =>
-      recordsOf(
-        sensor.seal([segment({ src_port: 3_000, tcp_isn: i, start: 1_700_000_000 + i * 500 })]),
-      );
-    const running = await consume(store, broker.address, topic, newTopic("group"));
-    try {
-      await until(() => running.counter("kafka_group_joins_total") > 0);
-      await produce(broker.address, topic, part(1));
-      await until(async () => await packets(store) === 18);
-      Deno.kill(pid, "SIGSTOP");
-      await systemClock.sleep(35_000);
-      Deno.kill(pid, "SIGCONT");
-      await produce(broker.address, topic, part(2));
-      await until(async () => await packets(store) === 36, 120_000);
-      await until(() => running.consumer.problem() === null, 60_000);
-      assertEquals(running.counter("kafka_logs_replaced_total"), 0);
-    } finally {
-      await running.stop();
-      await store.stop();
-      await broker.stop();
-    }
-  },
-});
+/** Each is silent for longer than a session, and than the 10 s after which the client gives a request up. */
+const silences = [
+  { sessionMs: 6_000, silentMs: 12_000 },
+  { sessionMs: 30_000, silentMs: 35_000, ...nightly("a broker that is silent for 35 s") },
+];
+
+for (const { sessionMs, silentMs, ...when } of silences) {
+  Deno.test({
+    name: `consumer recovers from a real broker that is silent for ${silentMs} ms`,
+    ...when,
+    ...settings,
+    fn: async () => {
+      const broker = await kafkaService.start();
+      const pid = await pidOf(broker.address);
+      const topic = newTopic();
+      const sensor = new TestSensor("one", 1);
+      const store = openStore("sqlite::memory:", { reporter });
+      await store.start();
+      await sensor.enrol(store);
+      const part = (i: number) =>
+        recordsOf(
+          sensor.seal([segment({ src_port: 3_000, tcp_isn: i, start: 1_700_000_000 + i * 500 })]),
+        );
+      const running = await consume(store, broker.address, topic, newTopic("group"), undefined, {
+        sessionMs,
+      });
+      try {
+        await until(() => running.counter("kafka_group_joins_total") > 0);
+        await produce(broker.address, topic, part(1));
+        await until(async () => await packets(store) === 18);
+        Deno.kill(pid, "SIGSTOP");
+        await systemClock.sleep(silentMs);
+        Deno.kill(pid, "SIGCONT");
+        await produce(broker.address, topic, part(2));
+        await until(async () => await packets(store) === 36, 120_000);
+        await until(() => running.consumer.problem() === null, 60_000);
+        assertEquals(running.counter("kafka_logs_replaced_total"), 0);
+      } finally {
+        await running.stop();
+        await store.stop();
+        await broker.stop();
+      }
+    },
+  });
+}
 
 /** The process of the broker whose configuration names this address. */
 async function pidOf(address: string): Promise<number> {
