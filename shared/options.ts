@@ -46,7 +46,27 @@ export type Resolved<Table extends OptionTable> =
   | { ok: true; options: Options<Table>; positional: string[] }
   | { ok: false; problems: string[] };
 
-/** Resolves `table` from all its sources. Problems are sentences that name the option, the rule and the value. */
+/** Resolves `table` from all its sources. Problems are sentences that name the option, the rule and the value.
+ *
+ * @example An argument wins over the environment.
+ * ```ts
+ * import { assert, assertEquals } from "@std/assert";
+ * import { type OptionTable, resolveOptions } from "./options.ts";
+ *
+ * const table = {
+ *   idleTimeoutMs: { kind: "number", default: 120_000, min: 1_000, help: "Close a flow after this silence" },
+ *   flows: { kind: "flag", default: false, help: "Print every flow" },
+ * } as const satisfies OptionTable;
+ * const env = (name: string) => ({ PICKET_IDLE_TIMEOUT_MS: "5000", PICKET_FLOWS: "true" })[name];
+ *
+ * const resolved = resolveOptions(table, { args: ["--idle-timeout-ms", "9000"], env });
+ * assert(resolved.ok);
+ * assertEquals(resolved.options, { idleTimeoutMs: 9_000, flows: true });
+ * assertEquals(resolveOptions(table, { args: ["--idle-timeout-ms=9"] }), {
+ *   ok: false,
+ *   problems: ['Cannot use "idleTimeoutMs" as it must be >= 1000: current value is "9"'],
+ * });
+ * ``` */
 export function resolveOptions<Table extends OptionTable>(
   table: Table,
   sources: { args: string[]; env?: (name: string) => string | undefined; file?: Record<string, unknown> },
