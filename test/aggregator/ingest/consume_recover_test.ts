@@ -130,13 +130,13 @@ const settings = {
   sanitizeResources: false,
 };
 
-/** Each is silent for longer than a session, and than the 10 s after which the client gives a request up. */
+/** Each is silent for longer than a session, and than three requests take to be given up. */
 const silences = [
-  { sessionMs: 6_000, silentMs: 12_000 },
-  { sessionMs: 30_000, silentMs: 35_000, ...nightly("a broker that is silent for 35 s") },
+  { client: { sessionMs: 9_000, requestTimeoutMs: 3_000, connectTimeoutMs: 1_500 }, silentMs: 10_500 },
+  { client: {}, silentMs: 35_000, ...nightly("a broker that is silent for 35 s") },
 ];
 
-for (const { sessionMs, silentMs, ...when } of silences) {
+for (const { client, silentMs, ...when } of silences) {
   Deno.test({
     name: `consumer recovers from a real broker that is silent for ${silentMs} ms`,
     ...when,
@@ -153,9 +153,7 @@ for (const { sessionMs, silentMs, ...when } of silences) {
         recordsOf(
           sensor.seal([segment({ src_port: 3_000, tcp_isn: i, start: 1_700_000_000 + i * 500 })]),
         );
-      const running = await consume(store, broker.address, topic, newTopic("group"), undefined, {
-        sessionMs,
-      });
+      const running = await consume(store, broker.address, topic, newTopic("group"), undefined, client);
       try {
         await until(() => running.counter("kafka_group_joins_total") > 0);
         await produce(broker.address, topic, part(1));
