@@ -97,9 +97,13 @@ for (const [path, text] of Object.entries(references)) {
       return;
     }
     // The formatter aligns tables and breaks lines.
-    const words = (markdown: string) => markdown.replace(/-{2,}/g, "-").replace(/\s+/g, " ").trim();
-    const kept = await Deno.readTextFile(root + path).catch(() => "");
-    assertEquals(words(kept), words(text), `run \`deno test -A ${self} -- --write\``);
+    const rows = (markdown: string) =>
+      markdown.replace(/-{2,}/g, "-").replace(/\s+/g, " ").trim().split(/ (?=\| [`-])/);
+    const kept = rows(await Deno.readTextFile(root + path).catch(() => "")), wanted = rows(text);
+    const stale = kept.filter((row) => !wanted.includes(row));
+    const missing = wanted.filter((row) => !kept.includes(row));
+    assertEquals({ stale, missing }, { stale: [], missing: [] }, `run \`deno test -A ${self} -- --write\``);
+    assertEquals(kept.length, wanted.length);
   });
 }
 

@@ -38,7 +38,7 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   // Each sensor, as it said in its last check-in.
   sensor_status: ["1 for the status the sensor has, 0 for all others.", ...sensorLabels, "status"],
   sensor_last_check_in_seconds: ["When the sensor last checked in, in seconds since 1970.", ...sensorLabels],
-  sensor_clock_offset_seconds: ["How far the sensor's clock is behind the aggregator's.", ...sensorLabels],
+  sensor_clock_offset_seconds: ["The sensor's clock minus the aggregator's.", ...sensorLabels],
   sensor_missing_batches: [
     "Batches that the sensor sealed and that are known to be missing.",
     ...sensorLabels,
@@ -68,6 +68,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   batches_replayed_total: ["Batches that were stored already; nothing is counted twice."],
   batches_refused_total: ["Batches refused.", "reason"],
   batches_never_arrived_total: ["Batches of epochs of which nothing arrived; each is in a gap."],
+  packets_never_arrived_total: [
+    "Packets that a sensor had counted in flows of an epoch now over, and that no batch brought.",
+  ],
   dead_letters_left_out_total: [
     "Refused batches not stored as dead letters, because there were too many.",
     "reason",

@@ -14,7 +14,7 @@ export const metrics = resource({
   summary: "Metrics for Prometheus",
   isQuery: true,
   answerType: "text/plain; version=0.0.4; charset=utf-8",
-  needs: ["reporter", "directory", "ingestStore", "holes"],
+  needs: ["reporter", "directory", "ingestStore", "identityStore"],
   async handle({ nowMs }, { reporter, ...has }) {
     const body = renderMetrics(reporter.snapshot(), await readFleet(has, nowMs));
     return { text: { body, type: "text/plain; version=0.0.4; charset=utf-8" } };
