@@ -126,6 +126,7 @@ Deno.test("consumer gives up a client that shows no sign of life for 60 s", asyn
 const missing = await kafkaService.missing();
 const settings = {
   ...missing ? skipLoudly("a broker that is stopped", missing) : {},
+  // kafkajs leaves timers and sockets of its own behind for a moment after it is disconnected.
   sanitizeOps: false,
   sanitizeResources: false,
 };
