@@ -19,32 +19,33 @@ import { triageCommand } from "./commands/triage_command.ts";
 import { tokenCommand } from "./commands/token_command.ts";
 import { startAggregator } from "./serve/start.ts";
 
+export const program = {
+  name: "picket-aggregator",
+  about: "takes batches from sensors, merges and stores flows, finds and explains threats",
+  configPath: "/etc/picket/aggregator.json",
+  firstSteps: [
+    ["analyze FILE", "threats in a capture file, nothing to set up"],
+    ["serve", "API and dashboard on http://127.0.0.1:8600"],
+    ["setup", "TLS and the line for a sensor on another machine"],
+    ["report", "fleet, totals and every threat in words"],
+  ],
+  commands: [
+    serveCommand(startAggregator),
+    analyzeCommand({ analyze: analyzeFile, render: renderAnalysis }),
+    setupCommand,
+    tokenCommand,
+    reportCommand,
+    sensorCommand,
+    sensorsCommand,
+    revokeCommand,
+    keyCommand,
+    triageCommand,
+    doctorCommand,
+    configCommand,
+  ],
+  isEnvironment: (error: unknown) => error instanceof StoreUnavailable,
+} satisfies Program;
+
 if (import.meta.main) {
-  const program = {
-    name: "picket-aggregator",
-    about: "takes batches from sensors, merges and stores flows, finds and explains threats",
-    configPath: "/etc/picket/aggregator.json",
-    firstSteps: [
-      ["analyze FILE", "threats in a capture file, nothing to set up"],
-      ["serve", "API and dashboard on http://127.0.0.1:8600"],
-      ["setup", "TLS and the line for a sensor on another machine"],
-      ["report", "fleet, totals and every threat in words"],
-    ],
-    commands: [
-      serveCommand(startAggregator),
-      analyzeCommand({ analyze: analyzeFile, render: renderAnalysis }),
-      setupCommand,
-      tokenCommand,
-      reportCommand,
-      sensorCommand,
-      sensorsCommand,
-      revokeCommand,
-      keyCommand,
-      triageCommand,
-      doctorCommand,
-      configCommand,
-    ],
-    isEnvironment: (error: unknown) => error instanceof StoreUnavailable,
-  } satisfies Program;
   Deno.exit(await dispatch(Deno.args, program, processEdges(program.name)));
 }

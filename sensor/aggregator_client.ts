@@ -53,8 +53,8 @@ export class AggregatorClient {
   trust(ca: string | null): void {
     if (ca !== null) checkAuthority(ca);
     this.#ca = ca;
-    // The one before ends with its last request.
-    this.#client = null;
+    // Requests under way keep theirs until they are answered.
+    this.close();
   }
 
   get(path: string): Promise<Answer> {

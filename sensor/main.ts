@@ -55,27 +55,28 @@ function factsHealth(lane: DissectLane) {
   return { offered, answered, refused: refused + given_up, version, walls };
 }
 
+export const program = {
+  name: "picket-sensor",
+  about: "captures traffic, turns it into flows and facts, ships them to a Picket aggregator",
+  configPath: "/etc/picket/sensor.json",
+  firstSteps: [
+    ["doctor", "what is missing on this machine?"],
+    ["replay FILE --flows", "flows of a capture file, nothing to set up"],
+    ["enrol 'picket://HOST:8600/TOKEN#FINGERPRINT'", "once, to belong to a fleet"],
+    ["run --interface eth0", "capture, until Ctrl-C"],
+  ],
+  commands: [
+    enrolCommand({ disk: realDisk, hostname: () => Deno.hostname() }),
+    runCommand(stages),
+    replayCommand(stages),
+    doctorCommand(stages),
+    interfacesCommand(stages),
+    statusCommand({ disk: realDisk }),
+    configCommand(),
+  ],
+  isEnvironment: (error: unknown) => error instanceof IdentityError,
+} satisfies Program;
+
 if (import.meta.main) {
-  const program = {
-    name: "picket-sensor",
-    about: "captures traffic, turns it into flows and facts, ships them to a Picket aggregator",
-    configPath: "/etc/picket/sensor.json",
-    firstSteps: [
-      ["doctor", "what is missing on this machine?"],
-      ["replay FILE --flows", "flows of a capture file, nothing to set up"],
-      ["enrol 'picket://HOST:8600/TOKEN#FINGERPRINT'", "once, to belong to a fleet"],
-      ["run --interface eth0", "capture, until Ctrl-C"],
-    ],
-    commands: [
-      enrolCommand({ disk: realDisk, hostname: () => Deno.hostname() }),
-      runCommand(stages),
-      replayCommand(stages),
-      doctorCommand(stages),
-      interfacesCommand(stages),
-      statusCommand({ disk: realDisk }),
-      configCommand(),
-    ],
-    isEnvironment: (error: unknown) => error instanceof IdentityError,
-  } satisfies Program;
   Deno.exit(await dispatch(Deno.args, program, processEdges(program.name)));
 }

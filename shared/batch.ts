@@ -99,7 +99,24 @@ export function signedText(header: Omit<BatchHeader, "signature">): string {
   return `picket.batch.v1\n${headerNames.slice(0, 8).map((name) => header[name as "sensor"]).join("\n")}`;
 }
 
-/** Signs `value` and makes its header. */
+/** Signs `value` and makes its header.
+ *
+ * @example From a sensor to an aggregator, and a value that was changed on the way.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { keyId, keysFromSeed, publicKeyFromRaw, readHeader, sealBatch, verifyBatch, writeHeader } from "./batch.ts";
+ *
+ * const { privateKey, publicKey } = keysFromSeed(new Uint8Array(32).fill(7));
+ * const value = new TextEncoder().encode('{"src_ip":["10.0.0.5"]}');
+ * const position = { epoch: 1, bucket: 0, seq: 1, flows: 1, sealed: 1_700_000_000_000 };
+ * const batch = sealBatch(value, { sensor: "s1", key: keyId(publicKey), privateKey }, position);
+ *
+ * const headers = writeHeader(batch.header);
+ * assertEquals(readHeader((name) => headers[name]), batch.header);
+ * assertEquals(verifyBatch(batch, publicKeyFromRaw(publicKey)), null);
+ * const changed = { ...batch, value: value.with(2, 0x53) };
+ * assertEquals(verifyBatch(changed, publicKeyFromRaw(publicKey)), "sha256");
+ * ``` */
 export function sealBatch(
   value: Uint8Array,
   identity: { sensor: string; key: string; privateKey: KeyObject },

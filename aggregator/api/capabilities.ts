@@ -9,7 +9,6 @@ import type { Place } from "../model/invitation.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
-import type { Holes } from "../fleet/holes.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
@@ -60,7 +59,6 @@ export interface Capabilities extends EdgeCapabilities {
   directory: SensorDirectory;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
-  holes: Holes;
   enrolRate: RateLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;

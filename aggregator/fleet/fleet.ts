@@ -5,7 +5,7 @@
  * What it does not mean: `healthy` says that the sensor reports and loses nothing, not that the right cable is plugged in. @module */
 
 import type { Gap } from "../model/ledger.ts";
-import type { SensorRow } from "../model/sensor.ts";
+import type { EndedEpoch, SensorRow } from "../model/sensor.ts";
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
 import {
@@ -15,7 +15,6 @@ import {
   deliveryOf,
   type Position,
 } from "./conservation.ts";
-import type { Hole } from "./holes.ts";
 
 /** From worst to best; a sensor has the first that fits. */
 export const sensorStatuses = [
@@ -49,6 +48,15 @@ export const fleetLimits = {
   clockOffsetMsMax: 2_000,
 } as const;
 
+/** Packets that a sensor had counted in flows, and that no batch brought. */
+export interface Hole {
+  epoch: number;
+  packets: number;
+  /** Aggregator's clock: the last check-in of the epoch, and when the hole was found. */
+  from_ms: number;
+  found_ms: number;
+}
+
 export interface SensorHealth {
   sensor_id: string;
   name: string;
@@ -66,7 +74,6 @@ export interface SensorHealth {
   delivery: Delivery | null;
   open_gaps: number;
   missing_batches: number;
-  /** Packets it had counted in flows, and no batch brought. */
   holes: Hole[];
   check_in: CheckInRequest | null;
 }
@@ -85,16 +92,17 @@ export function fleetHealth(
   gaps: readonly Gap[],
   positions: ReadonlyMap<string, readonly Position[]>,
   nowMs: number,
-  holesOf: (sensorId: string) => readonly Hole[] = () => [],
+  ended: readonly EndedEpoch[] = [],
 ): FleetHealth {
   const gapsOf = Map.groupBy(gaps, (gap) => gap.sensor_id);
+  const endedOf = Map.groupBy(ended, (one) => one.sensor_id);
   const rows = sensors.map((sensor) =>
     sensorHealth(
       sensor,
       gapsOf.get(sensor.sensor_id) ?? [],
       positions.get(sensor.sensor_id) ?? null,
       nowMs,
-      holesOf(sensor.sensor_id),
+      endedOf.get(sensor.sensor_id) ?? [],
     )
   );
   rows.sort((a, b) =>
@@ -107,13 +115,13 @@ export function fleetHealth(
   return { now_ms: nowMs, summary, conservation: conservationOf(parts), sensors: rows };
 }
 
-/** Health of one sensor. `positions` null = not asked for. */
+/** Health of one sensor. `positions` null = not asked for. `ended`: its epochs that are over. */
 export function sensorHealth(
   sensor: SensorRow,
   gaps: readonly Gap[],
   positions: readonly Position[] | null,
   nowMs: number,
-  holes: readonly Hole[] = [],
+  ended: readonly EndedEpoch[] = [],
 ): SensorHealth {
   const { check_in: checkIn } = sensor;
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
@@ -124,6 +132,7 @@ export function sensorHealth(
   if (missing > 0) {
     found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
   }
+  const holes = ended.flatMap(holeIn);
   found.push(...holes.map((hole): Found => ["lossy", holeText(hole, nowMs)]));
   const status = sensorStatuses.find((name) => found.some(([of]) => of === name)) ?? "healthy";
   return {
@@ -141,9 +150,15 @@ export function sensorHealth(
     delivery: checkIn && positions && deliveryOf(checkIn, positions),
     open_gaps: gaps.length,
     missing_batches: missing,
-    holes: [...holes],
+    holes,
     check_in: checkIn,
   };
+}
+
+function holeIn({ epoch, missing, last_ms, found_ms }: EndedEpoch): Hole[] {
+  return missing === null || found_ms === null
+    ? []
+    : [{ epoch, packets: missing, from_ms: last_ms, found_ms }];
 }
 
 function holeText({ packets, from_ms }: Hole, nowMs: number): string {

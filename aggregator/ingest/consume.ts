@@ -21,6 +21,8 @@ export interface ConsumeOptions {
   buckets: number;
   /** Of a topic that has to be made. @default 1 */
   replicationFactor: number;
+  /** After this silence the group gives our partitions to others. @default 30000 */
+  sessionMs: number;
 }
 
 export interface ConsumeDeps {
@@ -31,8 +33,10 @@ export interface ConsumeDeps {
   reporter: Reporter;
 }
 
-const defaults = { replicationFactor: 1 };
+const defaults = { replicationFactor: 1, sessionMs: 30_000 };
 const heartbeatMs = 3_000;
+/** How long a broker holds a fetch when nothing comes. Leaving the group, and every rebalance, waits for the fetch under way. */
+const fetchWaitMs = 500;
 const pauseMsFirst = 500;
 const pauseMsMax = 30_000;
 /** A consumer that ran this long begins again with the first pause. */
@@ -54,7 +58,7 @@ export class BatchConsumer {
   #signMs = 0;
 
   constructor(
-    options: Omit<ConsumeOptions, "replicationFactor"> & Partial<ConsumeOptions>,
+    options: Omit<ConsumeOptions, keyof typeof defaults> & Partial<ConsumeOptions>,
     deps: ConsumeDeps,
   ) {
     this.#options = { ...defaults, ...options };
@@ -104,7 +108,7 @@ export class BatchConsumer {
   /** Consumes until something ends it, and says what. */
   async #consume(): Promise<string> {
     const { kafka, clock, ingest, reporter, store } = this.#deps;
-    const { topic, groupId, buckets } = this.#options;
+    const { topic, groupId, buckets, sessionMs } = this.#options;
     const ended = Promise.withResolvers<string>();
     let consumer: Consumer | null = null;
     let reader: PartitionReader | null = null;
@@ -112,10 +116,11 @@ export class BatchConsumer {
       await this.#makeTopic();
       const made = consumer = kafka.consumer({
         groupId,
-        sessionTimeout: 30_000,
+        sessionTimeout: sessionMs,
         rebalanceTimeout: 60_000,
         heartbeatInterval: heartbeatMs,
         maxBytesPerPartition: 4 * 1024 * 1024,
+        maxWaitTimeInMs: fetchWaitMs,
         allowAutoTopicCreation: false,
         retry: { retries: 5, restartOnFailure: () => Promise.resolve(false) },
       });

@@ -17,8 +17,7 @@ import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
-import { EpochWatch } from "../fleet/epoch_watch.ts";
-import { Holes } from "../fleet/holes.ts";
+import { DeliveryWatch } from "../fleet/delivery_watch.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
@@ -120,7 +119,7 @@ async function wire(
   const meter = new WorkMeter(ingest, clock);
 
   await startConsumer(options, edges, store, meter, stops);
-  const watch = new EpochWatch({}, {
+  const watch = new DeliveryWatch({}, {
     store,
     expect: (batches) => ingest.expect(batches),
     isReading: () => meter.sourceProblem() === null,
@@ -310,7 +309,6 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     directory,
     clockOffsets: new ClockOffsets(),
     checkIns,
-    holes: new Holes({}, { store, isReading: () => meter.progress().failure === null }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),

@@ -20,6 +20,7 @@ import type {
 import type { FlowQuery, Page, PageRequest, ThreatQuery } from "../model/page.ts";
 import type {
   CheckInWrite,
+  EndedEpoch,
   JoinTokenRow,
   RedeemOutcome,
   SensorChange,
@@ -121,6 +122,11 @@ export interface IdentityStore {
   changeSensor(sensorId: string, change: SensorChange, nowMs: number): Promise<SensorChangeOutcome>;
   /** One transaction. */
   saveCheckIns(writes: readonly CheckInWrite[]): Promise<void>;
+  /** Of one sensor or of all, the newest 8 of each, oldest first. */
+  readEndedEpochs(sensorId?: string): Promise<EndedEpoch[]>;
+  /** Says how many packets of an ended epoch never came. When that was found first is kept. */
+  noteMissing(sensorId: string, epoch: number, missing: number, nowMs: number): Promise<void>;
+  forgetEndedEpoch(sensorId: string, epoch: number): Promise<void>;
   revokeSensor(sensorId: string, nowMs: number): Promise<boolean>;
   quarantineSensor(sensorId: string, reason: string, nowMs: number): Promise<void>;
   addApiKey(row: ApiKeyRow): Promise<void>;

@@ -136,7 +136,10 @@ class Replay {
       this.#options,
       { live: false, keyPath: null },
       this.#edges,
-    );
+    ).catch(async (error) => {
+      await source.close();
+      throw error;
+    });
     const fastLane = this.#stages.fastLane({ live: false, flow: flowSettings(this.#options) }, {
       sink,
       reporter,

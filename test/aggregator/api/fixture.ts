@@ -15,7 +15,6 @@ import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
 import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
-import { Holes } from "../../../aggregator/fleet/holes.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
@@ -117,7 +116,6 @@ export async function startFixture(
     directory: new SensorDirectory({}, { store }),
     clockOffsets: new ClockOffsets(),
     checkIns: new CheckInWriter({}, { store, clock }),
-    holes: new Holes({}, { store, isReading: () => true }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),

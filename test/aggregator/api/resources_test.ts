@@ -139,11 +139,13 @@ Deno.test("metrics are Prometheus text with the aggregator's counters and each s
   assertStringIncludes(headers.get("content-type")!, "version=0.0.4");
   assertStringIncludes(
     text,
-    '# TYPE picket_enrolments_total counter\npicket_enrolments_total{outcome="enrolled"} 1\n',
+    "# HELP picket_enrolments_total Tries to enrol a sensor.\n# TYPE picket_enrolments_total counter\n" +
+      'picket_enrolments_total{outcome="enrolled"} 1\n',
   );
   assertStringIncludes(text, 'picket_sensor_packets{sensor="roof",site="lab"} 1000');
   assertStringIncludes(text, 'picket_sensor_status{sensor="roof",site="lab",status="healthy"} 1');
-  const line = /^(# TYPE picket_[a-z0-9_]+ (counter|gauge)|picket_[a-z0-9_]+(\{[^\n]*\})? -?[0-9.e+-]+)$/;
+  const line =
+    /^(# HELP picket_[a-z0-9_]+ [^\\]+\.|# TYPE picket_[a-z0-9_]+ (counter|gauge)|picket_[a-z0-9_]+(\{[^\n]*\})? -?[0-9.e+-]+)$/;
   for (const row of text.trimEnd().split("\n")) assertMatch(row, line);
   await fixture.stop();
 });

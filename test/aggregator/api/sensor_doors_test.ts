@@ -189,6 +189,19 @@ Deno.test("the answer to a check-in says the highest epoch that is known, also t
   await fixture.stop();
 });
 
+Deno.test("a check-in of a later epoch leaves what the one before it had counted", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof");
+  await sensor.enrol(fixture);
+  const at = (epoch: number) => ({ ...healthOf(sensor.id, fixture.clock.ms += 10_000), epoch });
+  for (const epoch of [1, 1, 2, 2, 4]) await sensor.checkIn(fixture, at(epoch));
+  const ended = await fixture.services.store.readEndedEpochs(sensor.id);
+  assertEquals(ended.map(({ epoch, in_flows }) => [epoch, in_flows]), [[1, 990], [2, 990]]);
+  await fixture.services.store.noteMissing(sensor.id, 2, 45, fixture.clock.ms);
+  const { body } = await fixture.ask("GET", "/api/v1/sensors/roof", { role: "viewer" });
+  assertEquals(body.holes.map(({ epoch, packets }: Record<string, number>) => [epoch, packets]), [[2, 45]]);
+  await fixture.stop();
+});
+
 Deno.test("a check-in that is forged, changed, old or played back is not stored", async () => {
   const fixture = await startFixture(), sensor = new TestSensor("roof"), other = new TestSensor("other");
   await sensor.enrol(fixture);

@@ -63,7 +63,7 @@ async function withPage(
   }
 }
 
-// The DevTools connection keeps timers of its own beyond a test.
+// Playwright clears up its own folders and timers when a browser is closed already.
 const options = { ignore: browser.ignore, sanitizeOps: false, sanitizeResources: false };
 
 Deno.test({

@@ -10,7 +10,7 @@ import { segment, TestSensor } from "./fleet.ts";
 
 const kafka = await useKafka();
 const broker = kafka.address;
-// The client keeps timers for a moment after it is disconnected.
+// kafkajs leaves timers and sockets of its own behind for a moment after it is disconnected.
 const settings = { ignore: kafka.ignore, sanitizeOps: false, sanitizeResources: false };
 
 async function newStore(...sensors: TestSensor[]): Promise<Store> {

@@ -33,13 +33,14 @@ export async function consume(
   topic: string,
   groupId: string,
   wrapped: (ingest: Ingest) => Pick<Ingest, "submit" | "rebuild"> = (ingest) => ingest,
+  { sessionMs, ...client }: { sessionMs?: number; requestTimeoutMs?: number; connectTimeoutMs?: number } = {},
 ): Promise<Consuming> {
   const said: string[] = [];
   const own = createReporter({ component: "test", write: (line) => said.push(line) });
   const ingest = new Ingest({ buckets }, { store, reporter: own, clock: systemClock });
   await ingest.start();
-  const consumer = new BatchConsumer({ topic, groupId, buckets }, {
-    kafka: createKafka({ brokers: [broker], clientId: "test-aggregator", reporter: own }),
+  const consumer = new BatchConsumer({ topic, groupId, buckets, ...sessionMs && { sessionMs } }, {
+    kafka: createKafka({ brokers: [broker], clientId: "test-aggregator", reporter: own, ...client }),
     ingest: wrapped(ingest),
     store,
     clock: systemClock,

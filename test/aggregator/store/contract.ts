@@ -28,9 +28,6 @@ export function storeContract(
     Deno.test({
       name: `${name} store ${behaviour}`,
       ignore: options.ignore ?? false,
-      // The client of a server keeps timers of its pool between tests.
-      sanitizeOps: name === "sqlite",
-      sanitizeResources: name === "sqlite",
       fn: async () => {
         const subject = await open();
         try {

@@ -64,9 +64,6 @@ export class Machine {
   }
 }
 
-/** fetch keeps connections of its own for a while. */
-const loose = { sanitizeOps: false, sanitizeResources: false };
-
 export function machineTest(
   name: string,
   use: (machine: Machine) => Promise<void>,
@@ -75,7 +72,6 @@ export function machineTest(
   Deno.test({
     name,
     ...needs,
-    ...loose,
     fn: async () => {
       const machine = new Machine();
       try {

@@ -1,7 +1,8 @@
-/** Batches that were sealed and never came become a gap within minutes, and only those. @module */
+/** Batches that were sealed and never came become a gap within minutes, packets that were counted a hole, and only those. @module */
 
-import { assertEquals } from "@std/assert";
-import { EpochWatch } from "../../../aggregator/fleet/epoch_watch.ts";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { DeliveryWatch, endedBy } from "../../../aggregator/fleet/delivery_watch.ts";
+import { sensorHealth } from "../../../aggregator/fleet/fleet.ts";
 import { Ingest } from "../../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
 import { createReporter } from "../../../shared/reporter.ts";
@@ -14,10 +15,13 @@ async function inFleet(
     /** Batches of one bucket. */
     batches(count: number): ReturnType<TestSensor["seal"]>;
     arrive(batches: ReturnType<TestSensor["seal"]>): Promise<void>;
-    checkIn(sealed: Record<string, number>, spooled?: number): Promise<void>;
+    checkIn(sealed: Record<string, number>, spooled?: number, inFlows?: number): Promise<void>;
     /** Sweeps every 30 s for so long. */
     pass(seconds: number): Promise<void>;
     openGaps(): Promise<string[]>;
+    /** Epoch and packets of each hole in the sensor's health. */
+    holes(): Promise<number[][]>;
+    words(): Promise<string>;
     restart(): Promise<void>;
     reading: { isReading: boolean };
   }) => Promise<void>,
@@ -28,16 +32,20 @@ async function inFleet(
   await store.start();
   const sensor = new TestSensor("one");
   await sensor.enrol(store);
-  let ingest: Ingest, watch: EpochWatch;
+  let ingest: Ingest, watch: DeliveryWatch;
   const reading = { isReading: true };
   const restart = async () => {
     await ingest?.stop();
     ingest = new Ingest({ buckets }, { store, reporter, clock });
     await ingest.start();
     const expect = (batches: Parameters<Ingest["expect"]>[0]) => ingest.expect(batches);
-    watch = new EpochWatch({}, { store, expect, isReading: () => reading.isReading, clock, reporter });
+    watch = new DeliveryWatch({}, { store, expect, isReading: () => reading.isReading, clock, reporter });
   };
   await restart();
+  const health = async () => {
+    const [row] = await store.readSensors();
+    return sensorHealth(row, [], null, clock.nowMs(), await store.readEndedEpochs());
+  };
   let made = 0;
   await work({
     sensor,
@@ -49,17 +57,22 @@ async function inFleet(
     async arrive(batches) {
       for (const batch of batches) await ingest.submit(getterOf(batch), bodyOf(batch));
     },
-    async checkIn(sealed, spooled = 0) {
+    async checkIn(sealed, spooled = 0, inFlows = 0) {
       const health = healthOf(sensor.id, clock.nowMs());
       Object.assign(health, { epoch: sensor.epoch, sealed });
       health.spool.batches = spooled;
+      health.capture.in_flows = inFlows;
+      const [row] = await store.readSensors();
       await store.saveCheckIns([{
         sensorId: sensor.id,
         checkIn: health,
         nowMs: clock.nowMs(),
         clockOffsetMs: 0,
+        ended: endedBy(health, row, clock.nowMs()),
       }]);
     },
+    holes: async () => (await health()).holes.map(({ epoch, packets }) => [epoch, packets]),
+    words: async () => (await health()).reasons.join(),
     async pass(seconds) {
       for (let left = seconds; left > 0; left -= 30) {
         await watch.sweep(clock.nowMs());
@@ -131,4 +144,93 @@ Deno.test("nothing is missed while it is in the spool, on its way, or while nobo
     await arrive(late);
     await pass(300);
     assertEquals(await openGaps(), []);
+  }));
+
+// A batch of one segment has 18 packets.
+
+Deno.test("packets that a killed sensor had counted and not sealed are a hole within minutes, for a day", () =>
+  inFleet(async ({ sensor, batches, arrive, checkIn, pass, holes, words }) => {
+    await arrive(batches(5));
+    await checkIn({}, 0, 100);
+    await pass(30);
+    sensor.restart();
+    await checkIn({}, 0, 3);
+    await pass(120);
+    assertEquals(await holes(), []);
+    await pass(60);
+    assertEquals(await holes(), [[1, 10]]);
+    assertStringIncludes(await words(), "10 packets that it had counted in flows until 4 min ago");
+    await pass(86_000);
+    assertEquals(await holes(), [[1, 10]]);
+    await pass(900);
+    assertEquals(await holes(), [], "a day later it is history");
+  }));
+
+Deno.test("an epoch of which all came is no hole, and one of which nothing came is a whole one", () =>
+  inFleet(async ({ sensor, batches, arrive, checkIn, pass, holes }) => {
+    await arrive(batches(2));
+    await checkIn({}, 0, 36);
+    sensor.restart();
+    await checkIn({}, 0, 500);
+    sensor.restart();
+    await checkIn({}, 0, 0);
+    await pass(300);
+    assertEquals(await holes(), [[2, 500]]);
+  }));
+
+Deno.test("packets that wait in the spool, are on their way, or in a log that nobody reads now, are no hole", () =>
+  inFleet(async ({ sensor, batches, arrive, checkIn, pass, holes, reading }) => {
+    const late = batches(4);
+    await checkIn({}, 4, 90);
+    sensor.restart();
+    await checkIn({}, 5, 0);
+    await pass(900);
+    assertEquals(await holes(), []);
+    await checkIn({}, 0, 0);
+    for (const batch of late.slice(0, 3)) {
+      await pass(90);
+      await arrive([batch]);
+    }
+    assertEquals(await holes(), []);
+    reading.isReading = false;
+    await pass(900);
+    assertEquals(await holes(), []);
+    reading.isReading = true;
+    await arrive([late[3]]);
+    await pass(300);
+    assertEquals(await holes(), [[1, 18]]);
+  }));
+
+Deno.test("a hole is looked at again, and closes when the packets come after all", () =>
+  inFleet(async ({ sensor, batches, arrive, checkIn, pass, holes }) => {
+    const late = batches(3);
+    await checkIn({}, 0, 54);
+    sensor.restart();
+    await checkIn({}, 0, 0);
+    await pass(300);
+    assertEquals(await holes(), [[1, 54]]);
+    await arrive([late[0]]);
+    await pass(330);
+    assertEquals(await holes(), [[1, 36]]);
+    await arrive(late);
+    await pass(330);
+    assertEquals(await holes(), []);
+  }));
+
+Deno.test("an aggregator that is started again misses what it had missed before, and what it was about to", () =>
+  inFleet(async ({ sensor, checkIn, pass, holes, restart }) => {
+    await checkIn({}, 0, 40);
+    sensor.restart();
+    await checkIn({}, 0, 7);
+    await restart();
+    await pass(180);
+    assertEquals(await holes(), [[1, 40]]);
+    await restart();
+    assertEquals(await holes(), [[1, 40]]);
+    sensor.restart();
+    await restart();
+    // The epoch ended while nobody was there.
+    await checkIn({}, 0, 0);
+    await pass(180);
+    assertEquals(await holes(), [[1, 40], [2, 7]]);
   }));
