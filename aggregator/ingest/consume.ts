@@ -9,6 +9,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import { type Consumer, disconnect, type Kafka } from "../../shared/kafka.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import type { TlsFault } from "../../shared/tls_fault.ts";
 import type { Store } from "../store/store.ts";
 import type { Ingest } from "./ingest.ts";
 import { PartitionReader } from "./partitions.ts";
@@ -29,6 +30,8 @@ export interface ConsumeDeps {
   store: Pick<Store, "readOffsets">;
   clock: Clock;
   reporter: Reporter;
+  /** What is wrong with a broker's certificate, given the words of a failed connection. */
+  faultOf?: (words: string) => Promise<TlsFault | null>;
 }
 
 const defaults = { replicationFactor: 1 };
@@ -139,7 +142,9 @@ export class BatchConsumer {
       });
       return await this.#watch(ended.promise);
     } catch (error) {
-      return (error as Error).message;
+      const words = wordsOf(error as Error & { errors?: Error[] });
+      const fault = await this.#deps.faultOf?.(words);
+      return fault ? `a broker answers, but ${fault.cause}: ${fault.cure}` : words;
     } finally {
       reader?.stop();
       if (consumer) await disconnect(consumer, clock);
@@ -216,4 +221,9 @@ export class BatchConsumer {
       await disconnect(admin, this.#deps.clock);
     }
   }
+}
+
+/** Of topics that could not be made, the client says why only in parts. */
+function wordsOf(error: Error & { errors?: Error[] }): string {
+  return [error, ...error.errors ?? []].slice(0, 3).map(({ message }) => message).join(": ");
 }

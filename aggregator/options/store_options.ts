@@ -2,7 +2,12 @@
  *
  * Out: tables to spread into a command's own; the state folder, the store and the Kafka settings they mean. @module */
 
-import { brokerAccess, brokerAccessOptions, stateFolderOf } from "../../shared/common_options.ts";
+import {
+  brokerAccess,
+  brokerAccessOptions,
+  readAuthorities,
+  stateFolderOf,
+} from "../../shared/common_options.ts";
 import type { KafkaSettings } from "../../shared/kafka.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { openStore } from "../store/open.ts";
@@ -36,6 +41,12 @@ export const storeOptions = {
       "sqlite:PATH, or mariadb://user@host:port/database with the password in PICKET_STORE_PASSWORD; else SQLite in the state folder",
   },
   storePassword: { kind: "text", default: "", secret: true, help: "Password of the database user" },
+  storeCa: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help: "Speak TLS to MariaDB, and trust this certificate authority (PEM) for it",
+  },
 } as const satisfies OptionTable;
 
 export const remoteOptions = {
@@ -103,8 +114,10 @@ export async function storeOf(
   await ownDatabaseFiles(url);
   // The option is secret, so it can only have come from the environment or stay empty.
   const env = (name: string) => name === "PICKET_STORE_PASSWORD" ? options.storePassword : edges.env(name);
+  const ca = options.storeCa === "" ? null : await readAuthorities("--store-ca", options.storeCa);
   try {
-    return openStore(url, { reporter: edges.reporter, clock: edges.clock, env });
+    const { reporter, clock } = edges;
+    return openStore(url, { reporter, clock, env, ...(ca === null ? {} : { ca }) });
   } catch (cause) {
     throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }

@@ -3,7 +3,7 @@
  * In: the options of `serve`. Out: a running aggregator. Invariant: each stage leaves its end in `stops`; they run in reverse, so that
  * nothing is taken in that could not be stored, also when a later stage does not start. @module */
 
-import { createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
+import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import { Retention } from "../retention/retention.ts";
@@ -269,6 +269,7 @@ async function startConsumer(
   const { clock, reporter } = edges;
   const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
     kafka: openKafka(settings),
+    faultOf: (words) => brokerFault(words, settings, clock),
     ingest,
     store,
     clock,
