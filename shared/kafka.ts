@@ -81,6 +81,26 @@ export function createKafka(settings: KafkaSettings): Kafka {
   return new kafkajs.Kafka(config);
 }
 
+/** Makes a topic unless it is there; true = it was made. */
+export async function ensureTopic(
+  kafka: Kafka,
+  { topic, partitions, replicationFactor }: { topic: string; partitions: number; replicationFactor: number },
+  clock: Clock = systemClock,
+): Promise<boolean> {
+  const admin = kafka.admin({ retry: { retries: 2 } });
+  try {
+    await admin.connect();
+    if ((await admin.listTopics()).includes(topic)) return false;
+    await admin.createTopics({
+      topics: [{ topic, numPartitions: partitions, replicationFactor }],
+      waitForLeaders: true,
+    });
+    return true;
+  } finally {
+    await disconnect(admin, clock);
+  }
+}
+
 /** What is wrong with the certificate of a broker, given the words of a failed connection; null = they speak of none. */
 export function brokerFault(
   words: string,

@@ -7,7 +7,7 @@
  * fetches nor beats for {@link silentMsMax} is given up as well: it can hang on a dead socket without an error. @module */
 
 import type { Clock } from "../../shared/clock.ts";
-import { type Consumer, disconnect, type Kafka } from "../../shared/kafka.ts";
+import { type Consumer, disconnect, ensureTopic, type Kafka } from "../../shared/kafka.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { TlsFault } from "../../shared/tls_fault.ts";
 import type { Store } from "../store/store.ts";
@@ -194,19 +194,10 @@ export class BatchConsumer {
   }
 
   async #makeTopic(): Promise<void> {
-    const { topic, buckets, replicationFactor } = this.#options;
-    const admin = this.#deps.kafka.admin({ retry: { retries: 2 } });
-    try {
-      await admin.connect();
-      if ((await admin.listTopics()).includes(topic)) return;
-      await admin.createTopics({
-        topics: [{ topic, numPartitions: buckets, replicationFactor }],
-        waitForLeaders: true,
-      });
-      this.#deps.reporter.info("topic made", { topic, partitions: buckets, replicationFactor });
-    } finally {
-      await disconnect(admin, this.#deps.clock);
-    }
+    const { topic, buckets: partitions, replicationFactor } = this.#options;
+    const { kafka, clock, reporter } = this.#deps;
+    const isMade = await ensureTopic(kafka, { topic, partitions, replicationFactor }, clock);
+    if (isMade) reporter.info("topic made", { topic, partitions, replicationFactor });
   }
 
   async #readEnds(): Promise<Map<number, { first: bigint; next: bigint }>> {

@@ -93,6 +93,12 @@ export const kafkaOptions = {
     max: 10,
     help: "Replication factor of the topic, where it is made here",
   },
+  publish: {
+    kind: "list",
+    default: [],
+    value: "flows,threats",
+    help: "Publish merged flows to picket.flows.v1, threats to picket.threats.v1; see shared/READERS.md",
+  },
   ...brokerAccessOptions,
 } as const satisfies OptionTable;
 
@@ -170,4 +176,25 @@ export async function kafkaSettings(
     reporter: edges.reporter,
     ...await brokerAccess(options),
   };
+}
+
+/** What `--publish` names. @throws {CommandError} */
+export function choosePublished(
+  { publish, kafkaBrokers }: Pick<Options<typeof kafkaOptions>, "publish" | "kafkaBrokers">,
+): ("flows" | "threats")[] {
+  const names = [...new Set(publish)];
+  const wrong = names.find((name) => name !== "flows" && name !== "threats");
+  if (wrong !== undefined) {
+    throw new CommandError(
+      exitCodes.usage,
+      `Cannot publish as "publish" must be flows, threats or both: current value is "${wrong.slice(0, 50)}"`,
+    );
+  }
+  if (names.length > 0 && kafkaBrokers.length === 0) {
+    throw new CommandError(
+      exitCodes.usage,
+      'Cannot publish as no broker is known: name one with "--kafka-brokers"',
+    );
+  }
+  return names as ("flows" | "threats")[];
 }

@@ -6,6 +6,9 @@
 import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
+import { KafkaSink } from "../publish/kafka_sink.ts";
+import { type PublishedRecord, Publisher } from "../publish/publisher.ts";
+import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts";
 import { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
 import { startDetectors } from "../detect/detectors/catalogue.ts";
@@ -29,7 +32,7 @@ import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
-import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
+import { choosePublished, kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
 import {
   type Authority,
   type Certificate,
@@ -100,7 +103,8 @@ async function wire(
   const store = await storeOf(options, edges);
   await store.start();
   stops.push(() => store.stop());
-  await startRetention(options, edges, store, stops);
+  const holder = edges.randomBytes(8).toHex();
+  await startRetention(options, edges, store, holder, stops);
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
   const checkIns = new CheckInWriter({}, { store, clock });
@@ -120,6 +124,7 @@ async function wire(
   const meter = new WorkMeter(ingest, clock);
 
   await startConsumer(options, edges, store, meter, stops);
+  await startPublishers(options, edges, store, holder, stops);
   const watch = new EpochWatch({}, {
     store,
     expect: (batches) => ingest.expect(batches),
@@ -201,10 +206,11 @@ async function startRetention(
   { retainDays, retainGigabytes }: ServeOptions,
   { clock, reporter }: Edges,
   store: Store,
+  holder: string,
   stops: Stop[],
 ): Promise<void> {
   const limits = { flowDays: retainDays, bytesMax: retainGigabytes * 1e9 };
-  const retention = new Retention(limits, { store, clock, reporter });
+  const retention = new Retention(limits, { store, holder, clock, reporter });
   await retention.start();
   stops.push(() => retention.stop());
 }
@@ -278,6 +284,32 @@ async function startConsumer(
   ingest.sourceProblem = () => consumer.problem();
   stops.push(() => consumer.stop());
   consumer.start();
+}
+
+async function startPublishers(
+  options: ServeOptions,
+  edges: Edges,
+  store: Store,
+  holder: string,
+  stops: Stop[],
+): Promise<void> {
+  const { clock, reporter } = edges;
+  const chosen = choosePublished(options);
+  const settings = await kafkaSettings(options, edges);
+  if (chosen.length === 0 || !settings) return;
+  const { buckets: partitions, kafkaReplication: replicationFactor } = options;
+  const kafka = openKafka({ ...settings, retriesMax: 2 });
+  for (const name of chosen) {
+    const sink = new KafkaSink({ topic: publishedTopics[name], partitions, replicationFactor }, {
+      kafka,
+      clock,
+    });
+    const source = name === "flows" ? flowSource(store, reporter) : threatSource(store, reporter);
+    const send = (records: readonly PublishedRecord[]) => sink.send(records);
+    const publisher = new Publisher({ store, source, send, holder, clock, reporter });
+    stops.push(() => sink.close(), () => publisher.stop());
+    publisher.start();
+  }
 }
 
 function openKafka(settings: KafkaSettings): Kafka {

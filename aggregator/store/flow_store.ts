@@ -10,7 +10,7 @@ import type { Database, Session } from "./database.ts";
 import { flowSelection } from "./flow_record.ts";
 import { queryFlows } from "./flow_query.ts";
 import { isAnyKey, type Key, readFlowRows } from "./flow_rows_read.ts";
-import { readRecent } from "./recent.ts";
+import { readChanges, readRecent } from "./recent.ts";
 import type { FlowStore } from "./store.ts";
 import type { Words } from "./words.ts";
 
@@ -63,6 +63,12 @@ export function flowStore(
         return flows.filter(({ updated_ms }) => updated_ms >= sinceMs).sort((a, b) =>
           a.updated_ms - b.updated_ms || (a.flow_id < b.flow_id ? -1 : 1)
         ).slice(-wanted);
+      }),
+    readFlowChanges: (position, limit) =>
+      database.read(async (session) => {
+        const { keys, ...rest } = await readChanges(session, position, limit);
+        const flows = await readKeys(session, keys);
+        return { ...rest, flows, gone: keys.length - flows.length };
       }),
   };
 }
