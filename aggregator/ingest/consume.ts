@@ -12,7 +12,7 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { TlsFault } from "../../shared/tls_fault.ts";
 import type { Store } from "../store/store.ts";
 import type { Ingest } from "./ingest.ts";
-import { PartitionReader } from "./partitions.ts";
+import { PartitionReader, type StoredPlaces } from "./partitions.ts";
 
 export interface ConsumeOptions {
   topic: string;
@@ -26,7 +26,7 @@ export interface ConsumeOptions {
 
 export interface ConsumeDeps {
   kafka: Kafka;
-  ingest: Pick<Ingest, "submit" | "rebuild">;
+  ingest: Pick<Ingest, "submit" | "assign">;
   store: Pick<Store, "readOffsets">;
   clock: Clock;
   reporter: Reporter;
@@ -55,6 +55,7 @@ export class BatchConsumer {
   /** Why nothing is consumed, and since when; null = it is. */
   #trouble: { why: string; sinceMs: number } | null = null;
   #signMs = 0;
+  #stored: StoredPlaces = new Map();
 
   constructor(
     options: Omit<ConsumeOptions, "replicationFactor"> & Partial<ConsumeOptions>,
@@ -123,6 +124,7 @@ export class BatchConsumer {
         retry: { retries: 5, restartOnFailure: () => Promise.resolve(false) },
       });
       const partitions = reader = new PartitionReader(topic, {
+        stored: this.#stored,
         ingest,
         store,
         clock,
@@ -152,7 +154,7 @@ export class BatchConsumer {
   }
 
   #listen(consumer: Consumer, partitions: PartitionReader, end: (why: string) => void): void {
-    const { ingest, reporter, clock } = this.#deps;
+    const { reporter, clock } = this.#deps;
     const { topic } = this.#options;
     const isAlive = () => void (this.#signMs = clock.monotonicMs());
     isAlive();
@@ -161,8 +163,6 @@ export class BatchConsumer {
       this.#trouble = null;
       reporter.count("kafka_group_joins_total");
       reporter.gauge("kafka_consuming", 1);
-      // Before the partitions are read: another instance may have written these buckets.
-      ingest.rebuild();
       partitions.joined(payload.memberAssignment[topic] ?? []);
     });
     consumer.on(consumer.events.FETCH, isAlive);

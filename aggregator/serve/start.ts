@@ -119,7 +119,7 @@ async function wire(
     clock,
     onStored: (updates, nowMs) => detection.take(updates, nowMs),
   });
-  await ingest.start();
+  await ingest.start({ isLater: options.kafkaBrokers.length > 0 });
   stops.push(() => ingest.stop());
   const meter = new WorkMeter(ingest, clock);
 

@@ -90,10 +90,16 @@ export interface FlowStore {
   /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
    * an unselective filter stops when its time is up. */
   readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;
-  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state. */
-  readRecentFlows(sinceMs: number, limit: number): Promise<Flow[]>;
+  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state.
+   * With `buckets` only those that may be of these: a flow's bucket is the first four octets of its digest modulo `count`. */
+  readRecentFlows(sinceMs: number, limit: number, buckets?: SomeBuckets): Promise<Flow[]>;
   /** Flows as they are now that changed after `position` ("" = from the oldest change that is known), about `limit`. */
   readFlowChanges(position: string, limit: number): Promise<FlowChanges>;
+}
+
+export interface SomeBuckets {
+  count: number;
+  some: readonly number[];
 }
 
 export interface FlowChanges {

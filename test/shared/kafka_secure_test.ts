@@ -149,7 +149,7 @@ secureTest(
           if (seen.push(Number(get("bucket") ?? 0)) === 6) all.resolve();
           return Promise.resolve({ result: "taken" }) as never;
         },
-        rebuild: () => {},
+        assign: () => {},
       },
       store: { readOffsets: () => Promise.resolve([]) },
       clock: systemClock,

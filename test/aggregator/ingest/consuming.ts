@@ -32,12 +32,12 @@ export async function consume(
   broker: string,
   topic: string,
   groupId: string,
-  wrapped: (ingest: Ingest) => Pick<Ingest, "submit" | "rebuild"> = (ingest) => ingest,
+  wrapped: (ingest: Ingest) => Pick<Ingest, "submit" | "assign"> = (ingest) => ingest,
 ): Promise<Consuming> {
   const said: string[] = [];
   const own = createReporter({ component: "test", write: (line) => said.push(line) });
   const ingest = new Ingest({ buckets }, { store, reporter: own, clock: systemClock });
-  await ingest.start();
+  await ingest.start({ isLater: true });
   const consumer = new BatchConsumer({ topic, groupId, buckets }, {
     kafka: createKafka({ brokers: [broker], clientId: "test-aggregator", reporter: own }),
     ingest: wrapped(ingest),

@@ -72,6 +72,20 @@ export function changeCases(test: Test): void {
     assertEquals((await store.readFlowChanges(rest.position, 100)).flows, []);
   });
 
+  test("gives recent flows of some buckets, and those whose bucket no row says", async ({ store }) => {
+    const writes = Array.from({ length: 20 }, (_, n) => flowWrite(n, { src_port: 5_000 + n }));
+    writes.push(flowWrite(99, { protocol: "arp" }));
+    await store.ingest({ ...nothing(), ...flowsOf(writes) });
+    const seen = new Map<string, number>();
+    for (const bucket of [0, 1, 2, 3]) {
+      const flows = await store.readRecentFlows(0, 100, { count: 4, some: [bucket] });
+      for (const { flow_id } of flows) seen.set(flow_id, (seen.get(flow_id) ?? 0) + 1);
+    }
+    assertEquals(seen.size, 21);
+    assertEquals([...seen].filter(([, times]) => times !== 1), [[idOf(99), 4]]);
+    assertEquals((await store.readRecentFlows(0, 100, { count: 4, some: [0, 1, 2, 3] })).length, 21);
+  });
+
   test("says how many changes were forgotten before they were read", async ({ store }) => {
     await store.ingest({ ...nothing(), ...flowsOf([1, 2, 3, 4, 5, 6].map((n) => flowWrite(n))) });
     await store.ingest({ ...nothing(), ...flowsOf([flowWrite(7)]) });
