@@ -1,6 +1,7 @@
 /** The mutants that `mutants.ts` applies, by topic. @module */
 
 import { detectMutants } from "./mutants/detect.ts";
+import { fleetMutants } from "./mutants/fleet.ts";
 import { ingestMutants } from "./mutants/ingest.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { sensorMutants } from "./mutants/sensor.ts";
@@ -11,6 +12,7 @@ export type { Mutant } from "./mutants/mutant.ts";
 
 export const mutants: readonly Mutant[] = [
   ...detectMutants,
+  ...fleetMutants,
   ...ingestMutants,
   ...sensorMutants,
   ...serviceMutants,

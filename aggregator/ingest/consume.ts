@@ -7,11 +7,12 @@
  * fetches nor beats for {@link silentMsMax} is given up as well: it can hang on a dead socket without an error. @module */
 
 import type { Clock } from "../../shared/clock.ts";
-import { type Consumer, disconnect, type Kafka } from "../../shared/kafka.ts";
+import { type Consumer, disconnect, ensureTopic, type Kafka } from "../../shared/kafka.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import type { TlsFault } from "../../shared/tls_fault.ts";
 import type { Store } from "../store/store.ts";
 import type { Ingest } from "./ingest.ts";
-import { PartitionReader } from "./partitions.ts";
+import { PartitionReader, type StoredPlaces } from "./partitions.ts";
 
 export interface ConsumeOptions {
   topic: string;
@@ -27,10 +28,12 @@ export interface ConsumeOptions {
 
 export interface ConsumeDeps {
   kafka: Kafka;
-  ingest: Pick<Ingest, "submit" | "rebuild">;
+  ingest: Pick<Ingest, "submit" | "assign">;
   store: Pick<Store, "readOffsets">;
   clock: Clock;
   reporter: Reporter;
+  /** What is wrong with a broker's certificate, given the words of a failed connection. */
+  faultOf?: (words: string) => Promise<TlsFault | null>;
 }
 
 const defaults = { replicationFactor: 1, sessionMs: 30_000 };
@@ -56,6 +59,7 @@ export class BatchConsumer {
   /** Why nothing is consumed, and since when; null = it is. */
   #trouble: { why: string; sinceMs: number } | null = null;
   #signMs = 0;
+  #stored: StoredPlaces = new Map();
 
   constructor(
     options: Omit<ConsumeOptions, keyof typeof defaults> & Partial<ConsumeOptions>,
@@ -125,6 +129,7 @@ export class BatchConsumer {
         retry: { retries: 5, restartOnFailure: () => Promise.resolve(false) },
       });
       const partitions = reader = new PartitionReader(topic, {
+        stored: this.#stored,
         ingest,
         store,
         clock,
@@ -144,7 +149,9 @@ export class BatchConsumer {
       });
       return await this.#watch(ended.promise);
     } catch (error) {
-      return (error as Error).message;
+      const words = wordsOf(error as Error & { errors?: Error[] });
+      const fault = await this.#deps.faultOf?.(words);
+      return fault ? `a broker answers, but ${fault.cause}: ${fault.cure}` : words;
     } finally {
       reader?.stop();
       if (consumer) await disconnect(consumer, clock);
@@ -152,7 +159,7 @@ export class BatchConsumer {
   }
 
   #listen(consumer: Consumer, partitions: PartitionReader, end: (why: string) => void): void {
-    const { ingest, reporter, clock } = this.#deps;
+    const { reporter, clock } = this.#deps;
     const { topic } = this.#options;
     const isAlive = () => void (this.#signMs = clock.monotonicMs());
     isAlive();
@@ -161,8 +168,6 @@ export class BatchConsumer {
       this.#trouble = null;
       reporter.count("kafka_group_joins_total");
       reporter.gauge("kafka_consuming", 1);
-      // Before the partitions are read: another instance may have written these buckets.
-      ingest.rebuild();
       partitions.joined(payload.memberAssignment[topic] ?? []);
     });
     consumer.on(consumer.events.FETCH, isAlive);
@@ -194,19 +199,10 @@ export class BatchConsumer {
   }
 
   async #makeTopic(): Promise<void> {
-    const { topic, buckets, replicationFactor } = this.#options;
-    const admin = this.#deps.kafka.admin({ retry: { retries: 2 } });
-    try {
-      await admin.connect();
-      if ((await admin.listTopics()).includes(topic)) return;
-      await admin.createTopics({
-        topics: [{ topic, numPartitions: buckets, replicationFactor }],
-        waitForLeaders: true,
-      });
-      this.#deps.reporter.info("topic made", { topic, partitions: buckets, replicationFactor });
-    } finally {
-      await disconnect(admin, this.#deps.clock);
-    }
+    const { topic, buckets: partitions, replicationFactor } = this.#options;
+    const { kafka, clock, reporter } = this.#deps;
+    const isMade = await ensureTopic(kafka, { topic, partitions, replicationFactor }, clock);
+    if (isMade) reporter.info("topic made", { topic, partitions, replicationFactor });
   }
 
   async #readEnds(): Promise<Map<number, { first: bigint; next: bigint }>> {
@@ -221,4 +217,9 @@ export class BatchConsumer {
       await disconnect(admin, this.#deps.clock);
     }
   }
+}
+
+/** Of topics that could not be made, the client says why only in parts. */
+function wordsOf(error: Error & { errors?: Error[] }): string {
+  return [error, ...error.errors ?? []].slice(0, 3).map(({ message }) => message).join(": ");
 }

@@ -1,27 +1,40 @@
 /** Lets stored days leave in order, while everything else goes on.
  *
- * In: limits. Out: dropped days, each counted with its reason and told. Invariant: one thing at a time; what fails is tried again at the
+ * In: limits. Out: dropped days, each counted with its reason and told. Of several aggregators of a database the one with the lease does
+ * it. Invariant: one thing at a time; what fails is tried again at the
  * next turn, and never ends the program. Batches are kept in the ledger by their hash for {@link ledgerMs}, so that two contents of one
  * number are seen; after that ranges say that they came. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { RetentionStore } from "../store/store.ts";
+import type { LeaseStore, RetentionStore } from "../store/store.ts";
 import { isEmpty, planDrops, type RetentionLimits } from "./plan.ts";
 
 const everyMs = 600_000;
 const ledgerMs = 86_400_000;
 const closedGapsMs = 30 * 86_400_000;
 
+export interface RetentionDeps {
+  store: RetentionStore & LeaseStore;
+  /** Of this process. */
+  holder: string;
+  clock: Clock;
+  reporter: Reporter;
+}
+
+const leaseName = "retention";
+/** Longer than two turns lie apart. Two that drop the same day at once do no harm. */
+const leaseMs = 1_500_000;
+
 export class Retention {
   readonly #limits: RetentionLimits;
-  readonly #deps: { store: RetentionStore; clock: Clock; reporter: Reporter };
+  readonly #deps: RetentionDeps;
   readonly #stopping = new AbortController();
   #running: Promise<void> | null = null;
 
   constructor(
     limits: RetentionLimits,
-    deps: { store: RetentionStore; clock: Clock; reporter: Reporter },
+    deps: RetentionDeps,
   ) {
     if (!(limits.flowDays >= 1) || !(limits.bytesMax >= 0)) {
       throw new RangeError(
@@ -41,6 +54,7 @@ export class Retention {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    await this.#guard(() => this.#deps.store.releaseLease(leaseName, this.#deps.holder));
   }
 
   async #run(): Promise<void> {
@@ -59,9 +73,12 @@ export class Retention {
     }
   }
 
-  /** Drops what is due. */
+  /** Drops what is due, unless another aggregator does. */
   async turn(): Promise<void> {
-    const { store, clock, reporter } = this.#deps;
+    const { store, holder, clock, reporter } = this.#deps;
+    const isHeld = await store.takeLease(leaseName, holder, leaseMs) !== null;
+    reporter.gauge("lease_held", isHeld ? 1 : 0, { lease: leaseName });
+    if (!isHeld) return;
     const nowMs = clock.nowMs();
     await store.prepareDays(nowMs);
     const [days, bytes] = [await store.readDays(), await store.readSize()];

@@ -3,9 +3,12 @@
  * In: the options of `serve`. Out: a running aggregator. Invariant: each stage leaves its end in `stops`; they run in reverse, so that
  * nothing is taken in that could not be stored, also when a later stage does not start. @module */
 
-import { createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
+import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
+import { KafkaSink } from "../publish/kafka_sink.ts";
+import { type PublishedRecord, Publisher } from "../publish/publisher.ts";
+import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts";
 import { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
 import { startDetectors } from "../detect/detectors/catalogue.ts";
@@ -28,7 +31,7 @@ import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
-import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
+import { choosePublished, kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
 import {
   type Authority,
   type Certificate,
@@ -99,7 +102,8 @@ async function wire(
   const store = await storeOf(options, edges);
   await store.start();
   stops.push(() => store.stop());
-  await startRetention(options, edges, store, stops);
+  const holder = edges.randomBytes(8).toHex();
+  await startRetention(options, edges, store, holder, stops);
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
   const checkIns = new CheckInWriter({}, { store, clock });
@@ -114,11 +118,12 @@ async function wire(
     clock,
     onStored: (updates, nowMs) => detection.take(updates, nowMs),
   });
-  await ingest.start();
+  await ingest.start({ isLater: options.kafkaBrokers.length > 0 });
   stops.push(() => ingest.stop());
   const meter = new WorkMeter(ingest, clock);
 
   await startConsumer(options, edges, store, meter, stops);
+  await startPublishers(options, edges, store, holder, stops);
   const watch = new DeliveryWatch({}, {
     store,
     expect: (batches) => ingest.expect(batches),
@@ -200,10 +205,11 @@ async function startRetention(
   { retainDays, retainGigabytes }: ServeOptions,
   { clock, reporter }: Edges,
   store: Store,
+  holder: string,
   stops: Stop[],
 ): Promise<void> {
   const limits = { flowDays: retainDays, bytesMax: retainGigabytes * 1e9 };
-  const retention = new Retention(limits, { store, clock, reporter });
+  const retention = new Retention(limits, { store, holder, clock, reporter });
   await retention.start();
   stops.push(() => retention.stop());
 }
@@ -268,6 +274,7 @@ async function startConsumer(
   const { clock, reporter } = edges;
   const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
     kafka: openKafka(settings),
+    faultOf: (words) => brokerFault(words, settings, clock),
     ingest,
     store,
     clock,
@@ -276,6 +283,32 @@ async function startConsumer(
   ingest.sourceProblem = () => consumer.problem();
   stops.push(() => consumer.stop());
   consumer.start();
+}
+
+async function startPublishers(
+  options: ServeOptions,
+  edges: Edges,
+  store: Store,
+  holder: string,
+  stops: Stop[],
+): Promise<void> {
+  const { clock, reporter } = edges;
+  const chosen = choosePublished(options);
+  const settings = await kafkaSettings(options, edges);
+  if (chosen.length === 0 || !settings) return;
+  const { buckets: partitions, kafkaReplication: replicationFactor } = options;
+  const kafka = openKafka({ ...settings, retriesMax: 2 });
+  for (const name of chosen) {
+    const sink = new KafkaSink({ topic: publishedTopics[name], partitions, replicationFactor }, {
+      kafka,
+      clock,
+    });
+    const source = name === "flows" ? flowSource(store, reporter) : threatSource(store, reporter);
+    const send = (records: readonly PublishedRecord[]) => sink.send(records);
+    const publisher = new Publisher({ store, source, send, holder, clock, reporter });
+    stops.push(() => sink.close(), () => publisher.stop());
+    publisher.start();
+  }
 }
 
 function openKafka(settings: KafkaSettings): Kafka {

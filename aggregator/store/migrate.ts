@@ -11,12 +11,13 @@ import type { Database, Dialect } from "./database.ts";
 import * as first from "./steps/0001_first.ts";
 import * as identities from "./steps/0002_identities.ts";
 import * as endedEpochs from "./steps/0003_ended_epochs.ts";
+import * as scale from "./steps/0004_scale.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
 
 /** In order; the first one makes version 1. */
-export const steps: readonly Step[] = [first, identities, endedEpochs];
+export const steps: readonly Step[] = [first, identities, endedEpochs, scale];
 
 export async function migrate(
   database: Database,

@@ -9,6 +9,7 @@ import type { Database } from "./database.ts";
 import { flowStore } from "./flow_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
+import { leaseStore } from "./lease_store.ts";
 import { migrate } from "./migrate.ts";
 import { retentionStore } from "./retention_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
@@ -39,6 +40,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...identityStore(database),
     ...trafficStore(database),
     ...retentionStore(database),
+    ...leaseStore(database),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: six topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: seven topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -91,8 +91,28 @@ export interface FlowStore {
   /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
    * an unselective filter stops when its time is up. */
   readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;
-  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state. */
-  readRecentFlows(sinceMs: number, limit: number): Promise<Flow[]>;
+  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state.
+   * With `buckets` only those that may be of these: a flow's bucket is the first four octets of its digest modulo `count`. */
+  readRecentFlows(sinceMs: number, limit: number, buckets?: SomeBuckets): Promise<Flow[]>;
+  /** Flows as they are now that changed after `position` ("" = from the oldest change that is known), about `limit`. */
+  readFlowChanges(position: string, limit: number): Promise<FlowChanges>;
+}
+
+export interface SomeBuckets {
+  count: number;
+  some: readonly number[];
+}
+
+export interface FlowChanges {
+  flows: Flow[];
+  /** Where to go on; the same as before when nothing has changed. */
+  position: string;
+  /** Changes that were forgotten before they were read. */
+  missed: number;
+  /** Flows that changed and are gone, by retention. */
+  gone: number;
+  /** Changes after these. */
+  behind: number;
 }
 
 export interface ThreatStore {
@@ -102,6 +122,17 @@ export interface ThreatStore {
   readThreat(id: string): Promise<Threat | null>;
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
   setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;
+  /** Threats as they are now that changed since {@link forgetThreatChanges} was told of them. */
+  readThreatChanges(limit: number): Promise<ThreatChange[]>;
+  /** What changed meanwhile is still read. */
+  forgetThreatChanges(changes: readonly ThreatChange[]): Promise<void>;
+}
+
+export interface ThreatChange {
+  id: string;
+  changes: number;
+  /** Null = it is gone. */
+  threat: Threat | null;
 }
 
 /** Sensors, join tokens, API keys. */
@@ -161,8 +192,24 @@ export interface RetentionStore {
   pruneGaps(beforeMs: number): Promise<number>;
 }
 
+/** Work that one of several aggregators of a database does. */
+export interface LeaseStore {
+  /** Takes a lease that is free or ended, or renews one's own; null = another one has it. */
+  takeLease(name: string, holder: string, ttlMs: number): Promise<Lease | null>;
+  /** Notes how far the work is; false = the lease is another one's meanwhile, and nothing was noted. */
+  moveLease(name: string, lease: Lease, position: string): Promise<boolean>;
+  releaseLease(name: string, holder: string): Promise<void>;
+}
+
+export interface Lease {
+  holder: string;
+  generation: number;
+  /** At most 255 characters; "" = nothing was noted yet. */
+  position: string;
+}
+
 export interface Store
-  extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore, RetentionStore {
+  extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore, RetentionStore, LeaseStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

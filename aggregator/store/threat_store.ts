@@ -9,7 +9,7 @@ import { severities, type Threat, type ThreatLinks, type ThreatStatus } from "..
 import { ipIn } from "./addresses.ts";
 import type { Database, Dialect, Row, Session, Value } from "./database.ts";
 import { limitOf } from "./flow_query.ts";
-import { BadCursor, type ThreatStore } from "./store.ts";
+import { BadCursor, type ThreatChange, type ThreatStore } from "./store.ts";
 import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
 
 /** Flows of one threat linked by one save. */
@@ -40,7 +40,15 @@ export function threatStore(database: Database, reporter: Reporter): ThreatStore
     readThreat: (id) => database.read((session) => selectThreat(session, id, reporter)),
     readThreats: (query, page) => database.query((session) => queryThreats(session, reporter, query, page)),
     setThreatStatus: (id, status, nowMs) =>
-      database.transaction((session) => updateStatus(session, id, status, nowMs)),
+      database.transaction((session) => updateStatus(dialect, session, id, status, nowMs)),
+    readThreatChanges: (limit) => database.read((session) => readChanges(session, reporter, limit)),
+    forgetThreatChanges: (changes) =>
+      database.transaction((session) =>
+        session.batch(
+          "DELETE FROM threat_changes WHERE threat_id = ? AND changes = ?",
+          changes.map(({ id, changes }) => [id, changes]),
+        )
+      ),
   };
 }
 
@@ -71,6 +79,33 @@ async function writeThreats(
     [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, ipIn(ip)])
   );
   await session.batch(dialect.insertMissing("threat_ips", ["threat_id", "ip"]), ips);
+  await noteChanges(dialect, session, threats);
+}
+
+/** Part of the transaction that changes them. */
+async function noteChanges(
+  dialect: Dialect,
+  session: Session,
+  threats: readonly { id: string }[],
+): Promise<void> {
+  const sql = dialect.upsert("threat_changes", ["threat_id", "changes"], ["threat_id"], {
+    changes: `${dialect.stored("threat_changes", "changes")} + 1`,
+  });
+  await session.batch(sql, threats.map(({ id }) => [id, 1]));
+}
+
+async function readChanges(session: Session, reporter: Reporter, limit: number): Promise<ThreatChange[]> {
+  const rows = await session.all(
+    "SELECT threat_changes.threat_id, changes, id, body, status, stored_ms FROM threat_changes " +
+      `LEFT JOIN threats ON threats.id = threat_changes.threat_id ORDER BY threat_changes.threat_id LIMIT ${
+        limitOf(limit)
+      }`,
+  );
+  return rows.map((row) => ({
+    id: row.threat_id as string,
+    changes: row.changes as number,
+    threat: row.id === null ? null : threatFromRow(row, reporter),
+  }));
 }
 
 function threatValues(threat: Threat): Value[] {
@@ -168,6 +203,7 @@ function readCursor(cursor: string): { lastSeenUs: number; id: string } {
 }
 
 async function updateStatus(
+  dialect: Dialect,
   session: Session,
   id: string,
   status: ThreatStatus,
@@ -178,6 +214,7 @@ async function updateStatus(
     nowMs,
     id,
   ]);
+  if (changed > 0) await noteChanges(dialect, session, [{ id }]);
   return changed > 0 ||
     (await session.all("SELECT 1 AS found FROM threats WHERE id = ?", [id])).length > 0;
 }

@@ -303,9 +303,12 @@ async function openTransport(
   }));
   try {
     // Loaded only here: a sensor that ships over HTTP saves the client's 5 MB.
-    const { createKafka } = await import("../../shared/kafka.ts");
+    const { brokerFault, createKafka } = await import("../../shared/kafka.ts");
     const { KafkaTransport } = await import("../ship/kafka.ts");
-    const transport = new KafkaTransport(createKafka(settings), topic === undefined ? {} : { topic });
+    const transport = new KafkaTransport(createKafka(settings), {
+      ...(topic === undefined ? {} : { topic }),
+      faultOf: (words) => brokerFault(words, settings),
+    });
     return { transport, peers: [aggregator, ...brokers] };
   } catch (cause) {
     throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });

@@ -53,7 +53,7 @@ function consuming() {
   const own = createReporter({ component: "test", write: () => {}, clock });
   const consumer = new BatchConsumer({ topic: "t", groupId: "g", buckets }, {
     kafka: kafka as unknown as Kafka,
-    ingest: { submit: () => Promise.reject(new Error("nothing is submitted")), rebuild: () => {} },
+    ingest: { submit: () => Promise.reject(new Error("nothing is submitted")), assign: () => {} },
     store: { readOffsets: () => Promise.resolve([]) },
     clock,
     reporter: own,

@@ -129,7 +129,7 @@ Deno.test({
     const sensor = new TestSensor("one", 1);
     const store = await newStore(sensor);
     const poison = (ingest: Ingest) => ({
-      rebuild: () => ingest.rebuild(),
+      assign: (...all: Parameters<Ingest["assign"]>) => ingest.assign(...all),
       submit: (...[get, body, position]: Parameters<Ingest["submit"]>) =>
         body[0] === 0x21 && position?.fault === undefined
           ? Promise.reject(new Error("this one cannot be stored"))
