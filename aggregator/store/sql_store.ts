@@ -5,6 +5,7 @@
 
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import { archiveStore } from "./archive_store.ts";
 import type { Database } from "./database.ts";
 import { flowStore } from "./flow_store.ts";
 import { identityStore } from "./identity_store.ts";
@@ -39,6 +40,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...identityStore(database),
     ...trafficStore(database),
     ...retentionStore(database),
+    ...archiveStore(database, { words, reporter }),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: six topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: seven topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -7,6 +7,7 @@
  * implementations keep. @module */
 
 import type { ApiKeyRow } from "../model/access.ts";
+import type { ArchivedFlow } from "../model/archived.ts";
 import type { Flow } from "../model/flow.ts";
 import type {
   DeadLetter,
@@ -155,8 +156,20 @@ export interface RetentionStore {
   pruneGaps(beforeMs: number): Promise<number>;
 }
 
+/** Days of flows on their way to an archive, and back. */
+export interface ArchiveStore {
+  /** The next flows of a day by id, at most `limit`; `last` is what to go on after, null = there are no more. */
+  readDay(
+    day: number,
+    after: string | null,
+    limit: number,
+  ): Promise<{ flows: ArchivedFlow[]; unreadable: number; last: string | null }>;
+  /** Gives flows of a day back, in one transaction; returns how many were not there. */
+  restoreFlows(day: number, flows: readonly ArchivedFlow[], nowMs: number): Promise<number>;
+}
+
 export interface Store
-  extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore, RetentionStore {
+  extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore, RetentionStore, ArchiveStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -130,6 +130,7 @@ export async function startFixture(
     },
     onThreatStatus: () => undefined,
     progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
+    archiveProblem: () => null,
     randomBytes,
     fleet: { buckets: 4, kafka: null },
     site: "default",
