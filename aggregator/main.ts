@@ -9,6 +9,7 @@ import { dispatch, type Program } from "../shared/dispatch.ts";
 import { processEdges } from "../shared/process_edges.ts";
 import { analyzeCommand } from "./commands/analyze_command.ts";
 import { configCommand } from "./commands/config_command.ts";
+import { dbCommand } from "./commands/db_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
@@ -41,6 +42,7 @@ if (import.meta.main) {
       revokeCommand,
       keyCommand,
       triageCommand,
+      dbCommand,
       doctorCommand,
       configCommand,
     ],

@@ -14,7 +14,19 @@ type Floors = Readonly<Record<string, readonly string[]>>;
 const floors: Record<string, Floors> = {
   aggregator: {
     main: ["commands", "older_runtime", "analyze", "serve", "store"],
-    commands: ["analyze", "serve", "cli", "api", "options", "tls", "triage", "fleet", "model"],
+    commands: [
+      "analyze",
+      "serve",
+      "cli",
+      "archive",
+      "api",
+      "options",
+      "tls",
+      "triage",
+      "fleet",
+      "store",
+      "model",
+    ],
     older_runtime: [],
     analyze: ["cli", "triage", "detect", "ingest", "model"],
     serve: [

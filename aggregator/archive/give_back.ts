@@ -4,6 +4,10 @@
  * what stopped half way is done again from its start, and flows that are there already stay as they are. @module */
 
 import { addToSums, type ArchivedFlow, type DaySums, noSums } from "../model/archived.ts";
+import { readFlowId } from "../model/flow_id.ts";
+import { dayS } from "../model/retention.ts";
+import { parseIp } from "../../shared/ip.ts";
+import { connStates, endReasons } from "../../shared/segment.ts";
 import type { ArchiveStore } from "../store/store.ts";
 import { archivedOf, archiveTable, archiveVersion } from "./flow_table.ts";
 import { dayOf, type Manifest, problemOfFile } from "./manifest.ts";
@@ -35,6 +39,18 @@ export async function giveBack(
   return { flows: sums.flows, inserted };
 }
 
+/** Why a row cannot be one that was kept: somebody else may have written the file. Null = it can. */
+function problemOfFlow({ flow }: ArchivedFlow, { day }: Manifest): string | null {
+  const id = readFlowId(flow.flow_id);
+  if (id === null) return `"${flow.flow_id.slice(0, 40)}" is no id of a flow`;
+  if (Math.floor(id.us / 1e6 / dayS) * dayS !== dayOf(day)) return `flow ${flow.flow_id} is of another day`;
+  const isKnown = connStates.includes(flow.conn_state) && endReasons.includes(flow.end_reason);
+  if (!isKnown || parseIp(flow.src_ip) === null || parseIp(flow.dst_ip) === null) {
+    return `flow ${flow.flow_id} has a value that no flow has`;
+  }
+  return null;
+}
+
 /** Reads every row of a file; compares what they add up to with the manifest. @throws {DamagedArchive} */
 export async function eachChunk(
   folder: string,
@@ -50,7 +66,11 @@ export async function eachChunk(
   try {
     for await (const rows of readParquet(`${folder}/${manifest.file}`, archiveTable, rowsPerTransaction)) {
       const flows = rows.map(archivedOf);
-      for (const one of flows) addToSums(sums, one);
+      for (const one of flows) {
+        const problem = problemOfFlow(one, manifest);
+        if (problem !== null) throw new RangeError(problem);
+        addToSums(sums, one);
+      }
       await work(flows, sums.flows);
     }
   } catch (cause) {

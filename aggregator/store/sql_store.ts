@@ -15,6 +15,7 @@ import { retentionStore } from "./retention_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
 import { trafficStore } from "./traffic_store.ts";
+import { upkeepStore } from "./upkeep_store.ts";
 import { Words } from "./words.ts";
 
 const pingMsMax = 3_000;
@@ -41,6 +42,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...trafficStore(database),
     ...retentionStore(database),
     ...archiveStore(database, { words, reporter }),
+    ...upkeepStore(database),
   };
 }
 
