@@ -62,6 +62,8 @@ export interface Capabilities extends EdgeCapabilities {
   checkIns: CheckInWriter;
   holes: Holes;
   enrolRate: RateLimit;
+  /** Exports on their way. */
+  exportLimit: ConcurrencyLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;

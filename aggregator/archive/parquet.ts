@@ -50,7 +50,7 @@ export class ParquetEncoder {
       schema: [{ name: "root", num_children: columns.length }, ...columns],
       codec: "ZSTD",
       compressors: { ZSTD: compressed },
-      kvMetadata: Object.entries(notes).map(([key, value]) => ({ key, value })),
+      kvMetadata: keyed(notes),
       createdBy: "picket",
     });
   }
@@ -68,7 +68,9 @@ export class ParquetEncoder {
     return this.#take();
   }
 
-  end(): Uint8Array {
+  /** `notes` go into the file's own metadata, beside those of the beginning. */
+  end(notes: Readonly<Record<string, string>> = {}): Uint8Array {
+    this.#parquet.kvMetadata = [...this.#parquet.kvMetadata ?? [], ...keyed(notes)];
     this.#parquet.finish();
     return this.#take();
   }
@@ -78,6 +80,10 @@ export class ParquetEncoder {
     this.#writer.index = 0;
     return octets;
   }
+}
+
+function keyed(notes: Readonly<Record<string, string>>) {
+  return Object.entries(notes).map(([key, value]) => ({ key, value }));
 }
 
 function encoded(cell: Cell, kind: Kind): unknown {

@@ -11,7 +11,7 @@ import { resource } from "../route.ts";
 export const metrics = resource({
   summary: "Metrics for Prometheus",
   isQuery: true,
-  answerType: "text/plain; version=0.0.4; charset=utf-8",
+  answerTypes: ["text/plain; version=0.0.4; charset=utf-8"],
   needs: ["reporter", "directory", "ingestStore", "holes"],
   async handle({ nowMs }, { reporter, ...has }) {
     const body = renderMetrics(reporter.snapshot(), await readFleet(has, nowMs));
