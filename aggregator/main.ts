@@ -9,7 +9,9 @@ import { dispatch, type Program } from "../shared/dispatch.ts";
 import { processEdges } from "../shared/process_edges.ts";
 import { analyzeCommand } from "./commands/analyze_command.ts";
 import { configCommand } from "./commands/config_command.ts";
+import { dbCommand } from "./commands/db_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
+import { exportCommand } from "./commands/export_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
@@ -35,11 +37,13 @@ export const program = {
     setupCommand,
     tokenCommand,
     reportCommand,
+    exportCommand,
     sensorCommand,
     sensorsCommand,
     revokeCommand,
     keyCommand,
     triageCommand,
+    dbCommand,
     doctorCommand,
     configCommand,
   ],

@@ -187,11 +187,18 @@ function problem(error: ApiError): Answer {
 }
 
 function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
-  const { status = 200, json, text, headers = {}, session } = answer;
+  const { status = 200, json, text, stream, headers = {}, session } = answer;
   if (session && site) {
     const { isSecure: secure, path } = site;
     const options = { httpOnly: true, sameSite: "Strict", secure, path, maxAge: session.maxAgeS } as const;
     setCookie(context, cookieName, session.id, options);
+  }
+  if (stream) {
+    return context.body(stream.body, status as ContentfulStatusCode, {
+      "cache-control": "no-store",
+      "content-type": stream.type,
+      "content-disposition": `attachment; filename="${stream.name}"`,
+    });
   }
   return context.body(text ? text.body : JSON.stringify(json), status as ContentfulStatusCode, {
     "cache-control": "no-store",

@@ -60,12 +60,16 @@ export interface Capabilities extends EdgeCapabilities {
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
   enrolRate: RateLimit;
+  /** Exports on their way. */
+  exportLimit: ConcurrencyLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
   /** A person set a threat's status: detection must know, or the next growth would set it back. */
   onThreatStatus(id: string, status: ThreatStatus): void;
   progress(): Progress;
+  /** Which day of flows cannot be archived, and why; null = there is none. */
+  archiveProblem(): string | null;
   randomBytes(length: number): Uint8Array;
   /** Answered to a sensor that enrols. */
   fleet: { buckets: number; kafka: { brokers: string[]; topic: string } | null };

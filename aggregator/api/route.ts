@@ -40,11 +40,13 @@ export interface Call<Query = unknown, Body = unknown> {
   nowMs: number;
 }
 
-/** What goes back. JSON unless `text` is there. */
+/** What goes back. JSON unless `text` or `stream` is there. */
 export interface Answer {
   status?: number;
   json?: unknown;
   text?: { body: string; type: string };
+  /** A file, sent while it is made. Cancelled when the caller goes away. */
+  stream?: { body: ReadableStream<Uint8Array<ArrayBuffer>>; type: string; name: string };
   headers?: Record<string, string>;
   /** The browser keeps this id as its session; an age of 0 ends it. */
   session?: { id: string; maxAgeS: number };
@@ -66,9 +68,9 @@ export interface Route {
   /** Of a good answer. */
   status: number;
   answer?: z.ZodType;
-  /** Media type of a body without schema, and of an answer without one. */
+  /** Media type of a body without schema, and those of an answer without one. */
   bodyType: string;
-  answerType: string;
+  answerTypes: readonly string[];
   /** Request headers it needs, each with what it holds. */
   headers: Readonly<Record<string, string>>;
   /** Errors of its own, besides those that access, parameters and body bring. */
@@ -87,7 +89,7 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType, Need ext
   status?: number;
   answer?: z.ZodType;
   bodyType?: string;
-  answerType?: string;
+  answerTypes?: readonly string[];
   headers?: Readonly<Record<string, string>>;
   errors?: readonly ApiErrorCode[];
   /** What the handler works with, by name. @default none */
@@ -119,7 +121,7 @@ export function resource<
     isQuery,
     status: definition.status ?? 200,
     bodyType: definition.bodyType ?? "application/json",
-    answerType: definition.answerType ?? "text/plain",
+    answerTypes: definition.answerTypes ?? ["text/plain"],
     headers: definition.headers ?? {},
     errors: definition.errors ?? [],
     needs: definition.needs ?? [],

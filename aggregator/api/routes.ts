@@ -12,6 +12,7 @@ import { checkIn } from "./sensors/check_in.ts";
 import { enrol } from "./sensors/enrol.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
+import { exportFlows, exportThreats } from "./export/export.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
 import { deadLetters, gaps } from "./sensors/gaps.ts";
 import { healthz, readyz } from "./admin/health.ts";
@@ -54,6 +55,8 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/stats/top-talkers", "viewer", topTalkers],
   ["GET", "/api/v1/stats/protocols", "viewer", protocols],
   ["GET", "/api/v1/stats/series", "viewer", series],
+  ["GET", "/api/v1/export/flows", "analyst", exportFlows],
+  ["GET", "/api/v1/export/threats", "analyst", exportThreats],
   ["GET", "/api/v1/gaps", "viewer", gaps],
   ["GET", "/api/v1/dead-letters", "admin", deadLetters],
   ["GET", "/api/v1/tokens", "admin", listTokens],

@@ -99,6 +99,7 @@ function capabilitiesOf(
     guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "command", activeMax: 1, waitingMax: 0 }, { reporter }),
     progress: () => ({ pending: 0, lastMs: clock.nowMs(), failingSinceMs: null, failure: null }),
+    archiveProblem: () => null,
     site: "default",
     placeOf: (url: URL) => placeOf(url, null, authority?.fingerprint ?? null),
   };

@@ -65,6 +65,12 @@ export const serveOptions = {
     max: 1_000_000,
     help: "Disk for all that is stored: above it the oldest days of flows are dropped; 0 = no limit",
   },
+  archive: {
+    kind: "text",
+    default: "",
+    value: "DIR",
+    help: "Folder to which a day of flows goes, as Parquet, before it is dropped; else it is dropped without",
+  },
   ...kafkaOptions,
   ...detectionOptions,
   ...triageOptions,

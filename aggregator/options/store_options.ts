@@ -113,10 +113,8 @@ export async function storeOf(
   options: Options<typeof storeOptions>,
   edges: Pick<Edges, "env" | "reporter" | "clock">,
 ): Promise<Store> {
-  const folder = stateFolder(options.state, edges.env);
-  await makeFolder(folder);
-  const url = options.store || `sqlite:${folder}/picket.db`;
-  refusePassword(url);
+  await makeFolder(stateFolder(options.state, edges.env));
+  const url = storeUrl(options, edges);
   await ownDatabaseFiles(url);
   // The option is secret, so it can only have come from the environment or stay empty.
   const env = (name: string) => name === "PICKET_STORE_PASSWORD" ? options.storePassword : edges.env(name);
@@ -127,6 +125,16 @@ export async function storeOf(
   } catch (cause) {
     throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }
+}
+
+/** The URL of the store meant by the options. @throws {CommandError} when it holds a password. */
+export function storeUrl(
+  options: Pick<Options<typeof storeOptions>, "state" | "store">,
+  edges: Pick<Edges, "env">,
+): string {
+  const url = options.store || `sqlite:${stateFolder(options.state, edges.env)}/picket.db`;
+  refusePassword(url);
+  return url;
 }
 
 /** An argument is visible to every user of the machine. @throws {CommandError} whose message does not repeat it. */

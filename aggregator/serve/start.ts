@@ -6,6 +6,7 @@
 import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
+import { ArchiveThread } from "../archive/archive_thread.ts";
 import { KafkaSink } from "../publish/kafka_sink.ts";
 import { type PublishedRecord, Publisher } from "../publish/publisher.ts";
 import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts";
@@ -31,7 +32,14 @@ import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
-import { choosePublished, kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
+import {
+  choosePublished,
+  kafkaSettings,
+  makeFolder,
+  stateFolder,
+  storeOf,
+  storeUrl,
+} from "../options/store_options.ts";
 import {
   type Authority,
   type Certificate,
@@ -103,7 +111,7 @@ async function wire(
   await store.start();
   stops.push(() => store.stop());
   const holder = edges.randomBytes(8).toHex();
-  await startRetention(options, edges, store, holder, stops);
+  const retention = await startRetention(options, edges, store, holder, stops);
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
   const checkIns = new CheckInWriter({}, { store, clock });
@@ -140,6 +148,7 @@ async function wire(
     checkIns,
     detection,
     meter,
+    retention,
     ...web,
   });
   const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
@@ -202,16 +211,34 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
 }
 
 async function startRetention(
-  { retainDays, retainGigabytes }: ServeOptions,
-  { clock, reporter }: Edges,
+  options: ServeOptions,
+  edges: Edges,
   store: Store,
   holder: string,
   stops: Stop[],
-): Promise<void> {
-  const limits = { flowDays: retainDays, bytesMax: retainGigabytes * 1e9 };
-  const retention = new Retention(limits, { store, holder, clock, reporter });
+): Promise<Retention> {
+  const { clock, reporter } = edges;
+  const limits = { flowDays: options.retainDays, bytesMax: options.retainGigabytes * 1e9 };
+  const archive = await archiveOf(options, edges);
+  const retention = new Retention(limits, { store, holder, clock, reporter, ...archive && { archive } });
   await retention.start();
   stops.push(() => retention.stop());
+  return retention;
+}
+
+/** Null = days are dropped without an archive. @throws {CommandError} */
+async function archiveOf(options: ServeOptions, edges: Edges): Promise<ArchiveThread | null> {
+  const { archive: folder, storePassword: password } = options;
+  if (folder === "") return null;
+  const url = storeUrl(options, edges);
+  if (url === "sqlite::memory:") {
+    throw new CommandError(
+      exitCodes.usage,
+      'Cannot use "archive" as the store must be on a disk: current value is "sqlite::memory:"',
+    );
+  }
+  await makeFolder(folder);
+  return new ArchiveThread({ url, password, folder });
 }
 
 async function startDetection(
@@ -325,12 +352,13 @@ interface Stages {
   checkIns: CheckInWriter;
   detection: Detection;
   meter: WorkMeter;
+  retention: Retention;
   authority: Authority | null;
   publicUrl: URL | null;
 }
 
 function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
-  const { store, directory, checkIns, detection, meter, authority, publicUrl } = stages;
+  const { store, directory, checkIns, detection, meter, retention, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -347,6 +375,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
     guessRate: new RateLimit({ burst: 20, refillMs: 5_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
+    exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit(
       { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
       {
@@ -356,6 +385,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     submit: (header, body) => meter.submit(header, body),
     onThreatStatus: (id, status) => detection.setStatus(id, status),
     progress: () => meter.progress(),
+    archiveProblem: () => retention.archiveProblem(),
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,
     authority,

@@ -34,7 +34,7 @@ function keyAt(seconds: number): Key {
 }
 
 /** Keys of `table` from one on and before another. */
-function within(dialect: Dialect, table: string, from: Key, before: Key): Condition {
+export function within(dialect: Dialect, table: string, from: Key, before: Key): Condition {
   const low = dialect.keyValues(from.us, from.slot), high = dialect.keyValues(before.us, before.slot);
   const at = (column: string) => table === "" ? column : `${table}.${column}`;
   const id = `${at("id")} >= ? AND ${at("id")} < ?`;
@@ -229,7 +229,7 @@ function addAddresses(query: FlowQuery, add: (sql: string, ...values: Value[]) =
 }
 
 /** The first four octets of the digest in a Community ID; null when the text is none. */
-function communityOf(text: string): number | null {
+export function communityOf(text: string): number | null {
   if (!/^1:[A-Za-z0-9+/]{27}=$/.test(text)) return null;
   const octets = atob(text.slice(2, 10));
   return (octets.charCodeAt(0) << 24 | octets.charCodeAt(1) << 16 | octets.charCodeAt(2) << 8 |

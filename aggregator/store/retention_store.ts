@@ -75,7 +75,10 @@ export function retentionStore(database: Database): RetentionStore {
       }
       const bit = 1 << dayParts.indexOf(part);
       await database.transaction((session) =>
-        session.run("UPDATE days SET gone = gone | ? WHERE day = ?", [bit, day])
+        session.run(`UPDATE days SET gone = gone | ?${part === "flows" ? ", flows = 0" : ""} WHERE day = ?`, [
+          bit,
+          day,
+        ])
       );
     },
     async forgetDay(day) {

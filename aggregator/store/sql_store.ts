@@ -5,6 +5,7 @@
 
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import { archiveStore } from "./archive_store.ts";
 import type { Database } from "./database.ts";
 import { flowStore } from "./flow_store.ts";
 import { identityStore } from "./identity_store.ts";
@@ -15,6 +16,7 @@ import { retentionStore } from "./retention_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
 import { trafficStore } from "./traffic_store.ts";
+import { upkeepStore } from "./upkeep_store.ts";
 import { Words } from "./words.ts";
 
 const pingMsMax = 3_000;
@@ -41,6 +43,8 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...trafficStore(database),
     ...retentionStore(database),
     ...leaseStore(database),
+    ...archiveStore(database, { words, reporter }),
+    ...upkeepStore(database),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: seven topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: nine topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -7,6 +7,7 @@
  * implementations keep. @module */
 
 import type { ApiKeyRow } from "../model/access.ts";
+import type { ArchivedFlow, DaySums } from "../model/archived.ts";
 import type { Flow } from "../model/flow.ts";
 import type {
   DeadLetter,
@@ -208,8 +209,47 @@ export interface Lease {
   position: string;
 }
 
+/** Days of flows on their way to an archive, and back. */
+export interface ArchiveStore {
+  /** The next flows of a day by id, at most `limit`; `last` is what to go on after, null = there are no more. */
+  readDay(
+    day: number,
+    after: string | null,
+    limit: number,
+  ): Promise<{ flows: ArchivedFlow[]; unreadable: number; last: string | null }>;
+  /** Gives flows of a day back, in one transaction; returns how many were not there. */
+  restoreFlows(day: number, flows: readonly ArchivedFlow[], nowMs: number): Promise<number>;
+}
+
+/** What keeps a store sound and fast; for commands. */
+export interface UpkeepStore {
+  /** Largest first; rows as the database estimates them, null = it does not. */
+  readTableSizes(): Promise<{ name: string; octets: number; rows: number | null }[]>;
+  /** What the stored flows of a day add up to. */
+  sumDay(day: number): Promise<Pick<DaySums, "flows" | "packets" | "bytes">>;
+  /** Version of the schema. */
+  readVersion(): Promise<number>;
+  /** Nothing was ever taken in, and no sensor is known. */
+  isEmpty(): Promise<boolean>;
+  /** Lets the database learn how its rows are spread. */
+  optimize(): Promise<void>;
+  /** What is wrong, in words. */
+  findProblems(days: readonly StoredDay[]): Promise<string[]>;
+  /** SQLite: writes a copy as of now into a new file, while others write. @throws {RangeError} for a server */
+  copyInto(path: string): Promise<void>;
+}
+
 export interface Store
-  extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore, RetentionStore, LeaseStore {
+  extends
+    IngestStore,
+    FlowStore,
+    ThreatStore,
+    IdentityStore,
+    TrafficStore,
+    RetentionStore,
+    LeaseStore,
+    ArchiveStore,
+    UpkeepStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

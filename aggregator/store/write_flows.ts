@@ -100,15 +100,21 @@ async function updateFlows(target: Target, rows: FlowRows, changed: number[]): P
 }
 
 const sightingCounts = ["fwd_packets", "fwd_bytes", "bwd_packets", "bwd_bytes", "segments"] as const;
+/** After the key of the flow. */
+export const sightingColumns = [
+  "sensor",
+  "vlan",
+  "ip_depth",
+  "start_us",
+  "end_us",
+  ...sightingCounts,
+  "offset_us",
+] as const;
 
-export async function writeSightings(
-  { database, session, words }: Target,
-  rows: SightingRows,
-): Promise<void> {
-  if (rows.size === 0) return;
-  const { dialect } = database;
+/** Writes row `i` in the order of key and {@link sightingColumns}. */
+export function sightingWriter(rows: SightingRows, words: Words): (i: number, sink: RowSink) => void {
   const c = rows.columns;
-  const write = (i: number, sink: RowSink) => {
+  return (i, sink) => {
     sink.key(c.idUs[i], c.slot[i]);
     for (const value of [words.numberOf(rows.sensor[i]), c.vlan[i], c.ipDepth[i], c.startUs[i], c.endUs[i]]) {
       sink.integer(value);
@@ -118,8 +124,18 @@ export async function writeSightings(
     }
     sink.integer(c.offsetUs[i]);
   };
-  const keys = [...dialect.flowKey, "sensor", "vlan", "ip_depth"];
-  const all = [...keys, "start_us", "end_us", ...sightingCounts, "offset_us"];
+}
+
+export async function writeSightings(
+  { database, session, words }: Target,
+  rows: SightingRows,
+): Promise<void> {
+  if (rows.size === 0) return;
+  const { dialect } = database;
+  const c = rows.columns;
+  const write = sightingWriter(rows, words);
+  const keys = [...dialect.flowKey, ...sightingColumns.slice(0, 3)];
+  const all = [...dialect.flowKey, ...sightingColumns];
   const fresh = Array.from({ length: rows.size }, (_, i) => i).filter((i) => c.isNew[i] === 1).sort((a, b) =>
     c.idUs[a] - c.idUs[b] || c.slot[a] - c.slot[b]
   );

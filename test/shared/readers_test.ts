@@ -22,10 +22,10 @@ import { JsonColumns } from "../../sensor/ship/json_columns.ts";
 import { pageOf } from "../sensor/flow/pages.ts";
 import { sealableOf } from "../sensor/ship/helpers.ts";
 import { flowsOf, flowWrite, idOf, nothing, nowMs, threat } from "../aggregator/store/rows.ts";
+import { missingPython, runPython } from "../services/python.ts";
 import { newTopic, skipLoudly, useKafka } from "../services/services.ts";
 
 const pathOf = (name: string) => new URL(`../../${name}`, import.meta.url).pathname;
-const python = `${pathOf(".cache/readers")}/bin/python`;
 
 Deno.test("batch.schema.json is what the code says", async () => {
   const path = pathOf("shared/batch.schema.json");
@@ -60,35 +60,10 @@ for (const [name, answer] of [["flow", flowAnswer], ["threat", threatAnswer]] as
   });
 }
 
-async function run(command: string, args: string[], cwd?: string): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    ...(cwd === undefined ? {} : { cwd }),
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr).slice(-1_000));
-  return new TextDecoder().decode(stdout);
-}
-
-/** Why the snippets cannot be run; undefined when they can. */
-async function prepare(): Promise<string | undefined> {
-  try {
-    if (await Deno.stat(python).then(() => false, () => true)) {
-      await run("python3", ["-m", "venv", pathOf(".cache/readers")]);
-    }
-    await run(python, ["-c", "import kafka, zstandard, duckdb"]).catch(() =>
-      run(python, ["-m", "pip", "--quiet", "install", "kafka-python", "zstandard", "duckdb"])
-    );
-    return undefined;
-  } catch (error) {
-    return `Python's kafka-python, zstandard and duckdb are not there: ${(error as Error).message}`;
-  }
-}
-
 const kafka = await useKafka();
-const why = kafka.ignore ? "Kafka is not there" : await prepare();
+const why = kafka.ignore
+  ? "Kafka is not there"
+  : await missingPython(["kafka", "zstandard", "duckdb"], ["kafka-python", "zstandard", "duckdb"]);
 
 async function snippet(language: string, nth = 0): Promise<string> {
   const text = await Deno.readTextFile(pathOf("shared/READERS.md"));
@@ -135,7 +110,7 @@ Deno.test({
 
     const folder = await Deno.makeTempDir();
     await Deno.writeTextFile(`${folder}/read.py`, await snippet("python"));
-    const printed = await run(python, [`${folder}/read.py`, kafka.address, topic]);
+    const printed = await runPython([`${folder}/read.py`, kafka.address, topic]);
     assertEquals(printed.trim().split("\n").map((line) => line.split(" ").slice(1).join(" ")), [
       "tcp 192.0.2.1 192.0.2.2 0 0 0",
       "tcp 192.0.2.1 192.0.2.3 0 0 0",
@@ -146,7 +121,7 @@ Deno.test({
     await Deno.writeTextFile(`${folder}/batches.ndjson`, lines);
     await Deno.writeTextFile(`${folder}/query.sql`, await snippet("sql"));
     const code = "import duckdb; print(duckdb.sql(open('query.sql').read()).fetchall())";
-    assertEquals((await run(python, ["-c", code], folder)).trim(), "[('tcp', 0, 4, 0)]");
+    assertEquals((await runPython(["-c", code], folder)).trim(), "[('tcp', 0, 4, 0)]");
     await Deno.remove(folder, { recursive: true });
   },
 });
@@ -191,7 +166,7 @@ Deno.test({
 
     const folder = await Deno.makeTempDir();
     await Deno.writeTextFile(`${folder}/read.py`, await snippet("python", 1));
-    const printed = await run(python, [`${folder}/read.py`, kafka.address, topics.flows]);
+    const printed = await runPython([`${folder}/read.py`, kafka.address, topics.flows]);
     assertEquals(printed.trim().split("\n"), [
       `${idOf(1)} tcp 10.0.0.5 10.0.0.9 443 15`,
       `${idOf(2)} tcp 10.0.0.66 10.0.0.9 443 23`,
@@ -201,7 +176,7 @@ Deno.test({
     }
     await Deno.writeTextFile(`${folder}/query.sql`, await snippet("sql", 1));
     const code = "import duckdb; print(duckdb.sql(open('query.sql').read()).fetchall())";
-    const rows = await run(python, ["-c", code], folder);
+    const rows = await runPython(["-c", code], folder);
     assertEquals(rows.trim(), "[('Vertical port scan', '10.0.0.66', 1, 6000)]");
     await Deno.remove(folder, { recursive: true });
   },

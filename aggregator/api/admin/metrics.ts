@@ -13,7 +13,7 @@ import { metricHelp } from "./metric_help.ts";
 export const metrics = resource({
   summary: "Metrics for Prometheus",
   isQuery: true,
-  answerType: "text/plain; version=0.0.4; charset=utf-8",
+  answerTypes: ["text/plain; version=0.0.4; charset=utf-8"],
   needs: ["reporter", "directory", "ingestStore", "identityStore"],
   async handle({ nowMs }, { reporter, ...has }) {
     const body = renderMetrics(reporter.snapshot(), await readFleet(has, nowMs));

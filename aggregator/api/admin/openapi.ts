@@ -84,6 +84,7 @@ const tags = {
   Fleet: "Sensors, their health, and what is missing",
   Flows: "Conversations on the network",
   Threats: "What was found, explained",
+  Exports: "Flows and threats as files",
   Traffic: "Sums over flows",
   Access: "Join tokens, API keys, sessions",
   Operation: "Is it working; what it offers",
@@ -97,6 +98,7 @@ function tagOf({ path, access }: Route): keyof typeof tags {
   if (word === "flows") return "Flows";
   if (word === "threats") return "Threats";
   if (word === "stats") return "Traffic";
+  if (word === "export") return "Exports";
   return /^(tokens|keys|session|login|logout)$/.test(word) ? "Access" : "Operation";
 }
 
@@ -197,10 +199,10 @@ class Shapes {
       : { [bodyType]: { schema: { type: "string", format: "binary" } } };
   }
 
-  answer({ answer, answerType }: Route): unknown {
+  answer({ answer, answerTypes }: Route): unknown {
     return answer
       ? { "application/json": { schema: this.#schema(answer, "output") } }
-      : { [answerType]: { schema: { type: "string" } } };
+      : Object.fromEntries(answerTypes.map((type) => [type, { schema: { type: "string" } }]));
   }
 
   parameters(query: z.ZodObject): unknown[] {

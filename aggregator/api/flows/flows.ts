@@ -54,12 +54,18 @@ export const flow = resource({
 /** Splits paging from filters; a zod object leaves absent filters out or undefined, the flowStore wants them out. */
 async function readPage(query: Record<string, unknown>, flowStore: FlowStore) {
   const { limit, cursor, ...rest } = query as { limit: number; cursor?: string };
+  const filter = readFilter(rest);
+  return { json: await flowStore.readFlows(filter, { limit, ...(cursor === undefined ? {} : { cursor }) }) };
+}
+
+/** The filters that are given. @throws {ApiError} */
+export function readFilter(given: Record<string, unknown>): FlowQuery {
   const filter = Object.fromEntries(
-    Object.entries(rest).filter(([, value]) => value !== undefined),
+    Object.entries(given).filter(([, value]) => value !== undefined),
   ) as FlowQuery;
   if (filter.name !== undefined) filter.name = filter.name.toLowerCase();
   checkRange(filter);
-  return { json: await flowStore.readFlows(filter, { limit, ...(cursor === undefined ? {} : { cursor }) }) };
+  return filter;
 }
 
 /** @throws {ApiError} when a range ends before it begins. */

@@ -39,10 +39,13 @@ export const fleet = resource({
   summary: "Health of every sensor, with the packets that are accounted for",
   isQuery: true,
   answer: fleetAnswer,
-  needs: ["progress", "directory", "ingestStore", "identityStore"],
-  handle: async ({ nowMs }, { progress, ...has }) => ({
-    json: { ...await readFleet(has, nowMs), problem: problemOf(progress(), nowMs) },
-  }),
+  needs: ["progress", "archiveProblem", "directory", "ingestStore", "identityStore"],
+  async handle({ nowMs }, { progress, archiveProblem, ...has }) {
+    const unarchived = archiveProblem();
+    const problem = problemOf(progress(), nowMs) ??
+      (unarchived && `A day of flows cannot be archived: ${unarchived}`);
+    return { json: { ...await readFleet(has, nowMs), problem } };
+  },
 });
 
 export const sensor = resource({

@@ -8,16 +8,17 @@ import { checkRange } from "../flows/flows.ts";
 import { address, pageOf, pageQuery, rangeQuery, threatAnswer } from "../schemas.ts";
 import { resource } from "../route.ts";
 
+export const threatFilters = {
+  ...rangeQuery,
+  severity_min: z.enum(severities).optional(),
+  detector: z.string().regex(/^[a-z0-9_]{1,64}$/, "must be the name of a detector").optional(),
+  status: z.enum(threatStatuses).optional(),
+  ip: address.optional().describe("Attacker or victim"),
+};
+
 export const threats = resource({
   summary: "Threats with their explanations, newest first",
-  query: z.strictObject({
-    ...rangeQuery,
-    severity_min: z.enum(severities).optional(),
-    detector: z.string().regex(/^[a-z0-9_]{1,64}$/, "must be the name of a detector").optional(),
-    status: z.enum(threatStatuses).optional(),
-    ip: address.optional().describe("Attacker or victim"),
-    ...pageQuery,
-  }),
+  query: z.strictObject({ ...threatFilters, ...pageQuery }),
   isQuery: true,
   answer: pageOf(threatAnswer),
   needs: ["threatStore"],

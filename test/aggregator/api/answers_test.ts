@@ -32,6 +32,9 @@ Deno.test("every route answers well what it describes", async () => {
   for (const path of ["gaps", "dead-letters", "fleet", "sensors/roof", "session", "tokens", "keys"]) {
     await ask("GET", `/api/v1/${path}`);
   }
+  for (const format of ["ndjson", "csv", "parquet"]) {
+    for (const what of ["flows", "threats"]) await ask("GET", `/api/v1/export/${what}?format=${format}`);
+  }
   for (const path of ["/openapi.json", "/metrics", "/healthz", "/readyz"]) await ask("GET", path);
   const token = await post("/api/v1/tokens", { approve: true, uses: 2 });
   const sensor = new TestSensor("door");

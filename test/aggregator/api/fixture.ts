@@ -121,6 +121,7 @@ export async function startFixture(
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
     guessRate: new RateLimit({ burst: 5, refillMs: 10_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 4, waitingMax: 32 }, { reporter }),
+    exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit({ kind: "upload", activeMax: 32, waitingMax: 0 }, { reporter }),
     submit: (_header, compressed) => {
       submitted.bodies.push(compressed);
@@ -128,6 +129,7 @@ export async function startFixture(
     },
     onThreatStatus: () => undefined,
     progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
+    archiveProblem: () => null,
     randomBytes,
     fleet: { buckets: 4, kafka: null },
     site: "default",

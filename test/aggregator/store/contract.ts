@@ -4,6 +4,7 @@
  * database it is; a case that needs to has no place here. @module */
 
 import type { Store } from "../../../aggregator/store/store.ts";
+import { archiveCases } from "./contract/archive_cases.ts";
 import { flowCases, queryCases } from "./contract/flow_cases.ts";
 import { identityCases } from "./contract/identity_cases.ts";
 import { ledgerCases } from "./contract/ingest_cases.ts";
@@ -47,6 +48,7 @@ export function storeContract(
   retentionCases(test);
   leaseCases(test);
   changeCases(test);
+  archiveCases(test);
 }
 
 export type Test = (behaviour: string, work: (subject: Subject) => Promise<void>) => void;
