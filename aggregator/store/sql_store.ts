@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Database } from "./database.ts";
 import { flowStore } from "./flow_store.ts";
+import { hostStore } from "./host_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
 import { migrate } from "./migrate.ts";
@@ -38,6 +39,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...threatStore(database, reporter),
     ...identityStore(database),
     ...trafficStore(database),
+    ...hostStore(database, { words }),
     ...retentionStore(database),
   };
 }

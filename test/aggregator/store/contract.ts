@@ -5,6 +5,7 @@
 
 import type { Store } from "../../../aggregator/store/store.ts";
 import { flowCases, queryCases } from "./contract/flow_cases.ts";
+import { hostCases } from "./contract/host_cases.ts";
 import { identityCases } from "./contract/identity_cases.ts";
 import { ledgerCases } from "./contract/ingest_cases.ts";
 import { retentionCases } from "./contract/retention_cases.ts";
@@ -44,6 +45,7 @@ export function storeContract(
   ledgerCases(test);
   queryCases(test);
   statisticsCases(test);
+  hostCases(test);
   identityCases(test);
   threatCases(test);
   retentionCases(test);
