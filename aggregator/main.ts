@@ -10,6 +10,7 @@ import { processEdges } from "../shared/process_edges.ts";
 import { analyzeCommand } from "./commands/analyze_command.ts";
 import { configCommand } from "./commands/config_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
+import { hostsCommand } from "./commands/hosts_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
@@ -36,6 +37,7 @@ if (import.meta.main) {
       setupCommand,
       tokenCommand,
       reportCommand,
+      hostsCommand,
       sensorCommand,
       sensorsCommand,
       revokeCommand,
