@@ -12,6 +12,7 @@ import { configCommand } from "./commands/config_command.ts";
 import { dbCommand } from "./commands/db_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
 import { exportCommand } from "./commands/export_command.ts";
+import { hostsCommand } from "./commands/hosts_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
@@ -37,6 +38,7 @@ export const program = {
     setupCommand,
     tokenCommand,
     reportCommand,
+    hostsCommand,
     exportCommand,
     sensorCommand,
     sensorsCommand,

@@ -13,6 +13,7 @@ import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
   FlowStore,
+  HostStore,
   IdentityStore,
   IngestStore,
   Store,
@@ -54,6 +55,7 @@ export interface Capabilities extends EdgeCapabilities {
   threatStore: ThreatStore;
   identityStore: IdentityStore;
   trafficStore: TrafficStore;
+  hostStore: HostStore;
   /** Cheap round trip to the database. */
   ping(): Promise<void>;
   directory: SensorDirectory;
@@ -86,7 +88,7 @@ export function topicsOf(
   store: Store,
 ): Pick<
   Capabilities,
-  "ingestStore" | "flowStore" | "threatStore" | "identityStore" | "trafficStore" | "ping"
+  "ingestStore" | "flowStore" | "threatStore" | "identityStore" | "trafficStore" | "hostStore" | "ping"
 > {
   return {
     ingestStore: store,
@@ -94,6 +96,7 @@ export function topicsOf(
     threatStore: store,
     identityStore: store,
     trafficStore: store,
+    hostStore: store,
     ping: () => store.ping(),
   };
 }

@@ -15,6 +15,7 @@ import { fleet, sensor } from "./sensors/fleet.ts";
 import { exportFlows, exportThreats } from "./export/export.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
 import { deadLetters, gaps } from "./sensors/gaps.ts";
+import { conversations, domains, host, hosts, services, uniqueHosts } from "./hosts/hosts.ts";
 import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
 import { metrics } from "./admin/metrics.ts";
@@ -51,10 +52,16 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/threats", "viewer", threats],
   ["GET", "/api/v1/threats/:id", "viewer", threat],
   ["POST", "/api/v1/threats/:id/status", "analyst", setThreatStatus],
+  ["GET", "/api/v1/hosts", "viewer", hosts],
+  ["GET", "/api/v1/hosts/:id", "viewer", host],
+  ["GET", "/api/v1/services", "viewer", services],
+  ["GET", "/api/v1/domains", "viewer", domains],
+  ["GET", "/api/v1/conversations", "viewer", conversations],
   ["GET", "/api/v1/stats/totals", "viewer", totals],
   ["GET", "/api/v1/stats/top-talkers", "viewer", topTalkers],
   ["GET", "/api/v1/stats/protocols", "viewer", protocols],
   ["GET", "/api/v1/stats/series", "viewer", series],
+  ["GET", "/api/v1/stats/unique-hosts", "viewer", uniqueHosts],
   ["GET", "/api/v1/export/flows", "analyst", exportFlows],
   ["GET", "/api/v1/export/threats", "analyst", exportThreats],
   ["GET", "/api/v1/gaps", "viewer", gaps],

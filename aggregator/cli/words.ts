@@ -97,7 +97,7 @@ function timeOf(seconds: number): string {
 }
 
 /** 1234567 -> "1,234,567". */
-function amount(count: number): string {
+export function amount(count: number): string {
   return count.toLocaleString("en-GB");
 }
 

@@ -67,8 +67,10 @@ export function retentionStore(database: Database): RetentionStore {
     },
     readSize: () => database.read((session) => readSize(session, isPartitioned)),
     async dropDay(day, part) {
-      if (part === "flows") await dropFlows(database, day, isPartitioned);
-      else {
+      if (part === "flows") {
+        await dropFlows(database, day, isPartitioned);
+        await dropHosts(database, day);
+      } else {
         const { step, tables } = seriesOf[part];
         await deleteRange(database, "traffic", "second", day, day + dayS, `step = ${step} AND `);
         for (const table of tables) await deleteRange(database, table, "minute", day, day + dayS);
@@ -159,6 +161,19 @@ async function dropFlows(database: Database, day: number, isPartitioned: boolean
   }
   const from = dialect.keyValues(day * 1e6, 0).at(-1)!, to = dialect.keyValues((day + dayS) * 1e6, 0).at(-1)!;
   await deleteRange(database, "threat_flows", "id", from, to);
+}
+
+/** What rollups of hosts have of a day, and what was seen last on it or on days before of which no flow is left. */
+async function dropHosts(database: Database, day: number): Promise<void> {
+  await deleteRange(database, "conversations", "day", day, day + dayS);
+  await deleteRange(database, "host_hours", "hour", day, day + dayS);
+  const [row] = await database.read((session) =>
+    session.all("SELECT MAX(day) AS day FROM days WHERE day < ? AND gone & 1 = 0", [day])
+  );
+  const from = row.day === null ? 0 : (Number(row.day) + dayS) * 1e6;
+  for (const table of ["hosts", "services", "neighbours", "host_names", "domains"]) {
+    await deleteRange(database, table, "last_us", from, (day + dayS) * 1e6);
+  }
 }
 
 /** Rows whose `column` is in a range, some thousand a transaction. SQLite is asked for the keys, as its DELETE has no limit. */

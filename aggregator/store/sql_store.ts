@@ -8,6 +8,7 @@ import type { Reporter } from "../../shared/reporter.ts";
 import { archiveStore } from "./archive_store.ts";
 import type { Database } from "./database.ts";
 import { flowStore } from "./flow_store.ts";
+import { hostStore } from "./host_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
 import { leaseStore } from "./lease_store.ts";
@@ -41,6 +42,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...threatStore(database, reporter),
     ...identityStore(database),
     ...trafficStore(database),
+    ...hostStore(database, { words }),
     ...retentionStore(database),
     ...leaseStore(database),
     ...archiveStore(database, { words, reporter }),

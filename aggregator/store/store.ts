@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: nine topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: ten topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -18,6 +18,17 @@ import type {
   LedgerRow,
   OffsetRow,
 } from "../model/ledger.ts";
+import type {
+  Conversation,
+  ConversationQuery,
+  Domain,
+  DomainQuery,
+  Host,
+  HostDetails,
+  HostQuery,
+  ServiceQuery,
+  ServiceRow,
+} from "../model/host.ts";
 import type { FlowQuery, Page, PageRequest, ThreatQuery } from "../model/page.ts";
 import type {
   CheckInWrite,
@@ -175,6 +186,21 @@ export interface TrafficStore {
   readTotals(): Promise<Totals>;
 }
 
+/** What hosts do, from rollups that ingest writes: at any moment what the stored flows give, but for rows that went as a table was full. */
+export interface HostStore {
+  readHosts(query: HostQuery, page: PageRequest): Promise<Page<Host>>;
+  /** Without a network the one in which the address was seen last. */
+  readHost(ip: string, network?: string): Promise<Host | null>;
+  readHostDetails(ip: string, network: string): Promise<HostDetails>;
+  /** Last seen first, as are domains. */
+  readServices(query: ServiceQuery, page: PageRequest): Promise<Page<ServiceRow>>;
+  readDomains(query: DomainQuery, page: PageRequest): Promise<Page<Domain>>;
+  /** Of one day, the largest first. */
+  readConversations(query: ConversationQuery, limit: number): Promise<Conversation[]>;
+  /** Different hosts in flows that began in these hours: all, and those with private addresses. */
+  countHosts(range: { fromMs: number; toMs: number }): Promise<{ hosts: number; inside: number }>;
+}
+
 /** What is stored by days, and how it leaves. */
 export interface RetentionStore {
   /** Makes ready what lets the days from now on be dropped as a whole. */
@@ -246,6 +272,7 @@ export interface Store
     ThreatStore,
     IdentityStore,
     TrafficStore,
+    HostStore,
     RetentionStore,
     LeaseStore,
     ArchiveStore,

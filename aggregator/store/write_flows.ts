@@ -11,6 +11,7 @@ import type { SightingRows } from "../model/sighting_rows.ts";
 import type { Database, RowSink, Session, Value } from "./database.ts";
 import { flowColumns, flowSelection, readFlow, writeFlow } from "./flow_record.ts";
 import { isAnyKey, knowWords } from "./flow_rows_read.ts";
+import type { HostSums } from "./host_sums.ts";
 import { FlowConflict } from "./store.ts";
 import { ValueList } from "./values.ts";
 import type { Words } from "./words.ts";
@@ -24,16 +25,17 @@ interface Target {
   reporter: Reporter;
 }
 
-export async function writeFlows(target: Target, rows: FlowRows): Promise<void> {
+/** `hosts` learns what each flow was and is. */
+export async function writeFlows(target: Target, rows: FlowRows, hosts: HostSums): Promise<void> {
   const { columns } = rows;
   const order = Array.from({ length: rows.size }, (_, i) => i).sort((a, b) =>
     columns.idUs[a] - columns.idUs[b] || columns.slot[a] - columns.slot[b]
   );
   const fresh = order.filter((i) => columns.isNew[i] === 1);
   const changed = order.filter((i) => columns.isNew[i] === 0);
-  await insertFlows(target, rows, fresh);
+  await insertFlows(target, rows, fresh, hosts);
   for (let from = 0; from < changed.length; from += keysPerQuery) {
-    await updateFlows(target, rows, changed.slice(from, from + keysPerQuery));
+    await updateFlows(target, rows, changed.slice(from, from + keysPerQuery), hosts);
   }
 }
 
@@ -41,8 +43,10 @@ async function insertFlows(
   { database, session, words }: Target,
   rows: FlowRows,
   fresh: number[],
+  hosts: HostSums,
 ): Promise<void> {
   if (fresh.length === 0) return;
+  for (const i of fresh) hosts.add(rows, i, i);
   const { columns } = rows;
   const write = (row: number, sink: RowSink) => {
     const i = fresh[row];
@@ -57,7 +61,12 @@ async function insertFlows(
   throw new FlowConflict(keys, twice);
 }
 
-async function updateFlows(target: Target, rows: FlowRows, changed: number[]): Promise<void> {
+async function updateFlows(
+  target: Target,
+  rows: FlowRows,
+  changed: number[],
+  hosts: HostSums,
+): Promise<void> {
   const { database: { dialect }, session, words, reporter } = target;
   const { columns } = rows;
   const keys = changed.map((i) => ({ us: columns.idUs[i], slot: columns.slot[i] }));
@@ -86,7 +95,11 @@ async function updateFlows(target: Target, rows: FlowRows, changed: number[]): P
       gone.push(i);
       continue;
     }
-    if (place >= 0) stored.add(place, rows, i);
+    if (place >= 0) {
+      hosts.subtract(stored, place, i);
+      stored.add(place, rows, i);
+    }
+    hosts.add(place < 0 ? rows : stored, place < 0 ? i : place, i);
     const sink = new ValueList(dialect);
     writeFlow(place < 0 ? rows : stored, place < 0 ? i : place, words, sink);
     sink.key(columns.idUs[i], columns.slot[i]);
@@ -96,7 +109,7 @@ async function updateFlows(target: Target, rows: FlowRows, changed: number[]): P
   const where = dialect.flowKey.map((column) => `${column} = ?`).join(" AND ");
   await session.batch(`UPDATE flows SET ${sets} WHERE ${where}`, lists);
   // Retention took them: what came since is a flow of its own.
-  await insertFlows(target, rows, gone);
+  await insertFlows(target, rows, gone, hosts);
 }
 
 const sightingCounts = ["fwd_packets", "fwd_bytes", "bwd_packets", "bwd_bytes", "segments"] as const;

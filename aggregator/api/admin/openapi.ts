@@ -7,6 +7,13 @@ import { checkInRequest, checkInResponse, enrolRequest, enrolResponse } from "..
 import { z } from "../../../shared/schema.ts";
 import { version } from "../../../shared/version.ts";
 import { type ApiErrorCode, apiErrors } from "../errors.ts";
+import {
+  conversationAnswer,
+  domainAnswer,
+  hostAnswer,
+  hostDetailsAnswer,
+  serviceAnswer,
+} from "../hosts/host_answers.ts";
 import { type Resource, resource, type Route } from "../route.ts";
 import {
   fleetAnswer,
@@ -26,6 +33,11 @@ const named: Readonly<Record<string, z.ZodType>> = {
   Flow: flowAnswer,
   Sighting: sightingAnswer,
   Threat: threatAnswer,
+  Host: hostAnswer,
+  HostDetails: hostDetailsAnswer,
+  Service: serviceAnswer,
+  Domain: domainAnswer,
+  Conversation: conversationAnswer,
   Fleet: fleetAnswer,
   Sensor: sensorAnswer,
   Gap: gapAnswer,
@@ -85,6 +97,7 @@ const tags = {
   Flows: "Conversations on the network",
   Threats: "What was found, explained",
   Exports: "Flows and threats as files",
+  Hosts: "Hosts, services, domains, and who speaks with whom",
   Traffic: "Sums over flows",
   Access: "Join tokens, API keys, sessions",
   Operation: "Is it working; what it offers",
@@ -97,6 +110,7 @@ function tagOf({ path, access }: Route): keyof typeof tags {
   if (/^(fleet|sensors|gaps|dead-letters)$/.test(word)) return "Fleet";
   if (word === "flows") return "Flows";
   if (word === "threats") return "Threats";
+  if (/^(hosts|services|domains|conversations)$/.test(word)) return "Hosts";
   if (word === "stats") return "Traffic";
   if (word === "export") return "Exports";
   return /^(tokens|keys|session|login|logout)$/.test(word) ? "Access" : "Operation";

@@ -62,7 +62,7 @@ export const setThreatStatus = resource({
 });
 
 /** `src_ip` and `dst_ip` are there when there is exactly one, as `analyze` prints them. */
-function present(found: Threat): Record<string, unknown> {
+export function present(found: Threat): Record<string, unknown> {
   return {
     ...found,
     ...(found.src_ips.length === 1 ? { src_ip: found.src_ips[0] } : {}),

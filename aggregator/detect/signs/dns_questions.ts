@@ -6,7 +6,7 @@
 
 import { type DnsFact, dnsMessages } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
-import { readDomainName } from "./domain_name.ts";
+import { readDomainName } from "../../model/domain_name.ts";
 
 /** A question for a name that somebody registered, and its answer when there was one. */
 export interface DnsQuestion extends DnsFact {

@@ -5,7 +5,7 @@
 
 import { parseIp } from "../../../shared/ip.ts";
 import type { Segment } from "../../../shared/segment.ts";
-import { readDomainName } from "./domain_name.ts";
+import { readDomainName } from "../../model/domain_name.ts";
 import { entropyOf } from "./statistics.ts";
 
 export const oddSigns = ["raw_address", "odd_port", "odd_name", "random_name", "odd_certificate"] as const;

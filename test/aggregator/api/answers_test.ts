@@ -26,9 +26,12 @@ Deno.test("every route answers well what it describes", async () => {
   await ask("GET", "/api/v1/incidents");
   await ask("GET", `/api/v1/threats/${threat.id}`);
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
-  for (const path of ["totals", "top-talkers", "protocols", "series"]) {
+  for (const path of ["totals", "top-talkers", "protocols", "series", "unique-hosts"]) {
     await ask("GET", `/api/v1/stats/${path}`);
   }
+  const { rows: [host] } = await ask("GET", "/api/v1/hosts");
+  await ask("GET", `/api/v1/hosts/${host.ip}`);
+  for (const path of ["services", "domains", "conversations"]) await ask("GET", `/api/v1/${path}`);
   for (const path of ["gaps", "dead-letters", "fleet", "sensors/roof", "session", "tokens", "keys"]) {
     await ask("GET", `/api/v1/${path}`);
   }

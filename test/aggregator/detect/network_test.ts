@@ -2,7 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { amplification } from "../../../aggregator/detect/detectors/amplification.ts";
-import { readDomainName } from "../../../aggregator/detect/signs/domain_name.ts";
+import { readDomainName } from "../../../aggregator/model/domain_name.ts";
 import { hostSweep } from "../../../aggregator/detect/detectors/host_sweep.ts";
 import { icmpTunnel } from "../../../aggregator/detect/detectors/icmp_tunnel.ts";
 import { nxdomainBurst } from "../../../aggregator/detect/detectors/nxdomain_burst.ts";

@@ -6,6 +6,7 @@
 import type { Store } from "../../../aggregator/store/store.ts";
 import { archiveCases } from "./contract/archive_cases.ts";
 import { flowCases, queryCases } from "./contract/flow_cases.ts";
+import { hostCases } from "./contract/host_cases.ts";
 import { identityCases } from "./contract/identity_cases.ts";
 import { ledgerCases } from "./contract/ingest_cases.ts";
 import { changeCases, leaseCases } from "./contract/lease_cases.ts";
@@ -43,6 +44,7 @@ export function storeContract(
   ledgerCases(test);
   queryCases(test);
   statisticsCases(test);
+  hostCases(test);
   identityCases(test);
   threatCases(test);
   retentionCases(test);

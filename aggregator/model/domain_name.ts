@@ -4,7 +4,7 @@
  * `tldts`): a third label under "co.uk", a second under "net". Its private part is left out: "d111.cloudfront.net" is one of a provider's
  * own names, and its label was computed by the provider.
  * Invariant: at most `namesMax` names are remembered, the half asked for longest ago goes first.
- * Why remembered: a network asks for the same few thousand names all day, and three detectors use their parts as keys. @module */
+ * Why remembered: a network asks for the same few thousand names all day, and detectors and sums use their parts as keys. @module */
 
 import { parse } from "tldts";
 
@@ -48,11 +48,7 @@ function split(name: string): DomainName {
   };
 }
 
-const options = {
-  extractHostname: false,
-  validateHostname: false,
-  detectIp: false,
-};
+const options = { extractHostname: false, validateHostname: false, detectIp: false };
 
 function partsOf(name: string): { domain: string; subdomain: string } {
   const labels = name.split(".");
