@@ -11,6 +11,7 @@ import { analyzeCommand } from "./commands/analyze_command.ts";
 import { configCommand } from "./commands/config_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
+import { packetsCommand } from "./commands/packets_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
@@ -36,6 +37,7 @@ if (import.meta.main) {
       setupCommand,
       tokenCommand,
       reportCommand,
+      packetsCommand,
       sensorCommand,
       sensorsCommand,
       revokeCommand,

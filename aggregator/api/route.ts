@@ -40,11 +40,13 @@ export interface Call<Query = unknown, Body = unknown> {
   nowMs: number;
 }
 
-/** What goes back. JSON unless `text` is there. */
+/** What goes back. JSON unless `text` or `file` is there. */
 export interface Answer {
   status?: number;
   json?: unknown;
   text?: { body: string; type: string };
+  /** To be saved under its name. */
+  file?: { body: Uint8Array; type: string; name: string };
   headers?: Record<string, string>;
   /** The browser keeps this id as its session; an age of 0 ends it. */
   session?: { id: string; maxAgeS: number };
@@ -66,7 +68,7 @@ export interface Route {
   /** Of a good answer. */
   status: number;
   answer?: z.ZodType;
-  /** Media type of a body without schema, and of an answer without one. */
+  /** Media type of a body without schema, and of an answer without one. With a schema and a type an answer is either. */
   bodyType: string;
   answerType: string;
   /** Request headers it needs, each with what it holds. */
@@ -119,7 +121,7 @@ export function resource<
     isQuery,
     status: definition.status ?? 200,
     bodyType: definition.bodyType ?? "application/json",
-    answerType: definition.answerType ?? "text/plain",
+    answerType: definition.answerType ?? (answer ? "" : "text/plain"),
     headers: definition.headers ?? {},
     errors: definition.errors ?? [],
     needs: definition.needs ?? [],

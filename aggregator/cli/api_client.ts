@@ -34,6 +34,14 @@ export class ApiClient {
     return this.#ask("GET", path);
   }
 
+  /** A file. @throws {CommandError} */
+  async getBytes(path: string): Promise<Uint8Array> {
+    return await this.#with("GET", path, undefined, async (response) => {
+      if (!response.ok) await readAnswer(this.url, response);
+      return new Uint8Array(await response.arrayBuffer());
+    });
+  }
+
   post<Body>(path: string, body: unknown): Promise<Body> {
     return this.#ask("POST", path, body);
   }
@@ -42,19 +50,27 @@ export class ApiClient {
     return this.#ask("DELETE", path);
   }
 
-  async #ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
+  #ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
+    return this.#with(method, path, body, (response) => readAnswer<Body>(this.url, response));
+  }
+
+  async #with<Result>(
+    method: string,
+    path: string,
+    body: unknown,
+    read: (response: Response) => Promise<Result>,
+  ): Promise<Result> {
     const client = Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
     try {
-      return await this.#askBy(client, method, path, body);
+      return await read(await this.#askBy(client, method, path, body));
     } finally {
       client.close();
     }
   }
 
-  async #askBy<Body>(client: Deno.HttpClient, method: string, path: string, body?: unknown): Promise<Body> {
-    let response: Response;
+  async #askBy(client: Deno.HttpClient, method: string, path: string, body?: unknown): Promise<Response> {
     try {
-      response = await fetch(`${this.url}/api/v1${path}`, {
+      return await fetch(`${this.url}/api/v1${path}`, {
         method,
         headers: { authorization: `Bearer ${this.#key}`, "content-type": "application/json" },
         redirect: "error",
@@ -79,7 +95,6 @@ export class ApiClient {
         { cause },
       );
     }
-    return await readAnswer<Body>(this.url, response);
   }
 }
 

@@ -65,6 +65,14 @@ export const serveOptions = {
     max: 1_000_000,
     help: "Disk for all that is stored: above it the oldest days of flows are dropped; 0 = no limit",
   },
+  retainPacketsMb: {
+    kind: "number",
+    default: 1_024,
+    min: 0,
+    max: 1_000_000,
+    help:
+      "Disk for packets of threats, which sensors are asked for, MiB: above it the oldest leave; 0 = ask for none",
+  },
   ...kafkaOptions,
   ...detectionOptions,
   ...triageOptions,

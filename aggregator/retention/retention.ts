@@ -13,15 +13,23 @@ const everyMs = 600_000;
 const ledgerMs = 86_400_000;
 const closedGapsMs = 30 * 86_400_000;
 
+export interface RetentionDeps {
+  store: RetentionStore;
+  clock: Clock;
+  reporter: Reporter;
+  /** Called before the flows of a day leave: what rests on them leaves first. Never rejects. */
+  onFlowsLeaving?: (day: number) => Promise<void>;
+}
+
 export class Retention {
   readonly #limits: RetentionLimits;
-  readonly #deps: { store: RetentionStore; clock: Clock; reporter: Reporter };
+  readonly #deps: RetentionDeps;
   readonly #stopping = new AbortController();
   #running: Promise<void> | null = null;
 
   constructor(
     limits: RetentionLimits,
-    deps: { store: RetentionStore; clock: Clock; reporter: Reporter },
+    deps: RetentionDeps,
   ) {
     if (!(limits.flowDays >= 1) || !(limits.bytesMax >= 0)) {
       throw new RangeError(
@@ -68,6 +76,7 @@ export class Retention {
     reporter.gauge("store_bytes", bytes);
     for (const { day, part, reason } of planDrops(days, bytes, this.#limits, nowMs)) {
       if (this.#stopping.signal.aborted) return;
+      if (part === "flows") await this.#deps.onFlowsLeaving?.(day);
       await store.dropDay(day, part);
       reporter.count("days_dropped_total", { part, reason });
       if (part === "flows") reporter.info("a day of flows dropped", { day: dateOf(day), reason });

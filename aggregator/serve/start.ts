@@ -6,6 +6,7 @@
 import { createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
+import type { Threat } from "../model/threat.ts";
 import { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
 import { startDetectors } from "../detect/detectors/catalogue.ts";
@@ -19,6 +20,8 @@ import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import { EpochWatch } from "../fleet/epoch_watch.ts";
 import { Holes } from "../fleet/holes.ts";
+import { PacketEvidence } from "../evidence/evidence.ts";
+import { PacketFiles } from "../evidence/packet_files.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
@@ -100,14 +103,15 @@ async function wire(
   const store = await storeOf(options, edges);
   await store.start();
   stops.push(() => store.stop());
-  await startRetention(options, edges, store, stops);
-  const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
+  const evidence = startEvidence(options, edges, store, directory, stops);
+  await startRetention(options, edges, { store, evidence }, stops);
+  const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const checkIns = new CheckInWriter({}, { store, clock });
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
-  const detection = await startDetection(options, edges, store, directory, stops);
+  const detection = await startDetection(options, edges, { store, directory, evidence }, stops);
 
   const ingest = new Ingest({ buckets: options.buckets }, {
     store,
@@ -135,6 +139,7 @@ async function wire(
     directory,
     checkIns,
     detection,
+    evidence,
     meter,
     ...web,
   });
@@ -200,20 +205,35 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
 async function startRetention(
   { retainDays, retainGigabytes }: ServeOptions,
   { clock, reporter }: Edges,
-  store: Store,
+  { store, evidence }: { store: Store; evidence: PacketEvidence },
   stops: Stop[],
 ): Promise<void> {
   const limits = { flowDays: retainDays, bytesMax: retainGigabytes * 1e9 };
-  const retention = new Retention(limits, { store, clock, reporter });
+  const onFlowsLeaving = (day: number) => evidence.dropDay(day);
+  const retention = new Retention(limits, { store, clock, reporter, onFlowsLeaving });
   await retention.start();
   stops.push(() => retention.stop());
+}
+
+function startEvidence(
+  { state, retainDays, retainPacketsMb }: ServeOptions,
+  { clock, reporter, env, randomBytes }: Edges,
+  store: Store,
+  directory: SensorDirectory,
+  stops: Stop[],
+): PacketEvidence {
+  const limits = { bytesMax: retainPacketsMb * 1024 * 1024, ageMs: retainDays * 86_400_000 };
+  const files = new PacketFiles(`${stateFolder(state, env)}/packets`);
+  const evidence = new PacketEvidence(limits, { store, files, directory, clock, reporter, randomBytes });
+  evidence.start();
+  stops.push(() => evidence.stop());
+  return evidence;
 }
 
 async function startDetection(
   options: ServeOptions,
   edges: Edges,
-  store: Store,
-  directory: SensorDirectory,
+  { store, directory, evidence }: { store: Store; directory: SensorDirectory; evidence: PacketEvidence },
   stops: Stop[],
 ): Promise<Detection> {
   const { clock, reporter } = edges;
@@ -233,7 +253,8 @@ async function startDetection(
         episodes,
       ),
   });
-  const detection = new Detection({}, { engine, store, clock, reporter });
+  const onThreats = (threats: readonly Threat[]) => evidence.offer(threats);
+  const detection = new Detection({}, { engine, store, clock, reporter, onThreats });
   const model = readModel(options, edges);
   if (model) {
     const folder = stateFolder(options.state, edges.env);
@@ -292,13 +313,14 @@ interface Stages {
   directory: SensorDirectory;
   checkIns: CheckInWriter;
   detection: Detection;
+  evidence: PacketEvidence;
   meter: WorkMeter;
   authority: Authority | null;
   publicUrl: URL | null;
 }
 
 function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
-  const { store, directory, checkIns, detection, meter, authority, publicUrl } = stages;
+  const { store, directory, checkIns, detection, evidence, meter, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -310,6 +332,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     directory,
     clockOffsets: new ClockOffsets(),
     checkIns,
+    evidence,
     holes: new Holes({}, { store, isReading: () => meter.progress().failure === null }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),

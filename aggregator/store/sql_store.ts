@@ -10,6 +10,7 @@ import { flowStore } from "./flow_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
 import { migrate } from "./migrate.ts";
+import { packetStore } from "./packet_store.ts";
 import { retentionStore } from "./retention_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
@@ -39,6 +40,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...identityStore(database),
     ...trafficStore(database),
     ...retentionStore(database),
+    ...packetStore(database),
   };
 }
 

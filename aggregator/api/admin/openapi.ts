@@ -12,6 +12,7 @@ import {
   fleetAnswer,
   flowAnswer,
   gapAnswer,
+  packetStatusAnswer,
   problemAnswer,
   sensorAnswer,
   sightingAnswer,
@@ -29,6 +30,7 @@ const named: Readonly<Record<string, z.ZodType>> = {
   Fleet: fleetAnswer,
   Sensor: sensorAnswer,
   Gap: gapAnswer,
+  PacketStatus: packetStatusAnswer,
   Token: tokenAnswer,
   NewToken: newTokenAnswer,
   Key: keyAnswer,
@@ -198,9 +200,10 @@ class Shapes {
   }
 
   answer({ answer, answerType }: Route): unknown {
-    return answer
-      ? { "application/json": { schema: this.#schema(answer, "output") } }
-      : { [answerType]: { schema: { type: "string" } } };
+    return {
+      ...(answer ? { "application/json": { schema: this.#schema(answer, "output") } } : {}),
+      ...(answerType ? { [answerType]: { schema: { type: "string" } } } : {}),
+    };
   }
 
   parameters(query: z.ZodObject): unknown[] {

@@ -92,3 +92,23 @@ Deno.test("retention refuses limits that make no sense, and goes on when a turn 
   assertEquals([turns >= 3, reporter.snapshot().get("retention_turns_failed_total")], [true, turns]);
   await retention.stop();
 });
+
+Deno.test("what rests on flows leaves before the flows of its day", async () => {
+  const reporter = createReporter({ component: "test", write: () => {} });
+  const clock = new TestClock();
+  const calls: string[] = [];
+  const old = stored(day - 400 * 86_400);
+  const store = {
+    prepareDays: () => Promise.resolve(),
+    readDays: () => Promise.resolve([old]),
+    readSize: () => Promise.resolve(0),
+    dropDay: (_day: number, part: string) => Promise.resolve(void calls.push(part)),
+    forgetDay: () => Promise.resolve(),
+    pruneLedger: () => Promise.resolve(0),
+    pruneGaps: () => Promise.resolve(0),
+  };
+  const onFlowsLeaving = (at: number) => Promise.resolve(void calls.push(`before ${at}`));
+  await new Retention({ flowDays: 30, bytesMax: 0 }, { store, clock, reporter, onFlowsLeaving }).turn();
+  assertEquals(calls[calls.indexOf("flows") - 1], `before ${old.day}`);
+  assertEquals([...calls].sort(), [`before ${old.day}`, "flows", "hours", "minutes", "seconds", "tens"]);
+});

@@ -7,6 +7,7 @@ import type { Store } from "../../../aggregator/store/store.ts";
 import { flowCases, queryCases } from "./contract/flow_cases.ts";
 import { identityCases } from "./contract/identity_cases.ts";
 import { ledgerCases } from "./contract/ingest_cases.ts";
+import { packetCases } from "./contract/packet_cases.ts";
 import { retentionCases } from "./contract/retention_cases.ts";
 import { threatCases } from "./contract/threat_cases.ts";
 import { statisticsCases } from "./contract/traffic_cases.ts";
@@ -47,6 +48,7 @@ export function storeContract(
   identityCases(test);
   threatCases(test);
   retentionCases(test);
+  packetCases(test);
 }
 
 export type Test = (behaviour: string, work: (subject: Subject) => Promise<void>) => void;
