@@ -14,6 +14,7 @@ import { doctorCommand } from "./commands/doctor_command.ts";
 import { exportCommand } from "./commands/export_command.ts";
 import { hostsCommand } from "./commands/hosts_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
+import { packetsCommand } from "./commands/packets_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
@@ -39,6 +40,7 @@ export const program = {
     tokenCommand,
     reportCommand,
     hostsCommand,
+    packetsCommand,
     exportCommand,
     sensorCommand,
     sensorsCommand,

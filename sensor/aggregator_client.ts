@@ -69,8 +69,14 @@ export class AggregatorClient {
     });
   }
 
-  postBytes(path: string, body: Uint8Array, headers: Record<string, string>): Promise<Answer> {
-    return this.#ask(path, { method: "POST", headers, body: body as BodyInit });
+  /** `limits` say when to give up, where that differs from the client's own time limit. */
+  postBytes(
+    path: string,
+    body: Uint8Array,
+    headers: Record<string, string>,
+    limits: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<Answer> {
+    return this.#ask(path, { method: "POST", headers, body: body as BodyInit }, limits);
   }
 
   close(): void {
@@ -78,9 +84,15 @@ export class AggregatorClient {
     this.#client = null;
   }
 
-  async #ask(path: string, init: RequestInit): Promise<Answer> {
+  async #ask(
+    path: string,
+    init: RequestInit,
+    limits: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<Answer> {
     this.#client ??= Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
-    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const { timeoutMs = this.#timeoutMs } = limits;
+    const late = AbortSignal.timeout(timeoutMs);
+    const signal = limits.signal ? AbortSignal.any([late, limits.signal]) : late;
     try {
       const response = await fetch(`${this.url}${path}`, {
         ...init,
@@ -104,7 +116,7 @@ export class AggregatorClient {
         return {
           ok: false,
           problem: "timeout",
-          message: `${this.url} did not answer within ${this.#timeoutMs} ms`,
+          message: `${this.url} did not answer within ${timeoutMs} ms`,
         };
       }
       return this.#explain(causeOf(error));

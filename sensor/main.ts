@@ -30,7 +30,7 @@ const stages: Stages = {
   interfaces: listInterfaces,
   fileSource: (path, chunkBytes) => new FileCapture(path, new FileSource(path), chunkBytes),
   liveSource: openLiveCapture,
-  fastLane: ({ live, flow }, { sink, reporter, clock, deepLane }) =>
+  fastLane: ({ live, flow }, { sink, reporter, clock, deepLane, ring }) =>
     // Nobody outside can know which ports collide in the table.
     new Pipeline({ live, flow: { ...flow, hashSeed: crypto.getRandomValues(new Int32Array(1))[0] } }, {
       sink,
@@ -38,6 +38,7 @@ const stages: Stages = {
       clock,
       deepLane: deepLane?.lane ?? null,
       chooser: deepLane?.chooser ?? null,
+      ring,
     }),
   async deepLane({ live, tsharkPath, socketPath, keyPath, cacheFolder }, deps): Promise<RunningDeepLane> {
     // One chooser for both: the lane reads plain DNS where the chooser found it.

@@ -24,6 +24,7 @@ import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
 import { FlowTable } from "./flow/table.ts";
 import { WaitingRows } from "./flow/waiting.ts";
+import type { PacketRing } from "./ring/packet_ring.ts";
 
 /** Where exported segments go. */
 export interface SegmentSink {
@@ -95,6 +96,7 @@ export class Pipeline {
   #clock: Clock;
   #deepLane: DeepLane | null;
   #chooser: Chooser | null;
+  #ring: PacketRing | null;
   /** The packet chosen or not last is the first of its direction with payload. */
   #isStart = false;
   #reported = new Map<string, number>();
@@ -109,6 +111,8 @@ export class Pipeline {
       clock: Clock;
       deepLane: DeepLane | null;
       chooser: Chooser | null;
+      /** Gets every packet of a flow. @default null */
+      ring?: PacketRing | null;
     },
   ) {
     this.#options = { ...pipelineDefaults, ...options };
@@ -131,6 +135,7 @@ export class Pipeline {
     this.#clock = deps.clock;
     this.#deepLane = deps.deepLane;
     this.#chooser = deps.chooser;
+    this.#ring = deps.ring ?? null;
   }
 
   /** Flows open in the table. */
@@ -199,6 +204,10 @@ export class Pipeline {
       }
       // What travels in a tunnel is kept or left out with it.
       if (layer === 0 && layerCount > 1) this.#table.noteOuter(place);
+    }
+    if (this.#ring !== null) {
+      const payloadAt = decoder.layers[layerCount - 1].payloadOffset;
+      this.#ring.add(buffer, offset, capturedLength, wireLength, timeUs, linkType, payloadAt);
     }
     if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
       const before = decoder.layers[layerCount - 1].ipOffset - offset;
@@ -350,6 +359,8 @@ export class Pipeline {
       this.#count("inner_headers_refused_total", { reason: innerFaults[index] }, this.#innerFaults[index]);
     }
     for (const [name, count] of Object.entries(this.#remarks)) this.#count(`${name}_total`, {}, count);
+    this.#count("ring_packets_total", {}, this.#ring?.added ?? 0);
+    this.#count("ring_packets_overwritten_total", {}, this.#ring?.overwritten ?? 0);
     this.#count("flows_total", {}, this.#table.flowsTotal);
     this.#count("flows_evicted_total", {}, this.#table.evicted);
     this.#count("clock_steps_back_total", {}, this.#table.stepsBack);

@@ -11,6 +11,8 @@ interface Common {
   help: string;
   /** Word shown for the value in help. */
   value?: string;
+  /** One letter that stands for the flag: "o" for `-o`. */
+  short?: string;
   /** Never printed by `--dump`; refused as an argument, since arguments are visible to every user of the machine. */
   secret?: boolean;
 }
@@ -93,8 +95,12 @@ export function resolveOptions<Table extends OptionTable>(
   return { ok: true, options: values as Options<Table>, positional };
 }
 
-function readArguments(table: OptionTable, args: string[], problems: string[]) {
+function readArguments(table: OptionTable, words: string[], problems: string[]) {
   const names = Object.keys(table);
+  const short = new Map(
+    names.filter((name) => table[name].short).map((name) => [`-${table[name].short}`, flagOf(name)]),
+  );
+  const args = words.map((argument) => short.get(argument) ?? argument);
   const flags = names.filter((name) => table[name].kind === "flag").map(kebab);
   const given = new Map<string, unknown>();
   const parsed = parseArgs(args, {
@@ -166,7 +172,7 @@ export function usageOf(name: string, option: Option): string {
   if (option.secret) return variableOf(name);
   if (option.kind === "flag") return option.default ? `--no-${kebab(name)}` : flagOf(name);
   const value = option.value ?? (option.kind === "number" ? "N" : option.kind === "list" ? "A,B" : "TEXT");
-  return `${flagOf(name)} ${value}`;
+  return `${option.short ? `-${option.short}, ` : ""}${flagOf(name)} ${value}`;
 }
 
 /** What holds when an option is not given; "" = nothing to show. */

@@ -187,7 +187,7 @@ function problem(error: ApiError): Answer {
 }
 
 function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
-  const { status = 200, json, text, stream, headers = {}, session } = answer;
+  const { status = 200, json, text, file, stream, headers = {}, session } = answer;
   if (session && site) {
     const { isSecure: secure, path } = site;
     const options = { httpOnly: true, sameSite: "Strict", secure, path, maxAge: session.maxAgeS } as const;
@@ -200,9 +200,11 @@ function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
       "content-disposition": `attachment; filename="${stream.name}"`,
     });
   }
-  return context.body(text ? text.body : JSON.stringify(json), status as ContentfulStatusCode, {
+  const body = file ? file.body as Uint8Array<ArrayBuffer> : text ? text.body : JSON.stringify(json);
+  return context.body(body, status as ContentfulStatusCode, {
     "cache-control": "no-store",
-    "content-type": text ? text.type : "application/json; charset=utf-8",
+    "content-type": file?.type ?? text?.type ?? "application/json; charset=utf-8",
+    ...(file ? { "content-disposition": `attachment; filename="${file.name}"` } : {}),
     ...headers,
   });
 }

@@ -6,6 +6,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Place } from "../model/invitation.ts";
+import type { PacketEvidence } from "../evidence/evidence.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
@@ -61,6 +62,7 @@ export interface Capabilities extends EdgeCapabilities {
   directory: SensorDirectory;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
+  evidence: PacketEvidence;
   enrolRate: RateLimit;
   /** Exports on their way. */
   exportLimit: ConcurrencyLimit;

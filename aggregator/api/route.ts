@@ -40,11 +40,13 @@ export interface Call<Query = unknown, Body = unknown> {
   nowMs: number;
 }
 
-/** What goes back. JSON unless `text` or `stream` is there. */
+/** What goes back. JSON unless `text`, `file` or `stream` is there. */
 export interface Answer {
   status?: number;
   json?: unknown;
   text?: { body: string; type: string };
+  /** To be saved under its name. */
+  file?: { body: Uint8Array; type: string; name: string };
   /** A file, sent while it is made. Cancelled when the caller goes away. */
   stream?: { body: ReadableStream<Uint8Array<ArrayBuffer>>; type: string; name: string };
   headers?: Record<string, string>;
@@ -68,7 +70,7 @@ export interface Route {
   /** Of a good answer. */
   status: number;
   answer?: z.ZodType;
-  /** Media type of a body without schema, and those of an answer without one. */
+  /** Media type of a body without schema, and those of an answer without one. With a schema and types an answer is any of them. */
   bodyType: string;
   answerTypes: readonly string[];
   /** Request headers it needs, each with what it holds. */
@@ -121,7 +123,7 @@ export function resource<
     isQuery,
     status: definition.status ?? 200,
     bodyType: definition.bodyType ?? "application/json",
-    answerTypes: definition.answerTypes ?? ["text/plain"],
+    answerTypes: definition.answerTypes ?? (answer ? [] : ["text/plain"]),
     headers: definition.headers ?? {},
     errors: definition.errors ?? [],
     needs: definition.needs ?? [],

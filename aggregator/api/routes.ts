@@ -9,6 +9,7 @@ import { type Role, roles } from "../model/access.ts";
 import { authority } from "./admin/authority.ts";
 import { batches } from "./sensors/batches.ts";
 import { checkIn } from "./sensors/check_in.ts";
+import { packetUploads } from "./sensors/packets.ts";
 import { enrol } from "./sensors/enrol.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
@@ -25,6 +26,7 @@ import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { incidents } from "./threats/incidents.ts";
 import { setThreatStatus, threat, threats } from "./threats/threats.ts";
+import { askFlowPackets, askThreatPackets, flowPackets, threatPackets } from "./threats/packets.ts";
 import { addKey, listKeys, revokeKey } from "./admin/keys.ts";
 import { addToken, listTokens, revokeToken } from "./admin/tokens.ts";
 
@@ -35,6 +37,7 @@ const table: readonly Row[] = [
   ["POST", "/api/v1/enrol", "sensor", enrol],
   ["POST", "/api/v1/check-in", "sensor", checkIn],
   ["POST", "/api/v1/batches", "sensor", batches],
+  ["POST", "/api/v1/packets", "sensor", packetUploads],
   // People and their programs.
   ["GET", "/api/v1/fleet", "viewer", fleet],
   ["GET", "/api/v1/sensors/:id", "viewer", sensor],
@@ -48,10 +51,14 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/flows/latest", "viewer", latestFlows],
   ["GET", "/api/v1/flows/search", "viewer", searchFlows],
   ["GET", "/api/v1/flows/:id", "viewer", flow],
+  ["GET", "/api/v1/flows/:id/packets", "analyst", flowPackets],
+  ["POST", "/api/v1/flows/:id/packets", "analyst", askFlowPackets],
   ["GET", "/api/v1/incidents", "viewer", incidents],
   ["GET", "/api/v1/threats", "viewer", threats],
   ["GET", "/api/v1/threats/:id", "viewer", threat],
   ["POST", "/api/v1/threats/:id/status", "analyst", setThreatStatus],
+  ["GET", "/api/v1/threats/:id/packets", "analyst", threatPackets],
+  ["POST", "/api/v1/threats/:id/packets", "analyst", askThreatPackets],
   ["GET", "/api/v1/hosts", "viewer", hosts],
   ["GET", "/api/v1/hosts/:id", "viewer", host],
   ["GET", "/api/v1/services", "viewer", services],

@@ -7,6 +7,7 @@ import { connStates, endReasons } from "../../shared/segment.ts";
 import { parseIp } from "../../shared/ip.ts";
 import { type ApiErrorCode, apiErrors } from "./errors.ts";
 import { stages } from "../model/incident.ts";
+import { packetStates } from "../model/packets.ts";
 import { severities, threatStatuses } from "../model/threat.ts";
 
 /** Every error. */
@@ -182,6 +183,21 @@ export const incidentAnswer = z.object({
   })),
 });
 
+export const packetStatusAnswer = z.object({
+  state: z.enum(["none", ...packetStates]).describe(
+    "arrived: of one sensor at least; the others have their own",
+  ),
+  reason: z.string().describe("The state in words"),
+  sensors: z.array(z.object({
+    name: z.string(),
+    state: z.enum(packetStates),
+    reason: z.string(),
+    packets: count,
+    bytes: count,
+    at_ms: z.number().describe("Last change"),
+  })),
+});
+
 export const gapAnswer = z.object({
   sensor_id: sensorId,
   epoch: count,
@@ -223,6 +239,7 @@ export const sensorAnswer = z.object({
     from_ms: z.number(),
     found_ms: z.number(),
   })).describe("Packets it had counted in flows, and no batch brought"),
+  packets: z.string().nullable().describe("How far its ring of packets reaches back"),
 }).loose();
 
 export const fleetAnswer = z.object({

@@ -39,6 +39,14 @@ export class ApiClient {
     return this.#ask("GET", path);
   }
 
+  /** A file. @throws {CommandError} */
+  async getBytes(path: string): Promise<Uint8Array> {
+    return await this.#with("GET", path, undefined, async (response) => {
+      if (!response.ok) await readAnswer(this.url, response);
+      return new Uint8Array(await response.arrayBuffer());
+    });
+  }
+
   post<Body>(path: string, body: unknown): Promise<Body> {
     return this.#ask("POST", path, body);
   }
@@ -47,10 +55,19 @@ export class ApiClient {
     return this.#ask("DELETE", path);
   }
 
-  async #ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
+  #ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
+    return this.#with(method, path, body, (response) => readAnswer<Body>(this.url, response));
+  }
+
+  async #with<Result>(
+    method: string,
+    path: string,
+    body: unknown,
+    read: (response: Response) => Promise<Result>,
+  ): Promise<Result> {
     const client = Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
     try {
-      return await this.#askBy(client, method, path, body);
+      return await read(await this.#askBy(client, method, path, body));
     } finally {
       client.close();
     }
@@ -89,13 +106,12 @@ export class ApiClient {
     }
   }
 
-  async #askBy<Body>(client: Deno.HttpClient, method: string, path: string, body?: unknown): Promise<Body> {
-    const response = await this.#fetch(client, path, {
+  #askBy(client: Deno.HttpClient, method: string, path: string, body?: unknown): Promise<Response> {
+    return this.#fetch(client, path, {
       method,
       signal: AbortSignal.timeout(timeoutMs),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    return await readAnswer<Body>(this.url, response);
   }
 
   async #fetch(client: Deno.HttpClient, path: string, init: RequestInit): Promise<Response> {

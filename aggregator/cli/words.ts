@@ -33,7 +33,8 @@ export function sensorLines(sensor: SensorHealth, nowMs: number, isColourful: bo
   const leftOut = kept ? Object.values(kept.left_out).reduce((sum, packets) => sum + packets, 0) : 0;
   const numbers = kept && checkIn
     ? `${amount(kept.packets)} packets from ${checkIn.capture.source}: ${amount(kept.in_flows)} in flows, ` +
-      `${amount(leftOut)} left out, ${amount(kept.dropped)} dropped`
+      `${amount(leftOut)} left out, ${amount(kept.dropped)} dropped` +
+      (checkIn.ring ? `; ${sensor.packets}` : "")
     : "no packet reported yet";
   const seen = sensor.last_check_in_ms === null
     ? ""

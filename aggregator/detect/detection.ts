@@ -29,6 +29,8 @@ export interface DetectionDeps {
   store: Pick<Store, "saveThreats" | "readThreats" | "readRecentFlows" | "setThreatStatus">;
   clock: Clock;
   reporter: Reporter;
+  /** Called with threats that were found or grew, once they are stored or wait for the store. Returns at once. */
+  onThreats?: (threats: readonly Threat[]) => void;
 }
 
 /** A queue that takes threats without making detection wait. */
@@ -115,6 +117,7 @@ export class Detection {
     this.#rememberLinks(this.#deps.engine.takeLinks());
     await this.#save(threats);
     for (const threat of threats) this.#triage?.offer(threat);
+    if (threats.length > 0) this.#deps.onThreats?.(threats);
   }
 
   /** One save at a time: two at once could leave the older form of a threat in the store. */

@@ -44,6 +44,8 @@ export const fleetLimits = {
   factRefusalShareMax: 0.01,
   /** Packets seen a moment before, as a share of all: above it most counts mislead who reads them. */
   copyShareMax: 0.2,
+  /** A ring of packets that reaches back less far has lost most of them before an analyst or a detector asks. */
+  ringReachMsMin: 60_000,
   /** Clock difference that makes times of two sensors hard to compare. */
   clockOffsetMsMax: 2_000,
 } as const;
@@ -75,6 +77,8 @@ export interface SensorHealth {
   open_gaps: number;
   missing_batches: number;
   holes: Hole[];
+  /** How far its ring of packets reaches back, in words; null = it never checked in. */
+  packets: string | null;
   check_in: CheckInRequest | null;
 }
 
@@ -126,7 +130,8 @@ export function sensorHealth(
   const { check_in: checkIn } = sensor;
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
   if (checkIn) {
-    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor), ...copies(checkIn));
+    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
+    found.push(...copies(checkIn), ...ring(checkIn));
   }
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {
@@ -151,6 +156,7 @@ export function sensorHealth(
     open_gaps: gaps.length,
     missing_batches: missing,
     holes,
+    packets: checkIn && ringText(checkIn),
     check_in: checkIn,
   };
 }
@@ -276,6 +282,40 @@ function copies({ capture, counters }: CheckInRequest): Found[] {
       percent(part)
     }) are copies of others, as a mirror port makes them; flows count each`,
   ]];
+}
+
+/** What the sensor could still show of its packets. */
+function ringText({ ring, sent_ms, capture }: CheckInRequest): string {
+  if (!ring) return "no packets are kept";
+  if (ring.oldest === null) return "ring is empty";
+  return `ring reaches back ${reachText(reachMs(ring.oldest, sent_ms, capture))}`;
+}
+
+function ring({ ring, sent_ms, capture }: CheckInRequest): Found[] {
+  // A ring that has overwritten nothing reaches back as far as there were packets.
+  if (!ring || ring.oldest === null || ring.overwritten === 0) return [];
+  const backMs = reachMs(ring.oldest, sent_ms, capture);
+  if (backMs >= fleetLimits.ringReachMsMin) return [];
+  return [[
+    "healthy",
+    `Its packet ring reaches back ${
+      reachText(backMs)
+    } only: ${ring.overwritten} packets were overwritten by newer ones; --ring-mib gives it more room`,
+  ]];
+}
+
+/** Of a capture file the newest packet is the present. */
+function reachMs(oldest: number, sentMs: number, { state, last_packet }: CheckInRequest["capture"]): number {
+  const presentMs = state === "replaying" && last_packet !== null ? last_packet * 1_000 : sentMs;
+  return Math.max(0, presentMs - oldest * 1_000);
+}
+
+/** "4 min 10 s", "45 s", "3 h 20 min". */
+function reachText(ms: number): string {
+  const s = Math.floor(ms / 1_000);
+  if (s < 60) return `${s} s`;
+  if (s < 3_600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3_600)} h ${Math.floor(s % 3_600 / 60)} min`;
 }
 
 /** Nothing is lost by it, but a packet that takes over tshark gets what the wall should keep from it. */

@@ -71,6 +71,14 @@ export const serveOptions = {
     value: "DIR",
     help: "Folder to which a day of flows goes, as Parquet, before it is dropped; else it is dropped without",
   },
+  retainPacketsMb: {
+    kind: "number",
+    default: 1_024,
+    min: 0,
+    max: 1_000_000,
+    help:
+      "Disk for packets of threats, which sensors are asked for, MiB: above it the oldest leave; 0 = ask for none",
+  },
   ...kafkaOptions,
   ...detectionOptions,
   ...triageOptions,

@@ -28,6 +28,8 @@ export interface RetentionDeps {
   clock: Clock;
   reporter: Reporter;
   archive?: DayKeeper;
+  /** Called before the flows of a day leave: what rests on them leaves first. Never rejects. */
+  onFlowsLeaving?: (day: number) => Promise<void>;
 }
 
 const leaseName = "retention";
@@ -106,6 +108,7 @@ export class Retention {
         problem ??= failed;
         if (failed !== null && reason === "age") continue;
         if (this.#stopping.signal.aborted) return;
+        await this.#deps.onFlowsLeaving?.(day);
       }
       await store.dropDay(day, part);
       reporter.count("days_dropped_total", { part, reason });

@@ -10,6 +10,7 @@ import { ArchiveThread } from "../archive/archive_thread.ts";
 import { KafkaSink } from "../publish/kafka_sink.ts";
 import { type PublishedRecord, Publisher } from "../publish/publisher.ts";
 import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts";
+import type { Threat } from "../model/threat.ts";
 import { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
 import { startDetectors } from "../detect/detectors/catalogue.ts";
@@ -22,6 +23,8 @@ import { AuditFile } from "../triage/audit_file.ts";
 import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import { DeliveryWatch } from "../fleet/delivery_watch.ts";
+import { PacketEvidence } from "../evidence/evidence.ts";
+import { PacketFiles } from "../evidence/packet_files.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
@@ -111,14 +114,15 @@ async function wire(
   await store.start();
   stops.push(() => store.stop());
   const holder = edges.randomBytes(8).toHex();
-  const retention = await startRetention(options, edges, store, holder, stops);
-  const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
+  const evidence = startEvidence(options, edges, store, directory, stops);
+  const retention = await startRetention(options, edges, { store, evidence }, holder, stops);
+  const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const checkIns = new CheckInWriter({}, { store, clock });
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
-  const detection = await startDetection(options, edges, store, directory, stops);
+  const detection = await startDetection(options, edges, { store, directory, evidence }, stops);
 
   const ingest = new Ingest({ buckets: options.buckets }, {
     store,
@@ -147,6 +151,7 @@ async function wire(
     directory,
     checkIns,
     detection,
+    evidence,
     meter,
     retention,
     ...web,
@@ -213,14 +218,16 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
 async function startRetention(
   options: ServeOptions,
   edges: Edges,
-  store: Store,
+  { store, evidence }: { store: Store; evidence: PacketEvidence },
   holder: string,
   stops: Stop[],
 ): Promise<Retention> {
   const { clock, reporter } = edges;
   const limits = { flowDays: options.retainDays, bytesMax: options.retainGigabytes * 1e9 };
   const archive = await archiveOf(options, edges);
-  const retention = new Retention(limits, { store, holder, clock, reporter, ...archive && { archive } });
+  const onFlowsLeaving = (day: number) => evidence.dropDay(day);
+  const deps = { store, holder, clock, reporter, onFlowsLeaving, ...archive && { archive } };
+  const retention = new Retention(limits, deps);
   await retention.start();
   stops.push(() => retention.stop());
   return retention;
@@ -241,11 +248,25 @@ async function archiveOf(options: ServeOptions, edges: Edges): Promise<ArchiveTh
   return new ArchiveThread({ url, password, folder });
 }
 
+function startEvidence(
+  { state, retainDays, retainPacketsMb }: ServeOptions,
+  { clock, reporter, env, randomBytes }: Edges,
+  store: Store,
+  directory: SensorDirectory,
+  stops: Stop[],
+): PacketEvidence {
+  const limits = { bytesMax: retainPacketsMb * 1024 * 1024, ageMs: retainDays * 86_400_000 };
+  const files = new PacketFiles(`${stateFolder(state, env)}/packets`);
+  const evidence = new PacketEvidence(limits, { store, files, directory, clock, reporter, randomBytes });
+  evidence.start();
+  stops.push(() => evidence.stop());
+  return evidence;
+}
+
 async function startDetection(
   options: ServeOptions,
   edges: Edges,
-  store: Store,
-  directory: SensorDirectory,
+  { store, directory, evidence }: { store: Store; directory: SensorDirectory; evidence: PacketEvidence },
   stops: Stop[],
 ): Promise<Detection> {
   const { clock, reporter } = edges;
@@ -265,7 +286,8 @@ async function startDetection(
         episodes,
       ),
   });
-  const detection = new Detection({}, { engine, store, clock, reporter });
+  const onThreats = (threats: readonly Threat[]) => evidence.offer(threats);
+  const detection = new Detection({}, { engine, store, clock, reporter, onThreats });
   const model = readModel(options, edges);
   if (model) {
     const folder = stateFolder(options.state, edges.env);
@@ -351,6 +373,7 @@ interface Stages {
   directory: SensorDirectory;
   checkIns: CheckInWriter;
   detection: Detection;
+  evidence: PacketEvidence;
   meter: WorkMeter;
   retention: Retention;
   authority: Authority | null;
@@ -358,7 +381,7 @@ interface Stages {
 }
 
 function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
-  const { store, directory, checkIns, detection, meter, retention, authority, publicUrl } = stages;
+  const { store, directory, checkIns, detection, evidence, meter, retention, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -370,6 +393,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     directory,
     clockOffsets: new ClockOffsets(),
     checkIns,
+    evidence,
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),

@@ -13,6 +13,7 @@ import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
 import { leaseStore } from "./lease_store.ts";
 import { migrate } from "./migrate.ts";
+import { packetStore } from "./packet_store.ts";
 import { retentionStore } from "./retention_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
@@ -47,6 +48,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...leaseStore(database),
     ...archiveStore(database, { words, reporter }),
     ...upkeepStore(database),
+    ...packetStore(database),
   };
 }
 

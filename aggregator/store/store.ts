@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: ten topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: eleven topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -40,6 +40,7 @@ import type {
   SensorRow,
 } from "../model/sensor.ts";
 import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
+import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
 import type { DayPart, StoredDay } from "../model/retention.ts";
 import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
@@ -201,6 +202,29 @@ export interface HostStore {
   countHosts(range: { fromMs: number; toMs: number }): Promise<{ hosts: number; inside: number }>;
 }
 
+/** Packets that sensors were asked for. */
+export interface PacketStore {
+  /** Adds requests; of the same subject and sensor only one that is gone or refused gives way. */
+  addPacketRequests(rows: readonly PacketRequestRow[]): Promise<void>;
+  /** By sensor, at most 64. */
+  readPacketRequests(subject: string): Promise<PacketRequestRow[]>;
+  readPacketRequest(id: string): Promise<PacketRequestRow | null>;
+  /** Those that are waited for, the oldest first. */
+  readAskedPackets(limit: number): Promise<PacketRequestRow[]>;
+  /** False = it is not waited for any more. */
+  settlePacketRequest(id: string, change: PacketOutcomeChange): Promise<boolean>;
+  /** Gives up those that expired; returns how many. */
+  expirePacketRequests(nowMs: number, reason: string): Promise<number>;
+  /** Oldest first. */
+  readStoredPackets(): Promise<StoredPackets[]>;
+  /** The file of one that arrived is no longer there. */
+  losePackets(id: string, reason: string, nowMs: number): Promise<void>;
+  /** Forgets those without a change since, and those whose newest flow began in a span; returns their ids. */
+  prunePacketRequests(
+    those: { changedBeforeMs: number; flowsFromUs: number; flowsToUs: number },
+  ): Promise<string[]>;
+}
+
 /** What is stored by days, and how it leaves. */
 export interface RetentionStore {
   /** Makes ready what lets the days from now on be dropped as a whole. */
@@ -276,7 +300,8 @@ export interface Store
     RetentionStore,
     LeaseStore,
     ArchiveStore,
-    UpkeepStore {
+    UpkeepStore,
+    PacketStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

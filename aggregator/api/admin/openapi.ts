@@ -19,6 +19,7 @@ import {
   fleetAnswer,
   flowAnswer,
   gapAnswer,
+  packetStatusAnswer,
   problemAnswer,
   sensorAnswer,
   sightingAnswer,
@@ -41,6 +42,7 @@ const named: Readonly<Record<string, z.ZodType>> = {
   Fleet: fleetAnswer,
   Sensor: sensorAnswer,
   Gap: gapAnswer,
+  PacketStatus: packetStatusAnswer,
   Token: tokenAnswer,
   NewToken: newTokenAnswer,
   Key: keyAnswer,
@@ -214,9 +216,10 @@ class Shapes {
   }
 
   answer({ answer, answerTypes }: Route): unknown {
-    return answer
-      ? { "application/json": { schema: this.#schema(answer, "output") } }
-      : Object.fromEntries(answerTypes.map((type) => [type, { schema: { type: "string" } }]));
+    return {
+      ...(answer ? { "application/json": { schema: this.#schema(answer, "output") } } : {}),
+      ...Object.fromEntries(answerTypes.map((type) => [type, { schema: { type: "string" } }])),
+    };
   }
 
   parameters(query: z.ZodObject): unknown[] {

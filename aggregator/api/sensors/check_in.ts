@@ -26,6 +26,7 @@ const needs = [
   "directory",
   "clock",
   "clockOffsets",
+  "evidence",
 ] as const;
 
 export const checkIn = resource({
@@ -45,7 +46,7 @@ type Needs = Pick<Capabilities, typeof needs[number]>;
 
 async function answer(
   call: Call<unknown, CheckInRequest>,
-  { ingestStore, clock, ...has }: Needs,
+  { ingestStore, clock, evidence, ...has }: Needs,
 ): Promise<Answer> {
   const { body, nowMs } = call;
   const { directory, reporter } = has;
@@ -64,6 +65,8 @@ async function answer(
   // A sensor restored from a backup learns here that it has been further already.
   const known = await ingestStore.readEpochs(sensor.sensor_id);
   const epoch_max = Math.max(sensor.check_in?.epoch ?? 0, ...known.map(({ epoch }) => epoch));
+  const isHeard = !isRevoked && sensor.quarantined_ms === null;
+  const packets = isHeard ? await evidence.wanted(sensor.sensor_id, nowMs) : [];
   return {
     json: {
       received_ms: nowMs,
@@ -71,6 +74,7 @@ async function answer(
       config_version: 0,
       revoked: isRevoked,
       epoch_max,
+      ...(packets.length > 0 ? { packets } : {}),
     },
   };
 
@@ -84,7 +88,7 @@ async function save(
   { sensor_id, check_in, last_check_in_ms, clock_offset_ms }: SensorRow,
   health: CheckInRequest,
   nowMs: number,
-  { reporter, checkIns, directory, clockOffsets }: Omit<Needs, "ingestStore" | "clock">,
+  { reporter, checkIns, directory, clockOffsets }: Omit<Needs, "ingestStore" | "clock" | "evidence">,
 ): Promise<void> {
   const offsetMs = clockOffsets.note(sensor_id, health.epoch, health.sent_ms, nowMs);
   const ended = endedBy(health, { check_in, last_check_in_ms }, nowMs);

@@ -20,6 +20,7 @@ Deno.test("access table opens nothing but sensors' doors, health and the dashboa
     "POST /api/v1/batches",
     "POST /api/v1/check-in",
     "POST /api/v1/enrol",
+    "POST /api/v1/packets",
     "POST /login",
     "POST /logout",
   ]);

@@ -39,6 +39,11 @@ Deno.test("every route answers well what it describes", async () => {
     for (const what of ["flows", "threats"]) await ask("GET", `/api/v1/export/${what}?format=${format}`);
   }
   for (const path of ["/openapi.json", "/metrics", "/healthz", "/readyz"]) await ask("GET", path);
+  await post(`/api/v1/threats/${threat.id}/packets`);
+  await post(`/api/v1/flows/${flow.flow_id}/packets`);
+  for (const path of [`threats/${threat.id}`, `flows/${flow.flow_id}`]) {
+    await ask("GET", `/api/v1/${path}/packets?as=status`);
+  }
   const token = await post("/api/v1/tokens", { approve: true, uses: 2 });
   const sensor = new TestSensor("door");
   const enrolled = await ask("POST", "/api/v1/enrol", { json: sensor.enrolment(token.token) });
@@ -63,8 +68,8 @@ Deno.test("every route answers well what it describes", async () => {
   );
   assertEquals(
     left.map(({ method, path }) => `${method} ${path}`),
-    ["GET /ca.pem"],
-    "authority is of the start",
+    ["POST /api/v1/packets", "GET /ca.pem"],
+    "packets have a test of their own, the authority is of the start",
   );
   await world.stop();
 });

@@ -28,7 +28,7 @@ export function assertDescribed(
     answered.add(`${route.method} ${route.path}`);
     assert(status === route.status, `${what}: described is ${route.status}`);
     const type = headers.get("content-type") ?? "";
-    if (!route.answer) {
+    if (!route.answer || route.answerTypes.includes(type)) {
       return assert(route.summary === null || route.answerTypes.includes(type), `${what}: type ${type}`);
     }
     const parsed = route.answer.safeParse(body);

@@ -13,6 +13,8 @@ import type { Store } from "../../../aggregator/store/store.ts";
 import { Sessions } from "../../../aggregator/api/sessions.ts";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
+import { PacketEvidence } from "../../../aggregator/evidence/evidence.ts";
+import { PacketFiles } from "../../../aggregator/evidence/packet_files.ts";
 import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
@@ -85,6 +87,8 @@ export interface Fixture {
   clock: TestClock;
   keys: Record<Role, string>;
   submitted: { outcome: IngestOutcome | null; bodies: Uint8Array[] };
+  /** Folder of packets as evidence. */
+  packets: string;
   ask(method: string, path: string, asked?: Asked): Promise<Reply>;
   counter(key: string): number;
   stop(): Promise<void>;
@@ -108,12 +112,16 @@ export async function startFixture(
     keys[role] = made.key;
   }
   const submitted: Fixture["submitted"] = { outcome: null, bodies: [] };
+  const directory = new SensorDirectory({}, { store });
+  const packets = await Deno.makeTempDir({ prefix: "picket-packets-" });
+  const files = new PacketFiles(packets);
   const standard: Services = {
     ...topicsOf(store),
     store,
     reporter,
     clock,
-    directory: new SensorDirectory({}, { store }),
+    directory,
+    evidence: new PacketEvidence({}, { store, files, directory, clock, reporter, randomBytes }),
     clockOffsets: new ClockOffsets(),
     checkIns: new CheckInWriter({}, { store, clock }),
     keys: new ApiKeys({}, { store }),
@@ -150,7 +158,11 @@ export async function startFixture(
     submitted,
     ask: (method, path, asked = {}) => ask(api, keys, method, path, asked),
     counter: (key) => reporter.snapshot().get(key) ?? 0,
-    stop: () => store.stop(),
+    packets,
+    stop: async () => {
+      await store.stop();
+      await Deno.remove(packets, { recursive: true });
+    },
   };
 }
 

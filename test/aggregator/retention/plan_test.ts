@@ -126,3 +126,27 @@ Deno.test("of several aggregators the one with the lease drops days", async () =
   assertEquals(turns, { a: 4, b: 2 });
   await store.stop();
 });
+
+Deno.test("what rests on flows leaves before the flows of its day", async () => {
+  const reporter = createReporter({ component: "test", write: () => {} });
+  const clock = new TestClock();
+  const calls: string[] = [];
+  const old = stored(day - 400 * 86_400);
+  const store = {
+    prepareDays: () => Promise.resolve(),
+    readDays: () => Promise.resolve([old]),
+    readSize: () => Promise.resolve(0),
+    dropDay: (_day: number, part: string) => Promise.resolve(void calls.push(part)),
+    forgetDay: () => Promise.resolve(),
+    pruneLedger: () => Promise.resolve(0),
+    pruneGaps: () => Promise.resolve(0),
+    takeLease: () => Promise.resolve({ holder: "a", generation: 1, position: "" }),
+    moveLease: () => Promise.resolve(true),
+    releaseLease: () => Promise.resolve(),
+  };
+  const onFlowsLeaving = (at: number) => Promise.resolve(void calls.push(`before ${at}`));
+  await new Retention({ flowDays: 30, bytesMax: 0 }, { store, holder: "a", clock, reporter, onFlowsLeaving })
+    .turn();
+  assertEquals(calls[calls.indexOf("flows") - 1], `before ${old.day}`);
+  assertEquals([...calls].sort(), [`before ${old.day}`, "flows", "hours", "minutes", "seconds", "tens"]);
+});

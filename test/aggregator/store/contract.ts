@@ -10,6 +10,7 @@ import { hostCases } from "./contract/host_cases.ts";
 import { identityCases } from "./contract/identity_cases.ts";
 import { ledgerCases } from "./contract/ingest_cases.ts";
 import { changeCases, leaseCases } from "./contract/lease_cases.ts";
+import { packetCases } from "./contract/packet_cases.ts";
 import { retentionCases } from "./contract/retention_cases.ts";
 import { threatCases } from "./contract/threat_cases.ts";
 import { statisticsCases } from "./contract/traffic_cases.ts";
@@ -51,6 +52,7 @@ export function storeContract(
   leaseCases(test);
   changeCases(test);
   archiveCases(test);
+  packetCases(test);
 }
 
 export type Test = (behaviour: string, work: (subject: Subject) => Promise<void>) => void;

@@ -32,6 +32,9 @@ export class FakeAggregator {
   buckets = 4;
   /** Highest epoch it knows. */
   epochMax = 0;
+  /** What check-ins ask for, and the uploads that came. */
+  packets: unknown[] | null = null;
+  uploads: Record<string, string>[] = [];
   /** Certificate and key in PEM: it speaks TLS. */
   tls: { cert: string; key: string } | null = null;
   /** What `/ca.pem` answers. */
@@ -77,8 +80,14 @@ export class FakeAggregator {
       }
       this.checkIns.push(checked);
       const now = Date.now() + this.clockAheadMs;
-      const answer = { config_version: 0, revoked: this.revoked, epoch_max: this.epochMax };
+      const packets = this.packets === null ? {} : { packets: this.packets };
+      const answer = { config_version: 0, revoked: this.revoked, epoch_max: this.epochMax, ...packets };
       return Response.json({ received_ms: now, answered_ms: now, ...answer });
+    }
+    if (pathname === "/api/v1/packets") {
+      this.uploads.push(Object.fromEntries(request.headers));
+      await request.body?.cancel();
+      return Response.json({ outcome: "stored" });
     }
     if (pathname === "/api/v1/batches") return await this.#batch(request);
     return Response.json({ error: { code: "not_found", message: "no such path" } }, { status: 404 });
