@@ -31,6 +31,7 @@ import { exploitAttempt } from "./exploit_attempt.ts";
 import { kerberoasting } from "./kerberoasting.ts";
 import { obsoleteTls } from "./obsolete_tls.ts";
 import { promptInjection } from "./prompt_injection.ts";
+import { rpcAbuse } from "./rpc_abuse.ts";
 import { remoteExecution } from "./remote_execution.ts";
 import { webAttack } from "./web_attack.ts";
 import { webScan } from "./web_scan.ts";
@@ -88,6 +89,7 @@ const ofTraffic: readonly Declaration[] = [
   kerberoasting,
   obsoleteTls,
   remoteExecution,
+  rpcAbuse,
   lateralMovement,
   cryptomining,
   spam,
