@@ -64,6 +64,8 @@ const filters: readonly (readonly [RegExp, kind: string, weight: number])[] = [
 
 /** Answers to "everything of the domain" below this came from a search that stopped at once. */
 const wholeOctets = 50_000;
+/** Some 30 entries of an endpoint mapper, of which Windows has hundreds; and questions of one dump. */
+const servicesOctets = 4_000, lookUpsMin = 10;
 const everything = /^\(objectclass=\*\)$/i, wholeDomain = /^(?:dc=[^,]+,?)+$/i;
 /** A console shows one user at a time. */
 const detailsMin = 5;
@@ -208,7 +210,9 @@ function questionsOf({ src, segment: { facts, bwd_payload_bytes } }: PreparedUpd
   const questions: Question[] = [];
   for (const { interface: name, operation, count = 1 } of facts?.rpc ?? []) {
     const call = calls[`${name} ${operation}`];
-    if (call) questions.push({ kind: call[0], weight: call[1] });
+    // A program looks for one service; a dump brings all, in one long answer or in many.
+    const isOne = operation === "ept_lookup" && count < lookUpsMin && bwd_payload_bytes < servicesOctets;
+    if (call && !isOne) questions.push({ kind: call[0], weight: call[1] });
     if (userDetails.test(`${name} ${operation}`) && count >= detailsMin) {
       questions.push({ kind: "details of one user after another", weight: 3 });
     }

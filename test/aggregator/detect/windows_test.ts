@@ -152,8 +152,12 @@ Deno.test("directory reconnaissance: SharpHound's questions and kerbrute's names
 });
 
 Deno.test("directory reconnaissance: all RPC services, a whole zone or directory, each user in turn are medium at once", () => {
-  const [services] = run(directoryReconnaissance, [call(0, "epmapper", "ept_lookup", 1, { dst_port: 135 })]);
-  assertEquals([severity(services), services.src_ips], ["medium", [pc]]);
+  const services = (count: number, octets: number) =>
+    run(directoryReconnaissance, [
+      call(0, "epmapper", "ept_lookup", count, { dst_port: 135, bwd_payload_bytes: octets }),
+    ]).map((finding) => [finding.src_ips, severity(finding)]);
+  assertEquals([services(1, 4_000), services(1, 3_999)], [[[[pc], "medium"]], []]);
+  assertEquals([services(10, 900), services(9, 900)], [[[[pc], "medium"]], []]);
   assertEquals(run(directoryReconnaissance, [call(0, "epmapper", "ept_map", 50)]), []);
   const zone = (type: string, rcode: string) =>
     run(directoryReconnaissance, [
