@@ -6,6 +6,7 @@ import { dcsync } from "../../../aggregator/detect/detectors/dcsync.ts";
 import { directoryReconnaissance } from "../../../aggregator/detect/detectors/directory_reconnaissance.ts";
 import { exploitAttempt } from "../../../aggregator/detect/detectors/exploit_attempt.ts";
 import { kerberoasting } from "../../../aggregator/detect/detectors/kerberoasting.ts";
+import { passTheHash } from "../../../aggregator/detect/detectors/pass_the_hash.ts";
 import { rpcAbuse } from "../../../aggregator/detect/detectors/rpc_abuse.ts";
 import { remoteExecution } from "../../../aggregator/detect/detectors/remote_execution.ts";
 import type { Facts, KerberosFact } from "../../../shared/facts.ts";
@@ -261,4 +262,14 @@ Deno.test("RPC abuse: secrets and logs are medium at once, what administrators d
   assertEquals(run(rpcAbuse, joins).map(severity), ["low"]);
   assertEquals(run(rpcAbuse, [...joins, call(1, "samr", "SamrAddMemberToGroup")]).map(severity), ["medium"]);
   assertEquals(run(rpcAbuse, [call(0, "samr", "SamrOpenUser"), call(0, "eventlog", "ElfrReadELW")]), []);
+});
+
+Deno.test("a log-in by a stolen key: only RC4 with a proof, or a type that does not exist; a password gives AES too", () => {
+  const asks = (asked: string[], preauth = true) =>
+    run(passTheHash, [kerberos(0, { message: "AS-REQ", client: "bob", asked, ...preauth && { preauth } })])
+      .map(severity);
+  assertEquals(asks(["0", "0", "rc4-hmac", "rc4-hmac-exp"]), ["medium"]);
+  assertEquals(asks(["rc4-hmac"]), ["medium"]);
+  assertEquals([asks(["rc4-hmac"], false), asks(["aes256-cts-hmac-sha1-96", "rc4-hmac"])], [[], []]);
+  assertEquals(asks(["rc4-hmac", "des-cbc-md5"]), [], "Windows XP");
 });
