@@ -13,7 +13,20 @@ import { type ProbeOutcome, probeOutcome } from "./signs/probe.ts";
 import { ServiceBook, type ServiceView } from "./signs/services.ts";
 
 /** S7, Modbus, OPC UA, IEC 104, DNP3, EtherNet/IP, BACnet, Niagara Fox, FINS, CODESYS, GE SRTP (IANA; CISA ICS advisories). */
-const industrialPorts = new Set([102, 502, 789, 1911, 2404, 2455, 4840, 9600, 18245, 20000, 44818, 47808]);
+export const industrialPorts: ReadonlySet<number> = new Set([
+  102,
+  502,
+  789,
+  1911,
+  2404,
+  2455,
+  4840,
+  9600,
+  18245,
+  20000,
+  44818,
+  47808,
+]);
 
 export class PreparedUpdate {
   readonly flowId: string;
@@ -76,7 +89,7 @@ export class PreparedUpdate {
   /** Outcome of the attempt that this update begins, null when it begins none. */
   get probe(): ProbeOutcome | null {
     if (this.#probe === undefined) {
-      this.#probe = this.begins ? probeOutcome(this.segment, this.dst.isGroup) : null;
+      this.#probe = this.begins ? probeOutcome(this.segment, this.dst.isGroup, this.dst.isOwn) : null;
     }
     return this.#probe;
   }

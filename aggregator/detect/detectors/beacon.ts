@@ -348,6 +348,9 @@ function reasonsFor(calls: Calls, score: Regularity, limits: Limits): Reason[] {
   if (calls.isSession && signs.length < 2) {
     cap("keep_alive", "calls inside one connection may only keep it alive");
   }
+  if (calls.protocol === "udp" && signs.every(([name]) => name === "odd_port")) {
+    cap("datagrams", "games, calls and their keep-alives use datagrams to odd ports all the time");
+  }
   if (calls.unanswered > 0.5 * calls.total) {
     cap(
       "unanswered",

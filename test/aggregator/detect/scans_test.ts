@@ -216,3 +216,36 @@ Deno.test("SYN flood is not a load test cut off in the moment it opens its conne
   const updates = times(500, (i) => update(i * 0.001, { ...silent, dst_ip: "10.0.0.80", dst_port: 7_000 }));
   assertEquals(run(synFlood, updates), []);
 });
+
+Deno.test("horizontal scan by lone ACKs is found inside a network, not among half-seen conversations outside", () => {
+  const ack = { ...silent, fwd_tcp_flags: 16, fwd_syn_count: 0, dst_port: 80, conn_state: "OTH" as const };
+  const sweep = (net: string, change: Partial<Segment> = {}) =>
+    run(
+      portScanHorizontal,
+      times(25, (i) => update(i / 10, { ...ack, dst_ip: `${net}.${i + 1}`, ...change })),
+    );
+  assertEquals(sweep("10.0.0").map(severity), ["medium"]);
+  assertEquals(sweep("203.0.113"), []);
+  assertEquals(sweep("10.0.0", { fwd_packets: 2 }), [], "a conversation goes on");
+});
+
+Deno.test("horizontal scan is not a browser whose QUIC servers are out of sight, as it asks them by name", () => {
+  const ask = (named: boolean) =>
+    times(27, (i) =>
+      update(i, {
+        ...unansweredDatagram,
+        dst_ip: `203.0.113.${i + 1}`,
+        dst_port: 443,
+        facts: named ? { quic: { sni: `host${i}.example.com` } } : null,
+      }));
+  assertEquals([run(portScanHorizontal, ask(true)), run(portScanHorizontal, ask(false)).length], [[], 1]);
+});
+
+Deno.test("addresses of 240.0.0.0/4, over which captures are made anonymous, are hosts; multicast is none", () => {
+  const scan = (net: string) =>
+    run(
+      portScanHorizontal,
+      times(30, (i) => update(i, { ...silent, dst_ip: `${net}.${i + 1}`, dst_port: 22 })),
+    );
+  assertEquals([scan("246.237.103").length, scan("239.1.1")], [1, []]);
+});
