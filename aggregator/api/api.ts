@@ -13,7 +13,8 @@ import { BadCursor, StoreUnavailable } from "../store/store.ts";
 import { authenticate, checkOrigin, ownOrigins } from "./authenticate.ts";
 import { readBody } from "./body.ts";
 import type { TrustedProxies } from "../model/client_address.ts";
-import { ApiError } from "./errors.ts";
+import { etagOf, isKnown } from "./etag.ts";
+import { ApiError, problemType } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
 import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";
 import type { Answer, Call, Route } from "./route.ts";
@@ -67,21 +68,39 @@ const guards = { plain: guard(false), secure: guard(true) };
 export function createApi(options: ApiOptions, has: EdgeCapabilities & Partial<Capabilities>): Api {
   const prefix = prefixOf(options.publicUrl);
   const app = new Hono<Env>({ getPath: (request) => pathOf(request, prefix) });
+  const served: Route[] = [];
   app.use((context, next) => guards[context.env.isSecure ? "secure" : "plain"](context, next));
   for (const route of routes) {
     if (route.needs.some((name) => has[name] === undefined)) continue;
     const given = Object.fromEntries(route.needs.map((name) => [name, has[name]])) as unknown as Capabilities;
     app.on(route.method, route.path, (context) => serve({ route, given }, context, options, has));
+    served.push(route);
   }
-  app.notFound((context) =>
-    finish(problem(hostProblem(context, options) ?? new ApiError("not_found")), context)
-  );
-  app.onError((error, context) => finish(problem(toApiError(error, context, has)), context));
+  const otherMethods = methodsBeside(served);
+  app.notFound((context) => {
+    const error = hostProblem(context, options) ?? otherMethods(context.req.path);
+    return finish(problem(error ?? new ApiError("not_found"), context), context);
+  });
+  app.onError((error, context) => finish(problem(toApiError(error, context, has), context), context));
   if (prefix !== "") {
     app.get(prefix, () => new Response(null, { status: 308, headers: { location: `${prefix}/` } }));
   }
   return {
     fetch: async (request, connection) => await app.fetch(request, connection),
+  };
+}
+
+/** Says of a path which methods it has, where it has any. */
+function methodsBeside(served: readonly Route[]): (path: string) => ApiError | null {
+  const known = served.map(({ method, path }) => ({
+    method,
+    pattern: new RegExp(`^${path.replace(/[.\\]/g, "\\$&").replace(/:[a-z]+/g, "[^/]+")}$`),
+  }));
+  return (path) => {
+    const methods = new Set(known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method));
+    if (methods.size === 0) return null;
+    const allow = [...methods].flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
+    return new ApiError("wrong_method", `Allowed are ${allow}`, { headers: { allow } });
   };
 }
 
@@ -124,8 +143,19 @@ async function serve(
   const answer = route.isQuery
     ? await has.queryLimit.run(() => route.handle(call, given))
     : await route.handle(call, given);
-  has.reporter.count("requests_total", { route: route.path, status: answer.status ?? route.status });
-  return finish({ status: route.status, ...answer }, context, siteOf(context, options));
+  const found = { status: route.status, ...answer };
+  const known = route.isPolled ? unchanged(found, context) : found;
+  has.reporter.count("requests_total", { route: route.path, status: known.status });
+  return finish(known, context, siteOf(context, options));
+}
+
+/** The answer with its ETag; without a body when the caller has it already. */
+function unchanged(answer: Answer & { status: number }, context: Context<Env>): Answer & { status: number } {
+  const etag = etagOf(answer.json);
+  const headers = { ...answer.headers, etag, vary: "authorization, cookie" };
+  return isKnown(etag, context.req.header("if-none-match"))
+    ? { status: 304, headers }
+    : { ...answer, headers };
 }
 
 /** How a browser sees this server, for its cookies. */
@@ -179,11 +209,16 @@ function toApiError(error: Error, context: Context<Env>, { reporter }: EdgeCapab
   return new ApiError("internal");
 }
 
-function problem(error: ApiError): Answer {
+function problem(error: ApiError, context: Context<Env>): Answer {
   const retry: Record<string, string> = error.status === 503 || error.status === 429
     ? { "retry-after": String(error.parts.retryAfterS ?? 5) }
     : {};
-  return { status: error.status, json: error.toJSON(), headers: retry };
+  const body = JSON.stringify(error.problemOf(new URL(context.req.url).pathname.slice(0, 500)));
+  return {
+    status: error.status,
+    text: { body, type: problemType },
+    headers: { ...retry, ...error.parts.headers },
+  };
 }
 
 function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
@@ -193,6 +228,7 @@ function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
     const options = { httpOnly: true, sameSite: "Strict", secure, path, maxAge: session.maxAgeS } as const;
     setCookie(context, cookieName, session.id, options);
   }
+  if (status === 304) return context.body(null, 304, { "cache-control": "no-store", ...headers });
   return context.body(text ? text.body : JSON.stringify(json), status as ContentfulStatusCode, {
     "cache-control": "no-store",
     "content-type": text ? text.type : "application/json; charset=utf-8",

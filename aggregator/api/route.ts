@@ -63,6 +63,8 @@ export interface Route {
   bodyBytesMax: number;
   /** The route reads many rows: it takes a place in the bounded number of queries at once. */
   isQuery: boolean;
+  /** Programs and pages ask it again and again: it has an ETag, and 304 for who has the answer already. */
+  isPolled: boolean;
   /** Of a good answer. */
   status: number;
   answer?: z.ZodType;
@@ -83,6 +85,7 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType, Need ext
   body?: Body;
   bodyBytesMax?: number;
   isQuery?: boolean;
+  isPolled?: boolean;
   /** @default 200 */
   status?: number;
   answer?: z.ZodType;
@@ -117,6 +120,7 @@ export function resource<
     ...(answer ? { answer } : {}),
     bodyBytesMax: definition.bodyBytesMax ?? (body ? jsonBytesMax : 0),
     isQuery,
+    isPolled: definition.isPolled ?? false,
     status: definition.status ?? 200,
     bodyType: definition.bodyType ?? "application/json",
     answerType: definition.answerType ?? "text/plain",

@@ -9,14 +9,15 @@ import { type ApiErrorCode, apiErrors } from "./errors.ts";
 import { stages } from "../model/incident.ts";
 import { severities, threatStatuses } from "../model/threat.ts";
 
-/** Every error. */
+/** Every error: problem details as in RFC 9457. */
 export const problemAnswer = z.looseObject({
-  error: z.strictObject({
-    code: z.enum(Object.keys(apiErrors) as [ApiErrorCode, ...ApiErrorCode[]]),
-    message: z.string(),
-    detail: z.string().nullable().describe("Names the parameter, the rule and the value"),
-    field: z.string().nullable().describe("The parameter or field that is wrong"),
-  }),
+  type: z.string().regex(/^urn:picket:problem:[a-z_]+$/),
+  title: z.string(),
+  status: z.int().min(400).max(599),
+  detail: z.string().optional().describe("Names the parameter, the rule and the value"),
+  instance: z.string().describe("Path that was asked for"),
+  code: z.enum(Object.keys(apiErrors) as [ApiErrorCode, ...ApiErrorCode[]]),
+  field: z.string().optional().describe("The parameter or field that is wrong"),
 });
 
 export const pageRowsMax = 1_000;

@@ -6,7 +6,7 @@
 import { checkInRequest, checkInResponse, enrolRequest, enrolResponse } from "../../../shared/control.ts";
 import { z } from "../../../shared/schema.ts";
 import { version } from "../../../shared/version.ts";
-import { type ApiErrorCode, apiErrors } from "../errors.ts";
+import { type ApiErrorCode, apiErrors, problemType } from "../errors.ts";
 import { type Resource, resource, type Route } from "../route.ts";
 import {
   fleetAnswer,
@@ -120,7 +120,7 @@ export function errorsOf(route: Route): Map<number, ApiErrorCode[]> {
 }
 
 function describeRoute(route: Route, shapes: Shapes): Record<string, unknown> {
-  const { method, path, access, summary, query, bodyBytesMax, status, headers } = route;
+  const { method, path, access, summary, query, bodyBytesMax, status, headers, isPolled } = route;
   const parameters = [
     ...pathParameters(path),
     ...(query ? shapes.parameters(query) : []),
@@ -146,19 +146,30 @@ function describeRoute(route: Route, shapes: Shapes): Record<string, unknown> {
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(bodyBytesMax > 0 ? { requestBody: { required: true, content: shapes.body(route) } } : {}),
     responses: {
-      [status]: { description: "Done", content: shapes.answer(route) },
+      [status]: {
+        description: "Done",
+        content: shapes.answer(route),
+        ...(isPolled ? { headers: { etag: { schema: { type: "string" } } } } : {}),
+      },
+      ...(isPolled ? { 304: { description: "As if-none-match says: nothing has changed" } } : {}),
       ...Object.fromEntries([...errorsOf(route)].sort(([a], [b]) => a - b).map(describeError)),
     },
   };
 }
 
 function describeError([status, codes]: [number, ApiErrorCode[]]): [string, unknown] {
-  const canRetry = status === 429 || status === 503;
-  const retry = { "retry-after": { description: "Seconds to wait", schema: { type: "integer" } } };
+  const headers = {
+    ...(status === 429 || status === 503
+      ? { "retry-after": { description: "Seconds to wait", schema: { type: "integer" } } }
+      : {}),
+    ...(status === 429
+      ? { ratelimit: { description: "What is left: r tries, one more in t s", schema: { type: "string" } } }
+      : {}),
+  };
   return [String(status), {
     description: codes.map((code) => `\`${code}\`: ${apiErrors[code].message}`).join(". "),
-    ...(canRetry ? { headers: retry } : {}),
-    content: { "application/json": { schema: { $ref: "#/components/schemas/Problem" } } },
+    ...(Object.keys(headers).length > 0 ? { headers } : {}),
+    content: { [problemType]: { schema: { $ref: "#/components/schemas/Problem" } } },
   }];
 }
 

@@ -20,6 +20,7 @@ export const flows = resource({
 
 export const latestFlows = resource({
   summary: "The latest flows",
+  isPolled: true,
   query: z.strictObject({ limit: pageQuery.limit }),
   isQuery: true,
   answer: pageOf(flowAnswer),

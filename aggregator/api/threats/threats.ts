@@ -10,6 +10,7 @@ import { resource } from "../route.ts";
 
 export const threats = resource({
   summary: "Threats with their explanations, newest first",
+  isPolled: true,
   query: z.strictObject({
     ...rangeQuery,
     severity_min: z.enum(severities).optional(),
@@ -35,6 +36,7 @@ export const threats = resource({
 
 export const threat = resource({
   summary: "One threat",
+  isPolled: true,
   isQuery: true,
   answer: threatAnswer,
   needs: ["threatStore"],

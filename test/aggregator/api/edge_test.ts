@@ -1,12 +1,13 @@
 /** The HTTP edge: headers, hosts, bodies, parameters, errors. @module */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { createApi } from "../../../aggregator/api/api.ts";
 import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { routes } from "../../../aggregator/api/routes.ts";
 import { startFixture } from "./fixture.ts";
+import { sampleThreat } from "./samples.ts";
 
 Deno.test("every answer carries a strict policy and no CORS header", async () => {
   const fixture = await startFixture();
@@ -52,8 +53,68 @@ Deno.test("a wrong parameter is named with its rule and value", async () => {
   ];
   for (const [path, words] of cases) {
     const { status, body } = await fixture.ask("GET", `/api/v1${path}`, { role: "viewer" });
-    assertEquals([status, body.error.code], [400, "bad_parameter"], path);
-    assertStringIncludes(body.error.detail, words);
+    assertEquals([status, body.code], [400, "bad_parameter"], path);
+    assertStringIncludes(body.detail, words);
+  }
+  await fixture.stop();
+});
+
+Deno.test("an error is problem details: type, title, status, detail, instance, and the field in fault", async () => {
+  const fixture = await startFixture();
+  const { body, headers } = await fixture.ask("GET", "/api/v1/flows?limit=0", { role: "viewer" });
+  assertEquals(headers.get("content-type"), "application/problem+json");
+  assertEquals(body, {
+    type: "urn:picket:problem:bad_parameter",
+    title: "A parameter is wrong",
+    status: 400,
+    detail: 'Parameter "limit": Too small: expected number to be >=1: current value is 0',
+    instance: "/api/v1/flows",
+    code: "bad_parameter",
+    field: "limit",
+  });
+  const { body: none } = await fixture.ask("GET", "/nothing");
+  assertEquals(
+    Object.keys(none),
+    ["type", "title", "status", "instance", "code"],
+    "what is not known is left out",
+  );
+  await fixture.stop();
+});
+
+Deno.test("what is polled has an ETag, and 304 until something changes", async () => {
+  const fixture = await startFixture();
+  const polled = [
+    "fleet",
+    "threats",
+    "incidents",
+    "stats/totals",
+    "stats/series?from=0&to=60",
+    "flows/latest",
+  ];
+  const tags: string[] = [];
+  for (const path of polled) {
+    const ask = (headers: Record<string, string> = {}) =>
+      fixture.ask("GET", `/api/v1/${path}`, { role: "viewer", headers });
+    const first = await ask();
+    const tag = first.headers.get("etag") ?? "";
+    assertMatch(tag, /^W\/"[0-9a-f]{32}"$/, path);
+    tags.push(tag);
+    fixture.clock.ms += 5;
+    for (const header of [tag, `"other", ${tag}`, tag.slice(2), "*"]) {
+      const again = await ask({ "if-none-match": header });
+      assertEquals(
+        [again.status, again.text, again.headers.get("etag")],
+        [304, "", tag],
+        `${path} ${header}`,
+      );
+    }
+    assertEquals((await ask({ "if-none-match": '"other"' })).status, 200);
+  }
+  await fixture.services.store.saveThreats([sampleThreat()]);
+  for (const [index, path] of polled.entries()) {
+    const headers = { "if-none-match": tags[index] };
+    const { status } = await fixture.ask("GET", `/api/v1/${path}`, { role: "viewer", headers });
+    assertEquals(status, /threats|incidents|totals/.test(path) ? 200 : 304, path);
   }
   await fixture.stop();
 });
@@ -64,7 +125,7 @@ Deno.test("a body beyond the limit is refused, announced or not, and never kept"
     json: { key: "x" },
     headers: { "content-length": "99999999" },
   });
-  assertEquals([announced.status, announced.body.error.code], [413, "too_large"]);
+  assertEquals([announced.status, announced.body.code], [413, "too_large"]);
   let pulled = 0;
   const endless = new ReadableStream<Uint8Array>({
     pull(controller) {
@@ -88,13 +149,13 @@ Deno.test("a wrong body names the field, and no JSON says so", async () => {
     role: "admin",
     json: { name: "x", role: "god" },
   });
-  assertEquals([field.status, field.body.error.code], [400, "bad_body"]);
-  assertStringIncludes(field.body.error.detail, '"role"');
+  assertEquals([field.status, field.body.code], [400, "bad_body"]);
+  assertStringIncludes(field.body.detail, '"role"');
   const text = await fixture.ask("POST", "/api/v1/keys", {
     role: "admin",
     bytes: new TextEncoder().encode("{"),
   });
-  assertEquals(text.body.error.detail, "Body must be JSON");
+  assertEquals(text.body.detail, "Body must be JSON");
   await fixture.stop();
 });
 
@@ -112,10 +173,10 @@ Deno.test("a database that is away is 503, a mistake of ours 500 without its wor
     }),
   }));
   const away = await fixture.ask("GET", "/api/v1/stats/totals", { role: "viewer" });
-  assertEquals([away.status, away.body.error.code], [503, "store_unavailable"]);
+  assertEquals([away.status, away.body.code], [503, "store_unavailable"]);
   assert(away.headers.has("retry-after"));
   const broken = await fixture.ask("GET", "/api/v1/stats/protocols", { role: "viewer" });
-  assertEquals([broken.status, broken.body.error.code], [500, "internal"]);
+  assertEquals([broken.status, broken.body.code], [500, "internal"]);
   assert(!broken.text.includes("hunter2") && !away.text.includes("db.internal"));
   assertEquals(fixture.counter('request_errors_total{code="internal"}'), 1);
   await fixture.stop();

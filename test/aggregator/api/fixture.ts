@@ -173,12 +173,12 @@ async function ask(
     { source: asked.source ?? "192.0.2.1", isSecure: asked.isSecure ?? false },
   );
   const text = await response.text();
-  const isJson = response.headers.get("content-type")?.startsWith("application/json");
+  const isJson = /^application\/(problem\+)?json/.test(response.headers.get("content-type") ?? "");
   const reply = {
     status: response.status,
     text,
     headers: response.headers,
-    body: isJson ? JSON.parse(text) : null,
+    body: isJson && method !== "HEAD" ? JSON.parse(text) : null,
   };
   assertDescribed(method, path, reply);
   return reply;

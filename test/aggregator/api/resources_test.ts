@@ -83,7 +83,7 @@ Deno.test("a key ends at its time, is revoked with its sessions, and the last ad
   assertEquals(await status(leaked.key), 401);
   assertEquals((await fixture.ask("GET", "/api/v1/session", { headers: { cookie } })).status, 401);
   const last = await fixture.ask("POST", "/api/v1/keys/admin-key/revoke", { role: "admin" });
-  assertEquals([last.status, last.body.error.code], [409, "last_admin"]);
+  assertEquals([last.status, last.body.code], [409, "last_admin"]);
   await fixture.stop();
 });
 
@@ -98,7 +98,7 @@ Deno.test("health tells of progress: waiting batches that are not stored are not
   assertEquals((await health()).status, 200, "an idle aggregator is well");
   pending = 3;
   const stuck = await health();
-  assertEquals([stuck.status, stuck.body.error.code], [503, "no_progress"]);
+  assertEquals([stuck.status, stuck.body.code], [503, "no_progress"]);
   pending = 0;
   failingSinceMs = fixture.clock.ms - 15_000;
   assertEquals((await health()).status, 200, "a database that is started again");
@@ -108,7 +108,7 @@ Deno.test("health tells of progress: waiting batches that are not stored are not
   assertStringIncludes(body.problem, "No batch could be stored for 15 s");
   failingSinceMs = null;
   failure = "Kafka consumer crashed";
-  assertEquals((await health()).body.error.detail, failure);
+  assertEquals((await health()).body.detail, failure);
   assertEquals((await fixture.ask("GET", "/readyz")).status, 200);
   await fixture.services.store.stop();
   assertEquals((await fixture.ask("GET", "/readyz")).status, 503);
@@ -126,7 +126,7 @@ Deno.test("readiness waits two seconds for a database that hangs, and says so", 
   assertEquals(reply, null);
   fixture.clock.advance(1);
   const { status, body } = await asked;
-  assertEquals([status, body.error.code], [503, "store_unavailable"]);
+  assertEquals([status, body.code], [503, "store_unavailable"]);
   assertEquals((await fixture.ask("GET", "/healthz")).status, 200, "health does not ask the database");
   await fixture.stop();
 });
