@@ -19,6 +19,7 @@ import { readJson, readQuery } from "./parameters.ts";
 import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";
 import type { Answer, Call, Route } from "./route.ts";
 import { mayCall, routes } from "./routes.ts";
+import { withStamps } from "./stamps.ts";
 
 export interface ApiOptions {
   /** Names this server answers for; null = any. Set on loopback, where a page of the web could otherwise rebind its name. */
@@ -125,7 +126,7 @@ async function serve(
   if (route.method !== "GET") {
     checkOrigin(header, caller, ownOrigins(url, context.env.isSecure, options.publicUrl));
   }
-  const query = route.query ? readQuery(route.query, url.searchParams) : {};
+  const query = route.query ? readQuery(route.query, url.searchParams, nowMs) : {};
   let read: Promise<Uint8Array> | null = null;
   const bytes = () => read ??= readBody(context.req.raw, route.bodyBytesMax, has.clock);
   const call: Call = {
@@ -146,7 +147,10 @@ async function serve(
   const found = { status: route.status, ...answer };
   const known = route.isPolled ? unchanged(found, context) : found;
   has.reporter.count("requests_total", { route: route.path, status: known.status });
-  return finish(known, context, siteOf(context, options));
+  const stamped = route.hasStamps && known.json !== undefined
+    ? { ...known, json: withStamps(known.json) }
+    : known;
+  return finish(stamped, context, siteOf(context, options));
 }
 
 /** The answer with its ETag; without a body when the caller has it already. */

@@ -75,6 +75,8 @@ export interface Route {
   headers: Readonly<Record<string, string>>;
   /** Errors of its own, besides those that access, parameters and body bring. */
   errors: readonly ApiErrorCode[];
+  /** Its answer carries times as RFC 3339 beside those in numbers: what people and their programs read. */
+  hasStamps: boolean;
   needs: readonly (keyof Capabilities)[];
   handle(call: Call, has: Capabilities): Answer | Promise<Answer>;
 }
@@ -99,7 +101,7 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType, Need ext
 }
 
 /** Method, path and access are the table's business, the rest the resource's. */
-export type Resource = Omit<Route, "method" | "path" | "access">;
+export type Resource = Omit<Route, "method" | "path" | "access" | "hasStamps">;
 
 /** JSON bodies of people and check-ins; batches have their own limit. */
 const jsonBytesMax = 256 * 1024;

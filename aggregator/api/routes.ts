@@ -79,6 +79,7 @@ export const routes: readonly Route[] = table.map(([method, path, access, resour
   method,
   path,
   access,
+  hasStamps: access !== "sensor" && path.startsWith("/api/v1/"),
   ...resource,
 }));
 

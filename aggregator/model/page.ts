@@ -2,9 +2,11 @@
 
 import type { ThreatStatus } from "./threat.ts";
 
-/** Newest first, at most 1,000 rows. `cursor` is what the last page gave. Keyset: each page costs what it holds. */
+/** At most 1,000 rows, newest first unless asked otherwise. `cursor` is what the last page gave. Keyset: each page costs what it holds. */
 export interface PageRequest {
   limit: number;
+  /** @default false */
+  isOldestFirst?: boolean;
   cursor?: string;
 }
 
@@ -18,7 +20,7 @@ export interface Page<Row> {
 export interface FlowQuery {
   from?: number;
   to?: number;
-  /** Either end. */
+  /** Either end; each an address or CIDR. */
   ip?: string;
   src_ip?: string;
   dst_ip?: string;

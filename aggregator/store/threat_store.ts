@@ -6,7 +6,7 @@
 import type { Reporter } from "../../shared/reporter.ts";
 import { flowIdNumber, readFlowId } from "../model/flow_id.ts";
 import { severities, type Threat, type ThreatLinks, type ThreatStatus } from "../model/threat.ts";
-import { ipIn } from "./addresses.ts";
+import { ipIn, isAddressIn } from "./addresses.ts";
 import type { Database, Dialect, Row, Session, Value } from "./database.ts";
 import { limitOf } from "./flow_query.ts";
 import { BadCursor, type ThreatStore } from "./store.ts";
@@ -114,14 +114,15 @@ async function selectThreat(session: Session, id: string, reporter: Reporter): P
   return row ? threatFromRow(row, reporter) : null;
 }
 
-/** Last seen first. */
+/** By last sight, the newest first unless asked otherwise. */
 async function queryThreats(
   session: Session,
   reporter: Reporter,
   query: ThreatQuery,
   page: PageRequest,
 ): Promise<Page<Threat>> {
-  const limit = limitOf(page.limit);
+  const { isOldestFirst: isUp = false } = page;
+  const limit = limitOf(page.limit), order = isUp ? "ASC" : "DESC";
   const where: string[] = [];
   const values: Value[] = [];
   const add = (sql: string, ...bound: Value[]) => {
@@ -136,17 +137,19 @@ async function queryThreats(
     add("severity_rank >= ?", (severities as readonly string[]).indexOf(query.severity_min));
   }
   if (query.ip !== undefined) {
-    add("id IN (SELECT threat_id FROM threat_ips WHERE ip = ?)", ipIn(query.ip));
+    const { sql, values } = isAddressIn("ip", query.ip);
+    add(`id IN (SELECT threat_id FROM threat_ips WHERE ${sql})`, ...values);
   }
   if (page.cursor !== undefined) {
     const { lastSeenUs, id } = readCursor(page.cursor);
-    add("(last_seen_us < ? OR (last_seen_us = ? AND id < ?))", lastSeenUs, lastSeenUs, id);
+    const than = isUp ? ">" : "<";
+    add(`(last_seen_us ${than} ? OR (last_seen_us = ? AND id ${than} ?))`, lastSeenUs, lastSeenUs, id);
   }
   const rows = await session.all(
     `SELECT body, status, stored_ms, last_seen_us, id FROM threats WHERE ${
       ["1 = 1", ...where].join(" AND ")
     } ` +
-      `ORDER BY last_seen_us DESC, id DESC LIMIT ${limit + 1}`,
+      `ORDER BY last_seen_us ${order}, id ${order} LIMIT ${limit + 1}`,
     values,
   );
   const shown = rows.slice(0, limit);

@@ -7,6 +7,7 @@ import { checkInRequest, checkInResponse, enrolRequest, enrolResponse } from "..
 import { z } from "../../../shared/schema.ts";
 import { version } from "../../../shared/version.ts";
 import { type ApiErrorCode, apiErrors, problemType } from "../errors.ts";
+import { withStampSchemas } from "../stamps.ts";
 import { type Resource, resource, type Route } from "../route.ts";
 import {
   fleetAnswer,
@@ -39,6 +40,9 @@ const named: Readonly<Record<string, z.ZodType>> = {
   CheckInResponse: checkInResponse,
 };
 
+/** What sensors read and write. */
+const unstamped = new Set(["EnrolRequest", "EnrolResponse", "CheckIn", "CheckInResponse"]);
+
 /** `routes` is a function, as the table that holds this route is not complete while it is being made. */
 export function openapi(routes: () => readonly Route[]): Resource {
   let made: unknown = null;
@@ -64,7 +68,8 @@ export function describeApi(routes: readonly Route[]): Record<string, unknown> {
       title: "Picket",
       version,
       description:
-        "Fleet health, flows and explained threats. Times are epoch seconds unless the name ends in _ms.",
+        "Fleet health, flows and explained threats. Times are epoch seconds, or milliseconds where the name ends in _ms; " +
+        "beside each stands the same as RFC 3339, with _at.",
     },
     servers: [{ url: "." }],
     security: [{ key: [] }, { session: [] }],
@@ -197,7 +202,8 @@ class Shapes {
     return Object.fromEntries(
       Object.keys(named).map((name) => {
         const io = named[name] === checkInRequest || named[name] === enrolRequest ? "input" : "output";
-        return [name, plainOf(this.#made[io][name])];
+        const schema = plainOf(this.#made[io][name]);
+        return [name, unstamped.has(name) ? schema : withStampSchemas(schema)];
       }),
     );
   }
@@ -208,22 +214,25 @@ class Shapes {
       : { [bodyType]: { schema: { type: "string", format: "binary" } } };
   }
 
-  answer({ answer, answerType }: Route): unknown {
+  answer({ answer, answerType, hasStamps }: Route): unknown {
+    const plain = (schema: unknown) => hasStamps ? withStampSchemas(schema) : schema;
     return answer
-      ? { "application/json": { schema: this.#schema(answer, "output") } }
+      ? { "application/json": { schema: plain(this.#schema(answer, "output")) } }
       : { [answerType]: { schema: { type: "string" } } };
   }
 
   parameters(query: z.ZodObject): unknown[] {
     const { properties = {} } = this.#schema(query, "input") as {
-      properties?: Record<string, { description?: string }>;
+      properties?: Record<string, { description?: string; format?: string }>;
     };
     return Object.entries(properties).map(([name, { description, ...schema }]) => ({
       name,
       in: "query",
       required: false,
       ...(description ? { description } : {}),
-      schema,
+      schema: schema.format === "time"
+        ? { type: "string", maxLength: 40, examples: ["2026-01-31T12:00:00Z", "1769860800", "now-1h"] }
+        : schema,
     }));
   }
 

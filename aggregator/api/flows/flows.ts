@@ -4,14 +4,14 @@
 
 import { z } from "../../../shared/schema.ts";
 import { ApiError } from "../errors.ts";
-import { flowAnswer, flowFilters, pageOf, pageQuery, rangeQuery } from "../schemas.ts";
+import { flowAnswer, flowFilters, pageOf, pageQuery, rangeQuery, sortBy } from "../schemas.ts";
 import { resource } from "../route.ts";
 import type { FlowStore } from "../../store/store.ts";
 import type { FlowQuery } from "../../model/page.ts";
 
 export const flows = resource({
   summary: "Flows by start time, newest first",
-  query: z.strictObject({ ...rangeQuery, ...pageQuery }),
+  query: z.strictObject({ ...rangeQuery, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
   answer: pageOf(flowAnswer),
   needs: ["flowStore"],
@@ -33,7 +33,7 @@ export const latestFlows = resource({
 
 export const searchFlows = resource({
   summary: "Flows that fit every filter given, newest first",
-  query: z.strictObject({ ...flowFilters, ...pageQuery }),
+  query: z.strictObject({ ...flowFilters, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
   answer: pageOf(flowAnswer),
   needs: ["flowStore"],
@@ -54,13 +54,14 @@ export const flow = resource({
 
 /** Splits paging from filters; a zod object leaves absent filters out or undefined, the flowStore wants them out. */
 async function readPage(query: Record<string, unknown>, flowStore: FlowStore) {
-  const { limit, cursor, ...rest } = query as { limit: number; cursor?: string };
+  const { limit, cursor, sort, ...rest } = query as { limit: number; cursor?: string; sort: string };
   const filter = Object.fromEntries(
     Object.entries(rest).filter(([, value]) => value !== undefined),
   ) as FlowQuery;
   if (filter.name !== undefined) filter.name = filter.name.toLowerCase();
   checkRange(filter);
-  return { json: await flowStore.readFlows(filter, { limit, ...(cursor === undefined ? {} : { cursor }) }) };
+  const page = { limit, isOldestFirst: sort === "start", ...(cursor === undefined ? {} : { cursor }) };
+  return { json: await flowStore.readFlows(filter, page) };
 }
 
 /** @throws {ApiError} when a range ends before it begins. */

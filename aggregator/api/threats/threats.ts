@@ -5,7 +5,7 @@ import { severities, type Threat, threatStatuses } from "../../model/threat.ts";
 import type { ThreatQuery } from "../../model/page.ts";
 import { ApiError } from "../errors.ts";
 import { checkRange } from "../flows/flows.ts";
-import { address, pageOf, pageQuery, rangeQuery, threatAnswer } from "../schemas.ts";
+import { address, pageOf, pageQuery, rangeQuery, sortBy, threatAnswer } from "../schemas.ts";
 import { resource } from "../route.ts";
 
 export const threats = resource({
@@ -14,9 +14,11 @@ export const threats = resource({
   query: z.strictObject({
     ...rangeQuery,
     severity_min: z.enum(severities).optional(),
-    detector: z.string().regex(/^[a-z0-9_]{1,64}$/, "must be the name of a detector").optional(),
+    detector: z.string().toLowerCase().regex(/^[a-z0-9_]{1,64}$/, "must be the name of a detector")
+      .optional(),
     status: z.enum(threatStatuses).optional(),
-    ip: address.optional().describe("Attacker or victim"),
+    ip: address.optional().describe("Attacker or victim: an address or CIDR"),
+    sort: sortBy("last_seen"),
     ...pageQuery,
   }),
   isQuery: true,
@@ -24,11 +26,11 @@ export const threats = resource({
   needs: ["threatStore"],
   async handle({ query }, { threatStore }) {
     checkRange(query);
-    const { limit, cursor, ...rest } = query;
+    const { limit, cursor, sort, ...rest } = query;
     const filter = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
     const page = await threatStore.readThreats(
       filter as ThreatQuery,
-      { limit, ...(cursor === undefined ? {} : { cursor }) },
+      { limit, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
     );
     return { json: { ...page, rows: page.rows.map(present) } };
   },
