@@ -13,6 +13,7 @@ import { enrol } from "./sensors/enrol.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
+import { filterColumns } from "./filter/filter.ts";
 import { deadLetters, gaps } from "./sensors/gaps.ts";
 import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
@@ -22,7 +23,7 @@ import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { incidents } from "./threats/incidents.ts";
-import { setThreatStatus, threat, threats } from "./threats/threats.ts";
+import { setThreatStatus, threat, threatFlows, threats } from "./threats/threats.ts";
 import { addKey, listKeys, revokeKey } from "./admin/keys.ts";
 import { addToken, listTokens, revokeToken } from "./admin/tokens.ts";
 
@@ -49,11 +50,13 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/incidents", "viewer", incidents],
   ["GET", "/api/v1/threats", "viewer", threats],
   ["GET", "/api/v1/threats/:id", "viewer", threat],
+  ["GET", "/api/v1/threats/:id/flows", "viewer", threatFlows],
   ["POST", "/api/v1/threats/:id/status", "analyst", setThreatStatus],
   ["GET", "/api/v1/stats/totals", "viewer", totals],
   ["GET", "/api/v1/stats/top-talkers", "viewer", topTalkers],
   ["GET", "/api/v1/stats/protocols", "viewer", protocols],
   ["GET", "/api/v1/stats/series", "viewer", series],
+  ["GET", "/api/v1/filter/columns", "viewer", filterColumns],
   ["GET", "/api/v1/gaps", "viewer", gaps],
   ["GET", "/api/v1/dead-letters", "admin", deadLetters],
   ["GET", "/api/v1/tokens", "admin", listTokens],

@@ -77,7 +77,7 @@ export const flowFilters = {
 };
 
 /** A page of `rows`. */
-export function pageOf(rows: z.ZodType): z.ZodType {
+export function pageOf(rows: z.ZodType) {
   return z.object({ rows: z.array(rows), next_cursor: z.string().optional() });
 }
 

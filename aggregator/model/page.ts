@@ -1,5 +1,6 @@
 /** What can be asked of stored flows and threats, and the pages that answer. @module */
 
+import type { Filter } from "./filter.ts";
 import type { ThreatStatus } from "./threat.ts";
 
 /** At most 1,000 rows, newest first unless asked otherwise. `cursor` is what the last page gave. Keyset: each page costs what it holds. */
@@ -37,6 +38,8 @@ export interface FlowQuery {
   /** Part of a fact: DNS name, SNI, host; matched as a substring, lower-case. */
   name?: string;
   threat_id?: string;
+  /** Must hold besides. */
+  filter?: Filter;
 }
 
 export interface ThreatQuery {
@@ -46,4 +49,5 @@ export interface ThreatQuery {
   detector?: string;
   status?: ThreatStatus;
   ip?: string;
+  filter?: Filter;
 }

@@ -11,18 +11,24 @@ import type { Flow } from "../model/flow.ts";
 import { flowIdText, idUsMax, readFlowId, slots } from "../model/flow_id.ts";
 import type { FlowQuery, Page, PageRequest } from "../model/page.ts";
 import { connStates } from "../../shared/segment.ts";
+import { boundsOf, meets, onlyAddressesOf, testsOf } from "../filter/evaluate.ts";
+import { flowTable } from "../filter/flow_table.ts";
 import { onlyAddress } from "../model/network.ts";
 import { ipIn, isAddressIn } from "./addresses.ts";
 import type { Condition, Dialect, Session, Value } from "./database.ts";
-import { namesOf } from "./fact_names.ts";
+import { namesOf } from "../model/fact_names.ts";
 import { flowSelection } from "./flow_record.ts";
 import { type Key, readFlowRows, type Reading } from "./flow_rows_read.ts";
+import { type Clause, clauseOf } from "./filter_sql.ts";
+import { flowTests } from "./flow_filter.ts";
+import { likePattern, namePart } from "./like_pattern.ts";
 import { BadCursor } from "./store.ts";
 
 export const rowsPerPageMax = 1_000;
 const sliceRowsMax = 20_000;
+/** Read at once where only memory can tell whether a row is one. */
+const inexactRows = 500;
 export const queryTimeMsMax = 2_000;
-const nameCharactersMax = 200;
 
 /** Keys from `low` on and before `high`. */
 interface Range {
@@ -47,25 +53,27 @@ function within(dialect: Dialect, table: string, { low, high }: Range): Conditio
 
 export async function queryFlows(
   reading: Reading,
-  query: FlowQuery,
+  given: FlowQuery,
   page: PageRequest,
   monotonicMs: () => number,
 ): Promise<Page<Flow>> {
   const { isOldestFirst: isUp = false } = page;
+  const query = narrowed(given);
   const deadlineMs = monotonicMs() + queryTimeMsMax;
   const limit = limitOf(page.limit);
   const { dialect, session } = reading;
   const asked = { dialect, session, isUp, drivers: driversOf(query) };
   const conditions = await conditionsOf(reading, query);
   if (conditions === null) return { rows: [] };
-  const matches = matcherOf(query);
+  const isExact = conditions.every(({ isExact }) => isExact ?? true);
+  const matches = matcherOf(query, isExact);
   const sliceRows = conditions.length > 0 ? sliceRowsMax : limit + 1;
   const rows: Flow[] = [];
   let left = rangeOf(query, page);
   for (;;) {
     const cut = await sliceEnd(asked, left, sliceRows);
     const slice = cut === null ? left : isUp ? { ...left, high: cut } : { ...left, low: cut };
-    const wanted = limit - rows.length + 1;
+    const wanted = isExact ? limit - rows.length + 1 : inexactRows;
     const select = selectSlice(asked, conditions, slice, wanted);
     const found = await session.all(select.sql, select.values);
     rows.push(...(await readFlowRows(reading, found)).filter(matches));
@@ -199,8 +207,8 @@ function selectSlice(
 async function conditionsOf(
   { dialect, session, words }: Reading,
   query: FlowQuery,
-): Promise<Condition[] | null> {
-  const found: Condition[] = [];
+): Promise<(Condition & Partial<Clause>)[] | null> {
+  const found: (Condition & Partial<Clause>)[] = [];
   const add = (sql: string, ...values: Value[]) => found.push({ sql, values });
   addAddresses(query, add);
   if (query.port !== undefined) add("(src_port = ? OR dst_port = ?)", query.port, query.port);
@@ -235,6 +243,10 @@ async function conditionsOf(
       sensor,
     );
   }
+  if (query.filter !== undefined) {
+    if (testsOf(query.filter).some(({ column }) => isWord(column))) await words.load(session);
+    found.push(clauseOf(query.filter, flowTests(dialect, words)));
+  }
   return found;
 }
 
@@ -262,17 +274,28 @@ function communityOf(text: string): number | null {
     octets.charCodeAt(3)) >>> 0;
 }
 
-/** Whether a flow that SQL found is one that was asked for. */
-function matcherOf({ name, community_id }: FlowQuery): (flow: Flow) => boolean {
-  if (name === undefined && community_id === undefined) return () => true;
-  const part = name?.toWellFormed().toLowerCase().slice(0, nameCharactersMax);
-  return (flow) =>
-    (part === undefined || (flow.facts !== null && namesOf(flow.facts).includes(part))) &&
-    (community_id === undefined || flow.community_id === community_id);
+function isWord(column: string): boolean {
+  return flowTable.columns[column].type === "word";
 }
 
-/** A pattern that the facts match whose names have `part` anywhere. Where names have "_", facts may have a control character. */
-export function likePattern(part: string): string {
-  const text = JSON.stringify(part.toWellFormed().toLowerCase().slice(0, nameCharactersMax)).slice(1, -1);
-  return `%${text.replace(/[!%]/g, (character) => `!${character}`).replace(/[_ ]/g, "%")}%`;
+/** What a filter says of times and single addresses chooses candidates too. A microsecond more does no harm: the filter is asked. */
+function narrowed(query: FlowQuery): FlowQuery {
+  if (query.filter === undefined) return query;
+  const narrow = { ...query };
+  const { from, to } = boundsOf(query.filter, "start");
+  if (from !== undefined) narrow.from = Math.max(query.from ?? 0, from / 1e6 - 1e-6);
+  if (to !== undefined) narrow.to = Math.min(query.to ?? Infinity, to / 1e6 + 1e-6);
+  for (const { column, ip } of onlyAddressesOf(query.filter)) narrow[column] ??= ip;
+  return narrow;
+}
+
+/** Whether a flow that SQL found is one that was asked for. `isExact`: SQL has answered the filter already. */
+function matcherOf({ name, community_id, filter }: FlowQuery, isExact: boolean): (flow: Flow) => boolean {
+  const asked = isExact ? undefined : filter;
+  if (name === undefined && community_id === undefined && asked === undefined) return () => true;
+  const part = name === undefined ? undefined : namePart(name);
+  return (flow) =>
+    (part === undefined || (flow.facts !== null && namesOf(flow.facts).includes(part))) &&
+    (community_id === undefined || flow.community_id === community_id) &&
+    (asked === undefined || meets(asked, flowTable, flow));
 }

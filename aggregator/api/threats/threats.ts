@@ -5,7 +5,9 @@ import { severities, type Threat, threatStatuses } from "../../model/threat.ts";
 import type { ThreatQuery } from "../../model/page.ts";
 import { ApiError } from "../errors.ts";
 import { checkRange } from "../flows/flows.ts";
-import { address, pageOf, pageQuery, rangeQuery, sortBy, threatAnswer } from "../schemas.ts";
+import { threatTable } from "../../filter/threat_table.ts";
+import { filterQuery, readFilter } from "../filter/filter.ts";
+import { address, flowAnswer, pageOf, pageQuery, rangeQuery, sortBy, threatAnswer } from "../schemas.ts";
 import { resource } from "../route.ts";
 
 export const threats = resource({
@@ -18,21 +20,25 @@ export const threats = resource({
       .optional(),
     status: z.enum(threatStatuses).optional(),
     ip: address.optional().describe("Attacker or victim: an address or CIDR"),
+    ...filterQuery,
     sort: sortBy("last_seen"),
     ...pageQuery,
   }),
   isQuery: true,
-  answer: pageOf(threatAnswer),
-  needs: ["threatStore"],
-  async handle({ query }, { threatStore }) {
+  answer: pageOf(threatAnswer.omit({ flow_ids: true })),
+  needs: ["threatStore", "directory"],
+  async handle({ query, nowMs }, { threatStore, directory }) {
     checkRange(query);
-    const { limit, cursor, sort, ...rest } = query;
-    const filter = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    const { limit, cursor, sort, filter, ...rest } = query;
+    const asked = Object.fromEntries(
+      Object.entries(rest).filter(([, value]) => value !== undefined),
+    ) as ThreatQuery;
+    if (filter !== undefined) asked.filter = await readFilter(filter, threatTable, nowMs, { directory });
     const page = await threatStore.readThreats(
-      filter as ThreatQuery,
+      asked,
       { limit, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
     );
-    return { json: { ...page, rows: page.rows.map(present) } };
+    return { json: { ...page, rows: page.rows.map((row) => ({ ...present(row), flow_ids: undefined })) } };
   },
 });
 
@@ -46,6 +52,35 @@ export const threat = resource({
     const found = isId(params.id) ? await threatStore.readThreat(params.id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
     return { json: present(found) };
+  },
+});
+
+export const threatFlows = resource({
+  summary: "All flows of a threat that are still stored, by start time",
+  query: z.strictObject({ sort: sortBy("start"), ...pageQuery }),
+  isQuery: true,
+  answer: pageOf(flowAnswer).extend({
+    flows: z.int().describe("All the threat rests on"),
+    linked: z.int().describe("Of these, how many can be paged through: the first of them"),
+    is_complete: z.boolean().describe("All can be"),
+  }),
+  needs: ["threatStore", "flowStore"],
+  async handle({ params: { id }, query: { limit, cursor, sort } }, { threatStore, flowStore }) {
+    const found = isId(id) ? await threatStore.readThreat(id) : null;
+    if (!found) throw new ApiError("not_found", "There is no threat with this id");
+    const page = { limit, isOldestFirst: sort === "start", ...(cursor === undefined ? {} : { cursor }) };
+    const { rows, next_cursor } = await flowStore.readFlows({ threat_id: id }, page);
+    const linked = await threatStore.countFlows(id);
+    const flows = Math.max(found.flows, linked);
+    return {
+      json: {
+        rows,
+        flows,
+        linked,
+        is_complete: linked === flows,
+        ...(next_cursor === undefined ? {} : { next_cursor }),
+      },
+    };
   },
 });
 
