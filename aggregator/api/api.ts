@@ -17,6 +17,7 @@ import { etagOf, isKnown } from "./etag.ts";
 import { ApiError, problemType } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
 import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";
+import { heldOpen } from "./held_open.ts";
 import type { Answer, Call, Route } from "./route.ts";
 import { mayCall, routes } from "./routes.ts";
 import { withStamps } from "./stamps.ts";
@@ -33,6 +34,8 @@ export interface ApiOptions {
 export interface Connection {
   source: string;
   isSecure: boolean;
+  /** The connection is in use until what is returned is called: for an answer that is written as it comes. */
+  hold?: () => () => void;
 }
 
 export interface Api {
@@ -226,13 +229,17 @@ function problem(error: ApiError, context: Context<Env>): Answer {
 }
 
 function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
-  const { status = 200, json, text, headers = {}, session } = answer;
+  const { status = 200, json, text, stream, headers = {}, session } = answer;
   if (session && site) {
     const { isSecure: secure, path } = site;
     const options = { httpOnly: true, sameSite: "Strict", secure, path, maxAge: session.maxAgeS } as const;
     setCookie(context, cookieName, session.id, options);
   }
   if (status === 304) return context.body(null, 304, { "cache-control": "no-store", ...headers });
+  if (stream) {
+    const body = heldOpen(stream.body, context.env.hold ?? (() => () => undefined));
+    return context.body(body, 200, { "content-type": stream.type, ...headers });
+  }
   return context.body(text ? text.body : JSON.stringify(json), status as ContentfulStatusCode, {
     "cache-control": "no-store",
     "content-type": text ? text.type : "application/json; charset=utf-8",

@@ -40,11 +40,13 @@ export interface Call<Query = unknown, Body = unknown> {
   nowMs: number;
 }
 
-/** What goes back. JSON unless `text` is there. */
+/** What goes back. JSON unless `text` or `stream` is there. */
 export interface Answer {
   status?: number;
   json?: unknown;
   text?: { body: string; type: string };
+  /** Written as it comes. */
+  stream?: { body: ReadableStream<Uint8Array>; type: string };
   headers?: Record<string, string>;
   /** The browser keeps this id as its session; an age of 0 ends it. */
   session?: { id: string; maxAgeS: number };

@@ -15,6 +15,7 @@ import { fleet, sensor } from "./sensors/fleet.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
 import { filterColumns } from "./filter/filter.ts";
 import { deadLetters, gaps } from "./sensors/gaps.ts";
+import { live } from "./live/live.ts";
 import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
 import { metrics } from "./admin/metrics.ts";
@@ -57,6 +58,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/stats/protocols", "viewer", protocols],
   ["GET", "/api/v1/stats/series", "viewer", series],
   ["GET", "/api/v1/filter/columns", "viewer", filterColumns],
+  ["GET", "/api/v1/live", "viewer", live],
   ["GET", "/api/v1/gaps", "viewer", gaps],
   ["GET", "/api/v1/dead-letters", "admin", deadLetters],
   ["GET", "/api/v1/tokens", "admin", listTokens],

@@ -29,6 +29,8 @@ export interface DetectionDeps {
   store: Pick<Store, "saveThreats" | "readThreats" | "readRecentFlows" | "setThreatStatus">;
   clock: Clock;
   reporter: Reporter;
+  /** Told of threats after they were stored. */
+  onSaved?: (threats: readonly Threat[]) => void;
 }
 
 /** A queue that takes threats without making detection wait. */
@@ -134,6 +136,7 @@ export class Detection {
         if (this.#unsaved.get(threat.id) === threat) this.#unsaved.delete(threat.id);
       }
       this.#deps.reporter.count("threats_saved_total", undefined, batch.length);
+      this.#deps.onSaved?.(batch);
     } catch (error) {
       this.#rememberLinks(links);
       if (!(error instanceof StoreUnavailable)) throw error;

@@ -8,6 +8,7 @@ import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
+import type { Threat } from "../model/threat.ts";
 import { startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
@@ -24,6 +25,7 @@ import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import { type Capabilities, topicsOf } from "../api/capabilities.ts";
+import { LiveFeed } from "../api/live/feed.ts";
 import { Sessions } from "../api/sessions.ts";
 import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
@@ -107,13 +109,17 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
-  const detection = await startDetection(options, edges, store, directory, stops);
+  const live = new LiveFeed({}, { store, clock, reporter });
+  const detection = await startDetection(options, edges, { store, directory, live }, stops);
 
   const ingest = new Ingest({ buckets: options.buckets }, {
     store,
     reporter,
     clock,
-    onStored: (updates, nowMs) => detection.take(updates, nowMs),
+    onStored: (updates, nowMs) => {
+      live.note("flows", updates.map(({ flow_id }) => flow_id));
+      return detection.take(updates, nowMs);
+    },
   });
   await ingest.start();
   stops.push(() => ingest.stop());
@@ -136,9 +142,12 @@ async function wire(
     checkIns,
     detection,
     meter,
+    live,
     ...web,
   });
   const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
+  // First of all: a stream that is watched would hold the port open.
+  stops.push(() => live.stop());
   return { url, keyFile };
 }
 
@@ -212,8 +221,7 @@ async function startRetention(
 async function startDetection(
   options: ServeOptions,
   edges: Edges,
-  store: Store,
-  directory: SensorDirectory,
+  { store, directory, live }: Pick<Stages, "store" | "directory" | "live">,
   stops: Stop[],
 ): Promise<Detection> {
   const { clock, reporter } = edges;
@@ -233,7 +241,8 @@ async function startDetection(
         episodes,
       ),
   });
-  const detection = new Detection({}, { engine, store, clock, reporter });
+  const onSaved = (threats: readonly Threat[]) => live.note("threats", threats.map(({ id }) => id));
+  const detection = new Detection({}, { engine, store, clock, reporter, onSaved });
   const model = readModel(options, edges);
   if (model) {
     const folder = stateFolder(options.state, edges.env);
@@ -293,12 +302,13 @@ interface Stages {
   checkIns: CheckInWriter;
   detection: Detection;
   meter: WorkMeter;
+  live: LiveFeed;
   authority: Authority | null;
   publicUrl: URL | null;
 }
 
 function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
-  const { store, directory, checkIns, detection, meter, authority, publicUrl } = stages;
+  const { store, directory, checkIns, detection, meter, live, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -323,7 +333,11 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
       },
     ),
     submit: (header, body) => meter.submit(header, body),
-    onThreatStatus: (id, status) => detection.setStatus(id, status),
+    live,
+    onThreatStatus: (id, status) => {
+      detection.setStatus(id, status);
+      live.note("threats", [id]);
+    },
     progress: () => meter.progress(),
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,

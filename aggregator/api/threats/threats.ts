@@ -38,7 +38,7 @@ export const threats = resource({
       asked,
       { limit, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
     );
-    return { json: { ...page, rows: page.rows.map((row) => ({ ...present(row), flow_ids: undefined })) } };
+    return { json: { ...page, rows: page.rows.map(presentInList) } };
   },
 });
 
@@ -106,6 +106,12 @@ function present(found: Threat): Record<string, unknown> {
     ...(found.src_ips.length === 1 ? { src_ip: found.src_ips[0] } : {}),
     ...(found.dst_ips.length === 1 ? { dst_ip: found.dst_ips[0] } : {}),
   };
+}
+
+/** Without its sample of flows: they are asked of the threat. */
+export function presentInList(found: Threat): Record<string, unknown> {
+  const { flow_ids: _, ...rest } = present(found);
+  return rest;
 }
 
 function isId(text: string): boolean {
