@@ -47,12 +47,18 @@ type Schema = Record<string, unknown>;
 export function withStampSchemas(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withStampSchemas);
   if (typeof schema !== "object" || schema === null) return schema;
-  return Object.fromEntries(
-    Object.entries(schema).map(([key, part]) => [
-      key,
-      key === "properties" ? stampedProperties(part as Record<string, Schema>) : withStampSchemas(part),
-    ]),
-  );
+  const { properties, required, ...rest } = schema as {
+    properties?: Record<string, Schema>;
+    required?: string[];
+  };
+  const all = Object.fromEntries(Object.entries(rest).map(([key, part]) => [key, withStampSchemas(part)]));
+  if (properties === undefined) return all;
+  const stamped = stampedProperties(properties);
+  const needed = required?.flatMap((name) => {
+    const stamp = stampOf(name);
+    return stamp !== null && Object.hasOwn(stamped, stamp) ? [name, stamp] : [name];
+  });
+  return { ...all, properties: stamped, ...needed === undefined ? {} : { required: needed } };
 }
 
 function stampedProperties(properties: Record<string, Schema>): Record<string, unknown> {
@@ -60,7 +66,7 @@ function stampedProperties(properties: Record<string, Schema>): Record<string, u
   for (const [name, part] of Object.entries(properties)) {
     all[name] = opaque.has(name) ? part : withStampSchemas(part);
     const stamp = stampOf(name);
-    const types = [part, ...(part.anyOf as Schema[] | undefined ?? [])].map(({ type }) => type);
+    const types = [part, ...(part.anyOf as Schema[] | undefined ?? [])].flatMap(({ type }) => type);
     if (stamp === null || !types.some((type) => type === "number" || type === "integer")) continue;
     const description = `${name} as RFC 3339 in UTC`;
     all[stamp] = types.includes("null")

@@ -99,8 +99,8 @@ function tagOf({ path, access }: Route): keyof typeof tags {
   if (access === "sensor") return "Sensors' own";
   const [, word] = /^\/(?:api\/v1\/)?([a-z-]+)/.exec(path) ?? [];
   if (/^(fleet|sensors|gaps|dead-letters)$/.test(word)) return "Fleet";
-  if (word === "flows") return "Flows";
-  if (word === "threats") return "Threats";
+  if (/^(flows|filter|live)$/.test(word)) return "Flows";
+  if (word === "threats" || word === "incidents") return "Threats";
   if (word === "stats") return "Traffic";
   return /^(tokens|keys|session|login|logout)$/.test(word) ? "Access" : "Operation";
 }
