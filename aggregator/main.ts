@@ -8,6 +8,7 @@ import { analyzeFile, renderAnalysis } from "./analyze.ts";
 import { dispatch, type Program } from "../shared/dispatch.ts";
 import { processEdges } from "../shared/process_edges.ts";
 import { analyzeCommand } from "./commands/analyze_command.ts";
+import { flowsCommand, threatsCommand } from "./commands/ask_command.ts";
 import { configCommand } from "./commands/config_command.ts";
 import { dbCommand } from "./commands/db_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
@@ -39,6 +40,8 @@ export const program = {
     setupCommand,
     tokenCommand,
     reportCommand,
+    flowsCommand,
+    threatsCommand,
     hostsCommand,
     packetsCommand,
     exportCommand,

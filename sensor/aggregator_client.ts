@@ -139,21 +139,16 @@ export function wordsOf({ message, cure }: Pick<Unanswered, "message" | "cure">)
   return cure === undefined ? message : `${message}: ${cure}`;
 }
 
-/** What the aggregator says is wrong: its error code or reason, its message, and what it advises ("" = nothing). */
+/** What the aggregator says is wrong: its error code or reason, its title, and what it advises ("" = nothing). */
 export function refusalOf(body: unknown): { code: string; message: string; detail: string } {
-  const given = (body ?? {}) as {
-    reason?: unknown;
-    error?: { code?: unknown; message?: unknown; detail?: unknown } | string;
-  };
-  const error: { code?: unknown; message?: unknown; detail?: unknown } =
-    typeof given.error === "object" && given.error !== null ? given.error : {};
-  const code = [given.reason, error.code, given.error].find((text) => typeof text === "string");
-  const message = typeof error.message === "string" ? error.message : code;
+  const given = (body ?? {}) as Partial<Record<"reason" | "code" | "title" | "detail" | "error", unknown>>;
+  const code = [given.reason, given.code, given.error].find((text) => typeof text === "string");
+  const message = typeof given.title === "string" ? given.title : code;
   const short = (text: unknown, charactersMax: number) => String(text).slice(0, charactersMax);
   return {
     code: short(code ?? "unknown", 60),
     message: short(message ?? "no reason", 300),
-    detail: typeof error.detail === "string" ? short(error.detail, 300) : "",
+    detail: typeof given.detail === "string" ? short(given.detail, 300) : "",
   };
 }
 

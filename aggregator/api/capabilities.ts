@@ -23,6 +23,7 @@ import type {
 } from "../store/store.ts";
 import type { ApiKeys } from "./api_keys.ts";
 import type { ConcurrencyLimit } from "./concurrency_limit.ts";
+import type { LiveFeed } from "./live/feed.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -57,6 +58,8 @@ export interface Capabilities extends EdgeCapabilities {
   identityStore: IdentityStore;
   trafficStore: TrafficStore;
   hostStore: HostStore;
+  /** What has just been stored. */
+  live: LiveFeed;
   /** Cheap round trip to the database. */
   ping(): Promise<void>;
   directory: SensorDirectory;

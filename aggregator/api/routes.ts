@@ -15,8 +15,10 @@ import { approve, release, remove, rename, revoke, tag } from "./sensors/change.
 import { fleet, sensor } from "./sensors/fleet.ts";
 import { exportFlows, exportThreats } from "./export/export.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
+import { filterColumns } from "./filter/filter.ts";
 import { deadLetters, gaps } from "./sensors/gaps.ts";
 import { conversations, domains, host, hosts, services, uniqueHosts } from "./hosts/hosts.ts";
+import { live } from "./live/live.ts";
 import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
 import { metrics } from "./admin/metrics.ts";
@@ -25,7 +27,7 @@ import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { incidents } from "./threats/incidents.ts";
-import { setThreatStatus, threat, threats } from "./threats/threats.ts";
+import { setThreatStatus, threat, threatFlows, threats } from "./threats/threats.ts";
 import { askFlowPackets, askThreatPackets, flowPackets, threatPackets } from "./threats/packets.ts";
 import { addKey, listKeys, revokeKey } from "./admin/keys.ts";
 import { addToken, listTokens, revokeToken } from "./admin/tokens.ts";
@@ -56,6 +58,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/incidents", "viewer", incidents],
   ["GET", "/api/v1/threats", "viewer", threats],
   ["GET", "/api/v1/threats/:id", "viewer", threat],
+  ["GET", "/api/v1/threats/:id/flows", "viewer", threatFlows],
   ["POST", "/api/v1/threats/:id/status", "analyst", setThreatStatus],
   ["GET", "/api/v1/threats/:id/packets", "analyst", threatPackets],
   ["POST", "/api/v1/threats/:id/packets", "analyst", askThreatPackets],
@@ -71,6 +74,8 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/stats/unique-hosts", "viewer", uniqueHosts],
   ["GET", "/api/v1/export/flows", "analyst", exportFlows],
   ["GET", "/api/v1/export/threats", "analyst", exportThreats],
+  ["GET", "/api/v1/filter/columns", "viewer", filterColumns],
+  ["GET", "/api/v1/live", "viewer", live],
   ["GET", "/api/v1/gaps", "viewer", gaps],
   ["GET", "/api/v1/dead-letters", "admin", deadLetters],
   ["GET", "/api/v1/tokens", "admin", listTokens],
@@ -96,6 +101,7 @@ export const routes: readonly Route[] = table.map(([method, path, access, resour
   method,
   path,
   access,
+  hasStamps: access !== "sensor" && path.startsWith("/api/v1/"),
   ...resource,
 }));
 

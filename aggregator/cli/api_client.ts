@@ -155,14 +155,13 @@ function wordsOf(error: unknown): string {
 export async function readAnswer<Body>(from: string, response: Response): Promise<Body> {
   const answer = await response.json().catch(() => null);
   if (response.ok && answer !== null) return answer as Body;
-  const { message, detail } = answer?.error ??
-    { message: "no Picket aggregator answers there", detail: null };
+  const { title, detail } = answer?.title ? answer : { title: "no Picket aggregator answers there" };
   const code = response.status === 401 || response.status === 403 || response.status === 400
     ? exitCodes.usage
     : response.status >= 500
     ? exitCodes.environment
     : exitCodes.failed;
-  const words = detail ? `${message}: ${detail}` : message;
+  const words = detail ? `${title}: ${detail}` : title;
   throw new CommandError(code, `Cannot get an answer from ${from}: ${response.status} ${words}`);
 }
 

@@ -140,8 +140,8 @@ async function address(options: ServeOptions, edges: Edges): Promise<Outcome> {
   if (answer?.status === "ok") {
     return { result: "ok", text: `an aggregator serves on ${listen} and is well` };
   }
-  if (answer?.error) {
-    return { result: "warn", text: `an aggregator serves on ${listen}: ${answer.error.detail}` };
+  if (answer?.title) {
+    return { result: "warn", text: `an aggregator serves on ${listen}: ${answer.detail ?? answer.title}` };
   }
   return {
     result: "fail",

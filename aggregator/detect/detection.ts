@@ -31,6 +31,8 @@ export interface DetectionDeps {
   reporter: Reporter;
   /** Called with threats that were found or grew, once they are stored or wait for the store. Returns at once. */
   onThreats?: (threats: readonly Threat[]) => void;
+  /** Told of threats after they were stored. */
+  onSaved?: (threats: readonly Threat[]) => void;
 }
 
 /** A queue that takes threats without making detection wait. */
@@ -137,6 +139,7 @@ export class Detection {
         if (this.#unsaved.get(threat.id) === threat) this.#unsaved.delete(threat.id);
       }
       this.#deps.reporter.count("threats_saved_total", undefined, batch.length);
+      this.#deps.onSaved?.(batch);
     } catch (error) {
       this.#rememberLinks(links);
       if (!(error instanceof StoreUnavailable)) throw error;

@@ -30,6 +30,7 @@ import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import { type Capabilities, topicsOf } from "../api/capabilities.ts";
+import { LiveFeed } from "../api/live/feed.ts";
 import { Sessions } from "../api/sessions.ts";
 import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
@@ -122,13 +123,17 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
-  const detection = await startDetection(options, edges, { store, directory, evidence }, stops);
+  const live = new LiveFeed({}, { store, clock, reporter });
+  const detection = await startDetection(options, edges, { store, directory, evidence, live }, stops);
 
   const ingest = new Ingest({ buckets: options.buckets }, {
     store,
     reporter,
     clock,
-    onStored: (updates, nowMs) => detection.take(updates, nowMs),
+    onStored: (updates, nowMs) => {
+      live.note("flows", updates.map(({ flow_id }) => flow_id));
+      return detection.take(updates, nowMs);
+    },
   });
   await ingest.start({ isLater: options.kafkaBrokers.length > 0 });
   stops.push(() => ingest.stop());
@@ -154,9 +159,12 @@ async function wire(
     evidence,
     meter,
     retention,
+    live,
     ...web,
   });
   const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
+  // First of all: a stream that is watched would hold the port open.
+  stops.push(() => live.stop());
   return { url, keyFile };
 }
 
@@ -266,7 +274,7 @@ function startEvidence(
 async function startDetection(
   options: ServeOptions,
   edges: Edges,
-  { store, directory, evidence }: { store: Store; directory: SensorDirectory; evidence: PacketEvidence },
+  { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
   stops: Stop[],
 ): Promise<Detection> {
   const { clock, reporter } = edges;
@@ -287,7 +295,8 @@ async function startDetection(
       ),
   });
   const onThreats = (threats: readonly Threat[]) => evidence.offer(threats);
-  const detection = new Detection({}, { engine, store, clock, reporter, onThreats });
+  const onSaved = (threats: readonly Threat[]) => live.note("threats", threats.map(({ id }) => id));
+  const detection = new Detection({}, { engine, store, clock, reporter, onThreats, onSaved });
   const model = readModel(options, edges);
   if (model) {
     const folder = stateFolder(options.state, edges.env);
@@ -376,12 +385,14 @@ interface Stages {
   evidence: PacketEvidence;
   meter: WorkMeter;
   retention: Retention;
+  live: LiveFeed;
   authority: Authority | null;
   publicUrl: URL | null;
 }
 
 function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
-  const { store, directory, checkIns, detection, evidence, meter, retention, authority, publicUrl } = stages;
+  const { store, directory, checkIns, detection, evidence, meter, retention, live, authority, publicUrl } =
+    stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -407,7 +418,11 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
       },
     ),
     submit: (header, body) => meter.submit(header, body),
-    onThreatStatus: (id, status) => detection.setStatus(id, status),
+    live,
+    onThreatStatus: (id, status) => {
+      detection.setStatus(id, status);
+      live.note("threats", [id]);
+    },
     progress: () => meter.progress(),
     archiveProblem: () => retention.archiveProblem(),
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },

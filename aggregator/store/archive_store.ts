@@ -47,7 +47,7 @@ async function readDay(
 ): ReturnType<ArchiveStore["readDay"]> {
   const from = asked.after === null ? { us: asked.day * 1e6, slot: 0 } : next(asked.after);
   const end = { us: (asked.day + dayS) * 1e6, slot: 0 };
-  const range = within(dialect, "flows", from, end);
+  const range = within(dialect, "flows", { low: from, high: end });
   const order = dialect.flowKey.map((column) => `flows.${column}`).join(", ");
   const found = await session.all(
     `SELECT ${flowSelection} FROM flows WHERE ${range.sql} ORDER BY ${order} LIMIT ${asked.limit}`,
@@ -100,7 +100,7 @@ async function addSeenBy(
   if (flows.length === 0) return;
   const places = new Map(flows.map((one) => [one.flow.flow_id, one]));
   const selectOf = (table: string, columns: string) => {
-    const { sql, values } = within(dialect, table, from, until);
+    const { sql, values } = within(dialect, table, { low: from, high: until });
     return session.all(
       `SELECT id >> 11 AS id_us, id & 2047 AS slot, ${columns} FROM ${table} WHERE ${sql} ORDER BY id, ${
         columns.split(", ").slice(0, table === "sightings" ? 3 : 1).join(", ")

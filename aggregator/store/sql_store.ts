@@ -40,7 +40,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ping: () => pingWithin(database, pingMsMax),
     ...ingestStore(database, { words, reporter }),
     ...flowStore(database, { words, reporter, clock }),
-    ...threatStore(database, reporter),
+    ...threatStore(database, { reporter, clock }),
     ...identityStore(database),
     ...trafficStore(database),
     ...hostStore(database, { words }),

@@ -134,6 +134,8 @@ export interface ThreatStore {
   saveThreats(threats: Threat[], links?: readonly ThreatLinks[]): Promise<void>;
   readThreat(id: string): Promise<Threat | null>;
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
+  /** Flows linked to a threat that are still stored. */
+  countFlows(id: string): Promise<number>;
   setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;
   /** Threats as they are now that changed since {@link forgetThreatChanges} was told of them. */
   readThreatChanges(limit: number): Promise<ThreatChange[]>;

@@ -78,12 +78,8 @@ async function sumDay(
 ): Promise<Pick<DaySums, "flows" | "packets" | "bytes">> {
   const sums = { flows: 0, packets: 0, bytes: 0 };
   for (let from = day; from < day + dayS; from += hourS) {
-    const range = within(
-      database.dialect,
-      "flows",
-      { us: from * 1e6, slot: 0 },
-      { us: (from + hourS) * 1e6, slot: 0 },
-    );
+    const hour = { low: { us: from * 1e6, slot: 0 }, high: { us: (from + hourS) * 1e6, slot: 0 } };
+    const range = within(database.dialect, "flows", hour);
     // As reals: sums of hostile counts may pass what an integer holds.
     const [row] = await database.read((session) =>
       session.all(

@@ -18,7 +18,7 @@ import {
 import type { Page, PageRequest, ThreatQuery } from "../../model/page.ts";
 import { z } from "../../../shared/schema.ts";
 import type { Capabilities } from "../capabilities.ts";
-import { checkRange, readFilter } from "../flows/flows.ts";
+import { checkRange, readQuery } from "../flows/flows.ts";
 import { type Answer, resource } from "../route.ts";
 import { flowFilters } from "../schemas.ts";
 import { threatFilters } from "../threats/threats.ts";
@@ -44,7 +44,7 @@ export const exportFlows = resource({
   needs: ["flowStore", "exportLimit", "queryLimit", "reporter"],
   async handle({ query }, { flowStore, ...has }) {
     const { format, limit, cursor, ...rest } = query;
-    const filter = readFilter(rest);
+    const filter = readQuery(rest);
     return await stream(has, {
       name: `flows.${format}`,
       type: mediaTypes[format],

@@ -37,6 +37,7 @@ async function readPositions(
 
 export const fleet = resource({
   summary: "Health of every sensor, with the packets that are accounted for",
+  isPolled: true,
   isQuery: true,
   answer: fleetAnswer,
   needs: ["progress", "archiveProblem", "directory", "ingestStore", "identityStore"],
@@ -50,6 +51,7 @@ export const fleet = resource({
 
 export const sensor = resource({
   summary: "Health of one sensor, by id or name",
+  isPolled: true,
   isQuery: true,
   answer: sensorAnswer,
   needs: ["directory", "ingestStore", "identityStore"],

@@ -34,8 +34,8 @@ export async function call<Answer>(method: string, path: string, body?: unknown)
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  const { message, detail, field } = answer.error ?? {};
-  const words = (message ?? "Error " + response.status) + (detail ? ": " + detail : "");
+  const { title, detail, field } = answer;
+  const words = (title ?? "Error " + response.status) + (detail ? ": " + detail : "");
   throw new Problem(response.status, words, field ?? null);
 }
 

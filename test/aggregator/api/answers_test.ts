@@ -24,7 +24,9 @@ Deno.test("every route answers well what it describes", async () => {
   }
   const { rows: [threat] } = await ask("GET", "/api/v1/threats");
   await ask("GET", "/api/v1/incidents");
-  await ask("GET", `/api/v1/threats/${threat.id}`);
+  for (const path of ["", "/flows"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
+  await ask("GET", "/api/v1/filter/columns");
+  await ask("HEAD", "/api/v1/live?of=flows");
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
   for (const path of ["totals", "top-talkers", "protocols", "series", "unique-hosts"]) {
     await ask("GET", `/api/v1/stats/${path}`);

@@ -11,6 +11,7 @@ import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { type Capabilities, topicsOf } from "../../../aggregator/api/capabilities.ts";
 import type { Store } from "../../../aggregator/store/store.ts";
 import { Sessions } from "../../../aggregator/api/sessions.ts";
+import { LiveFeed } from "../../../aggregator/api/live/feed.ts";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
 import { PacketEvidence } from "../../../aggregator/evidence/evidence.ts";
@@ -135,6 +136,7 @@ export async function startFixture(
       submitted.bodies.push(compressed);
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
+    live: new LiveFeed({}, { store, clock, reporter }),
     onThreatStatus: () => undefined,
     progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
     archiveProblem: () => null,
@@ -185,12 +187,12 @@ async function ask(
     { source: asked.source ?? "192.0.2.1", isSecure: asked.isSecure ?? false },
   );
   const text = await response.text();
-  const isJson = response.headers.get("content-type")?.startsWith("application/json");
+  const isJson = /^application\/(problem\+)?json/.test(response.headers.get("content-type") ?? "");
   const reply = {
     status: response.status,
     text,
     headers: response.headers,
-    body: isJson ? JSON.parse(text) : null,
+    body: isJson && method !== "HEAD" ? JSON.parse(text) : null,
   };
   assertDescribed(method, path, reply);
   return reply;

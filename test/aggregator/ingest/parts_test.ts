@@ -13,7 +13,7 @@ import { joinedState, mirroredStates, turnFacts } from "../../../aggregator/inge
 import { unpack } from "../../../aggregator/ingest/verify.ts";
 import { connStates } from "../../../shared/segment.ts";
 import { mergeFacts } from "../../../aggregator/model/facts.ts";
-import { namesOf } from "../../../aggregator/store/fact_names.ts";
+import { namesOf } from "../../../aggregator/model/fact_names.ts";
 import { areFacts, factLimits } from "../../../shared/facts.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { encodeValue } from "../../shared/columns.ts";

@@ -76,7 +76,7 @@ export class FakeAggregator {
       const message = checkInMessage(checked.sensor_id, checked.sent_ms, sha256Hex(text));
       const signature = request.headers.get("picket-signature")!;
       if (!verifyText(message, signature, this.#key())) {
-        return Response.json({ error: { code: "signature" } }, { status: 401 });
+        return Response.json({ code: "signature" }, { status: 401 });
       }
       this.checkIns.push(checked);
       const now = Date.now() + this.clockAheadMs;
@@ -90,7 +90,7 @@ export class FakeAggregator {
       return Response.json({ outcome: "stored" });
     }
     if (pathname === "/api/v1/batches") return await this.#batch(request);
-    return Response.json({ error: { code: "not_found", message: "no such path" } }, { status: 404 });
+    return Response.json({ code: "not_found", title: "no such path" }, { status: 404 });
   }
 
   #enrol(body: unknown): Response {
@@ -101,7 +101,7 @@ export class FakeAggregator {
     }
     const asked = enrolRequest.parse(body);
     const refuse = (code: string, message: string) =>
-      Response.json({ error: { code, message } }, { status: 403 });
+      Response.json({ code, title: message }, { status: 403 });
     if (!verifyText(enrolMessage(asked), asked.signature, keyOf(asked.public_key))) {
       return refuse("signature", "signature does not fit");
     }

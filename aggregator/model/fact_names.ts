@@ -3,6 +3,7 @@
  * In: facts. Out: one bounded lower-case line of all names in them, for searching. @module */
 
 import type { Facts } from "../../shared/facts.ts";
+import { lowerAscii } from "./filter.ts";
 
 const namesCharactersMax = 1_000;
 
@@ -12,7 +13,7 @@ export function namesOf(facts: Facts): string {
   const add = (name: string | undefined) => {
     // A control character helps nobody to search, and SQLite ends text at the first NUL.
     // deno-lint-ignore no-control-regex
-    if (name) found.add(name.toWellFormed().toLowerCase().replace(/[\u0000-\u0020]/g, "_"));
+    if (name) found.add(lowerAscii(name.toWellFormed()).replace(/[\u0000-\u0020]/g, "_"));
   };
   for (const { name } of facts.dns ?? []) add(name);
   add(facts.tls?.sni);
