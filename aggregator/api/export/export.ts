@@ -9,6 +9,7 @@
 import {
   type End,
   flowShape,
+  type Format,
   formats,
   mediaTypes,
   type RowWriter,
@@ -21,6 +22,7 @@ import type { Capabilities } from "../capabilities.ts";
 import { checkRange, readQuery } from "../flows/flows.ts";
 import { type Answer, resource } from "../route.ts";
 import { flowFilters } from "../schemas.ts";
+import { withStamps } from "../stamps.ts";
 import { threatFilters } from "../threats/threats.ts";
 
 const rowsMax = 1_000_000;
@@ -51,7 +53,7 @@ export const exportFlows = resource({
       limit,
       cursor,
       writer: rowWriter(format, flowShape),
-      read: (page) => flowStore.readFlows(filter, page),
+      read: async (page) => stamped(format, await flowStore.readFlows(filter, page)),
     });
   },
 });
@@ -72,10 +74,15 @@ export const exportThreats = resource({
       limit,
       cursor,
       writer: rowWriter(format, threatShape),
-      read: (page) => threatStore.readThreats(filter as ThreatQuery, page),
+      read: async (page) => stamped(format, await threatStore.readThreats(filter as ThreatQuery, page)),
     });
   },
 });
+
+/** NDJSON has the rows of the list, with their stamps; the columns of the others say what they are. */
+function stamped<Row>(format: Format, page: Page<Row>): Page<Row> {
+  return format === "ndjson" ? { ...page, rows: page.rows.map((row) => withStamps(row) as Row) } : page;
+}
 
 interface Export<Row> {
   name: string;

@@ -10,7 +10,7 @@ import type { AddressRange, Host } from "../../model/host.ts";
 import { ApiError } from "../errors.ts";
 import { checkRange } from "../flows/flows.ts";
 import { resource } from "../route.ts";
-import { address, name, pageOf, pageQuery, port, time } from "../schemas.ts";
+import { name, pageOf, pageQuery, port, time, when } from "../schemas.ts";
 import { present } from "../threats/threats.ts";
 import {
   conversationAnswer,
@@ -28,15 +28,20 @@ const ip = z.string().max(50).refine(
   (text) => parseNetwork(text) !== null,
   "must be an address or a network, 10.0.0.0/8",
 ).describe("An address, or a network as CIDR");
+const oneAddress = z.string().max(50).refine(
+  (text) => parseIp(text) !== null,
+  "must be an IPv4 or IPv6 address",
+);
 const network = name.optional().describe("Site, or global");
-const protocol = z.string().regex(/^[a-z0-9-]{1,16}$/, "must be a lower-case protocol").optional();
+const protocol = z.string().toLowerCase().regex(/^[a-z0-9-]{1,16}$/, "must be a lower-case protocol")
+  .optional();
 
 export const hosts = resource({
   summary: "Hosts that were seen, last seen first or by bytes",
   query: z.strictObject({
     ip: ip.optional(),
     network,
-    seen_since: time.optional().describe("Seen at or after, epoch seconds"),
+    seen_since: when.optional().describe("Seen at or after"),
     sort: z.enum(["last_seen", "bytes"]).default("last_seen"),
     ...pageQuery,
   }),
@@ -96,7 +101,7 @@ export const domains = resource({
   query: z.strictObject({
     name: z.string().min(1).max(253).optional().describe("The beginning of the domain"),
     network,
-    seen_since: time.optional().describe("Asked for at or after, epoch seconds"),
+    seen_since: when.optional().describe("Asked for at or after"),
     ...pageQuery,
   }),
   isQuery: true,
@@ -118,7 +123,7 @@ export const conversations = resource({
     day: z.string().regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/, "must be a date, 2026-01-31")
       .refine((text) => Number.isFinite(Date.parse(text)), "must be a date that there is").optional()
       .describe("UTC"),
-    ip: address.optional().describe("Either end"),
+    ip: oneAddress.optional().describe("Either end"),
     network,
     limit: pageQuery.limit,
   }),
@@ -141,7 +146,7 @@ export const conversations = resource({
 
 export const uniqueHosts = resource({
   summary: "Different hosts in flows that began in these hours, exact; without a range, the day up to now",
-  query: z.strictObject({ from: time.optional(), to: time.optional() }),
+  query: z.strictObject({ from: when.optional(), to: when.optional() }),
   isQuery: true,
   answer: z.object({
     from: time,

@@ -114,7 +114,7 @@ Deno.test("who goes away ends the reading and frees the place; a third export is
     flowStore: { ...store, readFlows: (query, page) => (reads++, store.readFlows(query, page)) },
   }));
   const [one, two] = [await open(fixture, flows), await open(fixture, flows)];
-  assertEquals((await fixture.ask("GET", flows, { role })).body.error.code, "busy");
+  assertEquals((await fixture.ask("GET", flows, { role })).body.code, "busy");
   const reader = one.body!.getReader();
   await reader.read();
   await reader.cancel();

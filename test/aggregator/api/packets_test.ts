@@ -91,8 +91,8 @@ Deno.test("packets are asked for with the next check-in, arrive, and are fetched
   const { fixture, roof, cellar, flowId } = await start();
   assertEquals((await status(fixture)).state, "none");
   const none = await fixture.ask("GET", threatPath, { role: "analyst" });
-  assertEquals([none.status, none.body.error.code], [404, "not_found"]);
-  assertMatch(none.body.error.detail, /^Nobody has asked for these packets/);
+  assertEquals([none.status, none.body.code], [404, "not_found"]);
+  assertMatch(none.body.detail, /^Nobody has asked for these packets/);
   const asked = await ask(fixture);
   assertEquals([asked.status, asked.body.state], [202, "asked"]);
   assertEquals(asked.body.sensors.map(({ reason }: { reason: string }) => reason).sort(), [
@@ -160,7 +160,7 @@ Deno.test("a viewer gets no packets, and nobody those of a threat that is not th
 Deno.test("an upload is refused and counted when nobody asked, when another was asked, or when the key does not fit", async () => {
   const { fixture, roof, cellar } = await start();
   const body = uploadOf({ times: [inside] });
-  const code = async (reply: Promise<Reply>) => (await reply).body.error?.code;
+  const code = async (reply: Promise<Reply>) => (await reply).body.code;
   assertEquals(await code(upload(fixture, roof, "0123456789abcdef", body)), "not_asked");
   await ask(fixture);
   const [request] = await checkIn(fixture, roof);
@@ -199,13 +199,13 @@ Deno.test("an upload that is too large is refused before it is read whole, and d
   const [request] = await checkIn(fixture, roof);
   const body = new Uint8Array(4_194_305);
   const said = await upload(fixture, roof, request.id, body, { packets: 1 }, { "content-length": "4194305" });
-  assertEquals(said.body.error.code, "too_large");
+  assertEquals(said.body.code, "too_large");
   const unsaid = await upload(fixture, roof, request.id, body, { packets: 1 });
-  assertEquals(unsaid.body.error.code, "too_large");
+  assertEquals(unsaid.body.code, "too_large");
   assertEquals(outcomes(fixture, "too_large"), 2);
   // 4,194,304 octets are read, and then judged.
   const most = await upload(fixture, roof, request.id, body.subarray(1), { packets: 1 });
-  assertEquals([most.status, most.body.error.detail], [422, "damaged"]);
+  assertEquals([most.status, most.body.detail], [422, "damaged"]);
   await fixture.stop();
 });
 
@@ -226,7 +226,7 @@ Deno.test("an upload whose content is wrong ends its request as refused, by a wo
     await ask(fixture);
     const [request] = await checkIn(fixture, roof);
     const { status: code, body: reply } = await upload(fixture, roof, request.id, body, fields);
-    assertEquals([code, reply.error.code, reply.error.detail], [422, "bad_packets", reason]);
+    assertEquals([code, reply.code, reply.detail], [422, "bad_packets", reason]);
     assertEquals(outcomes(fixture, reason), 1);
     const { sensors } = await status(fixture);
     const own = sensors.find(({ name }: { name: string }) => name === "roof");
@@ -256,7 +256,7 @@ Deno.test("a body that is not the one that was signed is refused, and does not e
   const bytes = signed.slice();
   bytes[bytes.length - 10] ^= 1;
   const reply = await fixture.ask("POST", "/api/v1/packets", { bytes, headers: writePacketsHeader(header) });
-  assertEquals([reply.status, reply.body.error.detail], [422, "hash"]);
+  assertEquals([reply.status, reply.body.detail], [422, "hash"]);
   assertEquals((await checkIn(fixture, roof)).map(({ id }) => id), [request.id]);
   await fixture.stop();
 });
@@ -269,7 +269,7 @@ Deno.test("the same upload again is a replay; another one for the same request w
   const codes = [];
   for (const times of [[inside], [inside], [inside + 1]]) {
     const reply = await upload(fixture, roof, request.id, uploadOf({ times }));
-    codes.push(reply.body.outcome ?? reply.body.error.code);
+    codes.push(reply.body.outcome ?? reply.body.code);
   }
   assertEquals(codes, ["stored", "replay", "not_asked"]);
   const both = await Promise.all([1, 2].map(() => upload(fixture, roof, request.id, body)));
@@ -326,7 +326,7 @@ Deno.test("a sensor that does not answer within an hour is asked no more, and wh
   assertEquals((await status(fixture)).state, "asked");
   fixture.clock.ms += 1;
   assertEquals(
-    (await upload(fixture, roof, request.id, uploadOf({ times: [inside] }))).body.error.code,
+    (await upload(fixture, roof, request.id, uploadOf({ times: [inside] }))).body.code,
     "not_asked",
   );
   await fixture.services.evidence.turn(fixture.clock.ms);
