@@ -2,14 +2,15 @@
  *
  * In: the lock file, the installed packages, the import map, the version of the runtime. Out: JSON on standard output, or with
  * `--licences` one text. Invariant: every package the programs can reach is named with the digest of the lock file, and has a licence
- * text or a licence name; one without either ends the script. Packages that only tests import are left out.
+ * text or a licence name; one without either ends the script. Packages that only tests or the
+ * dashboard's build import are left out.
  *
  *     deno run --allow-read deploy/sbom.ts VERSION EPOCH_SECONDS RUNTIME_VERSION [--licences] @module */
 
 import { createHash } from "node:crypto";
 
-/** Imported by tests alone. */
-const testPackages = ["fast-check", "playwright-core"];
+/** Imported by tests and by the dashboard's build alone. */
+const testPackages = ["axe-core", "esbuild", "fast-check", "playwright-core"];
 const root = new URL("../", import.meta.url).pathname;
 
 interface Lock {
@@ -31,7 +32,7 @@ async function readPackages(): Promise<Package[]> {
   const keyOf = (name: string) => Object.keys(lock.npm).find((key) => key.startsWith(`${name}@`));
   const wanted = Object.entries(imports as Record<string, string>)
     .filter(([name, target]) => target.startsWith("npm:") && !testPackages.includes(name)).map(([name]) =>
-      name
+      packageOf(name)
     );
   const found = new Map<string, Package>();
   for (const name of wanted) {
@@ -43,6 +44,11 @@ async function readPackages(): Promise<Package[]> {
     found.set(key, await readPackage(name, key.slice(name.length + 1), integrity));
   }
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** "preact/hooks" -> "preact". */
+function packageOf(name: string): string {
+  return name.split("/").slice(0, name.startsWith("@") ? 2 : 1).join("/");
 }
 
 async function readPackage(name: string, version: string, integrity: string): Promise<Package> {

@@ -137,7 +137,7 @@ function problemsOf(allowed: Floors, arrows: ReadonlyMap<string, string>): strin
 /** "from to" to one import that makes the arrow. */
 async function arrowsOf(program: string): Promise<Map<string, string>> {
   const arrows = new Map<string, string>();
-  const roomOf = (path: string) => path.split("/")[1].replace(/\.ts$/, "");
+  const roomOf = (path: string) => path.split("/")[1].replace(/\.tsx?$/, "");
   for (const path of await filesBelow(program)) {
     const text = await Deno.readTextFile(root + path);
     for (const [, target] of text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/g)) {
@@ -154,7 +154,7 @@ async function filesBelow(folder: string): Promise<string[]> {
   for await (const entry of Deno.readDir(root + folder)) {
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory) files.push(...await filesBelow(path));
-    else if (path.endsWith(".ts")) files.push(path);
+    else if (/\.tsx?$/.test(path)) files.push(path);
   }
   return files.sort();
 }

@@ -15,7 +15,7 @@ const functionLinesMax = 70;
 const filesMax = 2_000;
 const skippedFolders = new Set([".git", ".cache", "node_modules", "dist"]);
 const textFile =
-  /\.(ts|js|css|html|sh|md|yml|yaml|json|service|aggregator|xml)$|(^|\/)(run|LICENSE|\.gitignore)$/;
+  /\.(tsx?|js|css|html|sh|md|yml|yaml|json|service|aggregator|xml)$|(^|\/)(run|LICENSE|\.gitignore)$/;
 
 /** What `deno info --json` says, as far as it is read here. */
 interface ModuleGraph {
@@ -115,6 +115,8 @@ Deno.test("tidy sees each thing it bans", () => {
   assertEquals(rulesOf("sensor/a.ts", `${header}function f() {\n${"  a;\n".repeat(functionLinesMax)}}\n`), [
     "function length",
   ]);
+  const call = `function f() {\n  g(() => {\n    a;\n  }, [b]);\n}\n${"let a;\n".repeat(functionLinesMax)}`;
+  assertEquals(rulesOf("sensor/a.ts", header + call), []);
   assertEquals(rulesOf("sensor/a.ts", `${header}class A {\n  private b = 1;\n}\n`), ["private"]);
   assertEquals(rulesOf("sensor/a.ts", `${header}export default 1;\n`), ["default export"]);
   assertEquals(rulesOf("a.sh", `# TO${"DO"}: later\n`), ["leftover"]);
@@ -129,7 +131,7 @@ function problemsOf(path: string, text: string): Problem[] {
   const add = (rule: Rule, line: number) =>
     problems.push({ path, line, rule, text: lines[line - 1]?.trim() ?? "" });
   for (const { rule, pattern } of banned.everywhere) addMatches(lines, pattern, (line) => add(rule, line));
-  if (!path.endsWith(".ts")) return problems;
+  if (!/\.tsx?$/.test(path)) return problems;
   if (!/^(?:#!.*\n)?\/\*\*(?:(?!\*\/)[\s\S])*@module \*\//.test(text)) add("header", 1);
   const most = path.startsWith("test/") ? testLinesMax : linesMax;
   if (lines.length - 1 > most && !(path in hotPath)) add("file length", most);
@@ -158,7 +160,7 @@ function mayImport(from: string, to: string): boolean {
 }
 
 function isSource(path: string): boolean {
-  return /^(shared|sensor|aggregator|deploy)\/.*\.ts$/.test(path);
+  return /^(shared|sensor|aggregator|deploy)\/.*\.tsx?$/.test(path);
 }
 
 function foreignPackages(text: string): Set<string> {
@@ -184,9 +186,10 @@ function longFunctions(lines: string[]): number[] {
   lines.forEach((line, index) => {
     if (!start.test(line)) return;
     const indent = /^ */.exec(line)![0];
-    const ends = [`${indent}}`, `${indent}},`];
+    // A call looks like a method until it ends.
+    const end = new RegExp(`^${indent}}(?:,|(?:, \\[.*\\])?\\);)?$`);
     let last = index + 1;
-    while (last < lines.length && !ends.includes(lines[last])) last++;
+    while (last < lines.length && !end.test(lines[last])) last++;
     if (last - index + 1 > functionLinesMax) long.push(index + 1);
   });
   return long;

@@ -6,12 +6,11 @@
 import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
-import { ArchiveThread } from "../archive/archive_thread.ts";
 import { KafkaSink } from "../publish/kafka_sink.ts";
 import { type PublishedRecord, Publisher } from "../publish/publisher.ts";
 import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts";
 import type { Threat } from "../model/threat.ts";
-import { Retention } from "../retention/retention.ts";
+import type { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
 import { startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
@@ -23,8 +22,7 @@ import { AuditFile } from "../triage/audit_file.ts";
 import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import { DeliveryWatch } from "../fleet/delivery_watch.ts";
-import { PacketEvidence } from "../evidence/evidence.ts";
-import { PacketFiles } from "../evidence/packet_files.ts";
+import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
@@ -36,14 +34,7 @@ import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
-import {
-  choosePublished,
-  kafkaSettings,
-  makeFolder,
-  stateFolder,
-  storeOf,
-  storeUrl,
-} from "../options/store_options.ts";
+import { choosePublished, kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
 import {
   type Authority,
   type Certificate,
@@ -52,6 +43,7 @@ import {
   serverCertificate,
 } from "../tls/authority.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
+import { startEvidence, startRetention } from "./keeping.ts";
 import { listen, type Listening } from "./listen.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
 import { chooseDetectors } from "../options/detection_options.ts";
@@ -131,7 +123,8 @@ async function wire(
     reporter,
     clock,
     onStored: (updates, nowMs) => {
-      live.note("flows", updates.map(({ flow_id }) => flow_id));
+      // Lazily: as long as nobody watches no id is written out.
+      live.note("flows", updates.values().map(({ flow_id }) => flow_id));
       return detection.take(updates, nowMs);
     },
   });
@@ -221,54 +214,6 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
     cert: await readOptionFile("--tls-cert", tlsCert),
     key: await readOptionFile("--tls-key", tlsKey),
   };
-}
-
-async function startRetention(
-  options: ServeOptions,
-  edges: Edges,
-  { store, evidence }: { store: Store; evidence: PacketEvidence },
-  holder: string,
-  stops: Stop[],
-): Promise<Retention> {
-  const { clock, reporter } = edges;
-  const limits = { flowDays: options.retainDays, bytesMax: options.retainGigabytes * 1e9 };
-  const archive = await archiveOf(options, edges);
-  const onFlowsLeaving = (day: number) => evidence.dropDay(day);
-  const deps = { store, holder, clock, reporter, onFlowsLeaving, ...archive && { archive } };
-  const retention = new Retention(limits, deps);
-  await retention.start();
-  stops.push(() => retention.stop());
-  return retention;
-}
-
-/** Null = days are dropped without an archive. @throws {CommandError} */
-async function archiveOf(options: ServeOptions, edges: Edges): Promise<ArchiveThread | null> {
-  const { archive: folder, storePassword: password } = options;
-  if (folder === "") return null;
-  const url = storeUrl(options, edges);
-  if (url === "sqlite::memory:") {
-    throw new CommandError(
-      exitCodes.usage,
-      'Cannot use "archive" as the store must be on a disk: current value is "sqlite::memory:"',
-    );
-  }
-  await makeFolder(folder);
-  return new ArchiveThread({ url, password, folder });
-}
-
-function startEvidence(
-  { state, retainDays, retainPacketsMb }: ServeOptions,
-  { clock, reporter, env, randomBytes }: Edges,
-  store: Store,
-  directory: SensorDirectory,
-  stops: Stop[],
-): PacketEvidence {
-  const limits = { bytesMax: retainPacketsMb * 1024 * 1024, ageMs: retainDays * 86_400_000 };
-  const files = new PacketFiles(`${stateFolder(state, env)}/packets`);
-  const evidence = new PacketEvidence(limits, { store, files, directory, clock, reporter, randomBytes });
-  evidence.start();
-  stops.push(() => evidence.stop());
-  return evidence;
 }
 
 async function startDetection(

@@ -138,7 +138,8 @@ async function logIn(url: string, key: string): Promise<void> {
     await page.goto(url);
     await page.getByLabel("API key").fill(key);
     await page.getByRole("button", { name: "Log in" }).click();
-    await page.locator("#fleet-list").getByText("pi", { exact: true }).waitFor();
+    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Fleet" }).click();
+    await page.getByRole("link", { name: "pi", exact: true }).waitFor();
     assertEquals(await page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol"), "h2");
   } finally {
     await chromium.close();

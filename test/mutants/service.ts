@@ -183,10 +183,10 @@ const apiMutants = mutantsOf(access, [
   ],
   [
     "dashboard: direction overrides reach the page",
-    "aggregator/dashboard/browser/dom.ts",
+    "aggregator/dashboard/browser/text.ts",
     "const hostile = /[\\p{Cc}\\p{Cf}",
     "const hostile = /[\\p{Cc}",
-    ["test/aggregator/dashboard/dom_test.ts"],
+    ["test/aggregator/dashboard/text_test.ts"],
   ],
 ]);
 

@@ -1,54 +1,76 @@
-/** The API's documentation: our own rendering of `openapi.json`, so that nothing is fetched from elsewhere. @module */
-
-import { append, byId, h, inert, wire } from "./dom.js";
-import { call,              } from "./call.js";
-
-function describe(
-  path        ,
-  method        ,
-  route           ,
-  shapes                        ,
-)              {
-  const facts = h("dl");
-  for (const { name, in: where, description, schema } of route.parameters ?? []) {
-    const kind = schema.enum ? schema.enum.join(" | ") : schema.type ?? "";
-    const standard = schema.default === undefined ? "" : ", default " + schema.default;
-    const words = where + ", " + kind + standard + (description ? ": " + description : "");
-    append(facts, [h("dt", wire(name)), h("dd.soft", words)]);
-  }
-  const article = h(
-    "article.panel",
-    h("h3", h("span.method", method.toUpperCase()), wire(path)),
-    h("p", route.summary),
-    h("p.soft.small", route.description),
-    facts,
-  );
-  const good = Object.entries(route.responses).find(([status]) => status.startsWith("2"))?.[1];
-  const parts = [["Body", route.requestBody?.content], ["Answer", good?.content]]         ;
-  for (const [word, content] of parts) {
-    const schema = content?.["application/json"]?.schema;
-    const name = schema?.$ref?.split("/").at(-1);
-    if (name) {
-      article.append(
-        h("details", h("summary", `${word}: ${name}`), h("pre", JSON.stringify(shapes[name], null, 2))),
-      );
-    } else if (schema) {
-      article.append(h("details", h("summary", word), h("pre", JSON.stringify(schema, null, 2))));
-    }
-  }
-  return article;
-}
-
-try {
-  const api = await call             ("GET", "openapi.json");
-  byId("note").textContent = api.info.description + " OpenAPI " + api.openapi + ", version " +
-    api.info.version + ".";
-  for (const [path, methods] of Object.entries(api.paths)) {
-    for (const [method, route] of Object.entries(methods)) {
-      byId("routes").append(describe(path, method, route, api.components.schemas));
-    }
-  }
-} catch (problem) {
-  const { status, message } = problem           ;
-  byId("note").textContent = status === 401 ? "Log in on the dashboard first." : inert(message);
-}
+var Le=/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;function pe(t){return t.replace(Le,e=>e===`
+`?e:`\\u{${e.codePointAt(0).toString(16)}}`)}function H(t,e=0){return typeof t=="string"?pe(t):typeof t!="object"||t===null?t:e>12?null:Array.isArray(t)?t.map(n=>H(n,e+1)):Object.fromEntries(Object.entries(
+t).map(([n,o])=>[pe(n),H(o,e+1)]))}var he={hour:"2-digit",minute:"2-digit",second:"2-digit",hour12:!1},We={year:"numeric",month:"short",day:"2-digit"},lt=new Intl.DateTimeFormat("en-GB",he),pt=new Intl.DateTimeFormat("en-GB",{...We,...he}),
+ht=new Intl.DateTimeFormat("en-GB",{month:"short",day:"2-digit",hour:"2-digit",minute:"2-digit",hour12:!1}),mt=new Intl.DateTimeFormat("en-GB",{timeZoneName:"longOffset"});var O=class extends Error{status;field;constructor(e,n,o=null){super(n),this.status=e,this.field=o}};async function me(t,e,n,o){let _={method:t,credentials:"same-origin",...o&&{signal:o}};n!==void 0&&
+(_.body=JSON.stringify(n),_.headers={"content-type":"application/json"});let r;try{r=await fetch(e,_)}catch(u){throw o?.aborted?u:new O(0,"The aggregator does not answer")}let s=H(await r.json().catch(
+()=>null));if(o?.throwIfAborted(),!r.ok)throw qe(r.status,s);if(s===null)throw new O(0,"The aggregator's answer was cut short");return s}function qe(t,e){let{title:n,detail:o,field:_,error:r}=e??{},s=typeof r=="object"&&r!==null?r:{},u=[n??s.message??`Error ${t}`,o??s.detail].filter(f=>typeof f=="string"&&f!==""),c=_??s.field;return new O(
+t,u.join(": "),typeof c=="string"?c:null)}var h,ye,Ve,C,K,V,ve,B,be,Y,X,Ge,I=Symbol.for("pv"),G={},z=[],ze=/^m(i|n|o|s|text|space)$/,ee=Array.isArray,ke=z.slice,N=Object.assign;function j(t){t&&t.parentNode&&t.remove()}function L(t,e,n,o,_){var r={type:t,props:e,key:n,ref:o,__k:null,__:null,__b:0,__e:null,__c:null,constructor:I,__v:_||++ye,__i:-1,__u:0};return!_&&h.vnode&&h.vnode(r),r}function E(t){return t.children}function W(t,e){this.props=t,this.context=e,this.__g=0}function M(t,e){if(e==null)return t.__&&M(t.__,t.__i+1);for(var n;e<t.__k.length;e++)if((n=t.__k[e])&&n.__e)return n.
+__e;return typeof t.type!="function"||t.props.__P?null:M(t)}function Ze(t){var e,n=t.__v,o=n.__e,_=[],r=[],s=t.__P;s&&((e=N({constructor:I},n)).__v=n.__v+1,h.vnode&&h.vnode(e),te(s,e,n,t.__n,s.namespaceURI,
+32&n.__u?[o]:null,_,o||M(n),32&n.__u,r),e.__v=n.__v,e.__.__k[e.__i]=e,Pe(_,e,r),n.__=n.__e=null,e.__e!=o&&xe(e))}function xe(t){if((t=t.__)&&t.__c&&!t.props.__P)return t.__e=null,t.__k.some(function(e){
+return e&&(t.__e=e.__e)}),xe(t)}function de(t){(8&t.__g||(t.__g|=8,C.push(t),V++))&&K==h.debounceRendering||((K=h.debounceRendering)||queueMicrotask)(we)}function we(){try{for(var t,e=1;C.length;)C.length>
+e&&C.sort(ve),t=C.shift(),e=C.length,8&t.__g&&Ze(t)}finally{(V=C.length)&&(K||queueMicrotask)(we)}}function Se(t,e,n,o,_,r,s,u,c,f,a){var y,d,i,l,w,m,v=o.__k||z,p=e.length;for(c=Qe(n,e,v,c,p),y=0;y<p;y++)
+(i=n.__k[y])!=null&&(d=~i.__i&&v[i.__i]||G,i.__i=y,m=te(t,i,d,_,r,s,u,c,f,a),l=i.__e,(d.ref!=i.ref||8&d.__u)&&(d.ref&&ne(d.ref,null,i,d),i.ref&&a.push(i.ref,i.__c||l,i)),w=w||l,4&i.__u?(c=Te(i,c,t,!d.
+__v),d.__e&&(d.__e=null)):typeof i.type=="function"&&m!==void 0?c=m:l&&(c=l.nextSibling),i.__u&=-21);return n.__e=w,c}function Qe(t,e,n,o,_){var r,s,u,c,f,a,y,d,i,l=n.length,w=l,m=0,v=0,p=t.__k=Array(
+_);for(r=0;r<_;r++)(s=e[r])!=null&&typeof s!="boolean"&&typeof s!="function"?(typeof s!="object"||s.constructor===String?s=p[r]=L(null,s):ee(s)?s=p[r]=L(E,{children:s}):s.constructor===I&&s.__b?s=p[r]=
+L(s.type,s.props,s.key,s.ref,s.__v):p[r]=s,c=r+m,s.__=t,s.__b=t.__b+1,u=null,~(f=s.__i=Je(s,n,c,w))&&(w--,(u=n[f])&&(u.__u|=2)),u&&u.__v?(s.__u|=16,f==c-1?m--:f==c+1?m++:f!=c&&(f>c?m--:m++,v=1)):(~f||
+(_>l?m--:_<l&&m++),typeof s.type!="function"&&(s.__u|=4))):p[r]=null;if(v){for(a=[],y=[],r=0;r<_;r++)if((s=p[r])&&16&s.__u){for(m=0,d=a.length;m<d;)a[i=m+d>>1]<s.__i?m=i+1:d=i;a[m]=s.__i,y[r]=m+1}for(m=
+a.length;r--;)y[r]&&(y[r]==m?m--:p[r].__u|=4)}if(w)for(r=0;r<l;r++)!(u=n[r])||2&u.__u||(u.__e==o&&(o=M(u)),re(u,u));return o}function Te(t,e,n,o){var _,r,s,u;if(typeof t.type=="function"){if(t.props.__P)
+return e;if(_=t.__k)for(r=0;r<_.length;r++)_[r]&&(_[r].__=t,e=Te(_[r],e,n,!1));return e}for(e&&!e.parentNode&&(e=M(t))&&!e.parentNode&&(e=null),s=t.__e,u=e;u&&u.nodeType==8;)u=u.nextSibling;for(s!=u&&
+(!o&&n.moveBefore&&s.parentNode?n.moveBefore(s,e):n.insertBefore(s,e||null)),e=s;(e=e&&e.nextSibling)&&e.nodeType==8&&!e.data.startsWith("$s"););return e}function Je(t,e,n,o){var _,r=t.key,s=t.type,u=e[n],c=u&&!(2&u.__u);if(u===null&&r==null||c&&r==u.key&&s==u.type)return n;if(o>(c?1:0)){for(_=n-1;_>=0;_--)if((u=e[_])&&!(2&u.__u)&&r==u.key&&s==u.type)return _;
+for(_=n+1;_<e.length;_++)if((u=e[_])&&!(2&u.__u)&&r==u.key&&s==u.type)return _}return-1}function ge(t,e,n){n==null&&(n=""),e[0]=="-"?t.setProperty(e,n):t[e]=n}function U(t,e,n,o,_){var r,s;if(e=="styl\
+e")if(typeof n=="string")t.style.cssText=n;else{if(typeof o=="string"&&(t.style.cssText=o=""),o)for(e in o)n&&e in n||ge(t.style,e);if(n)for(e in n)o&&n[e]==o[e]||ge(t.style,e,n[e])}else if(e[0]=="o"&&
+e[1]=="n")typeof n!="function"&&(n=null),typeof o!="function"&&(o=null),(t.__e||(t.__e={}))[e]=n,n&&o||(s=X[e]||(X[e]=Ke(e)),(t.__a||(t.__a={}))[e]=Y,r=e!=(e=e.replace(be,"$1")),(e=e.slice(2))[0]<"a"&&
+(e=e.toLowerCase()),n?t.addEventListener(e,s,r):t.removeEventListener(e,s,r));else{if(_=="http://www.w3.org/2000/svg")e=e.replace(/xlink(H|:h)/,"h").replace(/sName$/,"s");else if(e!="width"&&e!="heigh\
+t"&&e!="href"&&e!="list"&&e!="form"&&e!="tabIndex"&&e!="download"&&e!="rowSpan"&&e!="colSpan"&&e!="role"&&e!="popover"&&e in t)try{return void(t[e]=n??"")}catch{}if(typeof n=="function")return;n==null||
+n===!1&&e[4]!="-"?t.removeAttribute(e):t.setAttribute(e,e=="popover"&&n==1?"":n)}}function Ke(t){return function(e){var n=this.__e;if(n){if(n=n[t],e[B]==null)e[B]=Y++;else if(e[B]<this.__a[t])return;return n(
+h.event?h.event(e):e)}}}function te(t,e,n,o,_,r,s,u,c,f){var a,y,d,i,l,w,m,v,p,S,b,J,fe,R,A,le,P,D,$=e.type;if(e.constructor!==I)return null;128&n.__u&&(c=32&n.__u,a=n.__c.__z)&&(e.__u|=c,y=r=[],a.nodeType==
+8?u=q(a,r):r.push(a),u=r[0]||u),(a=h.__b)&&a(e);e:if(typeof $=="function"){d=s.length;try{if(v=e.props,p=(a=$.prototype)&&a.render,S=(a=$.contextType)&&o[a.__c],b=a?S?S.props.value:a.__:o,(i=n.__c)?(e.
+__c=i,2&i.__g&&(i.__g|=1)):(p?e.__c=i=new $(v,b):(e.__c=i=new W(v,b),i.constructor=$,i.render=Ye),S&&S.sub(i),i.state||(i.state={}),i.__n=o,i.__g|=8,i.__h=[],i.__k=[]),p&&(i.__s||(i.__s=i.state),$.getDerivedStateFromProps&&
+(i.__s==i.state&&(i.__s=N({},i.__s)),N(i.__s,$.getDerivedStateFromProps(v,i.__s)))),l=i.props,w=i.state,i.__v=e,n.__c){if(v!==l&&p&&!$.getDerivedStateFromProps&&i.componentWillReceiveProps&&i.componentWillReceiveProps(
+v,b),e.__v==n.__v&&!(8&i.__g)||!(4&i.__g)&&i.shouldComponentUpdate&&i.shouldComponentUpdate(v,i.__s,b)===!1){e.__v!=n.__v&&(i.props=v,i.state=i.__s,i.__g&=-9),e.__e=n.__e,e.__k=n.__k,e.__k.some(function(T){
+T&&(T.__=e)}),z.push.apply(i.__h,i.__k),i.__k=[],i.__h.length&&s.push(i),u=M(n);break e}i.componentWillUpdate&&i.componentWillUpdate(v,i.__s,b),p&&i.componentDidUpdate&&i.__h.push(function(){i.componentDidUpdate(
+l,w,m)})}else p&&!$.getDerivedStateFromProps&&i.componentWillMount&&i.componentWillMount(),p&&i.componentDidMount&&i.__h.push(i.componentDidMount);i.context=b,i.props=v,i.__P=t,i.__g&=-5,J=h.__r,fe=p?
+25:0;do i.__g&=-9,J&&J(e),a=i.render(i.props,i.state=i.__s,i.context);while(8&i.__g&&++fe<25);p&&(z.push.apply(i.__h,i.__k),i.__k=[]),i.state=i.__s,i.getChildContext&&(o=N({},o,i.getChildContext())),p&&
+n.__c&&i.getSnapshotBeforeUpdate&&(m=i.getSnapshotBeforeUpdate(l,w)),R=a&&a.type===E&&a.key==null?a.props.children:a,v.__P&&(a=u,_=(t=v.__P).namespaceURI,c=r=null,n.props&&n.props.__P!=t&&(n.__k.some(
+function(T){T&&re(T,T)}),n.__k=null),u=n.__k?M(n,0):null),u=Se(t,ee(R)?R:[R],e,n,o,_,r,s,u,c,f),v.__P&&(e.__e=null,u=a),e.__u&=-161,y&&y.some(j),i.__h.length&&s.push(i),1&i.__g&&(i.__g&=-4)}catch(T){if(s.
+length=d,e.__v=null,c||r)if(T&&T.then){if(e.__u|=128|c,r){for(~(P=r.indexOf(u||void 0))||(P=r.length);(D=r[P-1])&&D.nodeType==8;)P--;for(;P<r.length;P++)if(D=r[P])if(r[P]=null,A){if(D==le)break}else{if(D.
+nodeType!=8)break;D.data.startsWith("$s")&&(le=q(A=D))}}if(!A){for(;u&&u.nodeType==8&&u.nextSibling;)u=u.nextSibling;A=u}(a=q(A=e.__c.__z||(e.__c.__z=A)))?(e.__e=A,u=a):e.__e=u,u=u&&u.nextSibling}else
+r&&r.some(j);else e.__e=n.__e;e.__k||(e.__k=n.__k||[]),T&&T.then||$e(e),h.__e(T,e,n)}}else u=e.__e=Xe(n.__e,e,n,o,_,r,s,c,f,t);return(a=h.diffed)&&a(e),u}function q(t,e){if(t&&t.nodeType==8&&t.data.startsWith(
+"$s"))for(var n=1;t=t.nextSibling;){if(t.nodeType==8){if(t.data.startsWith("$s"))n++;else if(t.data.startsWith("/$s")&&!--n)return t}e&&e.push(t)}}function $e(t){t&&(t.__c&&(t.__c.__g|=4),t.__k&&t.__k.
+some($e))}function Pe(t,e,n){for(var o=0;o<n.length;)ne(n[o++],n[o++],n[o++]);h.__c&&h.__c(e,t),t.some(function(_){try{t=_.__h,_.__h=[],t.some(function(r){r.call(_)})}catch(r){h.__e(r,_.__v)}})}function Xe(t,e,n,o,_,r,s,u,c,f){
+var a,y,d,i,l,w,m,v,p=n.props||G,S=e.props,b=e.type;if(b=="svg"?_="http://www.w3.org/2000/svg":b=="math"?_="http://www.w3.org/1998/Math/MathML":_||(_="http://www.w3.org/1999/xhtml"),r){for(a=0;a<r.length;a++)
+if((l=r[a])&&(b?l.localName==b:l.nodeType==3)){t=l,r[a]=null;break}}if(!t){if(v=f.ownerDocument||document,!b)return v.createTextNode(S);t=v.createElementNS(_,b,S.is?S:f),u&&(h.__m&&h.__m(e,r),u=!1),r=
+null}if(b){if(f=b=="template"&&t.content||t,r=b=="textarea"&&S.defaultValue!=null?null:r&&ke.call(f.childNodes),!u&&r)for(p={},a=0;a<t.attributes.length;a++)p[(l=t.attributes[a]).name]=l.value;for(a in p)
+l=p[a],a=="dangerouslySetInnerHTML"?d=l:a=="children"||a in S||a=="value"&&"defaultValue"in S||a=="checked"&&"defaultChecked"in S||U(t,a,null,l,_);for(a in S)l=S[a],a=="children"?i=l:a=="dangerouslySe\
+tInnerHTML"?y=l:a=="value"?w=l:a=="checked"?m=l:u&&typeof l!="function"||p[a]===l||U(t,a,l,p[a],_);y?(u||d&&(y.__html==d.__html||y.__html==t.innerHTML)||(t.innerHTML=y.__html),e.__k=[]):(d&&(t.textContent=
+""),(b=="foreignObject"||_=="http://www.w3.org/1998/Math/MathML"&&ze.test(b))&&(_="http://www.w3.org/1999/xhtml"),Se(f,ee(i)?i:[i],e,n,o,_,r,s,r?r[0]:n.__k&&M(n,0),u,c),r&&r.some(j)),u&&b!="textarea"||
+(a="value",b=="progress"&&w==null?t.removeAttribute(a):w==null||w===t[a]&&(b!="progress"||w)||U(t,a,w,p[a],_),a="checked",m!=null&&m!=t[a]&&U(t,a,m,p[a],_))}else p===S||u&&t.data==S||(t.data=S);return t}
+function ne(t,e,n,o){try{typeof t=="function"?e?e.__x=t(e)||1:o&&(o=o.__c||o.__e)&&(e=o.__x)&&(o.__x=null,typeof e=="function"?e():t(null)):t.current=e}catch(_){h.__e(_,n)}}function re(t,e,n){var o,_,
+r,s;if(h.unmount&&h.unmount(t),!(o=t.ref)||o.current&&o.current!=t.__e||ne(o,null,e,t),o=t.__c){if(o.componentWillUnmount)try{o.componentWillUnmount()}catch(u){h.__e(u,e)}o.__P=o.__n=null}if(o=t.__k)for(s=
+0;s<o.length;s++)o[s]&&re(o[s],e,typeof t.type!="function"||n&&!t.props.__P);!n&&(o=t.__c)&&(o=o.__z)&&(_=q(o,r=[]))&&(o==t.__e&&r.some(j),j(_),j(o)),n||j(t.__e),t.__e=t.__c=t.__=null}function Ye(t,e,n){
+return this.constructor(t,n)}function oe(t,e){var n,o,_,r;h.__&&h.__(t,e),e.nodeType==9&&(e=e.documentElement),o=(n=t&&32&t.__u)?null:e.__k,e.__k=L(E,{children:[t]}),_=[],r=[],te(e,e.__k,o||G,G,e.namespaceURI,
+o?null:e.firstChild?ke.call(e.childNodes):null,_,o?o.__e:e.firstChild,n,r),Pe(_,e.__k,r),e.__k.props.children=null}h={__e:function(t,e,n,o){for(var _,r,s;e=e.__;)if((_=e.__c)&&!(1&_.__g)){_.__g|=4;try{if((s=(r=_.constructor)&&r.getDerivedStateFromError)&&_.setState(r.getDerivedStateFromError(t)),_.componentDidCatch&&
+(_.componentDidCatch(t,o||{}),s=1),s&&8&_.__g)return void(_.__g|=2)}catch(u){t=u}}throw V=0,t}},ye=0,Ve=function(t){return t!=null&&t.constructor===I},W.prototype.setState=function(t,e){var n=this.__s;
+n&&n!=this.state||(n=this.__s=N({},this.state)),typeof t=="function"&&(t=t(N({},n),this.props)),t&&(N(n,t),this.__v&&(e&&this.__k.push(e),de(this)))},W.prototype.forceUpdate=function(t){this.__v&&(this.
+__g|=4,t&&this.__h.push(t),de(this))},W.prototype.render=E,C=[],V=0,ve=function(t,e){return t.__v.__b-e.__v.__b},B=Symbol(),be=/(PointerCapture)$|Capture$/i,Y=0,X={},Ge=0;var Z,x,_e,Ce,ie=Object.is,se=0,Fe=[],ue=[],k=h,Me=k.__b,Ae=k.__r,De=k.diffed,Oe=k.__c,je=k.unmount,Ne=k.__;function Re(t,e){k.__h&&k.__h(x,t,se||e),se=0;var n=x.__H||(x.__H={__:[],__h:[]});return t>=
+n.__.length&&n.__.push({}),n.__[t]}function Q(t){return se=1,et(He,t)}function et(t,e,n){var o=Re(Z++,2);if(o.t=t,!o.__c&&(o.__=[n?n(e):He(void 0,e),function(r){var s=(o.__N||o.__)[0],u=o.t(s,r);ie(s,
+u)||(o.__N=[u,o.__[1]],o.__c.setState({}))}],o.__c=x,!x.__f)){x.__f=!0;var _=x.shouldComponentUpdate;x.shouldComponentUpdate=function(r,s,u){var c=this.__H;if(!c)return!0;var f=!1,a=this.props!=r;if(c.
+__.some(function(d){d.__N&&(f=!0,ie(d.__[0],d.__N[0])||(a=!0))}),_){var y=_.call(this,r,s,u);return f?y||a:y}return!f||a}}return o.__}function ce(t,e){var n=Re(Z++,3);!k.__s&&rt(n.__H,e)&&(n.__P=!0,n.
+__=t,n.u=e,x.__H.__h.push(n))}function tt(){var t;do{for(;t=ue.shift();)try{F(t)}catch(n){k.__e(n,{__:(t=t.__P)&&t.__v})}for(;t=Fe.shift();){var e=t.__H;if(t.__P&&e)try{e.__h.some(F),e.__h.some(ae),e.__h=[]}catch(n){e.__h=[],k.__e(
+n,t.__v)}}}while(ue.length)}k.__b=function(t){x=null,Me&&Me(t)},k.__=function(t,e){t&&e.__k&&e.__k.__m&&(t.__m=e.__k.__m),Ne&&Ne(t,e)},k.__r=function(t){Ae&&Ae(t),Z=0;var e=(x=t.__c).__H;e&&(_e==x?x.__h=
+[]:(e.__h.some(F),e.__h.some(ae),Z=0),e.__h=[],e.__.some(function(n){n.__N&&(n.__=n.__N),n.u=n.__N=void 0})),_e=x},k.diffed=function(t){De&&De(t);var e=t.__c;e&&e.__H&&(e.__H.__h.length&&Ie(Fe.push(e)),
+e.__H.__.some(function(n){n.u&&(n.__H=n.u)})),_e=x=null},k.__c=function(t,e){e.some(function(n){try{n.__h.some(F),n.__h=n.__h.filter(function(o){return!o.__||ae(o)})}catch(o){n.__h=[function(){throw o}]}}),
+Oe&&Oe(t,e)},k.unmount=function(t){je&&je(t);var e,n,o=t.__c;o&&o.__H&&(o.__H.__.some(function(_){try{if(_.__P&&_.__c){if(n===void 0){for(n=t.__;n&&(!n.__c||!n.__c.__P);)n=n.__;n=n&&n.__c}_.__P=n,Ie(ue.
+push(_))}else F(_)}catch(r){e=r}}),o.__H=void 0,e&&k.__e(e,o.__v))};var Ee=typeof requestAnimationFrame=="function";function nt(t){var e,n=function(){clearTimeout(o),Ee&&cancelAnimationFrame(e),setTimeout(
+t)},o=setTimeout(n,35);Ee&&(e=requestAnimationFrame(n))}function Ie(t){t!=1&&Ce==k.requestAnimationFrame||((Ce=k.requestAnimationFrame)||nt)(tt)}function F(t){var e=x,n=t.__c;typeof n=="function"&&(t.
+__c=void 0,n()),x=e}function ae(t){var e=x;t.__c=t.__(),x=e}function rt(t,e){return!t||t.length!=e.length||e.some(function(n,o){return!ie(n,t[o])})}function He(t,e){return typeof e=="function"?e(t):e}function Ue(t){try{return localStorage.getItem(`picket-${t}`)}catch{return null}}var ot=["system","light","dark"];function _t(){return ot.find(t=>t===Ue("theme"))??"system"}function Be(){document.documentElement.dataset.theme=_t()}var it=Symbol.for("pv"),st=0;function g(t,e,n,o,_,r){e||(e={});var s,u,c=e;if("ref"in c&&typeof t!="function")for(u in c={},e)u=="ref"?s=e[u]:c[u]=e[u];var f={type:t,props:c,key:n,ref:s,__k:null,__:null,__b:0,__e:null,__c:null,constructor:it,
+__v:--st,__i:-1,__u:0};return(_||r)&&(f.__source=_,f.__self=r),h.vnode&&h.vnode(f),f}function ut(){let[t,e]=Q(null),[n,o]=Q("Loading …");return ce(()=>{me("GET","openapi.json").then(_=>{e(_),o(`${_.info.description} OpenAPI ${_.openapi}, version ${_.info.version}.`)},_=>{let r=_ instanceof
+O&&_.status===401;o(r?"Log in on the dashboard first.":_.message)})},[]),g("div",{class:"shell",children:[g("header",{class:"bar",children:[g("a",{class:"brand",href:"./",children:[g("img",{src:"asset\
+s/logo.svg",alt:"",width:"24",height:"24"})," ",g("span",{children:"Picket"})]}),g("nav",{"aria-label":"Pages",children:[g("a",{href:"./",children:"Dashboard"}),g("a",{href:"openapi.json",children:"op\
+enapi.json"})]})]}),g("main",{id:"main",class:"docs",children:[g("h1",{children:"API"}),g("p",{class:"soft",children:n}),t!==null&&Object.entries(t.paths).flatMap(([_,r])=>Object.entries(r).map(([s,u])=>g(
+at,{path:_,method:s,route:u,shapes:t.components.schemas},s+_)))]})]})}function at({path:t,method:e,route:n,shapes:o}){let _=Object.entries(n.responses).find(([s])=>s.startsWith("2"))?.[1],r=[["Body",n.
+requestBody?.content],["Answer",_?.content]];return g("article",{class:"panel",children:[g("h2",{children:[g("span",{class:"method",children:e.toUpperCase()})," ",g("span",{class:"wire",children:t})]}),
+g("p",{children:n.summary}),g("p",{class:"soft small",children:n.description}),(n.parameters??[]).length>0&&g("dl",{class:"facts",children:n.parameters.map(({name:s,in:u,description:c,schema:f})=>[g("\
+dt",{class:"wire",children:s},`${u} ${s}`),g("dd",{class:"soft",children:[[u,ct(f),ft(f)].filter(Boolean).join(", "),c?`: ${c}`:""]},`${u} ${s}:`)])}),r.map(([s,u])=>{let c=u?.["application/json"]?.schema;
+if(!c)return null;let f=c.$ref?.split("/").at(-1);return g("details",{children:[g("summary",{children:f?`${s}: ${f}`:s}),g("pre",{tabIndex:0,children:JSON.stringify(f?o[f]:c,null,2)})]},s)})]})}function ct(t){
+return t.enum?t.enum.join(" | "):t.type??""}function ft(t){return t.default===void 0?"":`default ${t.default}`}Be();oe(g(ut,{}),document.getElementById("app"));

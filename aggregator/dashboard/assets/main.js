@@ -1,85 +1,469 @@
-/** The dashboard: login, refresh every 10 s while the page is seen, and what each form does. @module */
-
-import { byId, inert } from "./dom.js";
-import { call, get } from "./call.js";
-import { attempt, session, showInside } from "./session.js";
-import { showFleet, showTiles } from "./fleet.js";
-import { loadIncidents } from "./incidents.js";
-import { loadThreats, summary } from "./threats.js";
-import { loadTraffic } from "./traffic.js";
-import { flowForm, loadFlows, searchByForm } from "./flows.js";
-
-const refreshMs = 10000;
-
-async function refresh()                {
-  const [fleet, totals, page, open] = await Promise.all([
-    get                                          ("/fleet"),
-    get        ("/stats/totals"),
-    loadThreats(false),
-    get              ("/threats", { status: "open", limit: 1000 }),
-    loadIncidents(),
-  ]);
-  showFleet(fleet);
-  showTiles(fleet, totals, summary(open));
-  await loadTraffic(totals, page.rows);
-}
-
-/** A reader who paged on, searches or has text selected is not disturbed. */
-async function keepFresh()                {
-  const isBusy = document.hidden || byId("inside").hidden || getSelection()?.isCollapsed === false ||
-    document.querySelectorAll("#threat-list > article").length > 20;
-  if (!isBusy) await attempt(refresh);
-  wait();
-}
-
-function wait()       {
-  setTimeout(keepFresh, refreshMs);
-}
-
-async function enter()                {
-  const me = await get                                ("/session");
-  session.role = me.role;
-  byId("who").textContent = inert(me.name) + " (" + me.role + ")";
-  showInside(true);
-  await refresh();
-  await loadFlows(false);
-}
-
-async function logIn()                {
-  const key = byId                  ("key");
-  byId("login-problem").textContent = "";
-  try {
-    await call("POST", "login", { key: key.value });
-    key.value = "";
-    await attempt(enter);
-  } catch (problem) {
-    byId("login-problem").textContent = inert((problem         ).message);
-  }
-}
-
-function onSubmit(form                 , act               )       {
-  form.addEventListener("submit", (submit) => {
-    submit.preventDefault();
-    act();
-  });
-}
-
-session.refresh = refresh;
-onSubmit(byId                 ("login-form"), logIn);
-byId("logout").addEventListener("click", () =>
-  attempt(async () => {
-    await call("POST", "logout");
-    location.reload();
-  }));
-byId("threat-filter").addEventListener("change", () => attempt(() => loadThreats(false)));
-byId("traffic-filter").addEventListener("change", () => attempt(refresh));
-byId("threats-more").addEventListener("click", () => attempt(() => loadThreats(true)));
-byId("flows-more").addEventListener("click", () => attempt(() => loadFlows(true)));
-onSubmit(flowForm(), () => attempt(searchByForm, flowForm()));
-byId("flow-clear").addEventListener("click", () => {
-  flowForm().reset();
-  attempt(searchByForm, flowForm());
-});
-
-await attempt(enter);
-wait();
+var E,hn,Wo,be,Et,pt,gn,lt,bn,Lt,Rt,qo,qe=Symbol.for("pv"),mt={},ft=[],jo=/^m(i|n|o|s|text|space)$/,Ot=Array.isArray,_n=ft.slice,Te=Object.assign;function xe(e){e&&e.parentNode&&e.remove()}function it(e,n,o,s,a){var r={type:e,props:n,key:o,ref:s,__k:null,__:null,__b:0,__e:null,__c:null,constructor:qe,__v:a||++hn,__i:-1,__u:0};return!a&&E.vnode&&E.vnode(r),r}function x(e){return e.children}function ct(e,n){this.props=e,this.context=n,this.__g=0}function _e(e,n){if(n==null)return e.__&&_e(e.__,e.__i+1);for(var o;n<e.__k.length;n++)if((o=e.__k[n])&&o.__e)return o.
+__e;return typeof e.type!="function"||e.props.__P?null:_e(e)}function Uo(e){var n,o=e.__v,s=o.__e,a=[],r=[],l=e.__P;l&&((n=Te({constructor:qe},o)).__v=o.__v+1,E.vnode&&E.vnode(n),Vt(l,n,o,e.__n,l.namespaceURI,
+32&o.__u?[s]:null,a,s||_e(o),32&o.__u,r),n.__v=o.__v,n.__.__k[n.__i]=n,xn(a,n,r),o.__=o.__e=null,n.__e!=s&&yn(n))}function yn(e){if((e=e.__)&&e.__c&&!e.props.__P)return e.__e=null,e.__k.some(function(n){
+return n&&(e.__e=n.__e)}),yn(e)}function fn(e){(8&e.__g||(e.__g|=8,be.push(e),pt++))&&Et==E.debounceRendering||((Et=E.debounceRendering)||queueMicrotask)(wn)}function wn(){try{for(var e,n=1;be.length;)
+be.length>n&&be.sort(gn),e=be.shift(),n=be.length,8&e.__g&&Uo(e)}finally{(pt=be.length)&&(Et||queueMicrotask)(wn)}}function kn(e,n,o,s,a,r,l,i,u,f,c){var m,d,p,h,_,b,w=s.__k||ft,y=n.length;for(u=Go(o,
+n,w,u,y),m=0;m<y;m++)(p=o.__k[m])!=null&&(d=~p.__i&&w[p.__i]||mt,p.__i=m,b=Vt(e,p,d,a,r,l,i,u,f,c),h=p.__e,(d.ref!=p.ref||8&d.__u)&&(d.ref&&Bt(d.ref,null,p,d),p.ref&&c.push(p.ref,p.__c||h,p)),_=_||h,4&
+p.__u?(u=vn(p,u,e,!d.__v),d.__e&&(d.__e=null)):typeof p.type=="function"&&b!==void 0?u=b:h&&(u=h.nextSibling),p.__u&=-21);return o.__e=_,u}function Go(e,n,o,s,a){var r,l,i,u,f,c,m,d,p,h=o.length,_=h,b=0,
+w=0,y=e.__k=Array(a);for(r=0;r<a;r++)(l=n[r])!=null&&typeof l!="boolean"&&typeof l!="function"?(typeof l!="object"||l.constructor===String?l=y[r]=it(null,l):Ot(l)?l=y[r]=it(x,{children:l}):l.constructor===
+qe&&l.__b?l=y[r]=it(l.type,l.props,l.key,l.ref,l.__v):y[r]=l,u=r+b,l.__=e,l.__b=e.__b+1,i=null,~(f=l.__i=Ko(l,o,u,_))&&(_--,(i=o[f])&&(i.__u|=2)),i&&i.__v?(l.__u|=16,f==u-1?b--:f==u+1?b++:f!=u&&(f>u?b--:
+b++,w=1)):(~f||(a>h?b--:a<h&&b++),typeof l.type!="function"&&(l.__u|=4))):y[r]=null;if(w){for(c=[],m=[],r=0;r<a;r++)if((l=y[r])&&16&l.__u){for(b=0,d=c.length;b<d;)c[p=b+d>>1]<l.__i?b=p+1:d=p;c[b]=l.__i,
+m[r]=b+1}for(b=c.length;r--;)m[r]&&(m[r]==b?b--:y[r].__u|=4)}if(_)for(r=0;r<h;r++)!(i=o[r])||2&i.__u||(i.__e==s&&(s=_e(i)),Ht(i,i));return s}function vn(e,n,o,s){var a,r,l,i;if(typeof e.type=="functio\
+n"){if(e.props.__P)return n;if(a=e.__k)for(r=0;r<a.length;r++)a[r]&&(a[r].__=e,n=vn(a[r],n,o,!1));return n}for(n&&!n.parentNode&&(n=_e(e))&&!n.parentNode&&(n=null),l=e.__e,i=n;i&&i.nodeType==8;)i=i.nextSibling;
+for(l!=i&&(!s&&o.moveBefore&&l.parentNode?o.moveBefore(l,n):o.insertBefore(l,n||null)),n=l;(n=n&&n.nextSibling)&&n.nodeType==8&&!n.data.startsWith("$s"););return n}function Ko(e,n,o,s){var a,r=e.key,l=e.type,i=n[o],u=i&&!(2&i.__u);if(i===null&&r==null||u&&r==i.key&&l==i.type)return o;if(s>(u?1:0)){for(a=o-1;a>=0;a--)if((i=n[a])&&!(2&i.__u)&&r==i.key&&l==i.type)return a;
+for(a=o+1;a<n.length;a++)if((i=n[a])&&!(2&i.__u)&&r==i.key&&l==i.type)return a}return-1}function dn(e,n,o){o==null&&(o=""),n[0]=="-"?e.setProperty(n,o):e[n]=o}function at(e,n,o,s,a){var r,l;if(n=="sty\
+le")if(typeof o=="string")e.style.cssText=o;else{if(typeof s=="string"&&(e.style.cssText=s=""),s)for(n in s)o&&n in o||dn(e.style,n);if(o)for(n in o)s&&o[n]==s[n]||dn(e.style,n,o[n])}else if(n[0]=="o"&&
+n[1]=="n")typeof o!="function"&&(o=null),typeof s!="function"&&(s=null),(e.__e||(e.__e={}))[n]=o,o&&s||(l=Rt[n]||(Rt[n]=zo(n)),(e.__a||(e.__a={}))[n]=Lt,r=n!=(n=n.replace(bn,"$1")),(n=n.slice(2))[0]<"\
+a"&&(n=n.toLowerCase()),o?e.addEventListener(n,l,r):e.removeEventListener(n,l,r));else{if(a=="http://www.w3.org/2000/svg")n=n.replace(/xlink(H|:h)/,"h").replace(/sName$/,"s");else if(n!="width"&&n!="h\
+eight"&&n!="href"&&n!="list"&&n!="form"&&n!="tabIndex"&&n!="download"&&n!="rowSpan"&&n!="colSpan"&&n!="role"&&n!="popover"&&n in e)try{return void(e[n]=o??"")}catch{}if(typeof o=="function")return;o==
+null||o===!1&&n[4]!="-"?e.removeAttribute(n):e.setAttribute(n,n=="popover"&&o==1?"":o)}}function zo(e){return function(n){var o=this.__e;if(o){if(o=o[e],n[lt]==null)n[lt]=Lt++;else if(n[lt]<this.__a[e])
+return;return o(E.event?E.event(n):n)}}}function Vt(e,n,o,s,a,r,l,i,u,f){var c,m,d,p,h,_,b,w,y,F,R,Pe,I,Ce,pe,rt,ge,Se,me=n.type;if(n.constructor!==qe)return null;128&o.__u&&(u=32&o.__u,c=o.__c.__z)&&
+(n.__u|=u,m=r=[],c.nodeType==8?i=ut(c,r):r.push(c),i=r[0]||i),(c=E.__b)&&c(n);e:if(typeof me=="function"){d=l.length;try{if(w=n.props,y=(c=me.prototype)&&c.render,F=(c=me.contextType)&&s[c.__c],R=c?F?
+F.props.value:c.__:s,(p=o.__c)?(n.__c=p,2&p.__g&&(p.__g|=1)):(y?n.__c=p=new me(w,R):(n.__c=p=new ct(w,R),p.constructor=me,p.render=Qo),F&&F.sub(p),p.state||(p.state={}),p.__n=s,p.__g|=8,p.__h=[],p.__k=
+[]),y&&(p.__s||(p.__s=p.state),me.getDerivedStateFromProps&&(p.__s==p.state&&(p.__s=Te({},p.__s)),Te(p.__s,me.getDerivedStateFromProps(w,p.__s)))),h=p.props,_=p.state,p.__v=n,o.__c){if(w!==h&&y&&!me.getDerivedStateFromProps&&
+p.componentWillReceiveProps&&p.componentWillReceiveProps(w,R),n.__v==o.__v&&!(8&p.__g)||!(4&p.__g)&&p.shouldComponentUpdate&&p.shouldComponentUpdate(w,p.__s,R)===!1){n.__v!=o.__v&&(p.props=w,p.state=p.
+__s,p.__g&=-9),n.__e=o.__e,n.__k=o.__k,n.__k.some(function(te){te&&(te.__=n)}),ft.push.apply(p.__h,p.__k),p.__k=[],p.__h.length&&l.push(p),i=_e(o);break e}p.componentWillUpdate&&p.componentWillUpdate(
+w,p.__s,R),y&&p.componentDidUpdate&&p.__h.push(function(){p.componentDidUpdate(h,_,b)})}else y&&!me.getDerivedStateFromProps&&p.componentWillMount&&p.componentWillMount(),y&&p.componentDidMount&&p.__h.
+push(p.componentDidMount);p.context=R,p.props=w,p.__P=e,p.__g&=-5,Pe=E.__r,I=y?25:0;do p.__g&=-9,Pe&&Pe(n),c=p.render(p.props,p.state=p.__s,p.context);while(8&p.__g&&++I<25);y&&(ft.push.apply(p.__h,p.
+__k),p.__k=[]),p.state=p.__s,p.getChildContext&&(s=Te({},s,p.getChildContext())),y&&o.__c&&p.getSnapshotBeforeUpdate&&(b=p.getSnapshotBeforeUpdate(h,_)),Ce=c&&c.type===x&&c.key==null?c.props.children:
+c,w.__P&&(c=i,a=(e=w.__P).namespaceURI,u=r=null,o.props&&o.props.__P!=e&&(o.__k.some(function(te){te&&Ht(te,te)}),o.__k=null),i=o.__k?_e(o,0):null),i=kn(e,Ot(Ce)?Ce:[Ce],n,o,s,a,r,l,i,u,f),w.__P&&(n.__e=
+null,i=c),n.__u&=-161,m&&m.some(xe),p.__h.length&&l.push(p),1&p.__g&&(p.__g&=-4)}catch(te){if(l.length=d,n.__v=null,u||r)if(te&&te.then){if(n.__u|=128|u,r){for(~(ge=r.indexOf(i||void 0))||(ge=r.length);(Se=
+r[ge-1])&&Se.nodeType==8;)ge--;for(;ge<r.length;ge++)if(Se=r[ge])if(r[ge]=null,pe){if(Se==rt)break}else{if(Se.nodeType!=8)break;Se.data.startsWith("$s")&&(rt=ut(pe=Se))}}if(!pe){for(;i&&i.nodeType==8&&
+i.nextSibling;)i=i.nextSibling;pe=i}(c=ut(pe=n.__c.__z||(n.__c.__z=pe)))?(n.__e=pe,i=c):n.__e=i,i=i&&i.nextSibling}else r&&r.some(xe);else n.__e=o.__e;n.__k||(n.__k=o.__k||[]),te&&te.then||Sn(n),E.__e(
+te,n,o)}}else i=n.__e=Zo(o.__e,n,o,s,a,r,l,u,f,e);return(c=E.diffed)&&c(n),i}function ut(e,n){if(e&&e.nodeType==8&&e.data.startsWith("$s"))for(var o=1;e=e.nextSibling;){if(e.nodeType==8){if(e.data.startsWith(
+"$s"))o++;else if(e.data.startsWith("/$s")&&!--o)return e}n&&n.push(e)}}function Sn(e){e&&(e.__c&&(e.__c.__g|=4),e.__k&&e.__k.some(Sn))}function xn(e,n,o){for(var s=0;s<o.length;)Bt(o[s++],o[s++],o[s++]);
+E.__c&&E.__c(n,e),e.some(function(a){try{e=a.__h,a.__h=[],e.some(function(r){r.call(a)})}catch(r){E.__e(r,a.__v)}})}function Zo(e,n,o,s,a,r,l,i,u,f){var c,m,d,p,h,_,b,w,y=o.props||mt,F=n.props,R=n.type;
+if(R=="svg"?a="http://www.w3.org/2000/svg":R=="math"?a="http://www.w3.org/1998/Math/MathML":a||(a="http://www.w3.org/1999/xhtml"),r){for(c=0;c<r.length;c++)if((h=r[c])&&(R?h.localName==R:h.nodeType==3)){
+e=h,r[c]=null;break}}if(!e){if(w=f.ownerDocument||document,!R)return w.createTextNode(F);e=w.createElementNS(a,R,F.is?F:f),i&&(E.__m&&E.__m(n,r),i=!1),r=null}if(R){if(f=R=="template"&&e.content||e,r=R==
+"textarea"&&F.defaultValue!=null?null:r&&_n.call(f.childNodes),!i&&r)for(y={},c=0;c<e.attributes.length;c++)y[(h=e.attributes[c]).name]=h.value;for(c in y)h=y[c],c=="dangerouslySetInnerHTML"?d=h:c=="c\
+hildren"||c in F||c=="value"&&"defaultValue"in F||c=="checked"&&"defaultChecked"in F||at(e,c,null,h,a);for(c in F)h=F[c],c=="children"?p=h:c=="dangerouslySetInnerHTML"?m=h:c=="value"?_=h:c=="checked"?
+b=h:i&&typeof h!="function"||y[c]===h||at(e,c,h,y[c],a);m?(i||d&&(m.__html==d.__html||m.__html==e.innerHTML)||(e.innerHTML=m.__html),n.__k=[]):(d&&(e.textContent=""),(R=="foreignObject"||a=="http://ww\
+w.w3.org/1998/Math/MathML"&&jo.test(R))&&(a="http://www.w3.org/1999/xhtml"),kn(f,Ot(p)?p:[p],n,o,s,a,r,l,r?r[0]:o.__k&&_e(o,0),i,u),r&&r.some(xe)),i&&R!="textarea"||(c="value",R=="progress"&&_==null?e.
+removeAttribute(c):_==null||_===e[c]&&(R!="progress"||_)||at(e,c,_,y[c],a),c="checked",b!=null&&b!=e[c]&&at(e,c,b,y[c],a))}else y===F||i&&e.data==F||(e.data=F);return e}function Bt(e,n,o,s){try{typeof e==
+"function"?n?n.__x=e(n)||1:s&&(s=s.__c||s.__e)&&(n=s.__x)&&(s.__x=null,typeof n=="function"?n():e(null)):e.current=n}catch(a){E.__e(a,o)}}function Ht(e,n,o){var s,a,r,l;if(E.unmount&&E.unmount(e),!(s=
+e.ref)||s.current&&s.current!=e.__e||Bt(s,null,n,e),s=e.__c){if(s.componentWillUnmount)try{s.componentWillUnmount()}catch(i){E.__e(i,n)}s.__P=s.__n=null}if(s=e.__k)for(l=0;l<s.length;l++)s[l]&&Ht(s[l],
+n,typeof e.type!="function"||o&&!e.props.__P);!o&&(s=e.__c)&&(s=s.__z)&&(a=ut(s,r=[]))&&(s==e.__e&&r.some(xe),xe(a),xe(s)),o||xe(e.__e),e.__e=e.__c=e.__=null}function Qo(e,n,o){return this.constructor(
+e,o)}function Dt(e,n){var o,s,a,r;E.__&&E.__(e,n),n.nodeType==9&&(n=n.documentElement),s=(o=e&&32&e.__u)?null:n.__k,n.__k=it(x,{children:[e]}),a=[],r=[],Vt(n,n.__k,s||mt,mt,n.namespaceURI,s?null:n.firstChild?
+_n.call(n.childNodes):null,a,s?s.__e:n.firstChild,o,r),xn(a,n.__k,r),n.__k.props.children=null}E={__e:function(e,n,o,s){for(var a,r,l;n=n.__;)if((a=n.__c)&&!(1&a.__g)){a.__g|=4;try{if((l=(r=a.constructor)&&r.getDerivedStateFromError)&&a.setState(r.getDerivedStateFromError(e)),a.componentDidCatch&&
+(a.componentDidCatch(e,s||{}),l=1),l&&8&a.__g)return void(a.__g|=2)}catch(i){e=i}}throw pt=0,e}},hn=0,Wo=function(e){return e!=null&&e.constructor===qe},ct.prototype.setState=function(e,n){var o=this.
+__s;o&&o!=this.state||(o=this.__s=Te({},this.state)),typeof e=="function"&&(e=e(Te({},o),this.props)),e&&(Te(o,e),this.__v&&(n&&this.__k.push(n),fn(this)))},ct.prototype.forceUpdate=function(e){this.__v&&
+(this.__g|=4,e&&this.__h.push(e),fn(this))},ct.prototype.render=x,be=[],pt=0,gn=function(e,n){return e.__v.__b-n.__v.__b},lt=Symbol(),bn=/(PointerCapture)$|Capture$/i,Lt=0,Rt={},qo=0;var Ue,U,It,Tn,Wt=Object.is,dt=0,Rn=[],qt=[],W=E,$n=W.__b,Nn=W.__r,Mn=W.diffed,Pn=W.__c,Cn=W.unmount,An=W.__;function Ut(e,n){W.__h&&W.__h(U,e,dt||n),dt=0;var o=U.__H||(U.__H={__:[],__h:[]});return e>=
+o.__.length&&o.__.push({}),o.__[e]}function C(e){return dt=1,Jo(Vn,e)}function Jo(e,n,o){var s=Ut(Ue++,2);if(s.t=e,!s.__c&&(s.__=[o?o(n):Vn(void 0,n),function(r){var l=(s.__N||s.__)[0],i=s.t(l,r);Wt(l,
+i)||(s.__N=[i,s.__[1]],s.__c.setState({}))}],s.__c=U,!U.__f)){U.__f=!0;var a=U.shouldComponentUpdate;U.shouldComponentUpdate=function(r,l,i){var u=this.__H;if(!u)return!0;var f=!1,c=this.props!=r;if(u.
+__.some(function(d){d.__N&&(f=!0,Wt(d.__[0],d.__N[0])||(c=!0))}),a){var m=a.call(this,r,l,i);return f?m||c:m}return!f||c}}return s.__}function D(e,n){var o=Ut(Ue++,3);!W.__s&&On(o.__H,n)&&(o.__P=!0,o.
+__=e,o.u=n,U.__H.__h.push(o))}function z(e){return dt=5,Ln(function(){return{current:e}},[])}function Ln(e,n){var o=Ut(Ue++,7);return On(o.__H,n)&&(o.__=e(),o.__H=n),o.__}function Xo(){var e;do{for(;e=qt.shift();)try{je(e)}catch(o){W.__e(o,{__:(e=e.__P)&&e.__v})}for(;e=Rn.shift();){var n=e.__H;if(e.__P&&n)try{n.__h.some(je),n.__h.some(jt),n.__h=[]}catch(o){n.__h=[],W.__e(
+o,e.__v)}}}while(qt.length)}W.__b=function(e){U=null,$n&&$n(e)},W.__=function(e,n){e&&n.__k&&n.__k.__m&&(e.__m=n.__k.__m),An&&An(e,n)},W.__r=function(e){Nn&&Nn(e),Ue=0;var n=(U=e.__c).__H;n&&(It==U?U.
+__h=[]:(n.__h.some(je),n.__h.some(jt),Ue=0),n.__h=[],n.__.some(function(o){o.__N&&(o.__=o.__N),o.u=o.__N=void 0})),It=U},W.diffed=function(e){Mn&&Mn(e);var n=e.__c;n&&n.__H&&(n.__H.__h.length&&En(Rn.push(
+n)),n.__H.__.some(function(o){o.u&&(o.__H=o.u)})),It=U=null},W.__c=function(e,n){n.some(function(o){try{o.__h.some(je),o.__h=o.__h.filter(function(s){return!s.__||jt(s)})}catch(s){o.__h=[function(){throw s}]}}),
+Pn&&Pn(e,n)},W.unmount=function(e){Cn&&Cn(e);var n,o,s=e.__c;s&&s.__H&&(s.__H.__.some(function(a){try{if(a.__P&&a.__c){if(o===void 0){for(o=e.__;o&&(!o.__c||!o.__c.__P);)o=o.__;o=o&&o.__c}a.__P=o,En(qt.
+push(a))}else je(a)}catch(r){n=r}}),s.__H=void 0,n&&W.__e(n,s.__v))};var Fn=typeof requestAnimationFrame=="function";function Yo(e){var n,o=function(){clearTimeout(s),Fn&&cancelAnimationFrame(n),setTimeout(
+e)},s=setTimeout(o,35);Fn&&(n=requestAnimationFrame(o))}function En(e){e!=1&&Tn==W.requestAnimationFrame||((Tn=W.requestAnimationFrame)||Yo)(Xo)}function je(e){var n=U,o=e.__c;typeof o=="function"&&(e.
+__c=void 0,o()),U=n}function jt(e){var n=U;e.__c=e.__(),U=n}function On(e,n){return!e||e.length!=n.length||n.some(function(o,s){return!Wt(o,e[s])})}function Vn(e,n){return typeof n=="function"?n(e):n}var es=/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;function ht(e){return e.replace(es,n=>n===`
+`?n:`\\u{${n.codePointAt(0).toString(16)}}`)}function gt(e,n=0){return typeof e=="string"?ht(e):typeof e!="object"||e===null?e:n>12?null:Array.isArray(e)?e.map(o=>gt(o,n+1)):Object.fromEntries(Object.
+entries(e).map(([o,s])=>[ht(o),gt(s,n+1)]))}function g(e){if(Math.abs(e)<1e4)return String(Math.round(e));let n=["","k","M","G","T","P"],o=Math.min(5,Math.floor(Math.log10(Math.abs(e))/3));return`${(e/
+1e3**o).toPrecision(3)} ${n[o]}`}function L(e){return g(e)+(Math.abs(e)<1e4?" B":"B")}function Ge(e,n){let o=e*8/Math.max(1e-9,n);return g(o)+(o<1e4?" bit/s":"bit/s")}function B(e,n,o=`${n}s`){return`${g(
+e)} ${e===1?n:o}`}function Q(e){let n=Math.max(0,e);return n<.001?n===0?"0 s":"< 1 ms":n<1?`${Math.round(n*1e3)} ms`:n<10?`${Math.round(n*10)/10} s`:n<120?`${Math.round(n)} s`:n<7200?`${Math.round(n/60)}\
+ min`:n<172800?`${Math.round(n/3600)} h`:`${Math.round(n/86400)} d`}var Hn={hour:"2-digit",minute:"2-digit",second:"2-digit",hour12:!1},ts={year:"numeric",month:"short",day:"2-digit"},ns=new Intl.DateTimeFormat(
+"en-GB",Hn),os=new Intl.DateTimeFormat("en-GB",{...ts,...Hn}),ss=new Intl.DateTimeFormat("en-GB",{month:"short",day:"2-digit",hour:"2-digit",minute:"2-digit",hour12:!1}),Bn=new Intl.DateTimeFormat("en\
+-GB",{timeZoneName:"longOffset"});function Ke(e){return ns.format(e*1e3)}function ne(e){return os.format(e*1e3)}function ze(e){return ss.format(e*1e3)}function Dn(e){let{timeZone:n}=Bn.resolvedOptions(),
+s=(Bn.formatToParts(e).find(({type:a})=>a==="timeZoneName")?.value??"").replace("GMT","UTC");return n===s||s===""?n:`${n}, ${s}`}function Gt(e){let n=new Date(e*1e3);return new Date(n.getTime()-n.getTimezoneOffset()*
+6e4).toISOString().slice(0,19)}function In(e){let n=new Date(e).getTime();return Number.isFinite(n)?n/1e3:null}function fe(e,n="many"){return e.length===0?n:e.length===1?e[0]:`${e[0]} and ${e.length-1}\
+ more`}var oe=class extends Error{status;field;constructor(n,o,s=null){super(o),this.status=n,this.field=s}};async function Ae(e,n,o,s){let a={method:e,credentials:"same-origin",...s&&{signal:s}};o!==void 0&&
+(a.body=JSON.stringify(o),a.headers={"content-type":"application/json"});let r;try{r=await fetch(n,a)}catch(i){throw s?.aborted?i:new oe(0,"The aggregator does not answer")}let l=gt(await r.json().catch(
+()=>null));if(s?.throwIfAborted(),!r.ok)throw rs(r.status,l);if(l===null)throw new oe(0,"The aggregator's answer was cut short");return l}function Kt(e,n={},o){return Ae("GET",$e(e,n),void 0,o)}function $e(e,n={}){
+let o=Object.entries(n).flatMap(([a,r])=>r===""||r===void 0||r===null?[]:[[a,String(r)]]),s=new URLSearchParams(o).toString();return`api/v1${e}${s?`?${s}`:""}`}function rs(e,n){let{title:o,detail:s,field:a,
+error:r}=n??{},l=typeof r=="object"&&r!==null?r:{},i=[o??l.message??`Error ${e}`,s??l.detail].filter(f=>typeof f=="string"&&f!==""),u=a??l.field;return new oe(e,i.join(": "),typeof u=="string"?u:null)}function Fe(){return Date.now()}function bt(e,n){let o=setInterval(()=>document.visibilityState==="visible"&&n(),e);return()=>clearInterval(o)}function Wn(e){try{return localStorage.getItem(`picket-${e}`)}catch{
+return null}}function qn(e,n){try{localStorage.setItem(`picket-${e}`,n)}catch{}}var Ze=class{#e=new Map;constructor(n){for(let[o,s]of Object.entries(n?.paths??{}))for(let[a,{parameters:r=[]}]of Object.entries(s)){let l=r.filter(i=>i.in==="query").map(({name:i})=>i);this.#e.set(`${a.
+toUpperCase()} ${o}`,new Set(l))}}has(n,o){let s=n.replace(/\{[^}]*\}/g,"{}");for(let[a,r]of this.#e)if(a.replace(/\{[^}]*\}/g,"{}")===s&&(o===void 0||r.has(o)))return!0;return!1}};var as=5e3,ls=6e4,ye={session:null,isKnown:!1,offer:new Ze(null),totals:null,asOfMs:null,tick:0,problem:null},zt=0,Zt=new Set;function Ee(e){ye={...ye,...e};for(let n of Zt)n(ye)}function v(){let[e,n]=C(
+ye);return D(()=>(Zt.add(n),n(ye),()=>{Zt.delete(n)}),[]),e}async function q(e,n,o,s){zt++;try{let a=AbortSignal.timeout(ls);return await Ae(e,n,o,s?AbortSignal.any([s,a]):a)}catch(a){throw a instanceof
+DOMException&&a.name==="TimeoutError"?new oe(0,"The aggregator took too long to answer"):(a instanceof oe&&a.status===401&&Ee({session:null,isKnown:!0}),a)}finally{zt--}}async function de(){if(ye.session!==
+null)try{let e=await q("GET","api/v1/stats/totals");Ee({totals:e,asOfMs:Fe(),problem:null,tick:ye.tick+1})}catch(e){Ee({problem:e.message})}}async function jn(){bt(as,()=>zt===0&&de()),await Un().catch(
+e=>Ee({isKnown:!0,problem:is(e)}))}async function Un(){let e=await Kt("/session"),n=await Ae("GET","openapi.json").catch(()=>null),o=await Kt("/stats/totals"),s=new Ze(n);Ee({session:e,isKnown:!0,offer:s,
+totals:o,asOfMs:Fe(),problem:null,tick:ye.tick+1})}function is(e){return e instanceof oe&&e.status===401?null:e.message}async function Gn(e){await Ae("POST","login",{key:e}),await Un()}async function Kn(){
+await Ae("POST","logout").catch(()=>{}),Ee({session:null})}function Re(e){return e.session?.role==="analyst"||e.session?.role==="admin"}function he(e){return e.session?.role==="admin"}function le(e){return Math.
+max(Fe()/1e3,e.totals?.last??0)}var _t=["system","light","dark"];function yt(){return _t.find(e=>e===Wn("theme"))??"system"}function Qt(){document.documentElement.dataset.theme=yt()}function zn(){let e=_t[(_t.indexOf(yt())+1)%_t.length];
+return qn("theme",e),Qt(),e}var cs={m:60,h:3600,d:86400},Jt=["15m","1h","6h","24h","7d","30d"],Ne="24h",us=3250368e4;function Le(e){if(e==="all")return{kind:"all"};let n=/^(\d{1,11}(?:\.\d{1,6})?)\.\.(\d{1,11}(?:\.\d{1,6})?)$/.exec(
+e??"");if(n){let[s,a]=[Number(n[1]),Number(n[2])];if(s<a&&a<=us)return{kind:"between",from:s,to:a}}let o=/^(\d{1,4})([mhd])(-now)?$/.exec(e??"")??/^(\d+)([mhd])(-now)?$/.exec(Ne);return{kind:"last",seconds:Math.
+max(1,Number(o[1]))*cs[o[2]],end:o[3]?"now":"newest"}}function Oe(e,n){return`${Math.round(e*1e3)/1e3}..${Math.round(n*1e3)/1e3}`}function Zn(e,n,o){if(e.kind==="all")return{};if(e.kind==="between")return{
+from:e.from,to:e.to};let s=e.end==="now"||n===null?o:n;return{from:Math.max(0,s-e.seconds),to:s}}var ps=2e3;function ms(e){let[n,o=""]=e.replace(/^#?\/?/,"").split(/\?(.*)/s),[s="",a=""]=n.split("/").map(fs),r={};for(let[l,i]of new URLSearchParams(o))/^[a-z][a-z_]{0,31}$/.test(l)&&(r[l]=i.slice(0,
+ps));return{page:s||"overview",item:a,query:r}}function fs(e){try{return decodeURIComponent(e)}catch{return e}}function Qn(e,n="",o={}){let s=Object.entries(o).flatMap(([r,l])=>l==null||l===""?[]:[[r,
+String(l)]]),a=new URLSearchParams(s).toString();return`#/${e}${n?`/${encodeURIComponent(n)}`:""}${a?`?${a}`:""}`}function k(e,n="",o={}){return Qn(e,n,{range:wt().query.range,...o})}function $(e){let{
+page:n,item:o,query:s}=wt();return Qn(n,o,{...s,...e})}function wt(){return ms(location.hash)}function j(e,n=!0){location.hash!==e&&(n?location.hash=e:(history.replaceState(null,"",e),dispatchEvent(new HashChangeEvent(
+"hashchange"))))}function O(){let[e,n]=C(wt);return D(()=>{let o=()=>n(wt());return addEventListener("hashchange",o),()=>removeEventListener("hashchange",o)},[]),e}function N(e,n={}){let{tick:o}=v(),[s,a]=C(0),r=e===null?null:$e(e,n),[l,i]=C({of:null,data:null,problem:null}),u=z(null);return D(()=>{if(r===null||u.current?.address===r)return;u.current?.controller.
+abort();let f={address:r,controller:new AbortController};u.current=f,q("GET",r,void 0,f.controller.signal).then(c=>u.current===f&&i({of:r,data:c,problem:null}),c=>{f.controller.signal.aborted||i(m=>({
+...m,of:r,problem:Xt(c)}))}).finally(()=>u.current===f&&(u.current=null))},[r,o,s]),D(()=>()=>u.current?.controller.abort(),[]),{data:l.data,problem:l.problem,isMissing:l.problem?.status===404,isLoading:r!==
+null&&l.data===null&&l.problem===null,again:()=>a(f=>f+1)}}var Jn=1e3;function ie(e,n,o=!0){let{tick:s}=v(),{query:{range:a}}=O(),{to:r,from:l,...i}=n,u=e===null?null:`${$e(e,i)} ${a??""}`,[f,c]=C({of:null,
+pages:[],problem:null}),m=z(null),d=f.of!==u;function p(b){if(e===null)return;m.current?.abort();let w=m.current=new AbortController;q("GET",$e(e,{...n,cursor:b}),void 0,w.signal).then(y=>c(({pages:F})=>({
+of:u,pages:b===void 0?[y]:[...F,y],problem:null})),y=>{w.signal.aborted||c(({of:F,pages:R})=>({of:u,pages:F===u?R:[],problem:Xt(y)}))}).finally(()=>m.current===w&&(m.current=null))}D(()=>{u!==null&&(d||
+o&&f.pages.length<=1&&!m.current)&&p()},[u,s]),D(()=>()=>m.current?.abort(),[]);let h=f.pages.flatMap(b=>b.rows),_=f.pages.at(-1)?.next_cursor;return{rows:f.of===null?null:h,problem:f.problem,isMissing:f.
+problem?.status===404,hasMore:_!==void 0&&h.length<Jn,isFull:_!==void 0&&h.length>=Jn,more:()=>_!==void 0&&p(_),again:()=>p(),told:{...f.pages[0]}}}function Xt(e){return e instanceof oe?e:new oe(0,e.message)}
+function J(){let{totals:e,asOfMs:n}=v(),{query:o}=O();return Zn(Le(o.range),e?.last??null,Math.floor((n??0)/1e3))}function G(){let[e,n]=C({problem:null,isBusy:!1});return{...e,run:s=>{n({problem:null,
+isBusy:!0}),s().then(()=>n({problem:null,isBusy:!1}),a=>n({problem:Xt(a),isBusy:!1}))}}}function we(e){let n=z(e);n.current=e,D(()=>{let o=s=>{if(s.ctrlKey||s.metaKey||s.altKey)return;let{target:a}=s;
+if(a instanceof HTMLElement&&a.matches("input:not([type=checkbox]), select, textarea")&&s.key!=="Escape")return;let l=n.current[s.key];l&&(s.preventDefault(),l())};return addEventListener("keydown",o),
+()=>removeEventListener("keydown",o)},[])}function kt(e){let[n,o]=C(e),s=z(null);return{ref:z(r=>{s.current?.disconnect(),r!==null&&(s.current=new ResizeObserver(([l])=>o(Math.round(l.contentRect.width))),
+s.current.observe(r))}).current,width:n}}var ds=1e3;function vt(e,n,o,s){let{offer:a,session:r}=v(),l=a.has("GET /api/v1/live"),i=z(s);i.current=s,D(()=>{if(!n||r===null||!l&&!o)return;let u=!l,f=bt(ds,()=>{u&&(u=!l,i.current())});if(!l)return f;
+let c=new EventSource($e("/live",{of:e})),m=()=>{u=!0};for(let d of["flow","threat","missed"])c.addEventListener(d,m);return()=>{f(),c.close()}},[n,l,o,e,r===null])}var hs=Symbol.for("pv"),gs=0;function t(e,n,o,s,a,r){n||(n={});var l,i,u=n;if("ref"in u&&typeof e!="function")for(i in u={},n)i=="ref"?l=n[i]:u[i]=n[i];var f={type:e,props:u,key:o,ref:l,__k:null,__:null,__b:0,__e:null,__c:null,constructor:hs,
+__v:--gs,__i:-1,__u:0};return(a||r)&&(f.__source=a,f.__self=r),E.vnode&&E.vnode(f),f}function re({tone:e,children:n}){return t("span",{class:`badge tone-${e}`,children:n})}function K({children:e}){return t("span",{class:"wire",children:e})}function X({ip:e}){return t("a",{class:"wire \
+quiet-link",href:k("hosts",e),children:e})}function T({at:e,isAge:n=!1}){let o=v(),s=`${Q(le(o)-e)} ago`,a=ne(e);return t("time",{dateTime:new Date(e*1e3).toISOString(),title:n?a:s,children:n?s:a})}function S({
+problem:e}){return e===null?null:t("p",{class:"notice",role:"alert",children:e.message})}function P({children:e}){return t("p",{class:"empty",children:e})}function A(){return t("p",{class:"empty",role:"\
+status",children:"Loading …"})}function M({title:e,note:n,acts:o,children:s,class:a=""}){return t("section",{class:`panel ${a}`,"aria-label":e,children:[t("header",{class:"panel-head",children:[t("h\
+2",{children:e}),n!==void 0&&t("p",{class:"soft",children:n}),o]}),s]})}function V({onPress:e,children:n,kind:o="quiet",disabled:s=!1,title:a}){return t("button",{type:"button",class:o,disabled:s,title:a,
+onClick:e,children:n})}function se({label:e,name:n,problem:o,hint:s,children:a}){let r=o!=null&&o.field?.split(".")[0]===n,l=`about-${n}`,u={name:n,"aria-invalid":r,...(r||s!==void 0)&&{"aria-describe\
+dby":l}};return t("label",{class:"field",children:[t("span",{children:e}),a(u),r?t("span",{id:l,class:"field-problem",role:"alert",children:o.message}):s!==void 0&&t("span",{id:l,class:"soft small",children:s})]})}
+function Ve({problem:e,fields:n}){return e===null||n.includes(e.field?.split(".")[0]??"")?null:t(S,{problem:e})}function H({caption:e,columns:n,rows:o,idOf:s,chosen:a,look:r=""}){return t("div",{class:"\
+table",children:t("table",{class:r,children:[t("caption",{class:"unseen",children:e}),t("thead",{children:t("tr",{children:n.map(l=>t("th",{scope:"col",class:Xn(l),title:l.title,children:l.label||t("s\
+pan",{class:"unseen",children:l.title})},l.name))})}),t("tbody",{children:o.map(l=>t("tr",{"data-id":s(l),class:a===s(l)?"chosen":"",children:n.map(i=>t("td",{class:Xn(i),"data-label":i.title??i.label,
+children:i.cell(l)},i.name))},s(l)))})]})})}function Xn({name:e,isNumber:n}){return`col-${e}${n?" number":""}`}function ce({list:e,word:n}){return e.rows===null||e.rows.length===0?null:e.isFull?t("p",
+{class:"soft more",children:["The first ",g(e.rows.length)," are shown: narrow the filter to see others."]}):e.hasMore?t("p",{class:"more",children:[t(V,{onPress:e.more,children:["Show more ",n]})," ",
+t("span",{class:"soft",children:[g(e.rows.length)," shown"]})]}):t("p",{class:"soft more",children:[g(e.rows.length)," ",n,", all of them."]})}function Qe({rows:e}){let n=Math.max(1,...e.map(({value:o})=>o));
+return t("ul",{class:"bars",children:e.map(({name:o,href:s,value:a,words:r})=>t("li",{children:[s===void 0?t(K,{children:o}):t("a",{class:"wire",href:s,children:o}),t("span",{class:"soft number",children:r}),
+t("svg",{viewBox:"0 0 100 4",preserveAspectRatio:"none","aria-hidden":"true",children:[t("rect",{class:"track",width:"100",height:"4"}),t("rect",{class:"fill",width:Math.max(.5,100*a/n),height:"4"})]})]},
+o))})}function Z({of:e={},children:n}){return t("dl",{class:"facts",children:[Object.entries(e).map(([o,s])=>t(Je,{name:o,children:s},o)),n]})}function Je({name:e,children:n}){return n==null||n===""||
+n===!1?null:t(x,{children:[t("dt",{children:e}),t("dd",{children:n})]})}function ke(e){j($({range:e===Ne?null:e}))}function Yn(){let{query:e}=O(),n=Le(e.range),[o,s]=C(!1),a=n.kind==="last"&&n.end==="now",r=e.range??Ne,l=n.kind==="last"?r.replace("-now",""):r,i=["all",...Jt].
+includes(l);return t("div",{class:"range",children:[t("label",{children:[t("span",{class:"unseen",children:"Time range"}),t("select",{"aria-label":"Time range",value:n.kind==="between"?"between":l,onChange:({
+currentTarget:{value:u}})=>{s(u==="between"),u!=="between"&&ke(u+(a&&u!=="all"?"-now":""))},children:[Jt.map(u=>t("option",{value:u,children:["last ",u]},u)),n.kind==="last"&&!i&&t("option",{value:l,children:[
+"last ",l]}),t("option",{value:"all",children:"all"}),t("option",{value:"between",children:"between …"})]})]}),n.kind==="last"&&t("label",{children:[t("span",{class:"unseen",children:"End of the ran\
+ge"}),t("select",{"aria-label":"End of the range",value:n.end,onChange:({currentTarget:{value:u}})=>ke(l+(u==="now"?"-now":"")),children:[t("option",{value:"newest",children:"to the newest packet"}),t(
+"option",{value:"now",children:"to now"})]})]}),(o||n.kind==="between")&&t(bs,{onDone:()=>s(!1)}),n.kind==="between"&&t(V,{onPress:()=>{s(!1),ke(Ne)},children:"Whole day"})]})}function bs({onDone:e}){
+let n=J(),[o,s]=C(""),{query:{range:a}}=O();return t("form",{class:"between",onSubmit:r=>{r.preventDefault();let l=new FormData(r.currentTarget),[i,u]=["from","to"].map(f=>In(String(l.get(f))));if(i===
+null||u===null||i>=u)return s("The end must be after the beginning");s(""),e(),ke(Oe(i,u))},children:[t("input",{type:"datetime-local",step:"1",name:"from","aria-label":"From",required:!0,defaultValue:n.
+from===void 0?"":Gt(n.from)}),t("span",{"aria-hidden":"true",children:"–"}),t("input",{type:"datetime-local",step:"1",name:"to","aria-label":"To",required:!0,"aria-invalid":o!=="","aria-describedby":"\
+range-problem",defaultValue:n.to===void 0?"":Gt(n.to)}),t("button",{type:"submit",class:"quiet",children:"Show"}),t("span",{id:"range-problem",class:"field-problem",role:"alert",children:o})]},a)}function eo({
+from:e,to:n}){return e===void 0||n===void 0?"all times":`${ze(e)} – ${ze(n)}`}var St=["quarantined","blind","late","lossy","pending","unwalled","never_seen","healthy","stopped","revoked"],_s=600;function ae(e){return e.replace("_"," ")}function Xe({status:e}){return!["healthy",
+"stopped","revoked"].includes(e)}function Ye(e,n){return St.indexOf(e.status)-St.indexOf(n.status)||e.name.localeCompare(n.name,"en",{numeric:!0})}function xt({sensors:e}){let n=[...e].sort(Ye).slice(
+0,_s);return t("ul",{class:`squares ${n.length<=12?"named":""}`,children:n.map(({sensor_id:o,name:s,status:a})=>t("li",{children:t("a",{href:k("fleet",s),class:`status-${a}`,title:`${s}: ${ae(a)}`,children:t(
+"span",{class:n.length<=12?"":"unseen",children:[s,": ",ae(a)]})})},o))})}var Yt=e=>`api/v1/sensors/${encodeURIComponent(e)}`;function en({sensor:{sensor_id:e,status:n},onDone:o}){let s=v(),{problem:a,isBusy:r,run:l}=G(),i=n==="pending"?"Approve":n==="quarantined"?"Release":
+null;return i===null||!he(s)?null:t(x,{children:[t(V,{disabled:r,onPress:()=>l(async()=>{await q("POST",`${Yt(e)}/${i.toLowerCase()}`),o()}),children:i}),t(S,{problem:a})]})}function to({sensor:e,onDone:n}){
+let o=v(),{problem:s,isBusy:a,run:r}=G();if(!he(o))return null;let{sensor_id:l,name:i,tags:u,status:f}=e,c=(m,d)=>q("POST",`${Yt(l)}/${m}`,d);return t("section",{class:"sensor-acts",children:[t("form",
+{class:"filter",onSubmit:m=>{m.preventDefault();let d=new FormData(m.currentTarget),p=String(d.get("name")).trim(),h=String(d.get("tags")).split(/[\s,]+/).filter(Boolean);r(async()=>{h.join()!==u.join()&&
+await c("tags",{tags:h}),p!==i&&j(k("fleet",(await c("rename",{name:p})).name),!1),n()})},children:[t(se,{label:"Name",name:"name",problem:s,children:m=>t("input",{...m,defaultValue:i,required:!0,spellcheck:!1,
+autocomplete:"off"})}),t(se,{label:"Tags",name:"tags",problem:s,children:m=>t("input",{...m,defaultValue:u.join(" "),spellcheck:!1,placeholder:"none",autocomplete:"off"})}),t("button",{type:"submit",class:"\
+main",disabled:a,children:"Save"})]}),t(Ve,{problem:s,fields:["name","tags"]}),t("p",{class:"acts",children:[t(en,{sensor:e,onDone:n}),f!=="revoked"&&t(Be,{word:"Revoke",question:`Refuse all that ${i}\
+ sends from now on?`,onSure:()=>r(async()=>{await c("revoke"),n()})}),t(Be,{word:"Forget",question:`Take ${i} off the list? Its flows stay.`,onSure:()=>r(async()=>{await q("DELETE",Yt(l)),j(k("fleet"))})})]})]})}
+function Be({word:e,question:n,onSure:o}){let[s,a]=C(!1);return s?t("span",{class:"twice",role:"group","aria-label":n,children:[t("span",{children:n}),t(V,{kind:"danger",onPress:()=>{a(!1),o()},children:e}),
+t(V,{onPress:()=>a(!1),children:"Keep"})]}):t(V,{onPress:()=>a(!0),children:e})}var tn=100,ys=["site","tags","ttl_s","uses"],ws=[["900","15 minutes"],["3600","1 hour"],["86400","1 day"],["604800","1 week"]];function no(){let{data:e,problem:n,again:o}=N("/tokens"),s=G(),[a,r]=C(null),
+l=le(v()),i=e?.rows??[],u=[...i].sort((c,m)=>+(Tt(m,l)==="good")-+(Tt(c,l)==="good")).slice(0,tn),f=c=>s.run(async()=>{await q("POST",`api/v1/tokens/${c}/revoke`),o()});return t(x,{children:[t(M,{title:"\
+Add a sensor",class:"wide",children:[t(ks,{onMade:c=>{r(c),o()}}),a!==null&&t("div",{class:"made",role:"status",children:[t("p",{children:"Type this on the sensor. It is shown only now."}),t("pre",{tabIndex:0,
+children:a})]})]}),t(M,{title:"Join tokens",class:"wide",note:"the good ones first",children:[t(S,{problem:n??s.problem}),e===null&&n===null&&t(A,{}),e!==null&&i.length===0&&t(P,{children:"No token wa\
+s made yet. Make one above for each sensor that is to come."}),i.length>0&&t(H,{caption:"Join tokens",look:"small",columns:vs(f,l),rows:u,idOf:({id:c})=>c}),i.length>tn&&t("p",{class:"soft more",children:[
+tn," of ",i.length," are shown, the good ones first."]})]})]})}function ks({onMade:e}){let{problem:n,isBusy:o,run:s}=G(),a=r=>{let l=new FormData(r),i=String(l.get("site")).trim();s(async()=>{let u=await q(
+"POST","api/v1/tokens",{...i&&{site:i},tags:String(l.get("tags")).split(/[\s,]+/).filter(Boolean),ttl_s:Number(l.get("ttl_s")),uses:Number(l.get("uses")),approve:l.get("approve")==="on"});e(u.command)})};
+return t("form",{class:"filter",onSubmit:r=>{r.preventDefault(),a(r.currentTarget)},children:[t(se,{label:"Site",name:"site",problem:n,children:r=>t("input",{...r,placeholder:"the aggregator's own",spellcheck:!1,
+autocomplete:"off"})}),t(se,{label:"Tags",name:"tags",problem:n,children:r=>t("input",{...r,placeholder:"none",spellcheck:!1,autocomplete:"off"})}),t(se,{label:"Good for",name:"ttl_s",problem:n,children:r=>t(
+"select",{...r,children:ws.map(([l,i])=>t("option",{value:l,children:i},l))})}),t(se,{label:"Sensors",name:"uses",problem:n,children:r=>t("input",{...r,class:"short",inputMode:"numeric",defaultValue:"\
+1"})}),t("label",{class:"check",children:[t("input",{type:"checkbox",name:"approve"})," Each waits for approval"]}),t("button",{type:"submit",class:"main",disabled:o,children:"Make a join token"}),t(Ve,
+{problem:n,fields:ys})]})}function Tt({revoked_ms:e,expires_ms:n,uses:o,uses_max:s},a){return e!==null?"revoked":n/1e3<a?"expired":o>=s?"used":"good"}function vs(e,n){return[{name:"id",label:"Token",cell:({
+id:o})=>t("span",{class:"wire",children:o})},{name:"state",label:"State",cell:o=>Tt(o,n)},{name:"site",label:"Site",cell:({site:o,tags:s})=>[o,...s].join(" · ")},{name:"uses",label:"Used",isNumber:!0,
+cell:({uses:o,uses_max:s})=>`${o} of ${s}`},{name:"approval",label:"Approval",cell:({needs_approval:o})=>o?"needed":""},{name:"made",label:"Made",cell:({created_ms:o})=>t(T,{at:o/1e3})},{name:"until",
+label:"Good until",cell:({expires_ms:o})=>t(T,{at:o/1e3})},{name:"acts",label:"",title:"Revoke",cell:o=>Tt(o,n)==="good"&&t(Be,{word:"Revoke",question:"No sensor joins with it any more?",onSure:()=>e(
+o.id)})}]}var Ss=1e3,nn=12,xs=120;function so(){let e=v(),{query:n}=O(),o=n.tab==="tokens"&&he(e)?"tokens":"sensors";return t(x,{children:[he(e)&&t("nav",{class:"tabs","aria-label":"Parts of the fleet",children:[
+t("a",{href:k("fleet"),"aria-current":o==="sensors"?"page":void 0,children:"Sensors"}),t("a",{href:k("fleet","",{tab:"tokens"}),"aria-current":o==="tokens"?"page":void 0,children:"Join tokens"})]}),o===
+"tokens"?t(no,{}):t(Ts,{})]})}function Ts(){let{query:e}=O(),{data:n,problem:o,again:s}=N("/fleet");if(we({"/":()=>document.querySelector(".fleet-tools input")?.focus()}),n===null)return o?t(S,{problem:o}):
+t(A,{});let{sensors:a,now_ms:r,summary:l}=n;if(a.length===0)return t($s,{trouble:n.problem});let i=(e.q??"").toLowerCase(),u=({name:d,site:p,tags:h,status:_,reasons:b})=>(!e.status||_===e.status)&&(!e.
+tag||h.includes(e.tag))&&(!e.site||p===e.site)&&[d,p,...h,...b].some(w=>w.toLowerCase().includes(i)),f=a.filter(u).sort(Ye),c=f.filter(Xe),m=f.filter(d=>!Xe(d));return t(x,{children:[n.problem!==null&&
+t(S,{problem:{message:`The aggregator: ${n.problem}`}}),t(Ns,{summary:l}),t(Ms,{sensors:a}),f.length===0&&t(P,{children:["No sensor fits. ",t("a",{href:$({q:null,status:null,tag:null,site:null}),children:"\
+Show all"})]}),c.length>0&&t(M,{title:"Unwell",note:`${g(c.length)}, the most urgent first`,class:"wide",children:[t(H,{caption:"Sensors that are unwell",look:"fleet",columns:oo(r,s),rows:e.all?c.slice(
+0,Ss):c.slice(0,nn),idOf:({sensor_id:d})=>d}),c.length>nn&&!e.all&&t("p",{class:"more",children:t("a",{href:$({all:1}),children:["and ",g(c.length-nn)," more unwell"]})})]}),m.length>0&&t(M,{title:c.length>
+0?"The others":"Sensors",note:g(m.length),class:"wide",children:m.length<=20?t(H,{caption:"Sensors that are well",look:"fleet",columns:oo(r,s),rows:m,idOf:({sensor_id:d})=>d}):m.length<=xs?t(Ps,{sensors:m}):
+t(xt,{sensors:m})})]})}function $s({trouble:e}){let n=v();return t("div",{class:"panel",children:[e!==null&&t(S,{problem:{message:`The aggregator: ${e}`}}),t(P,{children:["No sensor yet."," ",he(n)?t(
+"a",{href:k("fleet","",{tab:"tokens"}),children:"Make a join token"}):t("span",{children:["Make a join token with ",t("code",{children:"picket-aggregator token create"})]})," and type on the sensor wh\
+at it says."]})]})}function Ns({summary:e}){let{query:n}=O();return t("ul",{class:"counts",children:St.filter(o=>e[o]>0).map(o=>t("li",{children:t("a",{href:$({status:n.status===o?null:o}),"aria-curre\
+nt":n.status===o?"true":void 0,class:`status-${o}`,children:[t("strong",{class:"number",children:g(e[o])})," ",ae(o)]})},o))})}function Ms({sensors:e}){let{query:n}=O(),o=["site","tag"].map(s=>{let a=[
+...new Set(e.flatMap(({site:r,tags:l})=>s==="site"?[r]:l))].sort();return{name:s,values:a.slice(0,200)}});return t("form",{class:"filter fleet-tools",role:"search","aria-label":"Search sensors",onSubmit:s=>s.
+preventDefault(),children:[t("label",{class:"field",children:[t("span",{children:"Search"}),t("input",{value:n.q??"",placeholder:"name, site, tag or reason",spellcheck:!1,onInput:({currentTarget:{value:s}})=>j(
+$({q:s||null}),!1)})]}),o.filter(({name:s,values:a})=>a.length>1||n[s]).map(({name:s,values:a})=>t("label",{class:"field",children:[t("span",{children:s==="site"?"Site":"Tag"}),t("select",{value:n[s]??
+"",onChange:({currentTarget:{value:r}})=>j($({[s]:r||null})),children:[t("option",{value:"",children:"any"}),a.map(r=>t("option",{value:r,children:r},r))]})]},s))]})}function Ps({sensors:e}){return t(
+"ul",{class:"names",children:e.map(({sensor_id:n,name:o,status:s,site:a})=>t("li",{children:t("a",{href:k("fleet",o),title:`${ae(s)}, ${a}`,children:[t("i",{class:`dot status-${s}`})," ",o,s!=="health\
+y"&&t("span",{class:"unseen",children:[", ",ae(s)]})]})},n))})}function oo(e,n){let o=({conservation:s})=>s&&s.dropped+s.card_dropped+Math.abs(s.unaccounted);return[{name:"sensor",label:"Sensor",cell:({
+name:s,site:a,tags:r})=>t("span",{children:[t("a",{class:"row-link",href:k("fleet",s),children:s})," ",t("span",{class:"soft small",children:[a,...r].join(" · ")})]})},{name:"status",label:"Status",cell:s=>t(
+"span",{children:[t("span",{class:`status status-${s.status}`,children:ae(s.status)})," ",t(en,{sensor:s,onDone:n})]})},{name:"why",label:"Why",cell:({reasons:s})=>s.length===0?t("span",{class:"soft",
+children:"Sees packets, loses none"}):t("span",{title:s.join(`
+`),children:[s[0]," ",s.length>1&&t("span",{class:"soft",children:["and ",s.length-1," more"]})]})},{name:"source",label:"Source",cell:({check_in:s})=>t("span",{class:"wire",children:s?.capture.source})},
+{name:"packets",label:"Packets",isNumber:!0,cell:({conservation:s})=>s?g(s.packets):""},{name:"lost",label:"Lost",isNumber:!0,cell:s=>o(s)===null?"":g(o(s))},{name:"checked",label:"Last check-in",isNumber:!0,
+cell:({last_check_in_ms:s})=>s===null?"never":`${Q((e-s)/1e3)} ago`}]}function ve({label:e,names:n,problem:o,isInstant:s=!1,children:a}){let{query:r}=O(),l=z(null),i=o!==null&&o.field!==null?o:null;D(()=>{for(let c of n){let m=l.current?.elements.namedItem(c);(m instanceof
+HTMLInputElement||m instanceof HTMLSelectElement)&&(m.value=r[c]??"")}},[n.map(c=>r[c]??"").join(`
+`)]),D(()=>{for(let c of l.current?.querySelectorAll("input, select")??[]){let m=i?.field===c.getAttribute("name");c.toggleAttribute("aria-invalid",m),m?(c.setAttribute("aria-invalid","true"),c.setAttribute(
+"aria-describedby","filter-problem")):c.removeAttribute("aria-describedby")}},[i]);let u=()=>{let c=new FormData(l.current);j($(Object.fromEntries(n.map(m=>[m,String(c.get(m)??"").trim()||null]))))},f=n.
+some(c=>r[c]);return t("form",{ref:l,class:"filter",role:"search","aria-label":e,onSubmit:c=>{c.preventDefault(),u()},onChange:({target:c})=>c instanceof HTMLSelectElement&&u(),children:[a,!s&&t("butt\
+on",{type:"submit",class:"main",children:"Filter"}),f&&!s&&t("a",{class:"button",href:$(Object.fromEntries(n.map(c=>[c,null]))),children:"Clear"}),i!==null&&t("p",{id:"filter-problem",class:"field-pro\
+blem",role:"alert",children:i.message})]})}function ue({name:e,label:n,values:o,none:s="any"}){return t("label",{class:"field",children:[t("span",{children:n}),t("select",{name:e,children:[t("option",
+{value:"",children:s}),o.map(([a,r])=>t("option",{value:a,children:r},a))]})]})}function Y({name:e,label:n,placeholder:o}){return t("label",{class:"field",children:[t("span",{children:n}),t("input",{name:e,
+placeholder:o,spellcheck:!1,autocapitalize:"off",autocomplete:"off"})]})}var ro=["and","or"];function ao(e,n){let[,o,s]=/^(.*?)([^\s(),]*)$/s.exec(e),a=o.replace(/[()]/g," ").split(/\s+/).filter(Boolean);return Cs(a,n).filter(l=>l.toLowerCase().startsWith(s.toLowerCase())&&
+l!==s).slice(0,30).map(l=>o+l)}function Cs(e,n){let o=e.at(-1)?.toLowerCase(),s=l=>n.find(({name:i})=>i===l?.toLowerCase());if(o===void 0||ro.includes(o)||o==="not")return[...n.map(({name:l})=>l),...o===
+"not"?[]:["not"]];let a=s(o);if(a)return a.operators;let r=s(e.at(-2));return r?.operators.includes(o)?r.words??r.examples:ro}var As={flows:"src_ip in 10.0.0.0/8 and dst_port in (22, 3389)",threats:'severity >= high and title ~ "scan"',hosts:'bytes > 1MB and name ~ "example"'};function He({of:e}){let{offer:n}=v(),o=n.has("GE\
+T /api/v1/filter/columns"),{data:s}=N(o?"/filter/columns":null),[a,r]=C(""),l=`completions-${e}`;return t("label",{class:"field wide",children:[t("span",{children:"Filter"}),t("input",{name:"filter",class:"\
+wire",placeholder:As[e],spellcheck:!1,autocapitalize:"off",autocomplete:"off",list:l,onInput:({currentTarget:{value:i}})=>r(i)}),t("datalist",{id:l,children:ao(a,s?.[e]??[]).map(i=>t("option",{value:i},
+i))})]})}function $t({id:e,title:n,children:o}){let s=z(null);return D(()=>{let{activeElement:a}=document;(matchMedia("(max-width: 1099px)").matches||a?.closest("tr[data-id]")===null)&&s.current?.focus()},[e]),
+t("aside",{class:"side panel","aria-label":n,children:[t("div",{class:"side-top",children:[t("h2",{ref:s,tabIndex:-1,children:n}),t(V,{onPress:()=>et(e),title:"Close panel (Esc)",children:[t("span",{"\
+aria-hidden":"true",children:"✕"}),t("span",{class:"unseen",children:"Close panel"})]})]}),o]})}function et(e){j($({id:null})),requestAnimationFrame(()=>document.querySelector(`tr[data-id="${CSS.escape(
+e)}"] .row-link`)?.focus())}var Fs=["SF","S1","S2","S3","RSTO","RSTR"];function Nt(e){return e==="tcp"||e==="udp"||e==="sctp"}function tt(e,n,o){return Nt(o)?e.includes(":")?`[${e}]:${n}`:`${e}:${n}`:e}function Mt({app_protocol:e,protocol:n}){return e?`${e} / ${n}`:n}var Pt={
+S0:"asked, no answer",S1:"open, not ended",SF:"opened and closed",REJ:"refused",S2:"closed by the asker only",S3:"closed by the answerer only",RSTO:"cut off by the asker",RSTR:"cut off by the answerer",
+RSTOS0:"asked, then cut off by the asker",RSTRH:"answered, then cut off",SH:"asked and ended, no answer",SHR:"answer and end, no question",OTH:"seen from its middle"};function Ct({facts:e,app_protocol:n}){
+let o=e?.dns?.find(a=>a.name),s=e?.tls?.sni??e?.quic?.sni??e?.http?.find(a=>a.host)?.host??(o?Es(o,n):e?.ssh?.server??e?.dhcp?.find(({hostname:a})=>a)?.hostname??"");return s.length>80?`${s.slice(0,80)}\
+…`:s}function Es({name:e,type:n,rcode:o,answers:s},a){let r=`${n} ${e}`;return o===void 0?a==="dns"?`${r} no answer`:r:o==="NOERROR"&&s?`${r} → ${s.join(", ")}`:`${r} ${o}`}function lo(e){let n=new Set,
+o=new Set,s=new Set,a=new Set,r=new Set,l=new Set,i=new Set;for(let f of e){let{facts:c,protocol:m,dst_ip:d,dst_port:p,conn_state:h,bwd_packets:_}=f;m==="tcp"?(Fs.includes(h)?n:o).add(tt(d,p,m)):Nt(m)&&
+(_>0?n:o).add(tt(d,p,m)+`/${m}`);for(let{name:w,rcode:y,answers:F}of c?.dns??[])y==="NOERROR"&&F?.length?s.add(`${w} → ${F.join(", ")}`):y!==void 0&&a.add(`${w} ${y}`);let b=c?.tls?.sni??c?.quic?.sni??
+c?.http?.find(({host:w})=>w)?.host;b&&r.add(b);for(let{service:w,user:y,outcome:F}of c?.logins??[])F==="accepted"&&l.add(y?`${y} (${w})`:w),F==="refused"&&i.add(y?`${y} (${w})`:w);for(let{status:w,account:y}of c?.
+smb??[])w==="STATUS_SUCCESS"&&y&&l.add(`${y} (smb)`),w==="STATUS_LOGON_FAILURE"&&i.add(`${y??"?"} (smb)`)}for(let f of n)o.delete(f);return[["Ports that answered",n],["Ports that did not",o],["Names t\
+hat resolved",s],["Names that did not",a],["Servers named",r],["Log-ins that succeeded",l],["Log-ins refused",i]].flatMap(([f,c])=>c.size===0?[]:[{name:f,values:[...c].slice(0,24),more:Math.max(0,c.size-
+24)}])}function De(e){return[{name:"start",label:"Start",cell:o=>t("a",{class:"row-link number",href:e(o),children:ne(o.start)})},...Rs]}var Rs=[{name:"from",label:"From",cell:({src_ip:e,src_port:n,protocol:o})=>t(
+"span",{class:"wire",children:tt(e,n,o)})},{name:"to",label:"To",cell:({dst_ip:e,dst_port:n,protocol:o})=>t("span",{class:"wire",children:tt(e,n,o)})},{name:"protocol",label:"Protocol",cell:Mt},{name:"\
+name",label:"Name",cell:e=>t("span",{class:"wire",children:Ct(e)})},{name:"packets",label:"Packets",isNumber:!0,cell:({total_packets:e})=>g(e)},{name:"bytes",label:"Bytes",isNumber:!0,cell:({total_bytes:e})=>L(
+e)},{name:"state",label:"State",cell:({conn_state:e})=>t("abbr",{title:Pt[e]??e,children:e})},{name:"duration",label:"Duration",isNumber:!0,cell:({start:e,end:n})=>Q(n-e)},{name:"rtt",label:"RTT",isNumber:!0,
+cell:({handshake_rtt_us:e})=>e?Q(e/1e6):""},{name:"network",label:"Site",cell:({network:e})=>e},{name:"sensors",label:"Seen by",cell:({seen_by:e})=>B(new Set(e.map(({sensor_id:n})=>n)).size,"sensor")},
+{name:"community",label:"Community ID",cell:({community_id:e})=>t("span",{class:"wire",children:e})}],io=["start","from","to","protocol","name","packets","bytes","state","sensors"];var Ls={none:"Nobody has asked for them yet. Sensors keep packets for a short time only.",asked:"The sensors have been asked; their packets come with the next check-ins.",arrived:"They are here.",gone:"\
+The sensors no longer have them.",refused:"The sensors do not give them away."};function At({of:e,id:n}){let o=v(),s=o.offer.has(`GET /api/v1/${e}/{id}/packets`)&&Re(o),a=`/${e}/${encodeURIComponent(n)}\
+/packets`,{data:r,isMissing:l,problem:i,again:u}=N(s?a:null,{as:"status"}),f=G();if(!s||l)return null;let c=()=>f.run(async()=>{await q("POST",`api/v1${a}`),u()}),m=r!==null&&r.state!=="arrived"&&r.state!==
+"asked";return t("section",{children:[t("h3",{children:"Packets"}),t(S,{problem:i??f.problem}),r!==null&&t(x,{children:[t("p",{children:r.reason||Ls[r.state]}),t(Os,{sensors:r.sensors}),t("p",{class:"\
+acts",children:[r.state==="arrived"&&t("a",{class:"button main",href:`api/v1${a}`,download:`picket-${e}-${n}.pcapng`,children:"Download pcapng"}),m&&t(V,{kind:"main",disabled:f.isBusy,onPress:c,children:"\
+Ask the sensors for the packets"})]})]})]})}function Os({sensors:e}){return e.length===0?null:t("ul",{class:"plain",children:e.map(({name:n,state:o,reason:s,packets:a,bytes:r,at_ms:l})=>t("li",{children:[
+t("strong",{children:n})," ",t("span",{children:o}),t("span",{class:"soft",children:a>0?`${B(a,"packet")}, ${L(r)}`:s}),t("span",{class:"soft end",children:t(T,{at:l/1e3,isAge:!0})})]},n))})}var on=50;function co({id:e}){let{data:n,problem:o,isMissing:s}=N(`/flows/${encodeURIComponent(e)}`);return t($t,{id:e,title:n?`${Mt(n)} flow`:"Flow",children:[s?t("p",{class:"empty",children:["This f\
+low is no longer stored. ",t("a",{href:$({id:null}),children:"Back to the list"})]}):t(S,{problem:o}),n===null&&o===null&&t(A,{}),n!==null&&t(Vs,{flow:n})]})}function Vs({flow:e}){let{src_ip:n,src_port:o,
+dst_ip:s,dst_port:a,protocol:r,start:l,end:i,conn_state:u,end_reason:f}=e,c=m=>Nt(r)?t("span",{class:"number",children:[":",m]}):null;return t(x,{children:[t("p",{class:"lead",children:[t(X,{ip:n}),c(
+o)," ",t("span",{"aria-label":"to",children:"→"})," ",t(X,{ip:s}),c(a)]}),t(Z,{of:{Start:t(T,{at:l}),Duration:Q(i-l),State:`${Pt[u]??u} (${u})`,"Ended by":f,Site:e.network,Time:e.time_suspect?"not t\
+o be trusted: before 2000 or in the future":null,Sampled:e.factor>1?`kept as one of ${e.factor}`:null,"Community ID":t(K,{children:e.community_id})}}),t(Bs,{flow:e}),t(Hs,{flow:e}),t(Ds,{flow:e}),t(At,
+{of:"flows",id:e.flow_id}),t("p",{class:"acts",children:[t("a",{class:"button",href:k("flows","",{src_ip:n,dst_ip:s,range:"all"}),children:"Flows between the two"}),t("a",{class:"button",href:k("threa\
+ts","",{ip:n,range:"all"}),children:["Threats of ",n]})]})]})}function Bs({flow:e}){let n=e.handshake_rtt_us,o=[{way:"there",packets:e.fwd_packets,octets:e.fwd_bytes,payload:e.fwd_payload_bytes,ttl:e.
+fwd_ttl,mac:e.src_mac},{way:"back",packets:e.bwd_packets,octets:e.bwd_bytes,payload:e.bwd_payload_bytes,ttl:e.bwd_ttl,mac:e.dst_mac}];return t("section",{children:[t("h3",{children:"Both ways"}),t(H,{
+caption:"Counts of each direction",look:"small",idOf:({way:s})=>s,rows:o,columns:[{name:"way",label:"Way",cell:({way:s})=>s},{name:"packets",label:"Packets",isNumber:!0,cell:({packets:s})=>g(s)},{name:"\
+bytes",label:"Bytes",isNumber:!0,cell:({octets:s})=>L(s)},{name:"payload",label:"Payload",isNumber:!0,cell:({payload:s})=>L(s)},{name:"ttl",label:"TTL",isNumber:!0,cell:({ttl:s})=>s||""},{name:"mac",label:"\
+MAC",cell:({mac:s})=>t(K,{children:s})}]}),t(Z,{of:{"Round trip":n?`${Q(n/1e6)}, by its handshake`:null,"Packet length":`${e.packet_length_min} to ${e.packet_length_max} octets, mean ${Math.round(e.packet_length_mean)}`,
+VLAN:e.vlan?`${e.vlan}${e.vlan_inner?`, inner ${e.vlan_inner}`:""}`:null,Tunnel:e.tunnel}})]})}function Hs({flow:{facts:e}}){let n=Object.entries(e??{}).filter(([o])=>o!=="cut");return n.length===0?null:
+t("section",{children:[t("h3",{children:["Read in its payload ",t("span",{class:"soft",children:"chosen by whoever sent it"})]}),n.map(([o,s])=>{let a=Array.isArray(s)?s:[s];return t("div",{class:"rea\
+d",children:[t("h4",{children:o}),t("ul",{class:"plain",children:a.slice(0,on).map((r,l)=>t("li",{children:Object.entries(r).map(([i,u])=>t("span",{class:"pair",children:[t("span",{class:"soft",children:i}),
+" ",t(K,{children:Array.isArray(u)?u.join(", "):String(u)})]},i))},l))}),a.length>on&&t("p",{class:"soft small",children:["and ",g(a.length-on)," more"]})]},o)}),e?.cut!==void 0&&t("p",{class:"soft sm\
+all",children:[g(e.cut)," entries or characters were left out."]})]})}function Ds({flow:e}){let{data:n}=N("/fleet"),o=s=>n?.sensors.find(({sensor_id:a})=>a===s)?.name??s;return t("section",{children:[
+t("h3",{children:"Seen by"}),t(H,{caption:"What each sensor saw of this flow",look:"small",idOf:({sensor_id:s,vlan:a,ip_depth:r})=>`${s} ${a} ${r}`,rows:e.seen_by,columns:[{name:"sensor",label:"Sensor",
+cell:({sensor_id:s})=>t("a",{href:k("fleet",o(s)),children:o(s)})},{name:"fwd",label:"There",isNumber:!0,cell:s=>`${g(s.fwd_packets)} · ${L(s.fwd_bytes)}`},{name:"bwd",label:"Back",isNumber:!0,cell:s=>`${g(
+s.bwd_packets)} · ${L(s.bwd_bytes)}`},{name:"vlan",label:"VLAN",isNumber:!0,cell:({vlan:s})=>s||""},{name:"offset",label:"Clock",isNumber:!0,title:"Added to its times",cell:({clock_offset_ms:s})=>`${s>=
+0?"+":""}${g(s)} ms`}]})]})}var Is=100,Ws=["tcp","udp","icmp","icmp6","arp","sctp"],sn=["ip","port","protocol","app_protocol","name","filter"],rn=["threat_id","sensor_id","src_ip","dst_ip","dst_port","network","community_id"];function uo(){
+let{query:e}=O(),n=J(),o=Object.fromEntries([...sn,...rn].map(c=>[c,e[c]])),s=e.live==="1",a=ie("/flows/search",{...o,...n,limit:Is});vt("flows",s,!0,de),qs(e.id);let r=De(({flow_id:c})=>$({id:c})),l=e.
+id?["start","from","to","bytes"]:e.cols?.split(",")??io,i=r.filter(({name:c})=>c==="start"||l.includes(c)),u=a.rows??[],f=[...sn,...rn].some(c=>e[c]);return t("div",{class:e.id?"split":"",children:[t(
+"div",{class:"list",children:[t(js,{problem:a.problem}),t("div",{class:"list-tools",children:[t(Gs,{}),t("label",{class:"check",children:[t("input",{type:"checkbox",checked:s,onChange:()=>j($({live:s?
+null:1,range:s?e.range:"15m"}))}),"Live"]}),t(Ks,{shown:l,all:r.map(({name:c,label:m})=>[c,m])})]}),a.problem!==null&&a.problem.field===null&&t(S,{problem:a.problem}),t(Us,{told:a.told.assumed}),a.rows===
+null&&a.problem===null&&t(A,{}),a.rows?.length===0&&a.problem===null&&t(P,{children:[a.hasMore?"No flow so far: the search is not through yet.":f?"No flow fits this filter in this time.":"No flow is s\
+tored of this time."," ",t("a",{href:$({range:"all"}),children:"Look at all times"})]}),u.length>0&&t(H,{caption:"Flows, newest first",look:"flows",columns:i,rows:u,idOf:({flow_id:c})=>c,chosen:e.id}),
+u.length===0&&a.hasMore?t("p",{class:"more",children:t(V,{onPress:a.more,children:"Search on"})}):t(ce,{list:a,word:"flows"})]}),e.id&&t(co,{id:e.id},e.id)]})}function qs(e){let n=o=>{let s=[...document.
+querySelectorAll("table.flows .row-link")],a=document.activeElement?.closest("tr[data-id]")??document.querySelector("tr.chosen"),r=s[Math.min(s.length-1,Math.max(0,s.findIndex(l=>l.closest("tr")===a)+
+o))];r?.focus(),e&&r&&j(r.getAttribute("href"),!1)};we({j:()=>n(1),k:()=>n(-1),"/":()=>document.querySelector(".filter input")?.focus(),Escape:()=>{if(document.activeElement instanceof HTMLInputElement)
+return document.activeElement.blur();e&&et(e)}})}function js({problem:e}){let{offer:n}=v();return t(ve,{label:"Filter flows",names:sn,problem:e,children:[t(Y,{name:"ip",label:"Address",placeholder:"ei\
+ther end"}),t(Y,{name:"port",label:"Port",placeholder:"either end"}),t(ue,{name:"protocol",label:"Protocol",values:Ws.map(o=>[o,o])}),t(Y,{name:"app_protocol",label:"Application",placeholder:"dns, tls\
+, http"}),t(Y,{name:"name",label:"Name",placeholder:"part of a DNS or server name"}),n.has("GET /api/v1/flows/search","filter")&&t(He,{of:"flows"})]})}function Us({told:e}){let{reason:n}=e??{};return typeof n==
+"string"?t("p",{class:"soft",children:n}):null}function Gs(){let{query:e}=O();return t(x,{children:rn.filter(n=>e[n]).map(n=>t("a",{class:"chip",href:$({[n]:null}),title:"Take this filter away",children:[
+n.replace("_id","").replace("_"," "),": ",t("span",{class:"wire",children:e[n]})," ",t("span",{"aria-hidden":"true",children:"×"}),t("span",{class:"unseen",children:", take away"})]},n))})}function Ks({
+shown:e,all:n}){return t("details",{class:"menu",children:[t("summary",{children:"Columns"}),t("fieldset",{children:[t("legend",{class:"unseen",children:"Columns to show"}),n.filter(([o])=>o!=="start").
+map(([o,s])=>t("label",{class:"check",children:[t("input",{type:"checkbox",checked:e.includes(o),onChange:({currentTarget:{checked:a}})=>{let r=a?[...e,o]:e.filter(l=>l!==o);j($({cols:r.join(",")||"st\
+art"}),!1)}}),s]},o))]})]})}var po=6,zs=2e3,ee={left:68,right:8,top:8,bottom:34};function Ie(e,n){let{from:o,to:s,step:a,rows:r}=e,l=Math.floor(o/a)*a,i=Math.min(zs,Math.max(1,Math.floor(s/a)-Math.floor(o/a)+1)),u=new Map;for(let m of r)
+u.set(n(m),(u.get(n(m))??0)+m.bytes);let f=[...u].sort(([,m],[,d])=>d-m).slice(0,po).map(([m])=>m),c=new Map(f.map(m=>[m,new Array(i).fill(0)]));u.size>po&&c.set("other",c.get("other")??new Array(i).fill(
+0));for(let m of r){let d=Math.floor((m.time-l)/a),p=c.get(n(m))??c.get("other");p&&d>=0&&d<i&&(p[d]+=m.bytes)}return{start:l,step:a,steps:i,layers:[...c].map(([m,d])=>({name:m,values:d}))}}function We({
+data:e,marks:n=[],height:o=200,onZoom:s}){let{ref:a,width:r}=kt(900),{start:l,step:i,steps:u,layers:f}=e,c=l+u*i,m=Array.from({length:u},(I,Ce)=>f.reduce((pe,{values:rt})=>pe+rt[Ce],0)),d=er(Math.max(
+1,...m.map(I=>I*8/i))),p=r-ee.left-ee.right,h=I=>ee.left+p*(I-l)/(c-l),_=I=>ee.top+(o-ee.top-ee.bottom)*(1-I/d),{drag:b,hover:w,pointing:y}=Zs({start:l,end:c,plot:p,onZoom:s}),F=Ge(Math.max(0,...m),i),
+R=`Traffic from ${ne(l)} to ${ne(c)}, highest ${F}, a point every ${i} s`,Pe=w===null?-1:Math.min(u-1,Math.max(0,Math.floor((w-l)/i)));return t("figure",{class:"chart",ref:a,children:[t(Qs,{layers:f,sums:m,
+at:Pe,start:l,step:i}),t("svg",{width:r,height:o,viewBox:`0 0 ${r} ${o}`,role:"group","aria-label":R,class:s?"zoomable":"",...y,children:[t(Xs,{peak:d,width:r,y:_}),t(Js,{layers:f,start:l,step:i,x:h,y:_}),
+t(Ys,{start:l,end:c,x:h,y:o-6,width:p}),Pe>=0&&t("line",{class:"cursor",x1:h(w),x2:h(w),y1:ee.top,y2:_(0)}),b&&t("rect",{class:"chosen-time",x:Math.min(h(b.from),h(b.to)),width:Math.abs(h(b.to)-h(b.from)),
+y:ee.top,height:_(0)-ee.top}),n.filter(({at:I})=>I>=l&&I<=c).map(I=>t("a",{href:I.href,"aria-label":`${I.severity}: ${I.title}`,children:t("path",{class:`mark tone-${I.severity}`,d:`M${h(I.at)} ${_(0)+
+2}l5 9h-10z`,children:t("title",{children:`${I.severity}: ${I.title}`})})},I.id))]})]})}function Zs({start:e,end:n,plot:o,onZoom:s}){let[a,r]=C(null),[l,i]=C(null),u=c=>{let m=c.currentTarget.getBoundingClientRect(),
+d=(c.clientX-m.left-ee.left)/Math.max(1,o);return e+(n-e)*Math.min(1,Math.max(0,d))};return{drag:a,hover:l,pointing:{onPointerDown:c=>{if(!s||c.button!==0||c.target.closest("a"))return;c.currentTarget.
+setPointerCapture(c.pointerId);let m=u(c);r({from:m,to:m})},onPointerMove:c=>{let m=u(c);i(m),a&&r({...a,to:m})},onPointerLeave:()=>i(null),onPointerUp:()=>{let[c,m]=a?[a.from,a.to].sort((d,p)=>d-p):[
+0,0];r(null),s&&m-c>=Math.max(1,(n-e)/200)&&s(c,m)},onPointerCancel:()=>r(null)}}}function Qs({layers:e,sums:n,at:o,start:s,step:a}){let r=l=>o<0?Ge(l.reduce((i,u)=>i+u,0),a*Math.max(1,l.length)):Ge(l[o],
+a);return t("figcaption",{class:"legend",children:[t("span",{class:"number",children:o<0?"Mean":ne(s+o*a)}),e.map(({name:l,values:i},u)=>t("span",{children:[t("i",{class:`swatch layer-${u}`})," ",l," ",
+t("span",{class:"number soft",children:r(i)})]},l)),e.length>1&&t("span",{class:"number soft",children:["all ",r(n)]})]})}function Js({layers:e,start:n,step:o,x:s,y:a}){let r=new Array(e[0]?.values.length??
+0).fill(0),l=e.map(({name:i,values:u},f)=>{let c=[],m=[];u.forEach((p,h)=>{let _=p*8/o,[b,w]=[s(n+h*o).toFixed(1),s(n+(h+1)*o).toFixed(1)];c.push(`L${b} ${a(r[h]+_).toFixed(1)}H${w}`),m.push(`L${w} ${a(
+r[h]).toFixed(1)}H${b}`),r[h]+=_});let d=`M${s(n).toFixed(1)} ${a(0).toFixed(1)}${c.join("")}${m.reverse().join("")}Z`;return t("path",{class:`area layer-${f}`,d},i)});return t("g",{children:l})}function Xs({
+peak:e,width:n,y:o}){return t("g",{children:[0,.5,1].map(s=>t("g",{children:[t("line",{class:"rule",x1:ee.left,x2:n-ee.right,y1:o(e*s),y2:o(e*s)}),t("text",{x:ee.left-8,y:o(e*s)+4,"text-anchor":"end",
+children:s===0?"0":Ge(e*s/8,1).replace("bit/s","b/s")})]},s))})}function Ys({start:e,end:n,x:o,y:s,width:a}){let r=a<420?2:a<800?3:5,l=n-e>86400?ze:Ke;return t("g",{children:Array.from({length:r+1},(i,u)=>{
+let f=e+(n-e)*u/r,c=u===0?"start":u===r?"end":"middle";return t("text",{x:o(f),y:s,"text-anchor":c,children:l(f)},u)})})}function er(e){let n=10**Math.floor(Math.log10(e));return([1,2,5].find(o=>o*n>=
+e)??10)*n}var an=100,tr=8;function nt({caption:e,rows:n}){let o=n.slice(0,an).map((r,l)=>({...typeof r=="object"&&r!==null?r:{value:r},_at:l})),a=[...new Set(o.flatMap(r=>Object.keys(r)))].filter(r=>r!=="_at").
+slice(0,tr).map(r=>({name:`loose-${r}`,label:nr(r),isNumber:o.every(l=>typeof l[r]=="number")&&!/_ms$|port/.test(r),cell:l=>or(r,l[r])}));return t(x,{children:[t(H,{caption:e,look:"small",columns:a,rows:o,
+idOf:({_at:r})=>String(r)}),n.length>an&&t("p",{class:"soft small",children:["The first ",an," of ",g(n.length),"."]})]})}var mo={ip:"Address",app:"Application"};function nr(e){if(Object.hasOwn(mo,e))
+return mo[e];let n=e.replace(/_(ms|us)$/,"").replaceAll("_"," ");return n[0].toUpperCase()+n.slice(1)}function or(e,n){return n==null?"":typeof n=="number"?/_ms$/.test(e)?n>0?t(T,{at:n/1e3,isAge:!0}):
+"":/bytes/.test(e)?L(n):/port/.test(e)?String(n):g(n):typeof n=="string"&&/^(ip|peer|server|client)$/.test(e)?t(X,{ip:n}):Array.isArray(n)?t(K,{children:n.map(fo).join(", ")}):t(K,{children:fo(n)})}function fo(e){
+return typeof e!="object"||e===null?String(e):Object.entries(e).map(([n,o])=>`${n} ${typeof o=="object"?JSON.stringify(o):o}`).join(", ")}var sr=10,rr=3600,ar=["start","from","to","protocol","name","bytes","state"];function go({ip:e}){let{offer:n}=v(),o=J(),s=`/hosts/${encodeURIComponent(e)}`,a=n.has("GET /api/v1/hosts/{ip}"),r=N(a?s:null),
+l=ie("/flows/search",{ip:e,...o,limit:50});return t("div",{class:"host",children:[(!a||r.isMissing)&&t("p",{class:"soft",children:"This aggregator does not keep hosts, or not this one. Its threats and\
+ flows are below."}),!r.isMissing&&t(S,{problem:r.problem}),r.isLoading&&t(A,{}),r.data!==null&&t(lr,{host:r.data}),t(ir,{ip:e}),t(cr,{ip:e,flows:l.rows??[],known:r.data?.peers}),t(M,{title:"Flows",class:"\
+wide",acts:t("a",{class:"button",href:k("flows","",{ip:e}),children:"Filter them"}),children:[t(S,{problem:l.problem}),l.rows===null&&l.problem===null&&t(A,{}),l.rows?.length===0&&t(P,{children:["No f\
+low of this host in this time. ",t("a",{href:$({range:"all"}),children:"Look at all times"})]}),l.rows!==null&&l.rows.length>0&&t(H,{caption:`Flows of ${e}`,look:"flows",columns:De(({flow_id:i})=>k("f\
+lows","",{ip:e,id:i})).filter(({name:i})=>ar.includes(i)),rows:l.rows,idOf:({flow_id:i})=>i}),t(ce,{list:l,word:"flows"})]})]})}function lr({host:e}){let{series:n,names:o,macs:s,services:a,uses:r,sensors:l}=e,
+i=n.map(({at_ms:f,bytes:c})=>({time:f/1e3,bytes:c})).sort((f,c)=>f.time-c.time),u=i.length>0&&{from:i[0].time,to:i.at(-1).time,step:rr,rows:i};return t(x,{children:[t(M,{title:"Who it is",children:t(Z,
+{of:{Names:o.length>0&&t(ho,{values:o}),MAC:s.length>0&&t(ho,{values:s}),Site:e.inside?e.network:`${e.network}, outside`,"First seen":t(T,{at:e.first_seen_ms/1e3}),"Last seen":t(T,{at:e.last_seen_ms/1e3}),
+Traffic:`${L(e.bytes)} in ${g(e.packets)} packets, ${B(e.flows,"flow")}`,"Seen by":l.length>0&&B(l.length,"sensor")}})}),a.length>0&&t(M,{title:"Services it offers",children:t(nt,{caption:"Services of\
+fered",rows:a})}),r.length>0&&t(M,{title:"Services it uses",children:t(nt,{caption:"Services used",rows:r})}),u&&t(M,{title:"Traffic by the hour",class:"wide",children:t(We,{data:Ie(u,()=>"all"),height:150,
+onZoom:(f,c)=>ke(Oe(f,c))})})]})}function ho({values:e}){return t("span",{class:"addresses",children:e.map(n=>t(K,{children:n},n))})}function ir({ip:e}){let{data:n,problem:o}=N("/threats",{ip:e,limit:20});
+return t(M,{title:"Threats",note:"at all times",children:[t(S,{problem:o}),n?.rows.length===0&&t(P,{children:"No threat of this host is stored."}),t("ul",{class:"plain",children:(n?.rows??[]).map(({id:s,
+severity:a,title:r,status:l,last_seen:i,src_ips:u})=>t("li",{children:[t(re,{tone:a,children:a})," ",t("a",{href:k("threats","",{id:s,ip:e,range:"all"}),children:r})," ",t("span",{class:"soft small",children:[
+u.includes(e)?"by it":"against it"," · ",l]}),t("span",{class:"soft small end",children:t(T,{at:i,isAge:!0})})]},s))})]})}function cr({ip:e,flows:n,known:o}){let s=new Map((o??[]).map(r=>[r.ip,r.bytes]));
+if(s.size===0)for(let{src_ip:r,dst_ip:l,total_bytes:i}of n){let u=r===e?l:r;s.set(u,(s.get(u)??0)+i)}let a=[...s].sort(([,r],[,l])=>l-r).slice(0,sr);return t(M,{title:"Peers",note:o?void 0:`of the ${g(
+n.length)} flows below`,children:[a.length===0&&t(P,{children:"None in this time."}),t(Qe,{rows:a.map(([r,l])=>({name:r,value:l,words:L(l),href:k("hosts",r)}))})]})}var ur=100,bo="GET /api/v1/hosts",pr=["ip","name","network","sort","filter"];function _o(){let{offer:e}=v(),{query:n}=O(),o=pr.filter(i=>e.has(bo,i)),s=Object.fromEntries(o.map(i=>[i,n[i]])),a=e.has(bo),
+r=ie(a?"/hosts":null,{...s,limit:ur});if(we({"/":()=>document.querySelector(".filter input, .host-search input")?.focus()}),!a||r.isMissing)return t(mr,{});let l=o.some(i=>n[i]);return t("div",{class:"\
+list",children:[t(ve,{label:"Filter hosts",names:o,problem:r.problem,children:[o.includes("ip")&&t(Y,{name:"ip",label:"Address",placeholder:"10.0.0.5 or 10.0.0.0/8"}),o.includes("name")&&t(Y,{name:"na\
+me",label:"Name",placeholder:"part of a name"}),o.includes("network")&&t(Y,{name:"network",label:"Site",placeholder:"any"}),o.includes("sort")&&t(ue,{name:"sort",label:"Order",none:"last seen",values:[
+["bytes","bytes"]]}),o.includes("filter")&&t(He,{of:"hosts"})]}),r.problem!==null&&r.problem.field===null&&t(S,{problem:r.problem}),r.rows===null&&r.problem===null&&t(A,{}),r.rows?.length===0&&t(P,{children:[
+l?"No host fits this filter.":"No host is known yet: they come with the first flows."," ",t("a",{href:$(Object.fromEntries(o.map(i=>[i,null]))),children:"Show all hosts"})]}),r.rows!==null&&r.rows.length>
+0&&t(H,{caption:"Hosts",look:"hosts",columns:fr,rows:r.rows,idOf:({ip:i,network:u})=>`${u} ${i}`}),t(ce,{list:r,word:"hosts"})]})}function mr(){return t("div",{class:"panel",children:[t("p",{children:"\
+This aggregator does not keep hosts."}),t("p",{class:"soft",children:"Flows and threats of one address can be found all the same."}),t("form",{class:"filter host-search",role:"search","aria-label":"Fi\
+nd an address",onSubmit:e=>{e.preventDefault();let n=String(new FormData(e.currentTarget).get("ip")??"").trim();n&&j(k("hosts",n))},children:[t(Y,{name:"ip",label:"Address",placeholder:"10.0.0.5"}),t(
+"button",{type:"submit",class:"main",children:"Find"})]})]})}var fr=[{name:"ip",label:"Address",cell:({ip:e})=>t(X,{ip:e})},{name:"name",label:"Name",cell:({names:e})=>t(K,{children:fe(e,"")})},{name:"\
+mac",label:"MAC",cell:({macs:e})=>t(K,{children:fe(e,"")})},{name:"site",label:"Site",cell:({network:e,inside:n})=>n?e:"outside"},{name:"threats",label:"Threats",isNumber:!0,cell:({threats:e})=>e>0?t(
+re,{tone:"high",children:g(e)}):""},{name:"flows",label:"Flows",isNumber:!0,cell:({flows:e})=>g(e)},{name:"bytes",label:"Bytes",isNumber:!0,cell:e=>L(e.bytes)},{name:"first",label:"First seen",isNumber:!0,
+cell:e=>t(T,{at:e.first_seen_ms/1e3,isAge:!0})},{name:"last",label:"Last seen",isNumber:!0,cell:e=>t(T,{at:e.last_seen_ms/1e3,isAge:!0})}];var ot=["info","low","medium","high","critical"],yo=["open","acknowledged","closed"];var st=14,Me="others",ln=.45;function vo(e){if(!e.includes(":"))return e.replace(/\.\d+$/,".0/24");let[n]=e.split("::");return`${n.split(":").slice(0,4).join(":")}::/64`}function So(e,n,o){let s=new Map;
+for(let{src_ip:a,dst_ip:r,total_bytes:l}of e)To(s,{from:o(a),to:o(r),bytes:l,flows:1,threat:null});for(let{id:a,title:r,severity:l,src_ips:i,dst_ips:u}of n)for(let f of i.slice(0,st))for(let c of u.slice(
+0,st)){let m=s.get(`${o(f)}>${o(c)}`);m&&$o(l,m.threat)&&(m.threat={id:a,title:r,severity:l})}return[...s.values()]}function xo(e){let[n,o]=[wo(e,({from:d})=>d),wo(e,({to:d})=>d)],s=new Map;for(let d of e){
+let p=n.has(d.from)?d.from:Me,h=o.has(d.to)?d.to:Me;(p!==Me||h!==Me)&&To(s,{...d,from:p,to:h})}let a=[...s.values()],r=ko(a,({from:d})=>d),l=ko(a,({to:d})=>d),i=Math.max(1,a.reduce((d,{bytes:p})=>d+p,
+0)),u=(d,p)=>d.findIndex(h=>h.name===p);a.sort((d,p)=>u(l,d.to)-u(l,p.to)||u(r,d.from)-u(r,p.from));let f=new Map,c=(d,p)=>{let h=f.get(d)??0;return f.set(d,h+p),d.at+h},m=a.map(d=>{let p=ln*d.bytes/i,
+h=c(r[u(r,d.from)],p);return{...d,share:p,fromAt:h,toAt:c(l[u(l,d.to)],p)}});return m.sort((d,p)=>+(d.threat!==null)-+(p.threat!==null)),{sources:r,targets:l,bands:m}}function To(e,n){let o=e.get(`${n.
+from}>${n.to}`);if(!o)return void e.set(`${n.from}>${n.to}`,{...n});o.bytes+=n.bytes,o.flows+=n.flows,n.threat&&$o(n.threat.severity,o.threat)&&(o.threat=n.threat)}function $o(e,n){return n===null||ot.
+indexOf(e)>ot.indexOf(n.severity)}function wo(e,n){let o=new Map;for(let a of e){let{bytes:r,isTold:l}=o.get(n(a))??{bytes:0,isTold:!1};o.set(n(a),{bytes:r+a.bytes,isTold:l||a.threat!==null})}let s=[...o].
+sort(([,a],[,r])=>Number(r.isTold)-Number(a.isTold)||r.bytes-a.bytes);return new Set(s.slice(0,s.length>st?st-1:st).map(([a])=>a))}function ko(e,n){let o=new Map;for(let l of e)o.set(n(l),(o.get(n(l))??
+0)+l.bytes);let s=Math.max(1,[...o.values()].reduce((l,i)=>l+i,0)),a=(1-ln)/(o.size+1),r=a;return[...o].sort(([l,i],[u,f])=>+(l===Me)-+(u===Me)||f-i).map(([l,i])=>{let u={name:l,bytes:i,at:r,share:ln*
+i/s,isRest:l===Me};return r+=u.share+a,u})}var dr=500,hr=36,gr=[["5","5 minutes"],["60","1 hour"],["240","4 hours"],["1440","1 day"]];function Mo(){let{totals:e}=v(),{query:n}=O(),o=Math.min(1440,Math.max(1,Number(n.minutes)||15)),s=e?.last??null,
+a=s===null?null:s-o*60,r=N(s===null?null:"/flows",{from:a,to:s,limit:dr}),l=N(s===null?null:"/threats",{from:a,to:s,status:"open",limit:200}),i=n.by==="network"?vo:c=>c,u=So(r.data?.rows??[],l.data?.rows??
+[],i),f=r.data?.next_cursor!==void 0;return t(x,{children:[t(ve,{label:"What the map shows",names:["minutes","by"],problem:null,isInstant:!0,children:[t(ue,{name:"minutes",label:"Up to the newest pack\
+et",none:"15 minutes",values:gr}),t(ue,{name:"by",label:"By",none:"host",values:[["network","network"]]})]}),t(M,{title:"Who talks to whom",class:"wide",note:r.data?`${f?"the newest ":""}${B(r.data.rows.
+length,"flow")} of these minutes; a band is as wide as its bytes, a coloured one is in a threat`:void 0,children:[t(S,{problem:r.problem}),s===null&&t(P,{children:"No traffic is stored yet."}),r.isLoading&&
+t(A,{}),r.data?.rows.length===0&&t(P,{children:"No flow began in these minutes."}),u.length>0&&t(br,{links:u,isByHost:n.by!=="network"})]})]})}function br({links:e,isByHost:n}){let{ref:o,width:s}=kt(900),
+{sources:a,targets:r,bands:l}=xo(e),i=Math.max(a.length,r.length)*hr+8,u=s<560?118:220,[f,c]=[u,s-u];return t("div",{class:"map",ref:o,children:t("svg",{width:s,height:i,viewBox:`0 0 ${s} ${i}`,role:"\
+group","aria-label":`${l.length} bands from ${a.length} sources to ${r.length} destinations`,children:[l.map(m=>t(_r,{band:m,left:f+8,right:c-8,height:i},`${m.from}>${m.to}`)),a.map(m=>t(No,{end:m,x:f,
+height:i,side:"left",isByHost:n,length:u},m.name)),r.map(m=>t(No,{end:m,x:c-8,height:i,side:"right",isByHost:n,length:u},m.name))]})})}function _r({band:e,left:n,right:o,height:s}){let a=(n+o)/2,[r,l]=[
+e.fromAt*s,e.toAt*s],i=Math.max(1,e.share*s),u=`M${n} ${r}C${a} ${r} ${a} ${l} ${o} ${l}v${i}C${a} ${l+i} ${a} ${r+i} ${n} ${r+i}Z`,f=`${e.from} to ${e.to}: ${L(e.bytes)} in ${B(e.flows,"flow")}${e.threat?
+`; ${e.threat.title}`:""}`,c=t("path",{class:e.threat?`band tone-${e.threat.severity}`:"band",d:u,children:t("title",{children:f})});return e.threat?t("a",{href:k("threats","",{id:e.threat.id}),"aria-\
+label":f,children:c}):c}function No({end:e,x:n,height:o,side:s,isByHost:a,length:r}){let l=(e.at+e.share/2)*o,i=s==="left",u=Math.floor((r-14)/7.4),f=e.name.length>u?`${e.name.slice(0,u-1)}…`:e.name,
+c=t("text",{x:i?n-8:n+16,y:l+4,"text-anchor":i?"end":"start",children:[f,t("title",{children:`${e.name}: ${L(e.bytes)}`})]});return t("g",{class:"stop",children:[t("rect",{x:n,y:e.at*o,width:"8",height:Math.
+max(1,e.share*o),rx:"1.5"}),a&&!e.isRest?t("a",{href:k("hosts",e.name),"aria-label":`${e.name}, ${L(e.bytes)}`,children:c}):c]})}var Po=5,un=8,yr=500,cn=5;function Co(){return t("div",{class:"overview",children:[t(wr,{}),t(vr,{}),t(xr,{}),t("div",{class:"thirds wide",children:[t(Tr,{}),t($r,{}),t(Nr,{})]})]})}function wr(){let e=J(),
+{data:n,problem:o}=N("/incidents",{...e,limit:50}),s=n?.rows.filter(({status:l})=>l==="open")??[],a=n!==null&&(n.is_cut||n.incidents>n.rows.length),r=n===null?void 0:s.length===0?"nothing is open in t\
+his time":`${a?"more than ":""}${B(s.length,"open incident")}, worst first`;return t(M,{title:"What is wrong now",class:"wrong",note:r,children:[t(S,{problem:o}),n===null&&o===null&&t(A,{}),n!==null&&
+s.length===0&&t(P,{children:["No open threat in this time. ",t("a",{href:k("threats"),children:"All threats of this time"})]}),t("ol",{class:"incidents",children:s.slice(0,Po).map(l=>t(kr,{incident:l},
+l.id))}),s.length>Po&&t("p",{class:"more",children:t("a",{href:k("threats","",{status:"open"}),children:"All open threats"})})]})}function kr({incident:e}){let{severity:n,actors:o,targets:s,timeline:a,
+threats:r,last_seen:l,network:i,stages:u}=e,f=a.at(-1),c=a.find(d=>d.severity===n)??f,m=a.slice(-4);return t("li",{class:`incident tone-${n}`,children:[t("div",{class:"incident-top",children:[t(re,{tone:n,
+children:n}),t("h3",{children:t("a",{href:k("threats","",{id:c?.threat_id,ip:r>1?o[0]:null}),children:c?.title??"Threats"})}),t("span",{class:"soft small",children:t(T,{at:l,isAge:!0})})]}),t("p",{class:"\
+ends",children:[o.length===1?t(X,{ip:o[0]}):t("span",{class:"wire",children:fe(o)}),t("span",{class:"soft","aria-hidden":"true",children:"→"}),t("span",{class:"unseen",children:"to"}),s.length===1?t(
+X,{ip:s[0]}):t("span",{class:"wire",children:fe(s)}),t("span",{class:"soft",children:[B(r,"threat"),i,...u.length>1?[u.join(" → ")]:[]].join(" · ")})]}),c&&t("p",{class:"sentence",children:c.summary}),
+r>1&&t("ul",{class:"steps",children:[m.map(d=>t("li",{children:[t("a",{href:k("threats","",{id:d.threat_id}),children:[d.stage,": ",d.title]}),t("span",{class:"soft small",children:t(T,{at:d.first_seen})})]},
+d.threat_id)),r>m.length&&t("li",{children:t("a",{href:k("threats","",{ip:o[0]}),children:["and ",g(r-m.length)," before"]})})]})]})}function vr(){let{data:e,problem:n}=N("/fleet");if(e===null)return t(
+M,{title:"Sensors",children:n?t(S,{problem:n}):t(A,{})});let{sensors:o,summary:s,conservation:a}=e,r=s.healthy,l=o.filter(Xe).sort(Ye),i=a.dropped+a.card_dropped+Math.abs(a.unaccounted);return t(M,{title:"\
+Sensors",class:"watched",note:o.length===0?void 0:`${g(r)} of ${g(o.length)} healthy`,children:[e.problem!==null&&t(S,{problem:{message:`The aggregator: ${e.problem}`}}),o.length===0?t(P,{children:["N\
+o sensor yet. ",t("a",{href:k("fleet","",{tab:"tokens"}),children:"Make a join token"})," ","and type on the sensor what it says."]}):t(xt,{sensors:o}),l.length>0&&t(Sr,{sensors:l.slice(0,cn)}),l.length>
+cn&&t("p",{class:"more",children:t("a",{href:k("fleet"),children:["and ",g(l.length-cn)," more unwell"]})}),o.length>0&&t("p",{class:"soft small",children:[g(a.packets)," packets seen, ",i===0?"none l\
+ost":`${g(i)} lost`,";"," ",g(a.in_flows)," in flows"]})]})}function Sr({sensors:e}){return t("ul",{class:"unwell",children:e.map(({sensor_id:n,name:o,status:s,reasons:a})=>t("li",{children:[t("a",{href:k(
+"fleet",o),children:o})," ",t("span",{class:`status status-${s}`,children:ae(s)}),t("span",{class:"soft small reason",title:a.join(`
+`),children:a[0]})]},n))})}function xr(){let{offer:e,totals:n}=v(),o=J(),{query:s}=O(),a=e.has("GET /api/v1/stats/series","by"),r=n===null||n.last===null?null:"/stats/series",l=Le(s.range).kind!=="bet\
+ween",i=n?.first??void 0,f={from:l?Math.max(o.from??0,i??0):o.from,to:o.to??n?.last??void 0},{data:c,problem:m}=N(r,{...f,by:a?"protocol":void 0}),d=N("/threats",{...o,severity_min:"medium",limit:100}),
+p=_=>String(_.protocol??_.group??_.key??"all"),h=(d.data?.rows??[]).map(({id:_,first_seen:b,severity:w,title:y})=>({id:_,at:b,severity:w,title:y,href:k("threats","",{id:_})}));return t(M,{title:"Traff\
+ic",class:"wide",note:c?`${eo(c)}; drag across it to zoom`:void 0,acts:s.range&&s.range!==Ne?t("a",{class:"button",href:$({range:null}),children:"Zoom out"}):void 0,children:[t(S,{problem:m}),r===null&&
+t(P,{children:"No traffic is stored yet. It appears as soon as a sensor's first batch comes."}),c!==null&&r!==null&&t(We,{data:Ie(c,p),marks:h,onZoom:(_,b)=>ke(Oe(_,b))})]})}function Tr(){let{data:e,problem:n}=N(
+"/stats/top-talkers",{...J(),limit:un});return t(M,{title:"Top talkers",children:[t(S,{problem:n}),e?.rows.length===0&&t(P,{children:["Nobody talked in this time. ",t("a",{href:$({range:"all"}),children:"\
+Look at all times"})]}),t(Qe,{rows:(e?.rows??[]).map(({ip:o,total_bytes:s,flows:a})=>({name:o,href:k("hosts",o),value:s,words:`${L(s)} · ${B(a,"flow")}`}))})]})}function $r(){let{data:e,problem:n}=N(
+"/stats/protocols",{...J()});return t(M,{title:"Protocols",children:[t(S,{problem:n}),e?.rows.length===0&&t(P,{children:"No traffic in this time."}),t(Qe,{rows:(e?.rows??[]).slice(0,un).map(({protocol:o,
+app_protocol:s,bytes:a,flows:r})=>({name:s?`${s} over ${o}`:o,href:k("flows","",{protocol:o,app_protocol:s}),value:a,words:`${L(a)} · ${B(r,"flow")}`}))})]})}function Nr(){let{offer:e}=v(),n=J(),o=e.
+has("GET /api/v1/hosts"),{data:s,isMissing:a}=N(o?"/hosts":null,{limit:yr,seen_since:e.has("GET /api/v1/hosts","seen_since")?n.from:void 0});if(!o||a)return null;let r=(n.from??0)*1e3,l=(s?.rows??[]).
+filter(({first_seen_ms:i,inside:u})=>u&&i>=r).sort((i,u)=>u.first_seen_ms-i.first_seen_ms).slice(0,un);return t(M,{title:"New hosts",note:"first seen in this time",children:[s!==null&&l.length===0&&t(
+P,{children:"No host was seen for the first time."}),t("ul",{class:"plain",children:l.map(i=>t("li",{children:[t(X,{ip:i.ip})," ",t("span",{class:"soft wire",children:i.names[0]}),t("span",{class:"sof\
+t small end",children:t(T,{at:i.first_seen_ms/1e3,isAge:!0})})]},i.ip))})]})}var Mr=100;function Ao({name:e}){let{data:n,problem:o,isMissing:s,again:a}=N(`/sensors/${encodeURIComponent(e)}`);return t("div",{class:"sensor",children:[s?t(P,{children:["No sensor has this name. ",
+t("a",{href:k("fleet"),children:"All sensors"})]}):t(S,{problem:o}),n===null&&o===null&&t(A,{}),n!==null&&!s&&t(x,{children:[t(Pr,{sensor:n,onDone:a}),t(Cr,{sensor:n}),t(Ar,{sensor:n}),t(Fr,{id:n.sensor_id}),
+t(Er,{id:n.sensor_id,holes:n.holes})]})]})}function Pr({sensor:e,onDone:n}){let o=v(),{status:s,reasons:a,site:r,tags:l,last_check_in_ms:i,last_batch_ms:u,enrolled_ms:f,clock_offset_ms:c}=e,m=d=>d===null?
+"never":`${Q(le(o)-d/1e3)} ago`;return t(M,{title:"Health",class:"wide",children:[t("p",{class:"lead",children:t("span",{class:`status status-${s}`,children:ae(s)})}),a.length===0?t("p",{class:"soft",
+children:"It sees packets and loses none."}):t("ul",{class:"reasons",children:a.map(d=>t("li",{children:d},d))}),t(Z,{of:{Site:r,Tags:l.join(", "),"Last check-in":m(i),"Last batch":m(u),Enrolled:t(T,{
+at:f/1e3}),Clock:c===null?null:`${Math.abs(Math.round(c))} ms ${c>0?"ahead":"behind"}; times are corrected`}}),t(to,{sensor:e,onDone:n},e.name+l.join())]})}function Cr({sensor:{conservation:e,delivery:n}}){
+return t(M,{title:"What it saw, and lost",children:[e===null&&t(P,{children:"It has not checked in yet."}),e!==null&&t(Z,{of:{Packets:g(e.packets),"In flows":g(e.in_flows),...Object.fromEntries(Object.
+entries(e.left_out).map(([o,s])=>[`Left out: ${o.replaceAll("_"," ")}`,g(s)])),"Dropped by the kernel":g(e.dropped),"Dropped by the card":g(e.card_dropped),"Unaccounted for":g(e.unaccounted)}}),n!==null&&
+t(x,{children:[t("h3",{children:"Batches"}),t(Z,{of:{Sealed:g(n.sealed),"Stored here":g(n.stored),"In its spool":g(n.spooled),"On the way":g(n.in_flight),Dropped:g(n.dropped)}})]})]})}function Ar({sensor:{
+check_in:e}}){if(e===null)return null;let{capture:n,flows:o,facts:s,spool:a,transport:r,version:l,started_ms:i,epoch:u}=e;return t(M,{title:"Sensor",children:t(Z,{of:{Version:t(K,{children:l}),Source:t(
+K,{children:n.source}),Capture:n.error?`${n.state}: ${n.error}`:n.state,Started:t(T,{at:i/1e3}),"Starts so far":u,"Last packet":n.last_packet===null?"none":t(T,{at:n.last_packet}),"Open flows":`${g(o.
+open)}, ${g(o.segments)} segments, ${g(o.evicted)} evicted`,Sampling:o.factor>1?`1 flow in ${o.factor}`:"every flow","Deep lane":`${g(s.answered)} of ${g(s.offered)} packets read, ${g(s.refused)} refu\
+sed, ${B(s.restarts,"restart")}`,"Walls missing":s.walls?.missing.join(", "),Spool:`${B(a.batches,"batch","batches")}, ${L(a.bytes)} of ${L(a.bytes_max)}`,"Ships by":r.error?`${r.kind}: ${r.error}`:r.
+kind}})})}function Fr({id:e}){let{totals:n}=v(),o=n?.last??null,{data:s}=N(o===null?null:"/stats/series",{sensor_id:e,from:o===null?null:o-86400,to:o});return t(M,{title:"Traffic it sees",note:"the la\
+st day up to the newest packet",class:"wide",children:[s!==null&&t(We,{data:Ie(s,()=>"all"),height:140}),o===null&&t(P,{children:"No traffic is stored yet."})]})}function Er({id:e,holes:n}){let{data:o,
+problem:s}=N("/gaps",{sensor_id:e,limit:Mr}),a=o?.rows??[];return t(M,{title:"Gaps",class:"wide",note:"batches and packets that never came",children:[t(S,{problem:s}),o!==null&&a.length===0&&n.length===
+0&&t(P,{children:"Everything that it sealed has come."}),n.length>0&&t("ul",{class:"reasons",children:n.map(r=>t("li",{children:[B(r.packets,"packet")," of the time before it started again at"," ",t(T,
+{at:r.from_ms/1e3})]},r.epoch))}),a.length>0&&t(H,{caption:"Gaps in the sequence of batches",look:"small",rows:a,idOf:r=>`${r.epoch} ${r.bucket} ${r.from_seq}`,columns:[{name:"found",label:"Found",cell:r=>t(
+T,{at:r.found_ms/1e3})},{name:"batches",label:"Batches",isNumber:!0,cell:r=>g(r.to_seq-r.from_seq+1)},{name:"seq",label:"Sequence",cell:r=>t("span",{class:"number",children:[r.from_seq,"–",r.to_seq]})},
+{name:"bucket",label:"Bucket",isNumber:!0,cell:r=>r.bucket},{name:"closed",label:"Closed",cell:r=>r.closed_ms===null?"open":t(T,{at:r.closed_ms/1e3})}]})]})}var Fo=["admin","analyst","viewer"];var Rr=[["","as long as it is not revoked"],["86400","1 day"],["2592000","30 days"],["31536000","1 year"]],Lr=[["/detectors","Detectors","what is looked for, and from which limit on"],["/suppressions",
+"Suppressions","threats that are not shown, and why"],["/sinks","Sinks","where word of threats goes"],["/intelligence","Intelligence lists","addresses and names known to be bad"],["/networks","Network\
+s","private networks by name"]];function Eo(){let e=v(),n=Lr.filter(([o])=>e.offer.has(`GET /api/v1${o}`));return t(x,{children:[he(e)?t(Vr,{}):t(M,{title:"API keys",class:"wide",children:t(P,{children:[
+"Keys are an administrator's business. You are signed in as ",e.session?.role,"."]})}),n.map(([o,s,a])=>t(Or,{path:o,title:s,note:a},o)),!n.some(([o])=>o==="/detectors")&&t(M,{title:"Detectors",class:"\
+wide",children:t("p",{class:"soft",children:["This aggregator does not list its detectors here. ",t("code",{children:"picket-aggregator serve --help"})," ","names them; ",t("code",{children:"--limit"}),
+" sets a limit and ",t("code",{children:"--detector-off"})," puts one off."]})})]})}function Or({path:e,title:n,note:o}){let{data:s,problem:a,isMissing:r}=N(e),l=Array.isArray(s)?s:s?.rows??[];return t(
+M,{title:n,note:o,class:"wide",children:[!r&&t(S,{problem:a}),s===null&&a===null&&t(A,{}),(r||s!==null&&l.length===0)&&t(P,{children:"None is set."}),l.length>0&&t(nt,{caption:n,rows:l})]})}function Vr(){
+let e=v(),{data:n,problem:o,again:s}=N("/keys"),a=G(),[r,l]=C(null),i=u=>a.run(async()=>{await q("POST",`api/v1/keys/${u}/revoke`),s()});return t(M,{title:"API keys",class:"wide",note:"for people and \
+programs",children:[t(Br,{onMade:u=>{l(u),s()}}),r!==null&&t("div",{class:"made",role:"status",children:[t("p",{children:"This is the key. It is shown only now."}),t("pre",{tabIndex:0,children:r})]}),
+t(S,{problem:o??a.problem}),n===null&&o===null&&t(A,{}),n!==null&&t(H,{caption:"API keys",look:"small",columns:Hr(i,le(e)),rows:n.rows,idOf:({id:u})=>u})]})}function Br({onMade:e}){let{problem:n,isBusy:o,
+run:s}=G();return t("form",{class:"filter",onSubmit:a=>{a.preventDefault();let r=a.currentTarget,l=new FormData(r),i=Number(l.get("ttl_s"));s(async()=>{let{key:u}=await q("POST","api/v1/keys",{name:String(
+l.get("name")).trim(),role:l.get("role"),...i>0&&{ttl_s:i}});r.reset(),e(u)})},children:[t(se,{label:"Name",name:"name",problem:n,children:a=>t("input",{...a,required:!0,spellcheck:!1,autocomplete:"of\
+f",placeholder:"who it is for"})}),t(se,{label:"Role",name:"role",problem:n,children:a=>t("select",{...a,defaultValue:"viewer",children:[...Fo].reverse().map(r=>t("option",{value:r,children:r},r))})}),
+t(se,{label:"Good for",name:"ttl_s",problem:n,children:a=>t("select",{...a,children:Rr.map(([r,l])=>t("option",{value:r,children:l},r))})}),t("button",{type:"submit",class:"main",disabled:o,children:"\
+Make a key"}),t(Ve,{problem:n,fields:["name","role","ttl_s"]})]})}function Hr(e,n){let o=({revoked_ms:s,expires_ms:a})=>s!==null?"revoked":a!==null&&a/1e3<n?"expired":"good";return[{name:"name",label:"\
+Name",cell:({name:s})=>s},{name:"role",label:"Role",cell:({role:s})=>s},{name:"state",label:"State",cell:o},{name:"id",label:"Id",cell:({id:s})=>t("span",{class:"wire",children:s})},{name:"made",label:"\
+Made",cell:({created_ms:s})=>t(T,{at:s/1e3})},{name:"until",label:"Good until",cell:({expires_ms:s})=>s===null?"it does not expire":t(T,{at:s/1e3})},{name:"acts",label:"",title:"Revoke",cell:s=>o(s)===
+"good"&&t(Be,{word:"Revoke",question:`End ${s.name} and its sessions?`,onSure:()=>e(s.id)})}]}var Dr=200,Ro=10;function Lo({threat:e}){let{offer:n}=v(),o=n.has("GET /api/v1/threats/{id}/flows"),s=o?`/threats/${e.id}/flows`:"/flows/search",a=ie(s,{...!o&&{threat_id:e.id},limit:Dr},!1),[r,l]=C(!1),
+i=a.rows??[],u=lo(i),f=Math.max(Number(a.told.flows)||0,e.flows??0,i.length),m=!a.hasMore&&!a.isFull&&a.told.is_complete!==!1?B(i.length,"flow"):`the first ${g(i.length)} of ${B(f,"flow")}`,d=De(({flow_id:p})=>k(
+"flows","",{id:p,threat_id:e.id,range:"all"})).filter(({name:p})=>["start","from","to","name","state","bytes"].includes(p));return t(x,{children:[t("section",{children:[t("h3",{children:["Telling fact\
+s ",t("span",{class:"soft",children:["in ",m]})]}),t(Z,{children:u.map(({name:p,values:h,more:_})=>t(Je,{name:p,children:t("span",{class:"addresses",children:[h.map(b=>t("span",{class:"wire",children:b},
+b)),_>0&&t("span",{class:"soft",children:["and ",g(_)," more"]})]})},p))}),a.rows!==null&&u.length===0&&t("p",{class:"soft",children:"Nothing beyond the evidence above."})]}),t("section",{children:[t(
+"h3",{children:["Flows ",t("span",{class:"soft",children:m})]}),t(S,{problem:a.problem}),a.rows===null&&a.problem===null&&t(A,{}),a.rows?.length===0&&t("p",{class:"soft",children:"Its flows are no lon\
+ger stored."}),i.length>0&&t(H,{caption:"Flows of this threat",look:"flows small",columns:d.filter(({name:p})=>p!=="name"||i.some(h=>Ct(h)!=="")),rows:r?i:i.slice(0,Ro),idOf:({flow_id:p})=>p}),!r&&i.length>
+Ro?t("p",{class:"more",children:t("button",{type:"button",class:"quiet",onClick:()=>l(!0),children:["Show ",g(i.length)," flows"]})}):t(ce,{list:a,word:"flows"}),t("p",{children:t("a",{href:k("flows",
+"",{threat_id:e.id,range:"all"}),children:"Open them on the page of flows"})})]})]})}var pn=12;function Vo({id:e,onChange:n}){let{data:o,problem:s,isMissing:a,again:r}=N(`/threats/${encodeURIComponent(e)}`);return t($t,{id:e,title:o?.title??"Threat",children:[a?t("p",{class:"empty",children:[
+"There is no such threat any more. ",t("a",{href:$({id:null}),children:"Back to the list"})]}):t(S,{problem:s}),o===null&&s===null&&t(A,{}),o!==null&&t(Ir,{threat:o,onChange:()=>{r(),n()}})]})}function Ir({
+threat:e,onChange:n}){let{words:o,explanation:s,suggested_action:a,severity:r,status:l,technique:i,detector:u,network:f}=e;return t(x,{children:[t("p",{class:"side-line",children:[t(re,{tone:r,children:r}),
+" ",t("span",{class:`state-${l}`,children:l}),t("span",{class:"soft",children:["score ",e.score," of 100 · ",i," · ",u," · ",f]})]}),t("p",{class:"lead",children:o?.summary??s}),t("div",{class:"to-\
+do",children:[t("h3",{children:"What to do now"}),t("p",{children:a}),o?.false_alarm&&t("p",{class:"soft",children:o.false_alarm})]}),t(Wr,{threat:e,onChange:n}),s!==o?.summary&&t("section",{children:[
+t("h3",{children:"Why it matters"}),t("p",{children:o&&s.startsWith(o.summary)?s.slice(o.summary.length).trim()||o.meaning:s})]}),t(qr,{threat:e}),t(jr,{threat:e}),t(Ur,{threat:e}),t(Lo,{threat:e}),t(
+At,{of:"threats",id:e.id}),t(Gr,{threat:e}),t(Kr,{threat:e})]})}function Wr({threat:e,onChange:n}){let o=v(),{problem:s,isBusy:a,run:r}=G();if(!Re(o))return null;let l=i=>r(async()=>{await q("POST",`a\
+pi/v1/threats/${e.id}/status`,{status:i}),n(),await de()});return t("div",{class:"acts",children:[e.status==="open"&&t(V,{kind:"main",disabled:a,onPress:()=>l("acknowledged"),children:"Acknowledge"}),
+e.status!=="closed"&&t(V,{disabled:a,onPress:()=>l("closed"),children:"Close"}),e.status!=="open"&&t(V,{disabled:a,onPress:()=>l("open"),children:"Reopen"}),t(S,{problem:s})]})}function qr({threat:{src_ips:e,
+dst_ips:n,dst_port:o,sensors:s}}){return t("section",{children:[t("h3",{children:"Who and whom"}),t(Z,{of:{From:t(Oo,{list:e}),To:t(Oo,{list:n}),Port:o,"Seen by":B(s.length,"sensor")}})]})}function Oo({
+list:e}){return e.length===0?t("span",{children:"many"}):t("span",{class:"addresses",children:[e.slice(0,pn).map(n=>t(X,{ip:n},n)),e.length>pn&&t("span",{class:"soft",children:["and ",g(e.length-pn),"\
+ more"]})]})}function jr({threat:{reasons:e,evidence:n,score:o}}){return t(x,{children:[t("section",{children:[t("h3",{children:["Reasons ",t("span",{class:"soft",children:["that make the score ",o]})]}),
+t("ul",{class:"reasons",children:e.map(({name:s,text:a,points:r})=>t("li",{children:[t("span",{children:a})," ",t("span",{class:"number soft",children:["+",r]})]},s))})]}),t("section",{children:[t("h3",
+{children:"Evidence"}),t(Z,{children:n.map(({id:s,name:a,value:r,hostile:l})=>t(Je,{name:a,children:[t(K,{children:typeof r=="number"?r.toLocaleString("en"):r}),t("span",{class:"soft small",children:l?
+" chosen by the sender":""})]},s))})]})]})}function Ur({threat:e}){let{first_seen:n,last_seen:o,episodes:s,id:a}=e,{data:r}=N("/incidents",{from:n-86400,to:o+86400,limit:100}),l=r?.rows.find(({timeline:u})=>u.
+some(f=>f.threat_id===a)),i=(l?.timeline??[]).slice(0,20);return t("section",{children:[t("h3",{children:"Timeline"}),t(Z,{of:{"First packet":t(T,{at:n}),"Last packet":t(T,{at:o}),"Came back":s>1?B(s-
+1,"time"):null}}),i.length>1&&t("ol",{class:"steps",children:i.map(u=>t("li",{class:u.threat_id===a?"this":"",children:[u.threat_id===a?t("strong",{children:[u.stage,": ",u.title]}):t("a",{href:$({id:u.
+threat_id}),children:[u.stage,": ",u.title]}),t("span",{class:"soft small",children:t(T,{at:u.first_seen})})]},u.threat_id))}),l&&l.threats>i.length&&t("p",{class:"soft small",children:[g(l.threats),"\
+ threats in this incident"]})]})}function Gr({threat:e}){let n=e.src_ips[0]??e.dst_ips[0],{data:o}=N(n===void 0?null:"/threats",{ip:n,limit:20}),s=(o?.rows??[]).filter(({id:a})=>a!==e.id);return n===void 0||
+o===null?null:t("section",{children:[t("h3",{children:["Other threats of ",t(K,{children:n})]}),s.length===0&&t("p",{class:"soft",children:"None is stored."}),t("ul",{class:"plain",children:s.slice(0,
+10).map(({id:a,title:r,severity:l,last_seen:i,status:u})=>t("li",{children:[t(re,{tone:l,children:l})," ",t("a",{href:$({id:a}),children:r})," ",t("span",{class:"soft small end",children:[u==="open"?"":
+`${u} · `,t(T,{at:i,isAge:!0})]})]},a))}),(s.length>10||o.next_cursor)&&t("p",{children:t("a",{href:k("threats","",{ip:n,range:"all"}),children:"All threats of this host"})})]})}function Kr({threat:{
+engine:e,confidence:n,fallback:o,rules:s}}){return t("section",{children:[t("h3",{children:"Who explained it"}),t(Z,{of:{"Explained by":e==="rules"?"rules, from what was measured":e,Confidence:e==="ru\
+les"?null:`${Math.round(n*100)} %`,"Model not used":o,"The rules say":s?.explanation,"They advise":s?.suggested_action}})]})}var zr=100,Ft=["severity_min","status","ip","detector","filter"];function Bo(){let e=v(),{query:n}=O(),o=J(),s=Object.fromEntries(Ft.map(h=>[h,n[h]])),a=ie("/threats",{...s,...o,limit:zr}),[r,l]=C(new Set),
+{problem:i,isBusy:u,run:f}=G(),c=a.rows??[],m=Re(e),d=(h,_=Zr(r))=>{!m||_.length===0||f(async()=>{for(let b of _)await q("POST",`api/v1/threats/${b}/status`,{status:h});l(new Set),a.again(),await de()})},
+p=h=>l(_=>_.has(h)?new Set([..._].filter(b=>b!==h)):new Set([..._,h]));return Qr(d,p,n.id),t("div",{class:n.id?"split":"",children:[t("div",{class:"list",children:[t(Jr,{problem:a.problem}),t(Xr,{chosen:r,
+change:d,isBusy:u,clear:()=>l(new Set)}),t(S,{problem:i}),t(Yr,{list:a,isFiltered:Ft.some(h=>n[h])}),c.length>0&&t(H,{caption:"Threats, newest first",look:"threats",columns:ea(o,le(e),m?{chosen:r,toggle:p}:
+null,n.id!==void 0),rows:c,idOf:({id:h})=>h,chosen:n.id}),t(ce,{list:a,word:"threats"}),t("p",{class:"soft small keys",children:[t("kbd",{children:"j"})," ",t("kbd",{children:"k"})," move, ",t("kbd",{
+children:"Enter"})," open",m&&t(x,{children:[", ",t("kbd",{children:"a"})," acknowledge, ",t("kbd",{children:"s"})," close, ",t("kbd",{children:"x"})," choose"]}),", ",t("kbd",{children:"/"})," filter\
+, ",t("kbd",{children:"Esc"})," close the panel"]})]}),n.id&&t(Vo,{id:n.id,onChange:a.again},n.id)]})}function Zr(e){if(e.size>0)return[...e];let n=mn()?.dataset.id??document.querySelector("tr.chosen")?.
+dataset.id;return n===void 0?[]:[n]}function mn(){return document.activeElement?.closest("table.threats tr[data-id]")??null}function Qr(e,n,o){let s=a=>{let r=[...document.querySelectorAll("table.thre\
+ats .row-link")],l=r.findIndex(u=>u.closest("tr")===(mn()??document.querySelector("tr.chosen"))),i=r[Math.min(r.length-1,Math.max(0,l+a))];i?.focus(),o&&i&&j(i.getAttribute("href"),!1)};we({j:()=>s(1),
+k:()=>s(-1),a:()=>e("acknowledged"),s:()=>e("closed"),x:()=>{let a=mn()?.dataset.id;a&&n(a)},"/":()=>document.querySelector(".filter input")?.focus(),Escape:()=>{if(document.activeElement instanceof HTMLInputElement)
+return document.activeElement.blur();o&&et(o)}})}function Jr({problem:e}){let{offer:n}=v();return t(ve,{label:"Filter threats",names:Ft,problem:e,children:[t(ue,{name:"severity_min",label:"Severity",values:ot.
+slice(1).map(o=>[o,`${o} and up`])}),t(ue,{name:"status",label:"Status",values:yo.map(o=>[o,o])}),t(Y,{name:"ip",label:"Address",placeholder:"attacker or victim"}),t(Y,{name:"detector",label:"Detector",
+placeholder:"port_scan_vertical"}),n.has("GET /api/v1/threats","filter")&&t(He,{of:"threats"})]})}function Xr({chosen:e,change:n,isBusy:o,clear:s}){return e.size===0?null:t("div",{class:"decide",role:"\
+group","aria-label":"Threats chosen",children:[t("strong",{children:[g(e.size)," chosen"]}),t(V,{kind:"main",disabled:o,onPress:()=>n("acknowledged"),children:"Acknowledge"}),t(V,{disabled:o,onPress:()=>n(
+"closed"),children:"Close"}),t(V,{disabled:o,onPress:()=>n("open"),children:"Reopen"}),t(V,{onPress:s,children:"Choose none"})]})}function Yr({list:e,isFiltered:n}){if(e.problem!==null&&e.problem.field===
+null)return t(S,{problem:e.problem});if(e.rows===null)return t(A,{});if(e.rows.length>0)return null;let o=Object.fromEntries(Ft.map(s=>[s,null]));return n?t(P,{children:["No threat fits this filter in\
+ this time. ",t("a",{href:$(o),children:"Clear the filter"})]}):t(P,{children:["No threat was found in this time. ",t("a",{href:$({range:"all"}),children:"Look at all times"})]})}function ea(e,n,o,s){
+let r=[...o===null?[]:[{name:"choose",label:"",title:"Choose",cell:({id:l,title:i})=>t("input",{type:"checkbox","aria-label":`Choose ${i}`,checked:o.chosen.has(l),onChange:()=>o.toggle(l)})}],{name:"s\
+everity",label:"Severity",cell:({severity:l})=>t(re,{tone:l,children:l})},{name:"kind",label:"Kind",cell:({id:l,title:i})=>t("a",{class:"row-link",href:$({id:l}),children:i})},{name:"ends",label:"Who \
+→ whom",cell:ta},{name:"count",label:"Count",isNumber:!0,title:"Count",cell:l=>g(l.count)},{name:"span",label:"In this time",cell:l=>t(na,{threat:l,bounds:e})},{name:"age",label:"Last seen",isNumber:!0,
+cell:({last_seen:l})=>t(T,{at:Math.min(n,l),isAge:!0})},{name:"status",label:"Status",cell:({status:l})=>t("span",{class:`state-${l}`,children:l})},{name:"site",label:"Site",cell:({network:l})=>l}];return s?
+r.filter(({name:l})=>!["count","span","site"].includes(l)):r}function ta({src_ips:e,dst_ips:n,dst_port:o}){return t("span",{children:[t("span",{class:"wire",children:fe(e)})," ",t("span",{class:"soft",
+"aria-label":"to",children:"→"})," ",t("span",{class:"wire",children:fe(n)}),o!==null&&t("span",{class:"soft",children:` port ${o}`})]})}function na({threat:e,bounds:n}){let{first_seen:o,last_seen:s,
+severity:a}=e,[r,l]=[n.from??o,n.to??s],i=c=>Math.min(1,Math.max(0,(c-r)/Math.max(1,l-r))),u=i(o)*96,f=`${ne(o)}, for ${Q(s-o)}`;return t("svg",{class:"span",viewBox:"0 0 100 12",role:"img","aria-labe\
+l":f,children:[t("title",{children:f}),t("line",{class:"rule",x1:"0",x2:"100",y1:"6",y2:"6"}),t("rect",{class:`tone-${a}`,x:u,y:"3",height:"6",rx:"2",width:Math.max(4,i(s)*100-u)})]})}function Ho({notice:e}){let{problem:n,isBusy:o,run:s}=G(),a=z(null);D(()=>{document.title="Log in · Picket",a.current?.focus()},[]);let r=n?.message??e;return t("main",{class:"sign-in",children:t("fo\
+rm",{class:"panel",onSubmit:l=>{l.preventDefault();let i=a.current?.value??"";s(()=>Gn(i))},children:[t("img",{src:"assets/logo.svg",alt:"",width:"40",height:"40"}),t("h1",{children:"Log in"}),t("labe\
+l",{class:"field",children:[t("span",{children:"API key"}),t("input",{ref:a,name:"key",type:"password",autocomplete:"current-password",spellcheck:!1,required:!0,placeholder:"pk_...","aria-invalid":n!==
+null,"aria-describedby":"key-problem"}),t("span",{id:"key-problem",class:"field-problem",role:"alert",children:r})]}),t("button",{type:"submit",class:"main",disabled:o,children:"Log in"}),t("p",{class:"\
+soft small",children:["The first start of the aggregator wrote a key into ",t("code",{children:"admin.key"})," of its state folder."," ",t("code",{children:"picket-aggregator key create"})," makes oth\
+ers."]})]})})}var Do=[{name:"overview",title:"Overview",isRanged:!0,show:()=>t(Co,{})},{name:"threats",title:"Threats",isRanged:!0,show:()=>t(Bo,{})},{name:"flows",title:"Flows",isRanged:!0,show:()=>t(uo,{})},{name:"\
+hosts",title:"Hosts",isRanged:!0,show:({item:e})=>e?t(go,{ip:e},e):t(_o,{})},{name:"map",title:"Map",isRanged:!1,show:()=>t(Mo,{})},{name:"fleet",title:"Fleet",isRanged:!1,show:({item:e})=>e?t(Ao,{name:e},
+e):t(so,{})},{name:"settings",title:"Settings",isRanged:!1,show:()=>t(Eo,{})}];function Io(){let e=v(),n=O(),o=Do.find(({name:f})=>f===n.page),s=n.item||o?.title||"Nothing here",a=z(null),r=e.session!==
+null,l=`${n.page}/${n.item}`,[i,u]=C(l);return D(()=>{document.title=`${s} · Picket`,i!==l&&a.current?.focus(),u(l)},[l,s]),vt("threats",r,!1,de),e.isKnown?r?t("div",{class:"shell",children:[t(oa,{app:e,
+place:n}),t("main",{id:"main",tabIndex:-1,children:[t("div",{class:"page-head",children:[n.item&&o&&t("p",{class:"crumbs",children:[t("a",{href:k(o.name),children:o.title})," ",t("span",{"aria-hidden":"\
+true",children:"/"})]}),t("h1",{ref:a,tabIndex:-1,class:n.item?"wire":"",children:ht(s)}),o?.isRanged&&t(Yn,{}),t(sa,{app:e})]}),e.problem!==null&&t(S,{problem:{message:`Nothing new comes in: ${e.problem}`}}),
+o?o.show(n):t("p",{class:"empty",children:["There is no such page. ",t("a",{href:k("overview"),children:"To the overview"})]})]})]}):t(Ho,{notice:e.problem}):t("main",{children:t(A,{})})}function oa({
+app:e,place:n}){let[o,s]=C(yt),{run:a}=G();return t("header",{class:"bar",children:[t("a",{class:"skip",href:"#main",onClick:r=>{r.preventDefault(),document.getElementById("main")?.focus()},children:"\
+Skip to content"}),t("a",{class:"brand",href:k("overview"),children:[t("img",{src:"assets/logo.svg",alt:"",width:"24",height:"24"})," ",t("span",{children:"Picket"})]}),t("nav",{"aria-label":"Pages",children:Do.
+map(({name:r,title:l})=>t("a",{href:k(r),"aria-current":n.page===r?"page":void 0,children:l},r))}),t("div",{class:"who",children:[t("span",{class:"soft",id:"who",children:[e.session?.name," (",e.session?.
+role,")"]}),t("a",{href:"docs",children:"API"}),t(V,{onPress:()=>s(zn()),title:`Colours: ${o}`,children:[t("span",{"aria-hidden":"true",children:"◐"})," ",t("span",{class:"unseen",children:"Colours:"}),
+" ",t("span",{class:"word",children:o})]}),t(V,{onPress:()=>a(Kn),children:"Log out"})]})]})}function sa({app:{asOfMs:e,totals:n}}){if(e===null)return null;let o=n?.last??null,s=o!==null&&Math.abs(Fe()/
+1e3-o)<43200;return t("p",{class:"as-of soft small",children:["as of ",t("span",{class:"number",children:Ke(e/1e3)}),o!==null&&t(x,{children:[", newest packet ",t("span",{class:"number",children:s?Ke(
+o):ne(o)})]})," ",t("span",{class:"zone",children:["(",Dn(e),")"]})]})}Qt();Dt(t(Io,{}),document.getElementById("app"));await jn();

@@ -1,11 +1,15 @@
 /** Calls of the API from its own pages.
  *
- * Invariant: paths are relative, so that the page works behind any path prefix; a problem carries the server's own words. @module */
+ * In: paths below the page, so that it works behind any path prefix. Out: answers whose every string is inert; a problem carries the
+ * server's own words and the field it is about.
+ * Invariant: no string of an answer reaches a page but through here, so none holds a control, zero-width or direction character. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
+
+import { inertAll } from "./text.ts";
 
 export class Problem extends Error {
   readonly status: number;
@@ -19,9 +23,16 @@ export class Problem extends Error {
   }
 }
 
-/** @throws {Problem} */
-export async function call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
-  const options: RequestInit = { method, credentials: "same-origin" };
+export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** @throws {Problem}, or the browser's own error when `signal` ends it. */
+export async function call<Answer>(
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<Answer> {
+  const options: RequestInit = { method, credentials: "same-origin", ...signal && { signal } };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers = { "content-type": "application/json" };
@@ -29,24 +40,37 @@ export async function call<Answer>(method: string, path: string, body?: unknown)
   let response: Response;
   try {
     response = await fetch(path, options);
-  } catch {
+  } catch (error) {
+    if (signal?.aborted) throw error;
     throw new Problem(0, "The aggregator does not answer");
   }
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  const { title, detail, field } = answer;
-  const words = (title ?? "Error " + response.status) + (detail ? ": " + detail : "");
-  throw new Problem(response.status, words, field ?? null);
+  const answer = inertAll(await response.json().catch(() => null));
+  signal?.throwIfAborted();
+  if (!response.ok) throw problemOf(response.status, answer);
+  if (answer === null) throw new Problem(0, "The aggregator's answer was cut short");
+  return answer as Answer;
 }
 
 /** Asks the API; empty parameters are left out. @throws {Problem} */
-export function get<Answer>(
-  path: string,
-  query: Record<string, string | number | null | undefined> = {},
-): Promise<Answer> {
+export function get<Answer>(path: string, query: Query = {}, signal?: AbortSignal): Promise<Answer> {
+  return call("GET", addressOf(path, query), undefined, signal);
+}
+
+/** Path of a question below the page. */
+export function addressOf(path: string, query: Query = {}): string {
   const given = Object.entries(query).flatMap(([name, value]) =>
     value === "" || value === undefined || value === null ? [] : [[name, String(value)]]
   );
   const text = new URLSearchParams(given).toString();
-  return call("GET", "api/v1" + path + (text ? "?" + text : ""));
+  return `api/v1${path}${text ? `?${text}` : ""}`;
+}
+
+/** Problem details of RFC 9457, or the older `{"error": {"message", "detail", "field"}}`. */
+export function problemOf(status: number, answer: unknown): Problem {
+  const { title, detail, field, error } = (answer ?? {}) as Record<string, unknown>;
+  const old = (typeof error === "object" && error !== null ? error : {}) as Record<string, unknown>;
+  const words = [title ?? old.message ?? `Error ${status}`, detail ?? old.detail]
+    .filter((part) => typeof part === "string" && part !== "");
+  const at = field ?? old.field;
+  return new Problem(status, words.join(": "), typeof at === "string" ? at : null);
 }

@@ -10,7 +10,7 @@ const missing = "0123456789abcdef0123456789abcdef";
 Deno.test("access table opens nothing but sensors' doors, health and the dashboard's pages without a key", () => {
   const open = routes.filter((route) => route.access === "public" || route.access === "sensor");
   const named = open.filter(({ path }) => !path.startsWith("/assets/"));
-  assertEquals(open.length - named.length, 12);
+  assertEquals(open.length - named.length, 4);
   assertEquals(named.map((route) => `${route.method} ${route.path}`).sort(), [
     "GET /",
     "GET /ca.pem",

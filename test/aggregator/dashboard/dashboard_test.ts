@@ -1,215 +1,334 @@
-/** The dashboard in a real browser: what a person sees, and that hostile strings stay text.
+/** The dashboard in a real browser: what a person sees and does on each page, and that hostile strings stay text.
  *
- * Method: every wire field of the store holds an attack; the page is read, clicked through, and anything that runs, opens a dialog or
+ * Method: every wire field of the store holds an attack; pages are read and clicked through, and anything that runs, opens a dialog or
  * asks another host fails the test. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { openBrowser, useBrowser } from "../../services/services.ts";
-import type { Browser, Page } from "../../services/browser.ts";
+import { useBrowser } from "../../services/services.ts";
 import { TestSensor } from "../api/fixture.ts";
-import { hostileStrings, type HostileWorld, startHostileWorld } from "./hostile.ts";
+import { goTo, logIn, withWorld } from "./browsing.ts";
+import { hostileStrings } from "./hostile.ts";
 
 const browser = await useBrowser();
-
-interface Seen {
-  dialogs: string[];
-  foreign: string[];
-  violations: string[];
-}
-
-async function openPage(
-  chromium: Browser,
-  world: HostileWorld,
-  width: number,
-): Promise<{ page: Page; seen: Seen }> {
-  const context = await chromium.newContext({ viewport: { width, height: 900 } });
-  const page = await context.newPage();
-  const seen: Seen = { dialogs: [], foreign: [], violations: [] };
-  page.on("dialog", async (dialog) => {
-    seen.dialogs.push(dialog.message());
-    await dialog.dismiss();
-  });
-  page.on("request", (request) => {
-    if (!request.url().startsWith(world.url)) seen.foreign.push(request.url());
-  });
-  page.on("console", (message) => {
-    if (message.text().includes("Content Security Policy")) seen.violations.push(message.text());
-  });
-  page.on("pageerror", (error) => seen.violations.push(error.message));
-  await page.goto(world.url);
-  return { page, seen };
-}
-
-async function logIn(page: Page, key: string): Promise<void> {
-  await page.getByLabel("API key").fill(key);
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.locator("#flow-list tbody tr").first().waitFor();
-}
-
-async function withPage(
-  width: number,
-  work: (page: Page, world: HostileWorld, seen: Seen) => Promise<void>,
-): Promise<void> {
-  const world = await startHostileWorld();
-  const chromium = await openBrowser(browser.address);
-  try {
-    const { page, seen } = await openPage(chromium, world, width);
-    await work(page, world, seen);
-    assertEquals(seen, { dialogs: [], foreign: [], violations: [] });
-    await page.context().close();
-  } finally {
-    await chromium.close();
-    await world.stop();
-  }
-}
-
-// Playwright clears up its own folders and timers when a browser is closed already.
+// The DevTools connection keeps timers of its own beyond a test.
 const options = { ignore: browser.ignore, sanitizeOps: false, sanitizeResources: false };
+const scan = "00112233445566aa";
+const tunnel = "00112233445566ab";
 
 Deno.test({
   ...options,
-  name: "dashboard asks for a key, says when it is wrong, and shows nothing before",
+  name: "dashboard asks for a key, says when it is wrong, and leads to the address that was asked for",
   fn: () =>
-    withPage(1280, async (page, world) => {
+    withWorld(browser, {}, async (page, world) => {
+      await goTo(page, "#/threats?severity_min=high");
       await page.getByRole("heading", { name: "Log in" }).waitFor();
-      assertEquals(await page.locator("#inside").isVisible(), false);
+      assertEquals(await page.locator("nav, table").count(), 0, "nothing is shown before");
       await page.getByLabel("API key").fill("pk_wrong");
       await page.getByRole("button", { name: "Log in" }).click();
-      const problem = page.locator("#login-problem");
-      await problem.filter({ hasText: "not known" }).waitFor();
+      await page.locator("#key-problem").filter({ hasText: "not known" }).waitFor();
       await logIn(page, world.fixture.keys.viewer);
       assertStringIncludes(await page.locator("#who").innerText(), "viewer");
-      assertEquals(await page.getByRole("button", { name: "Acknowledge" }).count(), 0);
+      await page.getByRole("heading", { name: "Threats" }).waitFor();
+      assertEquals(await page.locator("table.threats tbody tr").count(), 2);
+      assertEquals(await page.getByLabel("Severity").inputValue(), "high");
       await page.getByRole("button", { name: "Log out" }).click();
       await page.getByRole("heading", { name: "Log in" }).waitFor();
+      assertStringIncludes(page.url(), "#/threats?severity_min=high");
     }),
 });
 
 Deno.test({
   ...options,
-  name: "dashboard shows fleet, explained threats and traffic, with every hostile string as text",
+  name: "a session that ended leads to the sign-in and back to the same place",
   fn: () =>
-    withPage(1280, async (page, world) => {
-      await logIn(page, world.fixture.keys.analyst);
-      const fleet = await page.locator("#fleet-list").innerText();
-      const lost = ["12000 packets", "12.0 k by the kernel", "345 by the card"];
-      for (const words of ["roof", "healthy", "lossy", ...lost, "never seen", hostileStrings[1]]) {
-        assertStringIncludes(fleet, words);
-      }
-      const incident = await page.locator("#incident-list").innerText();
-      for (const words of ["10.0.0.5", "3 threats", "reconnaissance: Vertical port scan"]) {
-        assertStringIncludes(incident, words);
-      }
-      const threats = page.locator("#threat-list");
-      assertStringIncludes(await threats.innerText(), "tried 240 different ports");
-      assertStringIncludes(await threats.innerText(), "Find out who uses 10.0.0.5");
-      for (const summary of await threats.locator("summary").all()) await summary.click();
-      const text = await threats.innerText();
-      for (const string of hostileStrings.slice(0, 8)) assertStringIncludes(text, string);
-      assertStringIncludes(text, "good\\u{202e}moc", "direction characters are visible");
-      assertStringIncludes(text, "bell\\u{1b}[31m");
-      assertEquals(
-        await page.locator("main :is(script, iframe, style, img, meta, a[href^=http])").count(),
-        0,
-      );
-      assertEquals(await page.locator("#chart svg[role=img]").count(), 1);
-      assert(await page.locator("#talkers .share").count() > 3);
-      const flows = await page.locator("#flow-list").innerText();
-      for (const end of ["svg onload=alert(3)> → 192.0.2.1", "moc.elpmaxe NXDOMAIN", "(3)> no answer"]) {
-        assertStringIncludes(flows, end);
-      }
-      await page.locator("#talkers a").first().click();
-      await page.locator("#flows-note").filter({ hasText: "that fit" }).waitFor();
-    }),
-});
-
-Deno.test({
-  ...options,
-  name: "dashboard sets a threat's status and finds its flows",
-  fn: () =>
-    withPage(1280, async (page, world) => {
-      await logIn(page, world.fixture.keys.analyst);
-      const scan = page.locator("article", { hasText: "Vertical port scan" });
-      await scan.getByRole("button", { name: "Its flows" }).click();
-      await page.locator("#flows-note").filter({ hasText: "of one threat" }).waitFor();
-      assertEquals(await page.locator("#flow-list tbody tr").count(), 5);
-      await scan.getByRole("button", { name: "Close" }).click();
-      await scan.getByRole("button", { name: "Reopen" }).waitFor();
-      assertEquals((await world.fixture.services.store.readThreat("00112233445566aa"))?.status, "closed");
-    }),
-});
-
-Deno.test({
-  ...options,
-  name: "dashboard pages through flows, searches, and says what is wrong in a search",
-  fn: () =>
-    withPage(1280, async (page, world) => {
+    withWorld(browser, {}, async (page, world) => {
       await logIn(page, world.fixture.keys.viewer);
-      const rows = page.locator("#flow-list tbody tr");
-      assertEquals(await rows.count(), 25);
-      await page.getByRole("button", { name: "Show older flows" }).click();
-      await rows.nth(49).waitFor();
-      await page.getByLabel("Address").fill("10.0.0.5");
-      await page.getByRole("button", { name: "Search" }).click();
-      await page.locator("#flows-note").filter({ hasText: "that fit" }).waitFor();
-      await page.getByLabel("Address").fill("not an address");
-      await page.getByRole("button", { name: "Search" }).click();
-      const address = page.getByLabel("Address");
-      const note = page.locator("label", { has: address }).getByRole("alert");
-      await note.filter({ hasText: "must be an IPv4 or IPv6 address" }).waitFor();
-      assertEquals(await address.getAttribute("aria-invalid"), "true");
-      assertEquals(await address.getAttribute("aria-describedby"), await note.getAttribute("id"));
-      assertEquals(await page.locator("#problem").isVisible(), false);
-      await address.fill("");
-      await page.getByRole("textbox", { name: "Port" }).fill("70000");
-      await page.getByRole("button", { name: "Search" }).click();
-      await page.locator("label", { has: page.getByRole("textbox", { name: "Port" }) }).getByRole("alert")
-        .waitFor();
-      assertEquals(await note.count(), 0, "the field before is right again");
-      await page.getByRole("button", { name: "Clear" }).click();
-      await page.locator("#flows-note").filter({ hasText: "newest first" }).waitFor();
-      assertEquals(await page.locator("[aria-invalid]").count(), 0);
+      await goTo(page, `#/threats?id=${tunnel}&range=all`);
+      await page.locator(".side .lead").waitFor();
+      const { identityStore, keys, clock } = { ...world.fixture.services, clock: world.fixture.clock };
+      const [row] = (await identityStore.readApiKeys()).filter(({ role }) => role === "viewer");
+      await identityStore.revokeApiKey(row.key_hash, clock.ms);
+      keys.forget();
+      await page.getByLabel("Severity").selectOption("critical");
+      await page.getByRole("heading", { name: "Log in" }).waitFor();
+      await logIn(page, world.fixture.keys.analyst);
+      await page.locator(".side .lead").waitFor();
+      assertStringIncludes(page.url(), `id=${tunnel}`);
+      assertStringIncludes(page.url(), "severity_min=critical");
     }),
 });
 
 Deno.test({
   ...options,
-  name: "dashboard lets an administrator, and nobody else, take in a sensor that waits and lift a quarantine",
+  name: "overview says what is wrong, whether sensors see what they should, and how much traffic there is",
   fn: () =>
-    withPage(1280, async (page, world) => {
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.analyst);
+      const wrong = page.getByRole("region", { name: "What is wrong now" });
+      await wrong.locator(".incident").first().waitFor();
+      for (const words of ["DNS tunnel", "10.0.0.5", "3 threats", "reconnaissance: Vertical port scan"]) {
+        assertStringIncludes(await wrong.innerText(), words);
+      }
+      const sensors = page.getByRole("region", { name: "Sensors" });
+      await sensors.locator(".squares").waitFor();
+      for (const words of ["1 of 3 healthy", "cellar", "lossy", "12000 packets", "12.3 k lost"]) {
+        assertStringIncludes(await sensors.innerText(), words);
+      }
+      const chart = page.locator(".chart svg.zoomable");
+      await chart.waitFor();
+      assertStringIncludes((await chart.getAttribute("aria-label"))!, "Traffic from");
+      const box = (await chart.boundingBox())!;
+      await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
+      await page.mouse.down();
+      await page.mouse.move(box.x + box.width * 0.7, box.y + 70, { steps: 4 });
+      await page.mouse.up();
+      await page.waitForFunction("/range=[0-9.]+\\.\\.[0-9.]+/.test(location.hash)");
+      await page.getByRole("link", { name: "Zoom out" }).click();
+      await page.waitForFunction("!/range=/.test(location.hash)");
+      await page.goBack();
+      await page.waitForFunction("/range=/.test(location.hash)");
+      await page.getByRole("region", { name: "Top talkers" }).getByRole("link").first().click();
+      await page.waitForFunction("/#.hosts.192.0.2.80.range=/.test(location.hash)");
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "by clicking alone a person finds a threat's reasons, its flows, and the other threats of the host",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.analyst);
+      await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Threats" }).click();
+      await page.getByRole("link", { name: "Vertical port scan" }).click();
+      const panel = page.locator(".side");
+      await panel.locator("table.flows tbody tr").first().waitFor();
+      const text = await panel.innerText();
+      for (
+        const words of [
+          "tried 240 different ports",
+          "Find out who uses 10.0.0.5",
+          "Ports that answered",
+          "192.0.2.80:443",
+          "Other threats of 10.0.0.5",
+          "DNS tunnel",
+          "rules, from what was measured",
+        ]
+      ) assertStringIncludes(text, words);
+      assertEquals(await panel.locator("table.flows tbody tr").count(), 5);
+      await panel.getByRole("heading", { name: "Packets" }).waitFor();
+      await panel.locator("table.flows .row-link").first().click();
+      await page.locator(".side").getByRole("heading", { name: "Seen by" }).waitFor();
+      assertEquals(await page.locator(".list table.flows tbody tr").count(), 5);
+      await page.goBack();
+      await page.locator(".side").getByRole("link", { name: "DNS tunnel" }).last().click();
+      await page.waitForFunction(`location.hash.includes("${tunnel}")`);
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "threats are worked through by keyboard, one at a time and several at once",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      const { store } = world.fixture.services;
+      const status = async (id: string) => (await store.readThreat(id))?.status;
+      await logIn(page, world.fixture.keys.analyst);
+      await goTo(page, "#/threats");
+      await page.locator("table.threats tbody tr").nth(2).waitFor();
+      await page.keyboard.press("j");
+      await page.keyboard.press("j");
+      await page.keyboard.press("k");
+      await page.keyboard.press("j");
+      await page.keyboard.press("Enter");
+      await page.locator(".side .lead").waitFor();
+      assertStringIncludes(page.url(), scan);
+      await page.keyboard.press("a");
+      await page.locator(".side").getByRole("button", { name: "Reopen" }).waitFor();
+      assertEquals(await status(scan), "acknowledged");
+      await page.keyboard.press("s");
+      await page.locator(".side .state-closed").waitFor();
+      assertEquals(await status(scan), "closed");
+      await page.keyboard.press("Escape");
+      await page.locator(".side").waitFor({ state: "detached" });
+      assertEquals(await page.evaluate("document.activeElement.innerText"), "Vertical port scan");
+      await page.keyboard.press("/");
+      assertEquals(await page.evaluate("document.activeElement.name"), "ip");
+      await page.keyboard.type("sajk");
+      assertEquals(await status(tunnel), "open", "keys in a field are text");
+      await page.keyboard.press("Escape");
+      for (const box of await page.getByRole("checkbox").all()) await box.check();
+      await page.getByText("3 chosen").waitFor();
+      await page.getByRole("button", { name: "Close", exact: true }).click();
+      await page.getByText("3 chosen").waitFor({ state: "detached" });
+      assertEquals(await Promise.all([scan, tunnel, "00112233445566ac"].map(status)), [
+        "closed",
+        "closed",
+        "closed",
+      ]);
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "a viewer is offered no decision, and no key makes one",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      await goTo(page, `#/threats?id=${scan}`);
+      await page.locator(".side .lead").waitFor();
+      await page.keyboard.press("s");
+      await page.keyboard.press("a");
+      assertEquals(await page.getByRole("checkbox").count(), 0);
+      assertEquals(await page.getByRole("button", { name: /Acknowledge|^Close$/ }).count(), 0);
+      assertEquals((await world.fixture.services.store.readThreat(scan))?.status, "open");
+      await goTo(page, "#/settings");
+      await page.getByText("Keys are an administrator's business").waitFor();
+      await goTo(page, "#/fleet?tab=tokens");
+      assertEquals(await page.getByRole("button", { name: "Make a join token" }).count(), 0);
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "flows are paged, filtered, shown by column, and what is wrong in a filter stands at its field",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      await goTo(page, "#/flows");
+      const rows = page.locator(".list table.flows tbody tr");
+      await rows.nth(99).waitFor();
+      await page.getByRole("button", { name: "Show more flows" }).click();
+      await rows.nth(159).waitFor();
+      await page.getByText("160 flows, all of them").waitFor();
+      await page.getByLabel("Address").fill("10.0.0.5");
+      await page.keyboard.press("Enter");
+      await page.getByText("23 flows, all of them").waitFor();
+      await page.getByLabel("Address").fill("not an address");
+      await page.getByRole("button", { name: "Filter" }).click();
+      const problem = page.locator("#filter-problem");
+      await problem.filter({ hasText: "must be an IPv4 or IPv6 address" }).waitFor();
+      assertEquals(await page.getByLabel("Address").getAttribute("aria-invalid"), "true");
+      assertEquals(await page.getByLabel("Address").getAttribute("aria-describedby"), "filter-problem");
+      await page.getByRole("link", { name: "Clear" }).click();
+      await rows.nth(99).waitFor();
+      assertEquals(await page.locator("[aria-invalid=true]").count(), 0);
+      await page.getByText("Columns", { exact: true }).click();
+      await page.getByLabel("Duration").check();
+      await page.locator("th.col-duration").waitFor();
+      await page.reload();
+      await page.locator("th.col-duration").waitFor();
+      await rows.first().getByRole("link").click();
+      await page.locator(".side").getByRole("heading", { name: "Seen by" }).waitFor();
+      await page.goBack();
+      await page.locator(".side").waitFor({ state: "detached" });
+    }),
+});
+
+Deno.test({
+  ...options,
+  name:
+    "an administrator takes in a sensor that waits, lifts a quarantine, and makes and ends keys and tokens",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
       const { store, directory } = world.fixture.services;
-      const waiting = new TestSensor("waiting");
-      await waiting.enrol(world.fixture, "lab", true);
+      await new TestSensor("waiting").enrol(world.fixture, "lab", true);
       const [{ sensor_id }] = (await store.readSensors()).filter(({ name }) => name === "roof");
       await store.quarantineSensor(sensor_id, "two copies", world.fixture.clock.ms);
       directory.forget();
-      await logIn(page, world.fixture.keys.analyst);
-      await page.locator("#fleet-list tr", { hasText: "waiting" }).getByText("pending").waitFor();
-      assertEquals(await page.getByRole("button", { name: /Approve|Release/ }).count(), 0);
-      await page.getByRole("button", { name: "Log out" }).click();
-      await page.getByRole("heading", { name: "Log in" }).waitFor();
       await logIn(page, world.fixture.keys.admin);
-      await page.locator("#fleet-list tr", { hasText: "waiting" }).getByRole("button", { name: "Approve" })
-        .click();
-      await page.locator("#fleet-list tr", { hasText: "waiting" }).getByText("never seen").waitFor();
-      await page.locator("#fleet-list tr", { hasText: "roof" }).getByRole("button", { name: "Release" })
-        .click();
-      await page.locator("#fleet-list tr", { hasText: "roof" }).getByText("healthy").waitFor();
-      const rows = await store.readSensors();
-      assertEquals(rows.filter(({ quarantined_ms }) => quarantined_ms !== null).length, 0);
+      await goTo(page, "#/fleet");
+      await page.locator("tr", { hasText: "waiting" }).getByRole("button", { name: "Approve" }).click();
+      await page.locator("tr", { hasText: "waiting" }).getByText("never seen").waitFor();
+      await page.locator("tr", { hasText: "roof" }).getByRole("button", { name: "Release" }).click();
+      await page.locator("tr", { hasText: "roof" }).getByText("healthy").waitFor();
+      assertEquals((await store.readSensors()).filter((row) => row.quarantined_ms !== null).length, 0);
+      await goTo(page, "#/fleet?tab=tokens");
+      await page.locator("input[name=uses]").fill("0");
+      await page.getByRole("button", { name: "Make a join token" }).click();
+      await page.locator("label", { hasText: "Sensors" }).getByRole("alert").waitFor();
+      await page.locator("input[name=uses]").fill("2");
+      await page.getByRole("button", { name: "Make a join token" }).click();
+      assertStringIncludes(await page.locator(".made pre").innerText(), "pj_");
+      await goTo(page, "#/settings");
+      await page.getByLabel("Name").fill("wall-screen");
+      await page.getByRole("button", { name: "Make a key" }).click();
+      assertStringIncludes(await page.locator(".made pre").innerText(), "pk_");
+      const row = page.locator("tr", { hasText: "wall-screen" });
+      await row.getByRole("button", { name: "Revoke" }).click();
+      await row.getByRole("group").getByRole("button", { name: "Revoke" }).click();
+      await row.getByText("revoked").waitFor();
     }),
 });
 
 Deno.test({
   ...options,
-  name: "dashboard fits a phone: nothing is wider than the screen, and columns keep their names",
+  name: "every page shows hostile strings as text, with what cannot be seen made visible",
   fn: () =>
-    withPage(390, async (page, world) => {
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.admin);
+      await goTo(page, `#/threats?id=${tunnel}`);
+      await page.locator(".side .lead").waitFor();
+      const text = await page.locator(".side").innerText();
+      for (const string of hostileStrings.slice(0, 8)) assertStringIncludes(text, string);
+      assertStringIncludes(text, "good\\u{202e}moc", "direction characters are visible");
+      assertStringIncludes(text, "bell\\u{1b}[31m");
+      await goTo(page, "#/flows?range=all");
+      const flows = page.locator("table.flows");
+      await flows.waitFor();
+      for (const end of ["svg onload=alert(3)> → 192.0.2.1", "moc.elpmaxe NXDOMAIN", "(3)> no answer"]) {
+        assertStringIncludes(await flows.innerText(), end);
+      }
+      const [flow] = (await world.fixture.services.store.readFlows({}, { limit: 1 })).rows;
+      await goTo(page, "#/fleet/roof");
+      await page.getByText(hostileStrings[1]).first().waitFor();
+      for (
+        const hash of [
+          "#/overview",
+          `#/flows?id=${flow.flow_id}`,
+          "#/hosts/10.0.0.5",
+          `#/hosts/${encodeURIComponent(hostileStrings[1])}`,
+          `#/fleet/${encodeURIComponent(hostileStrings[2])}`,
+          `#/${encodeURIComponent(hostileStrings[0])}`,
+          `#/flows?name=${encodeURIComponent(hostileStrings[8])}&threat_id=${
+            encodeURIComponent(hostileStrings[1])
+          }`,
+          "#/map?minutes=1440",
+          "#/fleet",
+        ]
+      ) {
+        await goTo(page, hash);
+        await page.locator("h1").waitFor();
+        const planted = page.locator(
+          "main :is(script, iframe, style, img, meta, object, a[href^=http], a[href^=javascript])",
+        );
+        assertEquals(await planted.count(), 0, hash);
+        assertEquals(/[\u202a-\u202e\u200b]/.test(await page.locator("main").innerText()), false, hash);
+      }
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "what is gone or was never there is said, and the way back stands beside it",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
       await logIn(page, world.fixture.keys.viewer);
-      const width = await page.evaluate("document.documentElement.scrollWidth");
-      assert(Number(width) <= 390, `page is ${width} px wide`);
-      const label = await page.locator("#fleet-list td").first().getAttribute("data-label");
-      assertEquals(label, "Sensor");
+      for (
+        const [hash, words] of [
+          ["#/threats?id=ffffffffffffffff", "There is no such threat any more"],
+          ["#/threats?range=1..2", "No threat was found in this time"],
+          ["#/threats?ip=10.9.9.9", "No threat fits this filter"],
+          ["#/flows?id=00ff", "This flow is no longer stored"],
+          ["#/flows?ip=10.9.9.9", "No flow fits this filter"],
+          ["#/fleet/nobody", "No sensor has this name"],
+          ["#/hosts/10.9.9.9", "No threat of this host is stored"],
+          ["#/nowhere", "There is no such page"],
+        ]
+      ) {
+        await goTo(page, hash);
+        await page.getByText(words).first().waitFor();
+        assert(await page.locator("main a").count() > 0, hash);
+      }
     }),
 });
 
@@ -217,9 +336,9 @@ Deno.test({
   ...options,
   name: "docs page lists the routes from the API's own description",
   fn: () =>
-    withPage(1280, async (page, world) => {
+    withWorld(browser, {}, async (page, world) => {
       await logIn(page, world.fixture.keys.viewer);
-      await page.goto(`${world.url}/docs`);
+      await page.getByRole("link", { name: "API" }).click();
       await page.locator("article", { hasText: "/api/v1/flows/search" }).first().waitFor();
       assert(await page.locator("article").count() >= 25);
     }),

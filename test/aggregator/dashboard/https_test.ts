@@ -1,4 +1,4 @@
-/** Login and a change in a real browser over HTTPS: from the aggregator itself, and behind a real nginx.
+/** Every page, login and a change in a real browser over HTTPS: from the aggregator itself, and behind a real nginx.
  *
  * Method: the certificate is of the aggregator's own authority; what the browser speaks is HTTP/2, whose requests have no `host`. @module */
 
@@ -8,6 +8,7 @@ import { openBrowser, skipLoudly, useBrowser } from "../../services/services.ts"
 import { nginxMissing, startNginx } from "../../services/nginx.ts";
 import { freePort } from "../../services/guarded_child.ts";
 import type { Page } from "../../services/browser.ts";
+import { logIn, openPage } from "./browsing.ts";
 import { type HostileWorld, startHostileWorld } from "./hostile.ts";
 import { randomBytes } from "../api/fixture.ts";
 
@@ -29,26 +30,18 @@ async function makeCertificate() {
 async function withPage(url: string, work: (page: Page) => Promise<void>): Promise<void> {
   const chromium = await openBrowser(browser.address);
   try {
-    const context = await chromium.newContext({ ignoreHTTPSErrors: true });
-    const page = await context.newPage();
-    const violations: string[] = [];
-    page.on("console", (message) => message.type() === "error" && violations.push(message.text()));
-    page.on("pageerror", (error) => violations.push(error.message));
-    await page.goto(url);
+    const { page, seen } = await openPage(chromium, url);
     await work(page);
-    // Before the login the page asks who it is, and is told that nobody is.
-    assertEquals(violations.filter((text) => !/401/.test(text)), []);
-    await context.close();
+    assertEquals(seen, { dialogs: [], foreign: [], violations: [] });
+    await page.context().close();
   } finally {
     await chromium.close();
   }
 }
 
-/** Logs in, closes a threat, reads the API's page, and logs out. */
+/** Logs in, goes through the pages by their links, closes a threat, reads the API's page, and logs out. */
 async function walkThrough(page: Page, url: string, { fixture }: HostileWorld): Promise<void> {
-  await page.getByLabel("API key").fill(fixture.keys.analyst);
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.locator("#flow-list tbody tr").first().waitFor();
+  await logIn(page, fixture.keys.analyst);
   assertEquals(
     await page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol"),
     "h2",
@@ -56,9 +49,13 @@ async function walkThrough(page: Page, url: string, { fixture }: HostileWorld): 
   const [cookie] = await page.context().cookies();
   const path = new URL(url).pathname.replace(/\/$/, "") || "/";
   assertEquals([cookie.secure, cookie.httpOnly, cookie.sameSite, cookie.path], [true, true, "Strict", path]);
-  const scan = page.locator("article", { hasText: "Vertical port scan" });
-  await scan.getByRole("button", { name: "Close" }).click();
-  await scan.getByRole("button", { name: "Reopen" }).waitFor();
+  for (const name of ["Flows", "Hosts", "Map", "Fleet", "Settings", "Overview", "Threats"]) {
+    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+  }
+  await page.getByRole("link", { name: "Vertical port scan" }).click();
+  await page.locator(".side").getByRole("button", { name: "Close", exact: true }).click();
+  await page.locator(".side").getByRole("button", { name: "Reopen" }).waitFor();
   assertEquals((await fixture.services.store.readThreat("00112233445566aa"))?.status, "closed");
   await page.getByRole("link", { name: "API" }).click();
   await page.locator("article", { hasText: "/api/v1/flows/search" }).first().waitFor();

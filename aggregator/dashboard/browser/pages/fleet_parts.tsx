@@ -1,0 +1,60 @@
+/** A fleet at a glance. @module */
+
+/// <reference no-default-lib="true" />
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+/// <reference lib="esnext" />
+
+import type { SensorStatus } from "../../../fleet/fleet.ts";
+import type { SensorHealth } from "../api.ts";
+import { linkTo } from "../place.ts";
+import type { VNode } from "../preact.ts";
+
+/** From the most urgent down; `revoked` and `stopped` ask for nothing. */
+export const statusOrder: readonly SensorStatus[] = [
+  "quarantined",
+  "blind",
+  "late",
+  "lossy",
+  "pending",
+  "unwalled",
+  "never_seen",
+  "healthy",
+  "stopped",
+  "revoked",
+];
+
+const squaresMax = 600;
+
+export function statusWords(status: SensorStatus): string {
+  return status.replace("_", " ");
+}
+
+export function isUnwell({ status }: SensorHealth): boolean {
+  return !["healthy", "stopped", "revoked"].includes(status);
+}
+
+export function byUrgency(a: SensorHealth, b: SensorHealth): number {
+  return statusOrder.indexOf(a.status) - statusOrder.indexOf(b.status) ||
+    a.name.localeCompare(b.name, "en", { numeric: true });
+}
+
+/** One square a sensor; where they are few, each is named. */
+export function FleetSquares({ sensors }: { sensors: readonly SensorHealth[] }): VNode {
+  const rows = [...sensors].sort(byUrgency).slice(0, squaresMax);
+  return (
+    <ul class={`squares ${rows.length <= 12 ? "named" : ""}`}>
+      {rows.map(({ sensor_id, name, status }) => (
+        <li key={sensor_id}>
+          <a
+            href={linkTo("fleet", name)}
+            class={`status-${status}`}
+            title={`${name}: ${statusWords(status)}`}
+          >
+            <span class={rows.length <= 12 ? "" : "unseen"}>{name}: {statusWords(status)}</span>
+          </a>
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,297 @@
+/** Overview: what is wrong now, whether every sensor sees what it should, and the traffic. @module */
+
+/// <reference no-default-lib="true" />
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+/// <reference lib="esnext" />
+
+import type { ProtocolTotal, TopTalker } from "../../../model/traffic.ts";
+import type { Fleet, HostRow, Incident, Rows, SensorHealth, Series, Threat } from "../api.ts";
+import { useApp } from "../app.ts";
+import { Chart, chartOf } from "../chart.tsx";
+import { useApi, useBounds } from "../hooks.ts";
+import { Badge, Bars, Empty, HostLink, Loading, Notice, Section, When } from "../parts.tsx";
+import { linkHere, linkTo, usePlace } from "../place.ts";
+import type { VNode } from "../preact.ts";
+import { rangeBetween, readRange, standardRange } from "../range.ts";
+import { boundsText, setRange } from "../range_bar.tsx";
+import { bytes, count, plural, someOf } from "../text.ts";
+import { byUrgency, FleetSquares, isUnwell, statusWords } from "./fleet_parts.tsx";
+
+const incidentsMax = 5;
+const listMax = 8;
+const hostsMax = 500;
+const unwellMax = 5;
+
+export function Overview(): VNode {
+  return (
+    <div class="overview">
+      <Wrong />
+      <Watched />
+      <Traffic />
+      <div class="thirds wide">
+        <Talkers />
+        <Protocols />
+        <NewHosts />
+      </div>
+    </div>
+  );
+}
+
+function Wrong(): VNode {
+  const bounds = useBounds();
+  const { data, problem } = useApi<{ rows: Incident[]; incidents: number; is_cut: boolean }>("/incidents", {
+    ...bounds,
+    limit: 50,
+  });
+  const open = data?.rows.filter(({ status }) => status === "open") ?? [];
+  const isMore = data !== null && (data.is_cut || data.incidents > data.rows.length);
+  const note = data === null
+    ? undefined
+    : open.length === 0
+    ? "nothing is open in this time"
+    : `${isMore ? "more than " : ""}${plural(open.length, "open incident")}, worst first`;
+  return (
+    <Section title="What is wrong now" class="wrong" note={note}>
+      <Notice problem={problem} />
+      {data === null && problem === null && <Loading />}
+      {data !== null && open.length === 0 && (
+        <Empty>
+          No open threat in this time. <a href={linkTo("threats")}>All threats of this time</a>
+        </Empty>
+      )}
+      <ol class="incidents">
+        {open.slice(0, incidentsMax).map((one) => <IncidentItem key={one.id} incident={one} />)}
+      </ol>
+      {open.length > incidentsMax && (
+        <p class="more">
+          <a href={linkTo("threats", "", { status: "open" })}>All open threats</a>
+        </p>
+      )}
+    </Section>
+  );
+}
+
+function IncidentItem({ incident }: { incident: Incident }): VNode {
+  const { severity, actors, targets, timeline, threats, last_seen, network, stages } = incident;
+  const last = timeline.at(-1);
+  const worst = timeline.find((step) => step.severity === severity) ?? last;
+  const shown = timeline.slice(-4);
+  return (
+    <li class={`incident tone-${severity}`}>
+      <div class="incident-top">
+        <Badge tone={severity}>{severity}</Badge>
+        <h3>
+          <a href={linkTo("threats", "", { id: worst?.threat_id, ip: threats > 1 ? actors[0] : null })}>
+            {worst?.title ?? "Threats"}
+          </a>
+        </h3>
+        <span class="soft small">
+          <When at={last_seen} isAge />
+        </span>
+      </div>
+      <p class="ends">
+        {actors.length === 1 ? <HostLink ip={actors[0]} /> : <span class="wire">{someOf(actors)}</span>}
+        <span class="soft" aria-hidden="true">→</span>
+        <span class="unseen">to</span>
+        {targets.length === 1 ? <HostLink ip={targets[0]} /> : <span class="wire">{someOf(targets)}</span>}
+        <span class="soft">
+          {[plural(threats, "threat"), network, ...stages.length > 1 ? [stages.join(" → ")] : []].join(" · ")}
+        </span>
+      </p>
+      {worst && <p class="sentence">{worst.summary}</p>}
+      {threats > 1 && (
+        <ul class="steps">
+          {shown.map((step) => (
+            <li key={step.threat_id}>
+              <a href={linkTo("threats", "", { id: step.threat_id })}>{step.stage}: {step.title}</a>
+              <span class="soft small">
+                <When at={step.first_seen} />
+              </span>
+            </li>
+          ))}
+          {threats > shown.length && (
+            <li>
+              <a href={linkTo("threats", "", { ip: actors[0] })}>
+                and {count(threats - shown.length)} before
+              </a>
+            </li>
+          )}
+        </ul>
+      )}
+    </li>
+  );
+}
+
+function Watched(): VNode {
+  const { data, problem } = useApi<Fleet>("/fleet");
+  if (data === null) {
+    return <Section title="Sensors">{problem ? <Notice problem={problem} /> : <Loading />}</Section>;
+  }
+  const { sensors, summary, conservation } = data;
+  const fine = summary.healthy;
+  const unwell = sensors.filter(isUnwell).sort(byUrgency);
+  const lost = conservation.dropped + conservation.card_dropped + Math.abs(conservation.unaccounted);
+  return (
+    <Section
+      title="Sensors"
+      class="watched"
+      note={sensors.length === 0 ? undefined : `${count(fine)} of ${count(sensors.length)} healthy`}
+    >
+      {data.problem !== null && <Notice problem={{ message: `The aggregator: ${data.problem}` }} />}
+      {sensors.length === 0
+        ? (
+          <Empty>
+            No sensor yet. <a href={linkTo("fleet", "", { tab: "tokens" })}>Make a join token</a>{" "}
+            and type on the sensor what it says.
+          </Empty>
+        )
+        : <FleetSquares sensors={sensors} />}
+      {unwell.length > 0 && <Unwell sensors={unwell.slice(0, unwellMax)} />}
+      {unwell.length > unwellMax && (
+        <p class="more">
+          <a href={linkTo("fleet")}>and {count(unwell.length - unwellMax)} more unwell</a>
+        </p>
+      )}
+      {sensors.length > 0 && (
+        <p class="soft small">
+          {count(conservation.packets)} packets seen, {lost === 0 ? "none lost" : `${count(lost)} lost`};{" "}
+          {count(conservation.in_flows)} in flows
+        </p>
+      )}
+    </Section>
+  );
+}
+
+function Unwell({ sensors }: { sensors: readonly SensorHealth[] }): VNode {
+  return (
+    <ul class="unwell">
+      {sensors.map(({ sensor_id, name, status, reasons }) => (
+        <li key={sensor_id}>
+          <a href={linkTo("fleet", name)}>{name}</a>{" "}
+          <span class={`status status-${status}`}>{statusWords(status)}</span>
+          <span class="soft small reason" title={reasons.join("\n")}>{reasons[0]}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Traffic(): VNode {
+  const { offer, totals } = useApp();
+  const bounds = useBounds();
+  const { query } = usePlace();
+  const isStacked = offer.has("GET /api/v1/stats/series", "by");
+  const path = totals === null || totals.last === null ? null : "/stats/series";
+  const isLast = readRange(query.range).kind !== "between";
+  const first = totals?.first ?? undefined;
+  // A range longer than what is stored would be an empty picture.
+  const from = isLast ? Math.max(bounds.from ?? 0, first ?? 0) : bounds.from;
+  const span = { from, to: bounds.to ?? totals?.last ?? undefined };
+  const { data, problem } = useApi<Series>(path, { ...span, by: isStacked ? "protocol" : undefined });
+  const threats = useApi<Rows<Threat>>("/threats", { ...bounds, severity_min: "medium", limit: 100 });
+  const group = (row: Series["rows"][number]) => String(row.protocol ?? row.group ?? row.key ?? "all");
+  const marks = (threats.data?.rows ?? []).map(({ id, first_seen, severity, title }) => ({
+    id,
+    at: first_seen,
+    severity,
+    title,
+    href: linkTo("threats", "", { id }),
+  }));
+  return (
+    <Section
+      title="Traffic"
+      class="wide"
+      note={data ? `${boundsText(data)}; drag across it to zoom` : undefined}
+      acts={query.range && query.range !== standardRange
+        ? <a class="button" href={linkHere({ range: null })}>Zoom out</a>
+        : undefined}
+    >
+      <Notice problem={problem} />
+      {path === null && (
+        <Empty>No traffic is stored yet. It appears as soon as a sensor's first batch comes.</Empty>
+      )}
+      {data !== null && path !== null && (
+        <Chart
+          data={chartOf(data, group)}
+          marks={marks}
+          onZoom={(from, to) => setRange(rangeBetween(from, to))}
+        />
+      )}
+    </Section>
+  );
+}
+
+function Talkers(): VNode {
+  const { data, problem } = useApi<{ rows: TopTalker[] }>("/stats/top-talkers", {
+    ...useBounds(),
+    limit: listMax,
+  });
+  return (
+    <Section title="Top talkers">
+      <Notice problem={problem} />
+      {data?.rows.length === 0 && (
+        <Empty>
+          Nobody talked in this time. <a href={linkHere({ range: "all" })}>Look at all times</a>
+        </Empty>
+      )}
+      <Bars
+        rows={(data?.rows ?? []).map(({ ip, total_bytes, flows }) => ({
+          name: ip,
+          href: linkTo("hosts", ip),
+          value: total_bytes,
+          words: `${bytes(total_bytes)} · ${plural(flows, "flow")}`,
+        }))}
+      />
+    </Section>
+  );
+}
+
+function Protocols(): VNode {
+  const { data, problem } = useApi<{ rows: ProtocolTotal[] }>("/stats/protocols", { ...useBounds() });
+  return (
+    <Section title="Protocols">
+      <Notice problem={problem} />
+      {data?.rows.length === 0 && <Empty>No traffic in this time.</Empty>}
+      <Bars
+        rows={(data?.rows ?? []).slice(0, listMax).map((
+          { protocol, app_protocol, bytes: octets, flows },
+        ) => ({
+          name: app_protocol ? `${app_protocol} over ${protocol}` : protocol,
+          href: linkTo("flows", "", { protocol, app_protocol }),
+          value: octets,
+          words: `${bytes(octets)} · ${plural(flows, "flow")}`,
+        }))}
+      />
+    </Section>
+  );
+}
+
+function NewHosts(): VNode | null {
+  const { offer } = useApp();
+  const bounds = useBounds();
+  const isThere = offer.has("GET /api/v1/hosts");
+  const { data, isMissing } = useApi<Rows<HostRow>>(isThere ? "/hosts" : null, {
+    limit: hostsMax,
+    seen_since: offer.has("GET /api/v1/hosts", "seen_since") ? bounds.from : undefined,
+  });
+  if (!isThere || isMissing) return null;
+  const since = (bounds.from ?? 0) * 1000;
+  const rows = (data?.rows ?? []).filter(({ first_seen_ms, inside }) => inside && first_seen_ms >= since)
+    .sort((a, b) => b.first_seen_ms - a.first_seen_ms).slice(0, listMax);
+  return (
+    <Section title="New hosts" note="first seen in this time">
+      {data !== null && rows.length === 0 && <Empty>No host was seen for the first time.</Empty>}
+      <ul class="plain">
+        {rows.map((host) => (
+          <li key={host.ip}>
+            <HostLink ip={host.ip} /> <span class="soft wire">{host.names[0]}</span>
+            <span class="soft small end">
+              <When at={host.first_seen_ms / 1000} isAge />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}

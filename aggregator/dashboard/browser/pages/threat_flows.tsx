@@ -1,0 +1,90 @@
+/** All flows of a threat, page by page, and what tells in them. @module */
+
+/// <reference no-default-lib="true" />
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+/// <reference lib="esnext" />
+
+import type { Flow, Threat } from "../api.ts";
+import { useApp } from "../app.ts";
+import { useList } from "../hooks.ts";
+import { Fact, Facts, Loading, More, Notice, Table } from "../parts.tsx";
+import { linkTo } from "../place.ts";
+import { useState, type VNode } from "../preact.ts";
+import { count, plural } from "../text.ts";
+import { nameOf, tellingOf } from "./flow_parts.ts";
+import { flowColumns } from "./flow_columns.tsx";
+
+const pageRows = 200;
+const shownFirst = 10;
+
+export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
+  const { offer } = useApp();
+  const hasOwn = offer.has("GET /api/v1/threats/{id}/flows");
+  const path = hasOwn ? `/threats/${threat.id}/flows` : "/flows/search";
+  const list = useList<Flow>(path, { ...!hasOwn && { threat_id: threat.id }, limit: pageRows }, false);
+  const [isAll, setIsAll] = useState(false);
+  const rows = list.rows ?? [];
+  const telling = tellingOf(rows);
+  const all = Math.max(Number(list.told.flows) || 0, threat.flows ?? 0, rows.length);
+  const isWhole = !list.hasMore && !list.isFull && list.told.is_complete !== false;
+  const of = isWhole
+    ? plural(rows.length, "flow")
+    : `the first ${count(rows.length)} of ${plural(all, "flow")}`;
+  const columns = flowColumns(({ flow_id }) =>
+    linkTo("flows", "", { id: flow_id, threat_id: threat.id, range: "all" })
+  ).filter(({ name }) => ["start", "from", "to", "name", "state", "bytes"].includes(name));
+  return (
+    <>
+      <section>
+        <h3>
+          Telling facts <span class="soft">in {of}</span>
+        </h3>
+        <Facts>
+          {telling.map(({ name, values, more }) => (
+            <Fact key={name} name={name}>
+              <span class="addresses">
+                {values.map((value) => <span key={value} class="wire">{value}</span>)}
+                {more > 0 && <span class="soft">and {count(more)} more</span>}
+              </span>
+            </Fact>
+          ))}
+        </Facts>
+        {list.rows !== null && telling.length === 0 && <p class="soft">Nothing beyond the evidence above.</p>}
+      </section>
+      <section>
+        <h3>
+          Flows <span class="soft">{of}</span>
+        </h3>
+        <Notice problem={list.problem} />
+        {list.rows === null && list.problem === null && <Loading />}
+        {list.rows?.length === 0 && <p class="soft">Its flows are no longer stored.</p>}
+        {rows.length > 0 && (
+          <Table
+            caption="Flows of this threat"
+            look="flows small"
+            columns={columns.filter(({ name }) =>
+              name !== "name" || rows.some((flow) => nameOf(flow) !== "")
+            )}
+            rows={isAll ? rows : rows.slice(0, shownFirst)}
+            idOf={({ flow_id }) => flow_id}
+          />
+        )}
+        {!isAll && rows.length > shownFirst
+          ? (
+            <p class="more">
+              <button type="button" class="quiet" onClick={() => setIsAll(true)}>
+                Show {count(rows.length)} flows
+              </button>
+            </p>
+          )
+          : <More list={list} word="flows" />}
+        <p>
+          <a href={linkTo("flows", "", { threat_id: threat.id, range: "all" })}>
+            Open them on the page of flows
+          </a>
+        </p>
+      </section>
+    </>
+  );
+}

@@ -1,0 +1,251 @@
+/** One threat beside the table: a sentence, what to do, and all that it rests on.
+ *
+ * In: its id. Out: to the API: its status, and the wish for its packets.
+ * Why in this order: most people read two lines and act; who doubts reads on. @module */
+
+/// <reference no-default-lib="true" />
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+/// <reference lib="esnext" />
+
+import type { ThreatStatus } from "../../../model/threat.ts";
+import type { Incident, Rows, Threat } from "../api.ts";
+import { ask, mayDecide, refresh, useApp } from "../app.ts";
+import { useAction, useApi } from "../hooks.ts";
+import { Badge, Button, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
+import { linkHere, linkTo } from "../place.ts";
+import type { VNode } from "../preact.ts";
+import { SidePanel } from "../side_panel.tsx";
+import { count, plural } from "../text.ts";
+import { Packets } from "./packets.tsx";
+import { FlowsOfThreat } from "./threat_flows.tsx";
+
+const addressesMax = 12;
+
+export function ThreatPanel({ id, onChange }: { id: string; onChange: () => void }): VNode {
+  const { data: threat, problem, isMissing, again } = useApi<Threat>(`/threats/${encodeURIComponent(id)}`);
+  return (
+    <SidePanel id={id} title={threat?.title ?? "Threat"}>
+      {isMissing
+        ? (
+          <p class="empty">
+            There is no such threat any more. <a href={linkHere({ id: null })}>Back to the list</a>
+          </p>
+        )
+        : <Notice problem={problem} />}
+      {threat === null && problem === null && <Loading />}
+      {threat !== null && (
+        <Story
+          threat={threat}
+          onChange={() => {
+            again();
+            onChange();
+          }}
+        />
+      )}
+    </SidePanel>
+  );
+}
+
+function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): VNode {
+  const { words, explanation, suggested_action, severity, status, technique, detector, network } = threat;
+  return (
+    <>
+      <p class="side-line">
+        <Badge tone={severity}>{severity}</Badge> <span class={`state-${status}`}>{status}</span>
+        <span class="soft">score {threat.score} of 100 · {technique} · {detector} · {network}</span>
+      </p>
+      <p class="lead">{words?.summary ?? explanation}</p>
+      <div class="to-do">
+        <h3>What to do now</h3>
+        <p>{suggested_action}</p>
+        {words?.false_alarm && <p class="soft">{words.false_alarm}</p>}
+      </div>
+      <Decisions threat={threat} onChange={onChange} />
+      {explanation !== words?.summary && (
+        <section>
+          <h3>Why it matters</h3>
+          <p>
+            {words && explanation.startsWith(words.summary)
+              ? explanation.slice(words.summary.length).trim() || words.meaning
+              : explanation}
+          </p>
+        </section>
+      )}
+      <Ends threat={threat} />
+      <Grounds threat={threat} />
+      <Timeline threat={threat} />
+      <FlowsOfThreat threat={threat} />
+      <Packets of="threats" id={threat.id} />
+      <Others threat={threat} />
+      <Engine threat={threat} />
+    </>
+  );
+}
+
+function Decisions({ threat, onChange }: { threat: Threat; onChange: () => void }): VNode | null {
+  const app = useApp();
+  const { problem, isBusy, run } = useAction();
+  if (!mayDecide(app)) return null;
+  const set = (status: ThreatStatus) =>
+    run(async () => {
+      await ask("POST", `api/v1/threats/${threat.id}/status`, { status });
+      onChange();
+      await refresh();
+    });
+  return (
+    <div class="acts">
+      {threat.status === "open" && (
+        <Button kind="main" disabled={isBusy} onPress={() => set("acknowledged")}>Acknowledge</Button>
+      )}
+      {threat.status !== "closed" && <Button disabled={isBusy} onPress={() => set("closed")}>Close</Button>}
+      {threat.status !== "open" && <Button disabled={isBusy} onPress={() => set("open")}>Reopen</Button>}
+      <Notice problem={problem} />
+    </div>
+  );
+}
+
+function Ends({ threat: { src_ips, dst_ips, dst_port, sensors } }: { threat: Threat }): VNode {
+  return (
+    <section>
+      <h3>Who and whom</h3>
+      <Facts
+        of={{
+          "From": <Addresses list={src_ips} />,
+          "To": <Addresses list={dst_ips} />,
+          "Port": dst_port,
+          "Seen by": plural(sensors.length, "sensor"),
+        }}
+      />
+    </section>
+  );
+}
+
+function Addresses({ list }: { list: readonly string[] }): VNode {
+  if (list.length === 0) return <span>many</span>;
+  return (
+    <span class="addresses">
+      {list.slice(0, addressesMax).map((ip) => <HostLink key={ip} ip={ip} />)}
+      {list.length > addressesMax && <span class="soft">and {count(list.length - addressesMax)} more</span>}
+    </span>
+  );
+}
+
+function Grounds({ threat: { reasons, evidence, score } }: { threat: Threat }): VNode {
+  return (
+    <>
+      <section>
+        <h3>
+          Reasons <span class="soft">that make the score {score}</span>
+        </h3>
+        <ul class="reasons">
+          {reasons.map(({ name, text, points }) => (
+            <li key={name}>
+              <span>{text}</span> <span class="number soft">+{points}</span>
+            </li>
+          ))}
+        </ul>
+      </section>
+      <section>
+        <h3>Evidence</h3>
+        <Facts>
+          {evidence.map(({ id, name, value, hostile }) => (
+            <Fact key={id} name={name}>
+              <Wire>{typeof value === "number" ? value.toLocaleString("en") : value}</Wire>
+              <span class="soft small">{hostile ? " chosen by the sender" : ""}</span>
+            </Fact>
+          ))}
+        </Facts>
+      </section>
+    </>
+  );
+}
+
+/** The threat among the steps of its incident. */
+function Timeline({ threat }: { threat: Threat }): VNode {
+  const { first_seen, last_seen, episodes, id } = threat;
+  const { data } = useApi<{ rows: Incident[] }>("/incidents", {
+    from: first_seen - 86_400,
+    to: last_seen + 86_400,
+    limit: 100,
+  });
+  const incident = data?.rows.find(({ timeline }) => timeline.some((step) => step.threat_id === id));
+  const steps = (incident?.timeline ?? []).slice(0, 20);
+  return (
+    <section>
+      <h3>Timeline</h3>
+      <Facts
+        of={{
+          "First packet": <When at={first_seen} />,
+          "Last packet": <When at={last_seen} />,
+          "Came back": episodes > 1 ? plural(episodes - 1, "time") : null,
+        }}
+      />
+      {steps.length > 1 && (
+        <ol class="steps">
+          {steps.map((step) => (
+            <li key={step.threat_id} class={step.threat_id === id ? "this" : ""}>
+              {step.threat_id === id
+                ? <strong>{step.stage}: {step.title}</strong>
+                : <a href={linkHere({ id: step.threat_id })}>{step.stage}: {step.title}</a>}
+              <span class="soft small">
+                <When at={step.first_seen} />
+              </span>
+            </li>
+          ))}
+        </ol>
+      )}
+      {incident && incident.threats > steps.length && (
+        <p class="soft small">{count(incident.threats)} threats in this incident</p>
+      )}
+    </section>
+  );
+}
+
+function Others({ threat }: { threat: Threat }): VNode | null {
+  const ip = threat.src_ips[0] ?? threat.dst_ips[0];
+  const { data } = useApi<Rows<Threat>>(ip === undefined ? null : "/threats", { ip, limit: 20 });
+  const others = (data?.rows ?? []).filter(({ id }) => id !== threat.id);
+  if (ip === undefined || data === null) return null;
+  return (
+    <section>
+      <h3>
+        Other threats of <Wire>{ip}</Wire>
+      </h3>
+      {others.length === 0 && <p class="soft">None is stored.</p>}
+      <ul class="plain">
+        {others.slice(0, 10).map(({ id, title, severity, last_seen, status }) => (
+          <li key={id}>
+            <Badge tone={severity}>{severity}</Badge> <a href={linkHere({ id })}>{title}</a>{" "}
+            <span class="soft small end">
+              {status === "open" ? "" : `${status} · `}
+              <When at={last_seen} isAge />
+            </span>
+          </li>
+        ))}
+      </ul>
+      {(others.length > 10 || data.next_cursor) && (
+        <p>
+          <a href={linkTo("threats", "", { ip, range: "all" })}>All threats of this host</a>
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Engine({ threat: { engine, confidence, fallback, rules } }: { threat: Threat }): VNode {
+  return (
+    <section>
+      <h3>Who explained it</h3>
+      <Facts
+        of={{
+          "Explained by": engine === "rules" ? "rules, from what was measured" : engine,
+          "Confidence": engine === "rules" ? null : `${Math.round(confidence * 100)} %`,
+          "Model not used": fallback,
+          "The rules say": rules?.explanation,
+          "They advise": rules?.suggested_action,
+        }}
+      />
+    </section>
+  );
+}

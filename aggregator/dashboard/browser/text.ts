@@ -1,0 +1,119 @@
+/** Words, numbers and times as people read them.
+ *
+ * Invariant: times are local, and whoever shows one says the zone once on the page. @module */
+
+const hostile = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const depthMax = 12;
+
+/** Wire strings, inert and visible. */
+export function inert(text: string): string {
+  return text.replace(hostile, (c) => c === "\n" ? c : `\\u{${c.codePointAt(0)!.toString(16)}}`);
+}
+
+/** The same value, every string in it inert. */
+export function inertAll(value: unknown, depth = 0): unknown {
+  if (typeof value === "string") return inert(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > depthMax) return null;
+  if (Array.isArray(value)) return value.map((part) => inertAll(part, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, part]) => [inert(name), inertAll(part, depth + 1)]),
+  );
+}
+
+/** 12345 -> "12.3 k". */
+export function count(n: number): string {
+  if (Math.abs(n) < 10_000) return String(Math.round(n));
+  const units = ["", "k", "M", "G", "T", "P"];
+  const power = Math.min(5, Math.floor(Math.log10(Math.abs(n)) / 3));
+  return `${(n / 1000 ** power).toPrecision(3)} ${units[power]}`;
+}
+
+export function bytes(n: number): string {
+  return count(n) + (Math.abs(n) < 10_000 ? " B" : "B");
+}
+
+/** Of octets in a step of so many seconds. */
+export function rate(octets: number, seconds: number): string {
+  const bits = octets * 8 / Math.max(1e-9, seconds);
+  return count(bits) + (bits < 10_000 ? " bit/s" : "bit/s");
+}
+
+export function plural(n: number, word: string, many = `${word}s`): string {
+  return `${count(n)} ${n === 1 ? word : many}`;
+}
+
+/** A span in the largest unit that keeps two digits: "45 s", "12 min", "30 h", "4 d". */
+export function span(seconds: number): string {
+  const s = Math.max(0, seconds);
+  if (s < 0.001) return s === 0 ? "0 s" : "< 1 ms";
+  if (s < 1) return `${Math.round(s * 1000)} ms`;
+  if (s < 10) return `${Math.round(s * 10) / 10} s`;
+  if (s < 120) return `${Math.round(s)} s`;
+  if (s < 7_200) return `${Math.round(s / 60)} min`;
+  return s < 172_800 ? `${Math.round(s / 3_600)} h` : `${Math.round(s / 86_400)} d`;
+}
+
+const clock: Intl.DateTimeFormatOptions = {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+};
+const date: Intl.DateTimeFormatOptions = { year: "numeric", month: "short", day: "2-digit" };
+const clockFormat = new Intl.DateTimeFormat("en-GB", clock);
+const dateFormat = new Intl.DateTimeFormat("en-GB", { ...date, ...clock });
+const dayFormat = new Intl.DateTimeFormat("en-GB", {
+  month: "short",
+  day: "2-digit",
+  hour: "2-digit",
+  minute: "2-digit",
+  hour12: false,
+});
+const zoneFormat = new Intl.DateTimeFormat("en-GB", { timeZoneName: "longOffset" });
+
+/** "14:03:22". */
+export function clockTime(seconds: number): string {
+  return clockFormat.format(seconds * 1000);
+}
+
+/** "28 Nov 2026, 14:03:22". */
+export function fullTime(seconds: number): string {
+  return dateFormat.format(seconds * 1000);
+}
+
+/** "28 Nov, 14:03". */
+export function dayTime(seconds: number): string {
+  return dayFormat.format(seconds * 1000);
+}
+
+/** "Europe/Berlin, UTC+01:00". */
+export function zone(atMs: number): string {
+  const { timeZone } = zoneFormat.resolvedOptions();
+  const offset = zoneFormat.formatToParts(atMs).find(({ type }) => type === "timeZoneName")?.value ?? "";
+  const short = offset.replace("GMT", "UTC");
+  return timeZone === short || short === "" ? timeZone : `${timeZone}, ${short}`;
+}
+
+/** "2026-11-28T14:03" of the local zone, as `<input type="datetime-local">` has it, and back to epoch seconds. */
+export function toLocalInput(seconds: number): string {
+  const at = new Date(seconds * 1000);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+export function fromLocalInput(text: string): number | null {
+  const ms = new Date(text).getTime();
+  return Number.isFinite(ms) ? ms / 1000 : null;
+}
+
+/** "10.0.0.5", "10.0.0.5 and 3 more", "many". */
+export function someOf(list: readonly string[], none = "many"): string {
+  if (list.length === 0) return none;
+  return list.length === 1 ? list[0] : `${list[0]} and ${list.length - 1} more`;
+}
+
+/** "[2001:db8::1]:443", "10.0.0.5:443", "10.0.0.5". */
+export function endOf(ip: string, port: number): string {
+  if (port === 0) return ip;
+  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+}

@@ -1,0 +1,44 @@
+/** Wire strings on their way into the page: inert and visible. Numbers and spans as people read them. @module */
+
+import { assertEquals } from "@std/assert";
+import {
+  bytes,
+  count,
+  inert,
+  inertAll,
+  rate,
+  someOf,
+  span,
+} from "../../../aggregator/dashboard/browser/text.ts";
+
+Deno.test("inert makes control, zero-width and direction characters visible, and leaves text and lines alone", () => {
+  assertEquals(inert("a\u202eb\u200b\u001b[31m\u2028"), "a\\u{202e}b\\u{200b}\\u{1b}[31m\\u{2028}");
+  assertEquals(inert("<b>\n& für"), "<b>\n& für");
+});
+
+Deno.test("an answer is inert in every string, in lists, below objects, and in the names of fields", () => {
+  const answer = { rows: [{ "k\u202e": ["\u200b", 7, null, true] }], text: "a\u0007" };
+  assertEquals(inertAll(answer), {
+    rows: [{ "k\\u{202e}": ["\\u{200b}", 7, null, true] }],
+    text: "a\\u{7}",
+  });
+  let deep: unknown = "\u202e";
+  for (let i = 0; i < 40; i++) deep = [deep];
+  assertEquals(JSON.stringify(inertAll(deep)).includes("\u202e"), false, "nothing is left as it was");
+});
+
+Deno.test("numbers keep three digits and spans two", () => {
+  assertEquals([count(9_999), count(10_000), count(1_234_567)], ["9999", "10.0 k", "1.23 M"]);
+  assertEquals([bytes(9_999), bytes(10_000)], ["9999 B", "10.0 kB"]);
+  assertEquals(rate(1_250, 1), "10.0 kbit/s");
+  assertEquals([span(0), span(0.012), span(119), span(120), span(7_199), span(7_200), span(172_800)], [
+    "0 s",
+    "12 ms",
+    "119 s",
+    "2 min",
+    "120 min",
+    "2 h",
+    "2 d",
+  ]);
+  assertEquals([someOf([]), someOf(["a"]), someOf(["a", "b", "c"])], ["many", "a", "a and 2 more"]);
+});
