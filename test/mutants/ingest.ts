@@ -9,6 +9,7 @@ const group = "aggregator/ingest/group.ts";
 const gaps = "aggregator/ingest/gaps.ts";
 const merge = "aggregator/ingest/merge.ts";
 const ownership = "aggregator/ingest/ownership.ts";
+const delivery = "aggregator/fleet/delivery_watch.ts";
 const epochs = "aggregator/ingest/epochs.ts";
 
 const batchMutants = mutantsOf(["test/shared/batch_test.ts"], [
@@ -169,7 +170,32 @@ const mergeMutants = mutantsOf(["test/aggregator/ingest/merge_test.ts"], [
   ],
 ]);
 
+const deliveryMutants = mutantsOf(["test/aggregator/fleet/delivery_watch_test.ts"], [
+  [
+    "delivery: what is on its way is missed at once",
+    delivery,
+    "nowMs - wait.sinceMs >= this.#options.graceMs",
+    "nowMs >= wait.sinceMs",
+  ],
+  ["delivery: what waits in a spool is missed", delivery, "check_in.spool.batches > 0", "false"],
+  [
+    "delivery: an ended epoch is forgotten with the program",
+    "aggregator/store/check_in_store.ts",
+    "await insertEnded(database, session, sensorId, ended);",
+    "",
+  ],
+  ["delivery: a hole never closes", delivery, "missing <= 0 ||", "missing < -1 ||"],
+  [
+    "delivery: a later check-in hides what ended before it",
+    "aggregator/fleet/check_in_writer.ts",
+    "[...before.ended, ...write.ended]",
+    "[...write.ended]",
+    ["test/aggregator/fleet/check_in_writer_test.ts"],
+  ],
+]);
+
 export const ingestMutants: Mutant[] = [
+  ...deliveryMutants,
   ...batchMutants,
   ...columnMutants,
   ...storedMutants,
