@@ -37,6 +37,8 @@ export interface Group {
 export interface GroupResult {
   outcomes: { waiting: WaitingBatch; outcome: IngestOutcome }[];
   updates: FlowUpdate[];
+  /** Long spans of traffic that were counted in their first second. */
+  lumpedSpans: number;
 }
 
 const sampleBytesMax = 4_096;
@@ -139,7 +141,7 @@ export class GroupWriter {
     this.#sightings.clear();
     const merged = new MergeWrite({ tells: this.#tells, rows: this.#rows, sightings: this.#sightings });
     const write = emptyWrite(merged);
-    const result: GroupResult = { outcomes: [], updates: merged.updates ?? [] };
+    const result: GroupResult = { outcomes: [], updates: merged.updates ?? [], lumpedSpans: 0 };
     const accepted = this.#sort(group, write, result);
     const sources = new Set(accepted.map(({ source }) => source.sensor_id));
     if (sources.size > 1) accepted.forEach(({ columns, source }) => this.#merger.learn(columns, source));
@@ -151,6 +153,7 @@ export class GroupWriter {
     }
     for (const { seq, ...key } of group.expected) this.#gaps.expect(key, seq, group.nowMs);
     write.traffic = merged.traffic.rows();
+    result.lumpedSpans = merged.traffic.lumped;
     write.newSightings = merged.newSightings;
     Object.assign(write, this.#gaps.changes(group.nowMs));
     return { write, result };
@@ -183,6 +186,9 @@ export class GroupWriter {
       } else {this.#reporter.count(
           outcome.outcome === "stored" ? "batches_stored_total" : "batches_replayed_total",
         );}
+    }
+    if (result.lumpedSpans > 0) {
+      this.#reporter.count("traffic_spans_lumped_total", undefined, result.lumpedSpans);
     }
     this.#reporter.count("ingest_transactions_total");
     this.#reporter.gauge("merge_flows", this.#merger.size);

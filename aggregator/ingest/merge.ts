@@ -88,6 +88,8 @@ export class Merger {
     this.#end();
     this.#taken.clear();
     this.#reporter.count("segments_merged_total", undefined, this.#segments);
+    const { unremembered } = this.#facts;
+    if (unremembered > 0) this.#reporter.count("merge_facts_unremembered_total", undefined, unremembered);
     this.#segments = 0;
   }
 

@@ -147,7 +147,7 @@ class Enrolling {
 
   /** @throws {CommandError} when a sensor runs: it would go on sealing as the one it was. */
   async #lock(): Promise<{ release(): void }> {
-    const lock = await lockState(this.#folder);
+    const lock = await lockState(this.#folder, this.edges.clock);
     if (lock) return lock;
     throw new CommandError(
       exitCodes.environment,

@@ -71,7 +71,7 @@ export async function openSession(
   const client = openAggregator(url, ca, controlTimeoutMs);
   const { transport, peers } = await openTransport({ url, ca }, identity.enrolment, options, edges);
   await openStateFolder(deps.disk, folder);
-  const lock = await lockState(folder);
+  const lock = await lockState(folder, edges.clock);
   if (!lock) {
     throw new CommandError(
       exitCodes.environment,

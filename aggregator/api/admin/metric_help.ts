@@ -91,6 +91,12 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   merge_flows_expired_total: ["Flows forgotten because they were silent for long."],
   merge_flows_evicted_total: ["Flows forgotten early because there were too many."],
   merge_flows_read_back_total: ["Forgotten flows that were read from the store again."],
+  merge_facts_unremembered_total: [
+    "Facts not compared with those of other sensors, because there were too many.",
+  ],
+  traffic_spans_lumped_total: [
+    "Segments whose traffic is counted in their first second, because there were too many long ones.",
+  ],
   merge_rebuilds_total: ["Times that all flows were read from the store anew."],
   merge_takeovers_total: [
     "Directions of flows that another sensor took over from one that fell silent.",

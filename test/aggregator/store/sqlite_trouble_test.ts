@@ -1,4 +1,4 @@
-/** SQLite in trouble: long questions, a lock held by another program, a full, a read-only and a damaged file. What can pass is said to be
+/** SQLite in trouble: long questions, a lock held by another program, a full and a damaged file. What can pass is said to be
  * unavailable, nothing else waits, and all is well again once the cause is gone. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -214,7 +214,7 @@ if (canMount) await new Deno.Command("umount", { args: [probe] }).output();
 await Deno.remove(probe);
 
 Deno.test({
-  name: "a full disk and a read-only one are unavailable, a ping says so, and all is well once there is room",
+  name: "a full disk is unavailable, a ping says so, and all is well once there is room",
   ...canMount ? {} : skipLoudly("a full disk", "mounting a small file system needs root"),
   fn: () =>
     withFolder(async (folder) => {

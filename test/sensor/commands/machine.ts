@@ -67,7 +67,7 @@ export class Machine {
 export function machineTest(
   name: string,
   use: (machine: Machine) => Promise<void>,
-  needs: { ignore: boolean } = { ignore: false },
+  needs: Pick<Deno.TestDefinition, "ignore" | "sanitizeOps" | "sanitizeResources"> = {},
 ): void {
   Deno.test({
     name,

@@ -13,6 +13,7 @@ import {
 import { lockState } from "../../../sensor/control/state_lock.ts";
 import { readStatus, type Status, writeStatus } from "../../../sensor/control/status_file.ts";
 import { realDisk } from "../../../sensor/disk.ts";
+import { systemClock } from "../../../shared/clock.ts";
 import { FakeDisk } from "../ship/fake_disk.ts";
 import { prng } from "../ship/helpers.ts";
 
@@ -186,11 +187,18 @@ Deno.test("state folder is locked by one process at a time, until that one ends"
   }).spawn();
   const reader = other.stdout.getReader();
   await reader.read();
-  assertEquals(await lockState(real), null);
+  // A lock held elsewhere is waited for without end, so that this half of the test runs in a process of its own.
+  const asking = `import { lockState } from ${
+    JSON.stringify(import.meta.resolve("../../../sensor/control/state_lock.ts"))
+  };
+    import { systemClock } from ${JSON.stringify(import.meta.resolve("../../../shared/clock.ts"))};
+    console.log(await lockState("${real}", systemClock) === null ? "held" : "free"); Deno.exit(0);`;
+  const answer = await new Deno.Command(Deno.execPath(), { args: ["eval", asking] }).output();
   other.kill("SIGKILL");
   await other.status;
   await reader.cancel();
-  const lock = await lockState(real);
+  assertEquals(new TextDecoder().decode(answer.stdout).trim(), "held");
+  const lock = await lockState(real, systemClock);
   assert(lock !== null);
   lock.release();
   await Deno.remove(real, { recursive: true });

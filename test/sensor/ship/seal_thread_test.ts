@@ -1,7 +1,8 @@
 /** The sealing thread and the outbox around it: a real thread, a fake disk. @module */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { decodeValue, publicKeyFromRaw, verifyBatch } from "../../../shared/batch.ts";
+import { publicKeyFromRaw, verifyBatch } from "../../../shared/batch.ts";
+import { decodeValue } from "../../shared/columns.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { Outbox } from "../../../sensor/ship/outbox.ts";
 import { type BatchFile, unpackBatch, valueOf } from "../../../sensor/ship/packed_batch.ts";
