@@ -26,6 +26,7 @@ const stageOfDetector: Readonly<Record<string, Stage>> = {
   port_scan_horizontal: "reconnaissance",
   host_sweep: "reconnaissance",
   protocol_scan: "reconnaissance",
+  stack_fingerprinting: "reconnaissance",
   ftp_bounce: "reconnaissance",
   web_scan: "reconnaissance",
   directory_reconnaissance: "reconnaissance",
