@@ -4,7 +4,7 @@
 
 import "./older_runtime.ts";
 import { StoreUnavailable } from "./store/store.ts";
-import { analyzeFile, renderAnalysis } from "./analyze.ts";
+import { analyzeFile, renderAnalysis, renderTimeline } from "./analyze.ts";
 import { dispatch, type Program } from "../shared/dispatch.ts";
 import { processEdges } from "../shared/process_edges.ts";
 import { analyzeCommand } from "./commands/analyze_command.ts";
@@ -29,14 +29,14 @@ export const program = {
   about: "takes batches from sensors, merges and stores flows, finds and explains threats",
   configPath: "/etc/picket/aggregator.json",
   firstSteps: [
-    ["analyze FILE", "threats in a capture file, nothing to set up"],
+    ["analyze FILE...", "threats in capture files, nothing to set up"],
     ["serve", "API and dashboard on http://127.0.0.1:8600"],
     ["setup", "TLS and the line for a sensor on another machine"],
     ["report", "fleet, totals and every threat in words"],
   ],
   commands: [
     serveCommand(startAggregator),
-    analyzeCommand({ analyze: analyzeFile, render: renderAnalysis }),
+    analyzeCommand({ analyze: analyzeFile, render: renderAnalysis, renderTimeline }),
     setupCommand,
     tokenCommand,
     reportCommand,

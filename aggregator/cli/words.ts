@@ -72,6 +72,16 @@ export function threatLines(threat: Threat, isColourful: boolean): string[] {
   ];
 }
 
+/** One threat on one line: when, how bad, what, who. */
+export function timelineLine(threat: Threat, isColourful: boolean): string {
+  const severity = paint(threat.severity.padEnd(8), severityColours[threat.severity], isColourful);
+  const port = threat.dst_port === null ? "" : ` port ${threat.dst_port}`;
+  const victims = threat.dst_ips.length === 0 ? "" : ` -> ${ends(threat.dst_ips)}${port}`;
+  return `${timeOf(threat.first_seen)}  ${severity}  ${escapeLine(threat.title)} (${threat.detector})  ${
+    escapeLine(`${ends(threat.src_ips)}${victims}`)
+  }`;
+}
+
 /** One incident: who, how far, and its threats in the order in which they began. */
 export function incidentLines(incident: Incident, isColourful: boolean): string[] {
   const severity = paint(incident.severity.toUpperCase(), severityColours[incident.severity], isColourful);

@@ -57,6 +57,7 @@ import { newDevice } from "./new_device.ts";
 import { newService } from "./new_service.ts";
 import { ftpBounce } from "./ftp_bounce.ts";
 import { passTheHash } from "./pass_the_hash.ts";
+import { stackFingerprinting } from "./stack_fingerprinting.ts";
 import type { Indicators } from "../signs/listed.ts";
 
 /** The detectors that ship, over `lists` of threat intelligence; null = none are given. */
@@ -73,6 +74,7 @@ const ofTraffic: readonly Declaration[] = [
   portScanVertical,
   portScanHorizontal,
   protocolScan,
+  stackFingerprinting,
   synFlood,
   amplification,
   flood,

@@ -7,11 +7,11 @@
 
 import { parseIp } from "../../../shared/ip.ts";
 import { detector } from "../detector.ts";
-import { field, growingPoints, reason } from "../finding.ts";
+import { capScore, field, growingPoints, reason } from "../finding.ts";
 import { Distinct } from "../signs/distinct.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 
-const placesMax = 1_024;
+const placesMax = 1_024, lowMax = 35;
 /** Ports below belong to services (RFC 6335); RFC 2577 tells servers to refuse them. */
 const servicePortsMax = 1_023;
 
@@ -75,6 +75,11 @@ export const ftpBounce = detector({
       const points = growingPoints(places.size, scanMin, { base: 15, perTenfold: 10, max: 30 });
       reasons.push(reason("scan", points, `${evidence.places} places were named; ${scanMin} are a scan`));
     }
+    if (hosts.size === 1 && services.size === 0 && isNear([...hosts][0], client.ip)) {
+      const text =
+        "it is a neighbour of the client, and no port of a service: the client may have two addresses";
+      capScore(reasons, lowMax, "neighbour", text);
+    }
     return {
       src_ips: [client.ip],
       dst_ips: [server.ip, ...hosts],
@@ -121,6 +126,10 @@ function placeOfPort(argument: string): Place | null {
 function placeOfEprt(argument: string): Place | null {
   const [, ip, port] = /^\|[12]\|([0-9a-fA-F.:]{2,45})\|(\d{1,5})\|$/.exec(argument) ?? [];
   return ip === undefined || parseIp(ip) === null ? null : { ip: ip.toLowerCase(), port: Number(port) };
+}
+
+function isNear(ip: string, other: string): boolean {
+  return ip.includes(".") && ip.slice(0, ip.lastIndexOf(".")) === other.slice(0, other.lastIndexOf("."));
 }
 
 function isPrivateIp(hosts: Distinct<string>): boolean {

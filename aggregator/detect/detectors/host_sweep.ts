@@ -43,7 +43,7 @@ export const hostSweep = detector({
     smallHostsMin: {
       value: 12,
       unit: "addresses",
-      why: "of a small network, all of its range asked within `smallS`",
+      why: "of a small network, all of its range or its own address too, within `smallS`",
     },
     smallS: {
       value: 10,
@@ -88,10 +88,13 @@ export const hostSweep = detector({
     hosts: new Distinct<string>(hostsMax),
     list: new AskedList(),
     asked: 0,
+    /** The network's own address was asked, which no list of hosts holds. */
+    asksNetwork: false,
   }),
   step(sweep, { dst, segment: { src_mac, start } }) {
     sweep.mac = src_mac;
     sweep.asked++;
+    if (dst.ip.endsWith(".0")) sweep.asksNetwork = true;
     sweep.rate.add(start);
     sweep.hosts.add(dst.ip);
     sweep.list.ask(dst, start);
@@ -101,7 +104,9 @@ export const hostSweep = detector({
     if (sweep.protocol === "neighbours") return hosts.size >= hostsMin && sweep.rate.peak >= fastHostsPerS;
     const isSmall = hosts.size < hostsMin && hosts.size >= limits.smallHostsMin &&
       lastS - firstS <= limits.smallS &&
-      list.rangeShare >= limits.rangeShareMin;
+      (sweep.asksNetwork || list.rangeShare >= limits.rangeShareMin);
+    // Nobody who knows whom he asks asks the network itself.
+    if (isSmall && sweep.asksNetwork) return true;
     if (isSmall) return list.size - list.heardSince(firstS - heardS).length >= silentShareMin * list.size;
     if (hosts.size < hostsMin || hosts.size < hostsPerMinuteMin * (lastS - firstS) / 60) return false;
     if (list.isFixed) return false;

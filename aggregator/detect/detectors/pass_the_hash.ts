@@ -61,7 +61,7 @@ export const passTheHash = detector({
           )
           : reason(
             "only_rc4",
-            40,
+            35,
             "it proves itself, and takes only RC4, which it can use without the password",
           ),
       ],

@@ -107,6 +107,10 @@ Deno.test("analyze prints the capture's account and explained threats, and refus
     assertEquals((await runProgram(["analyze", `${folder}/text`])).code, 1);
     assertEquals((await runProgram(["analyze", `${folder}/none`])).code, 3);
     assertEquals((await runProgram(["analyze"])).code, 2);
+    assertEquals((await runProgram(["analyze", "-", "-"])).code, 2);
+    assertEquals((await runProgram(["analyze", demo, "--only", "nothing_such"])).code, 2);
+    const timeline = await runProgram(["analyze", demo, "--only", "dns_tunnel", "--timeline"]);
+    assertMatch(timeline.stdout, /^\S+ \S+ {2}critical {2}DNS tunnel \(dns_tunnel\) [^\n]*\n$/);
   }));
 
 Deno.test("serve reads the lists of --intelligence, and shows in /metrics what is in force and what was refused", () =>

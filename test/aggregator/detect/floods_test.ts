@@ -213,3 +213,8 @@ Deno.test("reflection is told by the servers' port where their answers stand as 
     [],
   ]);
 });
+
+Deno.test("a flood of broadcasts is one, multicast video is none", () => {
+  const to = (dst_ip: string) => run(flood, [stream(900_000, { dst_ip, dst_port: 67 })]).map(severity);
+  assertEquals([to("255.255.255.255"), to("239.1.1.1")], [["medium"], []]);
+});

@@ -210,9 +210,10 @@ Deno.test("FTP bounce: whoever sends PORT for another machine is the attacker; s
         ...change,
       }),
     ]).map((finding) => [finding.src_ips, severity(finding)]);
-  assertEquals(ports(["10,0,0,99,19,137"]), [[["10.0.0.5"], "medium"]]);
+  assertEquals(ports(["10,0,9,99,19,137"]), [[["10.0.0.5"], "medium"]]);
+  assertEquals(ports(["10,0,0,99,19,137"]), [[["10.0.0.5"], "low"]], "a neighbour, perhaps itself");
   assertEquals(ports(times(10, (i) => `10,0,0,99,0,${20 + i}`)), [[["10.0.0.5"], "high"]]);
-  assertEquals(ports(times(9, (i) => `10,0,0,99,19,${20 + i}`)), [[["10.0.0.5"], "medium"]]);
+  assertEquals(ports(times(9, (i) => `10,0,9,99,19,${20 + i}`)), [[["10.0.0.5"], "medium"]]);
   assertEquals(ports(["10,0,0,5,19,137"]), [], "itself");
   const translated = { src_ip: "203.0.113.7" };
   assertEquals(

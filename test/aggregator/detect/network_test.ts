@@ -253,6 +253,8 @@ Deno.test("a small network asked at once is a sweep from 12 addresses on, with h
   const found = (count: number, everyS = 0.1, step = 1) =>
     run(hostSweep, times(count, (i) => ping(i, everyS, step))).map((finding) => finding.title);
   assertEquals([found(12), found(11), found(12, 1), found(12, 0.1, 2)], [["Ping sweep"], [], [], []]);
+  const withNetwork = [...times(12, (i) => ping(i, 0.1, 2)), ping(-50, 0.01, 2)];
+  assertEquals(run(hostSweep, withNetwork).length, 1, "10.0.0.0 itself is asked");
 });
 
 Deno.test("an IPv6 network is swept by neighbour solicitations: 25 groups, five in a second", () => {
