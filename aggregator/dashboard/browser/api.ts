@@ -21,7 +21,10 @@ export interface Series {
   from: number;
   to: number;
   step: number;
-  rows: { time: number; bytes: number; packets: number; flows: number; [group: string]: string | number }[];
+  rows: { time: number; bytes: number }[];
+  /** Where it was asked for: the step that the lists begin with, and one list a part; "" = the rest. */
+  first?: number;
+  stacks?: { name: string; bytes: number[] }[];
 }
 
 export interface HostRow {

@@ -16,7 +16,7 @@ import { every, nowMs } from "./edges.ts";
 import { useEffect, useState } from "./preact.ts";
 import { Offer, type OpenApi } from "./offer.ts";
 
-const refreshMs = 5_000;
+const refreshMs = 10_000;
 const answerMsMax = 60_000;
 
 export interface App {
@@ -101,8 +101,10 @@ export async function start(): Promise<void> {
 
 async function enter(): Promise<void> {
   const session = await get<App["session"]>("/session");
-  const description = await call<OpenApi>("GET", "openapi.json").catch(() => null);
-  const totals = await get<Totals>("/stats/totals");
+  const [description, totals] = await Promise.all([
+    call<OpenApi>("GET", "openapi.json").catch(() => null),
+    get<Totals>("/stats/totals"),
+  ]);
   const offer = new Offer(description);
   change({ session, isKnown: true, offer, totals, asOfMs: nowMs(), problem: null, tick: app.tick + 1 });
 }

@@ -1,7 +1,7 @@
 /** Traffic over time: areas stacked by group, drawn as SVG; dragging across it chooses the time between.
  *
  * In: series on one step. Out: a picture with its words, and the times a person dragged over.
- * Bound: what the API gives, 2,000 points; groups beyond {@link groupsMax} are summed as "other". @module */
+ * Bound: what the API gives, 2,000 points; groups beyond {@link groupsMax} are summed as "the rest". @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
@@ -10,8 +10,9 @@
 
 import { useState, type VNode } from "./preact.ts";
 import { useWidth } from "./hooks.ts";
-import { clockTime, dayTime, fullTime, rate } from "./text.ts";
+import { clockTime, dayTime, fullTime, rate, roundTimes } from "./text.ts";
 import type { Severity } from "../../model/threat.ts";
+import type { Series } from "./api.ts";
 
 export interface Layer {
   name: string;
@@ -38,25 +39,32 @@ const groupsMax = 6;
 const stepsMax = 2_000;
 const edge = { left: 68, right: 8, top: 8, bottom: 34 };
 
-/** Rows of `/stats/series`, steps without traffic filled in. `groupOf` names the row's layer. */
-export function chartOf<Row extends { time: number; bytes: number }>(
-  series: { from: number; to: number; step: number; rows: readonly Row[] },
-  groupOf: (row: Row) => string,
-): ChartData {
-  const { from, to, step, rows } = series;
-  const start = Math.floor(from / step) * step;
-  const steps = Math.min(stepsMax, Math.max(1, Math.floor(to / step) - Math.floor(from / step) + 1));
-  const totals = new Map<string, number>();
-  for (const row of rows) totals.set(groupOf(row), (totals.get(groupOf(row)) ?? 0) + row.bytes);
-  const named = [...totals].sort(([, a], [, b]) => b - a).slice(0, groupsMax).map(([name]) => name);
-  const layers = new Map(named.map((name) => [name, new Array<number>(steps).fill(0)]));
-  if (totals.size > groupsMax) layers.set("other", layers.get("other") ?? new Array<number>(steps).fill(0));
-  for (const row of rows) {
-    const index = Math.floor((row.time - start) / step);
-    const values = layers.get(groupOf(row)) ?? layers.get("other");
-    if (values && index >= 0 && index < steps) values[index] += row.bytes;
+/** An answer of `/stats/series`: its stacks where it has some, else its rows, steps without traffic filled in. */
+export function chartOf({ from, to, step, rows, first, stacks }: Series): ChartData {
+  const start = first ?? Math.floor(from / step) * step;
+  const steps = Math.min(stepsMax, Math.max(1, Math.floor((to - start) / step) + 1));
+  if (stacks !== undefined && stacks.length > 0) {
+    return { start, step, steps, layers: layersOf(stacks, steps) };
   }
-  return { start, step, steps, layers: [...layers].map(([name, values]) => ({ name, values })) };
+  const values = new Array<number>(steps).fill(0);
+  for (const { time, bytes } of rows) {
+    const index = Math.floor((time - start) / step);
+    if (index >= 0 && index < steps) values[index] += bytes;
+  }
+  return { start, step, steps, layers: [{ name: "all", values }] };
+}
+
+/** The largest first; what is beyond {@link groupsMax}, and what has no name, as one layer on top. */
+function layersOf(stacks: NonNullable<Series["stacks"]>, steps: number): Layer[] {
+  const sumOf = (values: readonly number[]) => values.reduce((sum, octets) => sum + octets, 0);
+  const named = stacks.filter(({ name }) => name !== "").sort((a, b) => sumOf(b.bytes) - sumOf(a.bytes));
+  const shown = named.slice(0, groupsMax);
+  const rest = stacks.filter((stack) => !shown.includes(stack));
+  const valuesOf = (some: typeof stacks) =>
+    Array.from({ length: steps }, (_, i) => some.reduce((sum, { bytes }) => sum + (bytes[i] ?? 0), 0));
+  const layers = shown.map((stack) => ({ name: stack.name, values: valuesOf([stack]) }));
+  const others = valuesOf(rest);
+  return sumOf(others) > 0 ? [...layers, { name: "the rest", values: others }] : layers;
 }
 
 interface ChartProps {
@@ -245,15 +253,14 @@ function Times(
     width: number;
   },
 ): VNode {
-  const parts = width < 420 ? 2 : width < 800 ? 3 : 5;
-  const text = end - start > 86_400 ? dayTime : clockTime;
+  const most = width < 420 ? 2 : width < 800 ? 4 : 7;
+  const isLong = end - start > 86_400;
+  const text = isLong ? dayTime : clockTime;
   return (
     <g>
-      {Array.from({ length: parts + 1 }, (_, i) => {
-        const time = start + (end - start) * i / parts;
-        const anchor = i === 0 ? "start" : i === parts ? "end" : "middle";
-        return <text key={i} x={x(time)} y={y} text-anchor={anchor}>{text(time)}</text>;
-      })}
+      {roundTimes(start, end, most).map((time) => (
+        <text key={time} x={x(time)} y={y} text-anchor="middle">{text(time)}</text>
+      ))}
     </g>
   );
 }

@@ -8,7 +8,8 @@
 /// <reference lib="esnext" />
 
 import type { Problem } from "./call.ts";
-import type { ComponentChildren, VNode } from "./preact.ts";
+import { useWidth } from "./hooks.ts";
+import { type ComponentChildren, useEffect, useRef, type VNode } from "./preact.ts";
 import { count, fullTime, span } from "./text.ts";
 import { nowS, useApp } from "./app.ts";
 import { linkTo } from "./place.ts";
@@ -144,8 +145,22 @@ export function Table<Row>(
     look?: string;
   },
 ): VNode {
+  const box = useRef<HTMLDivElement>(null);
+  const { ref, width } = useWidth(0);
+  useEffect(() => {
+    // What can be scrolled must be reachable by key.
+    const isScrolled = box.current !== null && box.current.scrollWidth > box.current.clientWidth;
+    if (isScrolled) box.current?.setAttribute("tabindex", "0");
+    else box.current?.removeAttribute("tabindex");
+  }, [width, rows]);
   return (
-    <div class="table">
+    <div
+      class="table"
+      ref={(element) => {
+        if (element !== box.current) ref(element);
+        box.current = element;
+      }}
+    >
       <table class={look}>
         <caption class="unseen">{caption}</caption>
         <thead>

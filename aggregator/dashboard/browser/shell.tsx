@@ -69,7 +69,8 @@ export function Shell(): VNode {
     if (before !== shown) heading.current?.focus();
     setBefore(shown);
   }, [shown, title]);
-  useLive("threats", isIn, false, refresh);
+  // A plain connection has six streams for all tabs; HTTP/2 has a hundred for each.
+  useLive("threats", isIn && location.protocol === "https:", false, refresh);
   if (!app.isKnown) {
     return (
       <main>

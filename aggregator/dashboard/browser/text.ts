@@ -92,7 +92,24 @@ export function zone(atMs: number): string {
   const { timeZone } = zoneFormat.resolvedOptions();
   const offset = zoneFormat.formatToParts(atMs).find(({ type }) => type === "timeZoneName")?.value ?? "";
   const short = offset.replace("GMT", "UTC");
-  return timeZone === short || short === "" ? timeZone : `${timeZone}, ${short}`;
+  return timeZone === "UTC" || short === "" ? timeZone : `${timeZone}, ${short}`;
+}
+
+const tickSteps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200];
+const dayS = 86_400;
+
+/** Round local times within a span, at most `most` of them. */
+export function roundTimes(start: number, end: number, most: number): number[] {
+  const span = end - start;
+  const step = tickSteps.find((one) => span / one < most) ?? Math.ceil(span / most / dayS) * dayS;
+  const offset = new Date(start * 1000).getTimezoneOffset() * -60;
+  const first = Math.ceil((start + offset) / step) * step - offset;
+  const times: number[] = [];
+  // The first and the last part have no room for the words.
+  for (let time = first; time < end && times.length < most; time += step) {
+    if (time - start > span * 0.02 && end - time > span * 0.02) times.push(time);
+  }
+  return times;
 }
 
 /** "2026-11-28T14:03" of the local zone, as `<input type="datetime-local">` has it, and back to epoch seconds. */

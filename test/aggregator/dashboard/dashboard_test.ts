@@ -105,7 +105,7 @@ Deno.test({
       const text = await panel.innerText();
       for (
         const words of [
-          "tried 240 different ports",
+          "240 ports were tried",
           "Find out who uses 10.0.0.5",
           "Ports that answered",
           "192.0.2.80:443",

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { tellingOf } from "../../../aggregator/dashboard/browser/pages/flow_parts.ts";
+import { chartOf } from "../../../aggregator/dashboard/browser/chart.tsx";
 import { layOut, linksOf, networkOf } from "../../../aggregator/dashboard/browser/pages/map_layout.ts";
 import { sampleFlow, sampleThreat } from "../api/samples.ts";
 
@@ -81,4 +82,23 @@ Deno.test("networks of the map are /24 and /64", () => {
   assertEquals(networkOf("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
   assertEquals(networkOf("2001:db8::1"), "2001:db8::/64");
   assertEquals(layOut([]), { sources: [], targets: [], bands: [] });
+});
+
+Deno.test("a chart fills steps without traffic in, and stacks the largest parts below the rest", () => {
+  const rows = [{ time: 110, bytes: 5 }, { time: 130, bytes: 7 }, { time: 990, bytes: 9 }];
+  assertEquals(chartOf({ from: 104, to: 139, step: 10, rows }), {
+    start: 100,
+    step: 10,
+    steps: 4,
+    layers: [{ name: "all", values: [0, 5, 0, 7] }],
+  });
+  const part = (name: string, octets: number) => ({ name, bytes: [octets, 0] });
+  const stacks = [
+    part("", 3),
+    ...["a", "b", "c", "d", "e", "f", "g", "h"].map((name, i) => part(name, 10 + i)),
+  ];
+  const { layers } = chartOf({ from: 100, to: 119, step: 10, rows: [], first: 100, stacks });
+  assertEquals(layers.map(({ name }) => name), ["h", "g", "f", "e", "d", "c", "the rest"]);
+  assertEquals(layers.at(-1)!.values, [3 + 10 + 11, 0]);
+  assertEquals(chartOf({ from: 5, to: 5, step: 10, rows: [] }).layers, [{ name: "all", values: [0] }]);
 });

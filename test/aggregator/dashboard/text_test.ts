@@ -7,6 +7,7 @@ import {
   inert,
   inertAll,
   rate,
+  roundTimes,
   someOf,
   span,
 } from "../../../aggregator/dashboard/browser/text.ts";
@@ -41,4 +42,18 @@ Deno.test("numbers keep three digits and spans two", () => {
     "2 d",
   ]);
   assertEquals([someOf([]), someOf(["a"]), someOf(["a", "b", "c"])], ["many", "a", "a and 2 more"]);
+});
+
+Deno.test("an axis has round times, never more than fit, and none where its words would be cut", () => {
+  const day = 1_800_000_000 - 1_800_000_000 % 86_400;
+  for (const [length, most] of [[60, 7], [3_600, 4], [86_400, 7], [86_400 * 40, 7], [86_400 * 3_650, 2]]) {
+    const times = roundTimes(day + 7, day + 7 + length, most);
+    const step = (times[1] ?? times[0]) - times[0];
+    if (times.length > most || times.length < 1) {
+      throw new Error(`${times.length} of ${most} for ${length} s`);
+    }
+    if (step > 0) assertEquals(times.map((time) => time - times[0]), times.map((_, i) => i * step));
+  }
+  assertEquals(roundTimes(day + 7, day + 67, 7).map((time) => time - day), [10, 20, 30, 40, 50, 60]);
+  assertEquals(roundTimes(5, 5, 7), []);
 });

@@ -108,7 +108,7 @@ function Known({ host }: { host: HostDetails }): VNode {
       {span && (
         <Section title="Traffic by the hour" class="wide">
           <Chart
-            data={chartOf(span, () => "all")}
+            data={chartOf(span)}
             height={150}
             onZoom={(from, to) => setRange(rangeBetween(from, to))}
           />

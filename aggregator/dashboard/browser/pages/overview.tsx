@@ -190,7 +190,6 @@ function Traffic(): VNode {
   const span = { from, to: bounds.to ?? totals?.last ?? undefined };
   const { data, problem } = useApi<Series>(path, { ...span, by: isStacked ? "protocol" : undefined });
   const threats = useApi<Rows<Threat>>("/threats", { ...bounds, severity_min: "medium", limit: 100 });
-  const group = (row: Series["rows"][number]) => String(row.protocol ?? row.group ?? row.key ?? "all");
   const marks = (threats.data?.rows ?? []).map(({ id, first_seen, severity, title }) => ({
     id,
     at: first_seen,
@@ -213,7 +212,7 @@ function Traffic(): VNode {
       )}
       {data !== null && path !== null && (
         <Chart
-          data={chartOf(data, group)}
+          data={chartOf(data)}
           marks={marks}
           onZoom={(from, to) => setRange(rangeBetween(from, to))}
         />
@@ -223,13 +222,14 @@ function Traffic(): VNode {
 }
 
 function Talkers(): VNode {
-  const { data, problem } = useApi<{ rows: TopTalker[] }>("/stats/top-talkers", {
+  const { data, problem, isLoading } = useApi<{ rows: TopTalker[] }>("/stats/top-talkers", {
     ...useBounds(),
     limit: listMax,
   });
   return (
     <Section title="Top talkers">
       <Notice problem={problem} />
+      {isLoading && <Loading />}
       {data?.rows.length === 0 && (
         <Empty>
           Nobody talked in this time. <a href={linkHere({ range: "all" })}>Look at all times</a>
@@ -248,10 +248,13 @@ function Talkers(): VNode {
 }
 
 function Protocols(): VNode {
-  const { data, problem } = useApi<{ rows: ProtocolTotal[] }>("/stats/protocols", { ...useBounds() });
+  const { data, problem, isLoading } = useApi<{ rows: ProtocolTotal[] }>("/stats/protocols", {
+    ...useBounds(),
+  });
   return (
     <Section title="Protocols">
       <Notice problem={problem} />
+      {isLoading && <Loading />}
       {data?.rows.length === 0 && <Empty>No traffic in this time.</Empty>}
       <Bars
         rows={(data?.rows ?? []).slice(0, listMax).map((

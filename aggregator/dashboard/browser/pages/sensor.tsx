@@ -157,7 +157,7 @@ function Traffic({ id }: { id: string }): VNode {
   });
   return (
     <Section title="Traffic it sees" note="the last day up to the newest packet" class="wide">
-      {data !== null && <Chart data={chartOf(data, () => "all")} height={140} />}
+      {data !== null && <Chart data={chartOf(data)} height={140} />}
       {to === null && <Empty>No traffic is stored yet.</Empty>}
     </Section>
   );

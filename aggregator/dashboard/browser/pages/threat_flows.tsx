@@ -25,7 +25,6 @@ export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
   const list = useList<Flow>(path, { ...!hasOwn && { threat_id: threat.id }, limit: pageRows }, false);
   const [isAll, setIsAll] = useState(false);
   const rows = list.rows ?? [];
-  const telling = tellingOf(rows);
   const all = Math.max(Number(list.told.flows) || 0, threat.flows ?? 0, rows.length);
   const isWhole = !list.hasMore && !list.isFull && list.told.is_complete !== false;
   const of = isWhole
@@ -36,22 +35,7 @@ export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
   ).filter(({ name }) => ["start", "from", "to", "name", "state", "bytes"].includes(name));
   return (
     <>
-      <section>
-        <h3>
-          Telling facts <span class="soft">in {of}</span>
-        </h3>
-        <Facts>
-          {telling.map(({ name, values, more }) => (
-            <Fact key={name} name={name}>
-              <span class="addresses">
-                {values.map((value) => <span key={value} class="wire">{value}</span>)}
-                {more > 0 && <span class="soft">and {count(more)} more</span>}
-              </span>
-            </Fact>
-          ))}
-        </Facts>
-        {list.rows !== null && telling.length === 0 && <p class="soft">Nothing beyond the evidence above.</p>}
-      </section>
+      <TellingFacts flows={rows} of={of} isKnown={list.rows !== null} />
       <section>
         <h3>
           Flows <span class="soft">{of}</span>
@@ -79,12 +63,38 @@ export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
             </p>
           )
           : <More list={list} word="flows" />}
-        <p>
-          <a href={linkTo("flows", "", { threat_id: threat.id, range: "all" })}>
-            Open them on the page of flows
-          </a>
-        </p>
+        {rows.length > 0 && (
+          <p>
+            <a href={linkTo("flows", "", { threat_id: threat.id, range: "all" })}>
+              Open them on the page of flows
+            </a>
+          </p>
+        )}
       </section>
     </>
+  );
+}
+
+function TellingFacts(
+  { flows, of, isKnown }: { flows: readonly Flow[]; of: string; isKnown: boolean },
+): VNode {
+  const telling = tellingOf(flows);
+  return (
+    <section>
+      <h3>
+        Telling facts <span class="soft">in {of}</span>
+      </h3>
+      <Facts>
+        {telling.map(({ name, values, more }) => (
+          <Fact key={name} name={name}>
+            <span class="addresses">
+              {values.map((value) => <span key={value} class="wire">{value}</span>)}
+              {more > 0 && <span class="soft">and {count(more)} more</span>}
+            </span>
+          </Fact>
+        ))}
+      </Facts>
+      {isKnown && telling.length === 0 && <p class="soft">Nothing beyond the evidence above.</p>}
+    </section>
   );
 }

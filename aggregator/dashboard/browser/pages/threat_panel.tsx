@@ -62,21 +62,13 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
         {words?.false_alarm && <p class="soft">{words.false_alarm}</p>}
       </div>
       <Decisions threat={threat} onChange={onChange} />
-      {explanation !== words?.summary && (
-        <section>
-          <h3>Why it matters</h3>
-          <p>
-            {words && explanation.startsWith(words.summary)
-              ? explanation.slice(words.summary.length).trim() || words.meaning
-              : explanation}
-          </p>
-        </section>
-      )}
       <Ends threat={threat} />
-      <Grounds threat={threat} />
-      <Timeline threat={threat} />
+      <Evidence threat={threat} />
       <FlowsOfThreat threat={threat} />
       <Packets of="threats" id={threat.id} />
+      <Reasons threat={threat} />
+      <Meaning threat={threat} />
+      <Timeline threat={threat} />
       <Others threat={threat} />
       <Engine threat={threat} />
     </>
@@ -131,33 +123,47 @@ function Addresses({ list }: { list: readonly string[] }): VNode {
   );
 }
 
-function Grounds({ threat: { reasons, evidence, score } }: { threat: Threat }): VNode {
+function Evidence({ threat: { evidence } }: { threat: Threat }): VNode {
   return (
-    <>
-      <section>
-        <h3>
-          Reasons <span class="soft">that make the score {score}</span>
-        </h3>
-        <ul class="reasons">
-          {reasons.map(({ name, text, points }) => (
-            <li key={name}>
-              <span>{text}</span> <span class="number soft">+{points}</span>
-            </li>
-          ))}
-        </ul>
-      </section>
-      <section>
-        <h3>Evidence</h3>
-        <Facts>
-          {evidence.map(({ id, name, value, hostile }) => (
-            <Fact key={id} name={name}>
-              <Wire>{typeof value === "number" ? value.toLocaleString("en") : value}</Wire>
-              <span class="soft small">{hostile ? " chosen by the sender" : ""}</span>
-            </Fact>
-          ))}
-        </Facts>
-      </section>
-    </>
+    <section>
+      <h3>Evidence</h3>
+      <Facts>
+        {evidence.map(({ id, name, value, hostile }) => (
+          <Fact key={id} name={name}>
+            <Wire>{typeof value === "number" ? value.toLocaleString("en") : value}</Wire>
+            <span class="soft small">{hostile ? " chosen by the sender" : ""}</span>
+          </Fact>
+        ))}
+      </Facts>
+    </section>
+  );
+}
+
+function Reasons({ threat: { reasons, score } }: { threat: Threat }): VNode {
+  return (
+    <section>
+      <h3>
+        Reasons <span class="soft">that make the score {score}</span>
+      </h3>
+      <ul class="reasons">
+        {reasons.map(({ name, text, points }) => (
+          <li key={name}>
+            <span>{text}</span> <span class="number soft">+{points}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** What rules wrote repeats what stands above, but for the meaning; a model's words stand whole. */
+function Meaning({ threat: { words, explanation, engine } }: { threat: Threat }): VNode | null {
+  const text = engine === "rules" && words?.meaning ? words.meaning : explanation;
+  return (
+    <section>
+      <h3>Why anyone would do that</h3>
+      <p>{text}</p>
+    </section>
   );
 }
 

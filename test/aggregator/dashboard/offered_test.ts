@@ -1,0 +1,232 @@
+/** What an aggregator offers besides: hosts, packets, the filter language, flows of a threat, word of what was stored.
+ *
+ * Method: the API's description and these routes are answered by the test, so that the pages can be seen with and without them. The
+ * shapes are those of the routes. @module */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { useBrowser } from "../../services/services.ts";
+import type { Page } from "../../services/browser.ts";
+import { sampleFlow } from "../api/samples.ts";
+import { axeProblems, goTo, logIn, withWorld } from "./browsing.ts";
+import { hostileStrings } from "./hostile.ts";
+
+const browser = await useBrowser();
+// The DevTools connection keeps timers of its own beyond a test.
+const options = { ignore: browser.ignore, sanitizeOps: false, sanitizeResources: false };
+const scan = "00112233445566aa";
+
+const host = {
+  ip: "10.0.0.5",
+  network: "lab",
+  inside: true,
+  first_seen_ms: 1_799_998_000_000,
+  last_seen_ms: 1_799_999_000_000,
+  names: [hostileStrings[0], hostileStrings[8]],
+  macs: ["02:00:00:00:00:05"],
+  flows: 23,
+  packets: 437,
+  bytes: 935_000,
+  threats: 3,
+};
+const service = {
+  protocol: "tcp",
+  port: 443,
+  app: "tls",
+  first_seen_ms: 1_799_998_000_000,
+  last_seen_ms: 0,
+  flows: 2,
+};
+
+/** Answers `path` of the API with `answer`, and describes it. */
+async function offer(
+  page: Page,
+  routes: Record<string, { parameters?: string[]; answer: unknown }>,
+): Promise<void> {
+  await page.route("**/openapi.json", async (route) => {
+    const response = await route.fetch();
+    const description = await response.json();
+    for (const [name, { parameters = [] }] of Object.entries(routes)) {
+      const [method, path] = name.split(" ");
+      const described = parameters.map((one) => ({ name: one, in: "query" }));
+      description.paths[path] = {
+        ...description.paths[path],
+        [method.toLowerCase()]: { parameters: described, responses: {} },
+      };
+    }
+    await route.fulfill({ response, json: description });
+  });
+  for (const [name, { answer }] of Object.entries(routes)) {
+    const [method, path] = name.split(" ");
+    const pattern = new RegExp(`${path.replace(/\{[a-z]+\}/g, "[^/?]+")}(\\?.*)?$`);
+    await page.route(pattern, async (route) => {
+      if (route.request().method() !== method) return await route.fallback();
+      await route.fulfill({ json: typeof answer === "function" ? answer(route.request().url()) : answer });
+    });
+  }
+}
+
+Deno.test({
+  ...options,
+  name:
+    "hosts are listed, filtered and shown one by one where the aggregator keeps them, and else it says that it does not",
+  fn: () =>
+    withWorld(browser, { width: 1024 }, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      await goTo(page, "#/hosts");
+      if (await page.locator("table.hosts").count() === 0) {
+        await page.getByText("This aggregator does not keep hosts").waitFor();
+        await page.getByRole("textbox", { name: "Address" }).fill("10.0.0.5");
+        await page.keyboard.press("Enter");
+        await page.locator("table.flows tbody tr").first().waitFor();
+      }
+      const asked: string[] = [];
+      await offer(page, {
+        "GET /api/v1/hosts": {
+          parameters: ["ip", "network", "seen_since", "sort"],
+          answer: (url: string) => {
+            asked.push(url);
+            return { rows: [host] };
+          },
+        },
+        "GET /api/v1/hosts/{ip}": {
+          answer: {
+            ...host,
+            services: [{ ...service, clients: 4 }],
+            uses: [{ ip: "192.0.2.80", ...service }],
+            peers: [{ ip: "192.0.2.80", flows: 23, bytes: 935_000 }],
+            series: [{ at_ms: 1_799_996_400_000, bytes: 935_000, packets: 437 }],
+            threats: [],
+            sensors: ["s1"],
+          },
+        },
+      });
+      await page.goto(`${world.url}/#/hosts`);
+      await page.reload();
+      await page.locator("table.hosts tbody tr").waitFor();
+      assertStringIncludes(await page.locator("table.hosts").innerText(), hostileStrings[0]);
+      await page.getByLabel("Order").selectOption("bytes");
+      await page.waitForFunction("/sort=bytes/.test(location.hash)");
+      await page.waitForTimeout(300);
+      assertStringIncludes(asked.at(-1)!, "sort=bytes");
+      await page.getByRole("link", { name: "10.0.0.5" }).click();
+      await page.getByRole("region", { name: "Services it offers" }).waitFor();
+      const text = await page.locator("main").innerText();
+      for (const words of [hostileStrings[0], "good\\u{202e}moc", "02:00:00:00:00:05", "935 kB"]) {
+        assertStringIncludes(text, words);
+      }
+      assertEquals(await axeProblems(page), []);
+      await goTo(page, "#/overview?range=all");
+      await page.getByRole("region", { name: "New hosts" }).getByText("10.0.0.5").waitFor();
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "packets of a threat are asked for and downloaded by who may, and a viewer is not offered them",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      let state = "none";
+      const status = () => ({
+        state,
+        reason: `state ${state} ${hostileStrings[1]}`,
+        sensors: state === "none"
+          ? []
+          : [{ name: "roof", state, reason: "", packets: 12, bytes: 3_400, at_ms: 1_799_999_000_000 }],
+      });
+      await offer(page, {
+        "GET /api/v1/threats/{id}/packets": { parameters: ["as"], answer: status },
+        "POST /api/v1/threats/{id}/packets": {
+          answer: () => {
+            state = "arrived";
+            return status();
+          },
+        },
+      });
+      await logIn(page, world.fixture.keys.viewer);
+      await goTo(page, `#/threats?id=${scan}`);
+      await page.locator(".side .lead").waitFor();
+      assertEquals(await page.locator(".side").getByRole("heading", { name: "Packets" }).count(), 0);
+      await page.getByRole("button", { name: "Log out" }).click();
+      await logIn(page, world.fixture.keys.analyst);
+      await page.getByRole("button", { name: "Ask the sensors for the packets" }).click();
+      const link = page.getByRole("link", { name: "Download pcapng" });
+      await link.waitFor();
+      assertEquals(await link.getAttribute("href"), `api/v1/threats/${scan}/packets`);
+      assertStringIncludes(await page.locator(".side").innerText(), "12 packets, 3400 B");
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "a threat says how many of its flows it can show, and what answered among them",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      const rows = Array.from({ length: 30 }, (_, i) =>
+        sampleFlow(i, {
+          dst_ip: "10.0.0.9",
+          dst_port: i + 1,
+          conn_state: i === 21 ? "SF" : "S0",
+          facts: null,
+        }));
+      await offer(page, {
+        "GET /api/v1/threats/{id}/flows": {
+          answer: { rows, flows: 240, linked: 30, is_complete: false },
+        },
+      });
+      await logIn(page, world.fixture.keys.viewer);
+      await goTo(page, `#/threats?id=${scan}`);
+      const panel = page.locator(".side");
+      await panel.getByText("the first 30 of 240 flows").first().waitFor();
+      const told = panel.locator("dt", { hasText: "Ports that answered" });
+      assertEquals(await told.locator("+ dd").innerText(), "10.0.0.9:22");
+      await panel.getByRole("button", { name: "Show 30 flows" }).click();
+      assertEquals(await panel.locator("table.flows tbody tr").count(), 30);
+    }),
+});
+
+Deno.test({
+  ...options,
+  name:
+    "the filter line is completed from the columns, and live mode follows what is stored within a second or so",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      const column = {
+        name: "src_ip",
+        type: "address",
+        about: "",
+        operators: ["=", "in"],
+        examples: ["10.0.0.5"],
+      };
+      const asked: string[] = [];
+      await offer(page, {
+        "GET /api/v1/filter/columns": { answer: { flows: [column], threats: [] } },
+        "GET /api/v1/flows/search": {
+          parameters: ["filter"],
+          answer: (url: string) => {
+            asked.push(url);
+            return {
+              rows: [sampleFlow(asked.length)],
+              assumed: { from: 0, reason: "only a day was searched" },
+            };
+          },
+        },
+      });
+      await logIn(page, world.fixture.keys.viewer);
+      await goTo(page, "#/flows");
+      await page.getByLabel("Filter", { exact: true }).fill("src_ip ");
+      assertEquals(
+        await page.evaluate("[...document.querySelectorAll('datalist option')].map((one) => one.value)"),
+        ["src_ip =", "src_ip in"],
+      );
+      await page.getByLabel("Filter", { exact: true }).fill("src_ip = 10.0.0.5");
+      await page.keyboard.press("Enter");
+      await page.getByText("only a day was searched").waitFor();
+      await page.waitForFunction("/filter=src_ip/.test(location.hash)");
+      const before = asked.length;
+      await page.getByLabel("Live").check();
+      await page.waitForTimeout(3_500);
+      const times = asked.length - before;
+      if (times < 3 || times > 6) throw new Error(`asked ${times} times in 3.5 s`);
+      assertStringIncludes(asked.at(-1)!, "filter=src_ip");
+    }),
+});
