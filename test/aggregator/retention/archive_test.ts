@@ -7,7 +7,7 @@ import type { StoredDay } from "../../../aggregator/model/retention.ts";
 import type { RetentionLimits } from "../../../aggregator/retention/plan.ts";
 import { Retention } from "../../../aggregator/retention/retention.ts";
 import { createReporter } from "../../../shared/reporter.ts";
-import { allFlows, date, day, fill, onBothStores } from "../archive/stores.ts";
+import { allFlows, date, day, fill, onBothStores, passwordOf, withoutPassword } from "../archive/stores.ts";
 import { TestClock } from "../api/fixture.ts";
 import { flowsOf, flowWrite, nothing, nowMs, t0 } from "../store/rows.ts";
 
@@ -107,8 +107,8 @@ onBothStores("retention archives on a thread of its own, while ingest goes on", 
   const clock = new TestClock();
   clock.ms = (day + 3 * 86_400) * 1e3;
   const archive = new ArchiveThread({
-    url: place.url,
-    password: "",
+    url: withoutPassword(place.url),
+    password: passwordOf(place.url),
     folder: `${folder}/archive`,
   });
   const retention = new Retention({ flowDays: 2, bytesMax: 0 }, { store, clock, reporter, archive });
