@@ -101,6 +101,15 @@ Deno.test("what comes while a day is archived is archived too, three times at mo
   assertEquals(thrice.problem, `${date}: flows were added to it while it was archived 3 times`);
 });
 
+Deno.test("a day that another aggregator let leave meanwhile is not archived as an empty one", async () => {
+  const { calls, problem } = await turn(byAge, (_tries, _isFinal, days) => {
+    days[0].flows = 0;
+    days[0].gone.push("flows");
+  });
+  assertEquals(calls.slice(0, 3), ["keep 0", "drop flows 0", "keep 1"]);
+  assertEquals(problem, null);
+});
+
 onBothStores("retention archives on a thread of its own, while ingest goes on", async (place) => {
   const { store, folder, reporter } = place;
   await fill(store, 3_000);
