@@ -1,5 +1,6 @@
 /** The mutants that `mutants.ts` applies, by topic. @module */
 
+import { archiveMutants } from "./mutants/archive.ts";
 import { detectMutants } from "./mutants/detect.ts";
 import { fleetMutants } from "./mutants/fleet.ts";
 import { ingestMutants } from "./mutants/ingest.ts";
@@ -11,6 +12,7 @@ import { sharedMutants } from "./mutants/shared.ts";
 export type { Mutant } from "./mutants/mutant.ts";
 
 export const mutants: readonly Mutant[] = [
+  ...archiveMutants,
   ...detectMutants,
   ...fleetMutants,
   ...ingestMutants,

@@ -24,7 +24,7 @@ export class BackupProblem extends Error {
 }
 
 /** Copies the database into a new file while others go on. Returns its octets. @throws {BackupProblem} */
-export async function backUp(store: Store, { url, password }: Target, path: string): Promise<number> {
+export async function backUp({ url, password }: Target, path: string): Promise<number> {
   if (await Deno.stat(path).then(() => true, () => false)) {
     throw new BackupProblem(`Cannot write "${path}" as it is there already`);
   }
@@ -35,7 +35,7 @@ export async function backUp(store: Store, { url, password }: Target, path: stri
     const file = await Deno.open(part, { write: true, createNew: true, mode: 0o600 });
     if (url.startsWith("sqlite:")) {
       file.close();
-      await store.copyInto(part);
+      await new SqliteFile(url.slice("sqlite:".length)).copyInto(part);
     } else await dump(url, password, file);
     const written = await Deno.open(part, { read: true, write: true });
     await written.sync();

@@ -14,6 +14,7 @@ import {
   dateOf,
   type Manifest,
   nameOf,
+  ownLikeFolder,
   problemOfFile,
   readManifests,
   syncFolder,
@@ -46,6 +47,7 @@ export async function keepDay(
   try {
     // Retention and a person's command may want the same day at once.
     await lock.lock(true);
+    await ownLikeFolder(`${folder}/.lock`, folder);
     const date = dateOf(day.day);
     const parts = (await readManifests(folder)).manifests.filter((one) => one.day === date);
     const last = parts.at(-1);
@@ -64,6 +66,7 @@ export async function keepDay(
       await Deno.remove(`${folder}/${nameOf(date, part)}.json`);
       await syncFolder(folder);
     }
+    await ownLikeFolder(temporary, folder);
     await Deno.rename(temporary, `${folder}/${written.file}`);
     await syncFolder(folder);
     const manifest = { ...written, part };

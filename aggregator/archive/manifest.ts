@@ -98,12 +98,20 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
   } finally {
     file.close();
   }
+  await ownLikeFolder(`${path}.part`, folder);
   await Deno.rename(`${path}.part`, path);
   await syncFolder(folder);
 }
 
 export async function writeAll(file: Deno.FsFile, octets: Uint8Array): Promise<void> {
   for (let at = 0; at < octets.length;) at += await file.write(octets.subarray(at));
+}
+
+/** What root's command leaves in a service's folder is the service's, which could not read it else. */
+export async function ownLikeFolder(path: string, folder: string): Promise<void> {
+  if (Deno.uid() !== 0) return;
+  const { uid, gid } = await Deno.stat(folder);
+  if (uid !== null && gid !== null) await Deno.chown(path, uid, gid);
 }
 
 /** A name is durable once its folder is. */

@@ -276,10 +276,10 @@ async function isGivenBack(store: Store, parts: readonly Manifest[]): Promise<bo
   return stored.flows === sums.flows && stored.packets === sums.packets && stored.bytes === sums.bytes;
 }
 
-async function backup({ store, options, operands, edges }: Work): Promise<Result> {
+async function backup({ options, operands, edges }: Work): Promise<Result> {
   const path = onlyOperand(operands, "file");
   edges.progress?.(`${path}: writing`);
-  const octets = await backUp(store, targetOf(options, edges), path);
+  const octets = await backUp(targetOf(options, edges), path);
   return { json: { file: path, octets }, lines: [`${path}  ${octets} octets`] };
 }
 

@@ -69,7 +69,8 @@ export const serveOptions = {
     kind: "text",
     default: "",
     value: "DIR",
-    help: "Folder to which a day of flows goes, as Parquet, before it is dropped; else it is dropped without",
+    help:
+      "Folder to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
   },
   retainPacketsMb: {
     kind: "number",

@@ -287,8 +287,6 @@ export interface UpkeepStore {
   optimize(): Promise<void>;
   /** What is wrong, in words. */
   findProblems(days: readonly StoredDay[]): Promise<string[]>;
-  /** SQLite: writes a copy as of now into a new file, while others write. @throws {RangeError} for a server */
-  copyInto(path: string): Promise<void>;
 }
 
 export interface Store

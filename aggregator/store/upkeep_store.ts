@@ -1,7 +1,7 @@
 /** The topic of upkeep: how large the store is, whether it is sound, and what keeps it fast.
  *
  * In: nothing but a day. Out: sizes, sums, problems in words. Invariant: nothing here changes a row, and nothing holds up ingest for
- * longer than one short statement, `VACUUM INTO` and `quick_check` of SQLite apart, which read beside it. @module */
+ * longer than one short statement; `quick_check` of SQLite reads beside it. @module */
 
 import { dayS, type StoredDay } from "../model/retention.ts";
 import type { DaySums } from "../model/archived.ts";
@@ -44,10 +44,6 @@ export function upkeepStore(database: Database): UpkeepStore {
       }
     },
     findProblems: (days) => findProblems(database, days),
-    async copyInto(path) {
-      if (isServer) throw new RangeError("Cannot copy a server's database into a file");
-      await read((session) => session.run("VACUUM INTO ?", [path]));
-    },
   };
 }
 

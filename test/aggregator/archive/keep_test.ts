@@ -136,6 +136,28 @@ onBothStores("an archive that cannot be written says so and leaves no half file"
   assertEquals(await filesOf(folder), [".lock"]);
 });
 
+Deno.test({
+  name: "what root keeps in a folder of another user is that user's",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "picket-archive-" });
+    await Deno.chown(folder, 65_534, 65_534);
+    const store = { readDay: () => Promise.resolve({ flows: [], unreadable: 0, last: null }) };
+    await keepDay({ ...store, restoreFlows: () => Promise.resolve(0) }, {
+      folder,
+      day: { day, stored_ms: 1 },
+      isFinal: true,
+    });
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assertEquals(names, [".lock", `flows-${date}.json`, `flows-${date}.parquet`]);
+    for (const name of names) {
+      const { uid, mode } = await Deno.stat(`${folder}/${name}`);
+      assertEquals([uid, mode! & 0o777], [65_534, 0o600], name);
+    }
+    await Deno.remove(folder, { recursive: true });
+  },
+});
+
 onBothStores("a day of many row groups, and one without flows, are read back whole", async (place) => {
   const { store, folder } = place;
   await fill(store, 21_500);

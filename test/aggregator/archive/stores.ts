@@ -45,6 +45,11 @@ export function onBothStores(behaviour: string, work: (place: Place) => Promise<
   }
 }
 
+/** As the options give them: the password apart from the URL. */
+export const passwordOf = (url: string) =>
+  url.startsWith("mariadb") ? decodeURIComponent(new URL(url).password) : "";
+export const withoutPassword = (url: string) => url.replace(/^(mariadb:\/\/[^:]*):[^@]*@/, "$1@");
+
 /** Three days: one flow before the day, `count` within it, one after; some seen twice, some of a threat. */
 export async function fill(store: Store, count = 40, changes = {}): Promise<void> {
   const numbers = [day - t0 - 1, ...Array.from({ length: count }, (_, n) => n), day - t0 + 86_400];

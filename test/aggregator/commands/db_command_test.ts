@@ -3,16 +3,24 @@
 import { assert, assertEquals } from "@std/assert";
 import { dbCommand } from "../../../aggregator/commands/db_command.ts";
 import { openDatabase, openStore } from "../../../aggregator/store/open.ts";
-import { allFlows, date, day, fill, onBothStores, type Place } from "../archive/stores.ts";
+import {
+  allFlows,
+  date,
+  day,
+  fill,
+  onBothStores,
+  passwordOf,
+  type Place,
+  withoutPassword,
+} from "../archive/stores.ts";
 import { flowsOf, flowWrite, ledgerRow, nothing } from "../store/rows.ts";
 import { systemClock } from "../../../shared/clock.ts";
-import { runInside } from "./harness.ts";
+import { runInside, runProgram } from "./harness.ts";
 
 /** Runs `db` with the store of a test, which stays open. */
 async function db({ url, folder }: Pick<Place, "url" | "folder">, ...args: string[]) {
-  const { password } = url.startsWith("mariadb") ? new URL(url) : { password: "" };
-  const env = { PICKET_STORE_PASSWORD: decodeURIComponent(password) };
-  const given = ["--state", `${folder}/state`, "--store", url.replace(`:${password}@`, "@"), "--json"];
+  const env = { PICKET_STORE_PASSWORD: passwordOf(url) };
+  const given = ["--state", `${folder}/state`, "--store", withoutPassword(url), "--json"];
   const { code, stdout, stderr } = await runInside([dbCommand], ["db", ...args, ...given], { env });
   return { code, stderr, json: stdout === "" ? null : JSON.parse(stdout) };
 }
@@ -118,6 +126,10 @@ onBothStores("db backup copies while others write, and db restore brings back al
   const made = await db(place, "backup", file);
   assertEquals([made.code, made.json.octets], [0, (await Deno.stat(file)).size]);
   assertEquals((await Deno.stat(file)).mode! & 0o777, 0o600);
+  // The program itself, with its own permissions.
+  const args = ["db", "backup", `${file}-2`, "--state", `${folder}/state`, "--store", withoutPassword(url)];
+  const real = await runProgram(args, { PICKET_STORE_PASSWORD: passwordOf(url) });
+  assertEquals([real.code, real.stderr], [0, ""]);
   const twice = await db(place, "backup", file);
   assert(twice.code === 1 && twice.stderr.includes("it is there already"), twice.stderr);
 

@@ -7,7 +7,7 @@ import type { StoredDay } from "../../../aggregator/model/retention.ts";
 import type { RetentionLimits } from "../../../aggregator/retention/plan.ts";
 import { Retention } from "../../../aggregator/retention/retention.ts";
 import { createReporter } from "../../../shared/reporter.ts";
-import { allFlows, date, day, fill, onBothStores } from "../archive/stores.ts";
+import { allFlows, date, day, fill, onBothStores, passwordOf, withoutPassword } from "../archive/stores.ts";
 import { TestClock } from "../api/fixture.ts";
 import { flowsOf, flowWrite, nothing, nowMs, t0 } from "../store/rows.ts";
 
@@ -104,14 +104,23 @@ Deno.test("what comes while a day is archived is archived too, three times at mo
   assertEquals(thrice.problem, `${date}: flows were added to it while it was archived 3 times`);
 });
 
+Deno.test("a day that another aggregator let leave meanwhile is not archived as an empty one", async () => {
+  const { calls, problem } = await turn(byAge, (_tries, _isFinal, days) => {
+    days[0].flows = 0;
+    days[0].gone.push("flows");
+  });
+  assertEquals(calls.slice(0, 3), ["keep 0", "drop flows 0", "keep 1"]);
+  assertEquals(problem, null);
+});
+
 onBothStores("retention archives on a thread of its own, while ingest goes on", async (place) => {
   const { store, folder, reporter } = place;
   await fill(store, 3_000);
   const clock = new TestClock();
   clock.ms = (day + 3 * 86_400) * 1e3;
   const archive = new ArchiveThread({
-    url: place.url,
-    password: "",
+    url: withoutPassword(place.url),
+    password: passwordOf(place.url),
     folder: `${folder}/archive`,
   });
   const retention = new Retention({ flowDays: 2, bytesMax: 0 }, {
