@@ -1,6 +1,7 @@
-/** A capture file in, flows and explained threats out: sensor and aggregator in one process, nothing to set up.
+/** Capture files in, flows and explained threats out: sensor and aggregator in one process, nothing to set up.
  *
- * In: the path of a pcap or pcapng file. Out: the capture's account, totals of its flows, its threats.
+ * In: the paths of pcap or pcapng files, "-" = standard input. Out: the account of what they hold, totals of its flows, its threats.
+ * Several files are parts of one capture, as programs write that begin a new file each hour: what begins in one goes on in the next.
  * Invariant: the same stages as live: both lanes of the sensor, merging, detectors, triage; only spool, transport and store are left out.
  * Why here: this is the only file that joins both sides. @module */
 
@@ -16,7 +17,7 @@ import { Tshark } from "../sensor/dissect/child/tshark.ts";
 import type { SegmentPage } from "../sensor/flow/segment_page.ts";
 import { type CaptureSummary, Pipeline } from "../sensor/pipeline.ts";
 import { CommandError, exitCodes } from "../shared/command.ts";
-import { incidentLines, threatLines } from "./cli/words.ts";
+import { incidentLines, threatLines, timelineLine } from "./cli/words.ts";
 import { startDetectors } from "./detect/detectors/catalogue.ts";
 import type { Declaration } from "./detect/detector.ts";
 import { Engine, type NotEvaluable } from "./detect/engine.ts";
@@ -69,10 +70,36 @@ export interface Analysis {
   not_evaluable: NotEvaluable[];
 }
 
-/** Analyzes one file. @throws {CommandError} when it cannot be opened or is no capture. */
-export async function analyzeFile(path: string, options: AnalyzeOptions): Promise<Analysis> {
-  const { reporter, clock = systemClock, signal } = options;
+/** Analyzes files in the order given. @throws {CommandError} when one cannot be opened or is no capture. */
+export async function analyzeFile(
+  path: string | readonly string[],
+  options: AnalyzeOptions,
+): Promise<Analysis> {
+  const paths = typeof path === "string" ? [path] : path;
+  const clock = options.clock ?? systemClock;
   const centre = new Centre(options, clock);
+  const captures: Analysis["capture"][] = [];
+  for (const one of paths) {
+    captures.push(await readCapture(one, centre, options, clock));
+    if (options.signal?.aborted) break;
+  }
+  const threats = await centre.finish(options);
+  return {
+    capture: joined(captures),
+    flows: centre.flows,
+    threats,
+    incidents: incidentsOf(threats),
+    not_evaluable: centre.notEvaluable(),
+  };
+}
+
+async function readCapture(
+  path: string,
+  centre: Centre,
+  options: AnalyzeOptions,
+  clock: Clock,
+): Promise<Analysis["capture"]> {
+  const { reporter, signal } = options;
   // One chooser for both: the lane reads plain DNS where the chooser found it.
   const chooser = new PacketChooser();
   const lane = await startLane(options, clock, chooser);
@@ -86,14 +113,44 @@ export async function analyzeFile(path: string, options: AnalyzeOptions): Promis
     });
     const note = await readAll(path, pipeline, signal);
     await pipeline.finish();
-    const summary = pipeline.summary(path);
-    const capture = note === null ? summary : { ...summary, note };
-    const threats = await centre.finish(options);
-    const incidents = incidentsOf(threats);
-    return { capture, flows: centre.flows, threats, incidents, not_evaluable: centre.notEvaluable() };
+    const summary = pipeline.summary(path === "-" ? "standard input" : path);
+    return note === null ? summary : { ...summary, note };
   } finally {
     await lane?.stop();
   }
+}
+
+/** The account of several captures as one. */
+function joined(captures: readonly Analysis["capture"][]): Analysis["capture"] {
+  if (captures.length === 1) return captures[0];
+  const stamps = captures.flatMap(({ first, last }) => [first, last]).filter((stamp) => stamp !== null);
+  const notes = captures.flatMap(({ file, note }) => note === undefined ? [] : [`${file}: ${note}`]);
+  return {
+    file: captures.map(({ file }) => file).join(", "),
+    packets: sumOf(captures, ({ packets }) => packets),
+    bytes: sumOf(captures, ({ bytes }) => bytes),
+    first: stamps.length > 0 ? Math.min(...stamps) : null,
+    last: stamps.length > 0 ? Math.max(...stamps) : null,
+    in_flows: sumOf(captures, ({ in_flows }) => in_flows),
+    left_out: countsOf(captures, ({ left_out }) => left_out),
+    remarks: countsOf(captures, ({ remarks }) => remarks),
+    ...notes.length > 0 && { note: notes.join(", ") },
+  };
+}
+
+function sumOf(captures: readonly CaptureSummary[], count: (capture: CaptureSummary) => number): number {
+  return captures.reduce((sum, capture) => sum + count(capture), 0);
+}
+
+function countsOf(
+  captures: readonly CaptureSummary[],
+  counts: (capture: CaptureSummary) => Record<string, number>,
+): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const capture of captures) {
+    for (const [name, count] of Object.entries(counts(capture))) sums[name] = (sums[name] ?? 0) + count;
+  }
+  return sums;
 }
 
 /** Reads the file to its end. Returns what was wrong with it. */
@@ -210,6 +267,13 @@ function present(threat: Threat): AnalyzedThreat {
     ...(threat.src_ips.length === 1 ? { src_ip: threat.src_ips[0] } : {}),
     ...(threat.dst_ips.length === 1 ? { dst_ip: threat.dst_ips[0] } : {}),
   };
+}
+
+/** The threats in the order in which they began, one line each. */
+export function renderTimeline({ threats }: Analysis, isColourful = false): string {
+  if (threats.length === 0) return "No threats found.";
+  return [...threats].sort((a, b) => a.first_seen - b.first_seen || a.last_seen - b.last_seen)
+    .map((threat) => timelineLine(threat, isColourful)).join("\n");
 }
 
 /** The analysis for people. */

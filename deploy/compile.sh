@@ -65,7 +65,7 @@ for side in sensor aggregator; do
   done
   case $side in
     sensor) includes+=(--include sensor/ship/seal_worker.ts) ;;
-    aggregator) includes+=(--include aggregator/store/sqlite_worker.ts) ;;
+    aggregator) includes+=(--include aggregator/store/sqlite_worker.ts --include aggregator/archive/archive_worker.ts) ;;
   esac
   # A part first: a compile that fails leaves no half binary. Types are the gate's business; another Deno would judge them its own way.
   part=$output/.$name-$target.part

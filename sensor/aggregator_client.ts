@@ -53,8 +53,8 @@ export class AggregatorClient {
   trust(ca: string | null): void {
     if (ca !== null) checkAuthority(ca);
     this.#ca = ca;
-    // The one before ends with its last request.
-    this.#client = null;
+    // Requests under way keep theirs until they are answered.
+    this.close();
   }
 
   get(path: string): Promise<Answer> {
@@ -69,8 +69,14 @@ export class AggregatorClient {
     });
   }
 
-  postBytes(path: string, body: Uint8Array, headers: Record<string, string>): Promise<Answer> {
-    return this.#ask(path, { method: "POST", headers, body: body as BodyInit });
+  /** `limits` say when to give up, where that differs from the client's own time limit. */
+  postBytes(
+    path: string,
+    body: Uint8Array,
+    headers: Record<string, string>,
+    limits: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<Answer> {
+    return this.#ask(path, { method: "POST", headers, body: body as BodyInit }, limits);
   }
 
   close(): void {
@@ -78,9 +84,15 @@ export class AggregatorClient {
     this.#client = null;
   }
 
-  async #ask(path: string, init: RequestInit): Promise<Answer> {
+  async #ask(
+    path: string,
+    init: RequestInit,
+    limits: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<Answer> {
     this.#client ??= Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
-    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const { timeoutMs = this.#timeoutMs } = limits;
+    const late = AbortSignal.timeout(timeoutMs);
+    const signal = limits.signal ? AbortSignal.any([late, limits.signal]) : late;
     try {
       const response = await fetch(`${this.url}${path}`, {
         ...init,
@@ -104,7 +116,7 @@ export class AggregatorClient {
         return {
           ok: false,
           problem: "timeout",
-          message: `${this.url} did not answer within ${this.#timeoutMs} ms`,
+          message: `${this.url} did not answer within ${timeoutMs} ms`,
         };
       }
       return this.#explain(causeOf(error));
@@ -127,21 +139,16 @@ export function wordsOf({ message, cure }: Pick<Unanswered, "message" | "cure">)
   return cure === undefined ? message : `${message}: ${cure}`;
 }
 
-/** What the aggregator says is wrong: its error code or reason, its message, and what it advises ("" = nothing). */
+/** What the aggregator says is wrong: its error code or reason, its title, and what it advises ("" = nothing). */
 export function refusalOf(body: unknown): { code: string; message: string; detail: string } {
-  const given = (body ?? {}) as {
-    reason?: unknown;
-    error?: { code?: unknown; message?: unknown; detail?: unknown } | string;
-  };
-  const error: { code?: unknown; message?: unknown; detail?: unknown } =
-    typeof given.error === "object" && given.error !== null ? given.error : {};
-  const code = [given.reason, error.code, given.error].find((text) => typeof text === "string");
-  const message = typeof error.message === "string" ? error.message : code;
+  const given = (body ?? {}) as Partial<Record<"reason" | "code" | "title" | "detail" | "error", unknown>>;
+  const code = [given.reason, given.code, given.error].find((text) => typeof text === "string");
+  const message = typeof given.title === "string" ? given.title : code;
   const short = (text: unknown, charactersMax: number) => String(text).slice(0, charactersMax);
   return {
     code: short(code ?? "unknown", 60),
     message: short(message ?? "no reason", 300),
-    detail: typeof error.detail === "string" ? short(error.detail, 300) : "",
+    detail: typeof given.detail === "string" ? short(given.detail, 300) : "",
   };
 }
 

@@ -30,7 +30,7 @@ const stages: Stages = {
   interfaces: listInterfaces,
   fileSource: (path, chunkBytes) => new FileCapture(path, new FileSource(path), chunkBytes),
   liveSource: openLiveCapture,
-  fastLane: ({ live, flow }, { sink, reporter, clock, deepLane }) =>
+  fastLane: ({ live, flow }, { sink, reporter, clock, deepLane, ring }) =>
     // Nobody outside can know which ports collide in the table.
     new Pipeline({ live, flow: { ...flow, hashSeed: crypto.getRandomValues(new Int32Array(1))[0] } }, {
       sink,
@@ -38,6 +38,7 @@ const stages: Stages = {
       clock,
       deepLane: deepLane?.lane ?? null,
       chooser: deepLane?.chooser ?? null,
+      ring,
     }),
   async deepLane({ live, tsharkPath, socketPath, keyPath, cacheFolder }, deps): Promise<RunningDeepLane> {
     // One chooser for both: the lane reads plain DNS where the chooser found it.
@@ -55,27 +56,28 @@ function factsHealth(lane: DissectLane) {
   return { offered, answered, refused: refused + given_up, version, walls };
 }
 
+export const program = {
+  name: "picket-sensor",
+  about: "captures traffic, turns it into flows and facts, ships them to a Picket aggregator",
+  configPath: "/etc/picket/sensor.json",
+  firstSteps: [
+    ["doctor", "what is missing on this machine?"],
+    ["replay FILE --flows", "flows of a capture file, nothing to set up"],
+    ["enrol 'picket://HOST:8600/TOKEN#FINGERPRINT'", "once, to belong to a fleet"],
+    ["run --interface eth0", "capture, until Ctrl-C"],
+  ],
+  commands: [
+    enrolCommand({ disk: realDisk, hostname: () => Deno.hostname() }),
+    runCommand(stages),
+    replayCommand(stages),
+    doctorCommand(stages),
+    interfacesCommand(stages),
+    statusCommand({ disk: realDisk }),
+    configCommand(),
+  ],
+  isEnvironment: (error: unknown) => error instanceof IdentityError,
+} satisfies Program;
+
 if (import.meta.main) {
-  const program = {
-    name: "picket-sensor",
-    about: "captures traffic, turns it into flows and facts, ships them to a Picket aggregator",
-    configPath: "/etc/picket/sensor.json",
-    firstSteps: [
-      ["doctor", "what is missing on this machine?"],
-      ["replay FILE --flows", "flows of a capture file, nothing to set up"],
-      ["enrol 'picket://HOST:8600/TOKEN#FINGERPRINT'", "once, to belong to a fleet"],
-      ["run --interface eth0", "capture, until Ctrl-C"],
-    ],
-    commands: [
-      enrolCommand({ disk: realDisk, hostname: () => Deno.hostname() }),
-      runCommand(stages),
-      replayCommand(stages),
-      doctorCommand(stages),
-      interfacesCommand(stages),
-      statusCommand({ disk: realDisk }),
-      configCommand(),
-    ],
-    isEnvironment: (error: unknown) => error instanceof IdentityError,
-  } satisfies Program;
   Deno.exit(await dispatch(Deno.args, program, processEdges(program.name)));
 }

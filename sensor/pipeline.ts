@@ -24,6 +24,7 @@ import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
 import { FlowTable } from "./flow/table.ts";
 import { WaitingRows } from "./flow/waiting.ts";
+import type { PacketRing } from "./ring/packet_ring.ts";
 
 /** Where exported segments go. */
 export interface SegmentSink {
@@ -95,6 +96,7 @@ export class Pipeline {
   #clock: Clock;
   #deepLane: DeepLane | null;
   #chooser: Chooser | null;
+  #ring: PacketRing | null;
   /** The packet chosen or not last is the first of its direction with payload. */
   #isStart = false;
   #reported = new Map<string, number>();
@@ -109,6 +111,8 @@ export class Pipeline {
       clock: Clock;
       deepLane: DeepLane | null;
       chooser: Chooser | null;
+      /** Gets every packet of a flow. @default null */
+      ring?: PacketRing | null;
     },
   ) {
     this.#options = { ...pipelineDefaults, ...options };
@@ -131,6 +135,7 @@ export class Pipeline {
     this.#clock = deps.clock;
     this.#deepLane = deps.deepLane;
     this.#chooser = deps.chooser;
+    this.#ring = deps.ring ?? null;
   }
 
   /** Flows open in the table. */
@@ -200,35 +205,46 @@ export class Pipeline {
       // What travels in a tunnel is kept or left out with it.
       if (layer === 0 && layerCount > 1) this.#table.noteOuter(place);
     }
-    if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
-      const innermost = decoder.layers[layerCount - 1];
-      const isChosen = this.#chooses(this.#chooser, place, innermost, buffer);
-      if (this.#isStart) {
-        const { payloadOffset, payloadCaptured } = innermost;
-        const ticket = this.#deepLane.noteStart(
-          this.#marks.flowId(place),
-          directionOf(place),
-          buffer,
-          payloadOffset,
-          payloadCaptured,
-        );
-        if (ticket > 0) this.#marks.noteTicket(place, ticket);
-      }
-      if (isChosen) {
-        const { ipOffset } = innermost;
-        const before = ipOffset - offset;
-        const ticket = this.#deepLane.offer(
-          buffer,
-          ipOffset,
-          capturedLength - before,
-          wireLength - before,
-          timeUs,
-          this.#marks.flowId(place),
-          this.#marks.segment(place),
-        );
-        if (ticket > 0) this.#marks.noteTicket(place, ticket);
-      }
+    if (this.#ring !== null) {
+      const payloadAt = decoder.layers[layerCount - 1].payloadOffset;
+      this.#ring.add(buffer, offset, capturedLength, wireLength, timeUs, linkType, payloadAt);
     }
+    if (this.#deepLane !== null && this.#chooser !== null && place >= 0) {
+      const before = decoder.layers[layerCount - 1].ipOffset - offset;
+      this.#look(this.#deepLane, this.#chooser, place, buffer, capturedLength - before, wireLength - before);
+    }
+  }
+
+  /** Shows the innermost packet to the deep lane; `captured` and `onWire` are its octets from its IP header on. A function of its own, so
+   * that V8 has room to inline the counting, which every packet needs. */
+  #look(
+    lane: DeepLane,
+    chooser: Chooser,
+    place: number,
+    buffer: Uint8Array,
+    captured: number,
+    onWire: number,
+  ): void {
+    const decoder = this.#decoder, marks = this.#marks;
+    const p = decoder.layers[decoder.layerCount - 1];
+    const isChosen = this.#chooses(chooser, place, p, buffer);
+    if (this.#isStart) {
+      const { payloadOffset, payloadCaptured } = p;
+      const flowId = marks.flowId(place);
+      const ticket = lane.noteStart(flowId, directionOf(place), buffer, payloadOffset, payloadCaptured);
+      if (ticket > 0) marks.noteTicket(place, ticket);
+    }
+    if (!isChosen) return;
+    const ticket = lane.offer(
+      buffer,
+      p.ipOffset,
+      captured,
+      onWire,
+      this.stampUs,
+      marks.flowId(place),
+      marks.segment(place),
+    );
+    if (ticket > 0) marks.noteTicket(place, ticket);
   }
 
   #countLayer(p: Packet, buffer: Uint8Array, timeUs: number): number {
@@ -343,6 +359,8 @@ export class Pipeline {
       this.#count("inner_headers_refused_total", { reason: innerFaults[index] }, this.#innerFaults[index]);
     }
     for (const [name, count] of Object.entries(this.#remarks)) this.#count(`${name}_total`, {}, count);
+    this.#count("ring_packets_total", {}, this.#ring?.added ?? 0);
+    this.#count("ring_packets_overwritten_total", {}, this.#ring?.overwritten ?? 0);
     this.#count("flows_total", {}, this.#table.flowsTotal);
     this.#count("flows_evicted_total", {}, this.#table.evicted);
     this.#count("clock_steps_back_total", {}, this.#table.stepsBack);

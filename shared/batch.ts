@@ -19,16 +19,6 @@
 
 import { Buffer } from "node:buffer";
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import {
-  connStates,
-  endReasons,
-  segmentColumnNames,
-  segmentColumns,
-  segmentLimits,
-  type SegmentTable,
-} from "./segment.ts";
-import { parseIp } from "./ip.ts";
-import { areFacts } from "./facts.ts";
 
 export const batchTopic = "picket.batches.v1";
 
@@ -92,14 +82,30 @@ const headerNames = [
   "signature",
 ] as const;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** The text a sensor signs. */
 export function signedText(header: Omit<BatchHeader, "signature">): string {
   return `picket.batch.v1\n${headerNames.slice(0, 8).map((name) => header[name as "sensor"]).join("\n")}`;
 }
 
-/** Signs `value` and makes its header. */
+/** Signs `value` and makes its header.
+ *
+ * @example From a sensor to an aggregator, and a value that was changed on the way.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { keyId, keysFromSeed, publicKeyFromRaw, readHeader, sealBatch, verifyBatch, writeHeader } from "./batch.ts";
+ *
+ * const { privateKey, publicKey } = keysFromSeed(new Uint8Array(32).fill(7));
+ * const value = new TextEncoder().encode('{"src_ip":["10.0.0.5"]}');
+ * const position = { epoch: 1, bucket: 0, seq: 1, flows: 1, sealed: 1_700_000_000_000 };
+ * const batch = sealBatch(value, { sensor: "s1", key: keyId(publicKey), privateKey }, position);
+ *
+ * const headers = writeHeader(batch.header);
+ * assertEquals(readHeader((name) => headers[name]), batch.header);
+ * assertEquals(verifyBatch(batch, publicKeyFromRaw(publicKey)), null);
+ * const changed = { ...batch, value: value.with(2, 0x53) };
+ * assertEquals(verifyBatch(changed, publicKeyFromRaw(publicKey)), "sha256");
+ * ``` */
 export function sealBatch(
   value: Uint8Array,
   identity: { sensor: string; key: string; privateKey: KeyObject },
@@ -144,68 +150,6 @@ export function verifyBatch(batch: Batch, publicKey: KeyObject): Refusal | null 
   const signature = Buffer.from(header.signature, "base64");
   return verify(null, encoder.encode(signedText(header)), publicKey, signature) ? null : "signature";
 }
-
-/** Decodes and checks the value of a verified batch: every column known, of `flows` rows, every cell of its kind.
- * Absent columns come back filled with their default, so that every column is there. */
-export function decodeValue(value: Uint8Array, flows: number): Required<SegmentTable> | Refusal {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(decoder.decode(value));
-  } catch {
-    return "not_json";
-  }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return "not_json";
-  const given = parsed as Record<string, unknown>;
-  for (const name of Object.keys(given)) if (!Object.hasOwn(segmentColumns, name)) return "column_unknown";
-  const table = {} as Required<SegmentTable>;
-  for (const name of segmentColumnNames) {
-    const { kind, default: standard } = segmentColumns[name];
-    const rows = given[name];
-    if (rows === undefined) {
-      table[name] = new Array(flows).fill(standard);
-      continue;
-    }
-    if (!Array.isArray(rows) || rows.length !== flows) return "column_length";
-    if (!rows.every(checks[kind])) return "column_value";
-    table[name] = rows;
-  }
-  return areSumsBounded(table as Required<NumberTable>, flows) ? table : "column_value";
-}
-
-type NumberTable = { [name in keyof SegmentTable]: number[] };
-
-/** Whether what is computed from a table can be stored and read back; every cell has been checked before. */
-function areSumsBounded(table: Required<NumberTable>, flows: number): boolean {
-  const { timeUsMax, batchSumMax } = segmentLimits;
-  let packets = 0, bytes = 0;
-  for (let row = 0; row < flows; row++) {
-    if (table.start_us[row] + table.duration_us[row] > timeUsMax) return false;
-    if (table.flow_age_us[row] > table.start_us[row]) return false;
-    packets += (table.fwd_packets[row] + table.bwd_packets[row]) * table.factor[row];
-    bytes += (table.fwd_bytes[row] + table.bwd_bytes[row]) * table.factor[row];
-  }
-  return packets <= batchSumMax && bytes <= batchSumMax;
-}
-
-const isInteger = (value: unknown, max: number): boolean =>
-  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max;
-
-const checks: Record<string, (value: unknown) => boolean> = {
-  time: (value) => isInteger(value, segmentLimits.timeUsMax),
-  count: (value) => isInteger(value, segmentLimits.countMax),
-  number: (value) => typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER,
-  factor: (value) => isInteger(value, segmentLimits.factorMax) && value !== 0,
-  port: (value) => isInteger(value, 65_535),
-  octet: (value) => isInteger(value, 255),
-  vlan: (value) => isInteger(value, 4_095),
-  isn: (value) => value === null || isInteger(value, 0xffff_ffff),
-  ip: (value) => typeof value === "string" && parseIp(value) !== null,
-  mac: (value) => typeof value === "string" && /^(([0-9a-f]{2}:){5}[0-9a-f]{2})?$/.test(value),
-  name: (value) => typeof value === "string" && /^[a-z0-9._-]{0,32}$/.test(value),
-  conn_state: (value) => (connStates as readonly unknown[]).includes(value),
-  end_reason: (value) => (endReasons as readonly unknown[]).includes(value),
-  facts: (value) => value === null || areFacts(value),
-};
 
 export function sha256Hex(bytes: Uint8Array | string): string {
   return createHash("sha256").update(bytes).digest("hex");

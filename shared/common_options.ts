@@ -17,8 +17,26 @@ export const brokerAccessOptions = {
     value: "FILE",
     help: "Trust this certificate authority (PEM) for the brokers; implies --kafka-tls",
   },
+  kafkaCert: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help: "Show the brokers this certificate (PEM), where they ask for one; needs --kafka-key",
+  },
+  kafkaKey: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help: "Private key (PEM) of --kafka-cert; implies --kafka-tls",
+  },
   kafkaUser: { kind: "text", default: "", help: "SASL user name at the brokers" },
   kafkaPassword: { kind: "text", default: "", secret: true, help: "SASL password at the brokers" },
+  kafkaPasswordFile: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help: "File that holds the SASL password, such as a systemd credential; instead of the variable",
+  },
   kafkaSasl: {
     kind: "text",
     default: "scram-sha-512",
@@ -27,21 +45,68 @@ export const brokerAccessOptions = {
   },
 } as const satisfies OptionTable;
 
-/** How to speak to the brokers. @throws {CommandError} when the certificate file is not readable. */
+/** How to speak to the brokers. @throws {CommandError} when a file is not readable, or half of a pair is missing. */
 export async function brokerAccess(
   options: Options<typeof brokerAccessOptions>,
 ): Promise<Pick<KafkaSettings, "tls" | "sasl">> {
+  const { kafkaTls, kafkaCa, kafkaCert, kafkaKey, kafkaUser } = options;
+  if ((kafkaCert === "") !== (kafkaKey === "")) {
+    throw new CommandError(exitCodes.usage, 'Cannot use "--kafka-cert" without "--kafka-key": name both');
+  }
   const access: Pick<KafkaSettings, "tls" | "sasl"> = {};
-  if (options.kafkaCa !== "") access.tls = { ca: await readOptionFile("--kafka-ca", options.kafkaCa) };
-  else if (options.kafkaTls) access.tls = {};
-  if (options.kafkaUser !== "") {
-    access.sasl = {
-      mechanism: options.kafkaSasl as SaslMechanism,
-      username: options.kafkaUser,
-      password: options.kafkaPassword,
-    };
+  if (kafkaTls || kafkaCa !== "" || kafkaCert !== "") {
+    access.tls = {};
+    if (kafkaCa !== "") access.tls.ca = await readAuthorities("--kafka-ca", kafkaCa);
+    if (kafkaCert !== "") {
+      access.tls.cert = await readOptionFile("--kafka-cert", kafkaCert);
+      access.tls.key = await readOptionFile("--kafka-key", kafkaKey);
+    }
+  }
+  const password = await passwordOf(options);
+  if (kafkaUser !== "") {
+    access.sasl = { mechanism: options.kafkaSasl as SaslMechanism, username: kafkaUser, password };
+  }
+  // PLAIN is the password itself: it must not cross a network that can be read.
+  if (access.sasl?.mechanism === "plain" && !access.tls) {
+    throw new CommandError(
+      exitCodes.usage,
+      'Cannot use "--kafka-sasl plain" without TLS as it sends the password itself: add "--kafka-tls"',
+    );
   }
   return access;
+}
+
+async function passwordOf(options: Options<typeof brokerAccessOptions>): Promise<string> {
+  const { kafkaUser, kafkaPassword, kafkaPasswordFile } = options;
+  if (kafkaPassword !== "" && kafkaPasswordFile !== "") {
+    throw new CommandError(
+      exitCodes.usage,
+      'Cannot use "--kafka-password-file" as PICKET_KAFKA_PASSWORD is set too: give one of them',
+    );
+  }
+  const password = kafkaPasswordFile === ""
+    ? kafkaPassword
+    : (await readOptionFile("--kafka-password-file", kafkaPasswordFile)).replace(/\r?\n$/, "");
+  if (kafkaUser !== "" && password === "") {
+    throw new CommandError(
+      exitCodes.usage,
+      'Cannot use "--kafka-user" without a password: set PICKET_KAFKA_PASSWORD or name a "--kafka-password-file"',
+    );
+  }
+  if (kafkaUser === "" && password !== "") {
+    throw new CommandError(exitCodes.usage, 'Cannot use a password for Kafka without "--kafka-user"');
+  }
+  return password;
+}
+
+/** Certificates of authorities in a file that an option names. @throws {CommandError} */
+export async function readAuthorities(flag: string, path: string): Promise<string> {
+  const pem = await readOptionFile(flag, path);
+  if (/-----BEGIN CERTIFICATE-----/.test(pem)) return pem;
+  throw new CommandError(
+    exitCodes.usage,
+    `Cannot use "${flag}" as "${path}" must hold a certificate (PEM): there is none`,
+  );
 }
 
 /** Text of a file that an option names. @throws {CommandError} */

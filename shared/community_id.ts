@@ -100,7 +100,18 @@ export function formatCommunityId(digest: Uint8Array): string {
   return "1:" + Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString("base64");
 }
 
-/** Community ID of a flow given in words; "" for ARP and for what is not a pair of addresses of one family. */
+/** Community ID of a flow given in words; "" for ARP and for what is not a pair of addresses of one family.
+ *
+ * @example Both directions have one name, the one that Zeek, Suricata and Wireshark print.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { communityId } from "./community_id.ts";
+ *
+ * const there = { protocol: "tcp", src_ip: "128.232.110.120", dst_ip: "66.35.250.204", src_port: 34855, dst_port: 80 };
+ * const back = { protocol: "tcp", src_ip: "66.35.250.204", dst_ip: "128.232.110.120", src_port: 80, dst_port: 34855 };
+ * assertEquals(communityId(there), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+ * assertEquals(communityId(back), communityId(there));
+ * ``` */
 export function communityId(
   flow: { protocol: string; src_ip: string; dst_ip: string; src_port: number; dst_port: number },
 ): string {
@@ -120,7 +131,17 @@ export function flowDigest(
   return communityIdDigest(protocol, src, dst, flow.src_port, flow.dst_port);
 }
 
-/** Bucket of a digest: its first four bytes, big-endian, modulo `buckets`. Equal on every sensor of a fleet. */
+/** Bucket of a digest: its first four bytes, big-endian, modulo `buckets`. Equal on every sensor of a fleet.
+ *
+ * @example All sightings of one flow meet in one bucket.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { bucketOf, flowDigest } from "./community_id.ts";
+ *
+ * const flow = { protocol: "udp", src_ip: "10.0.0.5", dst_ip: "10.0.0.1", src_port: 5353, dst_port: 53 };
+ * const answer = { protocol: "udp", src_ip: "10.0.0.1", dst_ip: "10.0.0.5", src_port: 53, dst_port: 5353 };
+ * assertEquals(bucketOf(flowDigest(flow)!, 4), bucketOf(flowDigest(answer)!, 4));
+ * ``` */
 export function bucketOf(digest: Uint8Array, buckets: number): number {
   return ((digest[0] << 24 | digest[1] << 16 | digest[2] << 8 | digest[3]) >>> 0) % buckets;
 }

@@ -4,6 +4,7 @@
  * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; how wrong its clock is
  * does not matter, as one that is not newer than the last is not stored. @module */
 
+import { packetLimits } from "./packets.ts";
 import { z } from "./schema.ts";
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
@@ -120,6 +121,15 @@ export const checkInRequest = z.object({
     error: z.string().max(400).nullable(),
     sent_batches: z.int().min(0),
   }),
+  /** Recent packets that it keeps for questions; absent = it keeps none. Packets ever added = `packets` + `overwritten`. */
+  ring: z.object({
+    payload: z.string().regex(/^[a-z]{1,20}$/),
+    bytes_max: z.int().min(0),
+    packets: z.int().min(0),
+    overwritten: z.int().min(0),
+    /** Stamp of the oldest packet, epoch seconds; null = there is none. */
+    oldest: z.number().nullable(),
+  }).optional(),
   /** Highest seq sealed in each bucket of this epoch, by bucket number: what the aggregator should have seen. */
   sealed: z.record(z.string().regex(/^[0-9]{1,4}$/), z.int().min(0)),
   /** What is in these batches, as the ledger counts it; absent = unknown. `capture.in_flows` runs ahead of `packets` by what is in open flows:
@@ -133,6 +143,20 @@ export const checkInRequest = z.object({
 });
 export type CheckInRequest = z.infer<typeof checkInRequest>;
 
+/** Packets the aggregator wants; the sensor answers with `POST /api/v1/packets`. Listed until it is answered or expires. */
+export const packetRequest = z.object({
+  id: z.string().regex(/^[0-9a-f]{16}$/),
+  /** Times are the sensor's own. */
+  flows: z.array(z.object({
+    community_id: z.string().regex(/^1:[A-Za-z0-9+/]{27}=$/),
+    from_us: z.int().min(0),
+    to_us: z.int().min(0),
+  })).min(1).max(packetLimits.flowsMax),
+  /** Octets of the answer. */
+  bytes_max: z.int().min(1).max(packetLimits.fileBytesMax),
+});
+export type PacketRequest = z.infer<typeof packetRequest>;
+
 export const checkInResponse = z.object({
   /** Aggregator's clock when the request came in and when the answer left; with the sensor's own two stamps: offset and delay. */
   received_ms: z.number(),
@@ -141,5 +165,6 @@ export const checkInResponse = z.object({
   revoked: z.boolean(),
   /** Highest epoch the aggregator knows of this sensor. One that starts below it, as from a backup, goes on above it. Absent = none. */
   epoch_max: z.int().min(0).optional(),
+  packets: z.array(packetRequest).max(packetLimits.requestsMax).optional(),
 });
 export type CheckInResponse = z.infer<typeof checkInResponse>;

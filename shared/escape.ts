@@ -6,7 +6,15 @@
 /** Control, format (bidirectional overrides, zero-width), line and paragraph separators. */
 const hostile = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Escapes `text` for one line of a terminal or log. */
+/** Escapes `text` for one line of a terminal or log.
+ *
+ * @example A name that would clear the screen.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { escapeLine } from "./escape.ts";
+ *
+ * assertEquals(escapeLine("a\x1b[2Jb"), "a\\u{1b}[2Jb");
+ * ``` */
 export function escapeLine(text: string): string {
   return text.replace(hostile, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }

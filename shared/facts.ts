@@ -231,7 +231,16 @@ export const factLists = [
 ] as const;
 export const factParts = ["tls", "quic", "ssh", "first", "other"] as const;
 
-/** The queries and responses that `entries` stand for, each as an entry of its own; a query comes before its response. */
+/** The queries and responses that `entries` stand for, each as an entry of its own; a query comes before its response.
+ *
+ * @example A question with its answer is two messages.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { dnsMessages } from "./facts.ts";
+ *
+ * const entry = { name: "example.org", type: "A", rcode: "NOERROR", answers: ["192.0.2.7"] };
+ * assertEquals(dnsMessages([entry]), [{ name: "example.org", type: "A" }, { ...entry, unasked: true }]);
+ * ``` */
 export function dnsMessages(entries: readonly DnsFact[]): DnsFact[] {
   const messages: DnsFact[] = [];
   for (const entry of entries) {

@@ -26,7 +26,18 @@ function longestZeroRun(groups: number[]): { start: number; length: number } {
   return best;
 }
 
-/** Bytes of a textual address; null when `text` is none. Zone ids and prefixes are refused. */
+/** Bytes of a textual address; null when `text` is none. Zone ids and prefixes are refused.
+ *
+ * @example One canonical text for every spelling of an address.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { formatIp, parseIp } from "./ip.ts";
+ *
+ * assertEquals(formatIp(parseIp("2001:DB8:0:0:0:0:0:1")!), "2001:db8::1");
+ * assertEquals(formatIp(parseIp("::ffff:192.0.2.1")!), "::ffff:c000:201");
+ * assertEquals(parseIp("192.0.2.1/24"), null);
+ * assertEquals(parseIp("192.0.2.010"), null, "some read a leading zero as octal");
+ * ``` */
 export function parseIp(text: string): Uint8Array | null {
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }
@@ -77,7 +88,15 @@ function parseIpv6(text: string): Uint8Array | null {
 }
 
 /** Whether an address means something only on its own site: RFC 1918, RFC 6598, loopback, link-local, unique local,
- * multicast, unspecified and broadcast. */
+ * multicast, unspecified and broadcast.
+ *
+ * @example Private, shared and public.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { isPrivateIp } from "./ip.ts";
+ *
+ * assertEquals(["10.0.0.1", "100.64.0.1", "fe80::1", "203.0.113.7"].map(isPrivateIp), [true, true, true, false]);
+ * ``` */
 export function isPrivateIp(text: string): boolean {
   const bytes = parseIp(text);
   return bytes === null || isPrivate(bytes);

@@ -21,6 +21,8 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { SaslMechanism } from "./common_options.ts";
 import { decodeFetch } from "./kafka_fetch.ts";
 import type { Reporter } from "./reporter.ts";
+import type { TlsFault } from "./tls_fault.ts";
+import { askTlsFault } from "./tls_probe.ts";
 
 export type { Admin, Consumer, EachBatchPayload, Kafka, Producer };
 
@@ -28,8 +30,9 @@ export interface KafkaSettings {
   /** `host:port` of at least one broker. */
   brokers: string[];
   clientId: string;
-  /** Present: TLS, with an own certificate authority (PEM) where the system's ones do not do. */
-  tls?: { ca?: string };
+  /** Present: TLS, with an own certificate authority where the system's ones do not do, and a certificate of ours where brokers want one.
+   * All are PEM. */
+  tls?: { ca?: string; cert?: string; key?: string };
   sasl?: { mechanism: SaslMechanism; username: string; password: string };
   reporter: Reporter;
   /** Tries of kafkajs itself after the first; a group on a new broker needs several, a caller with an own loop few. @default 8 */
@@ -70,10 +73,51 @@ export function createKafka(settings: KafkaSettings): Kafka {
     logLevel: kafkajs.logLevel.WARN,
     logCreator: () => logTo(settings.reporter),
   };
-  if (tls) config.ssl = tls.ca ? { ca: [tls.ca] } : true;
+  if (tls) {
+    const { ca, cert, key } = tls;
+    config.ssl = { ...(ca ? { ca: [ca] } : {}), ...(cert && key ? { cert, key } : {}) };
+  }
   if (sasl) config.sasl = sasl as SASLOptions;
   return new kafkajs.Kafka(config);
 }
+
+/** Makes a topic unless it is there; true = it was made. */
+export async function ensureTopic(
+  kafka: Kafka,
+  { topic, partitions, replicationFactor }: { topic: string; partitions: number; replicationFactor: number },
+  clock: Clock = systemClock,
+): Promise<boolean> {
+  const admin = kafka.admin({ retry: { retries: 2 } });
+  try {
+    await admin.connect();
+    if ((await admin.listTopics()).includes(topic)) return false;
+    await admin.createTopics({
+      topics: [{ topic, numPartitions: partitions, replicationFactor }],
+      waitForLeaders: true,
+    });
+    return true;
+  } finally {
+    await disconnect(admin, clock);
+  }
+}
+
+/** What is wrong with the certificate of a broker, given the words of a failed connection; null = they speak of none. */
+export function brokerFault(
+  words: string,
+  { brokers, tls }: Pick<KafkaSettings, "brokers" | "tls">,
+  clock: Clock = systemClock,
+): Promise<TlsFault | null> {
+  const targets = brokers.slice(0, brokersAskedMax).map((broker) => {
+    const colon = broker.lastIndexOf(":");
+    return {
+      host: broker.slice(0, colon).replace(/^\[|\]$/g, ""),
+      port: Number(broker.slice(colon + 1)),
+      ca: tls?.ca,
+    };
+  });
+  return askTlsFault(words, "--kafka-ca", targets, clock);
+}
+const brokersAskedMax = 3;
 
 /** Disconnects, but not for longer than 5 s: kafkajs waits for ever when requests are in flight on a dead socket. */
 export async function disconnect(

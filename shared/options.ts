@@ -11,6 +11,8 @@ interface Common {
   help: string;
   /** Word shown for the value in help. */
   value?: string;
+  /** One letter that stands for the flag: "o" for `-o`. */
+  short?: string;
   /** Never printed by `--dump`; refused as an argument, since arguments are visible to every user of the machine. */
   secret?: boolean;
 }
@@ -46,7 +48,27 @@ export type Resolved<Table extends OptionTable> =
   | { ok: true; options: Options<Table>; positional: string[] }
   | { ok: false; problems: string[] };
 
-/** Resolves `table` from all its sources. Problems are sentences that name the option, the rule and the value. */
+/** Resolves `table` from all its sources. Problems are sentences that name the option, the rule and the value.
+ *
+ * @example An argument wins over the environment.
+ * ```ts
+ * import { assert, assertEquals } from "@std/assert";
+ * import { type OptionTable, resolveOptions } from "./options.ts";
+ *
+ * const table = {
+ *   idleTimeoutMs: { kind: "number", default: 120_000, min: 1_000, help: "Close a flow after this silence" },
+ *   flows: { kind: "flag", default: false, help: "Print every flow" },
+ * } as const satisfies OptionTable;
+ * const env = (name: string) => ({ PICKET_IDLE_TIMEOUT_MS: "5000", PICKET_FLOWS: "true" })[name];
+ *
+ * const resolved = resolveOptions(table, { args: ["--idle-timeout-ms", "9000"], env });
+ * assert(resolved.ok);
+ * assertEquals(resolved.options, { idleTimeoutMs: 9_000, flows: true });
+ * assertEquals(resolveOptions(table, { args: ["--idle-timeout-ms=9"] }), {
+ *   ok: false,
+ *   problems: ['Cannot use "idleTimeoutMs" as it must be >= 1000: current value is "9"'],
+ * });
+ * ``` */
 export function resolveOptions<Table extends OptionTable>(
   table: Table,
   sources: { args: string[]; env?: (name: string) => string | undefined; file?: Record<string, unknown> },
@@ -73,8 +95,12 @@ export function resolveOptions<Table extends OptionTable>(
   return { ok: true, options: values as Options<Table>, positional };
 }
 
-function readArguments(table: OptionTable, args: string[], problems: string[]) {
+function readArguments(table: OptionTable, words: string[], problems: string[]) {
   const names = Object.keys(table);
+  const short = new Map(
+    names.filter((name) => table[name].short).map((name) => [`-${table[name].short}`, flagOf(name)]),
+  );
+  const args = words.map((argument) => short.get(argument) ?? argument);
   const flags = names.filter((name) => table[name].kind === "flag").map(kebab);
   const given = new Map<string, unknown>();
   const parsed = parseArgs(args, {
@@ -134,19 +160,25 @@ function convert(name: string, option: Option, raw: unknown, problems: string[])
 /** Aligned help lines of a table, one option each: flag, sentence, default. */
 export function helpOptions(table: OptionTable): string {
   const rows = Object.entries(table).map(([name, option]) => {
-    const flag = option.secret
-      ? variableOf(name)
-      : option.kind === "flag"
-      ? (option.default === true ? `--no-${kebab(name)}` : flagOf(name))
-      : `${flagOf(name)} ${
-        option.value ?? (option.kind === "number" ? "N" : option.kind === "list" ? "A,B" : "TEXT")
-      }`;
-    const value = Array.isArray(option.default) ? option.default.join(",") : String(option.default);
-    const standard = option.kind === "flag" || value === "" ? "" : ` [${value}]`;
-    return [flag, option.help + standard];
+    const standard = defaultText(option);
+    return [usageOf(name, option), option.help + (standard === "" ? "" : ` [${standard}]`)];
   });
   const width = Math.max(0, ...rows.map(([flag]) => flag.length));
   return rows.map(([flag, text]) => `  ${flag.padEnd(width)}  ${text}`).join("\n");
+}
+
+/** How an option is given: `--idle-timeout-ms N`; a secret by its variable alone. */
+export function usageOf(name: string, option: Option): string {
+  if (option.secret) return variableOf(name);
+  if (option.kind === "flag") return option.default ? `--no-${kebab(name)}` : flagOf(name);
+  const value = option.value ?? (option.kind === "number" ? "N" : option.kind === "list" ? "A,B" : "TEXT");
+  return `${option.short ? `-${option.short}, ` : ""}${flagOf(name)} ${value}`;
+}
+
+/** What holds when an option is not given; "" = nothing to show. */
+export function defaultText(option: Option): string {
+  if (option.kind === "flag") return "";
+  return typeof option.default === "object" ? option.default.join(",") : String(option.default);
 }
 
 /** What is in force, as a configuration file; secrets are left out. */

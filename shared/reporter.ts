@@ -37,7 +37,21 @@ const windowMs = 10_000;
 const messagesMax = 1_000;
 const seriesMax = 10_000;
 
-/** A reporter that writes `write` one line a message. */
+/** A reporter that writes `write` one line a message.
+ *
+ * @example What is counted, and what is said.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { createReporter } from "./reporter.ts";
+ *
+ * const lines: string[] = [];
+ * const reporter = createReporter({ component: "sensor", write: (line) => lines.push(line) });
+ * reporter.count("batches_refused_total", { reason: "sha256" });
+ * reporter.count("batches_refused_total", { reason: "sha256" }, 2);
+ * reporter.warn("cannot send batch, will retry", { attempt: 2 });
+ * assertEquals([...reporter.snapshot()], [['batches_refused_total{reason="sha256"}', 3]]);
+ * assertEquals(lines, ["sensor: warning: cannot send batch, will retry attempt=2"]);
+ * ``` */
 export function createReporter(
   options: {
     component: string;

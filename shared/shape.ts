@@ -38,7 +38,18 @@ export function optional<T>(check: Check<T>): Check<T | undefined> {
   return (value): value is T | undefined => value === undefined || check(value);
 }
 
-/** An object that has at least these keys. */
+/** An object that has at least these keys.
+ *
+ * @example A check that TypeScript believes.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { integer, object, text } from "./shape.ts";
+ *
+ * const isPeer = object<{ host: string; port: number }>({ host: text(/^[a-z.]+$/), port: integer(1, 65_535) });
+ * const parsed: unknown = JSON.parse('{"host":"broker.example","port":9092,"more":true}');
+ * assertEquals(isPeer(parsed) && parsed.port, 9092);
+ * assertEquals(isPeer({ host: "broker.example", port: 0 }), false);
+ * ``` */
 export function object<T extends object>(checks: Checks<T>): Check<T> {
   const all = Object.entries(checks) as [string, Check<unknown>][];
   return (value): value is T =>

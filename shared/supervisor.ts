@@ -16,29 +16,33 @@ export interface Supervisor {
   stopping(): void;
 }
 
-/** Sends one datagram to a path. */
-export type SendDatagram = (text: string) => Promise<unknown>;
+/** A way to send datagrams to one path. */
+export interface Datagrams {
+  send(text: string): Promise<unknown>;
+  close(): void;
+}
 
 const timesInSpan = 3;
 
 export function createSupervisor(
   options: { env: (name: string) => string | undefined; pid: number },
-  deps: { clock: Clock; open?: (own: string, to: string) => SendDatagram },
+  deps: { clock: Clock; open?: (own: string, to: string) => Datagrams },
 ): Supervisor | null {
   const { env, pid } = options;
-  const { clock, open = openDatagram } = deps;
+  const { clock, open = openDatagrams } = deps;
   const to = env("NOTIFY_SOCKET");
   const folder = env("RUNTIME_DIRECTORY");
   if (!to?.startsWith("/") || !folder?.startsWith("/")) return null;
   // Meant for the process that systemd started, not for one that inherits its variables.
   if (env("SYSTEMD_EXEC_PID") !== undefined && env("SYSTEMD_EXEC_PID") !== String(pid)) return null;
-  let send: SendDatagram;
+  let datagrams: Datagrams;
   try {
-    send = open(`${folder}/notify-${pid}`, to);
+    // Open for as long as the process lives: what ends it is still told.
+    datagrams = open(`${folder}/notify-${pid}`, to);
   } catch {
     return null; // A folder that cannot be written: systemd will say that we never became ready.
   }
-  const tell = (text: string) => void send(text).catch(() => undefined);
+  const tell = (text: string) => void datagrams.send(text).catch(() => undefined);
   const watchdogMs = Number(env("WATCHDOG_USEC") ?? NaN) / 1_000;
   let toldMs = -Infinity;
   return {
@@ -53,7 +57,10 @@ export function createSupervisor(
   };
 }
 
-function openDatagram(own: string, to: string): SendDatagram {
+export function openDatagrams(own: string, to: string): Datagrams {
   const socket = Deno.listenDatagram({ transport: "unixpacket", path: own });
-  return (text) => socket.send(new TextEncoder().encode(text), { transport: "unixpacket", path: to });
+  return {
+    send: (text) => socket.send(new TextEncoder().encode(text), { transport: "unixpacket", path: to }),
+    close: () => socket.close(),
+  };
 }

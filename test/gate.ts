@@ -1,6 +1,6 @@
 /** The gate: the one place that says what must hold before a change is done.
  *
- * Steps: format, lint, types, services up, all tests, services down. Run as `deno task ok` or `./test/run.sh`.
+ * Steps: format, lint, types, the examples of docstrings, services up, all tests, services down. Run as `deno task ok` or `./test/run.sh`.
  * In: test files or folders as arguments (none: all). Out: progress; last line `N passed, N failed`; exit code 0 when none failed.
  * Invariant: every step runs even when one before it failed; a step that fails counts as one failure, as does a service that is
  * there but does not start. Why: type errors are found once by the types step, so that one broken file does not hide the tests of
@@ -18,6 +18,7 @@ const steps: readonly (readonly [name: string, args: string[]])[] = [
   ["format", ["fmt", "--check"]],
   ["lint", ["lint"]],
   ["types", ["check", "."]],
+  ["examples", ["test", "--doc", "-A", "--no-prompt", "shared", "sensor", "aggregator"]],
 ];
 
 const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
@@ -81,7 +82,17 @@ async function startServices(): Promise<{ services: Service[]; env: Record<strin
 async function runTests(folder: string, env: Record<string, string>): Promise<void> {
   say("== tests");
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-prompt", "--no-check", `--junit-path=${folder}/junit.xml`, ...Deno.args],
+    args: [
+      "test",
+      "-A",
+      "--no-prompt",
+      "--no-check",
+      // What a test leaves open, the program it tests may leave open too.
+      "--sanitize-ops",
+      "--sanitize-resources",
+      `--junit-path=${folder}/junit.xml`,
+      ...Deno.args,
+    ],
     env,
     stdin: "null",
     stdout: "piped",

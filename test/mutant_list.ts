@@ -1,6 +1,8 @@
 /** The mutants that `mutants.ts` applies, by topic. @module */
 
+import { archiveMutants } from "./mutants/archive.ts";
 import { detectMutants } from "./mutants/detect.ts";
+import { fleetMutants } from "./mutants/fleet.ts";
 import { ingestMutants } from "./mutants/ingest.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { sensorMutants } from "./mutants/sensor.ts";
@@ -10,7 +12,9 @@ import { sharedMutants } from "./mutants/shared.ts";
 export type { Mutant } from "./mutants/mutant.ts";
 
 export const mutants: readonly Mutant[] = [
+  ...archiveMutants,
   ...detectMutants,
+  ...fleetMutants,
   ...ingestMutants,
   ...sensorMutants,
   ...serviceMutants,

@@ -82,6 +82,22 @@ Deno.test("tidy finds no npm package among what a sensor loads when it starts", 
   assertEquals([...loaded].filter((specifier) => specifier.startsWith("npm:")), []);
 });
 
+Deno.test("tidy finds a reason above every test that may leave something open", async () => {
+  const without: string[] = [];
+  let found = 0;
+  for (const [path, text] of await readFiles()) {
+    if (!path.startsWith("test/") || !path.endsWith(".ts") || path === "test/tidy_test.ts") continue;
+    const lines = text.split("\n");
+    lines.forEach((line, i) => {
+      if (!line.includes("sanitizeOps: false")) return;
+      found++;
+      if (!/^\s*\/\//.test(lines[i - 1] ?? "")) without.push(`${path}:${i + 1}`);
+    });
+  }
+  assertEquals(without, []);
+  assert(found > 0, "the pattern finds none");
+});
+
 Deno.test("tidy finds every relative link of the Markdown files", async () => {
   const files = await readFiles();
   const broken: string[] = [];

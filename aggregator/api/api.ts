@@ -13,11 +13,14 @@ import { BadCursor, StoreUnavailable } from "../store/store.ts";
 import { authenticate, checkOrigin, ownOrigins } from "./authenticate.ts";
 import { readBody } from "./body.ts";
 import type { TrustedProxies } from "../model/client_address.ts";
-import { ApiError } from "./errors.ts";
+import { etagOf, isKnown } from "./etag.ts";
+import { ApiError, problemType } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
 import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";
+import { heldOpen } from "./held_open.ts";
 import type { Answer, Call, Route } from "./route.ts";
 import { mayCall, routes } from "./routes.ts";
+import { withStamps } from "./stamps.ts";
 
 export interface ApiOptions {
   /** Names this server answers for; null = any. Set on loopback, where a page of the web could otherwise rebind its name. */
@@ -31,6 +34,8 @@ export interface ApiOptions {
 export interface Connection {
   source: string;
   isSecure: boolean;
+  /** The connection is in use until what is returned is called: for an answer that is written as it comes. */
+  hold?: () => () => void;
 }
 
 export interface Api {
@@ -67,21 +72,39 @@ const guards = { plain: guard(false), secure: guard(true) };
 export function createApi(options: ApiOptions, has: EdgeCapabilities & Partial<Capabilities>): Api {
   const prefix = prefixOf(options.publicUrl);
   const app = new Hono<Env>({ getPath: (request) => pathOf(request, prefix) });
+  const served: Route[] = [];
   app.use((context, next) => guards[context.env.isSecure ? "secure" : "plain"](context, next));
   for (const route of routes) {
     if (route.needs.some((name) => has[name] === undefined)) continue;
     const given = Object.fromEntries(route.needs.map((name) => [name, has[name]])) as unknown as Capabilities;
     app.on(route.method, route.path, (context) => serve({ route, given }, context, options, has));
+    served.push(route);
   }
-  app.notFound((context) =>
-    finish(problem(hostProblem(context, options) ?? new ApiError("not_found")), context)
-  );
-  app.onError((error, context) => finish(problem(toApiError(error, context, has)), context));
+  const otherMethods = methodsBeside(served);
+  app.notFound((context) => {
+    const error = hostProblem(context, options) ?? otherMethods(context.req.path);
+    return finish(problem(error ?? new ApiError("not_found"), context), context);
+  });
+  app.onError((error, context) => finish(problem(toApiError(error, context, has), context), context));
   if (prefix !== "") {
     app.get(prefix, () => new Response(null, { status: 308, headers: { location: `${prefix}/` } }));
   }
   return {
     fetch: async (request, connection) => await app.fetch(request, connection),
+  };
+}
+
+/** Says of a path which methods it has, where it has any. */
+function methodsBeside(served: readonly Route[]): (path: string) => ApiError | null {
+  const known = served.map(({ method, path }) => ({
+    method,
+    pattern: new RegExp(`^${path.replace(/[.\\]/g, "\\$&").replace(/:[a-z]+/g, "[^/]+")}$`),
+  }));
+  return (path) => {
+    const methods = new Set(known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method));
+    if (methods.size === 0) return null;
+    const allow = [...methods].flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
+    return new ApiError("wrong_method", `Allowed are ${allow}`, { headers: { allow } });
   };
 }
 
@@ -106,7 +129,7 @@ async function serve(
   if (route.method !== "GET") {
     checkOrigin(header, caller, ownOrigins(url, context.env.isSecure, options.publicUrl));
   }
-  const query = route.query ? readQuery(route.query, url.searchParams) : {};
+  const query = route.query ? readQuery(route.query, url.searchParams, nowMs) : {};
   let read: Promise<Uint8Array> | null = null;
   const bytes = () => read ??= readBody(context.req.raw, route.bodyBytesMax, has.clock);
   const call: Call = {
@@ -124,8 +147,22 @@ async function serve(
   const answer = route.isQuery
     ? await has.queryLimit.run(() => route.handle(call, given))
     : await route.handle(call, given);
-  has.reporter.count("requests_total", { route: route.path, status: answer.status ?? route.status });
-  return finish({ status: route.status, ...answer }, context, siteOf(context, options));
+  const found = { status: route.status, ...answer };
+  const known = route.isPolled ? unchanged(found, context) : found;
+  has.reporter.count("requests_total", { route: route.path, status: known.status });
+  const stamped = route.hasStamps && known.json !== undefined
+    ? { ...known, json: withStamps(known.json) }
+    : known;
+  return finish(stamped, context, siteOf(context, options));
+}
+
+/** The answer with its ETag; without a body when the caller has it already. */
+function unchanged(answer: Answer & { status: number }, context: Context<Env>): Answer & { status: number } {
+  const etag = etagOf(answer.json);
+  const headers = { ...answer.headers, etag, vary: "authorization, cookie" };
+  return isKnown(etag, context.req.header("if-none-match"))
+    ? { status: 304, headers }
+    : { ...answer, headers };
 }
 
 /** How a browser sees this server, for its cookies. */
@@ -179,23 +216,42 @@ function toApiError(error: Error, context: Context<Env>, { reporter }: EdgeCapab
   return new ApiError("internal");
 }
 
-function problem(error: ApiError): Answer {
+function problem(error: ApiError, context: Context<Env>): Answer {
   const retry: Record<string, string> = error.status === 503 || error.status === 429
     ? { "retry-after": String(error.parts.retryAfterS ?? 5) }
     : {};
-  return { status: error.status, json: error.toJSON(), headers: retry };
+  const body = JSON.stringify(error.problemOf(new URL(context.req.url).pathname.slice(0, 500)));
+  return {
+    status: error.status,
+    text: { body, type: problemType },
+    headers: { ...retry, ...error.parts.headers },
+  };
 }
 
 function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
-  const { status = 200, json, text, headers = {}, session } = answer;
+  const { status = 200, json, text, file, stream, headers = {}, session } = answer;
   if (session && site) {
     const { isSecure: secure, path } = site;
     const options = { httpOnly: true, sameSite: "Strict", secure, path, maxAge: session.maxAgeS } as const;
     setCookie(context, cookieName, session.id, options);
   }
-  return context.body(text ? text.body : JSON.stringify(json), status as ContentfulStatusCode, {
+  if (status === 304) return context.body(null, 304, { "cache-control": "no-store", ...headers });
+  if (stream) {
+    const body = stream.isLive
+      ? heldOpen(stream.body, context.env.hold ?? (() => () => undefined))
+      : stream.body;
+    return context.body(body, status as ContentfulStatusCode, {
+      "cache-control": "no-store",
+      "content-type": stream.type,
+      ...(stream.name ? { "content-disposition": `attachment; filename="${stream.name}"` } : {}),
+      ...headers,
+    });
+  }
+  const body = file ? file.body as Uint8Array<ArrayBuffer> : text ? text.body : JSON.stringify(json);
+  return context.body(body, status as ContentfulStatusCode, {
     "cache-control": "no-store",
-    "content-type": text ? text.type : "application/json; charset=utf-8",
+    "content-type": file?.type ?? text?.type ?? "application/json; charset=utf-8",
+    ...(file ? { "content-disposition": `attachment; filename="${file.name}"` } : {}),
     ...headers,
   });
 }

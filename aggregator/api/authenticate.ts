@@ -30,7 +30,7 @@ export async function authenticate(
     const row = key ? await keys.find(key, nowMs) : null;
     if (row) return { name: row.name, role: row.role, keyHash: row.key_hash, by: "key" };
     reporter.count("keys_refused_total");
-    throw refuseGuess(guessRate.take(source, nowMs));
+    throw refuseGuess(guessRate.take(source, nowMs), guessRate.headers("guesses", source, nowMs));
   }
   const keyHash = sessions.find(session, nowMs);
   const row = keyHash === null ? null : await keys.findHash(keyHash, nowMs);
@@ -38,12 +38,13 @@ export async function authenticate(
   return { name: row.name, role: row.role, keyHash: row.key_hash, by: "session" };
 }
 
-/** Answer to a wrong key, after `waitS` of the rate limit. */
-export function refuseGuess(waitS: number | null): ApiError {
+/** Answer to a wrong key, after `waitS` of the rate limit, whose state `headers` tell. */
+export function refuseGuess(waitS: number | null, headers: Record<string, string>): ApiError {
   return waitS === null
-    ? new ApiError("unauthenticated", "This key is not known, or was revoked")
+    ? new ApiError("unauthenticated", "This key is not known, or was revoked", { headers })
     : new ApiError("too_many", `This key is not known, or was revoked. Try again in ${waitS} s`, {
       retryAfterS: waitS,
+      headers,
     });
 }
 

@@ -6,14 +6,15 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Place } from "../model/invitation.ts";
+import type { PacketEvidence } from "../evidence/evidence.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
-import type { Holes } from "../fleet/holes.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
   FlowStore,
+  HostStore,
   IdentityStore,
   IngestStore,
   Store,
@@ -22,6 +23,7 @@ import type {
 } from "../store/store.ts";
 import type { ApiKeys } from "./api_keys.ts";
 import type { ConcurrencyLimit } from "./concurrency_limit.ts";
+import type { LiveFeed } from "./live/feed.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -55,19 +57,26 @@ export interface Capabilities extends EdgeCapabilities {
   threatStore: ThreatStore;
   identityStore: IdentityStore;
   trafficStore: TrafficStore;
+  hostStore: HostStore;
+  /** What has just been stored. */
+  live: LiveFeed;
   /** Cheap round trip to the database. */
   ping(): Promise<void>;
   directory: SensorDirectory;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
-  holes: Holes;
+  evidence: PacketEvidence;
   enrolRate: RateLimit;
+  /** Exports on their way. */
+  exportLimit: ConcurrencyLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
   /** A person set a threat's status: detection must know, or the next growth would set it back. */
   onThreatStatus(id: string, status: ThreatStatus): void;
   progress(): Progress;
+  /** Which day of flows cannot be archived, and why; null = there is none. */
+  archiveProblem(): string | null;
   randomBytes(length: number): Uint8Array;
   /** Answered to a sensor that enrols. */
   fleet: { buckets: number; kafka: { brokers: string[]; topic: string } | null };
@@ -84,7 +93,7 @@ export function topicsOf(
   store: Store,
 ): Pick<
   Capabilities,
-  "ingestStore" | "flowStore" | "threatStore" | "identityStore" | "trafficStore" | "ping"
+  "ingestStore" | "flowStore" | "threatStore" | "identityStore" | "trafficStore" | "hostStore" | "ping"
 > {
   return {
     ingestStore: store,
@@ -92,6 +101,7 @@ export function topicsOf(
     threatStore: store,
     identityStore: store,
     trafficStore: store,
+    hostStore: store,
     ping: () => store.ping(),
   };
 }

@@ -1,7 +1,7 @@
 /** Every error the API can answer, in one closed table.
  *
- * Out: `{"error": {"code", "message", "detail", "field"}}` and the status that goes with the code.
- * Invariant: code, status and message are public and fixed; `detail` names the parameter, rule and value, and never holds a secret.
+ * Out: problem details (RFC 9457) with two members of ours, `code` and `field`, and the status that goes with the code.
+ * Invariant: code, status and title are public and fixed; `detail` names the parameter, rule and value, and never holds a secret.
  * Why one table: it is also the list of errors in the OpenAPI page, so neither can drift from the other. @module */
 
 export const apiErrors = {
@@ -18,16 +18,19 @@ export const apiErrors = {
   revoked: { status: 403, message: "The sensor is revoked" },
   quarantined: { status: 403, message: "The sensor is quarantined" },
   not_found: { status: 404, message: "There is nothing here" },
+  wrong_method: { status: 405, message: "This path has other methods" },
   body_timeout: { status: 408, message: "The body did not come in time" },
   revoked_token: { status: 401, message: "The join token was revoked" },
   used_token: { status: 409, message: "The join token was used by another sensor" },
   name_taken: { status: 409, message: "Another sensor has this name" },
   key_taken: { status: 409, message: "Another enrolment has this key" },
+  not_asked: { status: 409, message: "Nobody asked this sensor for these packets" },
   ambiguous: { status: 409, message: "More than one has this name" },
   last_admin: { status: 409, message: "This is the last admin key" },
   too_large: { status: 413, message: "The body is too large" },
   wrong_host: { status: 421, message: "This server does not answer for that host name" },
   refused: { status: 422, message: "The batch is refused" },
+  bad_packets: { status: 422, message: "The packets are refused" },
   too_many: { status: 429, message: "Too many tries from this address" },
   internal: { status: 500, message: "Something went wrong in the aggregator" },
   busy: { status: 503, message: "Too many requests at once" },
@@ -36,14 +39,18 @@ export const apiErrors = {
 } as const;
 export type ApiErrorCode = keyof typeof apiErrors;
 
+export const problemType = "application/problem+json";
+
 /** What goes with an error besides its words. */
 export interface ErrorParts {
-  /** Fields beside `error`, for callers that read them: a batch's `reason`. */
+  /** Further members of the problem, for callers that read them: a batch's `reason`. */
   extra?: Record<string, unknown>;
   /** When to come again; absent = as the status says. */
   retryAfterS?: number;
   /** Name of the parameter or field that is wrong. */
   field?: string;
+  /** Headers of the answer. */
+  headers?: Record<string, string>;
 }
 
 /** Thrown by handlers; the edge turns it into an answer. */
@@ -64,9 +71,18 @@ export class ApiError extends Error {
     return apiErrors[this.code].status;
   }
 
-  /** Body of the answer. */
-  toJSON(): Record<string, unknown> {
-    const { extra = {}, field = null } = this.parts;
-    return { error: { code: this.code, message: this.message, detail: this.detail, field }, ...extra };
+  /** Body of the answer to who asked for `path`. What is not known is left out. */
+  problemOf(path: string): Record<string, unknown> {
+    const { extra = {}, field } = this.parts;
+    return {
+      type: `urn:picket:problem:${this.code}`,
+      title: this.message,
+      status: this.status,
+      ...this.detail === null ? {} : { detail: this.detail },
+      instance: path,
+      code: this.code,
+      ...field === undefined ? {} : { field },
+      ...extra,
+    };
   }
 }

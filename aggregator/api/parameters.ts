@@ -5,33 +5,44 @@
  * Why no coercion by the schema: `z.coerce` reads "" as 0 and says nothing in OpenAPI; here the declared type decides. @module */
 
 import { z } from "../../shared/schema.ts";
+import { readTime } from "../model/time_text.ts";
 import { ApiError } from "./errors.ts";
 
 const valueLengthMax = 500;
-const typesOf = new WeakMap<z.ZodObject, Map<string, string>>();
+const kindsOf = new WeakMap<z.ZodObject, Map<string, Kind>>();
 
-/** Reads query parameters by `schema`. */
-export function readQuery(schema: z.ZodObject, given: URLSearchParams): unknown {
-  const types = parameterTypes(schema);
+/** What JSON Schema says of one parameter, as far as it is read here. */
+interface Kind {
+  type?: string;
+  /** "time": in any form that `readTime` reads. */
+  format?: string;
+  enum?: unknown[];
+  maxLength?: number;
+}
+
+/** Reads query parameters by `schema`. `nowMs`: what a time like `now-1h` starts from. */
+export function readQuery(schema: z.ZodObject, given: URLSearchParams, nowMs: number): unknown {
+  const kinds = parameterKinds(schema);
   const values: Record<string, unknown> = {};
   for (const [name, text] of given) {
-    const type = types.get(name);
-    if (type === undefined) {
+    const kind = kinds.get(name);
+    if (kind === undefined) {
       throw new ApiError(
         "bad_parameter",
-        `Unknown parameter "${cut(name)}": known are ${[...types.keys()].join(", ")}`,
+        `Unknown parameter "${cut(name)}": known are ${[...kinds.keys()].join(", ")}`,
         { field: cut(name) },
       );
     }
     if (Object.hasOwn(values, name)) {
       throw new ApiError("bad_parameter", `Parameter "${name}" must be given once`, { field: name });
     }
-    if (text.length > valueLengthMax) {
-      throw new ApiError("bad_parameter", `Parameter "${name}" must have <= ${valueLengthMax} characters`, {
+    const lengthMax = Math.max(kind.maxLength ?? 0, valueLengthMax);
+    if (text.length > lengthMax) {
+      throw new ApiError("bad_parameter", `Parameter "${name}" must have <= ${lengthMax} characters`, {
         field: name,
       });
     }
-    values[name] = convert(type, text);
+    values[name] = convert(kind, text, nowMs);
   }
   return check(schema, values, "bad_parameter", "Parameter");
 }
@@ -62,27 +73,26 @@ function check(schema: z.ZodType, value: unknown, code: "bad_parameter" | "bad_b
   });
 }
 
-function parameterTypes(schema: z.ZodObject): Map<string, string> {
-  let types = typesOf.get(schema);
-  if (!types) {
-    const json = z.toJSONSchema(schema, { io: "input" }) as {
-      properties?: Record<string, { type?: string }>;
-    };
-    types = new Map(
-      Object.entries(json.properties ?? {}).map(([name, part]) => [name, part.type ?? "string"]),
-    );
-    typesOf.set(schema, types);
+function parameterKinds(schema: z.ZodObject): Map<string, Kind> {
+  let kinds = kindsOf.get(schema);
+  if (!kinds) {
+    const json = z.toJSONSchema(schema, { io: "input" }) as { properties?: Record<string, Kind> };
+    kinds = new Map(Object.entries(json.properties ?? {}));
+    kindsOf.set(schema, kinds);
   }
-  return types;
+  return kinds;
 }
 
-/** Text that is no number or boolean stays text, so that the schema refuses it and the message shows it. */
-function convert(type: string, text: string): unknown {
+/** Text that is no number, time or boolean stays text, so that the schema refuses it and the message shows it. A word of a closed list
+ * counts in any case. */
+function convert({ type, format, enum: words }: Kind, text: string, nowMs: number): unknown {
+  if (format === "time") return readTime(text, nowMs) ?? text;
   if (type === "integer" || type === "number") {
     return /^-?[0-9]{1,16}(\.[0-9]{1,9})?$/.test(text) ? Number(text) : text;
   }
   if (type === "boolean") return text === "true" ? true : text === "false" ? false : text;
-  return text;
+  const lower = text.toLowerCase();
+  return words?.find((word) => typeof word === "string" && word.toLowerCase() === lower) ?? text;
 }
 
 function cut(text: string): string {

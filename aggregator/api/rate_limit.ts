@@ -46,6 +46,19 @@ export class RateLimit {
     return tokens >= 1 ? null : Math.ceil((1 - tokens) * this.#refillMs / 1_000);
   }
 
+  /** The limit as headers tell it (draft-ietf-httpapi-ratelimit-headers): what there is in all, what `source` has left, and the
+   * seconds until it has one more. */
+  headers(name: string, source: string, nowMs: number): Record<string, string> {
+    const { tokens } = this.#bucket(source, nowMs);
+    const windowS = Math.ceil(this.#burst * this.#refillMs / 1_000);
+    const left = Math.floor(tokens);
+    const nextMs = Math.round(Math.max(0, Math.min(this.#burst, left + 1) - tokens) * this.#refillMs);
+    return {
+      "ratelimit-policy": `"${name}";q=${this.#burst};w=${windowS}`,
+      "ratelimit": `"${name}";r=${left};t=${Math.ceil(nextMs / 1_000)}`,
+    };
+  }
+
   #bucket(source: string, nowMs: number): { tokens: number; atMs: number } {
     const key = ownerOf(source);
     const bucket = this.#buckets.get(key) ?? { tokens: this.#burst, atMs: nowMs };

@@ -40,11 +40,15 @@ export interface Call<Query = unknown, Body = unknown> {
   nowMs: number;
 }
 
-/** What goes back. JSON unless `text` is there. */
+/** What goes back. JSON unless `text`, `file` or `stream` is there. */
 export interface Answer {
   status?: number;
   json?: unknown;
   text?: { body: string; type: string };
+  /** To be saved under its name. */
+  file?: { body: Uint8Array; type: string; name: string };
+  /** Sent while it is made, and cancelled when the caller goes away: a file under its name, or, live, what never ends by itself. */
+  stream?: { body: ReadableStream<Uint8Array<ArrayBuffer>>; type: string; name?: string; isLive?: true };
   headers?: Record<string, string>;
   /** The browser keeps this id as its session; an age of 0 ends it. */
   session?: { id: string; maxAgeS: number };
@@ -63,16 +67,20 @@ export interface Route {
   bodyBytesMax: number;
   /** The route reads many rows: it takes a place in the bounded number of queries at once. */
   isQuery: boolean;
+  /** Programs and pages ask it again and again: it has an ETag, and 304 for who has the answer already. */
+  isPolled: boolean;
   /** Of a good answer. */
   status: number;
   answer?: z.ZodType;
-  /** Media type of a body without schema, and of an answer without one. */
+  /** Media type of a body without schema, and those of an answer without one. With a schema and types an answer is any of them. */
   bodyType: string;
-  answerType: string;
+  answerTypes: readonly string[];
   /** Request headers it needs, each with what it holds. */
   headers: Readonly<Record<string, string>>;
   /** Errors of its own, besides those that access, parameters and body bring. */
   errors: readonly ApiErrorCode[];
+  /** Its answer carries times as RFC 3339 beside those in numbers: what people and their programs read. */
+  hasStamps: boolean;
   needs: readonly (keyof Capabilities)[];
   handle(call: Call, has: Capabilities): Answer | Promise<Answer>;
 }
@@ -83,11 +91,12 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType, Need ext
   body?: Body;
   bodyBytesMax?: number;
   isQuery?: boolean;
+  isPolled?: boolean;
   /** @default 200 */
   status?: number;
   answer?: z.ZodType;
   bodyType?: string;
-  answerType?: string;
+  answerTypes?: readonly string[];
   headers?: Readonly<Record<string, string>>;
   errors?: readonly ApiErrorCode[];
   /** What the handler works with, by name. @default none */
@@ -96,7 +105,7 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType, Need ext
 }
 
 /** Method, path and access are the table's business, the rest the resource's. */
-export type Resource = Omit<Route, "method" | "path" | "access">;
+export type Resource = Omit<Route, "method" | "path" | "access" | "hasStamps">;
 
 /** JSON bodies of people and check-ins; batches have their own limit. */
 const jsonBytesMax = 256 * 1024;
@@ -117,9 +126,10 @@ export function resource<
     ...(answer ? { answer } : {}),
     bodyBytesMax: definition.bodyBytesMax ?? (body ? jsonBytesMax : 0),
     isQuery,
+    isPolled: definition.isPolled ?? false,
     status: definition.status ?? 200,
     bodyType: definition.bodyType ?? "application/json",
-    answerType: definition.answerType ?? "text/plain",
+    answerTypes: definition.answerTypes ?? (answer ? [] : ["text/plain"]),
     headers: definition.headers ?? {},
     errors: definition.errors ?? [],
     needs: definition.needs ?? [],

@@ -9,11 +9,16 @@ import { type Role, roles } from "../model/access.ts";
 import { authority } from "./admin/authority.ts";
 import { batches } from "./sensors/batches.ts";
 import { checkIn } from "./sensors/check_in.ts";
+import { packetUploads } from "./sensors/packets.ts";
 import { enrol } from "./sensors/enrol.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
+import { exportFlows, exportThreats } from "./export/export.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
+import { filterColumns } from "./filter/filter.ts";
 import { deadLetters, gaps } from "./sensors/gaps.ts";
+import { conversations, domains, host, hosts, services, uniqueHosts } from "./hosts/hosts.ts";
+import { live } from "./live/live.ts";
 import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
 import { metrics } from "./admin/metrics.ts";
@@ -22,7 +27,8 @@ import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { incidents } from "./threats/incidents.ts";
-import { setThreatStatus, threat, threats } from "./threats/threats.ts";
+import { setThreatStatus, threat, threatFlows, threats } from "./threats/threats.ts";
+import { askFlowPackets, askThreatPackets, flowPackets, threatPackets } from "./threats/packets.ts";
 import { addKey, listKeys, revokeKey } from "./admin/keys.ts";
 import { addToken, listTokens, revokeToken } from "./admin/tokens.ts";
 
@@ -33,6 +39,7 @@ const table: readonly Row[] = [
   ["POST", "/api/v1/enrol", "sensor", enrol],
   ["POST", "/api/v1/check-in", "sensor", checkIn],
   ["POST", "/api/v1/batches", "sensor", batches],
+  ["POST", "/api/v1/packets", "sensor", packetUploads],
   // People and their programs.
   ["GET", "/api/v1/fleet", "viewer", fleet],
   ["GET", "/api/v1/sensors/:id", "viewer", sensor],
@@ -46,14 +53,29 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/flows/latest", "viewer", latestFlows],
   ["GET", "/api/v1/flows/search", "viewer", searchFlows],
   ["GET", "/api/v1/flows/:id", "viewer", flow],
+  ["GET", "/api/v1/flows/:id/packets", "analyst", flowPackets],
+  ["POST", "/api/v1/flows/:id/packets", "analyst", askFlowPackets],
   ["GET", "/api/v1/incidents", "viewer", incidents],
   ["GET", "/api/v1/threats", "viewer", threats],
   ["GET", "/api/v1/threats/:id", "viewer", threat],
+  ["GET", "/api/v1/threats/:id/flows", "viewer", threatFlows],
   ["POST", "/api/v1/threats/:id/status", "analyst", setThreatStatus],
+  ["GET", "/api/v1/threats/:id/packets", "analyst", threatPackets],
+  ["POST", "/api/v1/threats/:id/packets", "analyst", askThreatPackets],
+  ["GET", "/api/v1/hosts", "viewer", hosts],
+  ["GET", "/api/v1/hosts/:id", "viewer", host],
+  ["GET", "/api/v1/services", "viewer", services],
+  ["GET", "/api/v1/domains", "viewer", domains],
+  ["GET", "/api/v1/conversations", "viewer", conversations],
   ["GET", "/api/v1/stats/totals", "viewer", totals],
   ["GET", "/api/v1/stats/top-talkers", "viewer", topTalkers],
   ["GET", "/api/v1/stats/protocols", "viewer", protocols],
   ["GET", "/api/v1/stats/series", "viewer", series],
+  ["GET", "/api/v1/stats/unique-hosts", "viewer", uniqueHosts],
+  ["GET", "/api/v1/export/flows", "analyst", exportFlows],
+  ["GET", "/api/v1/export/threats", "analyst", exportThreats],
+  ["GET", "/api/v1/filter/columns", "viewer", filterColumns],
+  ["GET", "/api/v1/live", "viewer", live],
   ["GET", "/api/v1/gaps", "viewer", gaps],
   ["GET", "/api/v1/dead-letters", "admin", deadLetters],
   ["GET", "/api/v1/tokens", "admin", listTokens],
@@ -79,6 +101,7 @@ export const routes: readonly Route[] = table.map(([method, path, access, resour
   method,
   path,
   access,
+  hasStamps: access !== "sensor" && path.startsWith("/api/v1/"),
   ...resource,
 }));
 

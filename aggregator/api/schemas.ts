@@ -4,19 +4,22 @@
 
 import { z } from "../../shared/schema.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";
-import { parseIp } from "../../shared/ip.ts";
 import { type ApiErrorCode, apiErrors } from "./errors.ts";
 import { stages } from "../model/incident.ts";
+import { packetStates } from "../model/packets.ts";
+import { readNetwork } from "../model/network.ts";
+import { timeForms } from "../model/time_text.ts";
 import { severities, threatStatuses } from "../model/threat.ts";
 
-/** Every error. */
+/** Every error: problem details as in RFC 9457. */
 export const problemAnswer = z.looseObject({
-  error: z.strictObject({
-    code: z.enum(Object.keys(apiErrors) as [ApiErrorCode, ...ApiErrorCode[]]),
-    message: z.string(),
-    detail: z.string().nullable().describe("Names the parameter, the rule and the value"),
-    field: z.string().nullable().describe("The parameter or field that is wrong"),
-  }),
+  type: z.string().regex(/^urn:picket:problem:[a-z_]+$/),
+  title: z.string(),
+  status: z.int().min(400).max(599),
+  detail: z.string().optional().describe("Names the parameter, the rule and the value"),
+  instance: z.string().describe("Path that was asked for"),
+  code: z.enum(Object.keys(apiErrors) as [ApiErrorCode, ...ApiErrorCode[]]),
+  field: z.string().optional().describe("The parameter or field that is wrong"),
 });
 
 export const pageRowsMax = 1_000;
@@ -26,14 +29,18 @@ export const name = z.string().regex(
   "must be 1-63 letters, digits, . _ or -",
 );
 export const sensorId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be the id of a sensor");
-export const address = z.string().max(45).refine(
-  (text) => parseIp(text) !== null,
-  "must be an IPv4 or IPv6 address",
+export const address = z.string().max(50).refine(
+  (text) => readNetwork(text) !== null,
+  "must be an IPv4 or IPv6 address, or CIDR like 10.0.0.0/8",
 );
 export const port = z.int().min(0).max(65_535);
 /** Epoch seconds. */
 export const time = z.number().min(0).max(32_503_680_000).describe("Epoch seconds");
-const word = z.string().regex(/^[a-z0-9._-]{1,32}$/, "must be a lower-case name");
+/** A time in a query, in any form that people write; epoch seconds once it is read. */
+export const when = z.number(`must be a time: ${timeForms}`).min(0).max(32_503_680_000).meta({
+  format: "time",
+});
+const word = z.string().toLowerCase().regex(/^[a-z0-9._-]{1,32}$/, "must be a name, in any case");
 
 export const pageQuery = {
   limit: z.int().min(1).max(pageRowsMax).default(50).describe("Rows of a page"),
@@ -41,14 +48,20 @@ export const pageQuery = {
 };
 
 export const rangeQuery = {
-  from: time.optional().describe("Earliest start, epoch seconds"),
-  to: time.optional().describe("Latest start, epoch seconds"),
+  from: when.optional().describe(`Earliest start: ${timeForms}`),
+  to: when.optional().describe(`Latest start: ${timeForms}`),
 };
+
+/** Order of a list by `name`, the one that an index serves. */
+export function sortBy(name: string): z.ZodDefault<z.ZodEnum> {
+  return z.enum([`-${name}`, name]).default(`-${name}`)
+    .describe(`-${name}: newest first, ${name}: oldest first`);
+}
 
 /** Every filter of {@link FlowQuery}; absent = any. */
 export const flowFilters = {
   ...rangeQuery,
-  ip: address.optional().describe("Either end"),
+  ip: address.optional().describe("Either end: an address or CIDR"),
   src_ip: address.optional(),
   dst_ip: address.optional(),
   port: port.optional().describe("Either end"),
@@ -65,7 +78,7 @@ export const flowFilters = {
 };
 
 /** A page of `rows`. */
-export function pageOf(rows: z.ZodType): z.ZodType {
+export function pageOf(rows: z.ZodType) {
   return z.object({ rows: z.array(rows), next_cursor: z.string().optional() });
 }
 
@@ -182,6 +195,21 @@ export const incidentAnswer = z.object({
   })),
 });
 
+export const packetStatusAnswer = z.object({
+  state: z.enum(["none", ...packetStates]).describe(
+    "arrived: of one sensor at least; the others have their own",
+  ),
+  reason: z.string().describe("The state in words"),
+  sensors: z.array(z.object({
+    name: z.string(),
+    state: z.enum(packetStates),
+    reason: z.string(),
+    packets: count,
+    bytes: count,
+    at_ms: z.number().describe("Last change"),
+  })),
+});
+
 export const gapAnswer = z.object({
   sensor_id: sensorId,
   epoch: count,
@@ -223,6 +251,7 @@ export const sensorAnswer = z.object({
     from_ms: z.number(),
     found_ms: z.number(),
   })).describe("Packets it had counted in flows, and no batch brought"),
+  packets: z.string().nullable().describe("How far its ring of packets reaches back"),
 }).loose();
 
 export const fleetAnswer = z.object({

@@ -55,12 +55,22 @@ export class Sessions {
     const name = id === undefined || !idPattern.test(id) ? null : sha256Hex(id);
     const session = name === null ? undefined : this.#sessions.get(name);
     if (name === null || !session) return null;
-    if (nowMs - session.usedMs > this.#idleMs || nowMs - session.startMs > this.#lifeMs) {
+    if (!this.#isLive(session, nowMs)) {
       this.#sessions.delete(name);
       return null;
     }
     session.usedMs = nowMs;
     return session.keyHash;
+  }
+
+  /** Whether {@link find} would find it; not a use. */
+  isOpen(id: string | undefined, nowMs: number): boolean {
+    const session = id === undefined ? undefined : this.#sessions.get(sha256Hex(id));
+    return session !== undefined && this.#isLive(session, nowMs);
+  }
+
+  #isLive({ usedMs, startMs }: Session, nowMs: number): boolean {
+    return nowMs - usedMs <= this.#idleMs && nowMs - startMs <= this.#lifeMs;
   }
 
   close(id: string | undefined): void {

@@ -11,7 +11,6 @@ import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import { RateLimit } from "../api/rate_limit.ts";
 import { topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
-import { Holes } from "../fleet/holes.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, storeOf, type storeOptions } from "../options/store_options.ts";
@@ -96,11 +95,11 @@ function capabilitiesOf(
     keys,
     authority,
     directory: new SensorDirectory({}, { store }),
-    holes: new Holes({}, { store, isReading: () => true }),
     sessions: new Sessions(),
     guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "command", activeMax: 1, waitingMax: 0 }, { reporter }),
     progress: () => ({ pending: 0, lastMs: clock.nowMs(), failingSinceMs: null, failure: null }),
+    archiveProblem: () => null,
     site: "default",
     placeOf: (url: URL) => placeOf(url, null, authority?.fingerprint ?? null),
   };

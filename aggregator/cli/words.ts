@@ -33,7 +33,8 @@ export function sensorLines(sensor: SensorHealth, nowMs: number, isColourful: bo
   const leftOut = kept ? Object.values(kept.left_out).reduce((sum, packets) => sum + packets, 0) : 0;
   const numbers = kept && checkIn
     ? `${amount(kept.packets)} packets from ${checkIn.capture.source}: ${amount(kept.in_flows)} in flows, ` +
-      `${amount(leftOut)} left out, ${amount(kept.dropped)} dropped`
+      `${amount(leftOut)} left out, ${amount(kept.dropped)} dropped` +
+      (checkIn.ring ? `; ${sensor.packets}` : "")
     : "no packet reported yet";
   const seen = sensor.last_check_in_ms === null
     ? ""
@@ -71,6 +72,16 @@ export function threatLines(threat: Threat, isColourful: boolean): string[] {
   ];
 }
 
+/** One threat on one line: when, how bad, what, who. */
+export function timelineLine(threat: Threat, isColourful: boolean): string {
+  const severity = paint(threat.severity.padEnd(8), severityColours[threat.severity], isColourful);
+  const port = threat.dst_port === null ? "" : ` port ${threat.dst_port}`;
+  const victims = threat.dst_ips.length === 0 ? "" : ` -> ${ends(threat.dst_ips)}${port}`;
+  return `${timeOf(threat.first_seen)}  ${severity}  ${escapeLine(threat.title)} (${threat.detector})  ${
+    escapeLine(`${ends(threat.src_ips)}${victims}`)
+  }`;
+}
+
 /** One incident: who, how far, and its threats in the order in which they began. */
 export function incidentLines(incident: Incident, isColourful: boolean): string[] {
   const severity = paint(incident.severity.toUpperCase(), severityColours[incident.severity], isColourful);
@@ -97,7 +108,7 @@ function timeOf(seconds: number): string {
 }
 
 /** 1234567 -> "1,234,567". */
-function amount(count: number): string {
+export function amount(count: number): string {
   return count.toLocaleString("en-GB");
 }
 

@@ -1,27 +1,34 @@
-/** `picket-aggregator analyze FILE`: a capture in, flows and explained threats out, in one process. @module */
+/** `picket-aggregator analyze FILE...`: captures in, flows and explained threats out, in one process. @module */
 
 import { readModel, triageOptions } from "../options/triage_options.ts";
-import type { analyzeFile, renderAnalysis } from "../analyze.ts";
-import { type Command, command, CommandError, exitCodes, onlyOperand } from "../../shared/command.ts";
+import type { analyzeFile, renderAnalysis, renderTimeline } from "../analyze.ts";
+import { type Command, command, CommandError, exitCodes } from "../../shared/command.ts";
 import { cacheFolderOf } from "../../shared/common_options.ts";
 import { generalOptions } from "../options/store_options.ts";
-import { chooseDetectors, detectionOptions } from "../options/detection_options.ts";
+import { chooseDetectors, detectionOptions, onlyThese } from "../options/detection_options.ts";
 
 /** The file that joins sensor and aggregator is handed in by main.ts, so that nothing else here depends on the sensor. */
 export interface Analysis {
   analyze: typeof analyzeFile;
   render: typeof renderAnalysis;
+  renderTimeline: typeof renderTimeline;
 }
 
-export function analyzeCommand({ analyze, render }: Analysis): Command {
+const filesMax = 1_000;
+
+export function analyzeCommand({ analyze, render, renderTimeline }: Analysis): Command {
   return command({
     name: "analyze",
-    summary: "find and explain threats in a capture file",
-    operands: "FILE",
+    summary: "find and explain threats in capture files",
+    operands: "FILE...",
     about:
-      `Reads a pcap or pcapng file through the same stages as live traffic and prints what it found. Needs nothing but the file;
-without tshark it finds less, and says so. With GEMINI_API_KEY set the model explains, else the rules do.`,
-    examples: ["analyze capture.pcap", "analyze capture.pcapng --json"],
+      `Reads pcap or pcapng files through the same stages as live traffic and prints what it found. Several files are parts of one capture,
+in the order given; "-" is standard input. Needs nothing but the files; without tshark it finds less, and says so. With GEMINI_API_KEY set the model explains, else the rules do.`,
+    examples: [
+      "analyze capture.pcap",
+      "analyze hour-1.pcap hour-2.pcap --timeline",
+      "analyze - --only beacon --json",
+    ],
     options: {
       ...generalOptions,
       facts: {
@@ -30,13 +37,25 @@ without tshark it finds less, and says so. With GEMINI_API_KEY set the model exp
         help: "Do not read payloads: tshark is not needed, less is found",
       },
       tsharkPath: { kind: "text", default: "tshark", value: "FILE", help: "Name or path of tshark" },
+      only: {
+        kind: "list",
+        default: [],
+        value: "NAME",
+        help: "Run this detector only; may be given several times",
+      },
+      timeline: {
+        kind: "flag",
+        default: false,
+        help: "Print one line a threat, in the order in which they began",
+      },
       ...detectionOptions,
       ...triageOptions,
     },
     async run(options, operands, edges) {
-      const path = onlyOperand(operands, "capture file");
-      await checkFile(path);
-      const analysis = await analyze(path, {
+      checkOperands(operands);
+      for (const path of operands) if (path !== "-") await checkFile(path);
+      const detectors = await chooseDetectors(options, edges);
+      const analysis = await analyze(operands, {
         reporter: edges.reporter,
         clock: edges.clock,
         tsharkPath: options.tsharkPath,
@@ -44,13 +63,25 @@ without tshark it finds less, and says so. With GEMINI_API_KEY set the model exp
         cacheFolder: cacheFolderOf("picket-sensor", edges.env),
         facts: options.facts,
         model: readModel(options, edges),
-        detectors: await chooseDetectors(options, edges),
+        detectors: { ...detectors, declarations: onlyThese(detectors.declarations, options.only) },
         signal: edges.signal,
       });
-      edges.print(options.json ? JSON.stringify(analysis) : render(analysis, edges.isColourful));
+      const print = options.timeline ? renderTimeline : render;
+      edges.print(options.json ? JSON.stringify(analysis) : print(analysis, edges.isColourful));
       return exitCodes.ok;
     },
   });
+}
+
+/** @throws {CommandError} */
+function checkOperands(operands: readonly string[]): void {
+  const say = (rule: string, value: number) =>
+    new CommandError(exitCodes.usage, `Cannot analyze as ${rule}: ${value} are given`);
+  if (operands.length === 0 || operands.length > filesMax) {
+    throw say(`1 to ${filesMax} capture files must be named`, operands.length);
+  }
+  const pipes = operands.filter((path) => path === "-").length;
+  if (pipes > 1) throw say(`standard input can be read once only`, pipes);
 }
 
 /** @throws {CommandError} when there is no such file. */

@@ -1,6 +1,6 @@
 /** `picket-aggregator doctor`: is everything there that `serve` needs, and what to do if not. @module */
 
-import { createKafka, disconnect } from "../../shared/kafka.ts";
+import { brokerFault, createKafka, disconnect } from "../../shared/kafka.ts";
 import { escapeLine } from "../../shared/escape.ts";
 import {
   type Command,
@@ -106,6 +106,11 @@ async function kafka(options: ServeOptions, edges: Edges): Promise<Outcome> {
     };
   } catch (cause) {
     const why = (cause as Error).message;
+    const fault = await brokerFault(why, settings);
+    if (fault) {
+      const said = `${settings.brokers.join(", ")} answer, but ${fault.cause}: ${fault.cure}`;
+      throw new CommandError(exitCodes.environment, said, { cause });
+    }
     throw new CommandError(exitCodes.environment, `${settings.brokers.join(", ")} do not answer: ${why}`, {
       cause,
     });
@@ -135,8 +140,8 @@ async function address(options: ServeOptions, edges: Edges): Promise<Outcome> {
   if (answer?.status === "ok") {
     return { result: "ok", text: `an aggregator serves on ${listen} and is well` };
   }
-  if (answer?.error) {
-    return { result: "warn", text: `an aggregator serves on ${listen}: ${answer.error.detail}` };
+  if (answer?.title) {
+    return { result: "warn", text: `an aggregator serves on ${listen}: ${answer.detail ?? answer.title}` };
   }
   return {
     result: "fail",

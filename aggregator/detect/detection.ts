@@ -29,6 +29,10 @@ export interface DetectionDeps {
   store: Pick<Store, "saveThreats" | "readThreats" | "readRecentFlows" | "setThreatStatus">;
   clock: Clock;
   reporter: Reporter;
+  /** Called with threats that were found or grew, once they are stored or wait for the store. Returns at once. */
+  onThreats?: (threats: readonly Threat[]) => void;
+  /** Told of threats after they were stored. */
+  onSaved?: (threats: readonly Threat[]) => void;
 }
 
 /** A queue that takes threats without making detection wait. */
@@ -115,6 +119,7 @@ export class Detection {
     this.#rememberLinks(this.#deps.engine.takeLinks());
     await this.#save(threats);
     for (const threat of threats) this.#triage?.offer(threat);
+    if (threats.length > 0) this.#deps.onThreats?.(threats);
   }
 
   /** One save at a time: two at once could leave the older form of a threat in the store. */
@@ -134,6 +139,7 @@ export class Detection {
         if (this.#unsaved.get(threat.id) === threat) this.#unsaved.delete(threat.id);
       }
       this.#deps.reporter.count("threats_saved_total", undefined, batch.length);
+      this.#deps.onSaved?.(batch);
     } catch (error) {
       this.#rememberLinks(links);
       if (!(error instanceof StoreUnavailable)) throw error;

@@ -103,7 +103,44 @@ export type Words<Evidences extends Fields, State = never> =
   | string
   | ((evidence: Evidences, finding: Omit<Finding, "words">, state: State) => string);
 
-/** Declares a detector. Its functions see the types of its limits, state, items and evidence; to everybody else they are opaque. */
+/** Declares a detector. Its functions see the types of its limits, state, items and evidence; to everybody else they are opaque.
+ *
+ * @example The least that a detector is.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { detector, settableLimits } from "./detector.ts";
+ * import { field, reason } from "./finding.ts";
+ *
+ * const telnetUsed = detector({
+ *   name: "telnet_used",
+ *   technique: "T1021",
+ *   title: "Telnet in use",
+ *   about: "A host is administered by Telnet.",
+ *   limits: { sessionsMin: { value: 2, unit: "sessions", why: "a single one may be a banner grab" } },
+ *   window: {
+ *     quietS: { value: 3_600, unit: "s", why: "people pause for lunch" },
+ *     ageS: { value: 86_400, unit: "s", why: "a day is one finding" },
+ *   },
+ *   key: ({ begins, probe, dst, segment }) =>
+ *     begins && probe === "used" && segment.dst_port === 23 ? dst.ip : null,
+ *   open: ({ dst }) => ({ host: dst.ip, sessions: 0 }),
+ *   step: (use) => void use.sessions++,
+ *   isThreat: (use, { sessionsMin }) => use.sessions >= sessionsMin,
+ *   finding: ({ host, sessions }) => ({
+ *     src_ips: [],
+ *     dst_ips: [host],
+ *     dst_port: 23,
+ *     count: sessions,
+ *     summary: `${host} was used by Telnet ${sessions} times.`,
+ *     reasons: [reason("sessions", 30, `${sessions} sessions`)],
+ *     evidence: { sessions: field("sessions", sessions) },
+ *   }),
+ *   meaning: "Telnet sends passwords in the clear.",
+ *   action: "Use SSH.",
+ *   falseAlarm: "The device knows nothing else.",
+ * });
+ * assertEquals(Object.keys(settableLimits(telnetUsed)), ["sessionsMin", "quietS", "ageS"]);
+ * ``` */
 export function detector<
   const Table extends Limits,
   State extends object,
@@ -161,9 +198,8 @@ export function startDetector(
   function stepItem(update: PreparedUpdate, item: unknown): void {
     const own = key(update, limits, item);
     if (own === null) return;
-    const whole = `${update.network}|${own}`;
     const mayOpen = opens === undefined || opens(update, limits, item);
-    const episode = episodes.touch(whole, update, item, mayOpen);
+    const episode = episodes.touch(own, update, item, mayOpen);
     if (episode !== null) step(episode, update, limits, item);
   }
 

@@ -5,6 +5,7 @@
  * Invariant: a detector that throws costs its own findings and nothing else; what makes two findings the same threat stands in
  * threat_table.ts. @module */
 
+import { factLists, factParts, type Facts } from "../../shared/facts.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Flow, FlowUpdate } from "../model/flow.ts";
 import type { Severity, Threat, ThreatLinks, ThreatStatus, Triage } from "../model/threat.ts";
@@ -37,7 +38,9 @@ export class Engine {
   readonly #deps: EngineDeps;
   readonly #table: ThreatTable;
   readonly #books = new PrepareBooks();
-  readonly #factsSeen = new Set<string>();
+  /** Those of {@link factBits} that the data had so far. */
+  #factsSeen = 0;
+  readonly #needs: readonly number[];
   /** Counters of the detectors when they were last reported, by name and counter. */
   readonly #reported = new Map<string, number>();
   #links: ThreatLinks[] = [];
@@ -51,6 +54,9 @@ export class Engine {
       );
     }
     this.#deps = deps;
+    this.#needs = deps.detectors.map(({ declaration: { needs } }) =>
+      needs === undefined ? anything : bitsOf(needs)
+    );
     this.#table = new ThreatTable(threatsMax, deps.explain);
   }
 
@@ -95,7 +101,7 @@ export class Engine {
   notEvaluable(): NotEvaluable[] {
     return this.#deps.detectors.flatMap((detector) => {
       const { name, declaration: { needs = [] } } = detector;
-      const missing: string[] = needs.filter((kind) => !this.#factsSeen.has(kind));
+      const missing: string[] = needs.filter((kind) => (this.#factsSeen & factBits[kind]) === 0);
       const lacked = this.#lackOf(detector);
       if (lacked !== null) missing.push(lacked);
       return missing.length > 0 ? [{ detector: name, missing }] : [];
@@ -121,15 +127,34 @@ export class Engine {
 
   #stepAll(updates: readonly FlowUpdate[]): void {
     const prepared = prepare(updates, this.#books);
-    for (const { segment: { facts } } of updates) {
-      if (facts !== null) { for (const kind in facts) this.#factsSeen.add(kind); }
-    }
-    for (const detector of this.#deps.detectors) {
-      const { needs } = detector.declaration;
-      for (const update of prepared) {
-        if (needs === undefined || hasAny(update, needs)) this.#stepOne(detector, update);
+    const bits = Uint32Array.from(updates, ({ segment: { facts } }) => anything | factBitsOf(facts));
+    for (const one of bits) this.#factsSeen |= one;
+    this.#deps.detectors.forEach((detector, index) => {
+      const needed = this.#needs[index];
+      for (let next = 0; next < prepared.length;) {
+        next = this.#stepSome(detector, needed, prepared, bits, next);
       }
+    });
+  }
+
+  /** Steps a detector through `updates` from `first` on, as far as it comes; returns the next one. A detector that throws, perhaps an
+   * operator's own, costs its own findings and nothing else. */
+  #stepSome(
+    detector: Detector,
+    needed: number,
+    updates: readonly PreparedUpdate[],
+    bits: Uint32Array,
+    first: number,
+  ): number {
+    let index = first;
+    try {
+      for (; index < updates.length; index++) {
+        if ((bits[index] & needed) !== 0) detector.step(updates[index]);
+      }
+    } catch (error) {
+      this.#fail(detector, error);
     }
+    return index + 1;
   }
 
   #merge({ new_flow_ids, ...finding }: FreshFinding, detector: Detector, nowMs: number): Threat | null {
@@ -150,15 +175,6 @@ export class Engine {
       } else reporter.count("threat_links_dropped_total", undefined, new_flow_ids.length);
     }
     return merged.isWorthStoring ? threat : null;
-  }
-
-  /** A detector that throws, perhaps an operator's own, costs its own findings and nothing else. */
-  #stepOne(detector: Detector, update: PreparedUpdate): void {
-    try {
-      detector.step(update);
-    } catch (error) {
-      this.#fail(detector, error);
-    }
   }
 
   #mergeAll(isAll: boolean, nowMs: number): Threat[] {
@@ -210,8 +226,20 @@ export class Engine {
   }
 }
 
-function hasAny({ segment: { facts } }: PreparedUpdate, kinds: readonly FactKind[]): boolean {
-  return facts !== null && kinds.some((kind) => facts[kind] !== undefined);
+/** What any update has, and a bit for each kind of fact: a detector sees the updates that share a bit with what it needs. */
+const anything = 1;
+const factBits = Object.fromEntries(
+  [...factLists, ...factParts].map((kind, index) => [kind, 2 << index]),
+) as Record<FactKind, number>;
+
+function bitsOf(kinds: readonly FactKind[]): number {
+  return kinds.reduce((bits, kind) => bits | factBits[kind], 0);
+}
+
+function factBitsOf(facts: Facts | null): number {
+  let bits = 0;
+  for (const kind in facts) bits |= factBits[kind as FactKind] ?? 0;
+  return bits;
 }
 
 /** A stored flow as one update, as if it had come in one segment. */

@@ -1,6 +1,6 @@
 /** Episodes: what a detector remembers of each key, for as long as the key stays busy.
  *
- * In: a key and a prepared update. Out: the state of the key's present episode.
+ * In: a key and a prepared update. Out: the state of the key's present episode in the update's network.
  * Invariant: at most `keysMax` keys; when there is no room the half that was touched longest ago is evicted, counted.
  * Why halves: taking single oldest keys out of a large Map makes V8 walk over all the holes left before; under a flood of new keys
  * that took nearly half of the detectors' time.
@@ -8,6 +8,7 @@
  * longer than `quietS`, in either direction, starts a new episode; nothing else ever depends on the order of times.
  * Why plain lists for flows and sensors: a million keys of one flow each must stay small; most never reach a second flow. @module */
 
+import { ByNetwork } from "./by_network.ts";
 import { findingLimits } from "./finding.ts";
 import type { PreparedUpdate } from "./prepared.ts";
 
@@ -29,16 +30,17 @@ export interface Episode {
   sensors: readonly string[];
   /** Touched since the episodes above the threshold were taken last. */
   isChanged: boolean;
-  /** Updates so far, and how many there were when it was taken last; 0 = never. */
+  /** Updates so far, and how many there must be before it is judged again. */
   touches: number;
-  takenTouches: number;
+  judgedFrom: number;
   /** Ended or evicted; what comes for its key now opens another. */
   isOver: boolean;
 }
 
 /** Episodes that changed between two takes; a batch has fewer updates. */
 const changedMax = 200_000;
-/** An episode that was taken is taken again when it has so many times the updates. */
+/** An episode that has so many updates, or is a threat, is judged again when it has so many times the updates. */
+const busyTouches = 64;
 const growthFactor = 1.1;
 /** Flows beyond the samples that wait for their episodes to become threats. */
 const flowsHeldMax = 500_000;
@@ -56,8 +58,8 @@ export interface EpisodeOptions<State> {
 
 export class Episodes<State extends object> {
   readonly #options: EpisodeOptions<State>;
-  #young = new Map<string, State & Episode>();
-  #old = new Map<string, State & Episode>();
+  #young = new ByNetwork<State & Episode>();
+  #old = new ByNetwork<State & Episode>();
   /** Touched since they were taken last, those that ended meanwhile included: a replayed capture goes through years in one batch. */
   #changed: (State & Episode)[] = [];
   /** Keys, and ended episodes above the threshold, that were evicted because the table was full. */
@@ -74,22 +76,23 @@ export class Episodes<State extends object> {
     return this.#young.size + this.#old.size;
   }
 
-  /** The episode of `key` at the time of `update`; opened, or started again, where needed. Null: there is none and `opens` is false. */
+  /** The episode of `key` in the network and at the time of `update`; opened, or started again, where needed. Null: there is none and
+   * `opens` is false. */
   touch(key: string, update: PreparedUpdate, item?: unknown, opens = true): State & Episode | null {
-    const { start, end } = update.segment;
-    let episode = this.#young.get(key);
+    const { network, segment: { start, end } } = update;
+    let episode = this.#young.get(network, key);
     const isYoung = episode !== undefined;
     if (episode === undefined && this.#old.size > 0) {
-      episode = this.#old.get(key);
-      if (episode !== undefined) this.#old.delete(key);
+      episode = this.#old.get(network, key);
+      if (episode !== undefined) this.#old.delete(network, key);
     }
     if (episode === undefined && !opens) return null;
     if (!isYoung) this.#makeRoom();
     if (episode === undefined || this.#isOver(episode, start, end)) {
       if (episode !== undefined) this.#close(episode);
       episode = begin(key, update, this.#options.open(update, item));
-      this.#young.set(key, episode);
-    } else if (!isYoung) this.#young.set(key, episode);
+      this.#young.set(network, key, episode);
+    } else if (!isYoung) this.#young.set(network, key, episode);
     episode.touches++;
     if (start < episode.firstS) episode.firstS = start;
     if (end > episode.lastS) episode.lastS = end;
@@ -99,21 +102,22 @@ export class Episodes<State extends object> {
     return episode;
   }
 
-  /** Episodes touched since they were taken last that are above the threshold, in the order of their first touch. One that was taken
-   * before is taken again when it has grown by a tenth, or when `isAll`: describing it anew each time costs more than all the rest. */
+  /** Episodes touched since they were taken last that are above the threshold, in the order of their first touch. A threat, or a
+   * busy one, is judged again when it has grown by a tenth, when it is over, or when `isAll`: judging and describing it anew after every
+   * batch costs more than all the rest. */
   takeChanged(isAll = true): (State & Episode)[] {
     const changed = this.#changed, taken: (State & Episode)[] = [];
     this.#changed = [];
     for (const episode of changed) {
-      if (!isAll && !episode.isOver && episode.touches < episode.takenTouches * growthFactor) {
+      if (!isAll && !episode.isOver && episode.touches < episode.judgedFrom) {
         this.#changed.push(episode);
         continue;
       }
       episode.isChanged = false;
-      if (this.#options.isThreat(episode)) {
-        episode.takenTouches = episode.touches;
-        taken.push(episode);
-      } else if (episode.isOver) this.#freeFlows(episode);
+      const isThreat = this.#options.isThreat(episode);
+      episode.judgedFrom = isThreat || episode.touches >= busyTouches ? episode.touches * growthFactor : 0;
+      if (isThreat) taken.push(episode);
+      else if (episode.isOver) this.#freeFlows(episode);
     }
     return taken;
   }
@@ -128,12 +132,12 @@ export class Episodes<State extends object> {
     return taken;
   }
 
-  /** Ends the episode of `key`: what comes next opens another. */
-  end(key: string): void {
-    const episode = this.#young.get(key) ?? this.#old.get(key);
-    if (episode) this.#close(episode);
-    this.#young.delete(key);
-    this.#old.delete(key);
+  /** Ends the episode whose {@link Episode.key} this is: what comes next opens another. */
+  end(whole: string): void {
+    for (const half of [this.#young, this.#old]) {
+      const episode = half.take(whole);
+      if (episode) this.#close(episode);
+    }
   }
 
   #isOver(episode: State & Episode, start: number, end: number): boolean {
@@ -187,14 +191,14 @@ export class Episodes<State extends object> {
     this.evicted += this.#old.size;
     for (const stale of this.#old.values()) this.#close(stale);
     this.#old = this.#young;
-    this.#young = new Map();
+    this.#young = new ByNetwork();
   }
 }
 
 function begin<State extends object>(key: string, update: PreparedUpdate, state: State): State & Episode {
   const { start, end } = update.segment;
   const episode: Episode = {
-    key,
+    key: `${update.network}|${key}`,
     network: update.network,
     firstS: start,
     lastS: end,
@@ -206,7 +210,7 @@ function begin<State extends object>(key: string, update: PreparedUpdate, state:
     sensors: update.sensors,
     isChanged: false,
     touches: 0,
-    takenTouches: 0,
+    judgedFrom: 0,
     isOver: false,
   };
   return Object.assign(state, episode);

@@ -13,7 +13,20 @@ import { type ProbeOutcome, probeOutcome } from "./signs/probe.ts";
 import { ServiceBook, type ServiceView } from "./signs/services.ts";
 
 /** S7, Modbus, OPC UA, IEC 104, DNP3, EtherNet/IP, BACnet, Niagara Fox, FINS, CODESYS, GE SRTP (IANA; CISA ICS advisories). */
-const industrialPorts = new Set([102, 502, 789, 1911, 2404, 2455, 4840, 9600, 18245, 20000, 44818, 47808]);
+export const industrialPorts: ReadonlySet<number> = new Set([
+  102,
+  502,
+  789,
+  1911,
+  2404,
+  2455,
+  4840,
+  9600,
+  18245,
+  20000,
+  44818,
+  47808,
+]);
 
 export class PreparedUpdate {
   readonly flowId: string;
@@ -30,6 +43,8 @@ export class PreparedUpdate {
   /** Who calls the service that this flow calls; null for all but the beginnings of own hosts' TCP and UDP flows to one host. */
   readonly service: ServiceView | null;
   #pair: string | undefined;
+  #protocolPair: string | undefined;
+  #call: string | undefined;
   #probe: ProbeOutcome | null | undefined;
   #dns: DnsQuestions | null | undefined;
   #serverName: string | undefined;
@@ -61,10 +76,20 @@ export class PreparedUpdate {
     return this.#pair ??= `${this.segment.src_ip}|${this.segment.dst_ip}`;
   }
 
+  /** "protocol|src|dst", for keys. */
+  get protocolPair(): string {
+    return this.#protocolPair ??= `${this.segment.protocol}|${this.pair}`;
+  }
+
+  /** "protocol|src|dst|port", for keys. */
+  get call(): string {
+    return this.#call ??= `${this.protocolPair}|${this.segment.dst_port}`;
+  }
+
   /** Outcome of the attempt that this update begins, null when it begins none. */
   get probe(): ProbeOutcome | null {
     if (this.#probe === undefined) {
-      this.#probe = this.begins ? probeOutcome(this.segment, this.dst.isGroup) : null;
+      this.#probe = this.begins ? probeOutcome(this.segment, this.dst.isGroup, this.dst.isOwn) : null;
     }
     return this.#probe;
   }

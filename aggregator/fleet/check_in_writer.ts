@@ -9,6 +9,9 @@ import type { Clock } from "../../shared/clock.ts";
 import type { CheckInWrite } from "../model/sensor.ts";
 import type { IdentityStore } from "../store/store.ts";
 
+/** Ended epochs that wait with a check-in; the store keeps no more. */
+const endedMax = 8;
+
 export interface CheckInWriterOptions {
   /** @default 1000 */
   everyMs?: number;
@@ -47,7 +50,8 @@ export class CheckInWriter {
 
   /** Takes one in. `isUrgent`: returns when it is stored. @throws what the store threw, now or at the last try. */
   async keep(write: CheckInWrite, isUrgent: boolean): Promise<void> {
-    this.#waiting.set(write.sensorId, write);
+    const before = this.#waiting.get(write.sensorId);
+    this.#waiting.set(write.sensorId, before === undefined ? write : later(before, write));
     if (isUrgent) return await this.#flush();
     if (this.#failure !== null) throw this.#failure;
   }
@@ -78,10 +82,17 @@ export class CheckInWriter {
       await this.#store.saveCheckIns([...writes.values()]);
       this.#failure = null;
     } catch (error) {
-      // Those that came meanwhile are newer.
-      this.#waiting = new Map([...writes, ...this.#waiting]);
+      for (const [sensorId, before] of writes) {
+        const meanwhile = this.#waiting.get(sensorId);
+        this.#waiting.set(sensorId, meanwhile === undefined ? before : later(before, meanwhile));
+      }
       this.#failure = error;
       throw error;
     }
   }
+}
+
+/** The newer of two check-ins of one sensor, with the epochs that either ended. */
+function later(before: CheckInWrite, write: CheckInWrite): CheckInWrite {
+  return { ...write, ended: [...before.ended, ...write.ended].slice(-endedMax) };
 }

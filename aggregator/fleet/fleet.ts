@@ -5,7 +5,7 @@
  * What it does not mean: `healthy` says that the sensor reports and loses nothing, not that the right cable is plugged in. @module */
 
 import type { Gap } from "../model/ledger.ts";
-import type { SensorRow } from "../model/sensor.ts";
+import type { EndedEpoch, SensorRow } from "../model/sensor.ts";
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
 import {
@@ -15,7 +15,6 @@ import {
   deliveryOf,
   type Position,
 } from "./conservation.ts";
-import type { Hole } from "./holes.ts";
 
 /** From worst to best; a sensor has the first that fits. */
 export const sensorStatuses = [
@@ -45,9 +44,20 @@ export const fleetLimits = {
   factRefusalShareMax: 0.01,
   /** Packets seen a moment before, as a share of all: above it most counts mislead who reads them. */
   copyShareMax: 0.2,
+  /** A ring of packets that reaches back less far has lost most of them before an analyst or a detector asks. */
+  ringReachMsMin: 60_000,
   /** Clock difference that makes times of two sensors hard to compare. */
   clockOffsetMsMax: 2_000,
 } as const;
+
+/** Packets that a sensor had counted in flows, and that no batch brought. */
+export interface Hole {
+  epoch: number;
+  packets: number;
+  /** Aggregator's clock: the last check-in of the epoch, and when the hole was found. */
+  from_ms: number;
+  found_ms: number;
+}
 
 export interface SensorHealth {
   sensor_id: string;
@@ -66,8 +76,9 @@ export interface SensorHealth {
   delivery: Delivery | null;
   open_gaps: number;
   missing_batches: number;
-  /** Packets it had counted in flows, and no batch brought. */
   holes: Hole[];
+  /** How far its ring of packets reaches back, in words; null = it never checked in. */
+  packets: string | null;
   check_in: CheckInRequest | null;
 }
 
@@ -85,16 +96,17 @@ export function fleetHealth(
   gaps: readonly Gap[],
   positions: ReadonlyMap<string, readonly Position[]>,
   nowMs: number,
-  holesOf: (sensorId: string) => readonly Hole[] = () => [],
+  ended: readonly EndedEpoch[] = [],
 ): FleetHealth {
   const gapsOf = Map.groupBy(gaps, (gap) => gap.sensor_id);
+  const endedOf = Map.groupBy(ended, (one) => one.sensor_id);
   const rows = sensors.map((sensor) =>
     sensorHealth(
       sensor,
       gapsOf.get(sensor.sensor_id) ?? [],
       positions.get(sensor.sensor_id) ?? null,
       nowMs,
-      holesOf(sensor.sensor_id),
+      endedOf.get(sensor.sensor_id) ?? [],
     )
   );
   rows.sort((a, b) =>
@@ -107,23 +119,25 @@ export function fleetHealth(
   return { now_ms: nowMs, summary, conservation: conservationOf(parts), sensors: rows };
 }
 
-/** Health of one sensor. `positions` null = not asked for. */
+/** Health of one sensor. `positions` null = not asked for. `ended`: its epochs that are over. */
 export function sensorHealth(
   sensor: SensorRow,
   gaps: readonly Gap[],
   positions: readonly Position[] | null,
   nowMs: number,
-  holes: readonly Hole[] = [],
+  ended: readonly EndedEpoch[] = [],
 ): SensorHealth {
   const { check_in: checkIn } = sensor;
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
   if (checkIn) {
-    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor), ...copies(checkIn));
+    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
+    found.push(...copies(checkIn), ...ring(checkIn));
   }
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {
     found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
   }
+  const holes = ended.flatMap(holeIn);
   found.push(...holes.map((hole): Found => ["lossy", holeText(hole, nowMs)]));
   const status = sensorStatuses.find((name) => found.some(([of]) => of === name)) ?? "healthy";
   return {
@@ -141,9 +155,16 @@ export function sensorHealth(
     delivery: checkIn && positions && deliveryOf(checkIn, positions),
     open_gaps: gaps.length,
     missing_batches: missing,
-    holes: [...holes],
+    holes,
+    packets: checkIn && ringText(checkIn),
     check_in: checkIn,
   };
+}
+
+function holeIn({ epoch, missing, last_ms, found_ms }: EndedEpoch): Hole[] {
+  return missing === null || found_ms === null
+    ? []
+    : [{ epoch, packets: missing, from_ms: last_ms, found_ms }];
 }
 
 function holeText({ packets, from_ms }: Hole, nowMs: number): string {
@@ -261,6 +282,40 @@ function copies({ capture, counters }: CheckInRequest): Found[] {
       percent(part)
     }) are copies of others, as a mirror port makes them; flows count each`,
   ]];
+}
+
+/** What the sensor could still show of its packets. */
+function ringText({ ring, sent_ms, capture }: CheckInRequest): string {
+  if (!ring) return "no packets are kept";
+  if (ring.oldest === null) return "ring is empty";
+  return `ring reaches back ${reachText(reachMs(ring.oldest, sent_ms, capture))}`;
+}
+
+function ring({ ring, sent_ms, capture }: CheckInRequest): Found[] {
+  // A ring that has overwritten nothing reaches back as far as there were packets.
+  if (!ring || ring.oldest === null || ring.overwritten === 0) return [];
+  const backMs = reachMs(ring.oldest, sent_ms, capture);
+  if (backMs >= fleetLimits.ringReachMsMin) return [];
+  return [[
+    "healthy",
+    `Its packet ring reaches back ${
+      reachText(backMs)
+    } only: ${ring.overwritten} packets were overwritten by newer ones; --ring-mib gives it more room`,
+  ]];
+}
+
+/** Of a capture file the newest packet is the present. */
+function reachMs(oldest: number, sentMs: number, { state, last_packet }: CheckInRequest["capture"]): number {
+  const presentMs = state === "replaying" && last_packet !== null ? last_packet * 1_000 : sentMs;
+  return Math.max(0, presentMs - oldest * 1_000);
+}
+
+/** "4 min 10 s", "45 s", "3 h 20 min". */
+function reachText(ms: number): string {
+  const s = Math.floor(ms / 1_000);
+  if (s < 60) return `${s} s`;
+  if (s < 3_600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3_600)} h ${Math.floor(s % 3_600 / 60)} min`;
 }
 
 /** Nothing is lost by it, but a packet that takes over tshark gets what the wall should keep from it. */

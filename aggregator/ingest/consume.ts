@@ -7,11 +7,12 @@
  * fetches nor beats for {@link silentMsMax} is given up as well: it can hang on a dead socket without an error. @module */
 
 import type { Clock } from "../../shared/clock.ts";
-import { type Consumer, disconnect, type Kafka } from "../../shared/kafka.ts";
+import { type Consumer, disconnect, ensureTopic, type Kafka } from "../../shared/kafka.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import type { TlsFault } from "../../shared/tls_fault.ts";
 import type { Store } from "../store/store.ts";
 import type { Ingest } from "./ingest.ts";
-import { PartitionReader } from "./partitions.ts";
+import { PartitionReader, type StoredPlaces } from "./partitions.ts";
 
 export interface ConsumeOptions {
   topic: string;
@@ -21,18 +22,24 @@ export interface ConsumeOptions {
   buckets: number;
   /** Of a topic that has to be made. @default 1 */
   replicationFactor: number;
+  /** After this silence the group gives our partitions to others. @default 30000 */
+  sessionMs: number;
 }
 
 export interface ConsumeDeps {
   kafka: Kafka;
-  ingest: Pick<Ingest, "submit" | "rebuild">;
+  ingest: Pick<Ingest, "submit" | "assign">;
   store: Pick<Store, "readOffsets">;
   clock: Clock;
   reporter: Reporter;
+  /** What is wrong with a broker's certificate, given the words of a failed connection. */
+  faultOf?: (words: string) => Promise<TlsFault | null>;
 }
 
-const defaults = { replicationFactor: 1 };
+const defaults = { replicationFactor: 1, sessionMs: 30_000 };
 const heartbeatMs = 3_000;
+/** How long a broker holds a fetch when nothing comes. Leaving the group, and every rebalance, waits for the fetch under way. */
+const fetchWaitMs = 500;
 const pauseMsFirst = 500;
 const pauseMsMax = 30_000;
 /** A consumer that ran this long begins again with the first pause. */
@@ -52,9 +59,10 @@ export class BatchConsumer {
   /** Why nothing is consumed, and since when; null = it is. */
   #trouble: { why: string; sinceMs: number } | null = null;
   #signMs = 0;
+  #stored: StoredPlaces = new Map();
 
   constructor(
-    options: Omit<ConsumeOptions, "replicationFactor"> & Partial<ConsumeOptions>,
+    options: Omit<ConsumeOptions, keyof typeof defaults> & Partial<ConsumeOptions>,
     deps: ConsumeDeps,
   ) {
     this.#options = { ...defaults, ...options };
@@ -104,7 +112,7 @@ export class BatchConsumer {
   /** Consumes until something ends it, and says what. */
   async #consume(): Promise<string> {
     const { kafka, clock, ingest, reporter, store } = this.#deps;
-    const { topic, groupId, buckets } = this.#options;
+    const { topic, groupId, buckets, sessionMs } = this.#options;
     const ended = Promise.withResolvers<string>();
     let consumer: Consumer | null = null;
     let reader: PartitionReader | null = null;
@@ -112,14 +120,16 @@ export class BatchConsumer {
       await this.#makeTopic();
       const made = consumer = kafka.consumer({
         groupId,
-        sessionTimeout: 30_000,
+        sessionTimeout: sessionMs,
         rebalanceTimeout: 60_000,
         heartbeatInterval: heartbeatMs,
         maxBytesPerPartition: 4 * 1024 * 1024,
+        maxWaitTimeInMs: fetchWaitMs,
         allowAutoTopicCreation: false,
         retry: { retries: 5, restartOnFailure: () => Promise.resolve(false) },
       });
       const partitions = reader = new PartitionReader(topic, {
+        stored: this.#stored,
         ingest,
         store,
         clock,
@@ -139,7 +149,9 @@ export class BatchConsumer {
       });
       return await this.#watch(ended.promise);
     } catch (error) {
-      return (error as Error).message;
+      const words = wordsOf(error as Error & { errors?: Error[] });
+      const fault = await this.#deps.faultOf?.(words);
+      return fault ? `a broker answers, but ${fault.cause}: ${fault.cure}` : words;
     } finally {
       reader?.stop();
       if (consumer) await disconnect(consumer, clock);
@@ -147,7 +159,7 @@ export class BatchConsumer {
   }
 
   #listen(consumer: Consumer, partitions: PartitionReader, end: (why: string) => void): void {
-    const { ingest, reporter, clock } = this.#deps;
+    const { reporter, clock } = this.#deps;
     const { topic } = this.#options;
     const isAlive = () => void (this.#signMs = clock.monotonicMs());
     isAlive();
@@ -156,8 +168,6 @@ export class BatchConsumer {
       this.#trouble = null;
       reporter.count("kafka_group_joins_total");
       reporter.gauge("kafka_consuming", 1);
-      // Before the partitions are read: another instance may have written these buckets.
-      ingest.rebuild();
       partitions.joined(payload.memberAssignment[topic] ?? []);
     });
     consumer.on(consumer.events.FETCH, isAlive);
@@ -189,19 +199,10 @@ export class BatchConsumer {
   }
 
   async #makeTopic(): Promise<void> {
-    const { topic, buckets, replicationFactor } = this.#options;
-    const admin = this.#deps.kafka.admin({ retry: { retries: 2 } });
-    try {
-      await admin.connect();
-      if ((await admin.listTopics()).includes(topic)) return;
-      await admin.createTopics({
-        topics: [{ topic, numPartitions: buckets, replicationFactor }],
-        waitForLeaders: true,
-      });
-      this.#deps.reporter.info("topic made", { topic, partitions: buckets, replicationFactor });
-    } finally {
-      await disconnect(admin, this.#deps.clock);
-    }
+    const { topic, buckets: partitions, replicationFactor } = this.#options;
+    const { kafka, clock, reporter } = this.#deps;
+    const isMade = await ensureTopic(kafka, { topic, partitions, replicationFactor }, clock);
+    if (isMade) reporter.info("topic made", { topic, partitions, replicationFactor });
   }
 
   async #readEnds(): Promise<Map<number, { first: bigint; next: bigint }>> {
@@ -216,4 +217,9 @@ export class BatchConsumer {
       await disconnect(admin, this.#deps.clock);
     }
   }
+}
+
+/** Of topics that could not be made, the client says why only in parts. */
+function wordsOf(error: Error & { errors?: Error[] }): string {
+  return [error, ...error.errors ?? []].slice(0, 3).map(({ message }) => message).join(": ");
 }

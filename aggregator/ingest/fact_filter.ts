@@ -25,6 +25,8 @@ export class FactFilter {
   readonly #told = new Pool({ fact: Uint32Array, owner: Int32Array, next: Int32Array });
   /** Rows taken since `begin`. */
   readonly #added: number[] = [];
+  /** Facts since `begin` that could not be remembered. */
+  #unremembered = 0;
   // Of the call at hand.
   #flow = 0;
   #sighting = 0;
@@ -37,6 +39,11 @@ export class FactFilter {
 
   begin(): void {
     this.#added.length = 0;
+    this.#unremembered = 0;
+  }
+
+  get unremembered(): number {
+    return this.#unremembered;
   }
 
   commit(): void {
@@ -135,7 +142,10 @@ export class FactFilter {
     for (let row = facts[flow]; row >= 0; row = columns.next[row]) {
       if (columns.fact[row] === fact) return columns.owner[row] === this.#sighting;
     }
-    if (factCount[flow] >= factsPerFlowMax || this.#told.size >= this.#factsMax) return this.#isTrusted;
+    if (factCount[flow] >= factsPerFlowMax || this.#told.size >= this.#factsMax) {
+      this.#unremembered++;
+      return this.#isTrusted;
+    }
     const row = this.#told.take();
     const told = this.#told.columns;
     told.fact[row] = fact;

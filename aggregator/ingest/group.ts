@@ -37,6 +37,8 @@ export interface Group {
 export interface GroupResult {
   outcomes: { waiting: WaitingBatch; outcome: IngestOutcome }[];
   updates: FlowUpdate[];
+  /** Long spans of traffic that were counted in their first second. */
+  lumpedSpans: number;
 }
 
 const sampleBytesMax = 4_096;
@@ -61,7 +63,8 @@ export class GroupWriter {
   #clones = new Map<string, string>();
   /** Batches whose flows memory has. */
   #own = new Set<string>();
-  #rebuiltMs = 0;
+  /** When the flows of each bucket were read last. */
+  #readMs: number[];
 
   constructor(
     options: IngestOptions,
@@ -75,6 +78,7 @@ export class GroupWriter {
     this.#verifier = new Verifier(options, deps);
     this.#merger = new Merger(options.merge, deps);
     this.#gaps = new GapBook(deps);
+    this.#readMs = new Array(options.buckets).fill(0);
   }
 
   get size(): number {
@@ -111,7 +115,11 @@ export class GroupWriter {
       verified.map(({ header }) => ({ ...header, sensor_id: header.sensor })),
     );
     group.ledger = new Map(rows.map((row) => [numberOf({ ...row, sensor: row.sensor_id }), row.sha256]));
-    if (this.#hasForeign(rows)) await this.rebuild(group.nowMs);
+    const foreign = this.#foreignOf(rows);
+    if (foreign.size > 0) {
+      this.forget(foreign);
+      await this.rebuild(foreign, group.nowMs);
+    }
     await this.#gaps.load([...verified.map(({ header }) => header), ...group.expected]);
     for (const { header } of verified) {
       if (!this.#epochs.has(header.sensor)) {
@@ -133,18 +141,19 @@ export class GroupWriter {
     this.#sightings.clear();
     const merged = new MergeWrite({ tells: this.#tells, rows: this.#rows, sightings: this.#sightings });
     const write = emptyWrite(merged);
-    const result: GroupResult = { outcomes: [], updates: merged.updates ?? [] };
+    const result: GroupResult = { outcomes: [], updates: merged.updates ?? [], lumpedSpans: 0 };
     const accepted = this.#sort(group, write, result);
     const sources = new Set(accepted.map(({ source }) => source.sensor_id));
     if (sources.size > 1) accepted.forEach(({ columns, source }) => this.#merger.learn(columns, source));
     for (const batch of accepted) {
       const { header } = batch;
-      this.#merger.take(batch.columns, batch.source, group.nowMs, merged);
+      this.#merger.take(batch.columns, batch.source, group.nowMs, merged, header.bucket);
       write.ledger.push(ledgerRow(batch, group.nowMs));
       this.#gaps.note(header, header.seq, group.nowMs);
     }
     for (const { seq, ...key } of group.expected) this.#gaps.expect(key, seq, group.nowMs);
     write.traffic = merged.traffic.rows();
+    result.lumpedSpans = merged.traffic.lumped;
     write.newSightings = merged.newSightings;
     Object.assign(write, this.#gaps.changes(group.nowMs));
     return { write, result };
@@ -154,7 +163,8 @@ export class GroupWriter {
   async learnStored(conflict: FlowConflict, nowMs: number): Promise<void> {
     const taken = await this.#store.findFlowKeys(conflict.some);
     const flows = await this.#store.readFlowsById(taken.map(({ us, slot }) => flowIdText(us, slot)));
-    this.#merger.bringBack(flows, [...taken, ...conflict.twice], nowMs);
+    const buckets = { count: this.#options.buckets, some: null };
+    this.#merger.bringBack(flows, [...taken, ...conflict.twice], nowMs, buckets);
     this.#reporter.count("merge_flows_read_back_total", undefined, flows.length);
   }
 
@@ -177,6 +187,9 @@ export class GroupWriter {
           outcome.outcome === "stored" ? "batches_stored_total" : "batches_replayed_total",
         );}
     }
+    if (result.lumpedSpans > 0) {
+      this.#reporter.count("traffic_spans_lumped_total", undefined, result.lumpedSpans);
+    }
     this.#reporter.count("ingest_transactions_total");
     this.#reporter.gauge("merge_flows", this.#merger.size);
   }
@@ -190,16 +203,30 @@ export class GroupWriter {
     this.#reporter.count("merge_flows_expired_total", undefined, this.#merger.expire(nowMs));
   }
 
-  /** Memory is what the store has, again. */
-  async rebuild(nowMs: number): Promise<void> {
-    const keepMs = this.#options.merge.keepMs ?? 3_600_000;
-    const flows = await this.#store.readRecentFlows(nowMs - keepMs, this.#options.rebuildFlowsMax);
-    this.#merger.clear();
+  /** Buckets of a group's batches. */
+  bucketsOf({ batches }: Group): Set<number> {
+    return new Set(
+      batches.flatMap(({ verified }) => typeof verified === "string" ? [] : [verified.header.bucket]),
+    );
+  }
+
+  /** Others have these buckets now, or wrote them; the books of their numbers are the store's. */
+  forget(buckets: Iterable<number>): void {
+    this.#merger.forgetBuckets(new Set(buckets));
     this.#gaps.clear();
     this.#epochs.clear();
-    this.#merger.restore(flows);
-    this.#rebuiltMs = nowMs;
+  }
+
+  /** Memory of these buckets is what the store has; nothing of them is in memory before. */
+  async rebuild(buckets: Iterable<number>, nowMs: number): Promise<void> {
+    const some = new Set(buckets), count = this.#options.buckets;
+    const keepMs = this.#options.merge.keepMs ?? 3_600_000;
+    const chosen = some.size < count ? { count, some: [...some] } : undefined;
+    const flows = await this.#store.readRecentFlows(nowMs - keepMs, this.#options.rebuildFlowsMax, chosen);
+    this.#merger.restore(flows, { count, some });
+    for (const bucket of some) this.#readMs[bucket] = nowMs;
     this.#reporter.count("merge_rebuilds_total");
+    this.#reporter.count("merge_buckets_read_total", undefined, some.size);
   }
 
   /** Outcomes of all batches; returns the new ones. */
@@ -244,13 +271,16 @@ export class GroupWriter {
     return isSecondLiveEpoch(epochs, header, source.clock_offset_ms, nowMs);
   }
 
-  /** Whether another instance stored some of these since memory was read: then memory does not have their flows. */
-  #hasForeign(rows: readonly LedgerRow[]): boolean {
-    const foreign = rows.filter((row) => row.received_ms > this.#rebuiltMs - commitMs).map((row) =>
-      numberOf({ ...row, sensor: row.sensor_id })
-    ).filter((number) => !this.#own.has(number));
-    foreign.forEach((number) => this.#noteOwn(number));
-    return foreign.length > 0;
+  /** Buckets of which another instance stored some of these since memory was read: then memory does not have their flows. */
+  #foreignOf(rows: readonly LedgerRow[]): Set<number> {
+    const buckets = new Set<number>();
+    for (const row of rows) {
+      const number = numberOf({ ...row, sensor: row.sensor_id });
+      if (row.received_ms <= this.#readMs[row.bucket] - commitMs || this.#own.has(number)) continue;
+      this.#noteOwn(number);
+      buckets.add(row.bucket);
+    }
+    return buckets;
   }
 
   #noteOwn(number: string): void {

@@ -9,6 +9,7 @@
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { IngestWrite, LedgerRow } from "../model/ledger.ts";
+import { BucketsHeld } from "./buckets_held.ts";
 import { FlowConflict, LedgerConflict, type Store, StoreUnavailable } from "../store/store.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { type Group, type GroupResult, GroupWriter } from "./group.ts";
@@ -51,7 +52,7 @@ export class Ingest {
   #wake: () => void = () => {};
   #stopping = new AbortController();
   #running: Promise<void> | null = null;
-  #isRebuildDue = true;
+  #held: BucketsHeld;
   #expiredMs = 0;
   #storedMs: number | null = null;
   #waitingFor: string | null = null;
@@ -64,12 +65,13 @@ export class Ingest {
       throw new RangeError(`Cannot ingest as "${name}" must be >= 1: current value is ${value}`);
     }
     this.#deps = deps;
+    this.#held = new BucketsHeld(this.#options.buckets);
     this.#writer = new GroupWriter(this.#options, { ...deps, tells: deps.onStored !== undefined });
   }
 
-  /** Reads back recent flows and begins to work. @throws {StoreUnavailable} */
-  async start(): Promise<void> {
-    await this.#rebuild();
+  /** Reads back recent flows and begins to work; `isLater`: each bucket's when it is known that they are ours. @throws {StoreUnavailable} */
+  async start({ isLater = false } = {}): Promise<void> {
+    if (!isLater) await this.#read(new Set([0]));
     this.#running = this.#run();
   }
 
@@ -130,9 +132,9 @@ export class Ingest {
     this.#wake();
   }
 
-  /** Before the next group, memory is read anew from the store: another instance may have written these buckets. */
-  rebuild(): void {
-    this.#isRebuildDue = true;
+  /** Our Kafka partitions of `count`, and those of them that another instance wrote since we did. Of these alone memory is read anew. */
+  assign(partitions: readonly number[], changed: readonly number[], count: number): void {
+    this.#held.assign(partitions, changed, count);
   }
 
   /** The next group is verified and decoded while the store works on the one before. */
@@ -198,7 +200,7 @@ export class Ingest {
   async #store(group: Group): Promise<GroupResult | null> {
     for (let conflicts = 0;; conflicts++) {
       const ready = await this.#retry(async () => {
-        if (this.#isRebuildDue) await this.#rebuild();
+        await this.#read(this.#writer.bucketsOf(group));
         await this.#writer.read(group, this.#deps.clock.nowMs());
       });
       if (!ready) return null;
@@ -223,7 +225,7 @@ export class Ingest {
         if (!(error instanceof LedgerConflict)) throw error;
         this.#deps.reporter.count("ingest_conflicts_total");
         // Another instance wrote some of these batches; what it merged is not in our memory.
-        this.#isRebuildDue = true;
+        this.#held.drop(this.#writer.bucketsOf(group));
       }
     }
   }
@@ -268,9 +270,14 @@ export class Ingest {
     }
   }
 
-  async #rebuild(): Promise<void> {
-    await this.#writer.rebuild(this.#deps.clock.nowMs());
-    this.#isRebuildDue = false;
+  /** Before a group of these buckets: memory has what the store has of them. */
+  async #read(buckets: ReadonlySet<number>): Promise<void> {
+    const stale = this.#held.takeStale();
+    if (stale.length > 0) this.#writer.forget(stale);
+    const due = this.#held.dueFor(buckets);
+    if (due.length === 0) return;
+    await this.#writer.rebuild(due, this.#deps.clock.nowMs());
+    this.#held.read(due);
   }
 
   #expire(nowMs: number): void {

@@ -22,7 +22,7 @@ import { noteFlow } from "./learning.ts";
 import { hasIsn, highFirst, isSuspect, MergeState } from "./merge_state.ts";
 import { accept, type Owning } from "./ownership.ts";
 import { isPrivate } from "./read_ip.ts";
-import { restoreFlows } from "./restore.ts";
+import { allBuckets, type BucketChoice, restoreFlows } from "./restore.ts";
 import { fillRow } from "./row_filler.ts";
 import { mergeDefaults, type MergeOptions } from "./merge_options.ts";
 import type { MergeWrite } from "./merge_write.ts";
@@ -50,6 +50,8 @@ export class Merger {
   /** Stand-ins of times that are not trusted, so that two of them differ. */
   #standIns = 0;
   #arrival = new Arrival();
+  /** Of the batch at hand. */
+  #bucket = 0;
   #segments = 0;
 
   /** @throws {RangeError} when a limit is out of range. */
@@ -86,6 +88,8 @@ export class Merger {
     this.#end();
     this.#taken.clear();
     this.#reporter.count("segments_merged_total", undefined, this.#segments);
+    const { unremembered } = this.#facts;
+    if (unremembered > 0) this.#reporter.count("merge_facts_unremembered_total", undefined, unremembered);
     this.#segments = 0;
   }
 
@@ -104,8 +108,13 @@ export class Merger {
 
   /** After a rollback: ids that were given to new flows are taken, by stored flows that memory had forgotten, or by two new ones at once.
    * The stored ones come back. */
-  bringBack(stored: readonly Flow[], taken: readonly { us: number; slot: number }[], nowMs: number): void {
-    this.restore(stored.map((flow) => ({ ...flow, updated_ms: nowMs })));
+  bringBack(
+    stored: readonly Flow[],
+    taken: readonly { us: number; slot: number }[],
+    nowMs: number,
+    buckets: BucketChoice,
+  ): void {
+    this.restore(stored.map((flow) => ({ ...flow, updated_ms: nowMs })), buckets);
     for (const { us, slot } of taken) this.#taken.add(`${us}|${slot}`);
   }
 
@@ -120,8 +129,9 @@ export class Merger {
     }
   }
 
-  /** Merges the segments of one batch into `write`. */
-  take(columns: SegmentColumns, source: Source, nowMs: number, write: MergeWrite): void {
+  /** Merges the segments of one batch, all of one bucket, into `write`. */
+  take(columns: SegmentColumns, source: Source, nowMs: number, write: MergeWrite, bucket = 0): void {
+    this.#bucket = bucket;
     const offsetUs = offsetUsOf(source);
     const sensors = [source.sensor_id];
     for (let i = 0; i < columns.size; i++) {
@@ -136,14 +146,15 @@ export class Merger {
     return this.#forget((updatedMs) => updatedMs < nowMs - this.#options.keepMs);
   }
 
-  /** Forgets everything. */
-  clear(): void {
-    this.#forget(() => true);
+  /** Forgets the flows of some buckets. Not inside a transaction. */
+  forgetBuckets(buckets: ReadonlySet<number>): void {
+    const { bucket } = this.#state.flows.columns;
+    this.#forget((_, flow) => buckets.has(bucket[flow]));
   }
 
-  /** Takes stored flows back into memory. Facts are held to be those of the vantage that has the initiator's direction. */
-  restore(flows: readonly Flow[]): void {
-    restoreFlows(flows, this.#state, this.#vantages, this.#salts, {
+  /** Takes stored flows back into memory, those of some buckets. Facts are held to be those of the vantage that has the initiator's direction. */
+  restore(flows: readonly Flow[], buckets: BucketChoice = allBuckets): void {
+    restoreFlows(flows, this.#state, this.#vantages, this.#salts, buckets, {
       remember: (stored, flow) =>
         void this.#facts.take(stored, flow, this.#state.flows.columns.fwd[flow], true),
       forget: (flow) => this.#remove(flow),
@@ -237,6 +248,7 @@ export class Merger {
     const { columns } = this.#state.flows;
     const slot = slotOf(low, high, arrival.isn);
     columns.slot[flow] = slot;
+    columns.bucket[flow] = this.#bucket;
     columns.idUs[flow] = this.#freeTime(
       arrival.isSuspect ? nowMs * 1e3 + this.#standIns++ % 1e6 : arrival.flowStartUs,
       slot,
@@ -351,12 +363,12 @@ export class Merger {
     this.#reporter.count("merge_flows_evicted_total", undefined, evicted);
   }
 
-  #forget(isOld: (updatedMs: number) => boolean): number {
+  #forget(isOld: (updatedMs: number, flow: number) => boolean): number {
     const { flows } = this.#state;
     let forgotten = 0;
     for (let flow = 0; flow < flows.end; flow++) {
       const updatedMs = flows.columns.updatedMs[flow];
-      if (updatedMs === 0 || !isOld(updatedMs)) continue;
+      if (updatedMs === 0 || !isOld(updatedMs, flow)) continue;
       this.#remove(flow);
       forgotten++;
     }

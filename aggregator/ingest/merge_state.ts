@@ -17,6 +17,7 @@ export const flowSpec = {
   /** Time and slot of the flow's id. */
   idUs: Float64Array,
   slot: Uint16Array,
+  bucket: Uint16Array,
   startUs: Float64Array,
   endUs: Float64Array,
   updatedMs: Float64Array,

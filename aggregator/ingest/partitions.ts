@@ -7,6 +7,7 @@
  * one is read from its start; the ledger drops what was stored before. Where retention took the marked record, all that is left lies
  * behind it, and both ways to read are the same.
  * Why a mark and not the topic's id: a log restored from a backup keeps its id, and kafkajs does not know ids.
+ * The same offset says whose flows memory has: a partition whose stored offset is the one we stored ourselves was nobody else's meanwhile.
  * A record that ingest cannot store whatever is tried becomes a dead letter and does not stop its partition. @module */
 
 import { createHash } from "node:crypto";
@@ -18,8 +19,12 @@ import { type Store, StoreUnavailable } from "../store/store.ts";
 import type { Ingest } from "./ingest.ts";
 import type { RecordPosition } from "./queue.ts";
 
+/** Where each partition stands after what ingest stored for us: offset and mark. It outlives a reader. */
+export type StoredPlaces = Map<number, string>;
+
 export interface PartitionDeps {
-  ingest: Pick<Ingest, "submit">;
+  stored: StoredPlaces;
+  ingest: Pick<Ingest, "submit" | "assign">;
   store: Pick<Store, "readOffsets">;
   clock: Clock;
   reporter: Reporter;
@@ -55,6 +60,7 @@ export class PartitionReader {
   #preparing: Promise<void> = Promise.resolve();
   #joins = 0;
   #stopping = new AbortController();
+  #underWay = new Set<Promise<void>>();
 
   constructor(topic: string, deps: PartitionDeps) {
     this.#topic = topic;
@@ -96,9 +102,17 @@ export class PartitionReader {
   async #prepare(join: number, partitions: readonly number[]): Promise<void> {
     while (join === this.#joins && !this.#stopping.signal.aborted) {
       try {
+        // What is on its way is ours, and moves the offset.
+        await Promise.all(this.#underWay);
         const rows = await this.#deps.store.readOffsets(this.#topic);
         const ends = await this.#deps.readEnds();
         if (join !== this.#joins) return;
+        // Before they are read. An offset that we did not store ourselves is another instance's word, also of flows.
+        const changed = partitions.filter((partition) => {
+          const row = rows.find((row) => row.partition === partition);
+          return row === undefined || this.#deps.stored.get(partition) !== `${row.next_offset} ${row.mark}`;
+        });
+        this.#deps.ingest.assign(partitions, changed, ends.size);
         for (const partition of partitions) {
           const row = rows.find((row) => row.partition === partition);
           const place = {
@@ -213,6 +227,7 @@ export class PartitionReader {
     const all = Promise.all(
       chunk.map((message) => this.#submitOne(message, partition, fault ?? message.fault)),
     );
+    this.#note(partition, chunk.at(-1)!, all);
     let each: boolean[] = [];
     try {
       if (!await this.#whileBeating(all.then((stored) => void (each = stored)), payload)) return false;
@@ -221,6 +236,15 @@ export class PartitionReader {
       if (isOfKafka(error)) throw error;
       return error as Error;
     }
+  }
+
+  /** Notes the offset once it is stored, also when nobody waits for it any more. */
+  #note(partition: number, last: Message, all: Promise<boolean[]>): void {
+    const noted = all.then((stored) => {
+      if (!stored.every((one) => one)) return;
+      this.#deps.stored.set(partition, `${BigInt(last.offset) + 1n} ${markOf(last)}`);
+    }, () => undefined).finally(() => this.#underWay.delete(noted));
+    this.#underWay.add(noted);
   }
 
   async #submitOne(

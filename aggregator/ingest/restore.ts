@@ -1,8 +1,9 @@
 /** Stored flows back in memory.
  *
- * In: flows with their sightings. Out: the rows the merger would have if it had never stopped.
+ * In: flows with their sightings, the buckets that are wanted. Out: the rows the merger would have if it had never stopped.
  * Approximate: the store does not keep why a sighting's last segment ended; the flow's own reason stands for it. @module */
 
+import { bucketOf } from "../../shared/community_id.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";
 import type { Facts } from "../../shared/facts.ts";
 import type { Flow } from "../model/flow.ts";
@@ -13,18 +14,32 @@ import { highOf, lowOf, type Salts } from "./flow_id.ts";
 import { has, hasIsn, highFirst, isSuspect, type MergeState } from "./merge_state.ts";
 import type { Vantages } from "./vantages.ts";
 
+/** Some of `count` buckets; null = all. */
+export interface BucketChoice {
+  count: number;
+  some: ReadonlySet<number> | null;
+}
+
+export const allBuckets: BucketChoice = { count: 1, some: null };
+
 export function restoreFlows(
   flows: readonly Flow[],
   state: MergeState,
   vantages: Vantages,
   salts: Salts,
+  buckets: BucketChoice,
   facts: { remember: (facts: Facts | null, flow: number) => void; forget: (flow: number) => void },
 ): void {
   const given = columnsOf(flows.map((flow) => ({ ...flow, segment: 0, flow_start: flow.start })));
   for (const [row, stored] of flows.entries()) {
     const id = readFlowId(stored.flow_id);
     if (id === null) continue;
+    // As sensors place them: what has no digest is in bucket 0.
+    const at = 20 * row;
+    const bucket = given.isPlaced[row] ? bucketOf(given.digests.subarray(at, at + 4), buckets.count) : 0;
+    if (buckets.some !== null && !buckets.some.has(bucket)) continue;
     const flow = restoreFlow(stored, id, given, row, state, salts, facts.forget);
+    state.flows.columns.bucket[flow] = bucket;
     restoreSightings(stored, flow, state, vantages);
     facts.remember(stored.facts, flow);
   }

@@ -16,6 +16,8 @@ export class TrafficSums {
   readonly #sums = new SumTable(3);
   readonly #pairs: { sensor_id: string; protocol: string }[] = [];
   readonly #numbers = new Map<string, Map<string, number>>();
+  /** Spans counted in their first second, as there were {@link rowsMax} rows. */
+  lumped = 0;
 
   /** `flows` are counted in the first second. Times are microseconds since the epoch, of the first and the last packet. */
   add(
@@ -32,7 +34,9 @@ export class TrafficSums {
     const first = Math.min(secondMax, Math.max(0, Math.floor(firstUs / 1e6)));
     const seconds = Math.min(secondMax + 1 - first, Math.max(1, Math.floor(lastUs / 1e6) - first + 1));
     const isFull = this.#sums.size >= rowsMax;
-    const steps = isFull ? 1 : Math.min(seconds, stepsMax, Math.max(1, packets));
+    const wanted = Math.min(seconds, stepsMax, Math.max(1, packets));
+    if (isFull && wanted > 1) this.lumped++;
+    const steps = isFull ? 1 : wanted;
     let packetsBefore = 0, bytesBefore = 0;
     for (let step = 0; step < steps; step++) {
       // Rounded up, so that a single packet is in the first second; the last step takes what is left.

@@ -17,6 +17,7 @@ import {
   refusals,
   verifyBatch,
 } from "../../shared/batch.ts";
+import type { Reporter } from "../../shared/reporter.ts";
 import { bucketOf } from "../../shared/community_id.ts";
 import type { SensorRow } from "../model/sensor.ts";
 import type { IdentityStore } from "../store/store.ts";
@@ -50,6 +51,8 @@ const keyAgeMs = 2_000;
 const keyAgeMsMax = 5_000;
 /** An unknown sensor may have enrolled a moment ago; it does not make us ask more often than this. */
 const unknownAgeMs = 250;
+/** Words of a fault may repeat what a batch holds. */
+const faultCharactersMax = 300;
 const zstdMagic = [0x28, 0xb5, 0x2f, 0xfd];
 
 interface KnownSensor {
@@ -60,10 +63,14 @@ interface KnownSensor {
 export class Verifier {
   #buckets: number;
   #store: Pick<IdentityStore, "readSensors">;
+  #reporter: Reporter;
   #sensors = new Map<string, KnownSensor>();
   #readMs = -Infinity;
 
-  constructor(options: { buckets: number }, deps: { store: Pick<IdentityStore, "readSensors"> }) {
+  constructor(
+    options: { buckets: number },
+    deps: { store: Pick<IdentityStore, "readSensors">; reporter: Reporter },
+  ) {
     if (!Number.isInteger(options.buckets) || options.buckets < 1 || options.buckets > 1_024) {
       throw new RangeError(
         `Cannot verify batches as "buckets" must be 1 to 1024: current value is ${options.buckets}`,
@@ -71,6 +78,7 @@ export class Verifier {
     }
     this.#buckets = options.buckets;
     this.#store = deps.store;
+    this.#reporter = deps.reporter;
   }
 
   /** Makes the keys fresh enough for batches with these headers. @throws {StoreUnavailable} when they are too old and cannot be read. */
@@ -97,8 +105,11 @@ export class Verifier {
   verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
     try {
       return this.#verify(get, body);
-    } catch {
-      return "unstorable"; // A fault of ours, found by a batch; its octets are kept as a dead letter.
+    } catch (error) {
+      // A fault of ours, found by a batch; its octets are kept as a dead letter.
+      const words = String((error as Error)?.message ?? error).slice(0, faultCharactersMax);
+      this.#reporter.error("cannot read a batch", { sensor: get("picket-sensor") ?? "", error: words });
+      return "unstorable";
     }
   }
 

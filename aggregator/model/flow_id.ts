@@ -17,7 +17,18 @@ export function flowIdNumber(us: number, slot: number): bigint {
   return BigInt(us) * BigInt(slots) + BigInt(slot);
 }
 
-/** Time and slot of an id; null when the text is none. */
+/** Time and slot of an id; null when the text is none.
+ *
+ * @example There and back.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { flowIdText, readFlowId } from "./flow_id.ts";
+ *
+ * const id = flowIdText(1_700_000_000_000_000, 3);
+ * assertEquals(id, "305120c0f2000003");
+ * assertEquals(readFlowId(id), { us: 1_700_000_000_000_000, slot: 3 });
+ * assertEquals(readFlowId("no id"), null);
+ * ``` */
 export function readFlowId(text: string): { us: number; slot: number } | null {
   if (!/^[0-7][0-9a-f]{15}$/.test(text)) return null;
   const high = parseInt(text.slice(0, 8), 16), low = parseInt(text.slice(8), 16);

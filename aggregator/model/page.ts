@@ -1,10 +1,13 @@
 /** What can be asked of stored flows and threats, and the pages that answer. @module */
 
+import type { Filter } from "./filter.ts";
 import type { ThreatStatus } from "./threat.ts";
 
-/** Newest first, at most 1,000 rows. `cursor` is what the last page gave. Keyset: each page costs what it holds. */
+/** At most 1,000 rows, newest first unless asked otherwise. `cursor` is what the last page gave. Keyset: each page costs what it holds. */
 export interface PageRequest {
   limit: number;
+  /** @default false */
+  isOldestFirst?: boolean;
   cursor?: string;
 }
 
@@ -18,7 +21,7 @@ export interface Page<Row> {
 export interface FlowQuery {
   from?: number;
   to?: number;
-  /** Either end. */
+  /** Either end; each an address or CIDR. */
   ip?: string;
   src_ip?: string;
   dst_ip?: string;
@@ -35,6 +38,8 @@ export interface FlowQuery {
   /** Part of a fact: DNS name, SNI, host; matched as a substring, lower-case. */
   name?: string;
   threat_id?: string;
+  /** Must hold besides. */
+  filter?: Filter;
 }
 
 export interface ThreatQuery {
@@ -44,4 +49,5 @@ export interface ThreatQuery {
   detector?: string;
   status?: ThreatStatus;
   ip?: string;
+  filter?: Filter;
 }

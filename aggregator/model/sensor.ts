@@ -35,6 +35,21 @@ export interface CheckInWrite {
   /** Aggregator's clock when it came. */
   nowMs: number;
   clockOffsetMs: number;
+  /** Epochs that it shows to be over. */
+  ended: readonly Pick<EndedEpoch, "epoch" | "in_flows" | "last_ms">[];
+}
+
+/** An epoch that is over, as the sensor's last check-in of it counted. */
+export interface EndedEpoch {
+  sensor_id: string;
+  epoch: number;
+  /** Packets the sensor had counted in flows. */
+  in_flows: number;
+  /** Aggregator's clock when that check-in came. */
+  last_ms: number;
+  /** Packets of these that no batch brought, and when that was found; null = not found to be so. */
+  missing: number | null;
+  found_ms: number | null;
 }
 
 export interface JoinTokenRow {

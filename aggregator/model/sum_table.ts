@@ -43,6 +43,18 @@ export class SumTable {
     this.sums[at] = Math.min(Number.MAX_SAFE_INTEGER, this.sums[at] + value);
   }
 
+  /** Keeps the greater value; a new row has 0. */
+  raise(row: number, column: number, value: number): void {
+    const at = row * this.#width + column;
+    if (value > this.sums[at]) this.sums[at] = value;
+  }
+
+  /** Sets bits, of 32. */
+  mark(row: number, column: number, bits: number): void {
+    const at = row * this.#width + column;
+    this.sums[at] = (this.sums[at] | bits) >>> 0;
+  }
+
   get(row: number, column: number): number {
     return this.sums[row * this.#width + column];
   }

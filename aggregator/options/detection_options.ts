@@ -102,3 +102,20 @@ async function loadFolder(
     );
   }
 }
+
+/** The declarations of those names, all without names. @throws {CommandError} */
+export function onlyThese(
+  declarations: readonly Declaration[],
+  names: readonly string[],
+): readonly Declaration[] {
+  const unknown = names.find((one) => !declarations.some(({ name }) => name === one));
+  if (unknown !== undefined) {
+    throw new CommandError(
+      exitCodes.usage,
+      `Cannot choose a detector as "only" must name one of ${
+        declarations.map(({ name }) => name).join(", ")
+      }: current value is "${unknown.slice(0, 100)}"`,
+    );
+  }
+  return names.length === 0 ? declarations : declarations.filter(({ name }) => names.includes(name));
+}

@@ -65,6 +65,21 @@ export const serveOptions = {
     max: 1_000_000,
     help: "Disk for all that is stored: above it the oldest days of flows are dropped; 0 = no limit",
   },
+  archive: {
+    kind: "text",
+    default: "",
+    value: "DIR",
+    help:
+      "Folder to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
+  },
+  retainPacketsMb: {
+    kind: "number",
+    default: 1_024,
+    min: 0,
+    max: 1_000_000,
+    help:
+      "Disk for packets of threats, which sensors are asked for, MiB: above it the oldest leave; 0 = ask for none",
+  },
   ...kafkaOptions,
   ...detectionOptions,
   ...triageOptions,

@@ -2,7 +2,12 @@
  *
  * Out: tables to spread into a command's own; the state folder, the store and the Kafka settings they mean. @module */
 
-import { brokerAccess, brokerAccessOptions, stateFolderOf } from "../../shared/common_options.ts";
+import {
+  brokerAccess,
+  brokerAccessOptions,
+  readAuthorities,
+  stateFolderOf,
+} from "../../shared/common_options.ts";
 import type { KafkaSettings } from "../../shared/kafka.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { openStore } from "../store/open.ts";
@@ -36,6 +41,12 @@ export const storeOptions = {
       "sqlite:PATH, or mariadb://user@host:port/database with the password in PICKET_STORE_PASSWORD; else SQLite in the state folder",
   },
   storePassword: { kind: "text", default: "", secret: true, help: "Password of the database user" },
+  storeCa: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help: "Speak TLS to MariaDB, and trust this certificate authority (PEM) for it",
+  },
 } as const satisfies OptionTable;
 
 export const remoteOptions = {
@@ -82,6 +93,12 @@ export const kafkaOptions = {
     max: 10,
     help: "Replication factor of the topic, where it is made here",
   },
+  publish: {
+    kind: "list",
+    default: [],
+    value: "flows,threats",
+    help: "Publish merged flows to picket.flows.v1, threats to picket.threats.v1; see shared/READERS.md",
+  },
   ...brokerAccessOptions,
 } as const satisfies OptionTable;
 
@@ -96,18 +113,28 @@ export async function storeOf(
   options: Options<typeof storeOptions>,
   edges: Pick<Edges, "env" | "reporter" | "clock">,
 ): Promise<Store> {
-  const folder = stateFolder(options.state, edges.env);
-  await makeFolder(folder);
-  const url = options.store || `sqlite:${folder}/picket.db`;
-  refusePassword(url);
+  await makeFolder(stateFolder(options.state, edges.env));
+  const url = storeUrl(options, edges);
   await ownDatabaseFiles(url);
   // The option is secret, so it can only have come from the environment or stay empty.
   const env = (name: string) => name === "PICKET_STORE_PASSWORD" ? options.storePassword : edges.env(name);
+  const ca = options.storeCa === "" ? null : await readAuthorities("--store-ca", options.storeCa);
   try {
-    return openStore(url, { reporter: edges.reporter, clock: edges.clock, env });
+    const { reporter, clock } = edges;
+    return openStore(url, { reporter, clock, env, ...(ca === null ? {} : { ca }) });
   } catch (cause) {
     throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }
+}
+
+/** The URL of the store meant by the options. @throws {CommandError} when it holds a password. */
+export function storeUrl(
+  options: Pick<Options<typeof storeOptions>, "state" | "store">,
+  edges: Pick<Edges, "env">,
+): string {
+  const url = options.store || `sqlite:${stateFolder(options.state, edges.env)}/picket.db`;
+  refusePassword(url);
+  return url;
 }
 
 /** An argument is visible to every user of the machine. @throws {CommandError} whose message does not repeat it. */
@@ -157,4 +184,25 @@ export async function kafkaSettings(
     reporter: edges.reporter,
     ...await brokerAccess(options),
   };
+}
+
+/** What `--publish` names. @throws {CommandError} */
+export function choosePublished(
+  { publish, kafkaBrokers }: Pick<Options<typeof kafkaOptions>, "publish" | "kafkaBrokers">,
+): ("flows" | "threats")[] {
+  const names = [...new Set(publish)];
+  const wrong = names.find((name) => name !== "flows" && name !== "threats");
+  if (wrong !== undefined) {
+    throw new CommandError(
+      exitCodes.usage,
+      `Cannot publish as "publish" must be flows, threats or both: current value is "${wrong.slice(0, 50)}"`,
+    );
+  }
+  if (names.length > 0 && kafkaBrokers.length === 0) {
+    throw new CommandError(
+      exitCodes.usage,
+      'Cannot publish as no broker is known: name one with "--kafka-brokers"',
+    );
+  }
+  return names as ("flows" | "threats")[];
 }

@@ -1,27 +1,51 @@
 /** Lets stored days leave in order, while everything else goes on.
  *
- * In: limits. Out: dropped days, each counted with its reason and told. Invariant: one thing at a time; what fails is tried again at the
+ * In: limits. Out: dropped days, each counted with its reason and told. Of several aggregators of a database the one with the lease does
+ * it. Invariant: one thing at a time; what fails is tried again at the
  * next turn, and never ends the program. Batches are kept in the ledger by their hash for {@link ledgerMs}, so that two contents of one
- * number are seen; after that ranges say that they came. @module */
+ * number are seen; after that ranges say that they came.
+ * With an archive, a day of flows leaves once its archive is whole and nothing came since. One that cannot be archived stays, until the
+ * disk budget forces it: then it leaves as an error that names it. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { RetentionStore } from "../store/store.ts";
-import { isEmpty, planDrops, type RetentionLimits } from "./plan.ts";
+import type { DayKeeper } from "../archive/archive_thread.ts";
+import { dateOf } from "../archive/manifest.ts";
+import type { StoredDay } from "../model/retention.ts";
+import type { LeaseStore, RetentionStore } from "../store/store.ts";
+import { type Drop, isEmpty, planDrops, type RetentionLimits } from "./plan.ts";
 
 const everyMs = 600_000;
 const ledgerMs = 86_400_000;
 const closedGapsMs = 30 * 86_400_000;
+/** A day to which flows are still added is archived anew so often. */
+const archivesPerTurnMax = 3;
+
+export interface RetentionDeps {
+  store: RetentionStore & LeaseStore;
+  /** Of this process. */
+  holder: string;
+  clock: Clock;
+  reporter: Reporter;
+  archive?: DayKeeper;
+  /** Called before the flows of a day leave: what rests on them leaves first. Never rejects. */
+  onFlowsLeaving?: (day: number) => Promise<void>;
+}
+
+const leaseName = "retention";
+/** Longer than two turns lie apart. Two that drop the same day at once do no harm. */
+const leaseMs = 1_500_000;
 
 export class Retention {
   readonly #limits: RetentionLimits;
-  readonly #deps: { store: RetentionStore; clock: Clock; reporter: Reporter };
+  readonly #deps: RetentionDeps;
   readonly #stopping = new AbortController();
   #running: Promise<void> | null = null;
+  #archiveProblem: string | null = null;
 
   constructor(
     limits: RetentionLimits,
-    deps: { store: RetentionStore; clock: Clock; reporter: Reporter },
+    deps: RetentionDeps,
   ) {
     if (!(limits.flowDays >= 1) || !(limits.bytesMax >= 0)) {
       throw new RangeError(
@@ -41,6 +65,12 @@ export class Retention {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    await this.#guard(() => this.#deps.store.releaseLease(leaseName, this.#deps.holder));
+  }
+
+  /** Which day cannot be archived, and why; null = there is none. */
+  archiveProblem(): string | null {
+    return this.#archiveProblem;
   }
 
   async #run(): Promise<void> {
@@ -59,25 +89,83 @@ export class Retention {
     }
   }
 
-  /** Drops what is due. */
+  /** Drops what is due, unless another aggregator does. */
   async turn(): Promise<void> {
-    const { store, clock, reporter } = this.#deps;
+    const { store, holder, clock, reporter } = this.#deps;
+    const isHeld = await store.takeLease(leaseName, holder, leaseMs) !== null;
+    reporter.gauge("lease_held", isHeld ? 1 : 0, { lease: leaseName });
+    if (!isHeld) return;
     const nowMs = clock.nowMs();
     await store.prepareDays(nowMs);
     const [days, bytes] = [await store.readDays(), await store.readSize()];
     reporter.gauge("store_bytes", bytes);
-    for (const { day, part, reason } of planDrops(days, bytes, this.#limits, nowMs)) {
+    let problem: string | null = null;
+    for (const drop of planDrops(days, bytes, this.#limits, nowMs)) {
       if (this.#stopping.signal.aborted) return;
+      const { day, part, reason } = drop;
+      if (part === "flows") {
+        const failed = await this.#archive(drop);
+        problem ??= failed;
+        if (failed !== null && reason === "age") continue;
+        if (this.#stopping.signal.aborted) return;
+        await this.#deps.onFlowsLeaving?.(day);
+      }
       await store.dropDay(day, part);
       reporter.count("days_dropped_total", { part, reason });
       if (part === "flows") reporter.info("a day of flows dropped", { day: dateOf(day), reason });
     }
+    this.#archiveProblem = problem;
     for (const day of (await store.readDays()).filter(isEmpty)) await store.forgetDay(day.day);
     reporter.count("ledger_rows_pruned_total", undefined, await store.pruneLedger(nowMs - ledgerMs));
     await store.pruneGaps(nowMs - closedGapsMs);
   }
-}
 
-function dateOf(day: number): string {
-  return new Date(day * 1e3).toISOString().slice(0, 10);
+  /** Why a day of flows is not archived; null = it is, or nobody wants it to be. */
+  async #archive({ day, reason }: Drop): Promise<string | null> {
+    const { archive, reporter } = this.#deps;
+    if (!archive) return null;
+    try {
+      await this.#keep(archive, day);
+      return null;
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return "the program ends";
+      const why = (error as Error).message;
+      reporter.count("archives_failed_total", { reason });
+      const fields = { day: dateOf(day), error: why };
+      if (reason === "disk") {
+        reporter.count("days_dropped_unarchived_total");
+        reporter.error("a day of flows leaves without an archive, as the disk budget is used up", fields);
+      } else {
+        reporter.error("cannot archive a day of flows, it stays until the disk budget is used up", fields);
+      }
+      return `${dateOf(day)}: ${why}`;
+    }
+  }
+
+  async #keep(archive: DayKeeper, day: number): Promise<void> {
+    const { store, reporter } = this.#deps;
+    const read = async (): Promise<StoredDay> => {
+      const found = (await store.readDays()).find((one) => one.day === day);
+      if (!found) throw new Error("the day is no longer there");
+      return found;
+    };
+    let before = await read();
+    for (let tries = 1; tries <= archivesPerTurnMax; tries++) {
+      // Another aggregator of this store archived it and let it leave.
+      if (before.gone.includes("flows")) return;
+      // The disk budget may drop the day after the last try, whatever comes of it.
+      const isLast = tries === archivesPerTurnMax;
+      const { rows, octets, unreadable } = await archive.keep(before, isLast, this.#stopping.signal);
+      if (unreadable > 0) reporter.count("archive_rows_unreadable_total", undefined, unreadable);
+      const after = await read();
+      if (after.stored_ms === before.stored_ms && after.flows === before.flows) {
+        if (!isLast) await archive.keep(after, true, this.#stopping.signal);
+        reporter.count("days_archived_total");
+        reporter.info("a day of flows archived", { day: dateOf(day), rows, octets });
+        return;
+      }
+      before = after;
+    }
+    throw new Error(`flows were added to it while it was archived ${archivesPerTurnMax} times`);
+  }
 }

@@ -85,7 +85,7 @@ export function listen(
     if (source === null) return new Response("Ask the aggregator's own port\n", { status: 421 });
     const leave = door.enter(portOfPeer);
     try {
-      return await api.fetch(request, { source, isSecure });
+      return await api.fetch(request, { source, isSecure, hold: () => door.enter(portOfPeer) });
     } finally {
       leave();
     }

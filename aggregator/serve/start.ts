@@ -3,10 +3,14 @@
  * In: the options of `serve`. Out: a running aggregator. Invariant: each stage leaves its end in `stops`; they run in reverse, so that
  * nothing is taken in that could not be stored, also when a later stage does not start. @module */
 
-import { createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
+import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
-import { Retention } from "../retention/retention.ts";
+import { KafkaSink } from "../publish/kafka_sink.ts";
+import { type PublishedRecord, Publisher } from "../publish/publisher.ts";
+import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts";
+import type { Threat } from "../model/threat.ts";
+import type { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
 import { startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
@@ -17,19 +21,20 @@ import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
-import { EpochWatch } from "../fleet/epoch_watch.ts";
-import { Holes } from "../fleet/holes.ts";
+import { DeliveryWatch } from "../fleet/delivery_watch.ts";
+import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import { type Capabilities, topicsOf } from "../api/capabilities.ts";
+import { LiveFeed } from "../api/live/feed.ts";
 import { Sessions } from "../api/sessions.ts";
 import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
-import { kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
+import { choosePublished, kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
 import {
   type Authority,
   type Certificate,
@@ -38,6 +43,7 @@ import {
   serverCertificate,
 } from "../tls/authority.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
+import { startEvidence, startRetention } from "./keeping.ts";
 import { listen, type Listening } from "./listen.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
 import { chooseDetectors } from "../options/detection_options.ts";
@@ -100,27 +106,35 @@ async function wire(
   const store = await storeOf(options, edges);
   await store.start();
   stops.push(() => store.stop());
-  await startRetention(options, edges, store, stops);
-  const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
+  const holder = edges.randomBytes(8).toHex();
   const directory = new SensorDirectory({}, { store });
+  const evidence = startEvidence(options, edges, store, directory, stops);
+  const retention = await startRetention(options, edges, { store, evidence }, holder, stops);
+  const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const checkIns = new CheckInWriter({}, { store, clock });
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
-  const detection = await startDetection(options, edges, store, directory, stops);
+  const live = new LiveFeed({}, { store, clock, reporter });
+  const detection = await startDetection(options, edges, { store, directory, evidence, live }, stops);
 
   const ingest = new Ingest({ buckets: options.buckets }, {
     store,
     reporter,
     clock,
-    onStored: (updates, nowMs) => detection.take(updates, nowMs),
+    onStored: (updates, nowMs) => {
+      // Lazily: as long as nobody watches no id is written out.
+      live.note("flows", updates.values().map(({ flow_id }) => flow_id));
+      return detection.take(updates, nowMs);
+    },
   });
-  await ingest.start();
+  await ingest.start({ isLater: options.kafkaBrokers.length > 0 });
   stops.push(() => ingest.stop());
   const meter = new WorkMeter(ingest, clock);
 
   await startConsumer(options, edges, store, meter, stops);
-  const watch = new EpochWatch({}, {
+  await startPublishers(options, edges, store, holder, stops);
+  const watch = new DeliveryWatch({}, {
     store,
     expect: (batches) => ingest.expect(batches),
     isReading: () => meter.sourceProblem() === null,
@@ -135,10 +149,15 @@ async function wire(
     directory,
     checkIns,
     detection,
+    evidence,
     meter,
+    retention,
+    live,
     ...web,
   });
   const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
+  // First of all: a stream that is watched would hold the port open.
+  stops.push(() => live.stop());
   return { url, keyFile };
 }
 
@@ -197,23 +216,10 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
   };
 }
 
-async function startRetention(
-  { retainDays, retainGigabytes }: ServeOptions,
-  { clock, reporter }: Edges,
-  store: Store,
-  stops: Stop[],
-): Promise<void> {
-  const limits = { flowDays: retainDays, bytesMax: retainGigabytes * 1e9 };
-  const retention = new Retention(limits, { store, clock, reporter });
-  await retention.start();
-  stops.push(() => retention.stop());
-}
-
 async function startDetection(
   options: ServeOptions,
   edges: Edges,
-  store: Store,
-  directory: SensorDirectory,
+  { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
   stops: Stop[],
 ): Promise<Detection> {
   const { clock, reporter } = edges;
@@ -233,7 +239,9 @@ async function startDetection(
         episodes,
       ),
   });
-  const detection = new Detection({}, { engine, store, clock, reporter });
+  const onThreats = (threats: readonly Threat[]) => evidence.offer(threats);
+  const onSaved = (threats: readonly Threat[]) => live.note("threats", threats.map(({ id }) => id));
+  const detection = new Detection({}, { engine, store, clock, reporter, onThreats, onSaved });
   const model = readModel(options, edges);
   if (model) {
     const folder = stateFolder(options.state, edges.env);
@@ -269,6 +277,7 @@ async function startConsumer(
   const { clock, reporter } = edges;
   const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
     kafka: openKafka(settings),
+    faultOf: (words) => brokerFault(words, settings, clock),
     ingest,
     store,
     clock,
@@ -277,6 +286,32 @@ async function startConsumer(
   ingest.sourceProblem = () => consumer.problem();
   stops.push(() => consumer.stop());
   consumer.start();
+}
+
+async function startPublishers(
+  options: ServeOptions,
+  edges: Edges,
+  store: Store,
+  holder: string,
+  stops: Stop[],
+): Promise<void> {
+  const { clock, reporter } = edges;
+  const chosen = choosePublished(options);
+  const settings = await kafkaSettings(options, edges);
+  if (chosen.length === 0 || !settings) return;
+  const { buckets: partitions, kafkaReplication: replicationFactor } = options;
+  const kafka = openKafka({ ...settings, retriesMax: 2 });
+  for (const name of chosen) {
+    const sink = new KafkaSink({ topic: publishedTopics[name], partitions, replicationFactor }, {
+      kafka,
+      clock,
+    });
+    const source = name === "flows" ? flowSource(store, reporter) : threatSource(store, reporter);
+    const send = (records: readonly PublishedRecord[]) => sink.send(records);
+    const publisher = new Publisher({ store, source, send, holder, clock, reporter });
+    stops.push(() => sink.close(), () => publisher.stop());
+    publisher.start();
+  }
 }
 
 function openKafka(settings: KafkaSettings): Kafka {
@@ -292,13 +327,17 @@ interface Stages {
   directory: SensorDirectory;
   checkIns: CheckInWriter;
   detection: Detection;
+  evidence: PacketEvidence;
   meter: WorkMeter;
+  retention: Retention;
+  live: LiveFeed;
   authority: Authority | null;
   publicUrl: URL | null;
 }
 
 function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
-  const { store, directory, checkIns, detection, meter, authority, publicUrl } = stages;
+  const { store, directory, checkIns, detection, evidence, meter, retention, live, authority, publicUrl } =
+    stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -310,12 +349,13 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     directory,
     clockOffsets: new ClockOffsets(),
     checkIns,
-    holes: new Holes({}, { store, isReading: () => meter.progress().failure === null }),
+    evidence,
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
     guessRate: new RateLimit({ burst: 20, refillMs: 5_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
+    exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit(
       { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
       {
@@ -323,8 +363,13 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
       },
     ),
     submit: (header, body) => meter.submit(header, body),
-    onThreatStatus: (id, status) => detection.setStatus(id, status),
+    live,
+    onThreatStatus: (id, status) => {
+      detection.setStatus(id, status);
+      live.note("threats", [id]);
+    },
     progress: () => meter.progress(),
+    archiveProblem: () => retention.archiveProblem(),
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,
     authority,

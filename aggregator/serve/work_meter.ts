@@ -14,13 +14,13 @@ const forgetMs = 120_000;
 export class WorkMeter {
   /** Asked why a source of batches stands still; null = it does not. */
   sourceProblem: () => string | null = () => null;
-  #ingest: Pick<Ingest, "submit" | "rebuild" | "status">;
+  #ingest: Pick<Ingest, "submit" | "assign" | "status">;
   #clock: Clock;
   #pending = 0;
   #sinceMs = 0;
   #failing: { sinceMs: number; lastMs: number } | null = null;
 
-  constructor(ingest: Pick<Ingest, "submit" | "rebuild" | "status">, clock: Clock) {
+  constructor(ingest: Pick<Ingest, "submit" | "assign" | "status">, clock: Clock) {
     this.#ingest = ingest;
     this.#clock = clock;
   }
@@ -41,8 +41,8 @@ export class WorkMeter {
     }
   }
 
-  rebuild(): void {
-    this.#ingest.rebuild();
+  assign(...partitions: Parameters<Ingest["assign"]>): void {
+    this.#ingest.assign(...partitions);
   }
 
   progress(): Progress {

@@ -28,6 +28,12 @@ export interface RowSource {
   write(row: number, sink: RowSink): void;
 }
 
+/** Part of a WHERE clause, with what is bound to its marks. */
+export interface Condition {
+  sql: string;
+  values: Value[];
+}
+
 export interface Session {
   all(sql: string, values?: readonly Value[]): Promise<Row[]>;
   /** Rows changed. */

@@ -1,4 +1,4 @@
-/** Pages of flows, newest first, for any filter.
+/** Pages of flows by time, for any filter.
  *
  * In: a {@link FlowQuery}, a cursor, a limit. Out: rows and the next cursor.
  * Invariant: no value is ever in the SQL text; a page reads at most {@link sliceRowsMax} candidates a step and stops between steps
@@ -11,21 +11,29 @@ import type { Flow } from "../model/flow.ts";
 import { flowIdText, idUsMax, readFlowId, slots } from "../model/flow_id.ts";
 import type { FlowQuery, Page, PageRequest } from "../model/page.ts";
 import { connStates } from "../../shared/segment.ts";
-import { ipIn } from "./addresses.ts";
-import type { Dialect, Session, Value } from "./database.ts";
-import { namesOf } from "./fact_names.ts";
+import { boundsOf, meets, onlyAddressesOf, testsOf } from "../filter/evaluate.ts";
+import { flowTable } from "../filter/flow_table.ts";
+import { onlyAddress } from "../model/network.ts";
+import { ipIn, isAddressIn } from "./addresses.ts";
+import type { Condition, Dialect, Session, Value } from "./database.ts";
+import { namesOf } from "../model/fact_names.ts";
 import { flowSelection } from "./flow_record.ts";
 import { type Key, readFlowRows, type Reading } from "./flow_rows_read.ts";
+import { type Clause, clauseOf } from "./filter_sql.ts";
+import { flowTests } from "./flow_filter.ts";
+import { likePattern, namePart } from "./like_pattern.ts";
 import { BadCursor } from "./store.ts";
 
 export const rowsPerPageMax = 1_000;
 const sliceRowsMax = 20_000;
+/** Read at once where only memory can tell whether a row is one. */
+const inexactRows = 500;
 export const queryTimeMsMax = 2_000;
-const nameCharactersMax = 200;
 
-interface Condition {
-  sql: string;
-  values: Value[];
+/** Keys from `low` on and before `high`. */
+interface Range {
+  low: Key;
+  high: Key;
 }
 
 /** First key of starts from `seconds` on. */
@@ -33,52 +41,79 @@ function keyAt(seconds: number): Key {
   return { us: Math.min(Math.max(0, Math.ceil(seconds * 1e6)), idUsMax), slot: 0 };
 }
 
-/** Keys of `table` from one on and before another. */
-function within(dialect: Dialect, table: string, from: Key, before: Key): Condition {
-  const low = dialect.keyValues(from.us, from.slot), high = dialect.keyValues(before.us, before.slot);
+/** Keys of `table` in a range. */
+export function within(dialect: Dialect, table: string, { low, high }: Range): Condition {
+  const first = dialect.keyValues(low.us, low.slot), end = dialect.keyValues(high.us, high.slot);
   const at = (column: string) => table === "" ? column : `${table}.${column}`;
   const id = `${at("id")} >= ? AND ${at("id")} < ?`;
-  if (dialect.flowKey.length === 1) return { sql: id, values: [...low, ...high] };
+  if (dialect.flowKey.length === 1) return { sql: id, values: [...first, ...end] };
   const seen = at("seen");
-  return { sql: `${seen} >= ? AND ${seen} <= ? AND ${id}`, values: [low[0], high[0], low[1], high[1]] };
+  return { sql: `${seen} >= ? AND ${seen} <= ? AND ${id}`, values: [first[0], end[0], first[1], end[1]] };
 }
 
 export async function queryFlows(
   reading: Reading,
-  query: FlowQuery,
+  given: FlowQuery,
   page: PageRequest,
   monotonicMs: () => number,
 ): Promise<Page<Flow>> {
-  const { dialect, session } = reading;
+  const { isOldestFirst: isUp = false } = page;
+  const query = narrowed(given);
   const deadlineMs = monotonicMs() + queryTimeMsMax;
   const limit = limitOf(page.limit);
-  const end = query.to === undefined ? { us: idUsMax, slot: slots - 1 } : keyAt(query.to + 1e-6);
-  let before = cursorKey(page.cursor, end);
-  const lowest = query.from === undefined ? { us: 0, slot: 0 } : keyAt(query.from);
-  const drivers = driversOf(query);
+  const { dialect, session } = reading;
+  const asked = { dialect, session, isUp, drivers: driversOf(query) };
   const conditions = await conditionsOf(reading, query);
   if (conditions === null) return { rows: [] };
-  const matches = matcherOf(query);
+  const isExact = conditions.every(({ isExact }) => isExact ?? true);
+  const matches = matcherOf(query, isExact);
   const sliceRows = conditions.length > 0 ? sliceRowsMax : limit + 1;
   const rows: Flow[] = [];
+  let left = rangeOf(query, page);
   for (;;) {
-    const from = await sliceStart(dialect, session, drivers, lowest, before, sliceRows);
-    const wanted = limit - rows.length + 1;
-    const select = selectSlice(dialect, drivers, conditions, from ?? lowest, before, wanted);
+    const cut = await sliceEnd(asked, left, sliceRows);
+    const slice = cut === null ? left : isUp ? { ...left, high: cut } : { ...left, low: cut };
+    const wanted = isExact ? limit - rows.length + 1 : inexactRows;
+    const select = selectSlice(asked, conditions, slice, wanted);
     const found = await session.all(select.sql, select.values);
     rows.push(...(await readFlowRows(reading, found)).filter(matches));
     if (rows.length > limit) {
+      const next_cursor = rows[isUp ? limit : limit - 1].flow_id;
       rows.length = limit;
-      return { rows, next_cursor: rows[limit - 1].flow_id };
+      return { rows, next_cursor };
     }
     if (found.length === wanted) {
       // Some of them were left out, and there may be more in this slice.
       const last = found[found.length - 1];
-      before = { us: last.id_us as number, slot: last.slot as number };
-    } else if (from === null) return { rows };
-    else before = from;
-    if (monotonicMs() >= deadlineMs) return { rows, next_cursor: flowIdText(before.us, before.slot) };
+      left = beyond(left, { us: last.id_us as number, slot: last.slot as number }, isUp);
+    } else if (cut === null) return { rows };
+    else left = isUp ? { ...left, low: cut } : { ...left, high: cut };
+    const { us, slot } = isUp ? left.low : left.high;
+    if (monotonicMs() >= deadlineMs) return { rows, next_cursor: flowIdText(us, slot) };
   }
+}
+
+interface Asked {
+  dialect: Dialect;
+  session: Session;
+  drivers: Drivers;
+  isUp: boolean;
+}
+
+/** What is left of a range when the rows up to `key`, itself included, are done. */
+function beyond({ low, high }: Range, key: Key, isUp: boolean): Range {
+  if (!isUp) return { low, high: key };
+  return { low: key.slot + 1 < slots ? { ...key, slot: key.slot + 1 } : { us: key.us + 1, slot: 0 }, high };
+}
+
+/** What the query and the cursor leave. A cursor is the end of what comes, or, oldest first, its beginning. */
+function rangeOf({ from, to }: FlowQuery, { cursor, isOldestFirst }: PageRequest): Range {
+  const low = from === undefined ? { us: 0, slot: 0 } : keyAt(from);
+  const high = to === undefined ? { us: idUsMax, slot: slots - 1 } : keyAt(to + 1e-6);
+  if (cursor === undefined) return { low, high };
+  const key = cursorKey(cursor);
+  if (isOldestFirst) return { low: isBefore(low, key) ? key : low, high };
+  return { low, high: isBefore(key, high) ? key : high };
 }
 
 export function limitOf(limit: number): number {
@@ -88,48 +123,44 @@ export function limitOf(limit: number): number {
   );
 }
 
-function cursorKey(cursor: string | undefined, end: Key): Key {
-  if (cursor === undefined) return end;
+function cursorKey(cursor: string): Key {
   const key = readFlowId(cursor);
-  if (key === null) {
-    throw new BadCursor(
-      `Cannot read page as "cursor" must be one that a page gave: current value is "${cursor.slice(0, 64)}"`,
-    );
-  }
-  return isBefore(key, end) ? key : end;
+  if (key !== null) return key;
+  throw new BadCursor(
+    `Cannot read page as "cursor" must be one that a page gave: current value is "${cursor.slice(0, 64)}"`,
+  );
 }
 
 function isBefore(a: Key, b: Key): boolean {
   return a.us < b.us || (a.us === b.us && a.slot < b.slot);
 }
 
-/** Where candidates come from: sources whose union holds every match. */
+/** Where candidates come from: sources whose union holds every match. A range of addresses is none: its rows are not in order. */
 function driversOf(query: FlowQuery): { table: string; where: string; value: Value }[] {
   const by = (column: string, ip: string) => ({ table: "flows", where: `${column} = ?`, value: ipIn(ip) });
   if (query.threat_id !== undefined) {
     return [{ table: "threat_flows", where: "threat_id = ?", value: query.threat_id }];
   }
-  if (query.src_ip !== undefined) return [by("src_ip", query.src_ip)];
-  if (query.dst_ip !== undefined) return [by("dst_ip", query.dst_ip)];
-  if (query.ip !== undefined) return [by("src_ip", query.ip), by("dst_ip", query.ip)];
+  const only = (text: string | undefined) => text === undefined ? null : onlyAddress(text);
+  const src = only(query.src_ip), dst = only(query.dst_ip), either = only(query.ip);
+  if (src !== null) return [by("src_ip", src)];
+  if (dst !== null) return [by("dst_ip", dst)];
+  if (either !== null) return [by("src_ip", either), by("dst_ip", either)];
   return [];
 }
 
 type Drivers = ReturnType<typeof driversOf>;
 
-/** The first key of the next slice of candidates; null = the rest is one slice. */
-async function sliceStart(
-  dialect: Dialect,
-  session: Session,
-  drivers: Drivers,
-  lowest: Key,
-  before: Key,
+/** The key that ends the next slice of candidates, or begins it when the newest come first; null = the rest is one slice. */
+async function sliceEnd(
+  { dialect, session, drivers, isUp }: Asked,
+  left: Range,
   rows: number,
 ): Promise<Key | null> {
   const sources = drivers.length > 0 ? drivers : [{ table: "flows", where: "", value: null }];
-  const range = within(dialect, "", lowest, before);
-  const order = dialect.flowKey.map((column) => `${column} DESC`).join(", ");
-  let start: Key | null = null;
+  const range = within(dialect, "", left);
+  const order = dialect.flowKey.map((column) => `${column} ${isUp ? "ASC" : "DESC"}`).join(", ");
+  let end: Key | null = null;
   for (const { table, where, value } of sources) {
     const [row] = await session.all(
       `SELECT id >> 11 AS id_us, id & 2047 AS slot FROM ${table} WHERE ${
@@ -139,31 +170,29 @@ async function sliceStart(
       where === "" ? range.values : [value, ...range.values],
     );
     const key = row && { us: row.id_us as number, slot: row.slot as number };
-    if (key && (start === null || isBefore(start, key))) start = key;
+    if (key && (end === null || (isUp ? isBefore(key, end) : isBefore(end, key)))) end = key;
   }
-  return start;
+  return end;
 }
 
 function selectSlice(
-  dialect: Dialect,
-  drivers: Drivers,
+  { dialect, drivers, isUp }: Asked,
   conditions: Condition[],
-  from: Key,
-  before: Key,
+  slice: Range,
   limit: number,
 ): Condition {
   const where = conditions.map(({ sql }) => ` AND ${sql}`).join("");
   const values = conditions.flatMap((condition) => condition.values);
-  const order = dialect.flowKey.map((column) => `flows.${column} DESC`).join(", ");
+  const order = dialect.flowKey.map((column) => `flows.${column} ${isUp ? "ASC" : "DESC"}`).join(", ");
   const end = `ORDER BY ${order} LIMIT ${limit}`;
   if (drivers.length === 0) {
-    const range = within(dialect, "flows", from, before);
+    const range = within(dialect, "flows", slice);
     return {
       sql: `SELECT ${flowSelection} FROM flows WHERE ${range.sql}${where} ${end}`,
       values: [...range.values, ...values],
     };
   }
-  const range = within(dialect, "", from, before);
+  const range = within(dialect, "", slice);
   const keys = dialect.flowKey.join(", ");
   const found = drivers.map((one) => `SELECT ${keys} FROM ${one.table} WHERE ${one.where} AND ${range.sql}`);
   const joined = dialect.flowKey.map((column) => `flows.${column} = found.${column}`).join(" AND ");
@@ -178,8 +207,8 @@ function selectSlice(
 async function conditionsOf(
   { dialect, session, words }: Reading,
   query: FlowQuery,
-): Promise<Condition[] | null> {
-  const found: Condition[] = [];
+): Promise<(Condition & Partial<Clause>)[] | null> {
+  const found: (Condition & Partial<Clause>)[] = [];
   const add = (sql: string, ...values: Value[]) => found.push({ sql, values });
   addAddresses(query, add);
   if (query.port !== undefined) add("(src_port = ? OR dst_port = ?)", query.port, query.port);
@@ -214,39 +243,59 @@ async function conditionsOf(
       sensor,
     );
   }
+  if (query.filter !== undefined) {
+    if (testsOf(query.filter).some(({ column }) => isWord(column))) await words.load(session);
+    found.push(clauseOf(query.filter, flowTests(dialect, words)));
+  }
   return found;
 }
 
+/** Asked also of what chose the candidates: an address and a threat may be given at once, and a range is never what chose. */
 function addAddresses(query: FlowQuery, add: (sql: string, ...values: Value[]) => void): void {
-  const isByThreat = query.threat_id !== undefined;
-  if (query.ip !== undefined && (isByThreat || query.src_ip !== undefined || query.dst_ip !== undefined)) {
-    add("(src_ip = ? OR dst_ip = ?)", ipIn(query.ip), ipIn(query.ip));
+  const test = (column: string, text: string) => isAddressIn(`flows.${column}`, text);
+  const drivers = driversOf(query);
+  const isDriven = (columns: string[]) =>
+    drivers.length === columns.length && columns.every((column, i) => drivers[i].where === `${column} = ?`);
+  for (const column of ["src_ip", "dst_ip"] as const) {
+    if (query[column] === undefined || isDriven([column])) continue;
+    const { sql, values } = test(column, query[column]);
+    add(sql, ...values);
   }
-  if (query.src_ip !== undefined && isByThreat) add("src_ip = ?", ipIn(query.src_ip));
-  if (query.dst_ip !== undefined && (isByThreat || query.src_ip !== undefined)) {
-    add("dst_ip = ?", ipIn(query.dst_ip));
-  }
+  if (query.ip === undefined || isDriven(["src_ip", "dst_ip"])) return;
+  const src = test("src_ip", query.ip), dst = test("dst_ip", query.ip);
+  add(`(${src.sql} OR ${dst.sql})`, ...src.values, ...dst.values);
 }
 
 /** The first four octets of the digest in a Community ID; null when the text is none. */
-function communityOf(text: string): number | null {
+export function communityOf(text: string): number | null {
   if (!/^1:[A-Za-z0-9+/]{27}=$/.test(text)) return null;
   const octets = atob(text.slice(2, 10));
   return (octets.charCodeAt(0) << 24 | octets.charCodeAt(1) << 16 | octets.charCodeAt(2) << 8 |
     octets.charCodeAt(3)) >>> 0;
 }
 
-/** Whether a flow that SQL found is one that was asked for. */
-function matcherOf({ name, community_id }: FlowQuery): (flow: Flow) => boolean {
-  if (name === undefined && community_id === undefined) return () => true;
-  const part = name?.toWellFormed().toLowerCase().slice(0, nameCharactersMax);
-  return (flow) =>
-    (part === undefined || (flow.facts !== null && namesOf(flow.facts).includes(part))) &&
-    (community_id === undefined || flow.community_id === community_id);
+function isWord(column: string): boolean {
+  return flowTable.columns[column].type === "word";
 }
 
-/** A pattern that the facts match whose names have `part` anywhere. Where names have "_", facts may have a control character. */
-export function likePattern(part: string): string {
-  const text = JSON.stringify(part.toWellFormed().toLowerCase().slice(0, nameCharactersMax)).slice(1, -1);
-  return `%${text.replace(/[!%]/g, (character) => `!${character}`).replace(/[_ ]/g, "%")}%`;
+/** What a filter says of times and single addresses chooses candidates too. A microsecond more does no harm: the filter is asked. */
+function narrowed(query: FlowQuery): FlowQuery {
+  if (query.filter === undefined) return query;
+  const narrow = { ...query };
+  const { from, to } = boundsOf(query.filter, "start");
+  if (from !== undefined) narrow.from = Math.max(query.from ?? 0, from / 1e6 - 1e-6);
+  if (to !== undefined) narrow.to = Math.min(query.to ?? Infinity, to / 1e6 + 1e-6);
+  for (const { column, ip } of onlyAddressesOf(query.filter)) narrow[column] ??= ip;
+  return narrow;
+}
+
+/** Whether a flow that SQL found is one that was asked for. `isExact`: SQL has answered the filter already. */
+function matcherOf({ name, community_id, filter }: FlowQuery, isExact: boolean): (flow: Flow) => boolean {
+  const asked = isExact ? undefined : filter;
+  if (name === undefined && community_id === undefined && asked === undefined) return () => true;
+  const part = name === undefined ? undefined : namePart(name);
+  return (flow) =>
+    (part === undefined || (flow.facts !== null && namesOf(flow.facts).includes(part))) &&
+    (community_id === undefined || flow.community_id === community_id) &&
+    (asked === undefined || meets(asked, flowTable, flow));
 }

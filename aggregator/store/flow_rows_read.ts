@@ -99,7 +99,7 @@ async function readSightings(
   return found;
 }
 
-function sightingOf(row: Row, words: Words): Sighting {
+export function sightingOf(row: Row, words: Words): Sighting {
   const number = (name: string) => row[name] as number;
   return {
     sensor_id: words.wordOf(number("sensor")),

@@ -6,12 +6,12 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Flow } from "../model/flow.ts";
 import { readFlowId } from "../model/flow_id.ts";
-import type { Database, Session } from "./database.ts";
+import { type Database, marks, type Session } from "./database.ts";
 import { flowSelection } from "./flow_record.ts";
 import { queryFlows } from "./flow_query.ts";
 import { isAnyKey, type Key, readFlowRows } from "./flow_rows_read.ts";
-import { readRecent } from "./recent.ts";
-import type { FlowStore } from "./store.ts";
+import { readChanges, readRecent } from "./recent.ts";
+import type { FlowStore, SomeBuckets } from "./store.ts";
 import type { Words } from "./words.ts";
 
 const recentRowsMax = 1_000_000;
@@ -23,11 +23,23 @@ export function flowStore(
 ): FlowStore {
   const { dialect } = database;
   const { words, reporter, clock } = deps;
-  const readKeys = async (session: Session, keys: readonly Key[]): Promise<Flow[]> => {
+  const readKeys = async (
+    session: Session,
+    keys: readonly Key[],
+    buckets?: SomeBuckets,
+  ): Promise<Flow[]> => {
+    // Of 0 = there is no digest, or none that a row keeps: it may be of any bucket.
+    const chosen = buckets === undefined
+      ? ""
+      : ` AND (community = 0 OR community % ? IN (${marks(buckets.some.length)}))`;
+    const more = buckets === undefined ? [] : [buckets.count, ...buckets.some];
     const flows: Flow[] = [];
     for (let from = 0; from < keys.length; from += keysPerQuery) {
       const { sql, values } = isAnyKey(dialect, "flows", keys.slice(from, from + keysPerQuery));
-      const rows = await session.all(`SELECT ${flowSelection} FROM flows WHERE ${sql}`, values);
+      const rows = await session.all(`SELECT ${flowSelection} FROM flows WHERE ${sql}${chosen}`, [
+        ...values,
+        ...more,
+      ]);
       flows.push(...await readFlowRows({ dialect, session, words, reporter }, rows));
     }
     return flows;
@@ -56,13 +68,19 @@ export function flowStore(
       database.query((session) =>
         queryFlows({ dialect, session, words, reporter }, query, page, () => clock.monotonicMs())
       ),
-    readRecentFlows: (sinceMs, limit) =>
+    readRecentFlows: (sinceMs, limit, buckets) =>
       database.read(async (session) => {
         const wanted = Math.min(limit, recentRowsMax);
-        const flows = await readKeys(session, await readRecent(session, sinceMs, wanted));
+        const flows = await readKeys(session, await readRecent(session, sinceMs, wanted), buckets);
         return flows.filter(({ updated_ms }) => updated_ms >= sinceMs).sort((a, b) =>
           a.updated_ms - b.updated_ms || (a.flow_id < b.flow_id ? -1 : 1)
         ).slice(-wanted);
+      }),
+    readFlowChanges: (position, limit) =>
+      database.read(async (session) => {
+        const { keys, ...rest } = await readChanges(session, position, limit);
+        const flows = await readKeys(session, keys);
+        return { ...rest, flows, gone: keys.length - flows.length };
       }),
   };
 }

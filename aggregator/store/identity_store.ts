@@ -5,6 +5,7 @@
 
 import type { Database, Row, Session, Value } from "./database.ts";
 import { marks } from "./database.ts";
+import { checkInStore } from "./check_in_store.ts";
 import type { ApiKeyRow } from "../model/access.ts";
 import {
   type JoinTokenRow,
@@ -63,15 +64,7 @@ export function identityStore(database: Database): IdentityStore {
         return "name_taken";
       }
     },
-    saveCheckIns: (writes) =>
-      database.transaction(async (session) => {
-        for (const { sensorId, checkIn, nowMs, clockOffsetMs } of writes) {
-          await session.run(
-            "UPDATE sensors SET last_check_in_ms = ?, clock_offset_ms = ?, check_in = ? WHERE sensor_id = ?",
-            [nowMs, clockOffsetMs, JSON.stringify(checkIn), sensorId],
-          );
-        }
-      }),
+    ...checkInStore(database),
     async revokeSensor(sensorId, nowMs) {
       await write(
         "UPDATE sensors SET revoked_ms = COALESCE(revoked_ms, ?), live_name = NULL WHERE sensor_id = ?",
@@ -234,6 +227,7 @@ async function change(
       break;
     case "remove":
       await session.run("DELETE FROM sensors WHERE sensor_id = ?", [sensorId]);
+      await session.run("DELETE FROM ended_epochs WHERE sensor_id = ?", [sensorId]);
   }
   return "changed";
 }

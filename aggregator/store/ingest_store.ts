@@ -6,6 +6,8 @@
 import type { Reporter } from "../../shared/reporter.ts";
 import type { DeadLetter, EpochRow, Gap, LedgerKey, LedgerRow } from "../model/ledger.ts";
 import type { Database, Row, Value } from "./database.ts";
+import { RowCaps } from "./row_caps.ts";
+import { WrittenNames } from "./written_names.ts";
 import type { IngestStore } from "./store.ts";
 import type { Words } from "./words.ts";
 import { writeIngest } from "./write.ts";
@@ -18,6 +20,7 @@ export function ingestStore(
   database: Database,
   deps: { words: Words; reporter: Reporter },
 ): IngestStore {
+  const caps = new RowCaps(deps.reporter), written = new WrittenNames();
   /** Rows whose columns are the fields of `Result`. */
   const select = async <Result>(sql: string, values: Value[]): Promise<Result[]> => {
     const rows = await database.read((session) => session.all(sql, values));
@@ -26,7 +29,11 @@ export function ingestStore(
   return {
     async ingest(write) {
       await deps.words.need(write.flows, write.sightings);
-      await database.transaction((session) => writeIngest(database, session, write, deps));
+      written.begin();
+      await database.transaction((session) =>
+        writeIngest(database, session, write, { ...deps, caps, written })
+      );
+      written.commit();
     },
     readLedger: (keys) => readLedger(keys, select),
     readPositions: (sensorId, epoch) =>

@@ -16,6 +16,7 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { Database, Row, RowSource, Session, Value } from "./database.ts";
 import { mariadbDialect } from "./dialects.ts";
 import { loadStatement, streamRows } from "./mariadb_bulk.ts";
+import { explainTls, tlsOptions } from "./mariadb_tls.ts";
 import { StoreUnavailable } from "./store.ts";
 import { ValueList } from "./values.ts";
 
@@ -25,6 +26,8 @@ export interface MariadbOptions {
   user: string;
   password: string;
   database: string;
+  /** Present: TLS, and the server's certificate must come from one of these authorities (PEM). */
+  ca?: string;
   /** Server-side limit of one reading statement, seconds. @default 2 */
   readTimeoutS?: number;
   /** @default 2 */
@@ -81,7 +84,7 @@ const refused: Record<number, string> = {
 
 export class MariadbDatabase implements Database {
   readonly dialect = mariadbDialect;
-  #options: Required<MariadbOptions>;
+  #options: Required<Omit<MariadbOptions, "ca">> & Pick<MariadbOptions, "ca">;
   #reporter: Reporter;
   #create: ((connectionLimit: number, sql: string) => Pool) | null = null;
   #writers: Pool | null = null;
@@ -99,8 +102,9 @@ export class MariadbDatabase implements Database {
   }
 
   async open(): Promise<void> {
-    const { host, port, user, password, database } = this.#options;
+    const { host, port, user, password, database, ca } = this.#options;
     const common = {
+      ...(ca === undefined ? {} : { ssl: tlsOptions({ host, port, ca }) }),
       host,
       port,
       user,
@@ -130,7 +134,9 @@ export class MariadbDatabase implements Database {
         await connection.end();
       }
     } catch (cause) {
-      throw this.#explain(cause);
+      const where = `Cannot use database "${database}" at ${host}:${port}`;
+      throw (ca === undefined ? null : await explainTls({ host, port, ca }, where, cause)) ??
+        this.#explain(cause);
     }
     const pooled = { ...common, database, acquireTimeout: connectTimeoutMs, minimumIdle: 1, idleTimeout: 60 };
     this.#create = (connectionLimit, initSql) => createPool({ ...pooled, connectionLimit, initSql });

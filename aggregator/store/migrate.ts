@@ -10,12 +10,16 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { Database, Dialect } from "./database.ts";
 import * as first from "./steps/0001_first.ts";
 import * as identities from "./steps/0002_identities.ts";
+import * as endedEpochs from "./steps/0003_ended_epochs.ts";
+import * as scale from "./steps/0004_scale.ts";
+import * as hosts from "./steps/0005_hosts.ts";
+import * as packets from "./steps/0006_packets.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
 
 /** In order; the first one makes version 1. */
-export const steps: readonly Step[] = [first, identities];
+export const steps: readonly Step[] = [first, identities, endedEpochs, scale, hosts, packets];
 
 export async function migrate(
   database: Database,

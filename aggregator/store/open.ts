@@ -18,6 +18,8 @@ export interface OpenDeps {
   reporter: Reporter;
   clock?: Clock;
   env?: (name: string) => string | undefined;
+  /** Authorities (PEM) for a MariaDB that is to be spoken to with TLS. */
+  ca?: string;
 }
 
 /** @throws {RangeError} when `url` names no store. The message never holds a password. */
@@ -28,6 +30,11 @@ export function openStore(url: string, deps: OpenDeps): Store {
 /** The database below a store, not opened yet. @throws {RangeError} as {@link openStore}. */
 export function openDatabase(url: string, deps: OpenDeps): Database {
   const scheme = url.slice(0, url.indexOf(":"));
+  if (deps.ca !== undefined && scheme !== "mariadb") {
+    throw new RangeError(
+      "Cannot open store with a certificate authority as only MariaDB is reached over a network",
+    );
+  }
   if (scheme === "sqlite" && url.length > "sqlite:".length) {
     return new SqliteDatabase(url.slice("sqlite:".length), deps);
   }
@@ -51,5 +58,6 @@ function openMariadb(url: string, deps: OpenDeps): MariadbDatabase {
     user: decodeURIComponent(parsed.username),
     password: decodeURIComponent(parsed.password) || (deps.env?.("PICKET_STORE_PASSWORD") ?? ""),
     database: decodeURIComponent(parsed.pathname.slice(1)) || defaultDatabase,
+    ...(deps.ca === undefined ? {} : { ca: deps.ca }),
   }, deps);
 }

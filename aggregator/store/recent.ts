@@ -1,11 +1,11 @@
-/** Which flows were written last, so that memory can be rebuilt without an index over the times of all flows.
+/** Which flows were written last: to rebuild memory without an index over the times of all flows, and to tell others what changed.
  *
- * In: the rows of a transaction. Out: keys, the newest first. Invariant: part of the transaction that writes the flows.
+ * In: the rows of a transaction. Out: keys, the newest first, or those behind a position in order. Invariant: part of the transaction that writes the flows.
  * Bound: about {@link flowsNamedMax} names in all; the oldest are removed by retention. @module */
 
 import { Buffer } from "node:buffer";
 import type { FlowRows } from "../model/flow_rows.ts";
-import type { Session } from "./database.ts";
+import type { Row, Session } from "./database.ts";
 import type { Key } from "./flow_rows_read.ts";
 
 export const flowsNamedMax = 500_000;
@@ -47,16 +47,55 @@ export async function readRecent(session: Session, sinceMs: number, limit: numbe
       [sinceMs, before],
     );
     for (const row of rows) {
-      const ids = Buffer.from(row.flow_ids as Uint8Array);
-      for (let at = 0; at + 8 <= ids.length; at += 8) {
-        const low = ids.readUInt32BE(at + 4);
-        const key = { us: ids.readUInt32BE(at) * 2 ** 21 + Math.floor(low / 2_048), slot: low % 2_048 };
-        found.set(`${key.us}|${key.slot}`, key);
-      }
+      addKeys(found, row.flow_ids as Uint8Array);
       if (found.size >= limit) break;
       before = row.id as number;
     }
     if (rows.length < rowsPerQuery) break;
   }
   return [...found.values()];
+}
+
+function addKeys(found: Map<string, Key>, octets: Uint8Array): void {
+  const ids = Buffer.from(octets);
+  for (let at = 0; at + 8 <= ids.length; at += 8) {
+    const low = ids.readUInt32BE(at + 4);
+    const key = { us: ids.readUInt32BE(at) * 2 ** 21 + Math.floor(low / 2_048), slot: low % 2_048 };
+    found.set(`${key.us}|${key.slot}`, key);
+  }
+}
+
+/** Keys named after `position`: whole transactions, until there are `limit`. A position is the id of the last row read and how many flows
+ * had been named up to its end. Transactions are named in the order of their commits: each reads the row before its own. */
+export async function readChanges(
+  session: Session,
+  position: string,
+  limit: number,
+): Promise<{ keys: Key[]; position: string; missed: number; behind: number }> {
+  const [, idText, namedText] = /^([0-9]{1,16}):([0-9]{1,16})$/.exec(position) ?? [];
+  let id = Number(idText ?? 0), named = Number(namedText ?? -1), missed = 0, rows: Row[];
+  const found = new Map<string, Key>();
+  do {
+    rows = await session.all(
+      `SELECT id, flows_before, flow_ids FROM recent WHERE id > ? ORDER BY id LIMIT ${rowsPerQuery}`,
+      [id],
+    );
+    for (const row of rows) {
+      if (found.size >= limit) break;
+      const octets = row.flow_ids as Uint8Array, before = row.flows_before as number;
+      if (named >= 0) missed += Math.max(0, before - named);
+      addKeys(found, octets);
+      id = row.id as number;
+      named = before + octets.length / 8;
+    }
+  } while (rows.length === rowsPerQuery && found.size < limit);
+  const [last] = await session.all(
+    "SELECT flows_before + LENGTH(flow_ids) / 8 AS named FROM recent ORDER BY id DESC LIMIT 1",
+  );
+  return {
+    keys: [...found.values()],
+    position: id === 0 ? position : `${id}:${named}`,
+    missed,
+    behind: Math.max(0, Number(last?.named ?? 0) - Math.max(0, named)),
+  };
 }

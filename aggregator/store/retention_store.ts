@@ -2,17 +2,19 @@
  *
  * In: days, parts of them. Out: what is stored, in days and in octets. Invariant: a part of a day leaves as a whole: in MariaDB its
  * partition is dropped; where a day has none of its own (a capture from long ago), and in SQLite, a range of the key is deleted, at most
- * {@link rowsPerDelete} rows a transaction, so that ingest goes on meanwhile.
+ * {@link rowsPerDelete} rows a transaction, with a pause after each, so that ingest goes on meanwhile: SQLite's calls leave
+ * nobody else a turn between two of them.
  * The ledger forgets batches that were taken long ago: positions and open gaps say that they were. What lies in an open gap stays, as a
  * gap may name more batches than are missing. @module */
 
+import { systemClock } from "../../shared/clock.ts";
 import { type DayPart, dayParts, dayS, type StoredDay } from "../model/retention.ts";
 import type { FlowRows } from "../model/flow_rows.ts";
 import type { Database, Session, Value } from "./database.ts";
 import { pruneRecent } from "./recent.ts";
 import type { RetentionStore } from "./store.ts";
 
-const rowsPerDelete = 10_000;
+const rowsPerDelete = 2_000;
 /** Days that have partitions before they begin. */
 const daysAhead = 2;
 const daysMax = 10_000;
@@ -67,15 +69,20 @@ export function retentionStore(database: Database): RetentionStore {
     },
     readSize: () => database.read((session) => readSize(session, isPartitioned)),
     async dropDay(day, part) {
-      if (part === "flows") await dropFlows(database, day, isPartitioned);
-      else {
+      if (part === "flows") {
+        await dropFlows(database, day, isPartitioned);
+        await dropHosts(database, day);
+      } else {
         const { step, tables } = seriesOf[part];
         await deleteRange(database, "traffic", "second", day, day + dayS, `step = ${step} AND `);
         for (const table of tables) await deleteRange(database, table, "minute", day, day + dayS);
       }
       const bit = 1 << dayParts.indexOf(part);
       await database.transaction((session) =>
-        session.run("UPDATE days SET gone = gone | ? WHERE day = ?", [bit, day])
+        session.run(`UPDATE days SET gone = gone | ?${part === "flows" ? ", flows = 0" : ""} WHERE day = ?`, [
+          bit,
+          day,
+        ])
       );
     },
     async forgetDay(day) {
@@ -158,6 +165,19 @@ async function dropFlows(database: Database, day: number, isPartitioned: boolean
   await deleteRange(database, "threat_flows", "id", from, to);
 }
 
+/** What rollups of hosts have of a day, and what was seen last on it or on days before of which no flow is left. */
+async function dropHosts(database: Database, day: number): Promise<void> {
+  await deleteRange(database, "conversations", "day", day, day + dayS);
+  await deleteRange(database, "host_hours", "hour", day, day + dayS);
+  const [row] = await database.read((session) =>
+    session.all("SELECT MAX(day) AS day FROM days WHERE day < ? AND gone & 1 = 0", [day])
+  );
+  const from = row.day === null ? 0 : (Number(row.day) + dayS) * 1e6;
+  for (const table of ["hosts", "services", "neighbours", "host_names", "domains"]) {
+    await deleteRange(database, table, "last_us", from, (day + dayS) * 1e6);
+  }
+}
+
 /** Rows whose `column` is in a range, some thousand a transaction. SQLite is asked for the keys, as its DELETE has no limit. */
 async function deleteRange(
   database: Database,
@@ -174,8 +194,17 @@ async function deleteRange(
       `(SELECT MAX(${column}) FROM (SELECT ${column} FROM ${table} WHERE ${where} ORDER BY ${column} LIMIT ${rowsPerDelete}))`;
   const values = database.dialect.name === "mariadb" ? [from, to] : [from, to, from, to];
   for (;;) {
-    if (await database.transaction((session) => session.run(sql, values)) === 0) return;
+    const deleted = await inTurn(() => database.transaction((session) => session.run(sql, values)));
+    if (deleted === 0) return;
   }
+}
+
+/** Does one piece of a long work, then rests for a quarter of the time it took. */
+async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  const begunMs = systemClock.monotonicMs();
+  const result = await work();
+  await systemClock.sleep((systemClock.monotonicMs() - begunMs) / 4);
+  return result;
 }
 
 /** Returns how many batches were forgotten. */
@@ -189,14 +218,14 @@ async function pruneLedger(database: Database, beforeMs: number): Promise<number
       )
     );
     const until = row === undefined ? beforeMs - 1 : row.received_ms as number;
-    pruned += await database.transaction((session) =>
+    const remove = (session: Session) =>
       session.run(
         "DELETE FROM ledger WHERE received_ms > ? AND received_ms <= ? AND NOT EXISTS (SELECT 1 FROM gaps WHERE " +
           "gaps.sensor_id = ledger.sensor_id AND gaps.epoch = ledger.epoch AND gaps.bucket = ledger.bucket AND " +
           "gaps.closed_ms IS NULL AND ledger.seq >= gaps.from_seq AND ledger.seq <= gaps.to_seq)",
         [after, until],
-      )
-    );
+      );
+    pruned += await inTurn(() => database.transaction(remove));
     if (row === undefined) return pruned;
     after = until;
   }

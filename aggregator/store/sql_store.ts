@@ -5,15 +5,20 @@
 
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import { archiveStore } from "./archive_store.ts";
 import type { Database } from "./database.ts";
 import { flowStore } from "./flow_store.ts";
+import { hostStore } from "./host_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
+import { leaseStore } from "./lease_store.ts";
 import { migrate } from "./migrate.ts";
+import { packetStore } from "./packet_store.ts";
 import { retentionStore } from "./retention_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
 import { trafficStore } from "./traffic_store.ts";
+import { upkeepStore } from "./upkeep_store.ts";
 import { Words } from "./words.ts";
 
 const pingMsMax = 3_000;
@@ -35,10 +40,15 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ping: () => pingWithin(database, pingMsMax),
     ...ingestStore(database, { words, reporter }),
     ...flowStore(database, { words, reporter, clock }),
-    ...threatStore(database, reporter),
+    ...threatStore(database, { reporter, clock }),
     ...identityStore(database),
     ...trafficStore(database),
+    ...hostStore(database, { words }),
     ...retentionStore(database),
+    ...leaseStore(database),
+    ...archiveStore(database, { words, reporter }),
+    ...upkeepStore(database),
+    ...packetStore(database),
   };
 }
 

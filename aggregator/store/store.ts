@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: six topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: eleven topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -7,6 +7,7 @@
  * implementations keep. @module */
 
 import type { ApiKeyRow } from "../model/access.ts";
+import type { ArchivedFlow, DaySums } from "../model/archived.ts";
 import type { Flow } from "../model/flow.ts";
 import type {
   DeadLetter,
@@ -17,9 +18,21 @@ import type {
   LedgerRow,
   OffsetRow,
 } from "../model/ledger.ts";
+import type {
+  Conversation,
+  ConversationQuery,
+  Domain,
+  DomainQuery,
+  Host,
+  HostDetails,
+  HostQuery,
+  ServiceQuery,
+  ServiceRow,
+} from "../model/host.ts";
 import type { FlowQuery, Page, PageRequest, ThreatQuery } from "../model/page.ts";
 import type {
   CheckInWrite,
+  EndedEpoch,
   JoinTokenRow,
   RedeemOutcome,
   SensorChange,
@@ -27,6 +40,7 @@ import type {
   SensorRow,
 } from "../model/sensor.ts";
 import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
+import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
 import type { DayPart, StoredDay } from "../model/retention.ts";
 import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 
@@ -90,8 +104,28 @@ export interface FlowStore {
   /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
    * an unselective filter stops when its time is up. */
   readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;
-  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state. */
-  readRecentFlows(sinceMs: number, limit: number): Promise<Flow[]>;
+  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state.
+   * With `buckets` only those that may be of these: a flow's bucket is the first four octets of its digest modulo `count`. */
+  readRecentFlows(sinceMs: number, limit: number, buckets?: SomeBuckets): Promise<Flow[]>;
+  /** Flows as they are now that changed after `position` ("" = from the oldest change that is known), about `limit`. */
+  readFlowChanges(position: string, limit: number): Promise<FlowChanges>;
+}
+
+export interface SomeBuckets {
+  count: number;
+  some: readonly number[];
+}
+
+export interface FlowChanges {
+  flows: Flow[];
+  /** Where to go on; the same as before when nothing has changed. */
+  position: string;
+  /** Changes that were forgotten before they were read. */
+  missed: number;
+  /** Flows that changed and are gone, by retention. */
+  gone: number;
+  /** Changes after these. */
+  behind: number;
 }
 
 export interface ThreatStore {
@@ -100,7 +134,20 @@ export interface ThreatStore {
   saveThreats(threats: Threat[], links?: readonly ThreatLinks[]): Promise<void>;
   readThreat(id: string): Promise<Threat | null>;
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
+  /** Flows linked to a threat that are still stored. */
+  countFlows(id: string): Promise<number>;
   setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;
+  /** Threats as they are now that changed since {@link forgetThreatChanges} was told of them. */
+  readThreatChanges(limit: number): Promise<ThreatChange[]>;
+  /** What changed meanwhile is still read. */
+  forgetThreatChanges(changes: readonly ThreatChange[]): Promise<void>;
+}
+
+export interface ThreatChange {
+  id: string;
+  changes: number;
+  /** Null = it is gone. */
+  threat: Threat | null;
 }
 
 /** Sensors, join tokens, API keys. */
@@ -121,6 +168,11 @@ export interface IdentityStore {
   changeSensor(sensorId: string, change: SensorChange, nowMs: number): Promise<SensorChangeOutcome>;
   /** One transaction. */
   saveCheckIns(writes: readonly CheckInWrite[]): Promise<void>;
+  /** Of one sensor or of all, the newest 8 of each, oldest first. */
+  readEndedEpochs(sensorId?: string): Promise<EndedEpoch[]>;
+  /** Says how many packets of an ended epoch never came. When that was found first is kept. */
+  noteMissing(sensorId: string, epoch: number, missing: number, nowMs: number): Promise<void>;
+  forgetEndedEpoch(sensorId: string, epoch: number): Promise<void>;
   revokeSensor(sensorId: string, nowMs: number): Promise<boolean>;
   quarantineSensor(sensorId: string, reason: string, nowMs: number): Promise<void>;
   addApiKey(row: ApiKeyRow): Promise<void>;
@@ -135,6 +187,44 @@ export interface TrafficStore {
   /** Traffic in steps of `stepS` seconds, oldest first. */
   readSeries(range: { from: number; to: number }, stepS: number, sensorId?: string): Promise<SeriesPoint[]>;
   readTotals(): Promise<Totals>;
+}
+
+/** What hosts do, from rollups that ingest writes: at any moment what the stored flows give, but for rows that went as a table was full. */
+export interface HostStore {
+  readHosts(query: HostQuery, page: PageRequest): Promise<Page<Host>>;
+  /** Without a network the one in which the address was seen last. */
+  readHost(ip: string, network?: string): Promise<Host | null>;
+  readHostDetails(ip: string, network: string): Promise<HostDetails>;
+  /** Last seen first, as are domains. */
+  readServices(query: ServiceQuery, page: PageRequest): Promise<Page<ServiceRow>>;
+  readDomains(query: DomainQuery, page: PageRequest): Promise<Page<Domain>>;
+  /** Of one day, the largest first. */
+  readConversations(query: ConversationQuery, limit: number): Promise<Conversation[]>;
+  /** Different hosts in flows that began in these hours: all, and those with private addresses. */
+  countHosts(range: { fromMs: number; toMs: number }): Promise<{ hosts: number; inside: number }>;
+}
+
+/** Packets that sensors were asked for. */
+export interface PacketStore {
+  /** Adds requests; of the same subject and sensor only one that is gone or refused gives way. */
+  addPacketRequests(rows: readonly PacketRequestRow[]): Promise<void>;
+  /** By sensor, at most 64. */
+  readPacketRequests(subject: string): Promise<PacketRequestRow[]>;
+  readPacketRequest(id: string): Promise<PacketRequestRow | null>;
+  /** Those that are waited for, the oldest first. */
+  readAskedPackets(limit: number): Promise<PacketRequestRow[]>;
+  /** False = it is not waited for any more. */
+  settlePacketRequest(id: string, change: PacketOutcomeChange): Promise<boolean>;
+  /** Gives up those that expired; returns how many. */
+  expirePacketRequests(nowMs: number, reason: string): Promise<number>;
+  /** Oldest first. */
+  readStoredPackets(): Promise<StoredPackets[]>;
+  /** The file of one that arrived is no longer there. */
+  losePackets(id: string, reason: string, nowMs: number): Promise<void>;
+  /** Forgets those without a change since, and those whose newest flow began in a span; returns their ids. */
+  prunePacketRequests(
+    those: { changedBeforeMs: number; flowsFromUs: number; flowsToUs: number },
+  ): Promise<string[]>;
 }
 
 /** What is stored by days, and how it leaves. */
@@ -155,8 +245,63 @@ export interface RetentionStore {
   pruneGaps(beforeMs: number): Promise<number>;
 }
 
+/** Work that one of several aggregators of a database does. */
+export interface LeaseStore {
+  /** Takes a lease that is free or ended, or renews one's own; null = another one has it. */
+  takeLease(name: string, holder: string, ttlMs: number): Promise<Lease | null>;
+  /** Notes how far the work is; false = the lease is another one's meanwhile, and nothing was noted. */
+  moveLease(name: string, lease: Lease, position: string): Promise<boolean>;
+  releaseLease(name: string, holder: string): Promise<void>;
+}
+
+export interface Lease {
+  holder: string;
+  generation: number;
+  /** At most 255 characters; "" = nothing was noted yet. */
+  position: string;
+}
+
+/** Days of flows on their way to an archive, and back. */
+export interface ArchiveStore {
+  /** The next flows of a day by id, at most `limit`; `last` is what to go on after, null = there are no more. */
+  readDay(
+    day: number,
+    after: string | null,
+    limit: number,
+  ): Promise<{ flows: ArchivedFlow[]; unreadable: number; last: string | null }>;
+  /** Gives flows of a day back, in one transaction; returns how many were not there. */
+  restoreFlows(day: number, flows: readonly ArchivedFlow[], nowMs: number): Promise<number>;
+}
+
+/** What keeps a store sound and fast; for commands. */
+export interface UpkeepStore {
+  /** Largest first; rows as the database estimates them, null = it does not. */
+  readTableSizes(): Promise<{ name: string; octets: number; rows: number | null }[]>;
+  /** What the stored flows of a day add up to. */
+  sumDay(day: number): Promise<Pick<DaySums, "flows" | "packets" | "bytes">>;
+  /** Version of the schema. */
+  readVersion(): Promise<number>;
+  /** Nothing was ever taken in, and no sensor is known. */
+  isEmpty(): Promise<boolean>;
+  /** Lets the database learn how its rows are spread. */
+  optimize(): Promise<void>;
+  /** What is wrong, in words. */
+  findProblems(days: readonly StoredDay[]): Promise<string[]>;
+}
+
 export interface Store
-  extends IngestStore, FlowStore, ThreatStore, IdentityStore, TrafficStore, RetentionStore {
+  extends
+    IngestStore,
+    FlowStore,
+    ThreatStore,
+    IdentityStore,
+    TrafficStore,
+    HostStore,
+    RetentionStore,
+    LeaseStore,
+    ArchiveStore,
+    UpkeepStore,
+    PacketStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -3,18 +3,24 @@
  * In: threats of the engine. Out: pages of them. Invariant: the status is the column's, set by people; saving a threat again never
  * touches it, nor the time it was first stored. @module */
 
+import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import { meets } from "../filter/evaluate.ts";
+import { threatTable } from "../filter/threat_table.ts";
 import { flowIdNumber, readFlowId } from "../model/flow_id.ts";
 import { severities, type Threat, type ThreatLinks, type ThreatStatus } from "../model/threat.ts";
-import { ipIn } from "./addresses.ts";
-import type { Database, Dialect, Row, Session, Value } from "./database.ts";
-import { limitOf } from "./flow_query.ts";
-import { BadCursor, type ThreatStore } from "./store.ts";
+import { ipIn, isAddressIn } from "./addresses.ts";
+import type { Condition, Database, Dialect, Row, Session, Value } from "./database.ts";
+import { clauseOf } from "./filter_sql.ts";
+import { limitOf, queryTimeMsMax } from "./flow_query.ts";
+import { BadCursor, type ThreatChange, type ThreatStore } from "./store.ts";
+import { threatTests } from "./threat_filter.ts";
 import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
 
 /** Flows of one threat linked by one save. */
 const flowsPerThreatMax = 100_000;
 const ipsPerThreatMax = 1_000;
+const sliceRowsMax = 500;
 const columns = [
   "id",
   "detector",
@@ -32,15 +38,36 @@ const columns = [
 ] as const;
 const kept = ["id", "status", "stored_ms"];
 
-export function threatStore(database: Database, reporter: Reporter): ThreatStore {
+export function threatStore(
+  database: Database,
+  { reporter, clock }: { reporter: Reporter; clock: Clock },
+): ThreatStore {
   const { dialect } = database;
   return {
     saveThreats: (threats, links = []) =>
       database.transaction((session) => writeThreats(dialect, session, threats, links)),
     readThreat: (id) => database.read((session) => selectThreat(session, id, reporter)),
-    readThreats: (query, page) => database.query((session) => queryThreats(session, reporter, query, page)),
+    readThreats: (query, page) =>
+      database.query((session) =>
+        queryThreats({ session, reporter, monotonicMs: () => clock.monotonicMs() }, query, page)
+      ),
+    countFlows: (id) =>
+      database.query(async (session) => {
+        const [row] = await session.all("SELECT COUNT(*) AS flows FROM threat_flows WHERE threat_id = ?", [
+          id,
+        ]);
+        return row.flows as number;
+      }),
     setThreatStatus: (id, status, nowMs) =>
-      database.transaction((session) => updateStatus(session, id, status, nowMs)),
+      database.transaction((session) => updateStatus(dialect, session, id, status, nowMs)),
+    readThreatChanges: (limit) => database.read((session) => readChanges(session, reporter, limit)),
+    forgetThreatChanges: (changes) =>
+      database.transaction((session) =>
+        session.batch(
+          "DELETE FROM threat_changes WHERE threat_id = ? AND changes = ?",
+          changes.map(({ id, changes }) => [id, changes]),
+        )
+      ),
   };
 }
 
@@ -71,6 +98,33 @@ async function writeThreats(
     [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, ipIn(ip)])
   );
   await session.batch(dialect.insertMissing("threat_ips", ["threat_id", "ip"]), ips);
+  await noteChanges(dialect, session, threats);
+}
+
+/** Part of the transaction that changes them. */
+async function noteChanges(
+  dialect: Dialect,
+  session: Session,
+  threats: readonly { id: string }[],
+): Promise<void> {
+  const sql = dialect.upsert("threat_changes", ["threat_id", "changes"], ["threat_id"], {
+    changes: `${dialect.stored("threat_changes", "changes")} + 1`,
+  });
+  await session.batch(sql, threats.map(({ id }) => [id, 1]));
+}
+
+async function readChanges(session: Session, reporter: Reporter, limit: number): Promise<ThreatChange[]> {
+  const rows = await session.all(
+    "SELECT threat_changes.threat_id, changes, id, body, status, stored_ms FROM threat_changes " +
+      `LEFT JOIN threats ON threats.id = threat_changes.threat_id ORDER BY threat_changes.threat_id LIMIT ${
+        limitOf(limit)
+      }`,
+  );
+  return rows.map((row) => ({
+    id: row.threat_id as string,
+    changes: row.changes as number,
+    threat: row.id === null ? null : threatFromRow(row, reporter),
+  }));
 }
 
 function threatValues(threat: Threat): Value[] {
@@ -114,20 +168,37 @@ async function selectThreat(session: Session, id: string, reporter: Reporter): P
   return row ? threatFromRow(row, reporter) : null;
 }
 
-/** Last seen first. */
+/** By last sight, the newest first unless asked otherwise. What SQL cannot answer is asked of each threat, a slice at a time. */
 async function queryThreats(
-  session: Session,
-  reporter: Reporter,
+  { session, reporter, monotonicMs }: { session: Session; reporter: Reporter; monotonicMs: () => number },
   query: ThreatQuery,
   page: PageRequest,
 ): Promise<Page<Threat>> {
-  const limit = limitOf(page.limit);
-  const where: string[] = [];
-  const values: Value[] = [];
-  const add = (sql: string, ...bound: Value[]) => {
-    where.push(sql);
-    values.push(...bound);
-  };
+  const limit = limitOf(page.limit), deadlineMs = monotonicMs() + queryTimeMsMax;
+  const { where, isExact } = conditionsOf(query);
+  const sliceRows = isExact ? limit + 1 : sliceRowsMax;
+  const isAsked = (threat: Threat) =>
+    isExact || query.filter === undefined || meets(query.filter, threatTable, threat);
+  const shown: { threat: Threat; cursor: string }[] = [];
+  let cursor = page.cursor;
+  for (;;) {
+    const rows = await selectSlice(session, where, { ...page, limit: sliceRows }, cursor);
+    for (const row of rows) {
+      cursor = `${row.last_seen_us}-${row.id}`;
+      const threat = threatFromRow(row, reporter);
+      if (threat !== null && isAsked(threat)) shown.push({ threat, cursor });
+      if (shown.length > limit) break;
+    }
+    const found = shown.slice(0, limit).map(({ threat }) => threat);
+    if (shown.length > limit) return { rows: found, next_cursor: shown[limit - 1].cursor };
+    if (rows.length < sliceRows) return { rows: found };
+    if (monotonicMs() >= deadlineMs) return { rows: found, next_cursor: cursor! };
+  }
+}
+
+function conditionsOf(query: ThreatQuery): { where: Condition[]; isExact: boolean } {
+  const where: Condition[] = [];
+  const add = (sql: string, ...values: Value[]) => where.push({ sql, values });
   if (query.from !== undefined) add("last_seen_us >= ?", Math.round(query.from * 1e6));
   if (query.to !== undefined) add("first_seen_us <= ?", Math.round(query.to * 1e6));
   if (query.detector !== undefined) add("detector = ?", query.detector);
@@ -136,25 +207,35 @@ async function queryThreats(
     add("severity_rank >= ?", (severities as readonly string[]).indexOf(query.severity_min));
   }
   if (query.ip !== undefined) {
-    add("id IN (SELECT threat_id FROM threat_ips WHERE ip = ?)", ipIn(query.ip));
+    const { sql, values } = isAddressIn("ip", query.ip);
+    add(`id IN (SELECT threat_id FROM threat_ips WHERE ${sql})`, ...values);
   }
-  if (page.cursor !== undefined) {
-    const { lastSeenUs, id } = readCursor(page.cursor);
-    add("(last_seen_us < ? OR (last_seen_us = ? AND id < ?))", lastSeenUs, lastSeenUs, id);
+  const clause = query.filter === undefined ? null : clauseOf(query.filter, threatTests);
+  if (clause !== null) where.push(clause);
+  return { where, isExact: clause?.isExact ?? true };
+}
+
+async function selectSlice(
+  session: Session,
+  conditions: readonly Condition[],
+  { limit, isOldestFirst }: PageRequest,
+  cursor: string | undefined,
+): Promise<Row[]> {
+  const where = [...conditions];
+  if (cursor !== undefined) {
+    const { lastSeenUs, id } = readCursor(cursor), than = isOldestFirst ? ">" : "<";
+    where.push({
+      sql: `(last_seen_us ${than} ? OR (last_seen_us = ? AND id ${than} ?))`,
+      values: [lastSeenUs, lastSeenUs, id],
+    });
   }
-  const rows = await session.all(
+  const order = isOldestFirst ? "ASC" : "DESC";
+  return await session.all(
     `SELECT body, status, stored_ms, last_seen_us, id FROM threats WHERE ${
-      ["1 = 1", ...where].join(" AND ")
-    } ` +
-      `ORDER BY last_seen_us DESC, id DESC LIMIT ${limit + 1}`,
-    values,
+      ["1 = 1", ...where.map(({ sql }) => sql)].join(" AND ")
+    } ORDER BY last_seen_us ${order}, id ${order} LIMIT ${limit}`,
+    where.flatMap(({ values }) => values),
   );
-  const shown = rows.slice(0, limit);
-  const last = shown.at(-1);
-  const threats = shown.map((row) => threatFromRow(row, reporter)).filter((threat) => threat !== null);
-  return rows.length > limit && last
-    ? { rows: threats, next_cursor: `${last.last_seen_us}-${last.id}` }
-    : { rows: threats };
 }
 
 function readCursor(cursor: string): { lastSeenUs: number; id: string } {
@@ -168,6 +249,7 @@ function readCursor(cursor: string): { lastSeenUs: number; id: string } {
 }
 
 async function updateStatus(
+  dialect: Dialect,
   session: Session,
   id: string,
   status: ThreatStatus,
@@ -178,6 +260,7 @@ async function updateStatus(
     nowMs,
     id,
   ]);
+  if (changed > 0) await noteChanges(dialect, session, [{ id }]);
   return changed > 0 ||
     (await session.all("SELECT 1 AS found FROM threats WHERE id = ?", [id])).length > 0;
 }

@@ -34,6 +34,11 @@ export class Words {
     return this.#numbers.get(word) ?? null;
   }
 
+  /** Numbers of the words that `test` takes. */
+  findAll(test: (word: string) => boolean): number[] {
+    return [...this.#numbers].filter(([word]) => test(word)).map(([, number]) => number);
+  }
+
   wordOf(number: number): string {
     return this.#words[number] ?? "";
   }

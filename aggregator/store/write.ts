@@ -7,11 +7,16 @@
 import type { Reporter } from "../../shared/reporter.ts";
 import type { IngestWrite } from "../model/ledger.ts";
 import { type Database, marks, type Session } from "./database.ts";
+import { HostSums } from "./host_sums.ts";
+import { NameSums } from "./name_sums.ts";
 import { writeRecent } from "./recent.ts";
 import { writeDays } from "./retention_store.ts";
+import type { RowCaps } from "./row_caps.ts";
 import { LedgerConflict } from "./store.ts";
 import type { Words } from "./words.ts";
 import { writeFlows, writeSightings } from "./write_flows.ts";
+import type { WrittenNames } from "./written_names.ts";
+import { writeHosts } from "./write_hosts.ts";
 import { writeProtocols, writeTalkers, writeTotals, writeTraffic } from "./write_rollups.ts";
 
 export const deadLettersMax = 10_000;
@@ -21,23 +26,27 @@ export async function writeIngest(
   database: Database,
   session: Session,
   write: IngestWrite,
-  deps: { words: Words; reporter: Reporter },
+  deps: { words: Words; reporter: Reporter; caps: RowCaps; written: WrittenNames },
 ): Promise<void> {
   const target = { database, session, ...deps };
   await writeLedger(database, session, write);
-  await writeFlows(target, write.flows);
+  const hosts = new HostSums(write.flows, deps.words), names = new NameSums(hosts, deps.words);
+  await writeFlows(target, write.flows, hosts);
+  for (let i = 0; i < write.flows.size; i++) names.add(write.flows, i);
+  names.finish();
   await writeSightings(target, write.sightings);
   // None of these needs what another one does: they are sent without waiting, in this order for every writer.
   await Promise.all([
     writeRecent(session, write.flows),
     writeDays(database, session, write.flows),
     writeTraffic(target, write.traffic),
-    writeTalkers(target, write.flows, deps.reporter),
+    writeTalkers(target, write.flows, hosts, deps.reporter),
     writeProtocols(target, write.flows),
     writeGaps(database, session, write),
     writeDeadLetters(session, write),
     writeOffsets(database, session, write),
     writeTotals(target, write.flows, write.newSightings),
+    writeHosts(target, hosts, names),
   ]);
 }
 

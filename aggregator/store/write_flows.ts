@@ -11,6 +11,7 @@ import type { SightingRows } from "../model/sighting_rows.ts";
 import type { Database, RowSink, Session, Value } from "./database.ts";
 import { flowColumns, flowSelection, readFlow, writeFlow } from "./flow_record.ts";
 import { isAnyKey, knowWords } from "./flow_rows_read.ts";
+import type { HostSums } from "./host_sums.ts";
 import { FlowConflict } from "./store.ts";
 import { ValueList } from "./values.ts";
 import type { Words } from "./words.ts";
@@ -24,16 +25,17 @@ interface Target {
   reporter: Reporter;
 }
 
-export async function writeFlows(target: Target, rows: FlowRows): Promise<void> {
+/** `hosts` learns what each flow was and is. */
+export async function writeFlows(target: Target, rows: FlowRows, hosts: HostSums): Promise<void> {
   const { columns } = rows;
   const order = Array.from({ length: rows.size }, (_, i) => i).sort((a, b) =>
     columns.idUs[a] - columns.idUs[b] || columns.slot[a] - columns.slot[b]
   );
   const fresh = order.filter((i) => columns.isNew[i] === 1);
   const changed = order.filter((i) => columns.isNew[i] === 0);
-  await insertFlows(target, rows, fresh);
+  await insertFlows(target, rows, fresh, hosts);
   for (let from = 0; from < changed.length; from += keysPerQuery) {
-    await updateFlows(target, rows, changed.slice(from, from + keysPerQuery));
+    await updateFlows(target, rows, changed.slice(from, from + keysPerQuery), hosts);
   }
 }
 
@@ -41,8 +43,10 @@ async function insertFlows(
   { database, session, words }: Target,
   rows: FlowRows,
   fresh: number[],
+  hosts: HostSums,
 ): Promise<void> {
   if (fresh.length === 0) return;
+  for (const i of fresh) hosts.add(rows, i, i);
   const { columns } = rows;
   const write = (row: number, sink: RowSink) => {
     const i = fresh[row];
@@ -57,7 +61,12 @@ async function insertFlows(
   throw new FlowConflict(keys, twice);
 }
 
-async function updateFlows(target: Target, rows: FlowRows, changed: number[]): Promise<void> {
+async function updateFlows(
+  target: Target,
+  rows: FlowRows,
+  changed: number[],
+  hosts: HostSums,
+): Promise<void> {
   const { database: { dialect }, session, words, reporter } = target;
   const { columns } = rows;
   const keys = changed.map((i) => ({ us: columns.idUs[i], slot: columns.slot[i] }));
@@ -86,7 +95,11 @@ async function updateFlows(target: Target, rows: FlowRows, changed: number[]): P
       gone.push(i);
       continue;
     }
-    if (place >= 0) stored.add(place, rows, i);
+    if (place >= 0) {
+      hosts.subtract(stored, place, i);
+      stored.add(place, rows, i);
+    }
+    hosts.add(place < 0 ? rows : stored, place < 0 ? i : place, i);
     const sink = new ValueList(dialect);
     writeFlow(place < 0 ? rows : stored, place < 0 ? i : place, words, sink);
     sink.key(columns.idUs[i], columns.slot[i]);
@@ -96,19 +109,25 @@ async function updateFlows(target: Target, rows: FlowRows, changed: number[]): P
   const where = dialect.flowKey.map((column) => `${column} = ?`).join(" AND ");
   await session.batch(`UPDATE flows SET ${sets} WHERE ${where}`, lists);
   // Retention took them: what came since is a flow of its own.
-  await insertFlows(target, rows, gone);
+  await insertFlows(target, rows, gone, hosts);
 }
 
 const sightingCounts = ["fwd_packets", "fwd_bytes", "bwd_packets", "bwd_bytes", "segments"] as const;
+/** After the key of the flow. */
+export const sightingColumns = [
+  "sensor",
+  "vlan",
+  "ip_depth",
+  "start_us",
+  "end_us",
+  ...sightingCounts,
+  "offset_us",
+] as const;
 
-export async function writeSightings(
-  { database, session, words }: Target,
-  rows: SightingRows,
-): Promise<void> {
-  if (rows.size === 0) return;
-  const { dialect } = database;
+/** Writes row `i` in the order of key and {@link sightingColumns}. */
+export function sightingWriter(rows: SightingRows, words: Words): (i: number, sink: RowSink) => void {
   const c = rows.columns;
-  const write = (i: number, sink: RowSink) => {
+  return (i, sink) => {
     sink.key(c.idUs[i], c.slot[i]);
     for (const value of [words.numberOf(rows.sensor[i]), c.vlan[i], c.ipDepth[i], c.startUs[i], c.endUs[i]]) {
       sink.integer(value);
@@ -118,8 +137,18 @@ export async function writeSightings(
     }
     sink.integer(c.offsetUs[i]);
   };
-  const keys = [...dialect.flowKey, "sensor", "vlan", "ip_depth"];
-  const all = [...keys, "start_us", "end_us", ...sightingCounts, "offset_us"];
+}
+
+export async function writeSightings(
+  { database, session, words }: Target,
+  rows: SightingRows,
+): Promise<void> {
+  if (rows.size === 0) return;
+  const { dialect } = database;
+  const c = rows.columns;
+  const write = sightingWriter(rows, words);
+  const keys = [...dialect.flowKey, ...sightingColumns.slice(0, 3)];
+  const all = [...dialect.flowKey, ...sightingColumns];
   const fresh = Array.from({ length: rows.size }, (_, i) => i).filter((i) => c.isNew[i] === 1).sort((a, b) =>
     c.idUs[a] - c.idUs[b] || c.slot[a] - c.slot[b]
   );

@@ -8,8 +8,8 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { FlowRows } from "../model/flow_rows.ts";
 import { SumTable } from "../model/sum_table.ts";
 import type { TrafficRow } from "../model/traffic.ts";
-import { AddressTable } from "./address_table.ts";
 import type { Database, Session, Value } from "./database.ts";
+import type { HostSums } from "./host_sums.ts";
 import { seriesSteps } from "./traffic_store.ts";
 import { saturated } from "./write_flows.ts";
 
@@ -57,17 +57,17 @@ function coarser(traffic: readonly TrafficRow[], stepS: number): TrafficRow[] {
 export async function writeTalkers(
   { database, session }: Target,
   flows: FlowRows,
+  { addresses, ends }: Pick<HostSums, "addresses" | "ends">,
   reporter: Reporter,
 ): Promise<void> {
-  const addresses = new AddressTable(), sums = new SumTable(4);
+  const sums = new SumTable(4);
   const c = flows.columns;
   for (let i = 0; i < flows.size; i++) {
     const minute = minuteOf(c.idUs[i]), factor = c.factor[i];
     const counted = c.isNew[i] === 1 ? factor : 0;
     const fwd = c.fwdBytes[i] * factor, bwd = c.bwdBytes[i] * factor;
     const packets = (c.fwdPackets[i] + c.bwdPackets[i]) * factor;
-    const source = addresses.number(flows.ips, 32 * i, c.srcLength[i]);
-    const target = addresses.number(flows.ips, 32 * i + 16, c.dstLength[i]);
+    const source = ends[2 * i], target = ends[2 * i + 1];
     addTalker(sums, sums.row(minute, source), counted, fwd, bwd, packets);
     if (target !== source) addTalker(sums, sums.row(minute, target), counted, bwd, fwd, packets);
   }

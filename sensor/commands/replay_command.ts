@@ -7,7 +7,14 @@
 import type { SegmentSink } from "../pipeline.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { FirstPackets } from "../control/shipped_captures.ts";
-import { factsOptions, flowOptions, flowSettings, generalOptions } from "../run/common_options.ts";
+import {
+  factsOptions,
+  flowOptions,
+  flowSettings,
+  generalOptions,
+  openRing,
+  ringOptionsOf,
+} from "../run/common_options.ts";
 import { startDeepLane } from "../run/deep_lane.ts";
 import { FileSeries, filesMax } from "../run/file_series.ts";
 import { openSession, type Session, sessionOptions } from "../run/session.ts";
@@ -44,6 +51,7 @@ const options = {
   },
   ...factsOptions,
   ...flowOptions,
+  ...ringOptionsOf("off"),
   ...generalOptions,
   ...sessionOptions,
 } as const;
@@ -104,6 +112,7 @@ class Replay {
   readonly #stages: Stages;
   readonly #options: ReplayOptions;
   readonly #edges: Edges;
+  readonly #ring: ReturnType<typeof openRing>;
   #state: "replaying" | "idle" = "replaying";
   /** Of the capture that is being shipped. */
   #digest: string | null = null;
@@ -112,6 +121,7 @@ class Replay {
     this.#stages = stages;
     this.#options = options;
     this.#edges = edges;
+    this.#ring = openRing(options);
   }
 
   async run(paths: readonly string[]): Promise<number> {
@@ -136,12 +146,16 @@ class Replay {
       this.#options,
       { live: false, keyPath: null },
       this.#edges,
-    );
+    ).catch(async (error) => {
+      await source.close();
+      throw error;
+    });
     const fastLane = this.#stages.fastLane({ live: false, flow: flowSettings(this.#options) }, {
       sink,
       reporter,
       clock,
       deepLane,
+      ring: this.#ring,
     });
     const first = new FirstPackets(fastLane);
     source.attach(this.#options.ship ? first : fastLane);
@@ -170,7 +184,11 @@ class Replay {
   ): Promise<Session> {
     const capture = () => captureHealth(this.#state, source, fastLane, deepLane);
     const { disk } = this.#stages;
-    return await openSession({ live: false }, this.#options, this.#edges, { disk, capture });
+    return await openSession({ live: false }, this.#options, this.#edges, {
+      disk,
+      capture,
+      ring: this.#ring,
+    });
   }
 
   /** Refuses a capture that was shipped before, and notes this one. */

@@ -15,6 +15,8 @@ import {
   flowOptions,
   flowSettings,
   generalOptions,
+  openRing,
+  ringOptionsOf,
   stateFolder,
 } from "../run/common_options.ts";
 import { startDeepLane } from "../run/deep_lane.ts";
@@ -27,6 +29,7 @@ const options = {
   ...captureOptions,
   ...factsOptions,
   ...flowOptions,
+  ...ringOptionsOf("start"),
   ...sessionOptions,
   ...generalOptions,
 } as const;
@@ -67,11 +70,13 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
   let state: "idle" | "capturing" | "failed" = "idle";
   const parts: { source: CaptureSource | null; fastLane: FastLane | null } = { source: null, fastLane: null };
   const recentLoss = new RecentLoss();
+  const ring = openRing(given);
   const keyPath = identityPath(stateFolder(given.state, edges.env));
   const deepLane = await startDeepLane(stages, given, { live: true, keyPath }, edges);
   try {
     const session = await openSession({ live: true }, given, edges, {
       disk: stages.disk,
+      ring,
       capture: () => {
         const live = { recentLoss, monotonicMs: clock.monotonicMs() };
         return captureHealth(state, parts.source!, parts.fastLane!, deepLane, live);
@@ -82,6 +87,7 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
       reporter,
       clock,
       deepLane,
+      ring,
     });
     const ownPeers = new OwnPeers(() => session.peers, { clock, reporter });
     await ownPeers.update();

@@ -54,7 +54,7 @@ function fingerprint(pem: string | null): string | null {
 type Capture = Status["health"]["capture"];
 
 function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
-  const { capture, flows, facts, spool, transport } = status.health;
+  const { capture, flows, facts, spool, transport, ring } = status.health;
   const leftOut = Object.values(capture.left_out).reduce((sum, count) => sum + count, 0);
   return [
     `running    ${isRunning ? "yes" : "no"}, as of ${Math.max(0, Math.round(ageMs / 1_000))} s ago`,
@@ -75,10 +75,20 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
     `transport  ${transport.kind}, ${transport.sent_batches} batches sent${
       transport.error ? `: ${transport.error}` : ""
     }`,
+    `ring       ${ringText(ring, status.written_ms)}`,
     `check-in   ${status.check_in_error ?? "good"}${
       status.clock_offset_ms === null ? "" : `, clock ${status.clock_offset_ms} ms behind the aggregator's`
     }`,
   ];
+}
+
+function ringText(ring: Status["health"]["ring"], writtenMs: number): string {
+  if (!ring) return "no packets are kept";
+  const { packets, overwritten, oldest, payload, bytes_max } = ring;
+  const since = oldest === null
+    ? ""
+    : `, back to ${Math.max(0, Math.round(writtenMs / 1_000 - oldest))} s ago`;
+  return `${packets} packets (${payload}) in ${bytes_max} octets${since}, ${overwritten} overwritten`;
 }
 
 function linkText({ name, error, dropped, restarts }: NonNullable<Capture["links"]>[number]): string {

@@ -4,9 +4,9 @@
  * Invariant: nothing depends on it: without an aggregator the sensor captures, spools and ships as before.
  * Clock offset, as in NTP: ((received - sent) + (answered - got)) / 2; positive = the aggregator's clock is ahead. @module */
 
-import type { CheckInRequest } from "../../shared/control.ts";
+import type { CheckInRequest, PacketRequest } from "../../shared/control.ts";
 import { checkInMessage } from "../../shared/control_messages.ts";
-import { isCheckInResponse } from "./answers.ts";
+import { isCheckInResponse, packetRequestsIn } from "./answers.ts";
 import { sha256Hex, signText } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -20,6 +20,8 @@ export interface CheckInDeps {
   report: () => Omit<CheckInRequest, "sent_ms">;
   /** Called after every try, with whether this sensor is revoked where that was said, and the highest epoch the aggregator knows, 0 = not said. */
   onAnswer: (revoked: boolean | null, epochKnown: number) => void | Promise<void>;
+  /** Called with the packets that an answer asks for, when it asks for any. */
+  onPacketRequests?: (requests: PacketRequest[]) => void;
   clock: Clock;
   reporter: Reporter;
   /** 0 <= value < 1; comes from the edge. */
@@ -110,6 +112,7 @@ export class CheckIn {
       this.#problem = null;
       revoked = answer.body.revoked;
       epochKnown = answer.body.epoch_max ?? 0;
+      if (!revoked) this.#passOn(packetRequestsIn(answer.body));
     } else {
       const refusal = answer.ok ? refusalOf(answer.body) : null;
       this.#problem = answer.ok
@@ -120,5 +123,11 @@ export class CheckIn {
       reporter.warn("cannot check in, capture and spooling go on", { problem: this.#problem });
     }
     await onAnswer(revoked, epochKnown);
+  }
+
+  #passOn({ requests, odd }: { requests: PacketRequest[]; odd: number }): void {
+    const { reporter, onPacketRequests } = this.#deps;
+    if (odd > 0) reporter.count("packet_requests_total", { outcome: "malformed" }, odd);
+    if (requests.length > 0) onPacketRequests?.(requests);
   }
 }

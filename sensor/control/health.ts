@@ -7,6 +7,7 @@ import type { captureStates, CheckInRequest, InterfaceCounters } from "../../sha
 import type { Reporter } from "../../shared/reporter.ts";
 import { version } from "../../shared/version.ts";
 import type { LinkState } from "../capture/several_sources.ts";
+import type { PacketRing } from "../ring/packet_ring.ts";
 import type { Shipper } from "../ship/shipper.ts";
 import type { Spool } from "../ship/spool.ts";
 
@@ -45,6 +46,8 @@ export interface HealthSources {
   };
   spool: Spool;
   shipper: Shipper;
+  /** Null = no packets are kept. */
+  ring: PacketRing | null;
   reporter: Reporter;
 }
 
@@ -94,6 +97,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
       error: error?.slice(0, textCharactersMax) ?? null,
       sent_batches: shipper.sentBatches,
     },
+    ...(sources.ring && { ring: ringHealth(sources.ring) }),
     sealed: sealing.sealed,
     sealed_totals: sealing.totals,
     counters: Object.fromEntries(
@@ -102,6 +106,16 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
         countersMax,
       ),
     ),
+  };
+}
+
+function ringHealth(ring: PacketRing): NonNullable<CheckInRequest["ring"]> {
+  return {
+    payload: ring.payload,
+    bytes_max: ring.bytesMax,
+    packets: ring.count,
+    overwritten: ring.overwritten,
+    oldest: ring.count === 0 ? null : ring.oldestUs / 1e6,
   };
 }
 

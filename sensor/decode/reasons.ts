@@ -4,6 +4,19 @@
  * What they do not mean: a reason of an inner header (see {@link innerFaults}) leaves its packet in the flow of the outer header.
  * @module */
 
+/** Left out when the policy says so. */
+export const noiseClasses = [
+  "arp",
+  "mdns",
+  "ssdp",
+  "llmnr",
+  "netbios",
+  "dhcp",
+  "igmp",
+  "broadcast",
+  "loopback",
+] as const;
+
 export const leftOutReasons = [
   "",
   "link_type_unknown",
@@ -23,16 +36,7 @@ export const leftOutReasons = [
   "wlan_control",
   "wlan_encrypted",
   "other_ethertype",
-  /** Noise classes, when the policy leaves them out. */
-  "arp",
-  "mdns",
-  "ssdp",
-  "llmnr",
-  "netbios",
-  "dhcp",
-  "igmp",
-  "broadcast",
-  "loopback",
+  ...noiseClasses,
   /** Connections of the sensor itself to aggregator and brokers, which the kernel's filter let through. */
   "own_traffic",
   /** Flows not sampled under overload. */

@@ -74,11 +74,25 @@ export function senderByPorts(protocol: number, srcPort: number, dstPort: number
   return protocol === udp && dst === registered ? unknown : responder;
 }
 
+/** Windows gives the first of its dynamic ports, 49152 and up, to services, which start before any client does (RPC). */
+const windowsServicesMin = 49_152, windowsServicesMax = 49_919;
+
 /** A registered port against an ephemeral one: better than nothing where a connection is joined in its middle. */
 export function guessByPorts(protocol: number, srcPort: number, dstPort: number): number {
+  if (protocol !== tcp) return unknown;
   const src = portClass[srcPort], dst = portClass[dstPort];
-  if (protocol !== tcp || src === dst) return unknown;
+  if (src === dst) {
+    const isSrc = isWindowsService(srcPort);
+    if (isSrc === isWindowsService(dstPort) || Math.min(srcPort, dstPort) < windowsServicesMin) {
+      return unknown;
+    }
+    return isSrc ? responder : initiator;
+  }
   return src > dst ? responder : initiator;
+}
+
+function isWindowsService(port: number): boolean {
+  return port >= windowsServicesMin && port <= windowsServicesMax;
 }
 
 /** TCP payload of six octets or more. */

@@ -15,6 +15,26 @@ const counterparts = new Uint8Array(512).map((_, index) => {
   return answer < 0 ? 255 : answer;
 });
 
+/** The key of one packet at a time.
+ *
+ * @example Question and answer are packets of one flow.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Packet } from "../decode/packet.ts";
+ * import { FlowKey } from "./flow_key.ts";
+ *
+ * const question = Object.assign(new Packet(), {
+ *   family: 4, protocol: 17, src0: 0x0a000005, dst0: 0x0a000001, srcPort: 40_000, dstPort: 53,
+ * });
+ * const answer = Object.assign(new Packet(), {
+ *   family: 4, protocol: 17, src0: 0x0a000001, dst0: 0x0a000005, srcPort: 53, dstPort: 40_000,
+ * });
+ * const key = new FlowKey(42);
+ * key.of(question);
+ * const { hash, ports } = key;
+ * key.of(answer);
+ * assertEquals([key.hash, key.reverse], [hash, ports]);
+ * ``` */
 export class FlowKey {
   ports = 0;
   reverse = 0;

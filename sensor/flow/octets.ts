@@ -9,6 +9,22 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const zero = 0x30, dot = 0x2e;
 
+/** Text under way.
+ *
+ * @example A line without a string of its own.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Octets } from "./octets.ts";
+ *
+ * const line = new Octets();
+ * line.ensure(64);
+ * line.ascii('{"src_ip":"');
+ * line.ipv4(0xc0000207 | 0);
+ * line.ascii('","packets":');
+ * line.integer(12);
+ * line.ascii("}");
+ * assertEquals(line.toString(), '{"src_ip":"192.0.2.7","packets":12}');
+ * ``` */
 export class Octets {
   bytes: Uint8Array<ArrayBuffer>;
   length = 0;

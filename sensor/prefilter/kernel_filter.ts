@@ -26,7 +26,19 @@ const classFilters: Readonly<Record<NoiseClass, string>> = {
 };
 const peersMax = 64;
 
-/** @throws {TypeError} when a host is neither an address nor a host name, {RangeError} when there are too many. */
+/** Composes the expression.
+ *
+ * @example The sensor's own way to its aggregator is left out first, the operator's words come last.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { kernelFilter } from "./kernel_filter.ts";
+ *
+ * assertEquals(
+ *   kernelFilter({ ownPeers: [{ host: "192.0.2.7", port: 8600 }], noise: { mdns: "drop" }, expression: "ip" }),
+ *   "not (host 192.0.2.7 and tcp port 8600) and not (host 127.86.0.1) and not (udp port 5353) and (ip)",
+ * );
+ * ```
+ * @throws {TypeError} when a host is neither an address nor a host name, {RangeError} when there are too many. */
 export function kernelFilter(
   options: { ownPeers: readonly OwnPeer[]; noise?: NoisePolicy; expression?: string },
 ): string {

@@ -5,19 +5,8 @@
  * Why keep ARP by default: it is noise in volume but evidence in content. Hot path: one test when everything is kept. @module */
 
 import type { Packet } from "../decode/packet.ts";
-import { reason } from "../decode/reasons.ts";
+import { noiseClasses, reason } from "../decode/reasons.ts";
 
-export const noiseClasses = [
-  "arp",
-  "mdns",
-  "ssdp",
-  "llmnr",
-  "netbios",
-  "dhcp",
-  "igmp",
-  "broadcast",
-  "loopback",
-] as const;
 export type NoiseClass = typeof noiseClasses[number];
 export type NoiseAction = "keep" | "count" | "drop";
 export type NoisePolicy = Partial<Record<NoiseClass, NoiseAction>>;

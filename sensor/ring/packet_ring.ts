@@ -1,16 +1,17 @@
 /** The most recent packets, kept in memory so that an analyst can still ask for those of a threat.
  *
- * In: every packet the decoder understood, with where its innermost payload begins. Out: the packets of one flow and time span.
+ * In: every packet the decoder understood, with where its innermost payload begins. Out: the packets of one time span.
  * Invariant: memory is one block of `bytesMax` octets, whatever comes; the oldest packets give way. A packet is there whole, as far as
- * the payload policy keeps it, or not at all.
- * Layout: records one after another, 8-aligned, 24 octets of header (stamp f64, captured u32, wire u32, link type u32, reserved u32),
- * then the packet; `wrapMark` as captured length says that the rest of the block is unused.
+ * the payload policy keeps it, or not at all. Packets added = packets held + packets overwritten.
+ * Layout: pages of 128 KiB, filled one after another and then again from the first; whoever begins a page overwrites all of it, so that
+ * nothing is done for a packet that gives way. In a page records one after another, 8-aligned: stamp f64, wire length u32, captured length
+ * and link type u16 each, then the packet.
  * Why no index: writing costs one copy a packet and nothing else. A search looks at the stamps and decodes what lies in the span again, in
  * portions, so that capture goes on; it is asked for a few times an hour.
  * Hot path: no allocation per packet. @module */
 
-export const payloadPolicies = ["off", "headers", "start", "full"] as const;
-/** What is kept of a packet: nothing, its headers, its headers and the first octets of its payload, or all of it. */
+export const payloadPolicies = ["headers", "start", "full"] as const;
+/** What is kept of a packet: its headers, its headers and the first octets of its payload, or all of it. */
 export type PayloadPolicy = typeof payloadPolicies[number];
 
 export interface PacketRingOptions {
@@ -39,59 +40,85 @@ export interface StoredPacket {
   bytes: Uint8Array;
 }
 
-const headerBytes = 24;
-const wrapMark = 0xffffffff;
-const bytesMin = 1024 * 1024;
+const headerBytes = 16;
+const pageBytes = 128 * 1024;
+const bytesMin = 8 * pageBytes;
+const snapBytesMax = 65_535;
+/** A view for `set` costs an allocation: below this, copying word by word costs less. */
+const longCopyBytes = 1_024;
 
 export class PacketRing {
-  /** Packets ever taken in, and those that gave way to newer ones. */
+  /** Packets ever added. */
   added = 0;
-  overwritten = 0;
   readonly #options: PacketRingOptions;
+  /** Octets of payload kept; -1 = all. */
+  readonly #payloadKept: number;
   readonly #bytes: Uint8Array;
   readonly #stamps: Float64Array;
   readonly #words: Uint32Array;
-  /** Where the next record begins. */
-  #head = 0;
-  /** Where the oldest record begins; equal to `#head` when empty or full: `#count` tells which. */
-  #tail = 0;
-  #count = 0;
+  readonly #pages: number;
+  /** Number of the first packet in each page. */
+  readonly #firsts: Float64Array;
+  /** Pages begun before the one in use. */
+  #serial = 0;
+  /** Where the next record begins, and where the page in use ends. */
+  #at = 0;
+  #pageEnd = pageBytes;
+  /** Where packets were copied from last; readers use one buffer for many packets. */
+  #from: Uint8Array = new Uint8Array();
+  #view: DataView = new DataView(new ArrayBuffer(0));
 
   /** @throws {RangeError} when an option is out of range. */
   constructor(options: Partial<PacketRingOptions> = {}) {
     const checked = { ...packetRingDefaults, ...options };
-    if (!(checked.bytesMax >= bytesMin && checked.bytesMax <= 2 ** 31)) {
+    const check = (name: keyof PacketRingOptions, min: number, max: number) => {
+      const value = checked[name] as number;
+      if (value >= min && value <= max) return;
       throw new RangeError(
-        `Cannot keep packets as "bytesMax" must be ${bytesMin} to ${
-          2 ** 31
-        }: current value is ${checked.bytesMax}`,
+        `Cannot keep packets as "${name}" must be ${min} to ${max}: current value is ${value}`,
       );
-    }
-    if (!(checked.payloadBytesMax >= 0 && checked.snapBytes >= 64 && checked.snapBytes <= bytesMin >> 1)) {
-      throw new RangeError(
-        `Cannot keep packets as "snapBytes" must be 64 to ${
-          bytesMin >> 1
-        }: current value is ${checked.snapBytes}`,
-      );
-    }
+    };
+    check("bytesMax", bytesMin, 2 ** 31);
+    check("snapBytes", 64, snapBytesMax);
+    check("payloadBytesMax", 0, snapBytesMax);
     this.#options = checked;
-    const memory = new ArrayBuffer(checked.bytesMax & ~7);
+    this.#payloadKept = checked.payload === "full"
+      ? -1
+      : checked.payload === "start"
+      ? checked.payloadBytesMax
+      : 0;
+    this.#pages = Math.floor(checked.bytesMax / pageBytes);
+    this.#firsts = new Float64Array(this.#pages);
+    const memory = new ArrayBuffer(this.#pages * pageBytes);
     this.#bytes = new Uint8Array(memory);
     this.#stamps = new Float64Array(memory);
     this.#words = new Uint32Array(memory);
   }
 
+  get bytesMax(): number {
+    return this.#options.bytesMax;
+  }
+  get payload(): PayloadPolicy {
+    return this.#options.payload;
+  }
   /** Packets held now. */
   get count(): number {
-    return this.#count;
+    return this.added - this.overwritten;
   }
-
+  /** Packets that gave way to newer ones. */
+  get overwritten(): number {
+    return this.#firsts[this.#oldestSerial % this.#pages];
+  }
   /** Stamp of the oldest packet held, NaN = none. */
   get oldestUs(): number {
-    return this.#count === 0 ? NaN : this.#stamps[this.#tail >> 3];
+    return this.added === 0 ? NaN : this.#stamps[(this.#oldestSerial % this.#pages) * pageBytes >> 3];
   }
 
-  /** Takes a packet in. `payloadAt` is the offset of the innermost payload in `buffer`, <= `offset` = there is none. */
+  get #oldestSerial(): number {
+    return Math.max(0, this.#serial - this.#pages + 1);
+  }
+
+  /** Adds a packet. `payloadAt` is the offset of the innermost payload in `buffer`, <= `offset` = there is none. */
   add(
     buffer: Uint8Array,
     offset: number,
@@ -101,30 +128,25 @@ export class PacketRing {
     linkType: number,
     payloadAt: number,
   ): void {
-    const { payload, payloadBytesMax, snapBytes } = this.#options;
     let length = capturedLength;
-    if (payload !== "full") {
-      const headers = payloadAt - offset;
-      const kept = payload === "start" ? headers + payloadBytesMax : headers;
+    if (this.#payloadKept >= 0) {
       // What has no payload that the decoder knows of, like ARP, is kept whole.
-      if (headers > 0 && kept < length) length = kept;
+      const kept = payloadAt - offset + this.#payloadKept;
+      if (payloadAt > offset && kept < length) length = kept;
     }
-    if (length > snapBytes) length = snapBytes;
+    if (length > this.#options.snapBytes) length = this.#options.snapBytes;
     const size = headerBytes + length + 7 & ~7;
-    this.#makeRoom(size);
-    const at = this.#head;
+    if (this.#at + size > this.#pageEnd) this.#turnPage();
+    const at = this.#at, word = at >> 2;
     this.#stamps[at >> 3] = timeUs;
-    const word = at >> 2;
-    this.#words[word + 2] = length;
-    this.#words[word + 3] = wireLength;
-    this.#words[word + 4] = linkType;
-    copy(buffer, offset, this.#bytes, at + headerBytes, length);
-    this.#head = at + size;
-    this.#count++;
+    this.#words[word + 2] = wireLength;
+    this.#words[word + 3] = length | linkType << 16;
+    this.#copy(buffer, offset, at + headerBytes, length);
+    this.#at = at + size;
     this.added++;
   }
 
-  /** Stored packets stamped within the span, oldest first as they came. `visit` returns false to end; adding ends the walk too.
+  /** Stored packets stamped within the span, in the order they came; those added meanwhile are left out. `visit` returns false to end.
    * Yields to its caller after each `portion` packets looked at. */
   *walk(
     fromUs: number,
@@ -133,62 +155,51 @@ export class PacketRing {
     visit: (packet: StoredPacket) => boolean,
   ): Generator<void> {
     const packet: StoredPacket = { timeUs: 0, wireLength: 0, linkType: 0, bytes: this.#bytes };
-    // Numbers, not offsets, tell where the walk is: packets added in between may have overwritten its place.
-    let number = this.added - this.#count, at = this.#tail, looked = 0;
     const last = this.added;
-    while (number < last) {
-      if (number < this.added - this.#count) {
-        number = this.added - this.#count;
-        at = this.#tail;
-        if (number >= last) return;
+    let looked = 0;
+    for (let serial = this.#oldestSerial; serial <= this.#serial; serial++) {
+      const page = serial % this.#pages;
+      let at = page * pageBytes;
+      const next = (serial + 1) % this.#pages;
+      const end = Math.min(last, serial === this.#serial ? last : this.#firsts[next]);
+      for (let number = this.#firsts[page]; number < end; number++) {
+        const word = at >> 2, length = this.#words[word + 3] & 0xffff;
+        const timeUs = this.#stamps[at >> 3];
+        if (timeUs >= fromUs && timeUs <= toUs) {
+          packet.timeUs = timeUs;
+          packet.wireLength = this.#words[word + 2];
+          packet.linkType = this.#words[word + 3] >>> 16;
+          packet.bytes = this.#bytes.subarray(at + headerBytes, at + headerBytes + length);
+          if (!visit(packet)) return;
+        }
+        at += headerBytes + length + 7 & ~7;
+        if (++looked % portion !== 0) continue;
+        yield;
+        // Packets added meanwhile may have taken this page.
+        if (serial < this.#oldestSerial) break;
       }
-      if (this.#isUnusedFrom(at)) at = 0;
-      const word = at >> 2, length = this.#words[word + 2];
-      const timeUs = this.#stamps[at >> 3];
-      if (timeUs >= fromUs && timeUs <= toUs) {
-        packet.timeUs = timeUs;
-        packet.wireLength = this.#words[word + 3];
-        packet.linkType = this.#words[word + 4];
-        packet.bytes = this.#bytes.subarray(at + headerBytes, at + headerBytes + length);
-        if (!visit(packet)) return;
-      }
-      at += headerBytes + length + 7 & ~7;
-      number++;
-      if (++looked % portion === 0) yield;
+      serial = Math.max(serial, this.#oldestSerial - 1);
     }
   }
 
-  #makeRoom(size: number): void {
-    const end = this.#bytes.length;
-    if (this.#head + size > end) {
-      // The rest of the block stays unused; what lies there goes first, so that the tail never points into it.
-      while (this.#count > 0 && this.#tail >= this.#head) this.#drop();
-      if (this.#head + headerBytes <= end) this.#words[(this.#head >> 2) + 2] = wrapMark;
-      this.#head = 0;
-      if (this.#count === 0) this.#tail = 0;
+  #turnPage(): void {
+    const page = ++this.#serial % this.#pages;
+    this.#firsts[page] = this.added;
+    this.#at = page * pageBytes;
+    this.#pageEnd = this.#at + pageBytes;
+  }
+
+  #copy(from: Uint8Array, offset: number, at: number, length: number): void {
+    const end = length + 3 & ~3;
+    if (length > longCopyBytes || offset + end > from.length) {
+      this.#bytes.set(from.subarray(offset, offset + length), at);
+      return;
     }
-    while (this.#count > 0 && this.#tail >= this.#head && this.#tail < this.#head + size) this.#drop();
-    if (this.#count === 0) this.#tail = this.#head;
+    if (from !== this.#from) {
+      this.#from = from;
+      this.#view = new DataView(from.buffer, from.byteOffset, from.length);
+    }
+    const view = this.#view, words = this.#words;
+    for (let to = at >> 2, i = offset; i < offset + end; i += 4) words[to++] = view.getUint32(i, true);
   }
-
-  #drop(): void {
-    const at = this.#tail;
-    this.#tail = at + headerBytes + this.#words[(at >> 2) + 2] + 7 & ~7;
-    this.#count--;
-    this.overwritten++;
-    if (this.#count > 0 && this.#isUnusedFrom(this.#tail)) this.#tail = 0;
-  }
-
-  #isUnusedFrom(at: number): boolean {
-    return at + headerBytes > this.#bytes.length || this.#words[(at >> 2) + 2] === wrapMark;
-  }
-}
-
-/** Short copies are faster octet by octet: a view costs an allocation, and that costs more than 100 octets. */
-function copy(from: Uint8Array, at: number, to: Uint8Array, target: number, length: number): void {
-  if (length > 256) {
-    to.set(from.subarray(at, at + length), target);
-    return;
-  }
-  for (let i = 0; i < length; i++) to[target + i] = from[at + i];
 }

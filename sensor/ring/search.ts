@@ -1,7 +1,7 @@
-/** Finds the packets of one flow in the ring and writes them as pcapng.
+/** Finds the packets of some flows in the ring and writes them as pcapng.
  *
- * In: Community ID, time span and a limit of octets, as the aggregator asks for them. Out: a capture file that Wireshark opens, with the
- * wire's own lengths also where payload was cut, and a comment that says whose packets these are.
+ * In: Community IDs, each with a time span, and a limit of octets, as the aggregator asks for them. Out: a capture file that Wireshark opens,
+ * with the wire's own lengths also where payload was cut, and a comment that says whose packets these are.
  * Invariant: never more than `bytesMax` octets; what did not fit is counted in `left_out`. Capture goes on between portions.
  * Format: pcapng (draft-ietf-opsawg-pcapng): one section, an interface description for each link type, enhanced packets. @module */
 
@@ -10,11 +10,15 @@ import type { Packet } from "../decode/packet.ts";
 import { communityHash } from "../flow/community_hash.ts";
 import type { PacketRing, StoredPacket } from "./packet_ring.ts";
 
-export interface PacketQuery {
+export interface SearchedFlow {
   /** As in segments: "1:" and the digest in Base64. */
   communityId: string;
   fromUs: number;
   toUs: number;
+}
+
+export interface PacketQuery {
+  flows: readonly SearchedFlow[];
   /** Octets of the file. */
   bytesMax: number;
 }
@@ -22,7 +26,7 @@ export interface PacketQuery {
 export interface FoundPackets {
   file: Uint8Array;
   packets: number;
-  /** Packets that belong to the flow and did not fit. */
+  /** Packets that belong to the flows and did not fit. */
   left_out: number;
 }
 
@@ -30,24 +34,26 @@ export interface FoundPackets {
 const portion = 10_000;
 const interfacesMax = 16;
 
-/** Searches the ring; `turn` is awaited between portions.
+/** Searches the ring; `turn` is awaited between portions, and ends the search when it says so.
  * @throws {RangeError} when the query is not one. */
 export async function findPackets(
   ring: PacketRing,
-  query: PacketQuery,
-  turn: () => Promise<void>,
+  { flows, bytesMax }: PacketQuery,
+  turn: () => Promise<boolean | void>,
 ): Promise<FoundPackets> {
-  const wanted = digestOf(query.communityId);
-  const matcher = new Matcher(wanted);
-  const writer = new PcapngWriter(query.bytesMax, `Packets of flow ${query.communityId}`);
+  const matcher = new Matcher(flows);
+  const whose = flows.length === 1 ? `flow ${flows[0].communityId}` : `${flows.length} flows`;
+  const writer = new PcapngWriter(bytesMax, `Packets of ${whose}`);
   const found = { packets: 0, left_out: 0 };
-  const walk = ring.walk(query.fromUs, query.toUs, portion, (packet) => {
+  const fromUs = Math.min(...flows.map((flow) => flow.fromUs));
+  const toUs = Math.max(...flows.map((flow) => flow.toUs));
+  const walk = ring.walk(fromUs, toUs, portion, (packet) => {
     if (!matcher.matches(packet)) return true;
     if (writer.add(packet)) found.packets++;
     else found.left_out++;
     return true;
   });
-  for (const _ of walk) await turn();
+  for (const _ of walk) if (await turn() === false) break;
   return { file: writer.file, ...found };
 }
 
@@ -63,33 +69,36 @@ function digestOf(communityId: string): Uint8Array {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
-/** Tells the packets of one flow by the Community ID of each of their headers, tunnels included. */
+/** Tells the packets of the flows by the Community ID of each of their headers, tunnels included. */
 class Matcher {
-  #wanted: Uint8Array;
+  #wanted: readonly (SearchedFlow & { digest: Uint8Array })[];
   #digest = new Uint8Array(20);
   #words = new Int32Array(8);
   #decoder = new Decoder();
 
-  constructor(wanted: Uint8Array) {
-    this.#wanted = wanted;
+  constructor(flows: readonly SearchedFlow[]) {
+    this.#wanted = flows.map((flow) => ({ ...flow, digest: digestOf(flow.communityId) }));
   }
 
-  matches({ bytes, wireLength, linkType }: StoredPacket): boolean {
+  matches({ bytes, wireLength, linkType, timeUs }: StoredPacket): boolean {
     const decoder = this.#decoder;
     if (decoder.decode(bytes, 0, bytes.length, wireLength, linkType) !== 0) return false;
     for (let layer = 0; layer < decoder.layerCount; layer++) {
-      if (this.#isWanted(decoder.layers[layer])) return true;
+      if (this.#isWanted(decoder.layers[layer], timeUs)) return true;
     }
     return false;
   }
 
-  #isWanted(p: Packet): boolean {
+  #isWanted(p: Packet, timeUs: number): boolean {
     if (p.family === 1) return false;
     const words = this.#words;
     words[0] = p.src0, words[1] = p.src1, words[2] = p.src2, words[3] = p.src3;
     words[4] = p.dst0, words[5] = p.dst1, words[6] = p.dst2, words[7] = p.dst3;
     communityHash(p.protocol, words, 0, 4, p.family === 4 ? 1 : 4, p.srcPort, p.dstPort, this.#digest);
-    return this.#digest.every((octet, i) => octet === this.#wanted[i]);
+    return this.#wanted.some(({ digest, fromUs, toUs }) =>
+      digest[0] === this.#digest[0] && timeUs >= fromUs && timeUs <= toUs &&
+      this.#digest.every((octet, i) => octet === digest[i])
+    );
   }
 }
 

@@ -12,6 +12,7 @@ import {
 import type { KafkaSettings } from "../../shared/kafka.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { flowDefaults } from "../flow/flow_options.ts";
+import { PacketRing, payloadPolicies } from "../ring/packet_ring.ts";
 import { AggregatorClient } from "../aggregator_client.ts";
 import { checkAuthority } from "../authority.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
@@ -130,6 +131,27 @@ export const captureOptions = {
   },
   dumpcapPath: { kind: "text", default: "dumpcap", value: "FILE", help: "Name or path of dumpcap" },
 } as const satisfies OptionTable;
+
+/** The ring of recent packets: `standard` is what a command keeps unless told otherwise. */
+export function ringOptionsOf(standard: typeof payloadPolicies[number] | "off") {
+  return {
+    ringPayload: {
+      kind: "text",
+      default: standard,
+      choices: ["off", ...payloadPolicies],
+      help:
+        "Keep recent packets in memory, for an analyst to ask for: their headers, these and the start of the payload (64 octets), all, or none",
+    },
+    ringMib: { kind: "number", default: 32, min: 1, max: 2_048, help: "Memory for recent packets, MiB" },
+  } as const satisfies OptionTable;
+}
+
+/** Null = no packets are kept. */
+export function openRing(options: Options<ReturnType<typeof ringOptionsOf>>): PacketRing | null {
+  const payload = payloadPolicies.find((policy) => policy === options.ringPayload);
+  if (payload === undefined) return null;
+  return new PacketRing({ bytesMax: Math.round(options.ringMib) * 1024 * 1024, payload });
+}
 
 function flowTime(standard: number, help: string) {
   return { kind: "number", default: standard, min: 1, max: 86_400_000, help } as const;

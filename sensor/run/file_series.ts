@@ -45,7 +45,12 @@ export class FileSeries implements CaptureSource {
   }
 
   async start(): Promise<void> {
-    for (const file of this.#files) await file.start();
+    try {
+      for (const file of this.#files) await file.start();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   attach(handler: PacketHandler): void {

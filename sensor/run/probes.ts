@@ -7,7 +7,6 @@ import { batchTopic } from "../../shared/batch.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
 import type { Facts } from "../../shared/facts.ts";
 import type { Options } from "../../shared/options.ts";
-import { tlsFault } from "../../shared/tls_fault.ts";
 import { version } from "../../shared/version.ts";
 import type { Enrolment } from "../control/identity.ts";
 import { isDiskFull } from "../disk.ts";
@@ -160,7 +159,7 @@ export function brokerCheck(
     if (!isKafka) return ok("not needed, batches travel over HTTP");
     const settings = await kafkaSettings(options, enrolment?.kafka ?? null, "picket-doctor", edges);
     const shown = settings.brokers.join(", ");
-    const { createKafka, disconnect } = await import("../../shared/kafka.ts"); // As in session.ts: only where it is used.
+    const { brokerFault, createKafka, disconnect } = await import("../../shared/kafka.ts"); // As in session.ts: only where it is used.
     const admin = createKafka({ ...settings, connectTimeoutMs: 2_000, requestTimeoutMs: 3_000 }).admin();
     const topic = options.kafkaTopic || enrolment?.kafka?.topic || batchTopic;
     try {
@@ -171,7 +170,7 @@ export function brokerCheck(
         "the aggregator makes it when it starts with Kafka",
       );
     } catch (error) {
-      const fault = tlsFault((error as Error).message, "--kafka-ca");
+      const fault = await brokerFault((error as Error).message, settings);
       if (fault) return fail(`${shown} answers, but ${fault.cause}`, fault.cure);
       return fail(
         `${shown} is not reachable: ${(error as Error).message}`,

@@ -17,10 +17,12 @@ import {
   raiseEpoch,
   saveEnrolment,
 } from "../control/identity.ts";
+import { PacketAnswers } from "../control/packet_answers.ts";
 import { ShippedCaptures } from "../control/shipped_captures.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
+import type { PacketRing } from "../ring/packet_ring.ts";
 import { HttpTransport } from "../ship/http.ts";
 import { Outbox } from "../ship/outbox.ts";
 import { SealThread } from "../ship/seal_thread.ts";
@@ -42,12 +44,19 @@ import {
 export const sessionOptions = { ...aggregatorOptions, ...shipOptions } as const;
 export type SessionOptions = Options<typeof sessionOptions> & { state: string };
 
+interface SessionDeps {
+  disk: Disk;
+  /** Null = no packets are kept. */
+  ring: PacketRing | null;
+  capture: () => CaptureHealth;
+}
+
 /** Opens the session of a state folder. @throws {CommandError} when it is not enrolled or in use. */
 export async function openSession(
   mode: { live: boolean },
   options: SessionOptions,
   edges: Edges,
-  deps: { disk: Disk; capture: () => CaptureHealth },
+  deps: SessionDeps,
 ): Promise<Session> {
   const folder = stateFolder(options.state, edges.env);
   const identity = await loadIdentity(deps.disk, folder);
@@ -117,6 +126,7 @@ export class Session {
   /** Captures that were shipped before. */
   readonly shipped: ShippedCaptures;
   readonly #checkIn: CheckIn;
+  readonly #packets: PacketAnswers;
   readonly #sources: HealthSources;
   readonly #opened: Opened;
   readonly #edges: Edges;
@@ -130,7 +140,7 @@ export class Session {
     mode: { live: boolean },
     options: SessionOptions,
     edges: Edges,
-    deps: { disk: Disk; capture: () => CaptureHealth },
+    deps: SessionDeps,
     opened: Opened,
   ) {
     const { clock, reporter } = edges;
@@ -171,8 +181,11 @@ export class Session {
       sealing,
       spool,
       shipper,
+      ring: deps.ring,
       reporter,
     };
+    const { client } = opened;
+    this.#packets = new PacketAnswers({}, { ring: deps.ring, client, identity, clock, reporter });
     this.#checkIn = new CheckIn({ intervalMs: options.checkInS * 1_000 }, {
       client: opened.client,
       identity,
@@ -180,6 +193,7 @@ export class Session {
       reporter,
       random,
       report: () => healthReport(this.#sources, clock.nowMs()),
+      onPacketRequests: (requests) => this.#packets.take(requests),
       onAnswer: async (revoked, epochKnown) => {
         obey(revoked, shipper, edges);
         if (epochKnown > 0 && !this.#isEpochKnown) {
@@ -218,7 +232,7 @@ export class Session {
   async stop(): Promise<void> {
     this.#forgetReload();
     // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
-    await Promise.all([this.outbox.stop(), this.#checkIn.halt()]);
+    await Promise.all([this.outbox.stop(), this.#checkIn.halt(), this.#packets.stop()]);
     await this.#checkIn.stop(true);
     await this.#saveStatus(true);
     this.release();
@@ -303,9 +317,12 @@ async function openTransport(
   }));
   try {
     // Loaded only here: a sensor that ships over HTTP saves the client's 5 MB.
-    const { createKafka } = await import("../../shared/kafka.ts");
+    const { brokerFault, createKafka } = await import("../../shared/kafka.ts");
     const { KafkaTransport } = await import("../ship/kafka.ts");
-    const transport = new KafkaTransport(createKafka(settings), topic === undefined ? {} : { topic });
+    const transport = new KafkaTransport(createKafka(settings), {
+      ...(topic === undefined ? {} : { topic }),
+      faultOf: (words) => brokerFault(words, settings),
+    });
     return { transport, peers: [aggregator, ...brokers] };
   } catch (cause) {
     throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });

@@ -15,6 +15,7 @@ import type { Walls } from "../dissect/child/sandbox.ts";
 import type { Chooser, DeepLane } from "../dissect/deep_lane.ts";
 import type { CaptureSummary, SegmentSink } from "../pipeline.ts";
 import type { Disk } from "../disk.ts";
+import type { PacketRing } from "../ring/packet_ring.ts";
 
 /** Where packets come from: a file, or dumpcap. */
 export interface CaptureSource {
@@ -108,7 +109,13 @@ export interface Stages {
   liveSource(options: LiveOptions, deps: { clock: Clock; reporter: Reporter }): CaptureSource;
   fastLane(
     options: { live: boolean; flow: Record<string, number> },
-    deps: { sink: SegmentSink; reporter: Reporter; clock: Clock; deepLane: RunningDeepLane | null },
+    deps: {
+      sink: SegmentSink;
+      reporter: Reporter;
+      clock: Clock;
+      deepLane: RunningDeepLane | null;
+      ring: PacketRing | null;
+    },
   ): FastLane;
   /** Starts the dissector. Rejects with a message for the operator when it cannot run. */
   deepLane(

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import { batchTopic, writeHeader } from "../../shared/batch.ts";
 import { disconnect, isRetriable, type Kafka, type Producer, zstdCompression } from "../../shared/kafka.ts";
-import { tlsFault } from "../../shared/tls_fault.ts";
+import { type TlsFault, tlsFault } from "../../shared/tls_fault.ts";
 import { type PackedBatch, valueOf } from "./packed_batch.ts";
 import type { SendResult, Transport } from "./transport.ts";
 
@@ -23,17 +23,26 @@ const requestBytesMax = 950_000;
 /** Brokers that are remembered. */
 const brokersMax = 32;
 
+export interface KafkaTransportOptions {
+  /** @default batchTopic */
+  topic?: string;
+  /** What is wrong with a broker's certificate, given the words of a failed connection. @default by these words alone */
+  faultOf?: (words: string) => Promise<TlsFault | null>;
+}
+
 export class KafkaTransport implements Transport {
   readonly kind = "kafka";
   #kafka: Kafka;
   #topic: string;
+  #faultOf: (words: string) => Promise<TlsFault | null>;
   #producer: Producer | null = null;
   /** Brokers by `host:port`, as they name themselves. */
   #brokers = new Map<string, { host: string; port: number }>();
 
-  constructor(kafka: Kafka, options: { topic?: string } = {}) {
+  constructor(kafka: Kafka, options: KafkaTransportOptions = {}) {
     this.#kafka = kafka;
     this.#topic = options.topic ?? batchTopic;
+    this.#faultOf = options.faultOf ?? ((words) => Promise.resolve(tlsFault(words, "--kafka-ca")));
   }
 
   async send(batches: PackedBatch[]): Promise<SendResult> {
@@ -78,7 +87,7 @@ export class KafkaTransport implements Transport {
       }
       const message = error instanceof Error ? error.message : String(error);
       if (!isRetriable(error)) result.refused.push({ batch: request[0].batch, reason: "broker" });
-      else result.problem = explain(message);
+      else result.problem = explain(message, await this.#faultOf(message));
       await this.close();
     }
   }
@@ -108,8 +117,7 @@ export class KafkaTransport implements Transport {
   }
 }
 
-function explain(words: string): NonNullable<SendResult["problem"]> {
-  const fault = tlsFault(words, "--kafka-ca");
+function explain(words: string, fault: TlsFault | null): NonNullable<SendResult["problem"]> {
   return fault === null
     ? { code: "unreachable", message: `Kafka did not take the batch: ${words}` }
     : { code: "certificate", message: `the broker answers, but ${fault.cause}: ${fault.cure}` };

@@ -4,14 +4,14 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createReporter } from "../../shared/reporter.ts";
-import { type Analysis, analyzeFile, renderAnalysis } from "../../aggregator/analyze.ts";
+import { type Analysis, analyzeFile, renderAnalysis, renderTimeline } from "../../aggregator/analyze.ts";
 import { severities } from "../../aggregator/model/threat.ts";
 import type { TriageModel } from "../../aggregator/triage/model.ts";
 import { sampleAnswer } from "./triage/sample_threat.ts";
 
 const demo = new URL("../../deploy/demo/office-day.pcap", import.meta.url).pathname;
 
-function analyze(path: string, model: TriageModel | null = null): Promise<Analysis> {
+function analyze(path: string | string[], model: TriageModel | null = null): Promise<Analysis> {
   return analyzeFile(path, { reporter: createReporter({ component: "test", write: () => {} }), model });
 }
 
@@ -87,3 +87,44 @@ Deno.test("analyze of a capture cut short says so and uses the rest", async () =
 function isAboveLow(severity: string): boolean {
   return severities.indexOf(severity as "low") > severities.indexOf("low");
 }
+
+Deno.test("analyze reads the parts of a capture as one, and finds what it finds in the whole", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const whole = await Deno.readFile(demo);
+    const [first, second] = cutInTwo(whole);
+    const parts = [`${folder}/1.pcap`, `${folder}/2.pcap`];
+    await Deno.writeFile(parts[0], first);
+    await Deno.writeFile(parts[1], second);
+    const [one, both] = [await analyze(demo), await analyze(parts)];
+    assertEquals(both.capture.packets, one.capture.packets);
+    assertEquals([both.capture.first, both.capture.last], [one.capture.first, one.capture.last]);
+    assertEquals(both.capture.file, parts.join(", "));
+    const names = ({ threats }: Analysis) =>
+      threats.map(({ detector, src_ip, dst_ip, severity }) => [detector, src_ip, dst_ip, severity].join(" "))
+        .sort();
+    assertEquals(names(both), names(one));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** A little-endian pcap file as two, cut at the packet in its middle. */
+function cutInTwo(pcap: Uint8Array): [Uint8Array, Uint8Array] {
+  const view = new DataView(pcap.buffer, pcap.byteOffset);
+  let at = 24;
+  while (at < pcap.length / 2) at += 16 + view.getUint32(at + 8, true);
+  return [pcap.slice(0, at), Uint8Array.from([...pcap.subarray(0, 24), ...pcap.subarray(at)])];
+}
+
+Deno.test("the timeline is one line a threat, in the order in which they began", async () => {
+  const analysis = await analyze(demo);
+  const lines = renderTimeline(analysis).split("\n");
+  assertEquals(lines.length, 4);
+  assertEquals(lines, [...lines].sort());
+  assert(
+    /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ {2}[a-z]+ +\S.* \([a-z_]+\) {2}\S+ -> \S+/.test(lines[0]),
+    lines[0],
+  );
+  assertEquals(renderTimeline({ ...analysis, threats: [] }), "No threats found.");
+});

@@ -6,7 +6,8 @@
  * the spool is empty, the aggregator's totals must be the oracle's, no more and no less. @module */
 
 import { zstdDecompressSync } from "node:zlib";
-import { decodeValue, readHeader } from "../../shared/batch.ts";
+import { readHeader } from "../../shared/batch.ts";
+import { decodeValue } from "../shared/columns.ts";
 import { createKafka, disconnect } from "../../shared/kafka.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createReporter } from "../../shared/reporter.ts";

@@ -1,7 +1,7 @@
 /** The whole path with real processes, from source and compiled: SQLite over HTTP, and MariaDB over Kafka. @module */
 
 import { compiled } from "../deploy/compiled.ts";
-import { createDatabase, newTopic, useKafka, useMariadb } from "../services/services.ts";
+import { createDatabase, newTopic, nightly, useKafka, useMariadb } from "../services/services.ts";
 import { killedAggregatorChangesNothing, twoSensorsCountOnce } from "./scenarios.ts";
 import { compiledIn, fromSource, type Programs, World } from "./world.ts";
 
@@ -53,6 +53,7 @@ Deno.test("a killed aggregator loses and repeats nothing: HTTP, SQLite", async (
 
 Deno.test({
   name: "a killed aggregator loses and repeats nothing: Kafka, MariaDB",
-  ignore: withoutFleet,
+  // Each kill costs the 30 s after which Kafka misses the dead; ../chaos/kills_test.ts kills ten in one run.
+  ignore: withoutFleet || nightly("a killed aggregator with Kafka and MariaDB").ignore,
   fn: async () => await killedAggregatorChangesNothing(await fleetWorld(fromSource)),
 });

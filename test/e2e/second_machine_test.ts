@@ -101,7 +101,7 @@ async function report(
 Deno.test({
   name: "a second machine is there after three commands: own authority, browser login, a real scan found",
   ignore: wire.ignore || browser.ignore,
-  // The DevTools connection keeps timers of its own beyond a test.
+  // Playwright clears up its own folders and timers when a browser is closed already.
   sanitizeOps: false,
   sanitizeResources: false,
   fn: () =>

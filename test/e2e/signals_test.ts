@@ -14,7 +14,6 @@ import { compiledIn, fromSource, type Programs, run } from "./world.ts";
 const canCapture = Deno.uid() === 0 && (await run(["sh", "-c", "command -v dumpcap"])).code === 0;
 const needs = canCapture ? { ignore: false } : skipLoudly("signals", "capturing needs root and dumpcap");
 const binaries = await compiled("x86_64-unknown-linux-gnu");
-const loose = { sanitizeOps: false, sanitizeResources: false };
 
 const stops = ["SIGQUIT", "SIGINT", "SIGTERM"] as const;
 const survived = ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM"] as const;
@@ -27,14 +26,12 @@ for (
     Deno.test({
       name: `sensor from ${how} ends in order at ${signal}`,
       ignore,
-      ...loose,
       fn: () => withSensor(programs(), (sensor) => sensor.endsWithEverything(signal)),
     });
   }
   Deno.test({
     name: `sensor from ${how} goes on at ${survived.join(", ")}, without a debugger`,
     ignore,
-    ...loose,
     fn: () =>
       withSensor(programs(), async (sensor) => {
         for (const signal of survived) {
@@ -50,7 +47,6 @@ for (
   Deno.test({
     name: `aggregator from ${how} goes on at ${survived.join(", ")}, and ends in order at SIGQUIT`,
     ignore,
-    ...loose,
     fn: () => aggregatorBears(programs()),
   });
 }

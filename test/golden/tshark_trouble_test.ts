@@ -17,7 +17,7 @@ const flows = 6_000;
 const silenceMs = 500;
 const waitingPacketsMax = 1_000;
 /** What a restart costs beside the silence that is allowed: tshark's own start, on a busy machine. */
-const restartMsMax = 4_000;
+const restartMsMax = 15_000;
 
 async function replay(
   program: Tshark,

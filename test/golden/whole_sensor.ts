@@ -16,7 +16,8 @@ import { Pipeline } from "../../sensor/pipeline.ts";
 import { packBatch, unpackBatch, valueOf } from "../../sensor/ship/packed_batch.ts";
 import { sealableOf } from "../sensor/ship/helpers.ts";
 import { Sealer } from "../../sensor/ship/seal.ts";
-import { type Batch, decodeValue, publicKeyFromRaw, verifyBatch } from "../../shared/batch.ts";
+import { type Batch, publicKeyFromRaw, verifyBatch } from "../../shared/batch.ts";
+import { decodeValue } from "../shared/columns.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { publicKey, signer, silentReporter } from "../sensor/ship/helpers.ts";
 

@@ -9,6 +9,7 @@ const group = "aggregator/ingest/group.ts";
 const gaps = "aggregator/ingest/gaps.ts";
 const merge = "aggregator/ingest/merge.ts";
 const ownership = "aggregator/ingest/ownership.ts";
+const delivery = "aggregator/fleet/delivery_watch.ts";
 const epochs = "aggregator/ingest/epochs.ts";
 
 const batchMutants = mutantsOf(["test/shared/batch_test.ts"], [
@@ -30,35 +31,23 @@ const batchMutants = mutantsOf(["test/shared/batch_test.ts"], [
     "\\n${headerNames.slice(0, 8)",
     "\\n${headerNames.slice(0, 4)",
   ],
-  ["batch: any length of a column", batch, "|| rows.length !== flows", ""],
-  [
-    "batch: unknown columns pass",
-    batch,
-    'if (!Object.hasOwn(segmentColumns, name)) return "column_unknown"',
-    'if (name === "") return "column_unknown"',
-  ],
-  [
-    "batch: sums without a bound",
-    batch,
-    "return packets <= batchSumMax && bytes <= batchSumMax",
-    "return packets >= 0 && bytes >= 0",
-  ],
-  [
-    "batch: a flow older than time",
-    batch,
-    "table.flow_age_us[row] > table.start_us[row]",
-    "table.flow_age_us[row] < 0",
-  ],
-  [
-    "batch: a port of 65,536",
-    batch,
-    "port: (value) => isInteger(value, 65_535)",
-    "port: (value) => isInteger(value, 65_536)",
-  ],
   ["batch: no flows", batch, "if (flows < 1 || flows", "if (flows"],
 ]);
 
 const columnMutants = mutantsOf(["test/aggregator/ingest/columns_test.ts"], [
+  ["columns: any length", columns, "|| cells.length !== rows", ""],
+  [
+    "columns: unknown names pass",
+    columns,
+    'if (!Object.hasOwn(segmentColumns, name)) return "column_unknown"',
+    'if (name === "") return "column_unknown"',
+  ],
+  [
+    "columns: a flow older than time",
+    columns,
+    "n.flow_age_us[row] > n.start_us[row]",
+    "n.flow_age_us[row] < 0",
+  ],
   ["columns: a port of 65,536", columns, "port: 65_535,", "port: 65_536,"],
   ["columns: a VLAN of 4,096", columns, "vlan: 4_095,", "vlan: 4_096,"],
   ["columns: a sampling factor of 0", columns, 'const min = kind === "factor" ? 1 : 0', "const min = 0"],
@@ -181,7 +170,32 @@ const mergeMutants = mutantsOf(["test/aggregator/ingest/merge_test.ts"], [
   ],
 ]);
 
+const deliveryMutants = mutantsOf(["test/aggregator/fleet/delivery_watch_test.ts"], [
+  [
+    "delivery: what is on its way is missed at once",
+    delivery,
+    "nowMs - wait.sinceMs >= this.#options.graceMs",
+    "nowMs >= wait.sinceMs",
+  ],
+  ["delivery: what waits in a spool is missed", delivery, "check_in.spool.batches > 0", "false"],
+  [
+    "delivery: an ended epoch is forgotten with the program",
+    "aggregator/store/check_in_store.ts",
+    "await insertEnded(database, session, sensorId, ended);",
+    "",
+  ],
+  ["delivery: a hole never closes", delivery, "missing <= 0 ||", "missing < -1 ||"],
+  [
+    "delivery: a later check-in hides what ended before it",
+    "aggregator/fleet/check_in_writer.ts",
+    "[...before.ended, ...write.ended]",
+    "[...write.ended]",
+    ["test/aggregator/fleet/check_in_writer_test.ts"],
+  ],
+]);
+
 export const ingestMutants: Mutant[] = [
+  ...deliveryMutants,
   ...batchMutants,
   ...columnMutants,
   ...storedMutants,

@@ -49,6 +49,69 @@ Deno.test("each labelled attack is found with attacker and victim", overCaptures
   }
 });
 
+/** By the kind of a label: the detectors that say the same. */
+const detectorsOf: Record<string, string[]> = {
+  "portscan-vertical": ["port_scan_vertical"],
+  "arp-scan": ["host_sweep"],
+  "arp-spoof": ["arp_spoofing"],
+  "bruteforce-ssh": ["password_guessing"],
+  "bruteforce-ftp": ["password_guessing"],
+  "synflood": ["syn_flood"],
+  "amplification-dns": ["amplification"],
+  "dns-tunnel": ["dns_tunnel"],
+  "icmp-tunnel": ["icmp_tunnel"],
+  "beacon": ["beacon"],
+  "dga-beacon": ["nxdomain_burst", "dga"],
+  "web-sqli": ["web_attack"],
+  "ics-lateral": ["lateral_movement"],
+};
+
+Deno.test(
+  "the table of kinds: each is found above low, with the attacker and the victim of its label",
+  overCaptures,
+  async () => {
+    const rows: string[] = [], wrong: string[] = [], kindsSeen = new Set<string>();
+    for (const capture of await labelledCaptures()) {
+      if (capture.kind === "normal" || capture.kind === "unjudged") continue;
+      kindsSeen.add(capture.kind);
+      const { threats } = await analysisOf(capture);
+      const named = threats.filter(({ detector, severity }) =>
+        isAboveLow(severity) && detectorsOf[capture.kind]?.includes(detector)
+      );
+      const right = named.find((threat) =>
+        areThere(capture.attacker, threat.src_ips) && areThere(capture.victim, threat.dst_ips)
+      );
+      const verdict = right ? "found" : named.length > 0 ? "found, but wrong hosts" : "missed";
+      const best = right ?? named[0];
+      rows.push(
+        [
+          capture.kind.padEnd(18),
+          verdict.padEnd(22),
+          (best?.detector ?? "-").padEnd(20),
+          best?.severity ?? "-",
+          capture.file,
+        ]
+          .join("  "),
+      );
+      if (!right) wrong.push(`${capture.file}: ${verdict}`);
+    }
+    // deno-lint-ignore no-console -- the table is a result
+    console.log(rows.sort().join("\n"));
+    assertEquals(wrong, []);
+    assertEquals([...kindsSeen].sort(), Object.keys(detectorsOf).sort());
+  },
+);
+
+/** Whether the addresses that a label names are among those found; a label that names none stands for many, a network for its hosts. */
+function areThere(label: string, found: readonly string[]): boolean {
+  const [network] = /\d+\.\d+\.\d+(?=\.0\/24)/.exec(label) ?? [];
+  if (network !== undefined) return found.some((ip) => ip.startsWith(`${network}.`));
+  const ips = label.match(/\d+\.\d+\.\d+\.\d+/g) ?? [];
+  return ips.length === 0
+    ? label === "" || label === "dns" || found.length > 10
+    : ips.some((ip) => found.includes(ip));
+}
+
 Deno.test(
   "ordinary traffic raises nothing above low, and every packet is accounted for",
   overCaptures,

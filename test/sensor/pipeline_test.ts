@@ -4,6 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import type { Packet } from "../../sensor/decode/packet.ts";
 import type { DeepLane } from "../../sensor/dissect/deep_lane.ts";
+import { PacketRing } from "../../sensor/ring/packet_ring.ts";
 import { Pipeline, type PipelineOptions } from "../../sensor/pipeline.ts";
 import type { Segment } from "../../shared/segment.ts";
 import { systemClock } from "../../shared/clock.ts";
@@ -52,7 +53,11 @@ class FakeLane implements DeepLane {
   }
 }
 
-function harness(options: Partial<PipelineOptions> = {}, deepLane: FakeLane | null = null) {
+function harness(
+  options: Partial<PipelineOptions> = {},
+  deepLane: FakeLane | null = null,
+  ring: PacketRing | null = null,
+) {
   const segments: Segment[] = [];
   const reporter = createReporter({ component: "test", write() {} });
   const calls: { index: number; memory: number }[] = [];
@@ -66,6 +71,7 @@ function harness(options: Partial<PipelineOptions> = {}, deepLane: FakeLane | nu
     reporter,
     clock: { ...systemClock, monotonicMs: () => nowMs },
     deepLane,
+    ring,
     chooser: {
       choose(p: Packet, _buffer: Uint8Array, index: number, memory: number) {
         calls.push({ index, memory });
@@ -110,6 +116,25 @@ Deno.test("pipeline accounts for every packet, in a flow or left out by reason",
   assertEquals(counters.get('inner_headers_refused_total{reason="inner_malformed"}'), 1);
   pipeline.report();
   assertEquals(reporter.snapshot().get("packets_total"), 7);
+});
+
+Deno.test("pipeline puts the packets of flows into the ring, cut to the start of their payload, and nothing that is left out", () => {
+  const ring = new PacketRing({ bytesMax: 1024 * 1024 });
+  const { pipeline, reporter, send } = harness({ noise: { arp: "count" } }, null, ring);
+  const long = ethernet(0x0800, ipv4(6, tcp({ flags: psh | ack, payload: new Uint8Array(500) })));
+  send(long, 1);
+  send(ethernet(0x0806, arp(macA, "10.0.0.1", "10.0.0.2")), 2);
+  send(ethernet(0x88cc, new Uint8Array(20)), 3);
+  send(opening, 4, 1, 80);
+  const kept: number[][] = [];
+  const walk = ring.walk(0, Infinity, 10, ({ timeUs, bytes, wireLength, linkType }) => {
+    kept.push([timeUs - baseUs, bytes.length, wireLength, linkType]);
+    return true;
+  });
+  for (const _ of walk);
+  assertEquals(kept, [[1_000, 14 + 20 + 20 + 64, 554, 1], [4_000, 54, 80, 1]]);
+  pipeline.report();
+  assertEquals(reporter.snapshot().get("ring_packets_total"), 2);
 });
 
 Deno.test("pipeline says how many octets were claimed and not there", async () => {

@@ -21,32 +21,44 @@ export const kafka: Start = {
     if (!await findProgram("java")) return "java is not installed (apt: default-jre-headless)";
     return await fetchJars();
   },
-  async start(): Promise<Service> {
-    const why = await fetchJars();
-    if (why) throw new Error(`Cannot start kafka: ${why}`);
-    const java = (await findProgram("java"))!;
-    const folder = await Deno.makeTempDir({ prefix: "picket-kafka-" });
-    const port = freePort();
-    const propertiesPath = `${folder}/server.properties`;
-    await Deno.writeTextFile(propertiesPath, serverProperties(folder, port, freePort()));
-    await formatStorage(java, folder, propertiesPath);
-    const child = new GuardedChild({
-      command: java,
-      args: ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", `${jarFolder}/*`, "kafka.Kafka", propertiesPath],
-      folder,
-    });
-    await child.waitUntilReady("kafka", () => isBrokerListed(port), readyTimeoutMs);
-    return { address: `127.0.0.1:${port}`, stop: () => child.stop() };
-  },
+  start: () => startKafka(),
 };
+
+/** Another one than the shared one: its properties changed, with arguments for StorageTool. */
+export async function startKafka(
+  change: (properties: Record<string, string>) => void = () => {},
+  formatArgs: readonly string[] = [],
+): Promise<Service> {
+  const why = await fetchJars();
+  if (why) throw new Error(`Cannot start kafka: ${why}`);
+  const java = (await findProgram("java"))!;
+  const folder = await Deno.makeTempDir({ prefix: "picket-kafka-" });
+  const port = freePort();
+  const propertiesPath = `${folder}/server.properties`;
+  const properties = serverProperties(folder, port, freePort());
+  change(properties);
+  await Deno.writeTextFile(
+    propertiesPath,
+    Object.entries(properties).map(([name, value]) => `${name}=${value}\n`).join(""),
+    { mode: 0o600 },
+  );
+  await formatStorage(java, folder, propertiesPath, formatArgs);
+  const child = new GuardedChild({
+    command: java,
+    args: ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", `${jarFolder}/*`, "kafka.Kafka", propertiesPath],
+    folder,
+  });
+  await child.waitUntilReady("kafka", () => isBrokerListed(port), readyTimeoutMs);
+  return { address: `127.0.0.1:${port}`, stop: () => child.stop() };
+}
 
 /** A topic name no other test uses. */
 export function newTopic(prefix = "picket-test"): string {
   return `${prefix}-${crypto.randomUUID().slice(0, 13)}`;
 }
 
-function serverProperties(folder: string, port: number, controllerPort: number): string {
-  return Object.entries({
+function serverProperties(folder: string, port: number, controllerPort: number): Record<string, string> {
+  return {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
@@ -65,10 +77,15 @@ function serverProperties(folder: string, port: number, controllerPort: number):
     "group.initial.rebalance.delay.ms": "0",
     "auto.create.topics.enable": "true",
     "message.max.bytes": "16777216",
-  }).map(([name, value]) => `${name}=${value}\n`).join("");
+  };
 }
 
-async function formatStorage(java: string, folder: string, propertiesPath: string): Promise<void> {
+async function formatStorage(
+  java: string,
+  folder: string,
+  propertiesPath: string,
+  moreArgs: readonly string[],
+): Promise<void> {
   // Sixteen octets; the first below 0xf8, since a leading "-" reads as an option.
   const octets = crypto.getRandomValues(new Uint8Array(16));
   octets[0] &= 0x7f;
@@ -86,6 +103,7 @@ async function formatStorage(java: string, folder: string, propertiesPath: strin
       clusterId,
       "-c",
       propertiesPath,
+      ...moreArgs,
     ],
     stdin: "null",
     stdout: "piped",

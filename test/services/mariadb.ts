@@ -19,38 +19,42 @@ export const mariadb: Start = {
     if (!await findProgram("mariadb")) return "mariadb is not installed (apt: mariadb-client)";
     return undefined;
   },
-  async start(): Promise<Service> {
-    const folder = await Deno.makeTempDir({ prefix: "picket-mariadb-" });
-    const data = `${folder}/data`;
-    const asRoot = Deno.uid() === 0 ? ["--user=root"] : [];
-    await installDatabase(folder, data, asRoot);
-    const port = freePort();
-    const password = crypto.randomUUID();
-    await Deno.writeTextFile(`${folder}/init.sql`, firstStatements(password), { mode: 0o600 });
-    const child = new GuardedChild({
-      command: (await findProgram("mariadbd", "mysqld"))!,
-      args: [
-        "--no-defaults",
-        ...asRoot,
-        `--datadir=${data}`,
-        // A server that starts removes what it takes for leftovers of its own from the folder for temporary tables.
-        `--tmpdir=${folder}`,
-        `--port=${port}`,
-        `--socket=${folder}/s.sock`,
-        `--pid-file=${folder}/pid`,
-        `--init-file=${folder}/init.sql`,
-        "--bind-address=127.0.0.1",
-        "--skip-name-resolve",
-        "--max-connections=300",
-        "--innodb-buffer-pool-size=256M",
-      ],
-      folder,
-    });
-    const url = `mariadb://picket:${password}@127.0.0.1:${port}/`;
-    await child.waitUntilReady("mariadb", () => runSql(url, "SELECT 1"), readyTimeoutMs);
-    return { address: url, stop: () => child.stop() };
-  },
+  start: () => startMariadb(),
 };
+
+/** Another one than the shared one, with arguments of its own. */
+export async function startMariadb(moreArgs: readonly string[] = []): Promise<Service> {
+  const folder = await Deno.makeTempDir({ prefix: "picket-mariadb-" });
+  const data = `${folder}/data`;
+  const asRoot = Deno.uid() === 0 ? ["--user=root"] : [];
+  await installDatabase(folder, data, asRoot);
+  const port = freePort();
+  const password = crypto.randomUUID();
+  await Deno.writeTextFile(`${folder}/init.sql`, firstStatements(password), { mode: 0o600 });
+  const child = new GuardedChild({
+    command: (await findProgram("mariadbd", "mysqld"))!,
+    args: [
+      "--no-defaults",
+      ...asRoot,
+      `--datadir=${data}`,
+      // A server that starts removes what it takes for leftovers of its own from the folder for temporary tables.
+      `--tmpdir=${folder}`,
+      `--port=${port}`,
+      `--socket=${folder}/s.sock`,
+      `--pid-file=${folder}/pid`,
+      `--init-file=${folder}/init.sql`,
+      "--bind-address=127.0.0.1",
+      "--skip-name-resolve",
+      "--max-connections=300",
+      "--innodb-buffer-pool-size=256M",
+      ...moreArgs,
+    ],
+    folder,
+  });
+  const url = `mariadb://picket:${password}@127.0.0.1:${port}/`;
+  await child.waitUntilReady("mariadb", () => runSql(url, "SELECT 1"), readyTimeoutMs);
+  return { address: url, stop: () => child.stop() };
+}
 
 /** Makes an empty database of its own for one test and gives its URL; the server's end removes it. */
 export async function createDatabase(url: string, prefix = "picket_test"): Promise<string> {

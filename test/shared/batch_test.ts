@@ -1,11 +1,9 @@
 /** Batches: sealed and opened again, and refused with the right reason when anything was changed. @module */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import {
   type BatchHeader,
   batchLimits,
-  decodeValue,
   keyId,
   keysFromSeed,
   publicKeyFromRaw,
@@ -16,7 +14,7 @@ import {
   verifyText,
   writeHeader,
 } from "../../shared/batch.ts";
-import { encodeValue } from "./columns.ts";
+import { decodeValue, encodeValue } from "./columns.ts";
 import { segmentColumnNames, segmentColumns, type SegmentTable } from "../../shared/segment.ts";
 
 const { privateKey, publicKey } = keysFromSeed(new Uint8Array(32).fill(7));
@@ -90,101 +88,6 @@ Deno.test("readHeader names what is wrong with a header", () => {
   assertEquals(read({ "picket-sensor": "x".repeat(500) }), "header_malformed");
   assertEquals(read({ "picket-flows": "0" }), "flow_count");
   assertEquals(read({ "picket-flows": String(batchLimits.flowsMax + 1) }), "flow_count");
-});
-
-Deno.test("decodeValue refuses values outside the format, each with its reason", () => {
-  const encode = (value: unknown) =>
-    new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
-  assertEquals(decodeValue(encode("{"), 1), "not_json");
-  assertEquals(decodeValue(encode("[1]"), 1), "not_json");
-  assertEquals(decodeValue(new Uint8Array([0xff, 0xfe]), 1), "not_json");
-  assertEquals(decodeValue(encode({ evil: [1] }), 1), "column_unknown");
-  assertEquals(decodeValue(encode('{"__proto__":[1]}'), 1), "column_unknown");
-  assertEquals(decodeValue(encode({ src_port: [1, 2] }), 1), "column_length");
-  assertEquals(decodeValue(encode({ src_port: "1" }), 1), "column_length");
-  const bad: Record<string, unknown> = {
-    src_port: 65_536,
-    src_ip: "10.0.0.1'--",
-    fwd_bytes: -1,
-    start_us: 1.5,
-  };
-  const worse = {
-    src_mac: "zz",
-    conn_state: "S9",
-    protocol: "TCP ",
-    tcp_isn: 2 ** 32,
-    facts: { dns: 1, evil: 2 },
-  };
-  for (const [name, cell] of Object.entries({ ...bad, ...worse })) {
-    assertEquals(decodeValue(encode({ [name]: [cell] }), 1), "column_value", name);
-  }
-  const dnsEntry = { name: "a.example", type: "A" };
-  const odd = [
-    { dns: 1 },
-    { dns: [1] },
-    { tls: [] },
-    { http: ["x"] },
-    { cut: "1" },
-    { dns: [{ name: "a.example" }] },
-    { dns: [{ ...dnsEntry, rcode: null }] },
-    { dns: [{ ...dnsEntry, answers: [1] }] },
-    { dns: [{ ...dnsEntry, unasked: true }] },
-  ];
-  for (const facts of odd) {
-    assertEquals(decodeValue(encode({ facts: [facts] }), 1), "column_value", JSON.stringify(facts));
-  }
-  const deep = { other: { a: { b: { c: { d: { e: 1 } } } } } };
-  assertEquals(decodeValue(encode({ facts: [deep] }), 1), "column_value");
-  assertEquals(decodeValue(encode({ facts: [{ other: { a: "x".repeat(256) } }] }), 1), "column_value");
-});
-
-Deno.test("decodeValue bounds times, counts and their sums, so that all computed from them can be read back", () => {
-  const read = (columns: Record<string, number[]>) => {
-    const decoded = decodeValue(
-      new TextEncoder().encode(JSON.stringify(columns)),
-      Object.values(columns)[0].length,
-    );
-    return typeof decoded === "string" ? decoded : "read";
-  };
-  // The last microsecond is in 2112.
-  const last = 4_503_599_627_370_496;
-  assertEquals(read({ start_us: [last] }), "read");
-  assertEquals(read({ start_us: [last + 1] }), "column_value");
-  assertEquals(read({ start_us: [last - 60], duration_us: [60] }), "read");
-  assertEquals(read({ start_us: [last - 60], duration_us: [61] }), "column_value");
-  assertEquals(read({ start_us: [5], flow_age_us: [5] }), "read");
-  assertEquals(read({ start_us: [5], flow_age_us: [6] }), "column_value");
-  assertEquals(read({ start_us: [9_007_199_254_740_991], duration_us: [1] }), "column_value");
-  assertEquals(read({ fwd_bytes: [17_592_186_044_416] }), "read");
-  assertEquals(read({ fwd_bytes: [17_592_186_044_417] }), "column_value");
-  assertEquals(read({ bwd_packets: [17_592_186_044_417] }), "column_value");
-  assertEquals(read({ factor: [65_536] }), "read");
-  assertEquals(read({ factor: [65_537] }), "column_value");
-  assertEquals(read({ factor: [0] }), "column_value");
-  // 2^46 octets, or packets, in a batch: two ways, several flows, times the factor.
-  const quarter = 8_796_093_022_208;
-  assertEquals(
-    read({ fwd_bytes: [quarter, quarter], bwd_bytes: [quarter, quarter], factor: [2, 2] }),
-    "read",
-  );
-  assertEquals(
-    read({ fwd_bytes: [quarter, quarter], bwd_bytes: [quarter, quarter + 1], factor: [2, 2] }),
-    "column_value",
-  );
-  assertEquals(read({ fwd_packets: [quarter], factor: [8] }), "read");
-  assertEquals(read({ fwd_packets: [quarter], factor: [9] }), "column_value");
-  assertEquals(read({ interarrival_us_max: [9_007_199_254_740_991] }), "read");
-  assertEquals(read({ interarrival_us_max: [1e300] }), "column_value");
-});
-
-Deno.test("decodeValue never throws, whatever the bytes", () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(5), (bytes, flows) => {
-    const result = decodeValue(bytes, flows);
-    assert(typeof result === "string" || typeof result === "object");
-  }));
-  fc.assert(fc.property(fc.json({ maxDepth: 4 }), (json) => {
-    decodeValue(new TextEncoder().encode(json), 1);
-  }));
 });
 
 Deno.test("keys of another length are refused in words, texts are signed and checked", () => {

@@ -46,6 +46,16 @@ Deno.test("resolveOptions reads lists, negated flags and values after an equals 
   assertEquals(result.options.transport, "kafka");
 });
 
+Deno.test("resolveOptions takes the letter that stands for a flag, where there is one", () => {
+  const short = { output: { kind: "text", default: "", short: "o", help: "File." } } satisfies OptionTable;
+  const result = resolveOptions(short, { args: ["-o", "x.pcapng", "id"] });
+  assert(result.ok);
+  assertEquals([result.options.output, result.positional], ["x.pcapng", ["id"]]);
+  assertStringIncludes(helpOptions(short), "-o, --output TEXT");
+  assert(!resolve(["-o", "x"]).ok);
+  assert(!resolve(["-undefined"]).ok);
+});
+
 Deno.test("resolveOptions says every problem at once, each with name, rule and value", () => {
   const result = resolve(["--idle-timeout-ms=5", "--transprt", "x", "--transport", "smoke"], {}, {
     colour: 1,

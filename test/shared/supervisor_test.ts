@@ -1,7 +1,7 @@
 /** What systemd is told, when, and through what. @module */
 
 import { assertEquals } from "@std/assert";
-import { createSupervisor } from "../../shared/supervisor.ts";
+import { createSupervisor, type Datagrams, openDatagrams } from "../../shared/supervisor.ts";
 import { FakeClock } from "../sensor/ship/helpers.ts";
 
 const variables = {
@@ -17,7 +17,10 @@ function open(changes: Record<string, string | undefined> = {}, pid = 7) {
   const clock = new FakeClock();
   const supervisor = createSupervisor({ env: (name) => env[name], pid }, {
     clock,
-    open: (own, to) => (text) => Promise.resolve(told.push(`${own} ${to} ${text}`)),
+    open: (own, to) => ({
+      send: (text) => Promise.resolve(told.push(`${own} ${to} ${text}`)),
+      close: () => {},
+    }),
   });
   return { supervisor, told, clock };
 }
@@ -53,32 +56,44 @@ for (const [why, changes, pid] of nobody) {
   Deno.test(`there is no supervisor where ${why}`, () => assertEquals(open(changes, pid).supervisor, null));
 }
 
-Deno.test("a program goes on when nobody can be told", async () => {
+/** Runs `body` with the real socket, which the program itself never closes. */
+async function withSocket(
+  body: (folder: string, deps: { clock: FakeClock; open: typeof openDatagrams }) => Promise<void>,
+) {
   const folder = await Deno.makeTempDir();
+  const opened: Datagrams[] = [];
+  const open: typeof openDatagrams = (own, to) => {
+    const datagrams = openDatagrams(own, to);
+    opened.push(datagrams);
+    return datagrams;
+  };
   try {
-    const env: Record<string, string> = { NOTIFY_SOCKET: `${folder}/none`, RUNTIME_DIRECTORY: folder };
-    const clock = new FakeClock();
-    createSupervisor({ env: (name) => env[name], pid: 7 }, { clock })!.ready();
-    const missing = { ...env, RUNTIME_DIRECTORY: `${folder}/none` };
-    assertEquals(
-      createSupervisor({ env: (name) => missing[name as keyof typeof missing], pid: 7 }, { clock }),
-      null,
-    );
+    await body(folder, { clock: new FakeClock(), open });
   } finally {
+    for (const datagrams of opened) datagrams.close();
     await Deno.remove(folder, { recursive: true });
   }
-});
+}
 
-Deno.test("what is told arrives at a socket", async () => {
-  const folder = await Deno.makeTempDir();
-  const listener = Deno.listenDatagram({ transport: "unixpacket", path: `${folder}/notify` });
-  try {
+Deno.test("a program goes on when nobody can be told", () =>
+  withSocket((folder, deps) => {
+    const env: Record<string, string> = { NOTIFY_SOCKET: `${folder}/none`, RUNTIME_DIRECTORY: folder };
+    createSupervisor({ env: (name) => env[name], pid: 7 }, deps)!.ready();
+    const missing = { ...env, RUNTIME_DIRECTORY: `${folder}/none` };
+    const supervisor = createSupervisor(
+      { env: (name) => missing[name as keyof typeof missing], pid: 7 },
+      deps,
+    );
+    assertEquals(supervisor, null);
+    return Promise.resolve();
+  }));
+
+Deno.test("what is told arrives at a socket", () =>
+  withSocket(async (folder, deps) => {
+    const listener = Deno.listenDatagram({ transport: "unixpacket", path: `${folder}/notify` });
     const env: Record<string, string> = { NOTIFY_SOCKET: `${folder}/notify`, RUNTIME_DIRECTORY: folder };
-    createSupervisor({ env: (name) => env[name], pid: 7 }, { clock: new FakeClock() })!.ready();
+    createSupervisor({ env: (name) => env[name], pid: 7 }, deps)!.ready();
     const [octets] = await listener.receive();
     assertEquals(new TextDecoder().decode(octets), "READY=1");
-  } finally {
     listener.close();
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+  }));

@@ -7,7 +7,7 @@ import { resource } from "../route.ts";
 
 export const authority = resource({
   summary: "The certificate authority of this aggregator, PEM; 404 where it has none of its own",
-  answerType: "application/x-pem-file",
+  answerTypes: ["application/x-pem-file"],
   errors: ["not_found"],
   needs: ["authority"],
   handle(_call, { authority }) {

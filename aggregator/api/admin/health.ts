@@ -49,9 +49,14 @@ export const healthz = resource({
 
 export const readyz = resource({
   summary: "200 when the database answers, within 2 s",
-  answer: z.object({ status: z.literal("ready") }),
-  needs: ["ping", "clock"],
-  async handle(_call, { ping, clock }) {
+  answer: z.object({
+    status: z.literal("ready"),
+    archive: z.enum(["ok", "failing"]).describe(
+      "failing: a day of flows cannot be archived; /fleet says why",
+    ),
+  }),
+  needs: ["ping", "clock", "archiveProblem"],
+  async handle(_call, { ping, clock, archiveProblem }) {
     const answered = new AbortController();
     const late = clock.sleep(pingMsMax, answered.signal).then(() => "late");
     const asked = ping();
@@ -63,6 +68,6 @@ export const readyz = resource({
     } finally {
       answered.abort();
     }
-    return { json: { status: "ready" } };
+    return { json: { status: "ready", archive: archiveProblem() === null ? "ok" : "failing" } };
   },
 });

@@ -22,7 +22,7 @@ export const login = resource({
     if (!row) {
       const waitS = guessRate.take(source, nowMs);
       reporter.count("logins_total", { outcome: waitS === null ? "refused" : "throttled" });
-      throw refuseGuess(waitS);
+      throw refuseGuess(waitS, guessRate.headers("guesses", source, nowMs));
     }
     reporter.count("logins_total", { outcome: "accepted" });
     const session = sessions.open(row.key_hash, randomBytes(24), nowMs);

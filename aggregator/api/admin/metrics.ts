@@ -1,18 +1,20 @@
 /** Counters and gauges in Prometheus' text format: the aggregator's own, and each sensor's health.
  *
  * In: `reporter.snapshot()` and the fleet. Out: text, format 0.0.4.
- * Invariant: every name begins with `picket_`; names that end in `_total` are counters; label values are escaped. @module */
+ * Invariant: every name begins with `picket_`; names that end in `_total` are counters; label values are escaped; each family has its
+ * HELP and its TYPE line. @module */
 
 import type { FleetHealth } from "../../fleet/fleet.ts";
 import { sensorStatuses } from "../../fleet/fleet.ts";
 import { readFleet } from "../sensors/fleet.ts";
 import { resource } from "../route.ts";
+import { metricHelp } from "./metric_help.ts";
 
 export const metrics = resource({
   summary: "Metrics for Prometheus",
   isQuery: true,
-  answerType: "text/plain; version=0.0.4; charset=utf-8",
-  needs: ["reporter", "directory", "ingestStore", "holes"],
+  answerTypes: ["text/plain; version=0.0.4; charset=utf-8"],
+  needs: ["reporter", "directory", "ingestStore", "identityStore"],
   async handle({ nowMs }, { reporter, ...has }) {
     const body = renderMetrics(reporter.snapshot(), await readFleet(has, nowMs));
     return { text: { body, type: "text/plain; version=0.0.4; charset=utf-8" } };
@@ -23,10 +25,9 @@ export const metrics = resource({
 export function renderMetrics(own: ReadonlyMap<string, number>, fleet: FleetHealth): string {
   const families = new Map<string, string[]>();
   const add = (name: string, labels: string, value: number) => {
-    const family = `picket_${name}`;
-    const lines = families.get(family) ?? [];
-    lines.push(`${family}${labels} ${value}`);
-    families.set(family, lines);
+    const lines = families.get(name) ?? [];
+    lines.push(`picket_${name}${labels} ${value}\n`);
+    families.set(name, lines);
   };
   for (const [key, value] of own) {
     const [, name, labels] = /^([^{]*)(.*)$/s.exec(key)!;
@@ -45,10 +46,16 @@ export function renderMetrics(own: ReadonlyMap<string, number>, fleet: FleetHeal
       add("sensor_left_out_packets", `{${labels},cause="${escape(cause)}"}`, packets);
     }
   }
-  const text = [...families].map(([name, lines]) =>
-    `# TYPE ${name} ${name.endsWith("_total") ? "counter" : "gauge"}\n${lines.join("\n")}\n`
-  );
-  return text.join("");
+  return [...families].map(([name, lines]) => describe(name) + lines.join("")).join("");
+}
+
+function describe(name: string): string {
+  const [sentence] = metricHelp[name] ?? ["Not described."];
+  return `# HELP picket_${name} ${sentence}\n# TYPE picket_${name} ${metricType(name)}\n`;
+}
+
+export function metricType(name: string): "counter" | "gauge" {
+  return name.endsWith("_total") ? "counter" : "gauge";
 }
 
 /** Totals of a sensor's epoch are gauges here: they start again when it restarts. */

@@ -6,12 +6,21 @@
 import { checkInRequest, checkInResponse, enrolRequest, enrolResponse } from "../../../shared/control.ts";
 import { z } from "../../../shared/schema.ts";
 import { version } from "../../../shared/version.ts";
-import { type ApiErrorCode, apiErrors } from "../errors.ts";
+import { type ApiErrorCode, apiErrors, problemType } from "../errors.ts";
+import { withStampSchemas } from "../stamps.ts";
+import {
+  conversationAnswer,
+  domainAnswer,
+  hostAnswer,
+  hostDetailsAnswer,
+  serviceAnswer,
+} from "../hosts/host_answers.ts";
 import { type Resource, resource, type Route } from "../route.ts";
 import {
   fleetAnswer,
   flowAnswer,
   gapAnswer,
+  packetStatusAnswer,
   problemAnswer,
   sensorAnswer,
   sightingAnswer,
@@ -26,9 +35,15 @@ const named: Readonly<Record<string, z.ZodType>> = {
   Flow: flowAnswer,
   Sighting: sightingAnswer,
   Threat: threatAnswer,
+  Host: hostAnswer,
+  HostDetails: hostDetailsAnswer,
+  Service: serviceAnswer,
+  Domain: domainAnswer,
+  Conversation: conversationAnswer,
   Fleet: fleetAnswer,
   Sensor: sensorAnswer,
   Gap: gapAnswer,
+  PacketStatus: packetStatusAnswer,
   Token: tokenAnswer,
   NewToken: newTokenAnswer,
   Key: keyAnswer,
@@ -38,6 +53,9 @@ const named: Readonly<Record<string, z.ZodType>> = {
   CheckIn: checkInRequest,
   CheckInResponse: checkInResponse,
 };
+
+/** What sensors read and write. */
+const unstamped = new Set(["EnrolRequest", "EnrolResponse", "CheckIn", "CheckInResponse"]);
 
 /** `routes` is a function, as the table that holds this route is not complete while it is being made. */
 export function openapi(routes: () => readonly Route[]): Resource {
@@ -64,7 +82,8 @@ export function describeApi(routes: readonly Route[]): Record<string, unknown> {
       title: "Picket",
       version,
       description:
-        "Fleet health, flows and explained threats. Times are epoch seconds unless the name ends in _ms.",
+        "Fleet health, flows and explained threats. Times are epoch seconds, or milliseconds where the name ends in _ms; " +
+        "beside each stands the same as RFC 3339, with _at.",
     },
     servers: [{ url: "." }],
     security: [{ key: [] }, { session: [] }],
@@ -84,6 +103,8 @@ const tags = {
   Fleet: "Sensors, their health, and what is missing",
   Flows: "Conversations on the network",
   Threats: "What was found, explained",
+  Exports: "Flows and threats as files",
+  Hosts: "Hosts, services, domains, and who speaks with whom",
   Traffic: "Sums over flows",
   Access: "Join tokens, API keys, sessions",
   Operation: "Is it working; what it offers",
@@ -94,9 +115,11 @@ function tagOf({ path, access }: Route): keyof typeof tags {
   if (access === "sensor") return "Sensors' own";
   const [, word] = /^\/(?:api\/v1\/)?([a-z-]+)/.exec(path) ?? [];
   if (/^(fleet|sensors|gaps|dead-letters)$/.test(word)) return "Fleet";
-  if (word === "flows") return "Flows";
-  if (word === "threats") return "Threats";
+  if (/^(flows|filter|live)$/.test(word)) return "Flows";
+  if (word === "threats" || word === "incidents") return "Threats";
+  if (/^(hosts|services|domains|conversations)$/.test(word)) return "Hosts";
   if (word === "stats") return "Traffic";
+  if (word === "export") return "Exports";
   return /^(tokens|keys|session|login|logout)$/.test(word) ? "Access" : "Operation";
 }
 
@@ -120,7 +143,7 @@ export function errorsOf(route: Route): Map<number, ApiErrorCode[]> {
 }
 
 function describeRoute(route: Route, shapes: Shapes): Record<string, unknown> {
-  const { method, path, access, summary, query, bodyBytesMax, status, headers } = route;
+  const { method, path, access, summary, query, bodyBytesMax, status, headers, isPolled } = route;
   const parameters = [
     ...pathParameters(path),
     ...(query ? shapes.parameters(query) : []),
@@ -146,19 +169,30 @@ function describeRoute(route: Route, shapes: Shapes): Record<string, unknown> {
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(bodyBytesMax > 0 ? { requestBody: { required: true, content: shapes.body(route) } } : {}),
     responses: {
-      [status]: { description: "Done", content: shapes.answer(route) },
+      [status]: {
+        description: "Done",
+        content: shapes.answer(route),
+        ...(isPolled ? { headers: { etag: { schema: { type: "string" } } } } : {}),
+      },
+      ...(isPolled ? { 304: { description: "As if-none-match says: nothing has changed" } } : {}),
       ...Object.fromEntries([...errorsOf(route)].sort(([a], [b]) => a - b).map(describeError)),
     },
   };
 }
 
 function describeError([status, codes]: [number, ApiErrorCode[]]): [string, unknown] {
-  const canRetry = status === 429 || status === 503;
-  const retry = { "retry-after": { description: "Seconds to wait", schema: { type: "integer" } } };
+  const headers = {
+    ...(status === 429 || status === 503
+      ? { "retry-after": { description: "Seconds to wait", schema: { type: "integer" } } }
+      : {}),
+    ...(status === 429
+      ? { ratelimit: { description: "What is left: r tries, one more in t s", schema: { type: "string" } } }
+      : {}),
+  };
   return [String(status), {
     description: codes.map((code) => `\`${code}\`: ${apiErrors[code].message}`).join(". "),
-    ...(canRetry ? { headers: retry } : {}),
-    content: { "application/json": { schema: { $ref: "#/components/schemas/Problem" } } },
+    ...(Object.keys(headers).length > 0 ? { headers } : {}),
+    content: { [problemType]: { schema: { $ref: "#/components/schemas/Problem" } } },
   }];
 }
 
@@ -186,7 +220,8 @@ class Shapes {
     return Object.fromEntries(
       Object.keys(named).map((name) => {
         const io = named[name] === checkInRequest || named[name] === enrolRequest ? "input" : "output";
-        return [name, plainOf(this.#made[io][name])];
+        const schema = plainOf(this.#made[io][name]);
+        return [name, unstamped.has(name) ? schema : withStampSchemas(schema)];
       }),
     );
   }
@@ -197,22 +232,26 @@ class Shapes {
       : { [bodyType]: { schema: { type: "string", format: "binary" } } };
   }
 
-  answer({ answer, answerType }: Route): unknown {
-    return answer
-      ? { "application/json": { schema: this.#schema(answer, "output") } }
-      : { [answerType]: { schema: { type: "string" } } };
+  answer({ answer, answerTypes, hasStamps }: Route): unknown {
+    const plain = (schema: unknown) => hasStamps ? withStampSchemas(schema) : schema;
+    return {
+      ...(answer ? { "application/json": { schema: plain(this.#schema(answer, "output")) } } : {}),
+      ...Object.fromEntries(answerTypes.map((type) => [type, { schema: { type: "string" } }])),
+    };
   }
 
   parameters(query: z.ZodObject): unknown[] {
     const { properties = {} } = this.#schema(query, "input") as {
-      properties?: Record<string, { description?: string }>;
+      properties?: Record<string, { description?: string; format?: string }>;
     };
     return Object.entries(properties).map(([name, { description, ...schema }]) => ({
       name,
       in: "query",
       required: false,
       ...(description ? { description } : {}),
-      schema,
+      schema: schema.format === "time"
+        ? { type: "string", maxLength: 40, examples: ["2026-01-31T12:00:00Z", "1769860800", "now-1h"] }
+        : schema,
     }));
   }
 

@@ -4,22 +4,36 @@
 
 import { z } from "../../../shared/schema.ts";
 import { ApiError } from "../errors.ts";
-import { flowAnswer, flowFilters, pageOf, pageQuery, rangeQuery } from "../schemas.ts";
+import { flowAnswer, flowFilters, pageOf, pageQuery, rangeQuery, sortBy, time } from "../schemas.ts";
 import { resource } from "../route.ts";
-import type { FlowStore } from "../../store/store.ts";
+import { boundsOf, onlyAddressesOf } from "../../filter/evaluate.ts";
+import { flowTable } from "../../filter/flow_table.ts";
+import type { Filter } from "../../model/filter.ts";
+import { onlyAddress } from "../../model/network.ts";
 import type { FlowQuery } from "../../model/page.ts";
+import type { Capabilities } from "../capabilities.ts";
+import { filterQuery, readFilter } from "../filter/filter.ts";
+
+const assumedS = 86_400;
+
+const flowsAnswer = pageOf(flowAnswer).extend({
+  assumed: z.object({ from: time, reason: z.string() }).optional().describe(
+    "A bound nobody asked for, and why",
+  ),
+});
 
 export const flows = resource({
   summary: "Flows by start time, newest first",
-  query: z.strictObject({ ...rangeQuery, ...pageQuery }),
+  query: z.strictObject({ ...rangeQuery, ...filterQuery, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
-  answer: pageOf(flowAnswer),
-  needs: ["flowStore"],
-  handle: ({ query }, { flowStore }) => readPage(query, flowStore),
+  answer: flowsAnswer,
+  needs: ["flowStore", "trafficStore", "directory"],
+  handle: ({ query, nowMs }, has) => readPage(query, nowMs, has),
 });
 
 export const latestFlows = resource({
   summary: "The latest flows",
+  isPolled: true,
   query: z.strictObject({ limit: pageQuery.limit }),
   isQuery: true,
   answer: pageOf(flowAnswer),
@@ -32,11 +46,11 @@ export const latestFlows = resource({
 
 export const searchFlows = resource({
   summary: "Flows that fit every filter given, newest first",
-  query: z.strictObject({ ...flowFilters, ...pageQuery }),
+  query: z.strictObject({ ...flowFilters, ...filterQuery, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
-  answer: pageOf(flowAnswer),
-  needs: ["flowStore"],
-  handle: ({ query }, { flowStore }) => readPage(query, flowStore),
+  answer: flowsAnswer,
+  needs: ["flowStore", "trafficStore", "directory"],
+  handle: ({ query, nowMs }, has) => readPage(query, nowMs, has),
 });
 
 export const flow = resource({
@@ -52,14 +66,52 @@ export const flow = resource({
 });
 
 /** Splits paging from filters; a zod object leaves absent filters out or undefined, the flowStore wants them out. */
-async function readPage(query: Record<string, unknown>, flowStore: FlowStore) {
-  const { limit, cursor, ...rest } = query as { limit: number; cursor?: string };
-  const filter = Object.fromEntries(
-    Object.entries(rest).filter(([, value]) => value !== undefined),
+async function readPage(
+  asked: Record<string, unknown>,
+  nowMs: number,
+  has: Pick<Capabilities, "flowStore" | "trafficStore" | "directory">,
+) {
+  const { limit, cursor, sort, filter, ...rest } = asked as {
+    limit: number;
+    cursor?: string;
+    sort: string;
+    filter?: string;
+  };
+  const query = readQuery(rest);
+  if (filter !== undefined) query.filter = await readFilter(filter, flowTable, nowMs, has);
+  const assumed = query.filter === undefined || isBounded(query, query.filter)
+    ? null
+    : await assumedRange(nowMs, has);
+  if (assumed !== null) query.from = assumed.from;
+  const page = { limit, isOldestFirst: sort === "start", ...(cursor === undefined ? {} : { cursor }) };
+  const found = await has.flowStore.readFlows(query, page);
+  return { json: { ...found, ...assumed === null ? {} : { assumed } } };
+}
+
+/** The single parameters that are given. @throws {ApiError} */
+export function readQuery(given: Record<string, unknown>): FlowQuery {
+  const query = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
   ) as FlowQuery;
-  if (filter.name !== undefined) filter.name = filter.name.toLowerCase();
-  checkRange(filter);
-  return { json: await flowStore.readFlows(filter, { limit, ...(cursor === undefined ? {} : { cursor }) }) };
+  checkRange(query);
+  return query;
+}
+
+/** Whether an index or a time bounds what a filter is asked of. */
+function isBounded(query: FlowQuery, filter: Filter): boolean {
+  const { from, threat_id, ip, src_ip, dst_ip } = query;
+  if (from !== undefined || threat_id !== undefined) return true;
+  if ([ip, src_ip, dst_ip].some((text) => text !== undefined && onlyAddress(text) !== null)) return true;
+  return boundsOf(filter, "start").from !== undefined || onlyAddressesOf(filter).length > 0;
+}
+
+/** The day up to the newest packet stored. */
+async function assumedRange(nowMs: number, { trafficStore }: Pick<Capabilities, "trafficStore">) {
+  const { last } = await trafficStore.readTotals();
+  const from = Math.max(0, Math.min(last ?? nowMs / 1_000, nowMs / 1_000) - assumedS);
+  const reason =
+    "The filter names neither a time nor one address: only the 24 hours up to the newest packet were searched. Give from to search more.";
+  return { from, reason };
 }
 
 /** @throws {ApiError} when a range ends before it begins. */

@@ -10,6 +10,7 @@ import { Buffer } from "node:buffer";
 import { publicKeyFromRaw, sha256Hex, verifyText } from "../../../shared/batch.ts";
 import { type CheckInRequest, checkInRequest, checkInResponse } from "../../../shared/control.ts";
 import { checkInMessage } from "../../../shared/control_messages.ts";
+import { endedBy } from "../../fleet/delivery_watch.ts";
 import type { SensorRow } from "../../model/sensor.ts";
 import type { Capabilities } from "../capabilities.ts";
 import { ApiError } from "../errors.ts";
@@ -25,7 +26,7 @@ const needs = [
   "directory",
   "clock",
   "clockOffsets",
-  "holes",
+  "evidence",
 ] as const;
 
 export const checkIn = resource({
@@ -45,7 +46,7 @@ type Needs = Pick<Capabilities, typeof needs[number]>;
 
 async function answer(
   call: Call<unknown, CheckInRequest>,
-  { ingestStore, clock, ...has }: Needs,
+  { ingestStore, clock, evidence, ...has }: Needs,
 ): Promise<Answer> {
   const { body, nowMs } = call;
   const { directory, reporter } = has;
@@ -64,6 +65,8 @@ async function answer(
   // A sensor restored from a backup learns here that it has been further already.
   const known = await ingestStore.readEpochs(sensor.sensor_id);
   const epoch_max = Math.max(sensor.check_in?.epoch ?? 0, ...known.map(({ epoch }) => epoch));
+  const isHeard = !isRevoked && sensor.quarantined_ms === null;
+  const packets = isHeard ? await evidence.wanted(sensor.sensor_id, nowMs) : [];
   return {
     json: {
       received_ms: nowMs,
@@ -71,6 +74,7 @@ async function answer(
       config_version: 0,
       revoked: isRevoked,
       epoch_max,
+      ...(packets.length > 0 ? { packets } : {}),
     },
   };
 
@@ -84,16 +88,17 @@ async function save(
   { sensor_id, check_in, last_check_in_ms, clock_offset_ms }: SensorRow,
   health: CheckInRequest,
   nowMs: number,
-  { reporter, checkIns, directory, clockOffsets, holes }: Omit<Needs, "ingestStore" | "clock">,
+  { reporter, checkIns, directory, clockOffsets }: Omit<Needs, "ingestStore" | "clock" | "evidence">,
 ): Promise<void> {
   const offsetMs = clockOffsets.note(sensor_id, health.epoch, health.sent_ms, nowMs);
+  const ended = endedBy(health, { check_in, last_check_in_ms }, nowMs);
   const isUrgent = !check_in || check_in.epoch !== health.epoch ||
     check_in.capture.state !== health.capture.state ||
     Math.abs((clock_offset_ms ?? 0) - offsetMs) > offsetStepMs;
   directory.note(sensor_id, { check_in: health, last_check_in_ms: nowMs, clock_offset_ms: offsetMs });
-  await checkIns.keep({ sensorId: sensor_id, checkIn: health, nowMs, clockOffsetMs: offsetMs }, isUrgent);
+  const write = { sensorId: sensor_id, checkIn: health, nowMs, clockOffsetMs: offsetMs, ended };
+  await checkIns.keep(write, isUrgent);
   reporter.count("check_ins_total", { outcome: "stored" });
-  await holes.note(health, { checkIn: check_in, atMs: last_check_in_ms }, nowMs);
 }
 
 /** Later epoch; or, of the same epoch, a later stamp, or any total that has grown: a clock may be set back, a total cannot go back.

@@ -59,9 +59,10 @@ export const enrol = resource({
         ? null
         : enrolRate.take(source, nowMs);
       reporter.count("enrolments_total", { outcome: waitS === null ? outcome : "throttled" });
+      const headers = enrolRate.headers("enrolments", source, nowMs);
       return waitS === null
-        ? new ApiError(outcome, detail)
-        : new ApiError("too_many", `${detail}. Try again in ${waitS} s`, { retryAfterS: waitS });
+        ? new ApiError(outcome, detail, { headers })
+        : new ApiError("too_many", `${detail}. Try again in ${waitS} s`, { retryAfterS: waitS, headers });
     }
   },
 });

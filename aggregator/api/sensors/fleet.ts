@@ -14,7 +14,7 @@ const countedSensorsMax = 32;
 
 /** Health of all sensors, as the API, the metrics and the dashboard show it. */
 export async function readFleet(
-  has: Pick<Capabilities, "directory" | "ingestStore" | "holes">,
+  has: Pick<Capabilities, "directory" | "ingestStore" | "identityStore">,
   nowMs: number,
 ): Promise<FleetHealth> {
   const sensors = await has.directory.all(nowMs);
@@ -25,7 +25,7 @@ export async function readFleet(
       if (sensor.check_in) positions.set(sensor.sensor_id, await readPositions(sensor, has));
     }
   }
-  return fleetHealth(sensors, gaps, positions, nowMs, (id) => has.holes.of(id, nowMs));
+  return fleetHealth(sensors, gaps, positions, nowMs, await has.identityStore.readEndedEpochs());
 }
 
 async function readPositions(
@@ -37,23 +37,29 @@ async function readPositions(
 
 export const fleet = resource({
   summary: "Health of every sensor, with the packets that are accounted for",
+  isPolled: true,
   isQuery: true,
   answer: fleetAnswer,
-  needs: ["progress", "directory", "ingestStore", "holes"],
-  handle: async ({ nowMs }, { progress, ...has }) => ({
-    json: { ...await readFleet(has, nowMs), problem: problemOf(progress(), nowMs) },
-  }),
+  needs: ["progress", "archiveProblem", "directory", "ingestStore", "identityStore"],
+  async handle({ nowMs }, { progress, archiveProblem, ...has }) {
+    const unarchived = archiveProblem();
+    const problem = problemOf(progress(), nowMs) ??
+      (unarchived && `A day of flows cannot be archived: ${unarchived}`);
+    return { json: { ...await readFleet(has, nowMs), problem } };
+  },
 });
 
 export const sensor = resource({
   summary: "Health of one sensor, by id or name",
+  isPolled: true,
   isQuery: true,
   answer: sensorAnswer,
-  needs: ["directory", "ingestStore", "holes"],
+  needs: ["directory", "ingestStore", "identityStore"],
   async handle({ params, nowMs }, has) {
     const row = await theSensor(params.id, nowMs, has);
     const gaps = await has.ingestStore.readGaps({ sensor_id: row.sensor_id, open: true }, pageRowsMax);
     const positions = row.check_in ? await readPositions(row, has) : null;
-    return { json: sensorHealth(row, gaps, positions, nowMs, has.holes.of(row.sensor_id, nowMs)) };
+    const ended = await has.identityStore.readEndedEpochs(row.sensor_id);
+    return { json: sensorHealth(row, gaps, positions, nowMs, ended) };
   },
 });

@@ -35,6 +35,7 @@ const count = z.int().min(0);
 
 export const totals = resource({
   summary: "Flows, packets, bytes, sightings and threats stored",
+  isPolled: true,
   isQuery: true,
   answer: z.object({
     flows: count,
@@ -51,6 +52,7 @@ export const totals = resource({
 
 export const topTalkers = resource({
   summary: "Addresses by bytes sent and received",
+  isPolled: true,
   query: z.strictObject({ ...rangeQuery, limit: z.int().min(1).max(100).default(10) }),
   isQuery: true,
   answer: z.object({
@@ -72,6 +74,7 @@ export const topTalkers = resource({
 
 export const protocols = resource({
   summary: "Protocols by flows, packets and bytes",
+  isPolled: true,
   query: z.strictObject(rangeQuery),
   isQuery: true,
   answer: z.object({
@@ -94,6 +97,7 @@ export const protocols = resource({
 
 export const series = resource({
   summary: "Traffic over time; without a range, the hour up to the last packet stored",
+  isPolled: true,
   query: z.strictObject({
     ...rangeQuery,
     step: z.int().min(1).max(86_400).optional().describe("Seconds of a point"),

@@ -17,6 +17,7 @@ const pageRows = 500;
 
 export const incidents = resource({
   summary: "Threats of one attacker as one story, the most severe first",
+  isPolled: true,
   query: z.strictObject({
     ...rangeQuery,
     severity_min: z.enum(severities).optional().describe("Of the incident, which its chain may raise"),

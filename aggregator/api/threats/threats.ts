@@ -5,36 +5,44 @@ import { severities, type Threat, threatStatuses } from "../../model/threat.ts";
 import type { ThreatQuery } from "../../model/page.ts";
 import { ApiError } from "../errors.ts";
 import { checkRange } from "../flows/flows.ts";
-import { address, pageOf, pageQuery, rangeQuery, threatAnswer } from "../schemas.ts";
+import { threatTable } from "../../filter/threat_table.ts";
+import { filterQuery, readFilter } from "../filter/filter.ts";
+import { address, flowAnswer, pageOf, pageQuery, rangeQuery, sortBy, threatAnswer } from "../schemas.ts";
 import { resource } from "../route.ts";
+
+export const threatFilters = {
+  ...rangeQuery,
+  severity_min: z.enum(severities).optional(),
+  detector: z.string().toLowerCase().regex(/^[a-z0-9_]{1,64}$/, "must be the name of a detector").optional(),
+  status: z.enum(threatStatuses).optional(),
+  ip: address.optional().describe("Attacker or victim: an address or CIDR"),
+};
 
 export const threats = resource({
   summary: "Threats with their explanations, newest first",
-  query: z.strictObject({
-    ...rangeQuery,
-    severity_min: z.enum(severities).optional(),
-    detector: z.string().regex(/^[a-z0-9_]{1,64}$/, "must be the name of a detector").optional(),
-    status: z.enum(threatStatuses).optional(),
-    ip: address.optional().describe("Attacker or victim"),
-    ...pageQuery,
-  }),
+  isPolled: true,
+  query: z.strictObject({ ...threatFilters, ...filterQuery, sort: sortBy("last_seen"), ...pageQuery }),
   isQuery: true,
-  answer: pageOf(threatAnswer),
-  needs: ["threatStore"],
-  async handle({ query }, { threatStore }) {
+  answer: pageOf(threatAnswer.omit({ flow_ids: true })),
+  needs: ["threatStore", "directory"],
+  async handle({ query, nowMs }, { threatStore, directory }) {
     checkRange(query);
-    const { limit, cursor, ...rest } = query;
-    const filter = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    const { limit, cursor, sort, filter, ...rest } = query;
+    const asked = Object.fromEntries(
+      Object.entries(rest).filter(([, value]) => value !== undefined),
+    ) as ThreatQuery;
+    if (filter !== undefined) asked.filter = await readFilter(filter, threatTable, nowMs, { directory });
     const page = await threatStore.readThreats(
-      filter as ThreatQuery,
-      { limit, ...(cursor === undefined ? {} : { cursor }) },
+      asked,
+      { limit, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
     );
-    return { json: { ...page, rows: page.rows.map(present) } };
+    return { json: { ...page, rows: page.rows.map(presentInList) } };
   },
 });
 
 export const threat = resource({
   summary: "One threat",
+  isPolled: true,
   isQuery: true,
   answer: threatAnswer,
   needs: ["threatStore"],
@@ -42,6 +50,35 @@ export const threat = resource({
     const found = isId(params.id) ? await threatStore.readThreat(params.id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
     return { json: present(found) };
+  },
+});
+
+export const threatFlows = resource({
+  summary: "All flows of a threat that are still stored, by start time",
+  query: z.strictObject({ sort: sortBy("start"), ...pageQuery }),
+  isQuery: true,
+  answer: pageOf(flowAnswer).extend({
+    flows: z.int().describe("All the threat rests on"),
+    linked: z.int().describe("Of these, how many can be paged through: the first of them"),
+    is_complete: z.boolean().describe("All can be"),
+  }),
+  needs: ["threatStore", "flowStore"],
+  async handle({ params: { id }, query: { limit, cursor, sort } }, { threatStore, flowStore }) {
+    const found = isId(id) ? await threatStore.readThreat(id) : null;
+    if (!found) throw new ApiError("not_found", "There is no threat with this id");
+    const page = { limit, isOldestFirst: sort === "start", ...(cursor === undefined ? {} : { cursor }) };
+    const { rows, next_cursor } = await flowStore.readFlows({ threat_id: id }, page);
+    const linked = await threatStore.countFlows(id);
+    const flows = Math.max(found.flows, linked);
+    return {
+      json: {
+        rows,
+        flows,
+        linked,
+        is_complete: linked === flows,
+        ...(next_cursor === undefined ? {} : { next_cursor }),
+      },
+    };
   },
 });
 
@@ -61,12 +98,18 @@ export const setThreatStatus = resource({
 });
 
 /** `src_ip` and `dst_ip` are there when there is exactly one, as `analyze` prints them. */
-function present(found: Threat): Record<string, unknown> {
+export function present(found: Threat): Record<string, unknown> {
   return {
     ...found,
     ...(found.src_ips.length === 1 ? { src_ip: found.src_ips[0] } : {}),
     ...(found.dst_ips.length === 1 ? { dst_ip: found.dst_ips[0] } : {}),
   };
+}
+
+/** Without its sample of flows: they are asked of the threat. */
+export function presentInList(found: Threat): Record<string, unknown> {
+  const { flow_ids: _, ...rest } = present(found);
+  return rest;
 }
 
 function isId(text: string): boolean {

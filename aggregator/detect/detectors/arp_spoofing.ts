@@ -7,13 +7,15 @@
  * own address but to announce or probe it. @module */
 
 import { arpKinds } from "../../../shared/segment.ts";
+import type { Reason } from "../../model/threat.ts";
 import { detector } from "../detector.ts";
-import { field, reason } from "../finding.ts";
-import { ArpClaims, isSharedMac } from "../signs/arp_claims.ts";
+import { capScore, field, reason } from "../finding.ts";
+import { ArpClaims, isSharedMac, isVirtualMac } from "../signs/arp_claims.ts";
 import { Distinct } from "../signs/distinct.ts";
 
 const addressesMax = 256, askedMax = 1_024;
 const reply = 2;
+const lowMax = 35;
 
 export const arpSpoofing = detector({
   name: "arp_spoofing",
@@ -52,6 +54,8 @@ export const arpSpoofing = detector({
     mac: src_mac,
     claimed: new Distinct<string>(addressesMax),
     told: new Distinct<string>(addressesMax),
+    /** "address>asker" of its answers. */
+    answers: new Distinct<string>(askedMax),
     asked: new Map<string, number>(),
     claimedS: new Map<string, number>(),
     askedItself: new Distinct<string>(addressesMax),
@@ -65,7 +69,10 @@ export const arpSpoofing = detector({
     claimant.claimed.add(src_ip);
     book.claim(place, src_ip, mac, end, fwd_packets, src_port === reply && dst_port === arpKinds.ordinary);
     if (claimant.claimedS.size < addressesMax) claimant.claimedS.set(src_ip, end);
-    if (!dst.isGroup && src_ip !== dst_ip) claimant.told.add(dst_ip);
+    if (!dst.isGroup && src_ip !== dst_ip) {
+      claimant.told.add(dst_ip);
+      if (src_port === reply) claimant.answers.add(`${src_ip}>${dst_ip}`);
+    }
     if (isQuestion) {
       book.ask(place, dst_ip, fwd_packets);
       if (claimant.asked.size < askedMax) claimant.asked.set(dst_ip, end);
@@ -77,13 +84,14 @@ export const arpSpoofing = detector({
     const askedS = claimant.asked.get(src_ip);
     if (askedS !== undefined && Math.abs(start - askedS) <= askedWithinS) claimant.askedItself.add(src_ip);
   },
-  isThreat: (claimant, { turnsMin }) =>
+  isThreat: (claimant, { turnsMin, unaskedMin }) =>
     claimant.claimed.size > 1 &&
-    (claimant.askedItself.size > 0 || contestedOf(claimant, turnsMin).length > 0),
+    (claimant.askedItself.size > 0 || contestedOf(claimant, turnsMin).length > 0 ||
+      betweenOf(claimant, unaskedMin).length > 0),
   finding(claimant, { turnsMin, unaskedMin }) {
     const { book, place, mac } = claimant;
-    const contested = contestedOf(claimant, turnsMin);
-    const taken = [...new Set([...contested, ...claimant.askedItself])];
+    const contested = contestedOf(claimant, turnsMin), between = betweenOf(claimant, unaskedMin);
+    const taken = [...new Set([...contested, ...claimant.askedItself, ...between])];
     const own = [...claimant.claimed].filter((ip) => !taken.includes(ip));
     const gateways = taken.filter(isLikelyGateway);
     const unasked = taken.reduce((sum, ip) => sum + book.unasked(place, ip, mac), 0);
@@ -104,6 +112,10 @@ export const arpSpoofing = detector({
         `${contested.slice(0, 5).join(", ")}: claimed in turns by ${mac} and ${evidence.rivals}`,
       ));
     }
+    if (between.length > 0) {
+      const text = `${between.slice(0, 5).join(", ")}: ${mac} tells each that it is the other`;
+      reasons.push(reason("between_two", 35, text));
+    }
     if (claimant.askedItself.size > 0) {
       reasons.push(reason(
         "asks_for_what_it_claims",
@@ -123,6 +135,7 @@ export const arpSpoofing = detector({
       const text = `${unasked} answers that nobody was seen to ask for; ${unaskedMin} are the threshold`;
       reasons.push(reason("unasked_answers", 20, text));
     }
+    if (gateways.length === 0) capBridge(reasons, mac, rivals);
     return {
       src_ips: own.length > 0 ? own : taken,
       dst_ips: new Set([...[...claimant.told].filter((ip) => !own.includes(ip)), ...taken]),
@@ -131,7 +144,11 @@ export const arpSpoofing = detector({
       summary: `The machine with the hardware address ${mac}${
         own.length > 0 ? ` (${own.slice(0, 3).join(", ")})` : ""
       } claims ${evidence.taken}, ${
-        contested.length > 0 ? "which other machines claim too." : "though it asks who has it."
+        contested.length > 0
+          ? "which other machines claim too."
+          : between.length > 0
+          ? "towards one another."
+          : "though it asks who has it."
       }`,
       reasons,
       evidence,
@@ -147,11 +164,36 @@ export const arpSpoofing = detector({
     "A host of virtual machines, a wireless repeater, an ARP proxy and Apple's sleep proxy answer for others on purpose; the addresses are then those of their clients, never the gateway's.",
 });
 
+/** Over wireless a host must put its own hardware address in place of those of its virtual machines. */
+function capBridge(reasons: Reason[], mac: string, rivals: ReadonlySet<string>): void {
+  if (rivals.size === 0 || isVirtualMac(mac) || ![...rivals].every(isVirtualMac)) return;
+  const text = `the owners are virtual machines, and ${mac} is none: it may be the machine that they run on`;
+  capScore(reasons, lowMax, "bridge", text);
+}
+
 function contestedOf(
   { book, place, mac, claimed }: { book: ArpClaims; place: string; mac: string; claimed: Distinct<string> },
   turnsMin: number,
 ): string[] {
   return [...claimed].filter((ip) => book.rivals(place, ip, mac, turnsMin).length > 0);
+}
+
+/** Addresses that it claims towards one another, by answers that nobody asked for, as whoever sits between two hosts does. */
+function betweenOf(
+  { book, place, mac, claimed, answers }: {
+    book: ArpClaims;
+    place: string;
+    mac: string;
+    claimed: Distinct<string>;
+    answers: Distinct<string>;
+  },
+  unaskedMin: number,
+): string[] {
+  const both = [...answers].map((answer) => answer.split(">")).filter(([ip, asker]) =>
+    claimed.has(asker) && answers.has(`${asker}>${ip}`)
+  );
+  const ips = [...new Set(both.map(([ip]) => ip))];
+  return ips.filter((ip) => book.unasked(place, ip, mac) >= unaskedMin);
 }
 
 /** The first or the last address of a network, as most people number their routers. */

@@ -117,10 +117,8 @@ export const beacon = detector({
   key(update) {
     const { protocol, dst_port } = update.segment;
     if (regularByDesign.has(dst_port) || update.dst.isGroup) return null;
-    if (update.begins && (protocol === "udp" || isOpened(update.segment))) {
-      return `${protocol}|${update.pair}|${dst_port}`;
-    }
-    return isQuietSession(update.segment) ? `session|${update.pair}|${dst_port}` : null;
+    if (update.begins && (protocol === "udp" || isOpened(update.segment))) return update.call;
+    return isQuietSession(update.segment) ? `session|${update.call}` : null;
   },
   open({ segment, src, dst, service }, _item, pollers): Calls {
     const { dst_port, protocol } = segment;
@@ -349,6 +347,9 @@ function reasonsFor(calls: Calls, score: Regularity, limits: Limits): Reason[] {
   }
   if (calls.isSession && signs.length < 2) {
     cap("keep_alive", "calls inside one connection may only keep it alive");
+  }
+  if (calls.protocol === "udp" && signs.every(([name]) => name === "odd_port")) {
+    cap("datagrams", "games, calls and their keep-alives use datagrams to odd ports all the time");
   }
   if (calls.unanswered > 0.5 * calls.total) {
     cap(

@@ -31,6 +31,7 @@ import { exploitAttempt } from "./exploit_attempt.ts";
 import { kerberoasting } from "./kerberoasting.ts";
 import { obsoleteTls } from "./obsolete_tls.ts";
 import { promptInjection } from "./prompt_injection.ts";
+import { rpcAbuse } from "./rpc_abuse.ts";
 import { remoteExecution } from "./remote_execution.ts";
 import { webAttack } from "./web_attack.ts";
 import { webScan } from "./web_scan.ts";
@@ -50,6 +51,13 @@ import { c2Session } from "./c2_session.ts";
 import { namePoisoning } from "./name_poisoning.ts";
 import { flood } from "./flood.ts";
 import { reflection } from "./reflection.ts";
+import { dga } from "./dga.ts";
+import { longSession } from "./long_session.ts";
+import { newDevice } from "./new_device.ts";
+import { newService } from "./new_service.ts";
+import { ftpBounce } from "./ftp_bounce.ts";
+import { passTheHash } from "./pass_the_hash.ts";
+import { stackFingerprinting } from "./stack_fingerprinting.ts";
 import type { Indicators } from "../signs/listed.ts";
 
 /** The detectors that ship, over `lists` of threat intelligence; null = none are given. */
@@ -66,6 +74,7 @@ const ofTraffic: readonly Declaration[] = [
   portScanVertical,
   portScanHorizontal,
   protocolScan,
+  stackFingerprinting,
   synFlood,
   amplification,
   flood,
@@ -76,6 +85,7 @@ const ofTraffic: readonly Declaration[] = [
   dnsTunnel,
   icmpTunnel,
   nxdomainBurst,
+  dga,
   webScan,
   webAttack,
   coercion,
@@ -86,16 +96,22 @@ const ofTraffic: readonly Declaration[] = [
   executableDownload,
   exploitAttempt,
   kerberoasting,
+  passTheHash,
   obsoleteTls,
   remoteExecution,
+  rpcAbuse,
   lateralMovement,
   cryptomining,
   spam,
   c2Session,
   namePoisoning,
+  longSession,
   exfiltration,
   icsCommand,
   icsReconnaissance,
+  ftpBounce,
+  newDevice,
+  newService,
   promptInjection,
 ];
 

@@ -1,11 +1,13 @@
 /** Coercion: a host makes a Windows server log in to a machine of the attacker's choice, whose login is then relayed.
  *
- * In: DCE/RPC calls of flows. Out: one finding for each pair of hosts.
- * Invariant: print clients ask their print server to be told of changes; that one call alone stays low.
+ * In: DCE/RPC calls of flows, log-ins of machine accounts by NTLM. Out: one finding for each pair of hosts.
+ * Invariant: print clients ask their print server to be told of changes; that one call alone stays low, unless the server then logs in to the
+ * caller with its machine account, which is what an attacker wants.
  * Sources: MS-EFSR (PetitPotam), MS-RPRN (PrinterBug), MS-DFSNM (DFSCoerce), MS-FSRVP (ShadowCoerce), MS-EVEN (CheeseOunce); ATT&CK T1187. @module */
 
 import { detector } from "../detector.ts";
-import { field, reason } from "../finding.ts";
+import { field, hostile, reason } from "../finding.ts";
+import type { PreparedUpdate } from "../prepared.ts";
 
 /** Calls that take the name of another machine, and how surely they are meant so. */
 const calls: Readonly<Record<string, { way: string; points: number }>> = {
@@ -35,7 +37,7 @@ export const coercion = detector({
   title: "Forced authentication",
   about:
     "A host makes a Windows server log in elsewhere by remote calls (PetitPotam, PrinterBug, DFSCoerce, ...).",
-  needs: ["rpc"],
+  needs: ["rpc", "smb"],
   limits: {
     callsMin: {
       value: 1,
@@ -48,22 +50,31 @@ export const coercion = detector({
     quietS: { value: 3_600, unit: "s", why: "tools try all ways within a minute" },
     ageS: { value: 86_400, unit: "s", why: "a print server is asked all day" },
   },
-  items: ({ segment }) =>
-    (segment.facts?.rpc ?? []).filter(({ interface: name, operation }) => `${name} ${operation}` in calls),
-  key: (update) => update.pair,
-  open: ({ segment: { src_ip, dst_ip, dst_port } }) => ({
-    srcIp: src_ip,
-    dstIp: dst_ip,
+  items: signsOf,
+  // A log-in comes from the server that was called.
+  key: ({ segment: { src_ip, dst_ip } }, _limits, sign) =>
+    sign.isLogin ? `${dst_ip}|${src_ip}` : `${src_ip}|${dst_ip}`,
+  open: ({ segment: { src_ip, dst_ip, dst_port } }, { isLogin }) => ({
+    srcIp: isLogin ? dst_ip : src_ip,
+    dstIp: isLogin ? src_ip : dst_ip,
     port: dst_port,
     calls: 0,
+    logins: 0,
+    account: "",
     ways: new Map<string, number>(),
     operations: new Set<string>(),
   }),
-  step(pair, _update, _limits, { interface: name, operation, count = 1 }) {
-    const { way, points } = calls[`${name} ${operation}`];
-    pair.calls += count;
+  step(pair, { segment: { dst_port } }, _limits, sign) {
+    if (sign.isLogin) {
+      pair.logins++;
+      pair.account = sign.name;
+      return;
+    }
+    const { way, points } = calls[sign.name];
+    pair.port = dst_port;
+    pair.calls += sign.count;
     pair.ways.set(way, points);
-    pair.operations.add(operation!);
+    pair.operations.add(sign.name.slice(sign.name.indexOf(" ") + 1));
   },
   isThreat: (pair, { callsMin }) => pair.calls >= callsMin,
   finding(pair, { waysMin }) {
@@ -71,6 +82,8 @@ export const coercion = detector({
       calls: field("calls", pair.calls),
       operations: field("operations", [...pair.operations].join(", ")),
       ways: field("known as", [...pair.ways.keys()].join(", ")),
+      logins: field("log-ins of the server to the caller", pair.logins),
+      account: hostile("account of those", pair.account || "none seen"),
     };
     const worst = Math.max(...pair.ways.values());
     const reasons = [reason(
@@ -83,6 +96,15 @@ export const coercion = detector({
     if (pair.ways.size >= waysMin) {
       reasons.push(
         reason("several_ways", 20, `${pair.ways.size} different ways were tried; a program needs one`),
+      );
+    }
+    if (pair.logins > 0) {
+      reasons.push(
+        reason(
+          "logged_in",
+          25,
+          `${evidence.logins} log-in(s) of ${pair.dstIp} to ${pair.srcIp} as ${evidence.account}`,
+        ),
       );
     }
     return {
@@ -105,3 +127,26 @@ export const coercion = detector({
   falseAlarm:
     "Print clients ask their print server to be told of changes; backup programs use shadow copies.",
 });
+
+interface Sign {
+  /** Interface and operation, or the account. */
+  name: string;
+  count: number;
+  /** The called server logs in to somebody. */
+  isLogin: boolean;
+}
+
+function signsOf({ segment: { facts, dst_port } }: PreparedUpdate): Sign[] {
+  const signs: Sign[] = [];
+  for (const { interface: of, operation, count = 1 } of facts?.rpc ?? []) {
+    const name = `${of} ${operation}`;
+    if (name in calls) signs.push({ name, count, isLogin: false });
+  }
+  if (dst_port !== 445) return signs;
+  // Domain computers log in by Kerberos, which names no account here.
+  const machine = facts?.smb?.find(({ command, account = "" }) =>
+    command === "session_setup" && account.endsWith("$")
+  );
+  if (machine !== undefined) signs.push({ name: machine.account!, count: 1, isLogin: true });
+  return signs;
+}

@@ -2,16 +2,22 @@
  *
  * In: DCE/RPC calls of flows; flows that show who serves a directory. Out: one finding for each asking host.
  * Invariant: a host that itself serves Kerberos or LDAP, or is asked to replicate, is a domain controller, and controllers do this all day.
+ * A connection seen from its middle names no interface; the calls of mimikatz' DCSync, DRSDomainControllerInfo (16), DRSCrackNames (12)
+ * and DRSGetNCChanges (3) on one connection, are told by their numbers, and are less sure.
  * Source: MS-DRSR 4.1.10, IDL_DRSGetNCChanges; ATT&CK T1003.006. @module */
 
+import type { RpcFact } from "../../../shared/facts.ts";
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";
 import { Distinct } from "../signs/distinct.ts";
 
 const directoryPorts = new Set([88, 389, 636, 3268, 3269]);
 const targetsMax = 64;
+const changesOpnum = 3, dcsyncOpnums = [16, 12, changesOpnum];
 
-type Part = { host: string } & ({ serves: true } | { serves: false; target: string; calls: number });
+type Part =
+  & { host: string }
+  & ({ serves: true } | { serves: false; target: string; calls: number; isNamed: boolean });
 
 export const dcsync = detector({
   name: "dcsync",
@@ -37,22 +43,29 @@ export const dcsync = detector({
     const isDirectory = directoryPorts.has(dst_port) || segment.app_protocol === "kerberos" ||
       segment.app_protocol === "ldap";
     if (isDirectory && bwd_packets > 0 && dst.isOwn) parts.push({ host: dst.ip, serves: true });
-    const calls = (facts?.rpc ?? []).filter(({ interface: name, operation }) =>
-      name === "drsuapi" && operation === "DRSGetNCChanges"
-    ).reduce((sum, { count = 1 }) => sum + count, 0);
+    const rpc = facts?.rpc ?? [];
+    const named = callsIn(rpc, "drsuapi");
+    const calls = named > 0 || !isByNumbers(rpc) ? named : callsIn(rpc, "");
     if (calls > 0) {
-      parts.push({ host: src.ip, serves: false, target: dst.ip, calls });
+      parts.push({ host: src.ip, serves: false, target: dst.ip, calls, isNamed: named > 0 });
       // Whoever is asked for changes is a controller, and may ask another one in turn.
       parts.push({ host: dst.ip, serves: true });
     }
     return parts;
   },
   key: (_update, _limits, { host }) => host,
-  open: (_update, { host }) => ({ host, serves: false, calls: 0, targets: new Distinct<string>(targetsMax) }),
+  open: (_update, { host }) => ({
+    host,
+    serves: false,
+    isNamed: false,
+    calls: 0,
+    targets: new Distinct<string>(targetsMax),
+  }),
   step(asker, _update, _limits, part) {
     if (part.serves) asker.serves = true;
     else {
       asker.calls += part.calls;
+      asker.isNamed ||= part.isNamed;
       asker.targets.add(part.target);
     }
   },
@@ -64,8 +77,10 @@ export const dcsync = detector({
     };
     const reasons = [reason(
       "not_a_controller",
-      70,
-      `${evidence.calls} request(s) for the directory's changes by a host that was never seen to serve Kerberos or LDAP`,
+      asker.isNamed ? 70 : 50,
+      asker.isNamed
+        ? `${evidence.calls} request(s) for the directory's changes by a host that was never seen to serve Kerberos or LDAP`
+        : `${evidence.calls} request(s) of a host that was never seen to serve Kerberos or LDAP have the numbers of DCSync's; the interface was not seen`,
     )];
     if (asker.calls >= manyCallsMin) {
       reasons.push(
@@ -96,3 +111,16 @@ export const dcsync = detector({
   falseAlarm:
     "A new domain controller, or a directory synchronisation such as Microsoft Entra Connect, asks for changes too; then the host is known for it.",
 });
+
+function callsIn(rpc: readonly RpcFact[], name: string): number {
+  let calls = 0;
+  for (const { interface: of, operation, opnum, count = 1 } of rpc) {
+    const isIt = of === name && (name === "" ? opnum === changesOpnum : operation === "DRSGetNCChanges");
+    if (isIt) calls += count;
+  }
+  return calls;
+}
+
+function isByNumbers(rpc: readonly RpcFact[]): boolean {
+  return dcsyncOpnums.every((opnum) => rpc.some((call) => call.interface === "" && call.opnum === opnum));
+}

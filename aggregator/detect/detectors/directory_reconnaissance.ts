@@ -1,10 +1,11 @@
 /** Directory reconnaissance: a client lists the users, groups, sessions and weak accounts of a Windows domain.
  *
- * In: LDAP searches, SAMR and LSA calls, Kerberos errors of flows. Out: one finding for each asking host.
+ * In: LDAP searches, SAMR and LSA calls, Kerberos errors, zone transfers of flows. Out: one finding for each asking host.
  * Invariant: a host that looks up itself, its user and its groups, as every Windows client does, is none; what counts is asking for all of a
  * kind, or for the properties that only attackers sort by.
  * Sources: ATT&CK T1087.002, T1069.002, T1482; the collection methods of SharpHound (session, local admin, ACL) and of Impacket's
- * lookupsid, samrdump and GetUserSPNs; KDC errors when user names are tried (kerbrute). @module */
+ * lookupsid, samrdump, rpcdump and GetUserSPNs; PsLoggedOn (the users' keys of the registry, and the names of their owners); KDC errors when
+ * user names are tried (kerbrute); RFC 5936 (whole zones, which secondary name servers fetch: a host that answers DNS may). @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";
@@ -16,7 +17,7 @@ const namesMax = 1_024;
 interface Question {
   /** What was asked for: "all users", "sessions", ... */
   kind: string;
-  /** 1: administrators' tools ask this too. 3: hardly anybody but attackers does. */
+  /** 1: programs ask this too. 2: administrators' tools do. 3: hardly anybody but attackers. 4: a whole directory at once. */
   weight: number;
   /** A user name that was tried and does not exist. */
   unknownUser?: string;
@@ -30,13 +31,17 @@ const calls: Readonly<Record<string, readonly [kind: string, weight: number]>> =
   "samr SamrQueryDisplayInformation2": ["all users", 2],
   "samr SamrQueryDisplayInformation3": ["all users", 2],
   "samr SamrGetMembersInAlias": ["members of local groups", 2],
-  "samr SamrGetMembersInGroup": ["members of groups", 1],
+  "samr SamrGetMembersInGroup": ["members of groups", 3],
+  "epmapper ept_lookup": ["all RPC services", 4],
   "lsarpc LsarEnumerateAccounts": ["all accounts with rights", 2],
   "lsarpc LsarEnumerateAccountsWithUserRight": ["accounts with a right", 2],
   "srvsvc NetrSessionEnum": ["sessions", 2],
   "wkssvc NetrWkstaUserEnum": ["logged-in users", 2],
   "netlogon DsrEnumerateDomainTrusts": ["trusts", 1],
-  "winreg OpenUsers": ["logged-in users by registry", 1],
+  "winreg OpenUsers": ["logged-in users by registry", 3],
+  "lsarpc LsarLookupSids2": ["names of accounts", 1],
+  "lsarpc LsarLookupSids3": ["names of accounts", 1],
+  "srvsvc NetrShareEnum": ["shares", 1],
 };
 
 const filters: readonly (readonly [RegExp, kind: string, weight: number])[] = [
@@ -57,6 +62,15 @@ const filters: readonly (readonly [RegExp, kind: string, weight: number])[] = [
   [/\(objectclass=grouppolicycontainer\)/i, "all group policies", 1],
 ];
 
+/** Answers to "everything of the domain" below this came from a search that stopped at once. */
+const wholeOctets = 50_000;
+/** Some 30 entries of an endpoint mapper, of which Windows has hundreds; and questions of one dump. */
+const servicesOctets = 4_000, lookUpsMin = 10;
+const everything = /^\(objectclass=\*\)$/i, wholeDomain = /^(?:dc=[^,]+,?)+$/i;
+/** A console shows one user at a time. */
+const detailsMin = 5;
+const userDetails = /^samr SamrQueryInformationUser2?$/;
+
 export const directoryReconnaissance = detector({
   name: "directory_reconnaissance",
   technique: "T1087.002",
@@ -73,7 +87,18 @@ export const directoryReconnaissance = detector({
       unit: "hosts",
       why: "asking several machines who is logged in is how attackers find administrators",
     },
+    lowWeightMin: {
+      value: 3,
+      unit: "points",
+      why: "one list that hardly any program asks for is worth a note, and no more",
+    },
     unknownUsersMin: { value: 10, unit: "names", why: "nobody mistypes so many different user names" },
+    fastUsersMin: {
+      value: 5,
+      unit: "names",
+      why: "that do not exist, within `fastS`: people type one name in several seconds",
+    },
+    fastS: { value: 10, unit: "s", why: "a list of names is tried in one go" },
   },
   window: {
     quietS: { value: 1_800, unit: "s", why: "collectors run through within minutes" },
@@ -87,23 +112,37 @@ export const directoryReconnaissance = detector({
     targets: new Distinct<string>(namesMax),
     sessionTargets: new Distinct<string>(namesMax),
     unknownUsers: new Distinct<string>(namesMax),
+    /** Unknown names since `fastFromS`, and the most within one such span. */
+    fastUsers: new Distinct<string>(namesMax),
+    fastFromS: -Infinity,
+    fastMost: 0,
     questions: 0,
   }),
-  step(host, { segment: { src_ip, dst_ip, src_port } }, _limits, { kind, weight, unknownUser }) {
+  step(host, { segment: { src_ip, dst_ip, src_port, start } }, { fastS }, { kind, weight, unknownUser }) {
     const target = src_port === 88 ? src_ip : dst_ip;
     host.questions++;
     host.targets.add(target);
-    if (unknownUser !== undefined) host.unknownUsers.add(unknownUser);
-    else host.kinds.set(kind, weight);
+    if (unknownUser !== undefined) {
+      host.unknownUsers.add(unknownUser);
+      if (Math.abs(start - host.fastFromS) > fastS) {
+        host.fastFromS = start;
+        host.fastUsers = new Distinct(namesMax);
+      }
+      host.fastUsers.add(unknownUser);
+      host.fastMost = Math.max(host.fastMost, host.fastUsers.size);
+    } else host.kinds.set(kind, weight);
     if (kind === "sessions" || kind === "logged-in users") host.sessionTargets.add(target);
   },
-  isThreat: ({ kinds, sessionTargets, unknownUsers }, { weightMin, hostsMin, unknownUsersMin }) =>
-    weightOf(kinds) >= weightMin || sessionTargets.size >= hostsMin || unknownUsers.size >= unknownUsersMin,
-  finding(host, { weightMin, hostsMin, unknownUsersMin }) {
+  isThreat: (host, limits) =>
+    weightOf(host.kinds) >= limits.weightMin || host.sessionTargets.size >= limits.hostsMin ||
+    areNamesTried(host, limits) || Math.max(0, ...host.kinds.values()) >= limits.lowWeightMin,
+  finding(host, limits) {
+    const { weightMin, hostsMin, unknownUsersMin, fastS } = limits;
     const evidence = {
       kinds: field("asked for", [...host.kinds.keys()].join(", ") || "nothing listed"),
       targets: field("hosts asked", host.targets.count),
       unknownUsers: field("user names tried that do not exist", host.unknownUsers.count),
+      fastUsers: field("of them the most at once", host.fastMost),
       examples: hostile("such names", [...host.unknownUsers].slice(0, 5).join(", ") || "none"),
       questions: field("questions", host.questions),
     };
@@ -115,6 +154,10 @@ export const directoryReconnaissance = detector({
         Math.min(65, 30 + 5 * (weight - weightMin) + (Math.max(0, ...host.kinds.values()) >= 3 ? 15 : 0)),
         `${host.kinds.size} kinds of lists were asked for: ${evidence.kinds}`,
       ));
+    } else if (Math.max(0, ...host.kinds.values()) >= limits.lowWeightMin) {
+      reasons.push(
+        reason("a_list", 25, `asked for: ${evidence.kinds}; administrators' tools ask for one such list too`),
+      );
     }
     if (host.sessionTargets.size >= hostsMin) {
       reasons.push(reason(
@@ -123,11 +166,14 @@ export const directoryReconnaissance = detector({
         `${host.sessionTargets.count} machines were asked who is logged in; ${hostsMin} are the threshold`,
       ));
     }
-    if (host.unknownUsers.size >= unknownUsersMin) {
+    if (areNamesTried(host, limits)) {
+      const isFast = host.unknownUsers.size < unknownUsersMin;
       reasons.push(reason(
         "user_names",
         growingPoints(host.unknownUsers.size, unknownUsersMin, { base: 45, perTenfold: 15, max: 65 }),
-        `${evidence.unknownUsers} user names were tried that do not exist; ${unknownUsersMin} are the threshold`,
+        `${evidence.unknownUsers} user names were tried that do not exist, ${evidence.fastUsers} of them within ${fastS} s; ${
+          isFast ? `nobody types ${limits.fastUsersMin} so fast` : `${unknownUsersMin} are the threshold`
+        }`,
       ));
     }
     return {
@@ -153,21 +199,45 @@ function weightOf(kinds: ReadonlyMap<string, number>): number {
   return [...kinds.values()].reduce((sum, weight) => sum + weight, 0);
 }
 
-function questionsOf({ segment: { facts } }: PreparedUpdate): Question[] {
+function areNamesTried(
+  { unknownUsers, fastMost }: { unknownUsers: Distinct<string>; fastMost: number },
+  { unknownUsersMin, fastUsersMin }: { unknownUsersMin: number; fastUsersMin: number },
+): boolean {
+  return unknownUsers.size >= unknownUsersMin || fastMost >= fastUsersMin;
+}
+
+function questionsOf({ src, segment: { facts, bwd_payload_bytes } }: PreparedUpdate): Question[] {
   const questions: Question[] = [];
-  for (const { interface: name, operation } of facts?.rpc ?? []) {
+  for (const { interface: name, operation, count = 1 } of facts?.rpc ?? []) {
     const call = calls[`${name} ${operation}`];
-    if (call) questions.push({ kind: call[0], weight: call[1] });
+    // A program looks for one service; a dump brings all, in one long answer or in many.
+    const isOne = operation === "ept_lookup" && count < lookUpsMin && bwd_payload_bytes < servicesOctets;
+    if (call && !isOne) questions.push({ kind: call[0], weight: call[1] });
+    if (userDetails.test(`${name} ${operation}`) && count >= detailsMin) {
+      questions.push({ kind: "details of one user after another", weight: 3 });
+    }
   }
-  for (const { operation, filter = "", attributes = [] } of facts?.ldap ?? []) {
+  if (facts?.dns?.some(({ type, rcode }) => type === "AXFR" && rcode === "NOERROR") && !src.isResolver) {
+    questions.push({ kind: "a whole DNS zone", weight: 4 });
+  }
+  for (const { operation, name = "", scope, filter = "", attributes = [] } of facts?.ldap ?? []) {
     if (operation !== "search") continue;
+    if (
+      scope === "subtree" && everything.test(filter) && wholeDomain.test(name) &&
+      bwd_payload_bytes >= wholeOctets
+    ) {
+      questions.push({ kind: "the whole directory", weight: 4 });
+    }
     const text = `${filter} ${attributes.join(" ")}`;
     const found = filters.find(([pattern]) =>
       pattern.test(pattern.source.includes("admpwd") ? text : filter)
     );
     if (found) questions.push({ kind: found[1], weight: found[2] });
   }
-  for (const { error, client = "" } of facts?.kerberos ?? []) {
+  // The error names nobody: it stands for the request before it.
+  let asker = "";
+  for (const { message, error, client = asker } of facts?.kerberos ?? []) {
+    if (message === "AS-REQ") asker = client;
     if (error === "KDC_ERR_C_PRINCIPAL_UNKNOWN") questions.push({ kind: "", weight: 0, unknownUser: client });
   }
   return questions;

@@ -13,7 +13,6 @@ import { detector, type LimitValues } from "../detector.ts";
 import { field, growingPoints, hostile, percentOf, reason } from "../finding.ts";
 import { Distinct } from "../signs/distinct.ts";
 import type { Address } from "../signs/address.ts";
-import { isReversedAddress } from "../signs/domain_name.ts";
 import { entropyOf } from "../signs/statistics.ts";
 
 const namesMax = 2_048;
@@ -109,7 +108,7 @@ export const dnsTunnel = detector({
   items: ({ dns, segment }) =>
     dns === null || segment.fwd_packets + segment.bwd_packets === 0
       ? []
-      : dns.questions.filter(({ subdomain }) => subdomain !== "" && !isReversedAddress(subdomain)),
+      : dns.questions.filter(({ subdomain, isReversedAddress }) => subdomain !== "" && !isReversedAddress),
   key: ({ dns }, _limits, { domain }) => `${dns!.client}|${domain}`,
   open: ({ dns, src, dst }, { domain }): Questions => ({
     client: dns!.client === src.ip ? src : dst,

@@ -1,8 +1,9 @@
 /** Executable download: a program or script is fetched over plain HTTP from a place, or under a name, that honest software does not use.
  *
  * In: HTTP requests and responses of flows. Out: one finding for each client and server.
- * Invariant: a program from a named host whose answer says that it is one is ordinary (updates come like that) and is none.
- * Source: how droppers fetch their second stage: a bare address, a false type, names of IoT architectures (ATT&CK T1105). @module */
+ * Invariant: a program from a named host whose answer or address says that it is one is ordinary (updates come like that) and is none.
+ * Source: how droppers fetch their second stage: a bare address, a false type, names of IoT architectures (ATT&CK T1105); how exploit kits
+ * serve theirs: a program, by its first octets, in answer to a page (T1189). @module */
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
@@ -16,8 +17,13 @@ interface Download {
   isBareAddress: boolean;
   isFalseType: boolean;
   isOddAgent: boolean;
+  /** A page's address was asked for, and a program came. */
+  isPage: boolean;
 }
 
+/** Kinds of program in the words of dissect/plain/http_body.ts. */
+const programMagic = new Set(["exe", "elf", "class", "macho", "dex"]);
+const pageName = /(?:\/|\.(?:php\d?|aspx?|jspx?|cgi|do|html?))$/i;
 const programType =
   /^(?:application\/(?:x-(?:msdownload|dosexec|msdos-program|executable|elf|sharedlib|sh|csh|msi|java-archive)|vnd\.microsoft\.portable-executable|java-(?:archive|vm)|hta)|text\/x-(?:sh|shellscript|powershell))/i;
 const programName =
@@ -34,7 +40,8 @@ export const executableDownload = detector({
   name: "executable_download",
   technique: "T1105",
   title: "Executable download",
-  about: "A program or script is fetched over plain HTTP from a bare address or under a false type.",
+  about:
+    "A program or script is fetched over plain HTTP from a bare address, under a false type, or in answer to a page.",
   needs: ["http"],
   limits: {
     downloadsMin: { value: 1, unit: "downloads", why: "one is enough to be infected" },
@@ -55,14 +62,16 @@ export const executableDownload = detector({
     bare: 0,
     falseType: 0,
     scripted: 0,
+    pages: 0,
     kinds: new Set<string>(),
     example: "",
   }),
-  step(fetch, _update, _limits, { uri, host, kind, isBareAddress, isFalseType, isOddAgent }) {
+  step(fetch, _update, _limits, { uri, host, kind, isBareAddress, isFalseType, isOddAgent, isPage }) {
     fetch.downloads++;
     if (isBareAddress) fetch.bare++;
     if (isFalseType) fetch.falseType++;
     if (isOddAgent) fetch.scripted++;
+    if (isPage) fetch.pages++;
     if (fetch.kinds.size < 16) fetch.kinds.add(kind);
     fetch.example ||= `http://${host}${uri}`.slice(0, 200);
   },
@@ -73,6 +82,7 @@ export const executableDownload = detector({
       kinds: field("what", [...fetch.kinds].join(", ")),
       bare: field("from a bare address", fetch.bare),
       falseType: field("under a false type", fetch.falseType),
+      pages: field("in answer to a page", fetch.pages),
       scripted: field("by a script's own client", fetch.scripted),
       example: hostile("first one", fetch.example),
     };
@@ -92,6 +102,15 @@ export const executableDownload = detector({
           "false_type",
           45,
           `${evidence.falseType} download(s) whose answer called a program something else`,
+        ),
+      );
+    }
+    if (fetch.pages > 0) {
+      reasons.push(
+        reason(
+          "page",
+          40,
+          `${evidence.pages} program(s) came in answer to a page's address, as exploit kits serve them`,
         ),
       );
     }
@@ -140,22 +159,28 @@ function downloadsOf({ segment: { facts }, dst }: PreparedUpdate): Download[] {
     if (response === undefined || response.status !== 200) continue;
     const { uri = "", host = dst.ip, user_agent = "" } = request;
     const path = uri.replace(/[?#].*$/, "");
-    const type = response.content_type ?? "";
-    const isNamed = programName.test(path) || deviceBinary.test(path), isTyped = programType.test(type);
+    const type = response.content_type ?? "", magic = response.magic ?? "";
+    const isNamed = programName.test(path) || deviceBinary.test(path);
+    const isTyped = programType.test(type) || programMagic.has(magic);
     const isBareAddress = parseIp(host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")) !== null;
     const isFalseType = (isTyped && harmlessName.test(path)) ||
-      (isNamed && /^(?:image|audio|video)\//i.test(type));
-    if (!(isNamed || isTyped) || !(isBareAddress || isFalseType)) continue;
+      (isNamed && /^(?:image|audio|video)\//i.test(type)) ||
+      (programMagic.has(magic) && /^(?:image|audio|video|text)\//i.test(type));
+    const isPage = isTyped && pageName.test(path);
+    if (!(isNamed || isTyped) || !(isBareAddress || isFalseType || isPage)) continue;
     downloads.push({
       uri: path,
       host,
       kind: deviceBinary.test(path)
         ? "a program for small devices"
+        : programMagic.has(magic)
+        ? `a program (${magic})`
         : isTyped
         ? type.split(";")[0].slice(0, 60)
         : path.slice(path.lastIndexOf(".")),
       isBareAddress,
       isFalseType,
+      isPage,
       isOddAgent: user_agent === "" || scriptAgent.test(user_agent),
     });
   }

@@ -96,8 +96,9 @@ export const flood = detector({
     const share = readFloodShare(update);
     return share === null ? [] : [share];
   },
-  key({ pair, segment: { dst_ip, dst_port } }, _limits, { kind }) {
-    return kind === "connections" || kind === "held" ? `${kind}|${pair}|${dst_port}` : `${kind}|${dst_ip}`;
+  key({ call, segment: { dst_ip } }, _limits, { kind }) {
+    if (kind === "connections") return call;
+    return kind === "held" ? `${kind}|${call}` : `${kind}|${dst_ip}`;
   },
   open: ({ src, dst, segment: { protocol } }, { kind }: FloodShare): Flood => ({
     kind,
@@ -112,14 +113,14 @@ export const flood = detector({
     sources: new Distinct(sourcesMax),
     ports: new Distinct(portsMax),
   }),
-  step(flood, { segment: { start, end, src_ip, dst_port } }, _limits, share) {
+  step(flood, { src, segment: { start, end, dst_port } }, _limits, share) {
     const isPackets = flood.kind === "udp" || flood.kind === "icmp" || flood.kind === "ip";
     flood.rate.add(start, isPackets ? end : start, share.amount);
     flood.octetRate.add(start, end, share.octets);
     flood.amount += share.amount;
     flood.octets += share.octets;
     if (!share.isAnswered) flood.unserved += share.amount;
-    flood.sources.add(src_ip);
+    flood.sources.add(src.ip);
     if (flood.kind !== "icmp") flood.ports.add(dst_port);
   },
   isThreat(flood, limits) {

@@ -1,9 +1,10 @@
-/** Host sweep: one host asks a whole network who is there, by ARP or by ping.
+/** Host sweep: one host asks a whole network who is there, by ARP, by ping, or by IPv6's neighbour discovery.
  *
- * In: ARP and ICMP echo flows. Out: one finding for each asking host and protocol.
+ * In: ARP, ICMP echo and neighbour solicitation flows. Out: one finding for each asking host and protocol.
  * Invariant: an ARP reply is no question, and proves that its sender is there; so does whatever else a host sent in the last ten
  * minutes, as a sensor on an ordinary switch port sees questions but no replies. Announcements of one's own address are no question.
- * A fixed list asked again and again is no sweep. @module */
+ * A fixed list asked again and again is no sweep. A solicitation goes to the group of an address's last 24 bits (RFC 4291, 2.7.1): whether
+ * that address is there cannot be told, so that only fast ones count; a router that sends them passes on somebody else's sweep. @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
@@ -15,13 +16,14 @@ import { PeakRate } from "../signs/peak_rate.ts";
 const hostsMax = 4_096;
 /** A host that spoke this long before it was asked is there. */
 const heardS = 600;
+const solicitation = 135, solicitedGroup = "ff02::1:ff";
 const echoTypes: Readonly<Record<string, number>> = { icmp: 8, icmp6: 128 };
 
 export const hostSweep = detector({
   name: "host_sweep",
   technique: "T1018",
   title: "Ping sweep",
-  about: "One host asks a whole network who is there, by ARP or by ping.",
+  about: "One host asks a whole network who is there, by ARP, by ping or by IPv6's neighbour discovery.",
   limits: {
     hostsMin: {
       value: 25,
@@ -37,6 +39,16 @@ export const hostSweep = detector({
       value: 5,
       unit: "addresses/min",
       why: "a host that looks for its neighbours over a day stays below",
+    },
+    smallHostsMin: {
+      value: 12,
+      unit: "addresses",
+      why: "of a small network, all of its range or its own address too, within `smallS`",
+    },
+    smallS: {
+      value: 10,
+      unit: "s",
+      why: "as for a small scan of one port: people and programs ask with pauses",
     },
     rangeShareMin: {
       value: 0.8,
@@ -59,36 +71,49 @@ export const hostSweep = detector({
     const isQuestion = protocol === "arp"
       ? isBroadcast(dst_mac)
       : protocol in echoTypes && src_port === echoTypes[protocol];
+    if (protocol === "icmp6" && src_port === solicitation && dst_ip.startsWith(solicitedGroup)) {
+      return update.first && fwd_packets > 0 && src_ip !== "::" ? `neighbours|${src_ip}` : null;
+    }
     if (!isQuestion || !update.first || fwd_packets === 0 || src_ip === dst_ip || update.dst.isGroup) {
       return null;
     }
     // A host that looks whether its new address is free (RFC 5227).
     return src_ip === "0.0.0.0" ? null : `${protocol}|${src_ip}`;
   },
-  open: ({ src, segment: { protocol } }) => ({
-    protocol,
+  open: ({ src, segment: { protocol, src_port } }) => ({
+    protocol: src_port === solicitation && protocol === "icmp6" ? "neighbours" : protocol,
     src,
     rate: new PeakRate(),
     mac: "",
     hosts: new Distinct<string>(hostsMax),
     list: new AskedList(),
     asked: 0,
+    /** The network's own address was asked, which no list of hosts holds. */
+    asksNetwork: false,
   }),
   step(sweep, { dst, segment: { src_mac, start } }) {
     sweep.mac = src_mac;
     sweep.asked++;
+    if (dst.ip.endsWith(".0")) sweep.asksNetwork = true;
     sweep.rate.add(start);
     sweep.hosts.add(dst.ip);
     sweep.list.ask(dst, start);
   },
-  isThreat(sweep, { hostsMin, silentShareMin, hostsPerMinuteMin }) {
+  isThreat(sweep, { hostsMin, silentShareMin, hostsPerMinuteMin, fastHostsPerS, ...limits }) {
     const { hosts, list, firstS, lastS } = sweep;
+    if (sweep.protocol === "neighbours") return hosts.size >= hostsMin && sweep.rate.peak >= fastHostsPerS;
+    const isSmall = hosts.size < hostsMin && hosts.size >= limits.smallHostsMin &&
+      lastS - firstS <= limits.smallS &&
+      (sweep.asksNetwork || list.rangeShare >= limits.rangeShareMin);
+    // Nobody who knows whom he asks asks the network itself.
+    if (isSmall && sweep.asksNetwork) return true;
+    if (isSmall) return list.size - list.heardSince(firstS - heardS).length >= silentShareMin * list.size;
     if (hosts.size < hostsMin || hosts.size < hostsPerMinuteMin * (lastS - firstS) / 60) return false;
     if (list.isFixed) return false;
     return list.size - list.heardSince(firstS - heardS).length >= silentShareMin * list.size;
   },
-  finding(sweep, { hostsMin, rangeShareMin, fastHostsPerS }) {
-    const isArp = sweep.protocol === "arp";
+  finding(sweep, { hostsMin, rangeShareMin, fastHostsPerS, smallHostsMin, smallS }) {
+    const isArp = sweep.protocol === "arp", isNeighbours = sweep.protocol === "neighbours";
     const heard = sweep.list.heardSince(sweep.firstS - heardS);
     const evidence = {
       asked: field("addresses asked", sweep.hosts.count),
@@ -97,17 +122,18 @@ export const hostSweep = detector({
       mac: field("hardware address of the asker", sweep.mac || "unknown"),
       duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
       perS: field("questions in the busiest second", sweep.rate.peak),
-      protocol: field("protocol", isArp ? "ARP" : "ping"),
+      protocol: field("protocol", isArp ? "ARP" : isNeighbours ? "neighbour discovery" : "ping"),
     };
     const { asked, silent, protocol } = evidence;
     const size = sweep.hosts.size;
     const reasons = [reason(
       "addresses_asked",
       growingPoints(size, hostsMin, { base: 25, perTenfold: 15, max: 45 }),
-      `${asked} addresses were asked; ${hostsMin} are enough to call it a sweep`,
+      size < hostsMin
+        ? `${asked} addresses were asked within ${smallS} s; ${smallHostsMin} of one range are enough to call it a sweep`
+        : `${asked} addresses were asked; ${hostsMin} are enough to call it a sweep`,
     )];
-    const share = sweep.list.rangeShare;
-    if (share >= rangeShareMin) {
+    if (!isNeighbours && sweep.list.rangeShare >= rangeShareMin) {
       reasons.push(reason(
         "whole_range",
         10,
@@ -120,13 +146,14 @@ export const hostSweep = detector({
       reasons.push(reason("fast", 10, text));
     }
     return {
-      title: isArp ? "ARP sweep" : "Ping sweep",
+      title: isArp ? "ARP sweep" : isNeighbours ? "Neighbour sweep (IPv6)" : "Ping sweep",
       src_ips: [sweep.src.ip],
       dst_ips: sweep.hosts,
       dst_port: null,
       count: sweep.asked,
-      summary:
-        `${sweep.src.ip} asked ${asked} addresses by ${protocol} whether somebody is there; nothing was heard of ${silent} of them.`,
+      summary: `${sweep.src.ip} asked ${asked} addresses by ${protocol} whether somebody is there${
+        isNeighbours ? "." : `; nothing was heard of ${silent} of them.`
+      }`,
       reasons,
       evidence,
     };

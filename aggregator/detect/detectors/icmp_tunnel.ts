@@ -39,6 +39,7 @@ export const icmpTunnel = detector({
     dst,
     packets: 0,
     bytes: 0,
+    askedBytes: 0,
     lengthMin: Infinity,
     lengthMax: 0,
     /** Sum over segments of packets x (deviation over mean). */
@@ -48,13 +49,14 @@ export const icmpTunnel = detector({
     const packets = segment.fwd_packets + segment.bwd_packets;
     pair.packets += packets;
     pair.bytes += segment.fwd_bytes + segment.bwd_bytes;
+    pair.askedBytes += segment.fwd_bytes;
     pair.lengthMin = Math.min(pair.lengthMin, segment.packet_length_min);
     pair.lengthMax = Math.max(pair.lengthMax, segment.packet_length_max);
     pair.deviation += packets * segment.packet_length_deviation / Math.max(1, segment.packet_length_mean);
   },
   isThreat: (pair, { packetsMin, lengthSpreadMin, lengthDeviationMin }) =>
     pair.packets >= packetsMin && pair.lengthMax - pair.lengthMin >= lengthSpreadMin &&
-    pair.deviation / pair.packets >= lengthDeviationMin,
+    pair.deviation / pair.packets >= lengthDeviationMin && !isInFragments(pair),
   finding(pair, { packetsMin, lengthDeviationMin }) {
     const evidence = {
       packets: field("packets", pair.packets),
@@ -96,3 +98,17 @@ export const icmpTunnel = detector({
   falseAlarm:
     "Somebody who measures a line with pings of many sizes looks the same for a short time; ask your network staff.",
 });
+
+/** Every link carries IPv6 packets of this size (RFC 8200, 5); larger pings are cut on some, and most parts are then full. */
+const linkOctetsMin = 1_280;
+
+/** Pings too large for the link: their parts differ in size, though the pings do not. Answers repeat the question (RFC 792), as those of
+ * tunnels do not; or nearly all parts are full. */
+function isInFragments({ lengthMax, bytes, askedBytes, packets }: {
+  lengthMax: number;
+  bytes: number;
+  askedBytes: number;
+  packets: number;
+}): boolean {
+  return lengthMax >= linkOctetsMin && (2 * askedBytes === bytes || bytes / packets >= 0.8 * lengthMax);
+}

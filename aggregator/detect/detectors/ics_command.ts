@@ -2,15 +2,16 @@
  *
  * In: requests of Modbus, DNP3, S7, CIP, IEC 104 and BACnet. Out: one finding for each controller.
  * Invariant: the host that asks a controller most is in charge of it, and may change values as it likes; an engineering station that was
- * there from the beginning, too. Plant equipment is never told to be isolated.
+ * there from the beginning, too. Loading a program into a controller that nobody else is in charge of is engineering, and stays low; stopping
+ * or restarting it is not. Plant equipment is never told to be isolated.
  * Sources: ATT&CK for ICS T0855 (unauthorized command message), T0816 (restart), T0858 (operating mode). @module */
 
 import { detector } from "../detector.ts";
-import { field, reason } from "../finding.ts";
+import { capScore, field, reason } from "../finding.ts";
 import type { Address } from "../signs/address.ts";
-import { icsActionOf, isIcsChange } from "../signs/ics.ts";
+import { icsActionOf, icsEnds, isIcsChange, isIcsStop } from "../signs/ics.ts";
 
-const mastersMax = 16, namesMax = 8;
+const mastersMax = 16, namesMax = 8, lowMax = 35;
 
 interface Master {
   address: Address;
@@ -20,6 +21,8 @@ interface Master {
   /** Names of what it changed. */
   names: Set<string>;
   operates: Set<string>;
+  /** Those that stop or restart it, or take something away. */
+  stops: Set<string>;
 }
 
 export const icsCommand = detector({
@@ -46,19 +49,18 @@ export const icsCommand = detector({
     quietS: { value: 3_600, unit: "s", why: "controllers are polled every few seconds" },
     ageS: { value: 30 * 86_400, unit: "s", why: "who is in charge of a plant changes over years" },
   },
-  key: ({ segment: { facts, dst_ip } }) => facts?.ics?.some(({ response }) => !response) ? dst_ip : null,
-  open: ({ dst, segment: { dst_port } }) => ({
-    device: dst,
-    port: dst_port,
-    masters: new Map<string, Master>(),
-  }),
-  step({ masters }, { src, segment: { facts, start } }) {
-    let master = masters.get(src.ip);
+  key: (update) =>
+    update.segment.facts?.ics?.some(({ response }) => !response) ? icsEnds(update).device.ip : null,
+  open: (update) => ({ ...icsEnds(update), masters: new Map<string, Master>() }),
+  step({ masters }, update) {
+    const { facts, start } = update.segment;
+    const { master: address } = icsEnds(update);
+    let master = masters.get(address.ip);
     if (master === undefined) {
       if (masters.size >= mastersMax) return;
-      const fresh = { names: new Set<string>(), operates: new Set<string>() };
-      master = { address: src, firstS: start, requests: 0, changes: 0, ...fresh };
-      masters.set(src.ip, master);
+      const fresh = { names: new Set<string>(), operates: new Set<string>(), stops: new Set<string>() };
+      master = { address, firstS: start, requests: 0, changes: 0, ...fresh };
+      masters.set(address.ip, master);
     }
     for (const { operation, response, count = 1 } of facts!.ics!) {
       if (response) continue;
@@ -68,6 +70,7 @@ export const icsCommand = detector({
       if (master.names.size < namesMax) master.names.add(operation);
       if (icsActionOf(operation) === "operate" && master.operates.size < namesMax) {
         master.operates.add(operation);
+        if (isIcsStop(operation)) master.stops.add(operation);
       }
     }
   },
@@ -78,7 +81,7 @@ export const icsCommand = detector({
     const known = inCharge(masters);
     const actors = [...new Set([...strangers, ...operators])];
     const operations = new Set(actors.flatMap(({ names }) => [...names]));
-    const outside = actors.filter(({ address }) => !address.isPrivate);
+    const outside = device.isPrivate ? actors.filter(({ address }) => !address.isPrivate) : [];
     const evidence = {
       device: field("controller", device.ip),
       actors: field("hosts that changed it", actors.map(({ address }) => address.ip).join(", ")),
@@ -110,6 +113,10 @@ export const icsCommand = detector({
     }
     if (outside.length > 0) {
       reasons.push(reason("from_outside", 30, `${outside[0].address.ip} is an address of the Internet`));
+    }
+    if (outside.length + strangers.length === 0 && operators.every(({ stops }) => stops.size === 0)) {
+      const text = "loading and starting is what engineers do, and nobody else was in charge";
+      capScore(reasons, lowMax, "engineering", text);
     }
     return {
       src_ips: actors.map(({ address }) => address.ip),

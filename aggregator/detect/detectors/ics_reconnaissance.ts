@@ -6,12 +6,12 @@
  * Source: ATT&CK for ICS T0846 (remote system discovery), T0888 (remote system information discovery). @module */
 
 import { detector } from "../detector.ts";
-import { field, growingPoints, reason } from "../finding.ts";
+import { capScore, field, growingPoints, reason } from "../finding.ts";
 import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
-import { icsActionOf } from "../signs/ics.ts";
+import { icsActionOf, icsEnds } from "../signs/ics.ts";
 
-const devicesMax = 1_024, unitsMax = 512, kindsMax = 64;
+const devicesMax = 1_024, unitsMax = 512, kindsMax = 64, lowMax = 35;
 /** No other service uses Modbus's port; of the others only what was read counts. */
 const modbusPort = 502;
 
@@ -39,16 +39,17 @@ export const icsReconnaissance = detector({
     quietS: { value: 600, unit: "s", why: "tools ask at once" },
     ageS: { value: 3_600, unit: "s", why: "refusals of a day do not add up" },
   },
-  key({ src, dst, probe, segment: { facts, dst_port, protocol, bwd_payload_bytes } }) {
-    if (facts?.ics !== undefined) return src.ip;
+  key(update) {
+    const { src, dst, probe, segment: { facts, dst_port, protocol, bwd_payload_bytes } } = update;
+    if (facts?.ics !== undefined) return icsEnds(update).master.ip;
     const isOutside = src.isPrivate !== dst.isPrivate && !dst.isGroup;
     const isTalk = probe === "used" && protocol === "tcp" && bwd_payload_bytes > 0;
     return isTalk && isOutside && dst_port === modbusPort && (facts === null || facts.first !== undefined)
       ? src.ip
       : null;
   },
-  open: ({ src }) => ({
-    src,
+  open: (update) => ({
+    src: icsEnds(update).master,
     devices: new Distinct<string>(devicesMax),
     identified: new Distinct<string>(devicesMax),
     across: new Distinct<string>(devicesMax),
@@ -58,9 +59,14 @@ export const icsReconnaissance = detector({
     refused: 0,
     requests: 0,
   }),
-  step(explorer, { src, dst, segment: { facts, dst_ip } }) {
+  step(explorer, update) {
+    const { facts } = update.segment;
+    const { master: src, device: dst } = icsEnds(update);
+    const dst_ip = dst.ip;
     explorer.devices.add(dst_ip);
-    if (src.isPrivate !== dst.isPrivate && !dst.isGroup) explorer.across.add(dst_ip);
+    const asks = facts?.ics === undefined || facts.ics.some(({ response }) => !response);
+    // Answers alone may be those of a flood by forged addresses.
+    if (asks && src.isPrivate !== dst.isPrivate && !dst.isGroup) explorer.across.add(dst_ip);
     for (const { protocol, operation, unit, response, exception, count = 1 } of facts?.ics ?? []) {
       const kind = `${protocol} ${operation}`;
       if (response) {
@@ -120,6 +126,11 @@ export const icsReconnaissance = detector({
     }
     if (identified.size >= identifiedMin) {
       reasons.push(reason("identifies", 35, `${evidence.identified} controllers were asked who they are`));
+    }
+    if (explorer.src.isOwn && across.size === explorer.devices.size) {
+      const text =
+        "the host is one of yours: controllers far away are polled like this, by mobile networks for instance";
+      capScore(reasons, lowMax, "own_master", text);
     }
     return {
       src_ips: [explorer.src.ip],

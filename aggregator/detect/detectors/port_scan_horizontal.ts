@@ -1,7 +1,7 @@
 /** Horizontal port scan: one host tries the same port on many hosts, most of which do not answer.
  *
  * In: the attempts that TCP and UDP flows begin with. Out: one finding for each scanning host and protocol, with all its ports.
- * Invariant: a host that mostly succeeds is no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer).
+ * Invariant: whoever asks a server by its name (QUIC) was told of it, and does not scan; a host that mostly succeeds is no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer).
  * A fixed list asked again and again is no scan, though half of it may be off.
  * Source of the idea: Jung et al., "Fast Portscan Detection Using Sequential Hypothesis Testing" (2004): benign hosts succeed in
  * about 4 of 5 first contacts, scanners in 1 of 5. @module */
@@ -78,8 +78,10 @@ export const portScanHorizontal = detector({
     ageS: { value: 3_600, unit: "s", why: "a few failures an hour are ordinary" },
   },
   keysMax: 10_000,
-  key: ({ probe, dst, segment: { protocol, src_ip } }) =>
-    probe === null || dst.isGroup ? null : `${protocol}|${src_ip}`,
+  key: ({ probe, dst, serverName, segment: { protocol, src_ip } }) =>
+    probe === null || dst.isGroup || (probe === "silent" && serverName !== "")
+      ? null
+      : `${protocol}|${src_ip}`,
   open: ({ src, segment: { protocol } }): Sweep => ({
     protocol,
     src,
@@ -87,7 +89,7 @@ export const portScanHorizontal = detector({
     ports: new Map(),
     failedHosts: new Distinct(hostsMax),
   }),
-  step(sweep, { probe, dst, segment: { dst_ip, dst_port, start } }) {
+  step(sweep, { probe, dst, segment: { dst_port, start } }) {
     const tally = sweep.ports.get(dst_port) ?? newTally();
     if (tally.attempts === 0 && sweep.ports.size < portsMax) sweep.ports.set(dst_port, tally);
     tally.attempts++;
@@ -97,8 +99,8 @@ export const portScanHorizontal = detector({
       tally.list.ask(dst, start);
     }
     const hosts = probe === "used" ? tally.used : probe === "open" ? tally.open : tally.failed;
-    hosts.add(dst_ip);
-    if (hosts === tally.failed) sweep.failedHosts.add(dst_ip);
+    hosts.add(dst.ip);
+    if (hosts === tally.failed) sweep.failedHosts.add(dst.ip);
   },
   isThreat: (sweep, limits) => scannedPorts(sweep, limits).length > 0,
   finding(sweep, limits) {

@@ -31,7 +31,7 @@ export const portScanVertical = detector({
     quietS: { value: 600, unit: "s", why: "nmap -T1, the slowest but one, waits 15 s between probes" },
     ageS: { value: 3_600, unit: "s", why: "a few failures an hour are ordinary" },
   },
-  key: (update) => update.probe && `${update.segment.protocol}|${update.pair}`,
+  key: (update) => update.probe && update.protocolPair,
   // A conversation alone is no reason to follow a pair: most pairs on a network only ever talk.
   opens: (update) => update.probe !== "used",
   open: ({ src, dst, segment: { protocol } }) => ({

@@ -15,6 +15,12 @@ import { amplifyingPorts } from "./amplification.ts";
 const serversMax = 4_096;
 /** Whoever asks a group is answered by each neighbour: NetBIOS, SSDP, WS-Discovery, mDNS, LLMNR. */
 const discoveryPorts = new Set([137, 1900, 3702, 5353, 5355]);
+/** Ports from which an answer comes, whoever is taken for the beginner of its flow: those of amplification, IKE, SQL Server's browser,
+ * STUN, CoAP, Ubiquiti's and Dahua's discovery, Steam, BACnet (Shadowserver's scans of open UDP services). */
+const answeringPorts = new Set([
+  ...amplifyingPorts,
+  ...[500, 1434, 3478, 4500, 5683, 10001, 27015, 37810, 47808],
+]);
 const syn = 2, ack = 16, echo = 8, echoReply = 0;
 
 interface Answers {
@@ -157,6 +163,17 @@ function answersOf({ segment, src, dst, begins }: PreparedUpdate): Answers | nul
     const isEcho = protocol === "icmp" && segment.src_port === echo;
     const isDiscovery = dst.isOwn && discoveryPorts.has(segment.dst_port);
     return (isEcho || protocol === "udp" && !isDiscovery) && !src.isGroup ? toSource : null;
+  } else if (
+    protocol === "udp" && bwd_packets === 0 && answeringPorts.has(segment.src_port) &&
+    !answeringPorts.has(segment.dst_port) && !dst.isGroup && !src.isOwn
+  ) {
+    return {
+      server: src,
+      victim: dst,
+      port: segment.src_port,
+      packets: fwd_packets * factor,
+      bytes: fwd_bytes * factor,
+    };
   } else if (protocol !== "icmp" || segment.src_port !== echoReply || bwd_packets > 0) return null;
   const answers = { server: src, victim: dst, packets: fwd_packets * factor, bytes: fwd_bytes * factor };
   return { ...answers, port: segment.src_port };

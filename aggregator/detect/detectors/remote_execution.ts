@@ -2,8 +2,9 @@
  *
  * In: DCE/RPC calls, SMB files and web requests of flows. Out: one finding for each pair of hosts.
  * Invariant: looking at services, tasks or keys is none; only what creates, changes or starts is.
- * Sources: ATT&CK T1569.002 (service), T1053.002/005 (task), T1047 (WMI), T1021.006 (WinRM), T1112 (registry); file names of PsExec
- * (Sysinternals) and Impacket's smbexec, wmiexec, atexec. @module */
+ * WinRM carries commands encrypted: requests for its shell service count, those of event forwarding do not (MS-WSMV; they name "WEC").
+ * Sources: ATT&CK T1569.002 (service), T1053.002/005 (task), T1047 (WMI), T1021.003 (DCOM: MMC, Excel, ShellWindows), T1021.006 (WinRM),
+ * T1112 (registry); file names of PsExec (Sysinternals) and Impacket's smbexec, wmiexec, atexec. @module */
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
@@ -30,10 +31,14 @@ const calls: Readonly<Record<string, readonly [way: string, technique: string, p
   "atsvc NetrJobAdd": ["a job was scheduled", "T1053.002", 50],
   "ITaskSchedulerService SchRpcRegisterTask": ["a task was registered", "T1053.005", 45],
   "IWbemServices ExecMethod": ["a WMI method was run", "T1047", 40],
+  "IWbemServices PutInstance": ["a WMI object was made or changed", "T1047", 40],
+  "IDispatch Invoke": ["a program's object was called (DCOM)", "T1021.003", 40],
   "winreg BaseRegSetValue": ["a registry value was set", "T1112", 30],
   "MimiCom MimiCommand": ["mimikatz was commanded", "T1569.002", 90],
 };
 
+/** WinRM 1 shared the web's port; since then 5985 and, encrypted, 5986. */
+const winRmPorts = new Set([5985, 5986]);
 const executable = /\.(?:exe|dll|com|scr|sys|bat|cmd|ps1|vbs|hta|msi)$/i;
 const toolFiles = /(?:psexesvc|paexec|csexec|remcom|winexesvc|__output|__[0-9]{10,}|\\execute\.bat$)/i;
 
@@ -42,8 +47,8 @@ export const remoteExecution = detector({
   technique: "T1569.002",
   title: "Remote execution",
   about:
-    "A host makes another one run a program: by a service, a task, WMI, or a file of PsExec or Impacket.",
-  needs: ["rpc", "smb"],
+    "A host makes another one run a program: by a service, a task, WMI, DCOM, WinRM, or a file of PsExec or Impacket.",
+  needs: ["rpc", "smb", "http"],
   limits: {
     signsMin: { value: 1, unit: "signs", why: "one created service runs whatever it was given" },
     waysMin: {
@@ -105,7 +110,7 @@ export const remoteExecution = detector({
     "Software distribution, monitoring and administrators use services, tasks and WMI from a few known machines.",
 });
 
-function signsOf({ segment: { facts } }: PreparedUpdate): Sign[] {
+function signsOf({ segment: { facts, dst_port } }: PreparedUpdate): Sign[] {
   const signs: Sign[] = [];
   for (const { interface: name, operation, count = 1 } of facts?.rpc ?? []) {
     const call = calls[`${name} ${operation}`];
@@ -130,6 +135,11 @@ function signsOf({ segment: { facts } }: PreparedUpdate): Sign[] {
         times: 1,
         shown: file,
       });
+    }
+  }
+  for (const { method, uri = "" } of facts?.http ?? []) {
+    if (method === "POST" && winRmPorts.has(dst_port) && /^\/wsman\/?(?:\?|$)/i.test(uri)) {
+      signs.push({ way: "a WinRM session", technique: "T1021.006", points: 40, times: 1, shown: uri });
     }
   }
   return signs;

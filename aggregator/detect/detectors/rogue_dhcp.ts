@@ -2,13 +2,13 @@
  *
  * In: DHCP offers and acknowledgements that go to clients. Out: one finding for each server that came later.
  * Invariant: two servers that say the same are a pair that shares the work, and stay low. Answers to relays belong to other networks and
- * do not count. @module */
+ * do not count. Where no client hears both, and their addresses are far apart, a sensor may see two networks: that stays low, too. @module */
 
 import { detector } from "../detector.ts";
-import { field, hostile, reason } from "../finding.ts";
+import { capScore, field, hostile, reason } from "../finding.ts";
 import { Distinct } from "../signs/distinct.ts";
 
-const serversMax = 16, clientsMax = 256;
+const serversMax = 16, clientsMax = 256, lowMax = 35;
 const answers = new Set(["OFFER", "ACK"]);
 
 interface Server {
@@ -86,6 +86,12 @@ export const rogueDhcp = detector({
       const text = `it names the name servers ${evidence.dns}, the other names ${evidence.knownDns}`;
       reasons.push(reason("other_name_servers", 20, text));
     }
+    if (
+      reasons.length > 1 && ![...later.clients].some((mac) => first.clients.has(mac)) && !isNear(later, first)
+    ) {
+      const text = "no client was answered by both, so that they may serve networks of their own";
+      capScore(reasons, lowMax, "apart", text);
+    }
     return {
       src_ips: [later.ip],
       dst_ips: [first.ip],
@@ -105,6 +111,11 @@ export const rogueDhcp = detector({
   falseAlarm:
     "Two servers that share the work, and a server that is being replaced; the gateways they name are then the same.",
 });
+
+/** Both are in one network of up to 256 addresses. */
+function isNear({ ip }: Server, { ip: other }: Server): boolean {
+  return ip.slice(0, ip.lastIndexOf(".")) === other.slice(0, other.lastIndexOf("."));
+}
 
 /** Both are known, and not the same. */
 function differs(a: string, b: string): boolean {

@@ -11,6 +11,7 @@ import {
   scannerOf,
   type WebAttackKind,
   webAttackKinds,
+  webAttacksInForm,
   webAttacksInHeader,
   webAttacksInTarget,
 } from "../signs/web_strings.ts";
@@ -122,9 +123,16 @@ export const webAttack = detector({
     "Vulnerability scanners and penetration testers send such requests on purpose; compare address and time with your planned tests.",
 });
 
-function attacksOf({ uri, host, user_agent }: HttpFact): WebAttackKind[] {
+function attacksOf({ uri, host, user_agent, referrer, body, content_type }: HttpFact): WebAttackKind[] {
   return [
-    ...new Set([...webAttacksInTarget(uri), ...webAttacksInHeader(user_agent), ...webAttacksInHeader(host)]),
+    ...new Set([
+      ...webAttacksInTarget(uri),
+      ...webAttacksInForm(body, content_type),
+      ...webAttacksInHeader(user_agent),
+      ...webAttacksInHeader(host),
+      // A referrer repeats the target of the page before; only what never stands in one counts.
+      ...webAttacksInHeader(referrer).filter((kind) => kind !== "SQL injection"),
+    ]),
   ];
 }
 
@@ -132,8 +140,10 @@ function isAttack(request: HttpFact): boolean {
   return request.method !== undefined && attacksOf(request).length > 0;
 }
 
-/** The part that shows it: the target, or the header field. */
-function exampleOf({ method, uri, user_agent, host }: HttpFact): string {
+/** The part that shows it: the target, the form, or the header field. */
+function exampleOf({ method, uri, user_agent, host, referrer, body, content_type }: HttpFact): string {
   if (webAttacksInTarget(uri).length > 0) return `${method} ${uri}`;
+  if (webAttacksInForm(body, content_type).length > 0) return `${method} ${uri} with ${body}`;
+  if (webAttacksInHeader(referrer).length > 0) return `Referer: ${referrer}`;
   return webAttacksInHeader(user_agent).length > 0 ? `User-Agent: ${user_agent}` : `Host: ${host}`;
 }

@@ -5,6 +5,7 @@
 
 import { isPrivate as isPrivateBytes, parseIp } from "../../../shared/ip.ts";
 
+/** Its `ip` is one text for all updates of a host, so that sets of addresses compare pointers. */
 export class Address {
   /** Means something only on its own site (RFC 1918 and the like), group addresses included. */
   readonly isPrivate: boolean;
@@ -76,8 +77,8 @@ class Halves {
   }
 }
 
-/** Multicast and broadcast; an IPv4 address that ends in 255 is taken for its network's broadcast address. */
+/** Multicast and broadcast, but not the reserved 240.0.0.0/4, over which programs that make captures anonymous scatter hosts; an IPv4 address that ends in 255 is taken for its network's broadcast address. */
 function isGroupBytes(bytes: Uint8Array): boolean {
   if (bytes.length === 16) return bytes[0] === 0xff;
-  return bytes[0] >= 224 || bytes[3] === 255 || bytes.every((byte) => byte === 0);
+  return (bytes[0] & 0xf0) === 224 || bytes[3] === 255 || bytes.every((byte) => byte === 0);
 }

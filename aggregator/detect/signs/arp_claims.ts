@@ -19,6 +19,13 @@ export function isSharedMac(mac: string): boolean {
   return /^(?:00:00:5e:00:0[12]|00:00:0c:07:ac|00:00:0c:9f:f|00:07:b4|0[23]:bf):?/.test(mac);
 }
 
+/** Network cards of virtual machines, as their makers registered them with the IEEE: VirtualBox, VMware, Xen, Hyper-V, Parallels, and
+ * those that QEMU and Docker make up. */
+export function isVirtualMac(mac: string): boolean {
+  return /^(?:08:00:27|0a:00:27|00:0c:29|00:50:56|00:05:69|00:1c:14|00:16:3e|00:15:5d|00:1c:42|52:54:00|02:42)/
+    .test(mac);
+}
+
 export interface Claim {
   lastS: number;
   packets: number;

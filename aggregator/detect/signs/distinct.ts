@@ -4,6 +4,20 @@
  * "at least", and later values are not remembered.
  * Why not a Set: of a million hosts nearly all try one port; a Set for each costs more than all the rest. @module */
 
+/** Different values, at most `max` of them told apart.
+ *
+ * @example What a detector says of many ports.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Distinct } from "./distinct.ts";
+ *
+ * const ports = new Distinct<number>(3);
+ * assertEquals([22, 22, 80].map((port) => ports.add(port)), [true, false, true]);
+ * assertEquals([ports.count, ports.isFull], [2, false]);
+ * ports.add(443);
+ * ports.add(8080);
+ * assertEquals([ports.count, [...ports]], ["at least 3", [22, 80, 443]]);
+ * ``` */
 export class Distinct<Value extends string | number> {
   size = 0;
   #only: Value | undefined;

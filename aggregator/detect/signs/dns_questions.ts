@@ -6,7 +6,7 @@
 
 import { type DnsFact, dnsMessages } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
-import { isStructuralName, splitDomain } from "./domain_name.ts";
+import { readDomainName } from "../../model/domain_name.ts";
 
 /** A question for a name that somebody registered, and its answer when there was one. */
 export interface DnsQuestion extends DnsFact {
@@ -14,6 +14,8 @@ export interface DnsQuestion extends DnsFact {
   domain: string;
   /** What stands before it ("a.b"), "" for none. */
   subdomain: string;
+  /** The subdomain is an address turned round, as questions to a block list are. */
+  isReversedAddress: boolean;
 }
 
 export interface DnsQuestions {
@@ -29,13 +31,18 @@ export interface DnsQuestions {
 export function readDnsQuestions(segment: Segment): DnsQuestions | null {
   const entries = segment.facts?.dns;
   if (!entries || segment.app_protocol === "mdns" || segment.app_protocol === "llmnr") return null;
+  const questions: DnsQuestion[] = [];
+  for (const entry of entries) {
+    if (entry.name === "") continue;
+    const { domain, subdomain, isReversedAddress, isStructural } = readDomainName(entry.name);
+    if (!isStructural) questions.push({ ...entry, domain, subdomain, isReversedAddress });
+  }
   const isTurned = segment.src_port === 53 && segment.dst_port !== 53;
   return {
     client: isTurned ? segment.dst_ip : segment.src_ip,
     resolver: isTurned ? segment.src_ip : segment.dst_ip,
     resolverPort: isTurned ? segment.src_port : segment.dst_port,
     messages: dnsMessages(entries).length,
-    questions: entries.filter(({ name }) => name !== "" && !isStructuralName(name))
-      .map((entry) => ({ ...entry, ...splitDomain(entry.name) })),
+    questions,
   };
 }

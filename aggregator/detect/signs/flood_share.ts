@@ -35,7 +35,8 @@ const heldS = 20;
 export function readFloodShare(update: PreparedUpdate): FloodShare | null {
   const { segment, dst, src } = update;
   const { protocol, fwd_packets, fwd_bytes, bwd_packets, factor } = segment;
-  if (fwd_packets === 0 || dst.isGroup) return null;
+  // What goes to all fills the segment; what goes to a group is video.
+  if (fwd_packets === 0 || (dst.isGroup && dst.ip !== "255.255.255.255")) return null;
   if (protocol === "tcp") return readTcp(update);
   if (protocol === "arp") return null;
   const share = { amount: fwd_packets * factor, octets: fwd_bytes * factor, isAnswered: bwd_packets > 0 };

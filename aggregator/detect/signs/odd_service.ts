@@ -5,7 +5,7 @@
 
 import { parseIp } from "../../../shared/ip.ts";
 import type { Segment } from "../../../shared/segment.ts";
-import { splitDomain } from "./domain_name.ts";
+import { readDomainName } from "../../model/domain_name.ts";
 import { entropyOf } from "./statistics.ts";
 
 export const oddSigns = ["raw_address", "odd_port", "odd_name", "random_name", "odd_certificate"] as const;
@@ -33,7 +33,7 @@ export function oddSignsOf(segment: Segment, name: string): Map<OddSign, string>
     signs.set("raw_address", "the calls name no server: they go to a bare address");
   } else if (isNamed && !host.includes(".")) {
     signs.set("odd_name", "the server's name is no Internet name");
-  } else if (isNamed && isRandom(splitDomain(host).domain.split(".")[0])) {
+  } else if (isNamed && isRandom(readDomainName(host).domain.split(".")[0])) {
     signs.set("random_name", "the server's domain looks computed, not chosen by a person");
   }
   if (!ordinaryPorts.has(dst_port)) {

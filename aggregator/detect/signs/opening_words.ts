@@ -9,7 +9,7 @@ export interface OpeningWords {
   kind: "shell" | "tool" | "stage" | "chat";
   /** For people. */
   what: string;
-  /** Who said it. */
+  /** Who said it; of an order, who was given it. */
   by: "caller" | "called";
 }
 
@@ -17,6 +17,8 @@ const said: readonly (readonly [kind: OpeningWords["kind"], what: string, patter
   ["shell", "a Windows command prompt", start("Microsoft Window")],
   ["shell", "a Windows command prompt", start("C:\\Windows\\")],
   ["shell", "a Windows command prompt", start("C:\\WINDOWS\\")],
+  ["shell", "a Windows command prompt", start("\r\nC:\\WIN")],
+  ["shell", "a Windows command prompt", start("\r\nC:\\Win")],
   ["shell", "a PowerShell prompt", start("PS C:\\")],
   ["shell", "PowerShell", start("Windows PowerShe")],
   ["shell", "a Unix shell", start("bash: cannot set")],
@@ -32,6 +34,17 @@ const said: readonly (readonly [kind: OpeningWords["kind"], what: string, patter
   ["chat", "IRC", start("NICK ")],
   ["chat", "IRC", start(":irc.")],
 ];
+/** Orders to a shell: complete commands with their newline, and the beginning of the script by which worms let a shell fetch them. */
+const orders: readonly (readonly [what: string, pattern: RegExp])[] = [
+  [
+    "a command to a shell",
+    /^(?:6964|6c73|707764|70732061757[78]|77686f616d69|686f73746e616d65|756e616d65202d61)(?:0d)?0a/,
+  ],
+  ["a script for FTP, written by commands to a shell", start("echo open ")],
+  ["a command to a shell", start("tftp -i ")],
+  ["a command to a shell", start("cmd /c ")],
+  ["a command to a shell", start("cmd.exe /c ")],
+];
 /** A length in four octets, little end first, then a Windows program. */
 const stage = /^[0-9a-f]{4}[0-3][0-9a-f]004d5a/;
 
@@ -41,6 +54,11 @@ export function openingWordsOf(first: { fwd?: string; bwd?: string } | undefined
     if (text === undefined) continue;
     const found = said.find(([, , pattern]) => pattern.test(text));
     if (found !== undefined) return { kind: found[0], what: found[1], by };
+  }
+  for (const [by, text] of [["called", first.fwd], ["caller", first.bwd]] as const) {
+    // Whoever gives an order is not whoever runs the shell.
+    const order = text === undefined ? undefined : orders.find(([, pattern]) => pattern.test(text));
+    if (order !== undefined) return { kind: "shell", what: order[0], by };
   }
   const what = "a length and a Windows program, unasked";
   if (first.fwd === undefined && stage.test(first.bwd ?? "")) return { kind: "stage", what, by: "called" };

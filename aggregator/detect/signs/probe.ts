@@ -18,17 +18,20 @@ const tracerouteFrom = 33_434, tracerouteTo = 33_633;
 const udpProbePacketsMax = 3;
 
 /** Outcome of the attempt that `segment`, the first of its flow, makes; null when it makes none. */
-export function probeOutcome(segment: Segment, isToGroup: boolean): ProbeOutcome | null {
-  if (segment.protocol === "tcp") return tcpOutcome(segment);
+export function probeOutcome(segment: Segment, isToGroup: boolean, isToOwn = false): ProbeOutcome | null {
+  if (segment.protocol === "tcp") return tcpOutcome(segment, isToOwn);
   if (segment.protocol === "udp" && !isToGroup) return udpOutcome(segment);
   return null;
 }
 
-function tcpOutcome(segment: Segment): ProbeOutcome | null {
+function tcpOutcome(segment: Segment, isToOwn: boolean): ProbeOutcome | null {
   const flags = segment.fwd_tcp_flags & 63;
   if ((flags & syn) === 0) {
     const answered = (segment.bwd_tcp_flags & rst) !== 0;
-    const isStealth = stealthFlags.includes(flags) || (flags === ack && segment.bwd_tcp_flags === rst);
+    // A lone ACK that nothing answers may be half of a conversation; inside a network the other half would be seen, too.
+    const isLoneAck = flags === ack &&
+      (segment.bwd_tcp_flags === rst || isToOwn && segment.fwd_packets === 1 && segment.bwd_packets === 0);
+    const isStealth = stealthFlags.includes(flags) || isLoneAck;
     if (!isStealth || segment.fwd_payload_bytes > 0 || isServicePort(segment.src_port)) return null;
     return answered ? "refused" : "silent";
   }

@@ -12,6 +12,9 @@ export interface Service {
   firstS: number;
   /** Own hosts that called it, told apart up to {@link callersMax}. */
   callers: Distinct<string>;
+  /** Of a network: different hours in which anything was called, as far as their order tells. */
+  hours: number;
+  lastHour: number;
 }
 
 export interface ServiceView {
@@ -41,6 +44,11 @@ export class ServiceBook {
     const whole = this.#last;
     if (atS < whole.firstS) whole.firstS = atS;
     whole.callers.add(srcIp);
+    const hour = Math.floor(atS / 3_600);
+    if (hour !== whole.lastHour) {
+      whole.lastHour = hour;
+      whole.hours++;
+    }
     return { byAddress, byName, network: whole };
   }
 }
@@ -54,7 +62,8 @@ class Halves {
   call(key: string, srcIp: string, atS: number): Service {
     let service = this.#young.get(key);
     if (service === undefined) {
-      service = this.#old.get(key) ?? { firstS: atS, callers: new Distinct(callersMax) };
+      service = this.#old.get(key) ??
+        { firstS: atS, callers: new Distinct(callersMax), hours: 0, lastHour: NaN };
       if (this.#young.size >= this.max >> 1) {
         this.#old = this.#young;
         this.#young = new Map();

@@ -95,6 +95,10 @@ const patterns: readonly (readonly [WebAttackKind, RegExp])[] = [
   ],
   [
     "web shell",
+    RegExp(`[?&](?:cmd|exec|execute|command|shell)=\\s{0,5}(?:/[a-z/]{1,20}/)?${command}(?:\\s|$|&)`),
+  ],
+  [
+    "web shell",
     /\/(?:c99|r57|b374k|wso[0-9.]{0,5}|webshell|weevely|antsword|chopper|cmdasp|shell|alfa)\.(?:php[0-9]?|aspx?|jspx?|cgi)\b/,
   ],
 ];
@@ -110,6 +114,12 @@ export function webAttacksInTarget(uri: string | undefined): WebAttackKind[] {
 /** Kinds of attack in a header field. */
 export function webAttacksInHeader(value: string | undefined): WebAttackKind[] {
   return attacksIn(value, inHeaders);
+}
+
+/** Kinds of attack in a form that a request sends: its fields are those of a target. */
+export function webAttacksInForm(body: string | undefined, contentType: string | undefined): WebAttackKind[] {
+  if (body === undefined || !contentType?.toLowerCase().includes("form-urlencoded")) return [];
+  return attacksIn(`/?${body}`, webAttackKinds);
 }
 
 function attacksIn(text: string | undefined, kinds: readonly WebAttackKind[]): WebAttackKind[] {

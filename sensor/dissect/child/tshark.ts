@@ -90,7 +90,7 @@ export class Tshark implements DissectorProgram {
   async prepare(): Promise<void> {
     const isHere = this.#options.socketPath === null;
     // Side by side: somebody may wait for the first flow.
-    const [{ profile, origin }, prefix] = await Promise.all([
+    const [{ profile, origin }, prefix] = await whenAllEnded([
       this.#findProfile(),
       isHere ? findPrefix(this.#options, tryCommand) : [],
     ]);
@@ -168,7 +168,10 @@ export class Tshark implements DissectorProgram {
   async #ask(): Promise<TsharkProfile> {
     const { tsharkPath } = this.#options;
     // Side by side: each takes a fifth of a second.
-    const [about, protocols] = await Promise.all([this.#run(["--version"]), this.#run(["-G", "protocols"])]);
+    const [about, protocols] = await whenAllEnded([
+      this.#run(["--version"]),
+      this.#run(["-G", "protocols"]),
+    ]);
     const version = readVersion(about.text);
     if (version === null) {
       throw new Error(
@@ -238,6 +241,14 @@ interface Answer {
 function complete({ question, success, text }: Answer): string {
   if (success && text !== "") return text;
   throw new Error(`Cannot use tshark as \`${question}\` did not end well: install Wireshark's tshark`);
+}
+
+/** `Promise.all`, but a failure waits for the others: what they started must not outlive it. */
+async function whenAllEnded<T extends readonly unknown[]>(
+  tasks: [...T],
+): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(tasks);
+  return await Promise.all(tasks);
 }
 
 function environment(folder: string): Record<string, string> {

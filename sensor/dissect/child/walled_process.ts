@@ -51,6 +51,8 @@ export function startHere(prefix: readonly string[], command: WalledCommand): Di
   const complaint = readTail(child.stderr);
   const exited = (async () => {
     const [status, words] = await Promise.all([child.status, complaint]);
+    // Our end of its input stays open otherwise, one for each child that was killed.
+    await writer.abort().catch(() => undefined);
     if (status.success) return "";
     return ending(status.signal ? `killed by ${status.signal}` : `exit status ${status.code}`, words);
   })();

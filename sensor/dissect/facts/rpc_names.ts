@@ -46,7 +46,7 @@ e3514235-4b06-11d1-ab04-00c04fc2dcd2 drsuapi 0:DRSBind 1:DRSUnbind 2:DRSReplicaS
   16:NetrShareGetInfo 18:NetrShareDel 21:NetrServerGetInfo 28:NetrRemoteTOD 31:NetprPathCanonicalize 32:NetprPathCompare
   34:NetprNameCanonicalize 36:NetrShareEnumSticky
 6bffd098-a112-3610-9833-46c3f87e345a wkssvc 0:NetrWkstaGetInfo 2:NetrWkstaUserEnum 5:NetrWkstaTransportEnum 22:NetrJoinDomain2
-  30:NetrEnumerateComputerNames
+  27:NetrAddAlternateComputerName 30:NetrEnumerateComputerNames
 12345678-1234-abcd-ef00-0123456789ab spoolss 0:RpcEnumPrinters 1:RpcOpenPrinter 5:RpcAddPrinter 9:RpcAddPrinterDriver 29:RpcClosePrinter
   62:RpcRemoteFindFirstPrinterChangeNotification 65:RpcRemoteFindFirstPrinterChangeNotificationEx 69:RpcOpenPrinterEx 70:RpcAddPrinterEx
   88:RpcXcvData 89:RpcAddPrinterDriverEx
@@ -61,11 +61,13 @@ df1941c5-fe89-4e79-bf10-463657acf44d efsrpc 0:EfsRpcOpenFileRaw 4:EfsRpcEncryptF
 4fc742e0-4a10-11cf-8273-00aa004ae673 netdfs 4:NetrDfsGetInfo 5:NetrDfsEnum 12:NetrDfsAddStdRoot 13:NetrDfsRemoveStdRoot 21:NetrDfsEnumEx
 a8e0653c-2744-4389-a61d-7373df8b2292 FileServerVssAgent 0:GetSupportedVersion 1:SetContext 8:IsPathSupported 9:IsPathShadowCopied
 82273fdc-e32a-18c3-3f78-827929dc23ea eventlog 0:ElfrClearELFW 7:ElfrOpenELW 9:ElfrOpenBELW 10:ElfrReadELW 12:ElfrClearELFA
-f6beaff7-1e19-4fbb-9f8f-b89e2018337c eventlog6
+f6beaff7-1e19-4fbb-9f8f-b89e2018337c eventlog6 6:EvtRpcClearLog 7:EvtRpcExportLog
 3dde7c30-165d-11d1-ab8f-00805f14db40 BackupKey 0:BackuprKey
 91ae6020-9e3c-11cf-8d7c-00aa00c091be ICertPassage 0:CertServerRequest
 50abc2a4-574d-40b3-9d66-ee4fd5fba076 dnsserver 0:R_DnssrvOperation 5:R_DnssrvOperation2
 3919286a-b10c-11d0-9ba8-00c04fd92ef5 dssetup 0:DsRolerGetPrimaryDomainInformation
+  9:DsRolerUpgradeDownlevelServer
+8d9f4e40-a03d-11ce-8f69-08003e30051b pnp 54:PNP_QueryResConfList
 e1af8308-5d1f-11c9-91a4-08002b14a0fa epmapper 2:ept_lookup 3:ept_map
 afa8bd80-7d8a-11c9-bef4-08002b102989 mgmt 0:inq_if_ids 1:inq_stats 2:is_server_listening
 4d9f4ab8-7d1c-11cf-861e-0020af6e7c57 IActivation 0:RemoteActivation

@@ -20,6 +20,7 @@ Deno.test("access table opens nothing but sensors' doors, health and the dashboa
     "POST /api/v1/batches",
     "POST /api/v1/check-in",
     "POST /api/v1/enrol",
+    "POST /api/v1/packets",
     "POST /login",
     "POST /logout",
   ]);
@@ -41,13 +42,13 @@ Deno.test("every route answers 401 without a key and with a wrong one", async ()
     const path = route.path.replace(":id", missing);
     const { status, body } = await fixture.ask(route.method, path);
     assertEquals(
-      [status, body.error.code],
+      [status, body.code],
       [401, "unauthenticated"],
       `${route.method} ${path} without a key`,
     );
     const wrong = await fixture.ask(route.method, path, { key: "pk_wrong", source: `192.0.2.${index}` });
     assertEquals(
-      [wrong.status, wrong.body.error.code],
+      [wrong.status, wrong.body.code],
       [401, "unauthenticated"],
       `${route.method} ${path}, wrong key`,
     );
@@ -77,15 +78,36 @@ Deno.test("what is not in the table is 404, whoever asks", async () => {
     const [method, path] of [
       ["GET", "/api/v1/nothing"],
       ["GET", "/api/v2/flows"],
-      ["DELETE", "/api/v1/flows"],
-      ["PUT", "/api/v1/tokens"],
       ["GET", "/assets/../main.ts"],
-      ["OPTIONS", "/api/v1/flows"],
+      ["DELETE", "/api/v1/flows/a/b"],
     ]
   ) {
     const { status, body } = await fixture.ask(method, path, { role: "admin" });
-    assertEquals([status, body.error.code], [404, "not_found"], `${method} ${path}`);
+    assertEquals([status, body.code], [404, "not_found"], `${method} ${path}`);
   }
+  await fixture.stop();
+});
+
+Deno.test("a path of the table with another method is 405 and names those it has, whoever asks", async () => {
+  const fixture = await startFixture();
+  for (
+    const [method, path, allow] of [
+      ["DELETE", "/api/v1/flows", "GET, HEAD"],
+      ["PUT", "/api/v1/tokens", "GET, HEAD, POST"],
+      ["OPTIONS", "/api/v1/flows", "GET, HEAD"],
+      ["PATCH", "/api/v1/sensors/roof", "GET, HEAD, DELETE"],
+      ["GET", "/api/v1/threats/00112233445566aa/status", "POST"],
+      ["GET", "/login", "POST"],
+    ]
+  ) {
+    const { status, body, headers } = await fixture.ask(method, path);
+    assertEquals(
+      [status, body.code, headers.get("allow")],
+      [405, "wrong_method", allow],
+      `${method} ${path}`,
+    );
+  }
+  assertEquals((await fixture.ask("HEAD", "/healthz")).status, 200);
   await fixture.stop();
 });
 
@@ -106,8 +128,10 @@ Deno.test("a right key is never refused for what others behind the same address 
   const guess = (source: string) => fixture.ask("GET", "/api/v1/fleet", { key: "pk_guess", source });
   for (let i = 0; i < 5; i++) assertEquals((await guess("198.51.100.7")).status, 401);
   const refused = await guess("198.51.100.7");
-  assertEquals([refused.status, refused.body.error.code], [429, "too_many"]);
+  assertEquals([refused.status, refused.body.code], [429, "too_many"]);
   assertEquals(refused.headers.get("retry-after"), "10");
+  assertEquals(refused.headers.get("ratelimit-policy"), '"guesses";q=5;w=50');
+  assertEquals(refused.headers.get("ratelimit"), '"guesses";r=0;t=10');
   for (let i = 0; i < 200; i++) await guess("198.51.100.7");
   const right = await fixture.ask("GET", "/api/v1/fleet", { role: "viewer", source: "198.51.100.7" });
   assertEquals(right.status, 200);

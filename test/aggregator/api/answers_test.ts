@@ -24,15 +24,28 @@ Deno.test("every route answers well what it describes", async () => {
   }
   const { rows: [threat] } = await ask("GET", "/api/v1/threats");
   await ask("GET", "/api/v1/incidents");
-  await ask("GET", `/api/v1/threats/${threat.id}`);
+  for (const path of ["", "/flows"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
+  await ask("GET", "/api/v1/filter/columns");
+  await ask("HEAD", "/api/v1/live?of=flows");
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
-  for (const path of ["totals", "top-talkers", "protocols", "series"]) {
+  for (const path of ["totals", "top-talkers", "protocols", "series", "unique-hosts"]) {
     await ask("GET", `/api/v1/stats/${path}`);
   }
+  const { rows: [host] } = await ask("GET", "/api/v1/hosts");
+  await ask("GET", `/api/v1/hosts/${host.ip}`);
+  for (const path of ["services", "domains", "conversations"]) await ask("GET", `/api/v1/${path}`);
   for (const path of ["gaps", "dead-letters", "fleet", "sensors/roof", "session", "tokens", "keys"]) {
     await ask("GET", `/api/v1/${path}`);
   }
+  for (const format of ["ndjson", "csv", "parquet"]) {
+    for (const what of ["flows", "threats"]) await ask("GET", `/api/v1/export/${what}?format=${format}`);
+  }
   for (const path of ["/openapi.json", "/metrics", "/healthz", "/readyz"]) await ask("GET", path);
+  await post(`/api/v1/threats/${threat.id}/packets`);
+  await post(`/api/v1/flows/${flow.flow_id}/packets`);
+  for (const path of [`threats/${threat.id}`, `flows/${flow.flow_id}`]) {
+    await ask("GET", `/api/v1/${path}/packets?as=status`);
+  }
   const token = await post("/api/v1/tokens", { approve: true, uses: 2 });
   const sensor = new TestSensor("door");
   const enrolled = await ask("POST", "/api/v1/enrol", { json: sensor.enrolment(token.token) });
@@ -57,8 +70,8 @@ Deno.test("every route answers well what it describes", async () => {
   );
   assertEquals(
     left.map(({ method, path }) => `${method} ${path}`),
-    ["GET /ca.pem"],
-    "authority is of the start",
+    ["POST /api/v1/packets", "GET /ca.pem"],
+    "packets have a test of their own, the authority is of the start",
   );
   await world.stop();
 });

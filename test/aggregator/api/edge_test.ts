@@ -1,12 +1,13 @@
 /** The HTTP edge: headers, hosts, bodies, parameters, errors. @module */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { createApi } from "../../../aggregator/api/api.ts";
 import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { routes } from "../../../aggregator/api/routes.ts";
 import { startFixture } from "./fixture.ts";
+import { sampleFlow, sampleThreat, sampleWrite } from "./samples.ts";
 
 Deno.test("every answer carries a strict policy and no CORS header", async () => {
   const fixture = await startFixture();
@@ -42,8 +43,12 @@ Deno.test("a wrong parameter is named with its rule and value", async () => {
     ["/flows?limit=1&limit=2", "must be given once"],
     ["/flows?cursor=%27;drop", '"cursor"'],
     ["/flows/search?ip=10.0.0", "must be an IPv4 or IPv6 address"],
+    ["/flows/search?ip=10.0.0.0/33", "or CIDR"],
     ["/flows/search?port=70000", '"port"'],
-    ["/flows/search?protocol=TCP;--", "must be a lower-case name"],
+    ["/flows?from=yesterdy", "must be a time: RFC 3339"],
+    ["/flows?from=2026-02-30", "must be a time: RFC 3339"],
+    ["/flows?sort=bytes", '"sort"'],
+    ["/flows/search?protocol=TCP;--", "must be a name, in any case"],
     ["/flows/search?from=20&to=10", '"from" must be <= "to"'],
     [`/flows/search?name=${"x".repeat(600)}`, "<= 500 characters"],
     ["/threats?severity_min=worst", '"severity_min"'],
@@ -52,8 +57,136 @@ Deno.test("a wrong parameter is named with its rule and value", async () => {
   ];
   for (const [path, words] of cases) {
     const { status, body } = await fixture.ask("GET", `/api/v1${path}`, { role: "viewer" });
-    assertEquals([status, body.error.code], [400, "bad_parameter"], path);
-    assertStringIncludes(body.error.detail, words);
+    assertEquals([status, body.code], [400, "bad_parameter"], path);
+    assertStringIncludes(body.detail, words);
+  }
+  await fixture.stop();
+});
+
+Deno.test("an error is problem details: type, title, status, detail, instance, and the field in fault", async () => {
+  const fixture = await startFixture();
+  const { body, headers } = await fixture.ask("GET", "/api/v1/flows?limit=0", { role: "viewer" });
+  assertEquals(headers.get("content-type"), "application/problem+json");
+  assertEquals(body, {
+    type: "urn:picket:problem:bad_parameter",
+    title: "A parameter is wrong",
+    status: 400,
+    detail: 'Parameter "limit": Too small: expected number to be >=1: current value is 0',
+    instance: "/api/v1/flows",
+    code: "bad_parameter",
+    field: "limit",
+  });
+  const { body: none } = await fixture.ask("GET", "/nothing");
+  assertEquals(
+    Object.keys(none),
+    ["type", "title", "status", "instance", "code"],
+    "what is not known is left out",
+  );
+  await fixture.stop();
+});
+
+Deno.test("times, addresses and words are read in every form that people write", async () => {
+  const fixture = await startFixture();
+  const write = sampleWrite([
+    sampleFlow(0, { src_ip: "2001:db8::a", start: 1_799_996_400, end: 1_799_996_410 }),
+    sampleFlow(1, { src_ip: "10.9.8.7", protocol: "udp", conn_state: "S0" }),
+  ]);
+  await fixture.services.store.ingest(write);
+  await fixture.services.store.saveThreats([sampleThreat()]);
+  const count = async (path: string) =>
+    (await fixture.ask("GET", `/api/v1${path}`, { role: "viewer" })).body.rows.length;
+  // The clock of the test stands at 2027-01-15T08:00:00Z; the flows start at 07:26:40 and 07:26:51.
+  for (
+    const [path, rows] of [
+      ["/flows?from=1799998000", 2],
+      ["/flows?from=1799998001", 1],
+      ["/flows?from=1799998011000", 1],
+      ["/flows?from=1799998011001", 0],
+      ["/flows?from=2027-01-15T07:26:41Z", 1],
+      ["/flows?from=2027-01-15t08:26:41%2b01:00", 1],
+      ["/flows?from=2027-01-15T08:26:41+01:00", 1],
+      ["/flows?to=now", 2],
+      ["/flows?from=now-1h", 2],
+      ["/flows?from=now-33m", 0],
+      ["/flows?from=today", 2],
+      ["/flows?to=today", 0],
+      ["/flows?to=yesterday", 0],
+      ["/flows/search?ip=10.0.0.0/8", 1],
+      ["/flows/search?ip=10.9.8.0/29", 1],
+      ["/flows/search?ip=10.9.8.8/29", 0],
+      ["/flows/search?ip=2001:DB8:0:0::000A", 1],
+      ["/flows/search?ip=[2001:db8::a]", 1],
+      ["/flows/search?src_ip=2001:db8::/32", 1],
+      ["/flows/search?src_ip=::/0", 1],
+      ["/flows/search?src_ip=0.0.0.0/0", 1],
+      ["/flows/search?dst_ip=192.0.2.80/32&src_ip=10.0.0.0/8", 1],
+      ["/flows/search?protocol=UDP", 1],
+      ["/flows/search?conn_state=s0", 1],
+      ["/threats?severity_min=HIGH", 1],
+      ["/threats?severity_min=Critical", 0],
+      ["/threats?status=OPEN&ip=10.0.0.0/24", 1],
+      ["/threats?ip=10.0.1.0/24", 0],
+    ] as const
+  ) assertEquals(await count(path), rows, path);
+  await fixture.stop();
+});
+
+Deno.test("answers carry RFC 3339 beside epoch, and sort the other way round when asked", async () => {
+  const fixture = await startFixture();
+  await fixture.services.store.ingest(sampleWrite([sampleFlow(0), sampleFlow(1)]));
+  await fixture.services.store.saveThreats([sampleThreat()]);
+  const ask = async (path: string) => (await fixture.ask("GET", `/api/v1${path}`, { role: "viewer" })).body;
+  const { rows: [flow] } = await ask("/flows?sort=start&limit=1");
+  assertEquals([flow.start, flow.start_at, flow.stored_at], [
+    1_799_998_000,
+    "2027-01-15T07:26:40.000Z",
+    "2027-01-15T07:26:40.000Z",
+  ]);
+  assertEquals(flow.seen_by[0].start_at, "2027-01-15T07:26:40.000Z");
+  assertEquals(flow.seen_by[0].clock_offset_at, undefined, "a span is no time");
+  assertEquals((await ask("/fleet")).now_at, "2027-01-15T08:00:00.000Z");
+  assertMatch((await ask("/threats")).rows[0].first_seen_at, /^2027-01-15T.*Z$/);
+  assertMatch((await ask("/stats/series")).rows[0].at, /^2027-01-15T.*Z$/);
+  const { body: api } = await fixture.ask("GET", "/openapi.json", { role: "viewer" });
+  assertEquals(api.components.schemas.Flow.properties.start_at.format, "date-time");
+  assertEquals(api.components.schemas.CheckIn.properties.sent_at, undefined);
+  await fixture.stop();
+});
+
+Deno.test("what is polled has an ETag, and 304 until something changes", async () => {
+  const fixture = await startFixture();
+  const polled = [
+    "fleet",
+    "threats",
+    "incidents",
+    "stats/totals",
+    "stats/series?from=0&to=60",
+    "flows/latest",
+  ];
+  const tags: string[] = [];
+  for (const path of polled) {
+    const ask = (headers: Record<string, string> = {}) =>
+      fixture.ask("GET", `/api/v1/${path}`, { role: "viewer", headers });
+    const first = await ask();
+    const tag = first.headers.get("etag") ?? "";
+    assertMatch(tag, /^W\/"[0-9a-f]{32}"$/, path);
+    tags.push(tag);
+    fixture.clock.ms += 5;
+    for (const header of [tag, `"other", ${tag}`, tag.slice(2), "*"]) {
+      const again = await ask({ "if-none-match": header });
+      assertEquals(
+        [again.status, again.text, again.headers.get("etag")],
+        [304, "", tag],
+        `${path} ${header}`,
+      );
+    }
+    assertEquals((await ask({ "if-none-match": '"other"' })).status, 200);
+  }
+  await fixture.services.store.saveThreats([sampleThreat()]);
+  for (const [index, path] of polled.entries()) {
+    const headers = { "if-none-match": tags[index] };
+    const { status } = await fixture.ask("GET", `/api/v1/${path}`, { role: "viewer", headers });
+    assertEquals(status, /threats|incidents|totals/.test(path) ? 200 : 304, path);
   }
   await fixture.stop();
 });
@@ -64,7 +197,7 @@ Deno.test("a body beyond the limit is refused, announced or not, and never kept"
     json: { key: "x" },
     headers: { "content-length": "99999999" },
   });
-  assertEquals([announced.status, announced.body.error.code], [413, "too_large"]);
+  assertEquals([announced.status, announced.body.code], [413, "too_large"]);
   let pulled = 0;
   const endless = new ReadableStream<Uint8Array>({
     pull(controller) {
@@ -88,13 +221,13 @@ Deno.test("a wrong body names the field, and no JSON says so", async () => {
     role: "admin",
     json: { name: "x", role: "god" },
   });
-  assertEquals([field.status, field.body.error.code], [400, "bad_body"]);
-  assertStringIncludes(field.body.error.detail, '"role"');
+  assertEquals([field.status, field.body.code], [400, "bad_body"]);
+  assertStringIncludes(field.body.detail, '"role"');
   const text = await fixture.ask("POST", "/api/v1/keys", {
     role: "admin",
     bytes: new TextEncoder().encode("{"),
   });
-  assertEquals(text.body.error.detail, "Body must be JSON");
+  assertEquals(text.body.detail, "Body must be JSON");
   await fixture.stop();
 });
 
@@ -112,10 +245,10 @@ Deno.test("a database that is away is 503, a mistake of ours 500 without its wor
     }),
   }));
   const away = await fixture.ask("GET", "/api/v1/stats/totals", { role: "viewer" });
-  assertEquals([away.status, away.body.error.code], [503, "store_unavailable"]);
+  assertEquals([away.status, away.body.code], [503, "store_unavailable"]);
   assert(away.headers.has("retry-after"));
   const broken = await fixture.ask("GET", "/api/v1/stats/protocols", { role: "viewer" });
-  assertEquals([broken.status, broken.body.error.code], [500, "internal"]);
+  assertEquals([broken.status, broken.body.code], [500, "internal"]);
   assert(!broken.text.includes("hunter2") && !away.text.includes("db.internal"));
   assertEquals(fixture.counter('request_errors_total{code="internal"}'), 1);
   await fixture.stop();

@@ -11,11 +11,13 @@ import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { type Capabilities, topicsOf } from "../../../aggregator/api/capabilities.ts";
 import type { Store } from "../../../aggregator/store/store.ts";
 import { Sessions } from "../../../aggregator/api/sessions.ts";
+import { LiveFeed } from "../../../aggregator/api/live/feed.ts";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
+import { PacketEvidence } from "../../../aggregator/evidence/evidence.ts";
+import { PacketFiles } from "../../../aggregator/evidence/packet_files.ts";
 import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
-import { Holes } from "../../../aggregator/fleet/holes.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
@@ -86,6 +88,8 @@ export interface Fixture {
   clock: TestClock;
   keys: Record<Role, string>;
   submitted: { outcome: IngestOutcome | null; bodies: Uint8Array[] };
+  /** Folder of packets as evidence. */
+  packets: string;
   ask(method: string, path: string, asked?: Asked): Promise<Reply>;
   counter(key: string): number;
   stop(): Promise<void>;
@@ -109,27 +113,33 @@ export async function startFixture(
     keys[role] = made.key;
   }
   const submitted: Fixture["submitted"] = { outcome: null, bodies: [] };
+  const directory = new SensorDirectory({}, { store });
+  const packets = await Deno.makeTempDir({ prefix: "picket-packets-" });
+  const files = new PacketFiles(packets);
   const standard: Services = {
     ...topicsOf(store),
     store,
     reporter,
     clock,
-    directory: new SensorDirectory({}, { store }),
+    directory,
+    evidence: new PacketEvidence({}, { store, files, directory, clock, reporter, randomBytes }),
     clockOffsets: new ClockOffsets(),
     checkIns: new CheckInWriter({}, { store, clock }),
-    holes: new Holes({}, { store, isReading: () => true }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
     guessRate: new RateLimit({ burst: 5, refillMs: 10_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 4, waitingMax: 32 }, { reporter }),
+    exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit({ kind: "upload", activeMax: 32, waitingMax: 0 }, { reporter }),
     submit: (_header, compressed) => {
       submitted.bodies.push(compressed);
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
+    live: new LiveFeed({}, { store, clock, reporter }),
     onThreatStatus: () => undefined,
     progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
+    archiveProblem: () => null,
     randomBytes,
     fleet: { buckets: 4, kafka: null },
     site: "default",
@@ -150,7 +160,11 @@ export async function startFixture(
     submitted,
     ask: (method, path, asked = {}) => ask(api, keys, method, path, asked),
     counter: (key) => reporter.snapshot().get(key) ?? 0,
-    stop: () => store.stop(),
+    packets,
+    stop: async () => {
+      await store.stop();
+      await Deno.remove(packets, { recursive: true });
+    },
   };
 }
 
@@ -173,12 +187,12 @@ async function ask(
     { source: asked.source ?? "192.0.2.1", isSecure: asked.isSecure ?? false },
   );
   const text = await response.text();
-  const isJson = response.headers.get("content-type")?.startsWith("application/json");
+  const isJson = /^application\/(problem\+)?json/.test(response.headers.get("content-type") ?? "");
   const reply = {
     status: response.status,
     text,
     headers: response.headers,
-    body: isJson ? JSON.parse(text) : null,
+    body: isJson && method !== "HEAD" ? JSON.parse(text) : null,
   };
   assertDescribed(method, path, reply);
   return reply;

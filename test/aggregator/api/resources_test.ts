@@ -2,9 +2,10 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Threat } from "../../../aggregator/model/threat.ts";
+import { flowIdText } from "../../../aggregator/model/flow_id.ts";
 import { routes } from "../../../aggregator/api/routes.ts";
 import { healthOf, type Reply, startFixture, TestSensor } from "./fixture.ts";
-import { sampleThreat } from "./samples.ts";
+import { sampleFlow, sampleThreat, sampleWrite } from "./samples.ts";
 
 Deno.test("threats are listed, filtered, paged, read and given a status", async () => {
   const fixture = await startFixture();
@@ -37,6 +38,99 @@ Deno.test("threats are listed, filtered, paged, read and given a status", async 
   assertEquals(set.status, 200);
   assertEquals((await list("?status=closed")).rows.length, 1);
   assertEquals(fixture.counter('threat_status_changes_total{status="closed"}'), 1);
+  await fixture.stop();
+});
+
+Deno.test("flows and threats are filtered by the language, and a wrong filter is pointed at", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof");
+  await sensor.enrol(fixture);
+  const seen_by = [{ ...sampleFlow(1).seen_by[0], sensor_id: sensor.id }];
+  await fixture.services.store.ingest(sampleWrite([
+    sampleFlow(0),
+    sampleFlow(1, { dst_port: 22, fwd_sensor: sensor.id, bwd_sensor: sensor.id, seen_by }),
+    sampleFlow(2, { start: 1_799_800_000, end: 1_799_800_001, flow_id: flowIdText(1_799_800_000e6, 2) }),
+  ]));
+  await fixture.services.store.saveThreats([sampleThreat()]);
+  const ask = async (path: string, filter: string) =>
+    (await fixture.ask("GET", `/api/v1${path}filter=${encodeURIComponent(filter)}`, { role: "viewer" })).body;
+  const ports = async (filter: string, path = "/flows?") =>
+    (await ask(path, filter)).rows.map((row: { dst_port: number }) => row.dst_port);
+  assertEquals(await ports('dst_port in (22, 3389) and bytes > 1KB and name ~ "example"'), [22]);
+  assertEquals(await ports("sensor = roof"), [22], "a sensor goes by its name");
+  assertEquals(await ports('sensor ~ "ROO"'), [22]);
+  assertEquals(await ports(`sensor = ${sensor.id}`, "/flows/search?port=22&"), [22]);
+  assertEquals(await ports("not sensor = roof"), [443]);
+  const assumed = (await ask("/flows?", "dst_port = 443")).assumed;
+  assertEquals([assumed.from, assumed.from_at], [1_799_911_615, "2027-01-14T07:26:55.000Z"]);
+  for (
+    const [path, filter] of [
+      ["/flows?from=0&", "dst_port = 443"],
+      ["/flows?", "dst_port = 443 and start > 2027-01-01"],
+      ["/flows?", "dst_ip = 192.0.2.80 and dst_port = 443"],
+      ["/flows/search?dst_ip=192.0.2.80&", "dst_port = 443"],
+    ]
+  ) {
+    const answer = await ask(path, filter);
+    assertEquals([answer.assumed, answer.rows.length], [undefined, 2], `${path} ${filter}`);
+  }
+  assertEquals((await ask("/threats?", "severity >= high and not status = closed")).rows.length, 1);
+  assertEquals((await ask("/threats?", "severity > high or title ~ nothing")).rows.length, 0);
+  const wrong = await ask("/flows?", "dst_port = 22 and colour = red");
+  assertEquals([wrong.status, wrong.field, wrong.column], [400, "filter", 19]);
+  assertStringIncludes(wrong.detail, 'column 19: unknown column "colour": known are ip, src_ip');
+  const { body: tables } = await fixture.ask("GET", "/api/v1/filter/columns", { role: "viewer" });
+  assertEquals(Object.keys(tables), ["flows", "threats"]);
+  assertEquals(tables.threats[0], {
+    name: "severity",
+    type: "choice",
+    about: "From info to critical",
+    operators: ["=", "!=", "in", "<", "<=", ">", ">="],
+    examples: ["high", "critical"],
+    words: ["info", "low", "medium", "high", "critical"],
+  });
+  await fixture.stop();
+});
+
+Deno.test("all flows of a threat are paged through, and it says how many of them are there", async () => {
+  const fixture = await startFixture();
+  const { store } = fixture.services;
+  const flows = Array.from({ length: 130 }, (_, i) => sampleFlow(i));
+  await store.ingest(sampleWrite(flows));
+  const ids = flows.slice(0, 120).map(({ flow_id }) => flow_id);
+  const threat = sampleThreat({ flows: 120, flow_ids: ids.slice(0, 50) });
+  await store.saveThreats([threat], [{ threat_id: threat.id, flow_ids: ids }]);
+  const read = async (sort: string) => {
+    const found: string[] = [];
+    let cursor = "", pages = 0;
+    do {
+      const { body } = await fixture.ask(
+        "GET",
+        `/api/v1/threats/${threat.id}/flows?limit=50&sort=${sort}${cursor}`,
+        {
+          role: "viewer",
+        },
+      );
+      assertEquals([body.flows, body.linked, body.is_complete], [120, 120, true]);
+      found.push(...body.rows.map((row: { flow_id: string }) => row.flow_id));
+      cursor = body.next_cursor === undefined ? "" : `&cursor=${body.next_cursor}`;
+      pages++;
+    } while (cursor !== "");
+    assertEquals(pages, 3);
+    return found;
+  };
+  assertEquals(await read("start"), ids);
+  assertEquals(await read("-start"), ids.toReversed());
+  await store.saveThreats([{ ...threat, flows: 500_000 }]);
+  const { body } = await fixture.ask("GET", `/api/v1/threats/${threat.id}/flows`, { role: "viewer" });
+  assertEquals(
+    [body.flows, body.linked, body.is_complete],
+    [500_000, 120, false],
+    "the first 120 of 500,000",
+  );
+  const { body: list } = await fixture.ask("GET", "/api/v1/threats", { role: "viewer" });
+  assertEquals(list.rows[0].flow_ids, undefined);
+  const none = await fixture.ask("GET", "/api/v1/threats/0000000000000000/flows", { role: "viewer" });
+  assertEquals(none.status, 404);
   await fixture.stop();
 });
 
@@ -83,7 +177,7 @@ Deno.test("a key ends at its time, is revoked with its sessions, and the last ad
   assertEquals(await status(leaked.key), 401);
   assertEquals((await fixture.ask("GET", "/api/v1/session", { headers: { cookie } })).status, 401);
   const last = await fixture.ask("POST", "/api/v1/keys/admin-key/revoke", { role: "admin" });
-  assertEquals([last.status, last.body.error.code], [409, "last_admin"]);
+  assertEquals([last.status, last.body.code], [409, "last_admin"]);
   await fixture.stop();
 });
 
@@ -98,7 +192,7 @@ Deno.test("health tells of progress: waiting batches that are not stored are not
   assertEquals((await health()).status, 200, "an idle aggregator is well");
   pending = 3;
   const stuck = await health();
-  assertEquals([stuck.status, stuck.body.error.code], [503, "no_progress"]);
+  assertEquals([stuck.status, stuck.body.code], [503, "no_progress"]);
   pending = 0;
   failingSinceMs = fixture.clock.ms - 15_000;
   assertEquals((await health()).status, 200, "a database that is started again");
@@ -108,7 +202,7 @@ Deno.test("health tells of progress: waiting batches that are not stored are not
   assertStringIncludes(body.problem, "No batch could be stored for 15 s");
   failingSinceMs = null;
   failure = "Kafka consumer crashed";
-  assertEquals((await health()).body.error.detail, failure);
+  assertEquals((await health()).body.detail, failure);
   assertEquals((await fixture.ask("GET", "/readyz")).status, 200);
   await fixture.services.store.stop();
   assertEquals((await fixture.ask("GET", "/readyz")).status, 503);
@@ -126,7 +220,7 @@ Deno.test("readiness waits two seconds for a database that hangs, and says so", 
   assertEquals(reply, null);
   fixture.clock.advance(1);
   const { status, body } = await asked;
-  assertEquals([status, body.error.code], [503, "store_unavailable"]);
+  assertEquals([status, body.code], [503, "store_unavailable"]);
   assertEquals((await fixture.ask("GET", "/healthz")).status, 200, "health does not ask the database");
   await fixture.stop();
 });
@@ -139,11 +233,13 @@ Deno.test("metrics are Prometheus text with the aggregator's counters and each s
   assertStringIncludes(headers.get("content-type")!, "version=0.0.4");
   assertStringIncludes(
     text,
-    '# TYPE picket_enrolments_total counter\npicket_enrolments_total{outcome="enrolled"} 1\n',
+    "# HELP picket_enrolments_total Tries to enrol a sensor.\n# TYPE picket_enrolments_total counter\n" +
+      'picket_enrolments_total{outcome="enrolled"} 1\n',
   );
   assertStringIncludes(text, 'picket_sensor_packets{sensor="roof",site="lab"} 1000');
   assertStringIncludes(text, 'picket_sensor_status{sensor="roof",site="lab",status="healthy"} 1');
-  const line = /^(# TYPE picket_[a-z0-9_]+ (counter|gauge)|picket_[a-z0-9_]+(\{[^\n]*\})? -?[0-9.e+-]+)$/;
+  const line =
+    /^(# HELP picket_[a-z0-9_]+ [^\\]+\.|# TYPE picket_[a-z0-9_]+ (counter|gauge)|picket_[a-z0-9_]+(\{[^\n]*\})? -?[0-9.e+-]+)$/;
   for (const row of text.trimEnd().split("\n")) assertMatch(row, line);
   await fixture.stop();
 });

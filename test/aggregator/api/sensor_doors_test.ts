@@ -26,14 +26,13 @@ Deno.test("enrolment gives a sensor its id, site and buckets, and again with the
   const other = await fixture.ask("POST", "/api/v1/enrol", {
     json: new TestSensor("other").enrolment(token),
   });
-  assertEquals([other.status, other.body.error.code], [409, "used_token"]);
+  assertEquals([other.status, other.body.code], [409, "used_token"]);
   await fixture.stop();
 });
 
 Deno.test("enrolment refuses unknown and old tokens, taken names and foreign signatures", async () => {
   const fixture = await startFixture();
-  const code = async (json: unknown) =>
-    (await fixture.ask("POST", "/api/v1/enrol", { json })).body.error?.code;
+  const code = async (json: unknown) => (await fixture.ask("POST", "/api/v1/enrol", { json })).body.code;
   assertEquals(await code(new TestSensor("a").enrolment("pj_" + "x".repeat(32))), "unknown_token");
   const old = await newToken(fixture);
   fixture.clock.ms += 15 * 60_000 + 1;
@@ -67,7 +66,7 @@ Deno.test("enrolment makes wrong tokens wait, and takes every sensor with a righ
   const json = new TestSensor("a").enrolment("pj_" + "x".repeat(32));
   const codes = [];
   for (let i = 0; i < 61; i++) {
-    codes.push((await fixture.ask("POST", "/api/v1/enrol", { json })).body.error.code);
+    codes.push((await fixture.ask("POST", "/api/v1/enrol", { json })).body.code);
   }
   assertEquals(codes.filter((code) => code === "too_many").length, 1);
   assertEquals(fixture.counter('enrolments_total{outcome="throttled"}'), 1);
@@ -189,6 +188,19 @@ Deno.test("the answer to a check-in says the highest epoch that is known, also t
   await fixture.stop();
 });
 
+Deno.test("a check-in of a later epoch leaves what the one before it had counted", async () => {
+  const fixture = await startFixture(), sensor = new TestSensor("roof");
+  await sensor.enrol(fixture);
+  const at = (epoch: number) => ({ ...healthOf(sensor.id, fixture.clock.ms += 10_000), epoch });
+  for (const epoch of [1, 1, 2, 2, 4]) await sensor.checkIn(fixture, at(epoch));
+  const ended = await fixture.services.store.readEndedEpochs(sensor.id);
+  assertEquals(ended.map(({ epoch, in_flows }) => [epoch, in_flows]), [[1, 990], [2, 990]]);
+  await fixture.services.store.noteMissing(sensor.id, 2, 45, fixture.clock.ms);
+  const { body } = await fixture.ask("GET", "/api/v1/sensors/roof", { role: "viewer" });
+  assertEquals(body.holes.map(({ epoch, packets }: Record<string, number>) => [epoch, packets]), [[2, 45]]);
+  await fixture.stop();
+});
+
 Deno.test("a check-in that is forged, changed, old or played back is not stored", async () => {
   const fixture = await startFixture(), sensor = new TestSensor("roof"), other = new TestSensor("other");
   await sensor.enrol(fixture);
@@ -196,7 +208,7 @@ Deno.test("a check-in that is forged, changed, old or played back is not stored"
   const good = healthOf(sensor.id, fixture.clock.ms);
   const keep = other.id;
   other.id = sensor.id;
-  assertEquals((await other.checkIn(fixture, good)).body.error.code, "bad_signature");
+  assertEquals((await other.checkIn(fixture, good)).body.code, "bad_signature");
   other.id = keep;
   assertEquals((await fixture.services.store.readSensors())[0].check_in, null);
   assertEquals((await sensor.checkIn(fixture, good)).status, 200);
@@ -220,7 +232,7 @@ Deno.test("a revoked sensor is told so, and its batches are refused before their
     bytes: new Uint8Array(10),
     headers: header(sensor),
   });
-  assertEquals([reply.status, reply.body.reason, reply.body.error.code], [403, "revoked", "revoked"]);
+  assertEquals([reply.status, reply.body.reason, reply.body.code], [403, "revoked", "revoked"]);
   assertEquals(fixture.submitted.bodies.length, 0);
   const { body } = await fixture.ask("GET", `/api/v1/sensors/${sensor.id}`, { role: "viewer" });
   assertEquals(body.status, "revoked");
@@ -256,7 +268,7 @@ Deno.test("a sensor that waits for approval is seen, not believed, until it is a
 Deno.test("a name is free once its sensor was revoked, and the sensor behind it is the new one", async () => {
   const fixture = await startFixture(), old = new TestSensor("roof"), young = new TestSensor("roof");
   await old.enrol(fixture);
-  assertEquals((await young.enrol(fixture)).body.error.code, "name_taken");
+  assertEquals((await young.enrol(fixture)).body.code, "name_taken");
   assertEquals((await fixture.ask("POST", "/api/v1/sensors/roof/revoke", { role: "admin" })).status, 200);
   assertEquals((await young.enrol(fixture)).status, 200);
   const shown = await fixture.ask("GET", "/api/v1/sensors/roof", { role: "viewer" });
@@ -264,7 +276,7 @@ Deno.test("a name is free once its sensor was revoked, and the sensor behind it 
   const told = await old.checkIn(fixture, healthOf(old.id, fixture.clock.ms));
   assertEquals(told.body.revoked, true);
   const id = old.id;
-  assertEquals((await old.enrol(fixture)).body.error.code, "key_taken");
+  assertEquals((await old.enrol(fixture)).body.code, "key_taken");
   const removed = await fixture.ask("DELETE", `/api/v1/sensors/${id}`, { role: "admin" });
   assertEquals(removed.body, { sensor_id: id, name: "roof" });
   assertEquals((await fixture.services.store.readSensors()).length, 1);

@@ -44,7 +44,7 @@ Deno.test("a change by session needs the page's own origin", async () => {
     json: { key: fixture.keys.admin },
     headers: { origin: "https://evil.example" },
   });
-  assertEquals(foreign.body.error.code, "cross_origin");
+  assertEquals(foreign.body.code, "cross_origin");
   await fixture.stop();
 });
 

@@ -53,10 +53,14 @@ export async function runInside(
 
 const main = new URL("../../../aggregator/main.ts", import.meta.url).pathname;
 
+/** Those of the task, which are those of the compiled program: what works with all permissions may fail with them. */
+const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../../../deno.json", import.meta.url)));
+const permissions: string[] = tasks.aggregator.split(" ").filter((word: string) => word.startsWith("--"));
+
 /** The real program, from source. */
 export function spawnProgram(args: string[], env: Record<string, string> = {}): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-prompt", "--no-check", main, ...args],
+    args: ["run", ...permissions, "--no-check", main, ...args],
     env,
     stdin: "null",
     stdout: "piped",

@@ -2,7 +2,9 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";
-import { runProgram, spawnProgram, withFolder } from "./harness.ts";
+import { systemClock } from "../../../shared/clock.ts";
+import { flowsOf, flowWrite, nothing } from "../store/rows.ts";
+import { runProgram, spawnProgram, storeIn, withFolder } from "./harness.ts";
 
 const demo = new URL("../../../deploy/demo/office-day.pcap", import.meta.url).pathname;
 
@@ -105,6 +107,10 @@ Deno.test("analyze prints the capture's account and explained threats, and refus
     assertEquals((await runProgram(["analyze", `${folder}/text`])).code, 1);
     assertEquals((await runProgram(["analyze", `${folder}/none`])).code, 3);
     assertEquals((await runProgram(["analyze"])).code, 2);
+    assertEquals((await runProgram(["analyze", "-", "-"])).code, 2);
+    assertEquals((await runProgram(["analyze", demo, "--only", "nothing_such"])).code, 2);
+    const timeline = await runProgram(["analyze", demo, "--only", "dns_tunnel", "--timeline"]);
+    assertMatch(timeline.stdout, /^\S+ \S+ {2}critical {2}DNS tunnel \(dns_tunnel\) [^\n]*\n$/);
   }));
 
 Deno.test("serve reads the lists of --intelligence, and shows in /metrics what is in force and what was refused", () =>
@@ -127,4 +133,38 @@ Deno.test("serve reads the lists of --intelligence, and shows in /metrics what i
     child.kill("SIGTERM");
     assertEquals((await child.status).code, 0);
     assertStringIncludes(await errors, "intelligence list refused");
+  }));
+
+Deno.test("serve keeps what leaves in its archive, and db brings it back while serve goes on", () =>
+  withFolder(async (folder) => {
+    const store = storeIn(folder);
+    await store.start();
+    await store.ingest({ ...nothing(), ...flowsOf([flowWrite(1), flowWrite(2)]) });
+    await store.stop();
+    const archive = `${folder}/archive`;
+    const child = spawnProgram(["serve", "--state", folder, "--listen", "127.0.0.1:0", "--archive", archive]);
+    const errors = new Response(child.stderr).text();
+    const ready = JSON.parse(await firstLine(child));
+    const key = (await Deno.readTextFile(ready.key_file)).trim();
+    const flows = async () => {
+      const headers = { authorization: `Bearer ${key}` };
+      return (await (await fetch(`${ready.listening}/api/v1/flows`, { headers })).json()).rows.length;
+    };
+    for (let tries = 0; await flows() > 0; tries++) {
+      assert(tries < 300, "the day has not left");
+      await systemClock.sleep(100);
+    }
+    const db = async (...args: string[]) => {
+      const { code, stdout, stderr } = await runProgram(["db", ...args, "--state", folder, "--json"]);
+      assertEquals(code, 0, stderr);
+      return JSON.parse(stdout);
+    };
+    assertEquals((await db("import", archive)).files[0].inserted, 2);
+    assertEquals(await flows(), 2);
+    assertEquals((await db("verify", "--archive", archive)).problems, []);
+    assert((await db("backup", `${folder}/copy`)).octets > 0);
+    assertEquals(await (await fetch(`${ready.listening}/readyz`)).json(), { status: "ready", archive: "ok" });
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0);
+    assertStringIncludes(await errors, "a day of flows archived");
   }));

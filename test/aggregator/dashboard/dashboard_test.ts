@@ -115,7 +115,7 @@ Deno.test({
         ]
       ) assertStringIncludes(text, words);
       assertEquals(await panel.locator("table.flows tbody tr").count(), 5);
-      assertEquals(await panel.getByRole("heading", { name: "Packets" }).count(), 0, "they are not offered");
+      await panel.getByRole("heading", { name: "Packets" }).waitFor();
       await panel.locator("table.flows .row-link").first().click();
       await page.locator(".side").getByRole("heading", { name: "Seen by" }).waitFor();
       assertEquals(await page.locator(".list table.flows tbody tr").count(), 5);

@@ -65,7 +65,7 @@ async function walkThrough(page: Page, url: string, { fixture }: HostileWorld): 
   await page.getByRole("heading", { name: "Log in" }).waitFor();
 }
 
-// The DevTools connection keeps timers of its own beyond a test.
+// Playwright clears up its own folders and timers when a browser is closed already.
 const options = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test({

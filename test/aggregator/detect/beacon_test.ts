@@ -239,3 +239,11 @@ Deno.test("computed names are told from chosen ones", () => {
   }
   assertEquals([...oddSignsOf(update(0).segment, "").keys()], [], "nothing was read, so nothing is missing");
 });
+
+Deno.test("regular datagrams to an odd port stay low, as games and calls send them; to one that names no server they do not", () => {
+  const voice: Partial<Segment> = { protocol: "udp", dst_port: 50_004, facts: null, app_protocol: "" };
+  assertEquals(found(callsOf(100, 60, 0, voice)), [["198.51.100.7", "low"]]);
+  assertEquals(found(callsOf(100, 60, 0, { ...voice, protocol: "tcp" })), [["198.51.100.7", "medium"]]);
+  const bareQuic = { ...voice, dst_port: 443, facts: { quic: { version: "1" } } };
+  assertEquals(found(callsOf(100, 60, 0, bareQuic)), [["198.51.100.7", "medium"]]);
+});

@@ -42,6 +42,26 @@ Deno.test("executable download is not an update from a named host, a picture, or
   assertEquals(run(executableDownload, ordinary), []);
 });
 
+Deno.test("executable download: what comes is told by its first octets, and a page's address that brings a program is medium", () => {
+  const brings = (uri: string, content_type: string, magic: string, host = "www.example") => {
+    const http = [{ method: "GET", uri, host, user_agent: "Mozilla/5.0" }, {
+      status: 200,
+      content_type,
+      magic,
+    }];
+    return run(executableDownload, [withFacts(0, { http }, { dst_ip: "203.0.113.9", dst_port: 80 })]).map(
+      severity,
+    );
+  };
+  assertEquals(brings("/load.php?e=3", "application/octet-stream", "exe"), ["medium"]);
+  assertEquals(brings("/", "application/x-msdownload", ""), ["medium"]);
+  assertEquals(brings("/a.png", "image/png", "exe"), ["medium"]);
+  assertEquals(brings("/tables.png", "image/png", "exe", "203.0.113.9"), ["high"]);
+  assertEquals(brings("/setup.exe", "application/octet-stream", "exe"), []);
+  assertEquals(brings("/files/4711/setup", "application/octet-stream", "exe"), []);
+  assertEquals(brings("/load.php?e=3", "application/octet-stream", "zip"), []);
+});
+
 function answer(name: string, text: string) {
   return lookUp(0, name, "TXT", {
     facts: { dns: [{ name, type: "TXT", rcode: "NOERROR", answers: [text] }] },

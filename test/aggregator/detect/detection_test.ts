@@ -70,13 +70,16 @@ function world(
     readThreats: () => Promise.resolve({ rows: [...stored.threats.values()] }),
     readRecentFlows: () => Promise.resolve(stored.flows),
   };
-  const detection = new Detection({}, { engine, store, clock: time, reporter });
-  return { detection, linked, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
+  const told: string[] = [];
+  const onThreats = (threats: readonly Threat[]) =>
+    void told.push(...threats.map(({ detector }) => detector));
+  const detection = new Detection({}, { engine, store, clock: time, reporter, onThreats });
+  return { detection, linked, told, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
 }
 
 Deno.test("detection stores what the detectors find and offers it to triage", async () => {
   const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
-  const { detection } = world(stored);
+  const { detection, told } = world(stored);
   const offered: string[] = [];
   detection.explainWith({ offer: (threat) => void offered.push(threat.detector), withdraw: () => {} });
   await detection.start();
@@ -85,6 +88,7 @@ Deno.test("detection stores what the detectors find and offers it to triage", as
   const [threat] = stored.threats.values();
   assertEquals([threat.detector, threat.src_ips, threat.count], ["port_scan_vertical", ["10.0.0.66"], 60]);
   assertEquals(offered.includes("port_scan_vertical"), true);
+  assertEquals(told, offered);
 });
 
 Deno.test("detection keeps a threat that could not be stored and stores it with the next", async () => {

@@ -186,3 +186,35 @@ Deno.test("UDP reflection is found on any port, once: large answers of known ser
   const [finding] = run(reflection, answers(10_074, 1_000));
   assertStringIncludes(finding.words.action, "filter UDP answers from port 10074 towards 10.0.0.80");
 });
+
+Deno.test("reflection is told by the servers' port where their answers stand as flows of their own", () => {
+  const answers = (src_port: number, change: Partial<Segment> = {}) =>
+    run(
+      reflection,
+      times(400, (i) =>
+        update(i / 100, {
+          ...datagram,
+          end: 1_700_000_000 + i / 100,
+          src_ip: `203.0.${i % 2}.${i % 200 + 1}`,
+          src_port,
+          dst_port: 30_120,
+          ...change,
+        })),
+    );
+  const [finding] = answers(47_808);
+  assertEquals([finding.dst_ips, severity(finding), finding.title], [[victim], "medium", "UDP reflection"]);
+  assertEquals([
+    answers(50_001),
+    answers(47_808, { dst_port: 47_808 }),
+    answers(47_808, { src_ip: "10.0.0.9" }),
+  ], [
+    [],
+    [],
+    [],
+  ]);
+});
+
+Deno.test("a flood of broadcasts is one, multicast video is none", () => {
+  const to = (dst_ip: string) => run(flood, [stream(900_000, { dst_ip, dst_port: 67 })]).map(severity);
+  assertEquals([to("255.255.255.255"), to("239.1.1.1")], [["medium"], []]);
+});

@@ -43,11 +43,25 @@ Deno.test("the host in charge may write; so may a second panel, and one that was
   assertEquals(run(icsCommand, [polls(15), ask(40, evil, [write])]), [], "nobody is known to be in charge");
 });
 
-Deno.test("whoever stops or loads a controller is told, the host in charge as well", () => {
-  for (const operation of ["plc_stop", "cold_restart", "request_download"]) {
-    const [finding] = run(icsCommand, [ask(0, panel, [{ count: 100 }, { operation }])]);
-    assertEquals([finding.src_ips, severity(finding)], [[panel], "medium"]);
+Deno.test("whoever stops a controller is told, the host in charge as well; loading by an engineer is low, by a stranger more", () => {
+  const does = (operation: string) => run(icsCommand, [ask(0, panel, [{ count: 100 }, { operation }])]);
+  for (const operation of ["plc_stop", "cold_restart", "delete_file"]) {
+    assertEquals(does(operation).map((one) => [one.src_ips, severity(one)]), [[[panel], "medium"]]);
   }
+  for (const operation of ["request_download", "plc_control", "start"]) {
+    assertEquals(does(operation).map(severity), ["low"], operation);
+  }
+  assertEquals(run(icsCommand, [polls(100), ask(40, evil, [{ operation: "plc_control" }])]).map(severity), [
+    "medium",
+  ]);
+  const outside = run(icsCommand, [ask(0, "203.0.113.9", [{ operation: "request_download" }])]);
+  assertEquals(outside.map(severity), ["high"]);
+  const elsewhere = ask(0, "203.0.113.9", [{ operation: "plc_stop" }], { dst_ip: "203.0.113.77" });
+  assertEquals(
+    run(icsCommand, [elsewhere]).map(severity),
+    ["medium"],
+    "their own network, on public addresses",
+  );
   assertEquals(run(icsCommand, [ask(0, panel, [{ operation: "plc_stop", response: true }])]), []);
 });
 
@@ -88,4 +102,21 @@ Deno.test("operations are read, written, identified or change the device", () =>
     .map(icsActionOf);
   assertEquals(classes, ["read", "write", "operate", "identify", null, "write"]);
   assert(isIcsChange("read_write_multiple_registers") && !isIcsChange("read_coils"));
+});
+
+Deno.test("a flow seen from its middle is turned by the industrial port, and answers that nobody asked for are no exploration", () => {
+  const turned = { src_ip: "10.0.0.77", src_port: 502, dst_ip: evil, dst_port: 2_927 };
+  const [finding] = run(icsCommand, [ask(0, "", [{ operation: "plc_stop" }], turned)]);
+  assertEquals([finding.src_ips, finding.dst_ips, finding.dst_port], [[evil], ["10.0.0.77"], 502]);
+  const answer = [{ protocol: "bacnet", operation: "read_property", response: true }] as const;
+  const flood = times(50, (i) => ask(i, `203.0.113.${i}`, [...answer], { dst_port: 30_120 }));
+  assertEquals(run(icsReconnaissance, flood), []);
+});
+
+Deno.test("an own master of controllers far away stays low, a stranger who reaches a controller does not", () => {
+  const far = times(9, (i) => ask(i, panel, [{ operation: `function_${i}` }], { dst_ip: "203.0.113.77" }));
+  assertEquals(run(icsReconnaissance, far).map(severity), ["low"]);
+  const near = ask(10, panel, [{}]);
+  assertEquals(run(icsReconnaissance, [...far, near]).map(severity), ["high"], "and controllers at home");
+  assertEquals(run(icsReconnaissance, [ask(0, "203.0.113.9", [{}])]).map(severity), ["medium"]);
 });

@@ -49,6 +49,36 @@ Deno.test("a controller and its panel are spoofed as well, by answers nobody ask
   assertEquals(run(arpSpoofing, [own, ...poison(9)]).map(severity), ["low"]);
 });
 
+Deno.test("whoever tells two hosts that it is the other is found from ten unasked answers on", () => {
+  const between = (count: number) =>
+    run(
+      arpSpoofing,
+      times(count, (i) => [
+        says(2 * i, evil, "10.0.0.40", "10.0.0.41"),
+        says(2 * i, evil, "10.0.0.41", "10.0.0.40"),
+      ]).flat(),
+    ).map((finding) => [severity(finding), [...finding.dst_ips].sort()]);
+  assertEquals(between(10), [["medium", ["10.0.0.40", "10.0.0.41"]]]);
+  assertEquals(between(9), []);
+});
+
+Deno.test("a machine that answers for its virtual ones is low, for a gateway it is not", () => {
+  const guest = "08:00:27:2a:ba:35";
+  const bridge = (ip: string, host = evil) =>
+    run(
+      arpSpoofing,
+      times(5, (i) => [
+        says(2 * i, host, ip, "10.0.0.9"),
+        says(2 * i, host, "10.0.0.66", "10.0.0.9"),
+        says(2 * i + 1, guest, ip, "10.0.0.9"),
+        asks(2 * i, host, "10.0.0.66", ip),
+      ]).flat(),
+    ).filter((finding) => finding.words.summary.includes(host)).map(severity);
+  assertEquals(bridge("10.0.0.30"), ["low"]);
+  assertEquals(bridge("10.0.0.30", "08:00:27:00:00:01"), ["medium"], "one virtual machine for another");
+  assertEquals(bridge("10.0.0.1"), ["high"]);
+});
+
 Deno.test("a replaced card, a standby, two cards of one host, VRRP and announcements are no spoofing", () => {
   const old = times(5, (i) => says(i, gatewayMac, "10.0.0.1", "10.0.0.9"));
   const replaced = times(5, (i) => [
@@ -136,4 +166,19 @@ Deno.test("a second DHCP server that names another gateway or name server is fou
   assertEquals(run(rogueDhcp, [known, { ...known }]), [], "one server");
   const relayed = offer(9, "10.9.0.3", "10.9.0.1", "10.0.0.2", { src_port: 67, dst_port: 67 });
   assertEquals(run(rogueDhcp, [known, relayed]), []);
+});
+
+Deno.test("a second DHCP server far away that answers other clients stays low: a sensor may see two networks", () => {
+  const known = offer(0, "10.0.2.2", "10.0.2.2", "192.0.2.53");
+  const other = (server: string, mac: string) => {
+    const later = offer(9, server, server, "192.0.2.53");
+    return {
+      ...later,
+      segment: { ...later.segment, facts: { dhcp: [{ ...later.segment.facts!.dhcp![0], mac }] } },
+    };
+  };
+  const found = (server: string, mac: string) => run(rogueDhcp, [known, other(server, mac)]).map(severity);
+  assertEquals(found("10.0.3.2", "02:00:00:00:09:0a"), ["low"]);
+  assertEquals(found("10.0.3.2", "02:00:00:00:09:09"), ["medium"], "the same client");
+  assertEquals(found("10.0.2.3", "02:00:00:00:09:0a"), ["medium"], "the same network");
 });

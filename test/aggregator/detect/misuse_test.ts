@@ -1,6 +1,7 @@
 /** Taken-over hosts and tried accounts: sprays, protocol scans, spam, miners and spreading are found; servers that serve many, mail
  * servers, readers and file shares are not, or stay low. @module */
 
+import { ftpBounce } from "../../../aggregator/detect/detectors/ftp_bounce.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { cryptomining } from "../../../aggregator/detect/detectors/cryptomining.ts";
 import { exfiltration } from "../../../aggregator/detect/detectors/exfiltration.ts";
@@ -197,4 +198,39 @@ Deno.test("calls both ways, downloads, what three hosts call, and the nightly ba
   assertEquals(later({}, nightly), ["medium", "low"], "the first night, and the second");
   const others = ["10.0.0.6", "10.0.0.7"].map((src_ip) => send(80_000, "203.0.113.9", 5_000, { src_ip }));
   assertEquals(later({}, [...past, ...others]), ["low"]);
+});
+
+Deno.test("FTP bounce: whoever sends PORT for another machine is the attacker; scans and service ports weigh more", () => {
+  const ports = (places: string[], change: Partial<Segment> = {}) =>
+    run(ftpBounce, [
+      update(0, {
+        dst_ip: "10.0.0.21",
+        dst_port: 21,
+        facts: { ftp: places.map((argument) => ({ command: "PORT", argument, reply: 200 })) },
+        ...change,
+      }),
+    ]).map((finding) => [finding.src_ips, severity(finding)]);
+  assertEquals(ports(["10,0,9,99,19,137"]), [[["10.0.0.5"], "medium"]]);
+  assertEquals(ports(["10,0,0,99,19,137"]), [[["10.0.0.5"], "low"]], "a neighbour, perhaps itself");
+  assertEquals(ports(times(10, (i) => `10,0,0,99,0,${20 + i}`)), [[["10.0.0.5"], "high"]]);
+  assertEquals(ports(times(9, (i) => `10,0,9,99,19,${20 + i}`)), [[["10.0.0.5"], "medium"]]);
+  assertEquals(ports(["10,0,0,5,19,137"]), [], "itself");
+  const translated = { src_ip: "203.0.113.7" };
+  assertEquals(
+    ports(["192,168,1,9,19,137", "192,168,1,9,19,138"], translated),
+    [],
+    "behind address translation",
+  );
+  assertEquals(
+    ports(["10,0,0,99,0,22"], translated).map(([, one]) => one),
+    ["medium"],
+    "a port of a service",
+  );
+  assertEquals(ports(["300,0,0,99,0,22", "PASV"]), []);
+});
+
+Deno.test("FTP bounce is read from EPRT as well", () => {
+  const eprt = (argument: string) =>
+    run(ftpBounce, [update(0, { dst_port: 21, facts: { ftp: [{ command: "EPRT", argument }] } })]).length;
+  assertEquals([eprt("|1|10.0.0.99|5001|"), eprt("|1|10.0.0.5|5001|"), eprt("|9|x|1|")], [1, 0, 0]);
 });

@@ -2,7 +2,8 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { amplification } from "../../../aggregator/detect/detectors/amplification.ts";
-import { isStructuralName, splitDomain } from "../../../aggregator/detect/signs/domain_name.ts";
+import { readDomainName } from "../../../aggregator/model/domain_name.ts";
+import { dga } from "../../../aggregator/detect/detectors/dga.ts";
 import { hostSweep } from "../../../aggregator/detect/detectors/host_sweep.ts";
 import { icmpTunnel } from "../../../aggregator/detect/detectors/icmp_tunnel.ts";
 import { nxdomainBurst } from "../../../aggregator/detect/detectors/nxdomain_burst.ts";
@@ -186,17 +187,29 @@ Deno.test("names split at what was registered", () => {
   const cases = {
     "a.b.example.com": ["example.com", "a.b"],
     "WWW.Example.CO.UK.": ["example.co.uk", "www"],
+    "www.city.kawasaki.jp": ["city.kawasaki.jp", "www"],
+    "d111abcdef8.cloudfront.net": ["cloudfront.net", "d111abcdef8"],
+    "x.pirate.sea": ["pirate.sea", "x"],
     "example.org": ["example.org", ""],
     "dnscat.0123abcd": ["dnscat", "0123abcd"],
     "com": ["com", ""],
   };
   for (const [name, [domain, subdomain]] of Object.entries(cases)) {
-    assertEquals(splitDomain(name), { domain, subdomain });
+    const read = readDomainName(name);
+    assertEquals([read.domain, read.subdomain], [domain, subdomain], name);
   }
-  assertEquals([isStructuralName("4.3.2.1.in-addr.arpa"), isStructuralName("arpa.example.com")], [
+});
+
+Deno.test("names by design are told from chosen ones", () => {
+  const isStructural = (name: string) => readDomainName(name).isStructural;
+  assertEquals(["4.3.2.1.in-addr.arpa", "x._tcp.example.com", "nas.local"].map(isStructural), [
     true,
-    false,
+    true,
+    true,
   ]);
+  assertEquals(["arpa.example.com", "tcp.example.com"].map(isStructural), [false, false]);
+  const isReversed = (name: string) => readDomainName(name).isReversedAddress;
+  assertEquals([isReversed("4.3.2.1.zen.spamhaus.org"), isReversed("4.3.2.zen.spamhaus.org")], [true, false]);
 });
 
 Deno.test("statistics are those of the textbook, and 0 for nothing", () => {
@@ -208,4 +221,75 @@ Deno.test("statistics are those of the textbook, and 0 for nothing", () => {
     0,
     1,
   ]);
+});
+
+Deno.test("computed domains are found from ten on though they exist, not among a hundred times as many others", () => {
+  const letters = "bcdfghjklmnpqrstvwxz";
+  const computed = (i: number) => `${times(12, (k) => letters[(i + 7 * k) % 20]).join("")}.com`;
+  const asks = (count: number, others = 0) =>
+    run(dga, [
+      ...times(count, (i) => lookUp(i, computed(i), "A")),
+      ...times(others, (i) => lookUp(i, `garden-news-${i}.example`, "A")),
+    ]);
+  const [finding] = asks(10);
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [["10.0.0.5"], ["10.0.0.2"], "medium"]);
+  assertEquals(evidenceValue(finding, "of them that exist"), 10);
+  assertEquals([asks(9), asks(10, 91)], [[], []]);
+  assertEquals(asks(10, 90).length, 1);
+  const below = times(20, (i) => lookUp(i, `${computed(i).slice(0, 12)}.cloudfront.net`, "A"));
+  assertEquals(run(dga, below), [], "one registered domain");
+});
+
+Deno.test("a small network asked at once is a sweep from 12 addresses on, with holes or pauses it is none", () => {
+  const ping = (i: number, everyS: number, step = 1) =>
+    update(i * everyS, {
+      protocol: "icmp",
+      src_port: 8,
+      dst_port: 0,
+      fwd_packets: 1,
+      bwd_packets: 0,
+      dst_ip: `10.0.0.${100 + i * step}`,
+    });
+  const found = (count: number, everyS = 0.1, step = 1) =>
+    run(hostSweep, times(count, (i) => ping(i, everyS, step))).map((finding) => finding.title);
+  assertEquals([found(12), found(11), found(12, 1), found(12, 0.1, 2)], [["Ping sweep"], [], [], []]);
+  const withNetwork = [...times(12, (i) => ping(i, 0.1, 2)), ping(-50, 0.01, 2)];
+  assertEquals(run(hostSweep, withNetwork).length, 1, "10.0.0.0 itself is asked");
+});
+
+Deno.test("an IPv6 network is swept by neighbour solicitations: 25 groups, five in a second", () => {
+  const solicit = (count: number, everyS: number, src_ip = "2001:db8::66") =>
+    run(
+      hostSweep,
+      times(count, (i) =>
+        update(i * everyS, {
+          protocol: "icmp6",
+          src_port: 135,
+          dst_port: 0,
+          fwd_packets: 1,
+          bwd_packets: 0,
+          src_ip,
+          dst_ip: `ff02::1:ff00:${(i + 1).toString(16)}`,
+        })),
+    ).map((finding) => [finding.title, severity(finding)]);
+  assertEquals(solicit(25, 0.1), [["Neighbour sweep (IPv6)", "low"]]);
+  assertEquals(solicit(250, 0.1), [["Neighbour sweep (IPv6)", "medium"]]);
+  assertEquals([solicit(24, 0.1), solicit(100, 0.5), solicit(100, 0.1, "::")], [[], [], []]);
+});
+
+Deno.test("an ICMP tunnel is no ping that is too large for the link: full parts, or answers as long as the questions", () => {
+  const sizes = { packet_length_min: 548, packet_length_max: 1_500, packet_length_deviation: 476 };
+  const run60 = (fwd_bytes: number, bwd_bytes: number) =>
+    run(icmpTunnel, [
+      update(0, {
+        ...pings,
+        ...sizes,
+        packet_length_mean: 1_024,
+        fwd_packets: 30,
+        bwd_packets: 30,
+        fwd_bytes,
+        bwd_bytes,
+      }),
+    ]).length;
+  assertEquals([run60(30_720, 30_720), run60(36_000, 36_000 + 1), run60(30_720, 30_000)], [0, 0, 1]);
 });

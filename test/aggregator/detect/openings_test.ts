@@ -33,6 +33,24 @@ Deno.test("a shell that is called, within the own network as well, is high", () 
   assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [["10.0.0.5"], ["10.0.0.9"], "high"]);
 });
 
+Deno.test("orders to a shell are found, and whoever gives them controls the other", () => {
+  for (const order of ["id\n", "whoami\r\n", "echo open 10.0.0.", "cmd /c dir", "ls\n"]) {
+    const [reverse] = session(undefined, hex(order));
+    assertEquals([reverse.src_ips, reverse.dst_ips], [["198.51.100.7"], ["10.0.0.5"]], order);
+    const [bound] = session(hex(order), undefined);
+    assertEquals(
+      [bound.src_ips, bound.dst_ips, severity(bound)],
+      [["10.0.0.5"], ["198.51.100.7"], "high"],
+      order,
+    );
+  }
+  const [prompt] = session(hex("start msblast.ex"), hex("\r\nC:\\WINNT\\syste"), { dst_ip: "10.0.0.9" });
+  assertEquals([prompt.src_ips, prompt.dst_ips], [["10.0.0.5"], ["10.0.0.9"]]);
+  for (const text of ["ideas\n", "identd", "ls", "pwd", "echo ok\n"]) {
+    assertEquals([session(hex(text), undefined), session(undefined, hex(text))], [[], []], text);
+  }
+});
+
 Deno.test("tools and stages name who is controlled; bots' chat is low on its usual port, medium elsewhere", () => {
   assertEquals(session(hex("Gh0st"), undefined)[0].dst_ips, ["10.0.0.5"]);
   assertEquals(session(hex("149\0ll|'|'|"), undefined).map(severity), ["high"]);

@@ -49,7 +49,7 @@ function entryText({ name, title, technique, about, needs, limits }: CatalogueEn
 /** The worked example as a module, loaded as an operator's own. */
 async function loadExample(): Promise<Declaration> {
   const text = await Deno.readTextFile(path);
-  const code = /```ts\n([\s\S]*?)```/.exec(text)![1]
+  const code = /```ts ignore\n([\s\S]*?)```/.exec(text)![1]
     .replaceAll('"../', `"${new URL("./", path).href}`)
     .replace("export const remoteDesktopOutside", "export const detector_")
     .replace("import { detector }", "import { detector as declare }")

@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { portScanHorizontal } from "../../../aggregator/detect/detectors/port_scan_horizontal.ts";
 import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
+import { stackFingerprinting } from "../../../aggregator/detect/detectors/stack_fingerprinting.ts";
 import { synFlood } from "../../../aggregator/detect/detectors/syn_flood.ts";
 import type { Segment } from "../../../shared/segment.ts";
 import { refused, run, severity, silent, times, unansweredDatagram, update } from "./updates.ts";
@@ -215,4 +216,50 @@ Deno.test("SYN flood is not a busy server, nor one that a few clients cannot rea
 Deno.test("SYN flood is not a load test cut off in the moment it opens its connections", () => {
   const updates = times(500, (i) => update(i * 0.001, { ...silent, dst_ip: "10.0.0.80", dst_port: 7_000 }));
   assertEquals(run(synFlood, updates), []);
+});
+
+Deno.test("horizontal scan by lone ACKs is found inside a network, not among half-seen conversations outside", () => {
+  const ack = { ...silent, fwd_tcp_flags: 16, fwd_syn_count: 0, dst_port: 80, conn_state: "OTH" as const };
+  const sweep = (net: string, change: Partial<Segment> = {}) =>
+    run(
+      portScanHorizontal,
+      times(25, (i) => update(i / 10, { ...ack, dst_ip: `${net}.${i + 1}`, ...change })),
+    );
+  assertEquals(sweep("10.0.0").map(severity), ["medium"]);
+  assertEquals(sweep("203.0.113"), []);
+  assertEquals(sweep("10.0.0", { fwd_packets: 2 }), [], "a conversation goes on");
+});
+
+Deno.test("horizontal scan is not a browser whose QUIC servers are out of sight, as it asks them by name", () => {
+  const ask = (named: boolean) =>
+    times(27, (i) =>
+      update(i, {
+        ...unansweredDatagram,
+        dst_ip: `203.0.113.${i + 1}`,
+        dst_port: 443,
+        facts: named ? { quic: { sni: `host${i}.example.com` } } : null,
+      }));
+  assertEquals([run(portScanHorizontal, ask(true)), run(portScanHorizontal, ask(false)).length], [[], 1]);
+});
+
+Deno.test("addresses of 240.0.0.0/4, over which captures are made anonymous, are hosts; multicast is none", () => {
+  const scan = (net: string) =>
+    run(
+      portScanHorizontal,
+      times(30, (i) => update(i, { ...silent, dst_ip: `${net}.${i + 1}`, dst_port: 22 })),
+    );
+  assertEquals([scan("246.237.103").length, scan("239.1.1")], [1, []]);
+});
+
+Deno.test("stack fingerprinting is two kinds of packets that no program sends within a minute; one kind is none", () => {
+  const tcp = (atS: number, fwd_tcp_flags: number, change: Partial<Segment> = {}) =>
+    update(atS, { ...silent, dst_ip: "10.0.0.9", dst_port: 135, fwd_tcp_flags, ...change });
+  const icmp = (atS: number, src_port: number, dst_port = 0) =>
+    update(atS, { ...silent, protocol: "icmp", dst_ip: "10.0.0.9", src_port, dst_port, fwd_tcp_flags: 0 });
+  const found = (...updates: ReturnType<typeof tcp>[]) => run(stackFingerprinting, updates).map(severity);
+  assertEquals(found(tcp(0, 0), tcp(1, 43), tcp(2, 41), icmp(3, 8, 9)), ["medium"]);
+  assertEquals(found(icmp(0, 13), icmp(50, 17)), ["medium"]);
+  assertEquals(found(icmp(0, 13), icmp(62, 17)), []);
+  assertEquals(found(tcp(0, 0), tcp(1, 0), tcp(2, 0)), [], "a NULL scan is a port scan");
+  assertEquals(found(tcp(0, 2), tcp(1, 27), tcp(2, 41, { fwd_payload_bytes: 9 }), icmp(3, 8)), []);
 });

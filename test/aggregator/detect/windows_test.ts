@@ -6,6 +6,8 @@ import { dcsync } from "../../../aggregator/detect/detectors/dcsync.ts";
 import { directoryReconnaissance } from "../../../aggregator/detect/detectors/directory_reconnaissance.ts";
 import { exploitAttempt } from "../../../aggregator/detect/detectors/exploit_attempt.ts";
 import { kerberoasting } from "../../../aggregator/detect/detectors/kerberoasting.ts";
+import { passTheHash } from "../../../aggregator/detect/detectors/pass_the_hash.ts";
+import { rpcAbuse } from "../../../aggregator/detect/detectors/rpc_abuse.ts";
 import { remoteExecution } from "../../../aggregator/detect/detectors/remote_execution.ts";
 import type { Facts, KerberosFact } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
@@ -129,15 +131,145 @@ Deno.test("directory reconnaissance: SharpHound's questions and kerbrute's names
     call(1, "samr", "SamrLookupNamesInDomain"),
   ];
   assertEquals(run(directoryReconnaissance, login), []);
-  const tries = (count: number) =>
+  const tries = (count: number, everyS: number) =>
     times(
       count,
-      (i) => kerberos(i, { message: "KRB-ERROR", error: "KDC_ERR_C_PRINCIPAL_UNKNOWN", client: `u${i}` }),
+      (i) =>
+        kerberos(
+          i * everyS,
+          { message: "AS-REQ", client: `u${i}` },
+          { message: "KRB-ERROR", error: "KDC_ERR_C_PRINCIPAL_UNKNOWN" },
+        ),
     );
-  assertEquals(run(directoryReconnaissance, tries(9)), []);
-  assertEquals(severity(run(directoryReconnaissance, tries(10))[0]), "medium");
+  assertEquals(run(directoryReconnaissance, tries(9, 3)), []);
+  assertEquals(severity(run(directoryReconnaissance, tries(10, 3))[0]), "medium");
+  assertEquals(run(directoryReconnaissance, tries(4, 0.1)), []);
+  assertEquals(severity(run(directoryReconnaissance, tries(5, 2.4))[0]), "medium", "five within ten seconds");
+  assertEquals(run(directoryReconnaissance, tries(5, 2.6)), []);
   const sessions = (count: number) =>
     times(count, (i) => call(i, "srvsvc", "NetrSessionEnum", 1, { dst_ip: `10.0.1.${i + 1}` }));
   assertEquals(run(directoryReconnaissance, sessions(4)), []);
   assertEquals(severity(run(directoryReconnaissance, sessions(5))[0]), "medium");
+});
+
+Deno.test("directory reconnaissance: all RPC services, a whole zone or directory, each user in turn are medium at once", () => {
+  const services = (count: number, octets: number) =>
+    run(directoryReconnaissance, [
+      call(0, "epmapper", "ept_lookup", count, { dst_port: 135, bwd_payload_bytes: octets }),
+    ]).map((finding) => [finding.src_ips, severity(finding)]);
+  assertEquals([services(1, 4_000), services(1, 3_999)], [[[[pc], "medium"]], []]);
+  assertEquals([services(10, 900), services(9, 900)], [[[[pc], "medium"]], []]);
+  assertEquals(run(directoryReconnaissance, [call(0, "epmapper", "ept_map", 50)]), []);
+  const zone = (type: string, rcode: string) =>
+    run(directoryReconnaissance, [
+      facts(0, { dns: [{ name: "example.com", type, rcode }] }, { dst_port: 53 }),
+    ]);
+  assertEquals([zone("AXFR", "NOERROR").map(severity), zone("AXFR", "REFUSED"), zone("SOA", "NOERROR")], [
+    ["medium"],
+    [],
+    [],
+  ]);
+  const all = (name: string, octets: number) =>
+    run(directoryReconnaissance, [
+      facts(0, { ldap: [{ operation: "search", name, scope: "subtree", filter: "(objectClass=*)" }] }, {
+        dst_port: 389,
+        bwd_payload_bytes: octets,
+      }),
+    ]);
+  assertEquals([all("DC=example,DC=com", 50_000).map(severity), all("DC=example,DC=com", 49_999)], [[
+    "medium",
+  ], []]);
+  assertEquals(all("OU=phones,DC=example,DC=com", 500_000), []);
+  const users = (count: number) =>
+    run(directoryReconnaissance, [
+      call(0, "samr", "SamrEnumerateUsersInDomain"),
+      call(0, "samr", "SamrQueryInformationUser2", count),
+    ]);
+  assertEquals([users(5).map(severity), users(4)], [["medium"], []]);
+});
+
+Deno.test("directory reconnaissance: one list that hardly any program asks for is low", () => {
+  assertEquals(run(directoryReconnaissance, [call(0, "samr", "SamrGetMembersInGroup")]).map(severity), [
+    "low",
+  ]);
+  assertEquals(run(directoryReconnaissance, [call(0, "srvsvc", "NetrShareEnum")]), []);
+});
+
+Deno.test("DCSync on a connection seen from its middle is told by three numbers, and is less sure", () => {
+  const numbers = (...opnums: number[]) =>
+    run(dcsync, [facts(0, { rpc: opnums.map((opnum) => ({ interface: "", opnum })) })]).map(severity);
+  assertEquals([numbers(0, 16, 12, 3, 1), numbers(0, 12, 3, 1), numbers(16, 12, 5)], [["medium"], [], []]);
+});
+
+Deno.test("coercion: a print server that then logs in to the caller by its machine account raises it, whatever comes first", () => {
+  const asked = call(1, "spoolss", "RpcRemoteFindFirstPrinterChangeNotificationEx");
+  const login = (account: string, change: Partial<Segment> = {}) =>
+    facts(0, { smb: [{ command: "session_setup", account }] }, { src_ip: controller, dst_ip: pc, ...change });
+  assertEquals(run(coercion, [asked, login("DC$")]).map((f) => [f.src_ips, severity(f)]), [[[pc], "medium"]]);
+  assertEquals(run(coercion, [login("DC$"), asked]).map(severity), ["medium"]);
+  assertEquals(run(coercion, [asked, login("alice")]).map(severity), ["low"]);
+  assertEquals(
+    run(coercion, [asked, login("DC$", { dst_ip: second })]).map(severity),
+    ["low"],
+    "to somebody else",
+  );
+  assertEquals(run(coercion, [login("DC$")]), []);
+});
+
+Deno.test("remote execution by DCOM and WinRM: an object that is called and a shell count, event forwarding does not", () => {
+  assertEquals(run(remoteExecution, [call(0, "IDispatch", "Invoke", 3)]).map(severity), ["medium"]);
+  assertEquals(run(remoteExecution, [call(0, "IDispatch", "GetIDsOfNames", 3)]), []);
+  const winRm = (uri: string, dst_port = 5_985) =>
+    run(remoteExecution, [facts(0, { http: [{ method: "POST", uri }] }, { dst_port })]).map(severity);
+  assertEquals([winRm("/wsman"), winRm("/wsman?PSVersion=5.1")], [["medium"], ["medium"]]);
+  assertEquals([winRm("/wsman/SubscriptionManager/WEC"), winRm("/wsman", 80)], [[], []]);
+});
+
+Deno.test("exploit attempt: worms' calls count at once; SIGRed by the size of one record over TCP, and its sender is the server", () => {
+  for (
+    const [name, operation] of [["dssetup", "DsRolerUpgradeDownlevelServer"], ["pnp", "PNP_QueryResConfList"]]
+  ) {
+    assertEquals(run(exploitAttempt, [call(0, name, operation)]).map(severity), ["medium"]);
+  }
+  assertEquals(run(exploitAttempt, [call(0, "dssetup", "DsRolerGetPrimaryDomainInformation")]), []);
+  const answer = (type: string, octets: number, protocol = "tcp") =>
+    run(exploitAttempt, [
+      facts(0, { dns: [{ name: "a.example", type, rcode: "NOERROR" }] }, {
+        dst_port: 53,
+        protocol,
+        bwd_payload_bytes: octets,
+      }),
+    ]);
+  const [finding] = answer("SIG", 60_000);
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [[controller], [pc], "medium"]);
+  assertEquals([answer("SIG", 59_999), answer("TXT", 65_000), answer("SIG", 65_000, "udp")], [[], [], []]);
+});
+
+Deno.test("RPC abuse: secrets and logs are medium at once, what administrators do is low until two kinds come together", () => {
+  for (
+    const [name, operation] of [
+      ["lsarpc", "LsarRetrievePrivateData"],
+      ["eventlog", "ElfrClearELFW"],
+      ["eventlog6", "EvtRpcClearLog"],
+      ["winreg", "BaseRegSaveKey"],
+      ["drsuapi", "DRSReplicaAdd"],
+    ]
+  ) {
+    const [finding] = run(rpcAbuse, [call(0, name, operation)]);
+    assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [[pc], [controller], "medium"]);
+  }
+  const joins = [call(0, "samr", "SamrCreateUser2InDomain")];
+  assertEquals(run(rpcAbuse, joins).map(severity), ["low"]);
+  assertEquals(run(rpcAbuse, [...joins, call(1, "samr", "SamrAddMemberToGroup")]).map(severity), ["medium"]);
+  assertEquals(run(rpcAbuse, [call(0, "samr", "SamrOpenUser"), call(0, "eventlog", "ElfrReadELW")]), []);
+});
+
+Deno.test("a log-in by a stolen key: only RC4 with a proof, or a type that does not exist; a password gives AES too", () => {
+  const asks = (asked: string[], preauth = true) =>
+    run(passTheHash, [kerberos(0, { message: "AS-REQ", client: "bob", asked, ...preauth && { preauth } })])
+      .map(severity);
+  assertEquals(asks(["0", "0", "rc4-hmac", "rc4-hmac-exp"]), ["medium"]);
+  assertEquals(asks(["rc4-hmac"]), ["low"], "old appliances do so too");
+  assertEquals([asks(["rc4-hmac"], false), asks(["aes256-cts-hmac-sha1-96", "rc4-hmac"])], [[], []]);
+  assertEquals(asks(["rc4-hmac", "des-cbc-md5"]), [], "Windows XP");
 });

@@ -11,6 +11,7 @@ const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
 function startScene() {
   const clock = new TestClock();
   const written: string[][] = [];
+  const ended: number[][] = [];
   const state = { failure: null as Error | null };
   const writer = new CheckInWriter({}, {
     clock,
@@ -18,13 +19,23 @@ function startScene() {
       saveCheckIns(writes: readonly CheckInWrite[]) {
         if (state.failure) return Promise.reject(state.failure);
         written.push(writes.map(({ sensorId, nowMs }) => `${sensorId} ${nowMs}`));
+        ended.push(writes.flatMap(({ ended }) => ended.map(({ epoch }) => epoch)));
         return Promise.resolve();
       },
     },
   });
-  const keep = (sensorId: string, nowMs: number, isUrgent = false) =>
-    writer.keep({ sensorId, checkIn: healthOf(sensorId, nowMs), nowMs, clockOffsetMs: 0 }, isUrgent);
-  return { clock, writer, written, state, keep };
+  const keep = (sensorId: string, nowMs: number, isUrgent = false, endedEpoch?: number) =>
+    writer.keep(
+      {
+        sensorId,
+        checkIn: healthOf(sensorId, nowMs),
+        nowMs,
+        clockOffsetMs: 0,
+        ended: endedEpoch === undefined ? [] : [{ epoch: endedEpoch, in_flows: 1, last_ms: 1 }],
+      },
+      isUrgent,
+    );
+  return { clock, writer, written, ended, state, keep };
 }
 
 Deno.test("check-ins of a second are one transaction, the latest of each sensor", async () => {
@@ -70,6 +81,20 @@ Deno.test("while the store is away who checks in is told, and the latest are kep
   await settle();
   assertEquals(written, [["s1 2", "s2 3"]]);
   await keep("s1", 4);
+  await writer.stop();
+});
+
+Deno.test("an epoch that ended while the store was away is told when it is back, however many check-ins came since", async () => {
+  const { clock, writer, written, ended, state, keep } = startScene();
+  writer.start();
+  state.failure = new Error("database is locked");
+  await assertRejects(() => keep("s1", 1, true, 7), Error, "locked");
+  await assertRejects(() => keep("s1", 2), Error, "locked");
+  await assertRejects(() => keep("s1", 3, true, 8), Error, "locked");
+  state.failure = null;
+  clock.advance(1_000);
+  await settle();
+  assertEquals([written, ended], [[["s1 3"]], [[7, 8]]]);
   await writer.stop();
 });
 

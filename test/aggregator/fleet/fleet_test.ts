@@ -259,3 +259,31 @@ Deno.test("span writes a time in the unit a person would use", () => {
     "4 d",
   ]);
 });
+
+Deno.test("a sensor says how far its packet ring reaches back, and it is a reason below a minute", () => {
+  const ring = { payload: "start", bytes_max: 33_554_432, packets: 900, overwritten: 5_000, oldest: 0 };
+  const health = (reachS: number, change: Partial<typeof ring> & { state?: "replaying" } = {}) =>
+    sensorHealth(
+      row({}, (c) => {
+        const { state, ...rest } = change;
+        if (state) c.capture.state = state;
+        const presentS = state ? c.capture.last_packet! : c.sent_ms / 1_000;
+        c.ring = { ...ring, oldest: presentS - reachS, ...rest };
+      }),
+      [],
+      null,
+      nowMs,
+    );
+  assertEquals(health(250).packets, "ring reaches back 4 min 10 s");
+  assertEquals(health(250, { state: "replaying" }).packets, "ring reaches back 4 min 10 s");
+  assertEquals(health(12_000).packets, "ring reaches back 3 h 20 min");
+  assertEquals([health(60).reasons, health(60).status], [[], "healthy"]);
+  assertEquals(health(59).reasons, [
+    "Its packet ring reaches back 59 s only: 5000 packets were overwritten by newer ones; --ring-mib gives it more room",
+  ]);
+  assertEquals(health(59, { overwritten: 0 }).reasons, [], "it has not been filled yet");
+  assertEquals(health(59).status, "healthy");
+  const empty = row({}, (c) => c.ring = { ...ring, packets: 0, overwritten: 0, oldest: null as never });
+  assertEquals(sensorHealth(empty, [], null, nowMs).packets, "ring is empty");
+  assertEquals(sensorHealth(row(), [], null, nowMs).packets, "no packets are kept");
+});

@@ -5,10 +5,10 @@ import fc from "fast-check";
 import { createHash } from "node:crypto";
 import { readColumns } from "../../../aggregator/ingest/columns.ts";
 import { isPrivate, readIp } from "../../../aggregator/ingest/read_ip.ts";
-import { decodeValue } from "../../../shared/batch.ts";
 import { isPrivateIp, parseIp } from "../../../shared/ip.ts";
 import { segmentColumnNames } from "../../../shared/segment.ts";
 import { sha1Into, sha1OctetsMax } from "../../../shared/sha1.ts";
+import { decodeValue } from "../../shared/columns.ts";
 
 const encode = (value: unknown) =>
   new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
@@ -40,6 +40,28 @@ Deno.test("readColumns refuses values outside the format, each with its reason",
   }
 });
 
+Deno.test("readColumns refuses facts of another shape, too deep or too long", () => {
+  const entry = { name: "a.example", type: "A" };
+  const odd = [
+    { dns: 1 },
+    { dns: [1] },
+    { tls: [] },
+    { http: ["x"] },
+    { cut: "1" },
+    { dns: [{ name: "a.example" }] },
+    { dns: [{ ...entry, rcode: null }] },
+    { dns: [{ ...entry, answers: [1] }] },
+    { dns: [{ ...entry, unasked: true }] },
+    { other: { a: { b: { c: { d: { e: 1 } } } } } },
+    { other: { a: "x".repeat(256) } },
+  ];
+  for (const facts of odd) {
+    assertEquals(readColumns(encode({ facts: [facts] }), 1), "column_value", JSON.stringify(facts));
+  }
+  const good = { dns: [entry], other: { a: "x".repeat(255) } };
+  assert(typeof readColumns(encode({ facts: [good] }), 1) !== "string");
+});
+
 Deno.test("readColumns bounds times, factors and sums, so that all computed from them can be read back", () => {
   const read = (columns: Record<string, number[]>) => {
     const found = readColumns(encode(columns), Object.values(columns)[0].length);
@@ -51,6 +73,13 @@ Deno.test("readColumns bounds times, factors and sums, so that all computed from
   assertEquals(read({ start_us: [last - 60], duration_us: [61] }), "column_value");
   assertEquals(read({ start_us: [5], flow_age_us: [5] }), "read");
   assertEquals(read({ start_us: [5], flow_age_us: [6] }), "column_value");
+  assertEquals(read({ start_us: [last] }), "read");
+  assertEquals(read({ start_us: [last + 1] }), "column_value");
+  assertEquals(read({ fwd_bytes: [17_592_186_044_416] }), "read");
+  assertEquals(read({ fwd_bytes: [17_592_186_044_417] }), "column_value");
+  assertEquals(read({ bwd_packets: [17_592_186_044_417] }), "column_value");
+  assertEquals(read({ interarrival_us_max: [9_007_199_254_740_991] }), "read");
+  assertEquals(read({ interarrival_us_max: [1e300] }), "column_value");
   assertEquals(read({ factor: [1] }), "read");
   assertEquals(read({ factor: [0] }), "column_value");
   assertEquals(read({ factor: [65_536] }), "read");

@@ -20,6 +20,7 @@ import { segment, TestSensor } from "./fleet.ts";
 
 const kafka = await useKafka();
 const broker = kafka.address;
+// kafkajs leaves timers and sockets of its own behind for a moment after it is disconnected.
 const settings = { ignore: kafka.ignore, sanitizeOps: false, sanitizeResources: false };
 
 interface World {

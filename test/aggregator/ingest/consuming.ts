@@ -32,14 +32,15 @@ export async function consume(
   broker: string,
   topic: string,
   groupId: string,
-  wrapped: (ingest: Ingest) => Pick<Ingest, "submit" | "rebuild"> = (ingest) => ingest,
+  wrapped: (ingest: Ingest) => Pick<Ingest, "submit" | "assign"> = (ingest) => ingest,
+  { sessionMs, ...client }: { sessionMs?: number; requestTimeoutMs?: number; connectTimeoutMs?: number } = {},
 ): Promise<Consuming> {
   const said: string[] = [];
   const own = createReporter({ component: "test", write: (line) => said.push(line) });
   const ingest = new Ingest({ buckets }, { store, reporter: own, clock: systemClock });
-  await ingest.start();
-  const consumer = new BatchConsumer({ topic, groupId, buckets }, {
-    kafka: createKafka({ brokers: [broker], clientId: "test-aggregator", reporter: own }),
+  await ingest.start({ isLater: true });
+  const consumer = new BatchConsumer({ topic, groupId, buckets, ...sessionMs && { sessionMs } }, {
+    kafka: createKafka({ brokers: [broker], clientId: "test-aggregator", reporter: own, ...client }),
     ingest: wrapped(ingest),
     store,
     clock: systemClock,

@@ -66,7 +66,5 @@ Deno.test("sqlite: the extremes of a batch are stored, read back and started on 
 Deno.test({
   name: "mariadb: the extremes of a batch are stored, read back and started on again",
   ignore: mariadb.ignore,
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: async () => survives(await createDatabase(mariadb.address)),
 });

@@ -29,6 +29,22 @@ Deno.test("ingest gives the same totals for a capture through two sensors as thr
   });
 });
 
+Deno.test("ingest counts long spans whose traffic it did not spread, as there were too many", async () => {
+  const sensor = new TestSensor("one");
+  const long = (i: number) => {
+    const start = 1_700_000_000 + i * 1_000;
+    return segment({ tcp_isn: i, start, end: start + 600, fwd_packets: 1_000 });
+  };
+  await withIngest([sensor], async ({ submit, counter }) => {
+    await Promise.all(sensor.seal(Array.from({ length: 500 }, (_, i) => long(i))).map(submit));
+    assert(counter("traffic_spans_lumped_total") > 0);
+  });
+  await withIngest([sensor], async ({ submit, counter }) => {
+    await Promise.all(sensor.seal(Array.from({ length: 100 }, (_, i) => long(i))).map(submit));
+    assertEquals(counter("traffic_spans_lumped_total"), 0);
+  });
+});
+
 Deno.test("ingest changes nothing when the same batch comes five times, in one group or in five", async () => {
   const sensor = new TestSensor("one");
   await withIngest([sensor], async ({ store, submit, counter, updates, restart }) => {

@@ -305,7 +305,7 @@ Deno.test("merger forgets what a rolled back transaction did, and nothing else",
 });
 
 Deno.test("merger gives back the room of facts that were rolled back", () => {
-  const { merger } = newMerger({ factsMax: 3 });
+  const { merger, reporter } = newMerger({ factsMax: 3 });
   merger.take([segment({ end_reason: "active" })], a, nowMs);
   merger.take([segment({ end_reason: "active" })], b, nowMs);
   const facts = { dns: [1, 2, 3].map((id) => ({ name: `${id}.example`, type: "A" })) };
@@ -314,6 +314,7 @@ Deno.test("merger gives back the room of facts that were rolled back", () => {
     merger.take([segment({ segment: 1, facts, end: t0 + 30 })], a, nowMs);
     merger.rollback();
   }
+  assertEquals(reporter.snapshot().get("merge_facts_unremembered_total"), undefined);
   // Of who does not own the flow, only what can be remembered is told.
   const sni = { tls: { sni: "example.org" } };
   const { updates } = merger.take(
@@ -322,6 +323,9 @@ Deno.test("merger gives back the room of facts that were rolled back", () => {
     nowMs,
   );
   assertEquals(updates.map((update) => update.segment.facts), [sni]);
+  // Of three more two find room.
+  merger.take([segment({ segment: 2, facts, end: t0 + 40, end_reason: "active" })], b, nowMs);
+  assertEquals(reporter.snapshot().get("merge_facts_unremembered_total"), 1);
 });
 
 Deno.test("merger goes on from stored flows as if it had never stopped", () => {

@@ -13,7 +13,7 @@ import { joinedState, mirroredStates, turnFacts } from "../../../aggregator/inge
 import { unpack } from "../../../aggregator/ingest/verify.ts";
 import { connStates } from "../../../shared/segment.ts";
 import { mergeFacts } from "../../../aggregator/model/facts.ts";
-import { namesOf } from "../../../aggregator/store/fact_names.ts";
+import { namesOf } from "../../../aggregator/model/fact_names.ts";
 import { areFacts, factLimits } from "../../../shared/facts.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { encodeValue } from "../../shared/columns.ts";
@@ -155,8 +155,11 @@ Deno.test("fact filter stays within its facts over all flows", () => {
   const [first, second] = [0, 1].map((vantage) => state.addSighting(flow, vantage));
   const filter = new FactFilter(state, 3);
   const message = (id: number) => ({ dns: [{ name: `${id}.example`, type: "A" }] });
+  filter.begin();
   for (let id = 0; id < 3; id++) assert(filter.take(message(id), flow, first, false) !== null);
+  assertEquals(filter.unremembered, 0);
   assertEquals(filter.take(message(3), flow, second, false), null);
+  assertEquals(filter.unremembered, 1);
   assertEquals(filter.take(message(2), flow, second, false), null);
   assert(filter.take(message(2), flow, first, false) !== null);
 });
@@ -218,5 +221,6 @@ Deno.test("traffic rows stay in bounds when a sensor makes up long spans, and lo
   const rows = sums.rows();
   // 50,000 rows are reached after 417 spans of 120; each of the others has one.
   assertEquals(rows.length, 417 * 120 + (20_000 - 417));
+  assertEquals(sums.lumped, 20_000 - 417);
   assertEquals(rows.reduce((sum, row) => sum + row.packets, 0), 20_000_000);
 });

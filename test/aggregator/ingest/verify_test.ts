@@ -4,8 +4,12 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { Verifier } from "../../../aggregator/ingest/verify.ts";
 import type { SensorRow } from "../../../aggregator/model/sensor.ts";
+import { createReporter } from "../../../shared/reporter.ts";
 import type { Segment } from "../../../shared/segment.ts";
 import { buckets, getterOf, nowMs, segment, TestSensor } from "./fleet.ts";
+
+const said: string[] = [];
+const reporter = createReporter({ component: "test", write: (line) => said.push(line) });
 
 async function offsetFor(rows: Segment[], clockOffsetMs: number): Promise<number> {
   const sensor = new TestSensor("one");
@@ -19,7 +23,10 @@ async function offsetFor(rows: Segment[], clockOffsetMs: number): Promise<number
     clock_offset_ms: clockOffsetMs,
     check_in: null,
   } as SensorRow;
-  const verifier = new Verifier({ buckets }, { store: { readSensors: () => Promise.resolve([row]) } });
+  const verifier = new Verifier({ buckets }, {
+    store: { readSensors: () => Promise.resolve([row]) },
+    reporter,
+  });
   const [batch] = sensor.seal(rows);
   await verifier.prepare([getterOf(batch)], nowMs);
   const verified = verifier.verify(getterOf(batch), batch.value);
@@ -36,12 +43,27 @@ Deno.test("keys are used for 5 s while the store is away, and no longer", async 
     public_key: Buffer.from(sensor.publicKey).toString("base64"),
   } as SensorRow;
   const readSensors = () => isAway ? Promise.reject(new Error("away")) : Promise.resolve([row]);
-  const verifier = new Verifier({ buckets }, { store: { readSensors } });
+  const verifier = new Verifier({ buckets }, { store: { readSensors }, reporter });
   const get = getterOf(sensor.seal([segment()])[0]);
   await verifier.prepare([get], nowMs);
   isAway = true;
   await verifier.prepare([get], nowMs + 5_000);
   await assertRejects(() => verifier.prepare([get], nowMs + 5_001), Error, "away");
+});
+
+Deno.test("a batch that trips over a fault of ours is refused, and the log says what the fault was", () => {
+  const verifier = new Verifier({ buckets }, { store: { readSensors: () => Promise.resolve([]) }, reporter });
+  const get = (name: string) => {
+    if (name === "picket-sensor") return "s\x1b1";
+    throw new RangeError(`Invalid typed array length: ${"9".repeat(5_000)}`);
+  };
+  said.length = 0;
+  assertEquals(verifier.verify(get, new Uint8Array(8)), "unstorable");
+  assertEquals(said.length, 1);
+  assert(
+    said[0].includes("error: cannot read a batch sensor=s\\u{1b}1 error=Invalid typed array length: 99"),
+  );
+  assert(said[0].length < 400, String(said[0].length));
 });
 
 const from = (start: number, flow_start = start) => segment({ start, end: start + 1, flow_start });

@@ -4,6 +4,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { StoredDay } from "../../../aggregator/model/retention.ts";
 import { isEmpty, planDrops } from "../../../aggregator/retention/plan.ts";
 import { Retention } from "../../../aggregator/retention/retention.ts";
+import { openStore } from "../../../aggregator/store/open.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { TestClock } from "../ingest/fleet.ts";
 
@@ -72,6 +73,9 @@ Deno.test("retention refuses limits that make no sense, and goes on when a turn 
   const clock = new TestClock();
   let turns = 0;
   const store = {
+    takeLease: () => Promise.resolve({ holder: "a", generation: 1, position: "" }),
+    moveLease: () => Promise.resolve(true),
+    releaseLease: () => Promise.resolve(),
     prepareDays: () => Promise.resolve(),
     readDays: () => Promise.reject(new Error(`turn ${++turns}`)),
     readSize: () => Promise.resolve(0),
@@ -80,9 +84,15 @@ Deno.test("retention refuses limits that make no sense, and goes on when a turn 
     pruneLedger: () => Promise.resolve(0),
     pruneGaps: () => Promise.resolve(0),
   };
-  assertThrows(() => new Retention({ flowDays: 0, bytesMax: 0 }, { store, clock, reporter }), RangeError);
-  assertThrows(() => new Retention({ flowDays: 1, bytesMax: -1 }, { store, clock, reporter }), RangeError);
-  const retention = new Retention(limits, { store, clock, reporter });
+  assertThrows(
+    () => new Retention({ flowDays: 0, bytesMax: 0 }, { store, holder: "a", clock, reporter }),
+    RangeError,
+  );
+  assertThrows(
+    () => new Retention({ flowDays: 1, bytesMax: -1 }, { store, holder: "a", clock, reporter }),
+    RangeError,
+  );
+  const retention = new Retention(limits, { store, holder: "a", clock, reporter });
   await retention.start();
   for (let i = 0; i < 3; i++) {
     for (let wait = 0; wait < 20; wait++) await Promise.resolve();
@@ -91,4 +101,52 @@ Deno.test("retention refuses limits that make no sense, and goes on when a turn 
   for (let wait = 0; wait < 20; wait++) await Promise.resolve();
   assertEquals([turns >= 3, reporter.snapshot().get("retention_turns_failed_total")], [true, turns]);
   await retention.stop();
+});
+
+Deno.test("of several aggregators the one with the lease drops days", async () => {
+  const reporter = createReporter({ component: "test", write: () => {} });
+  const store = openStore("sqlite::memory:", { reporter });
+  await store.start();
+  const clock = new TestClock();
+  const turns = { a: 0, b: 0 };
+  const retentionOf = (holder: keyof typeof turns) =>
+    new Retention(limits, {
+      store: { ...store, readDays: () => (turns[holder]++, store.readDays()) },
+      holder,
+      clock,
+      reporter,
+    });
+  const first = retentionOf("a"), second = retentionOf("b");
+  await first.turn();
+  await second.turn();
+  await first.turn();
+  assertEquals(turns, { a: 4, b: 0 });
+  await first.stop();
+  await second.turn();
+  assertEquals(turns, { a: 4, b: 2 });
+  await store.stop();
+});
+
+Deno.test("what rests on flows leaves before the flows of its day", async () => {
+  const reporter = createReporter({ component: "test", write: () => {} });
+  const clock = new TestClock();
+  const calls: string[] = [];
+  const old = stored(day - 400 * 86_400);
+  const store = {
+    prepareDays: () => Promise.resolve(),
+    readDays: () => Promise.resolve([old]),
+    readSize: () => Promise.resolve(0),
+    dropDay: (_day: number, part: string) => Promise.resolve(void calls.push(part)),
+    forgetDay: () => Promise.resolve(),
+    pruneLedger: () => Promise.resolve(0),
+    pruneGaps: () => Promise.resolve(0),
+    takeLease: () => Promise.resolve({ holder: "a", generation: 1, position: "" }),
+    moveLease: () => Promise.resolve(true),
+    releaseLease: () => Promise.resolve(),
+  };
+  const onFlowsLeaving = (at: number) => Promise.resolve(void calls.push(`before ${at}`));
+  await new Retention({ flowDays: 30, bytesMax: 0 }, { store, holder: "a", clock, reporter, onFlowsLeaving })
+    .turn();
+  assertEquals(calls[calls.indexOf("flows") - 1], `before ${old.day}`);
+  assertEquals([...calls].sort(), [`before ${old.day}`, "flows", "hours", "minutes", "seconds", "tens"]);
 });

@@ -9,7 +9,7 @@ Deno.test("a database that refuses each batch at once is seen, until one is stor
   const clock = new TestClock();
   let next: () => Promise<IngestOutcome> = () => Promise.resolve({ outcome: "stored" });
   const meter = new WorkMeter(
-    { submit: () => next(), rebuild: () => undefined, status: { stored_ms: null } } as never,
+    { submit: () => next(), assign: () => undefined, status: { stored_ms: null } } as never,
     clock,
   );
   const submit = () => meter.submit(() => undefined, new Uint8Array());
@@ -40,7 +40,7 @@ Deno.test("what waits is counted, with the time since when it does", async () =>
   const clock = new TestClock();
   const held = Promise.withResolvers<IngestOutcome>();
   const meter = new WorkMeter(
-    { submit: () => held.promise, rebuild: () => undefined, status: { stored_ms: null } } as never,
+    { submit: () => held.promise, assign: () => undefined, status: { stored_ms: null } } as never,
     clock,
   );
   const first = meter.submit(() => undefined, new Uint8Array());

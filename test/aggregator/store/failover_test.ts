@@ -11,6 +11,7 @@ import { skipLoudly } from "../../services/services.ts";
 const missing = await mariadb.missing();
 const settings = {
   ...missing ? skipLoudly("a failover between two servers", missing) : {},
+  // The pool of npm:mariadb that was left to a dead server keeps its sockets and timers for a while.
   sanitizeOps: false,
   sanitizeResources: false,
 };

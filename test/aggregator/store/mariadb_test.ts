@@ -35,8 +35,6 @@ storeContract("mariadb", async (): Promise<Subject> => {
 Deno.test({
   name: "mariadb store makes its database, and two of them may start at once",
   ignore: mariadb.ignore,
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: async () => {
     const url = new URL(`picket_${crypto.randomUUID().slice(0, 8)}`, mariadb.address).href;
     const stores = [1, 2, 3].map(() => openStore(url, { reporter }));
@@ -49,8 +47,6 @@ Deno.test({
 Deno.test({
   name: "mariadb store takes its password from the environment and says when it is wrong",
   ignore: mariadb.ignore,
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: async () => {
     const url = new URL("picket_password", mariadb.address);
     const password = decodeURIComponent(url.password);
@@ -67,8 +63,6 @@ Deno.test({
 Deno.test({
   name: "mariadb store keeps flows whole when two instances store the same batches at once",
   ignore: mariadb.ignore,
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: async () => {
     const url = await createDatabase(mariadb.address);
     const stores = [1, 2].map(() => openStore(url, { reporter }));
@@ -104,8 +98,6 @@ Deno.test({
 Deno.test({
   name: "mariadb store takes many rows also where the server refuses streams",
   ignore: mariadb.ignore,
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: async () => {
     const url = await createDatabase(mariadb.address);
     const store = openStore(url, { reporter });

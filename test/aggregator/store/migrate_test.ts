@@ -70,8 +70,6 @@ for (const { name, ignore, url } of kinds) {
     Deno.test({
       name: `${name} migration ${behaviour}`,
       ignore,
-      sanitizeOps: name === "sqlite",
-      sanitizeResources: name === "sqlite",
       fn,
     });
 

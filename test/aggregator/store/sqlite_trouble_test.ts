@@ -1,4 +1,4 @@
-/** SQLite in trouble: long questions, a lock held by another program, a full, a read-only and a damaged file. What can pass is said to be
+/** SQLite in trouble: long questions, a lock held by another program, a full and a damaged file. What can pass is said to be
  * unavailable, nothing else waits, and all is well again once the cause is gone. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -11,8 +11,6 @@ import { systemClock } from "../../../shared/clock.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { nothing } from "./rows.ts";
 import { skipLoudly } from "../../services/services.ts";
-
-const threads = { sanitizeOps: false, sanitizeResources: false };
 
 async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "picket-sqlite-" });
@@ -61,7 +59,6 @@ const one = "SELECT text FROM numbers WHERE n = ?";
 
 Deno.test({
   name: "query that takes too long is interrupted in its thread, while everything else goes on",
-  ...threads,
   fn: () =>
     withNumbers(20_000, { statementMs: 400, threadsMax: 1 }, async (database, counter) => {
       const ask = (sql: string, values: number[] = []) =>
@@ -87,7 +84,6 @@ Deno.test({
 
 Deno.test({
   name: "query that reads no row, and so cannot be interrupted, loses its thread; the next one has another",
-  ...threads,
   fn: () =>
     withNumbers(1, { statementMs: 100, threadsMax: 1 }, async (database, counter) => {
       const endless =
@@ -104,7 +100,6 @@ Deno.test({
 
 Deno.test({
   name: "queries wait for a thread for so long only, only read, and name a fault of the statement",
-  ...threads,
   fn: () =>
     withNumbers(20_000, { statementMs: 500, threadsMax: 1, waitMs: 200 }, async (database) => {
       const slow = database.query((session) => session.all(pairs));
@@ -156,7 +151,6 @@ const addKey = (name: string) => ({
 
 Deno.test({
   name: "a lock held by another program makes a change unavailable after 5 s, blocks nobody, and passes",
-  ...threads,
   fn: () =>
     withFolder(async (folder) => {
       const reporter = createReporter({ component: "test", write: () => {} });
@@ -189,7 +183,6 @@ Deno.test({
 
 Deno.test({
   name: "a damaged file is unavailable, not a fault of ours",
-  ...threads,
   fn: () =>
     withFolder(async (folder) => {
       const reporter = createReporter({ component: "test", write: () => {} });
@@ -221,9 +214,8 @@ if (canMount) await new Deno.Command("umount", { args: [probe] }).output();
 await Deno.remove(probe);
 
 Deno.test({
-  name: "a full disk and a read-only one are unavailable, a ping says so, and all is well once there is room",
+  name: "a full disk is unavailable, a ping says so, and all is well once there is room",
   ...canMount ? {} : skipLoudly("a full disk", "mounting a small file system needs root"),
-  ...threads,
   fn: () =>
     withFolder(async (folder) => {
       assert(await mount("-t", "tmpfs", "-o", "size=3m", "tmpfs", folder));

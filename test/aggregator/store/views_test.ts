@@ -50,8 +50,6 @@ const test = (name: string, work: (ask: Ask) => Promise<void>) =>
   Deno.test({
     name: `views: ${name}`,
     ignore: mariadb.ignore,
-    sanitizeOps: false,
-    sanitizeResources: false,
     fn: () => withFlows(work),
   });
 

@@ -95,8 +95,7 @@ machineTest("replay --ship shows how far it is until the last acknowledgement", 
   const { aggregator } = machine;
   await machine.enrol();
   const shown: string[] = [];
-  const busy = () =>
-    Response.json({ error: { code: "busy" } }, { status: 503, headers: { "retry-after": "1" } });
+  const busy = () => Response.json({ code: "busy" }, { status: 503, headers: { "retry-after": "1" } });
   aggregator.batchAnswer = busy;
   setTimeout(() => aggregator.batchAnswer = null, 500);
   const { ended } = machine.beginWith(

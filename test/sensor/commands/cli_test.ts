@@ -34,8 +34,6 @@ async function enrolled(use: (state: string, aggregator: FakeAggregator) => Prom
   }
 }
 
-const loose = { sanitizeOps: false, sanitizeResources: false };
-
 Deno.test("picket-sensor prints results on standard output only, and nothing else there", async () => {
   const folder = await Deno.makeTempDir();
   Deno.writeFileSync(`${folder}/a.pcap`, captureBytes(3, 5));
@@ -54,7 +52,6 @@ Deno.test("picket-sensor prints results on standard output only, and nothing els
 Deno.test({
   name: "picket-sensor run names an unknown interface, a bad filter and a missing dumpcap",
   ...tools,
-  ...loose,
   fn: () =>
     enrolled(async (state) => {
       const common = ["run", "--state", state, "--no-facts"];
@@ -75,7 +72,6 @@ Deno.test({
 Deno.test({
   name: "picket-sensor run without the permission to capture says how to give it",
   ...root,
-  ...loose,
   fn: () =>
     enrolled(async (state) => {
       // Root without the capability: as in a container that was not given it.
@@ -92,7 +88,6 @@ Deno.test({
 Deno.test({
   name: "picket-sensor run captures a packet live, ships it, and ends within 10 s of SIGTERM",
   ...root,
-  ...loose,
   fn: () =>
     enrolled(async (state, aggregator) => {
       const child = new Deno.Command(program, {
@@ -132,7 +127,6 @@ Deno.test({
   name:
     "picket-sensor doctor finds tools and the canary, needs no enrolment, and fails only for what is broken",
   ...tools,
-  ...loose,
   fn: async () => {
     const folder = await Deno.makeTempDir();
     const { stdout, stderr } = await sensor("doctor", "--json", "--state", folder, "--interface", "lo");
@@ -169,7 +163,6 @@ Deno.test({
 
 Deno.test({
   name: "picket-sensor killed at any moment of a replay ships everything it had spooled when it runs again",
-  ...loose,
   fn: () =>
     enrolled(async (state, aggregator) => {
       const path = `${state}/../flows.pcap`;

@@ -32,6 +32,9 @@ export class FakeAggregator {
   buckets = 4;
   /** Highest epoch it knows. */
   epochMax = 0;
+  /** What check-ins ask for, and the uploads that came. */
+  packets: unknown[] | null = null;
+  uploads: Record<string, string>[] = [];
   /** Certificate and key in PEM: it speaks TLS. */
   tls: { cert: string; key: string } | null = null;
   /** What `/ca.pem` answers. */
@@ -73,15 +76,21 @@ export class FakeAggregator {
       const message = checkInMessage(checked.sensor_id, checked.sent_ms, sha256Hex(text));
       const signature = request.headers.get("picket-signature")!;
       if (!verifyText(message, signature, this.#key())) {
-        return Response.json({ error: { code: "signature" } }, { status: 401 });
+        return Response.json({ code: "signature" }, { status: 401 });
       }
       this.checkIns.push(checked);
       const now = Date.now() + this.clockAheadMs;
-      const answer = { config_version: 0, revoked: this.revoked, epoch_max: this.epochMax };
+      const packets = this.packets === null ? {} : { packets: this.packets };
+      const answer = { config_version: 0, revoked: this.revoked, epoch_max: this.epochMax, ...packets };
       return Response.json({ received_ms: now, answered_ms: now, ...answer });
     }
+    if (pathname === "/api/v1/packets") {
+      this.uploads.push(Object.fromEntries(request.headers));
+      await request.body?.cancel();
+      return Response.json({ outcome: "stored" });
+    }
     if (pathname === "/api/v1/batches") return await this.#batch(request);
-    return Response.json({ error: { code: "not_found", message: "no such path" } }, { status: 404 });
+    return Response.json({ code: "not_found", title: "no such path" }, { status: 404 });
   }
 
   #enrol(body: unknown): Response {
@@ -92,7 +101,7 @@ export class FakeAggregator {
     }
     const asked = enrolRequest.parse(body);
     const refuse = (code: string, message: string) =>
-      Response.json({ error: { code, message } }, { status: 403 });
+      Response.json({ code, title: message }, { status: 403 });
     if (!verifyText(enrolMessage(asked), asked.signature, keyOf(asked.public_key))) {
       return refuse("signature", "signature does not fit");
     }

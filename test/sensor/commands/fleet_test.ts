@@ -176,6 +176,49 @@ machineTest(
   },
 );
 
+for (const [payload, outcome] of [["start", "too_late"], ["off", "off"]]) {
+  machineTest(
+    `run answers what a check-in asks for, and says how its ring is: ${payload}`,
+    async (machine) => {
+      await machine.enrol();
+      const flow = { community_id: `1:${"A".repeat(27)}=`, from_us: 0, to_us: 1 };
+      machine.aggregator.packets = [{ id: "odd" }, {
+        id: "00112233445566aa",
+        flows: [flow],
+        bytes_max: 1_000,
+      }];
+      const options = ["--no-facts", "--check-in-s", "1", "--ring-payload", payload];
+      const { ended, stop } = machine.begin("run", ...options);
+      await until(() => machine.aggregator.uploads.length > 0);
+      const [{ "picket-request": request, "picket-outcome": said }] = machine.aggregator.uploads;
+      assertEquals([request, said], ["00112233445566aa", outcome]);
+      await until(async () => /ring {7}/.test((await machine.call("status")).out));
+      const { out } = await machine.call("status");
+      assertStringIncludes(
+        out,
+        payload === "off" ? "no packets are kept" : "0 packets (start) in 33554432 octets",
+      );
+      stop();
+      assertEquals(await ended, 0);
+      const empty = { payload: "start", bytes_max: 33_554_432, packets: 0, overwritten: 0, oldest: null };
+      assertEquals(machine.aggregator.checkIns.at(-1)!.ring, payload === "off" ? undefined : empty);
+      assertEquals(machine.aggregator.uploads.length, 1, "not tried again at once");
+    },
+  );
+}
+
+machineTest("a revoked sensor uploads no packets", async (machine) => {
+  await machine.enrol();
+  machine.aggregator.revoked = true;
+  const flow = { community_id: `1:${"A".repeat(27)}=`, from_us: 0, to_us: 1 };
+  machine.aggregator.packets = [{ id: "00112233445566aa", flows: [flow], bytes_max: 1_000 }];
+  const { ended, stop } = machine.begin("run", "--no-facts", "--check-in-s", "1");
+  await until(() => machine.aggregator.checkIns.length > 1);
+  stop();
+  assertEquals(await ended, 0);
+  assertEquals(machine.aggregator.uploads, []);
+});
+
 machineTest("run tells the fleet what kernel and card dropped, and status shows it", async (machine) => {
   await machine.enrol();
   const { ended, stop, logs } = machine.begin("run", "--no-facts", "--check-in-s", "1");

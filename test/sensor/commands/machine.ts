@@ -64,18 +64,14 @@ export class Machine {
   }
 }
 
-/** fetch keeps connections of its own for a while. */
-const loose = { sanitizeOps: false, sanitizeResources: false };
-
 export function machineTest(
   name: string,
   use: (machine: Machine) => Promise<void>,
-  needs: { ignore: boolean } = { ignore: false },
+  needs: Pick<Deno.TestDefinition, "ignore" | "sanitizeOps" | "sanitizeResources"> = {},
 ): void {
   Deno.test({
     name,
     ...needs,
-    ...loose,
     fn: async () => {
       const machine = new Machine();
       try {

@@ -155,8 +155,6 @@ testOnMachine("enrol comes again when the aggregator is busy, after as long as i
 Deno.test({
   name: "a certificate fault is called what it is, with its cure",
   ...needs,
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: async () => {
     const made = new Certificates();
     const ca = await made.authority("ca");

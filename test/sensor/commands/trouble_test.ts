@@ -173,7 +173,8 @@ machineTest("enrol --new-key is refused while the sensor runs", async (machine) 
   assertStringIncludes(err, "stop it first");
   stop();
   assertEquals(await ended, 0);
-});
+  // The lock that is held elsewhere is waited for until that one ends.
+}, { sanitizeOps: false, sanitizeResources: false });
 
 machineTest(
   "enrol as root for somebody else's state folder leaves everything to that one",

@@ -107,7 +107,7 @@ Deno.test("check-in reports being revoked, by answer and by refusal, and nothing
   const { clock, client, answers, checkIn } = await open();
   const said = [
     { body: { received_ms: 1, answered_ms: 1, config_version: 0, revoked: true } },
-    { status: 403, body: { error: { code: "quarantined", message: "The sensor is quarantined" } } },
+    { status: 403, body: { code: "quarantined", title: "The sensor is quarantined" } },
     { status: 500, body: null },
     { status: 200, body: { surprise: true } },
   ];
@@ -131,7 +131,7 @@ Deno.test("check-in refuses an interval that would be a flood", async () => {
 Deno.test("refusals of every shape have a code and a message", () => {
   const detail = "Choose another name";
   const message = "Another sensor has this name";
-  assertEquals(refusalOf({ error: { code: "name_taken", message, detail } }), {
+  assertEquals(refusalOf({ code: "name_taken", title: message, detail }), {
     code: "name_taken",
     message,
     detail,

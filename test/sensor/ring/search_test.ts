@@ -25,7 +25,8 @@ const id = communityId({
   src_port: 4_000,
   dst_port: 53,
 });
-const query = { communityId: id, fromUs: 0, toUs: Infinity, bytesMax: 1_000_000 };
+const flow = { communityId: id, fromUs: 0, toUs: Infinity };
+const query = { flows: [flow], bytesMax: 1_000_000 };
 const turn = () => Promise.resolve();
 
 Deno.test("both directions of a flow are found, and nothing else", async () => {
@@ -41,7 +42,10 @@ Deno.test("both directions of a flow are found, and nothing else", async () => {
     "1700000000.000000000\t62\t62\t192.0.2.1",
     "1700000000.002000000\t106\t342\t198.51.100.2",
   ]);
-  assertEquals((await findPackets(ring, { ...query, fromUs: baseUs + 1_500 }, turn)).packets, 1);
+  assertEquals(
+    (await findPackets(ring, { ...query, flows: [{ ...flow, fromUs: baseUs + 1_500 }] }, turn)).packets,
+    1,
+  );
 });
 
 Deno.test("a flow inside a tunnel is found by its own name, and by that of the tunnel", async () => {
@@ -55,7 +59,10 @@ Deno.test("a flow inside a tunnel is found by its own name, and by that of the t
     src_port: 0,
     dst_port: 0,
   });
-  assertEquals((await findPackets(ring, { ...query, communityId: tunnel }, turn)).packets, 1);
+  assertEquals(
+    (await findPackets(ring, { ...query, flows: [{ ...flow, communityId: tunnel }] }, turn)).packets,
+    1,
+  );
 });
 
 Deno.test("a file never grows beyond what was asked for; the rest is counted", async () => {
@@ -68,9 +75,40 @@ Deno.test("a file never grows beyond what was asked for; the rest is counted", a
   assertEquals((await linesOf(found.file)).length, found.packets);
 });
 
+Deno.test("several flows are found at once, each within its own time", async () => {
+  const ring = ringOf(
+    frameOf("192.0.2.1", 4_000, "198.51.100.2", 53, 20),
+    frameOf("192.0.2.1", 4_001, "198.51.100.2", 53, 20),
+    frameOf("192.0.2.1", 4_000, "198.51.100.2", 53, 20),
+    frameOf("192.0.2.1", 4_001, "198.51.100.2", 53, 20),
+  );
+  const ends = {
+    protocol: "udp",
+    src_ip: "192.0.2.1",
+    dst_ip: "198.51.100.2",
+    src_port: 4_001,
+    dst_port: 53,
+  };
+  const other = { communityId: communityId(ends), fromUs: baseUs + 2_000, toUs: baseUs + 3_000 };
+  const flows = [{ ...flow, toUs: baseUs + 1_000 }, other];
+  const found = await findPackets(ring, { ...query, flows }, turn);
+  assertEquals((await linesOf(found.file)).map((line) => line.slice(0, 17)), [
+    "1700000000.000000",
+    "1700000000.003000",
+  ]);
+});
+
+Deno.test("a search that is told to end does so after the portion under way", async () => {
+  const frame = frameOf("192.0.2.1", 4_000, "198.51.100.2", 53, 0);
+  const ring = new PacketRing({ bytesMax: 4 * 1024 * 1024 });
+  for (let i = 0; i < 25_000; i++) ring.add(frame, 0, frame.length, frame.length, baseUs + i, 1, 42);
+  const found = await findPackets(ring, { ...query, bytesMax: 4_000_000 }, () => Promise.resolve(false));
+  assertEquals(found.packets, 10_000);
+});
+
 Deno.test("what is no Community ID is refused by name", async () => {
   await assertRejects(
-    () => findPackets(ringOf(), { ...query, communityId: "1:../../etc" }, turn),
+    () => findPackets(ringOf(), { ...query, flows: [{ ...flow, communityId: "1:../../etc" }] }, turn),
     RangeError,
     '"communityId" must be',
   );

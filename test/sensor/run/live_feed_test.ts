@@ -33,10 +33,13 @@ function world(lagMsAt: (ms: number) => number | null, endMs: number) {
     nowMs: () => wallMs,
     monotonicMs: () => ms,
     // The chunk, where there is one, is always first; else the tick passes.
-    sleep: (given: number) => {
+    sleep: (given: number, signal?: AbortSignal) => {
       if (lagMsAt(ms) === null) ms += given, wallMs += given;
       if (lagMsAt(ms) !== null) wake?.(), wake = null;
-      return new Promise<void>((resolve) => setTimeout(resolve));
+      return new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve);
+        signal?.addEventListener("abort", () => clearTimeout(timer));
+      });
     },
   };
   const edges = { ...fake.edges, clock };

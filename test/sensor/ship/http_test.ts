@@ -49,10 +49,10 @@ Deno.test("HTTP transport tells refused for good from later, and keeps the order
   const cases: [number, unknown, "refused" | "overloaded" | "not_accepted" | "failed"][] = [
     [422, { reason: "signature" }, "refused"],
     [400, { reason: "header_missing" }, "refused"],
-    [413, { error: { code: "too_large", message: "too large" } }, "refused"],
+    [413, { code: "too_large", title: "too large" }, "refused"],
     [401, { reason: "unknown_sensor" }, "not_accepted"],
     [403, { reason: "revoked" }, "not_accepted"],
-    [429, { error: { code: "busy", message: "later" } }, "overloaded"],
+    [429, { code: "busy", title: "later" }, "overloaded"],
     [503, {}, "overloaded"],
     [500, {}, "failed"],
     [400, "<html>a proxy's page</html>", "failed"],

@@ -25,6 +25,7 @@ Deno.test("Kafka transport says that no broker is there, and keeps the batches",
 Deno.test({
   name: "Kafka transport calls a fault of the broker's certificate what it is",
   ignore: !hasOpenssl,
+  // kafkajs leaves timers and sockets of its own behind for a moment after it is disconnected.
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
@@ -68,7 +69,7 @@ const broker = await useKafka();
 Deno.test({
   name: "Kafka transport puts each bucket into its partition, in order, readable with header and value",
   ignore: broker.ignore,
-  // kafkajs leaves timers of its own behind after disconnecting.
+  // kafkajs leaves timers and sockets of its own behind for a moment after it is disconnected.
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {

@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { zstdDecompressSync } from "node:zlib";
-import { batchLimits, decodeValue, publicKeyFromRaw, verifyBatch } from "../../../shared/batch.ts";
+import { batchLimits, publicKeyFromRaw, verifyBatch } from "../../../shared/batch.ts";
+import { decodeValue } from "../../shared/columns.ts";
 import { bucketOf, flowDigest } from "../../../shared/community_id.ts";
 import { packBatch, packValue, unpackBatch, valueOf } from "../../../sensor/ship/packed_batch.ts";
 import { Sealer, type SealOptions } from "../../../sensor/ship/seal.ts";

@@ -174,6 +174,13 @@ export function queryCases(test: Test): void {
     const { ids } = await allPages(store, { ip: "10.9.9.9" }, 7);
     const expected = flows.map(({ flow }) => flow.flow_id).filter((_, i) => i % 3 !== 2).reverse();
     assertEquals(ids, expected);
+    for (const limit of [1, 7, 20, 39, 40, 41]) {
+      const up = await allPages(store, { ip: "10.9.9.9" }, limit, true);
+      assertEquals(up.ids, expected.toReversed(), `oldest first, ${limit} a page`);
+      assertEquals(up.pages, Math.ceil(40 / limit));
+    }
+    const some = await allPages(store, { from: t0 + 20, to: t0 + 30 }, 4, true);
+    assertEquals(some.ids, flows.slice(20, 31).map(({ flow }) => flow.flow_id));
   });
 
   test("filters flows by every field, alone and together", async ({ store }) => {
@@ -213,6 +220,10 @@ export function queryCases(test: Test): void {
       { min_bytes: 999_999 },
       { name: "100%.EXAMPLE" },
       { name: "odd_1" },
+      { ip: "192.0.2.0/24" },
+      { ip: "198.51.100.8/29", src_ip: "192.0.2.7" },
+      { src_ip: "192.0.0.0/8", dst_ip: "198.0.0.0/8" },
+      { src_ip: "192.0.2.6/31", ip: "198.51.100.8" },
       {
         src_ip: "192.0.2.7",
         dst_ip: "198.51.100.8",
@@ -235,6 +246,9 @@ export function queryCases(test: Test): void {
       { protocol: "udp' OR '1'='1" },
       { src_ip: "192.0.2.7", dst_ip: "192.0.2.7" },
       { threat_id: "none" },
+      { ip: "c000:200::/32" },
+      { ip: "192.0.2.8/29" },
+      { ip: "no/8" },
       { from: t0 + 51 },
       { to: t0 - 1 },
     ];
@@ -256,12 +270,13 @@ async function allPages(
   store: Store,
   query: FlowQuery,
   limit: number,
+  isOldestFirst = false,
 ): Promise<{ ids: string[]; pages: number }> {
   const ids: string[] = [];
   let pages = 0;
   let cursor: string | undefined;
   do {
-    const page = await store.readFlows(query, { limit, ...(cursor ? { cursor } : {}) });
+    const page = await store.readFlows(query, { limit, isOldestFirst, ...(cursor ? { cursor } : {}) });
     ids.push(...page.rows.map(({ flow_id }) => flow_id));
     pages++;
     cursor = page.next_cursor;

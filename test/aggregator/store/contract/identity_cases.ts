@@ -68,8 +68,8 @@ export function identityCases(test: Test): void {
     await store.redeemJoinToken("h1", sensor(1), nowMs);
     const checkIn = { sensor_id: "s-1", version: "0.1.0", epoch: 3 } as never;
     await store.saveCheckIns([
-      { sensorId: "s-1", checkIn, nowMs: nowMs + 5, clockOffsetMs: -12.5 },
-      { sensorId: "nobody", checkIn, nowMs, clockOffsetMs: 0 },
+      { sensorId: "s-1", checkIn, nowMs: nowMs + 5, clockOffsetMs: -12.5, ended: [] },
+      { sensorId: "nobody", checkIn, nowMs, clockOffsetMs: 0, ended: [] },
     ]);
     await store.quarantineSensor("s-1", "two copies", nowMs + 6);
     await store.quarantineSensor("s-1", "again", nowMs + 7);
@@ -85,6 +85,34 @@ export function identityCases(test: Test): void {
       nowMs + 8,
     ]);
     assertEquals([row.last_batch_ms, row.enrolled_ms], [nowMs, nowMs]);
+  });
+
+  test("keeps the newest eight ended epochs of a sensor, with what is missing of them", async ({ store }) => {
+    await store.addJoinToken({ ...token, token_hash: "h1" });
+    await store.redeemJoinToken("h1", sensor(1), nowMs);
+    const checkIn = { sensor_id: "s-1", version: "0.1.0", epoch: 3 } as never;
+    const end = (epoch: number, in_flows: number) =>
+      store.saveCheckIns([{
+        sensorId: "s-1",
+        checkIn,
+        nowMs,
+        clockOffsetMs: 0,
+        ended: [{ epoch, in_flows, last_ms: nowMs }],
+      }]);
+    await end(1, 100);
+    await end(1, 999);
+    const row = { sensor_id: "s-1", epoch: 1, in_flows: 100, last_ms: nowMs, missing: null, found_ms: null };
+    assertEquals(await store.readEndedEpochs(), [row]);
+    await store.noteMissing("s-1", 1, 30, nowMs + 1);
+    await store.noteMissing("s-1", 1, 20, nowMs + 2);
+    assertEquals(await store.readEndedEpochs("s-1"), [{ ...row, missing: 20, found_ms: nowMs + 1 }]);
+    assertEquals(await store.readEndedEpochs("s-2"), []);
+    for (let epoch = 2; epoch <= 10; epoch++) await end(epoch, epoch);
+    assertEquals((await store.readEndedEpochs()).map(({ epoch }) => epoch), [3, 4, 5, 6, 7, 8, 9, 10]);
+    await store.forgetEndedEpoch("s-1", 3);
+    assertEquals((await store.readEndedEpochs()).length, 7);
+    await store.changeSensor("s-1", { kind: "remove" }, nowMs);
+    assertEquals(await store.readEndedEpochs(), []);
   });
 
   test("keeps API keys", async ({ store, reopen }) => {

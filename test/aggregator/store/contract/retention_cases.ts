@@ -1,6 +1,7 @@
 /** What the topic of retention must do: tell what is stored by days, and let a part of a day go as a whole. @module */
 
 import { assert, assertEquals } from "@std/assert";
+import { systemClock } from "../../../../shared/clock.ts";
 import type { Test } from "../contract.ts";
 import { flowsOf, flowWrite, idOf, ledgerRow, nothing, nowMs, sighting, t0, threat } from "../rows.ts";
 
@@ -41,6 +42,37 @@ export function retentionCases(test: Test): void {
     await store.forgetDay(day);
     assertEquals((await store.readDays()).length, 2);
     assert(await store.readSize() > 10_000);
+  });
+
+  test("lets everybody else have a turn while it drops and prunes", async ({ store }) => {
+    const count = 9_000;
+    const numbers = Array.from({ length: count }, (_, n) => n);
+    const traffic = numbers.map((n) => ({
+      second: day + n,
+      sensor_id: "s-one",
+      protocol: "tcp",
+      flows: 1,
+      packets: 2,
+      bytes: 3,
+    }));
+    const ledger = numbers.map((n) => ({ ...ledgerRow(n + 1), received_ms: nowMs + n }));
+    await store.ingest({ ...nothing(), ...flowsOf(numbers.map((n) => flowWrite(n))), traffic, ledger });
+    /** Turns of the event loop that others had meanwhile. */
+    const turnsDuring = async (work: Promise<unknown>) => {
+      let turns = 0, isOver = false;
+      const ended = work.finally(() => isOver = true);
+      while (!isOver) {
+        await systemClock.sleep(0);
+        turns++;
+      }
+      await ended;
+      return turns;
+    };
+    assert(await turnsDuring(store.dropDay(day, "flows")) >= 5);
+    assert(await turnsDuring(store.dropDay(day, "seconds")) >= 5);
+    assert(await turnsDuring(store.pruneLedger(nowMs + count)) >= 5);
+    assertEquals((await store.readFlows({}, { limit: 10 })).rows, []);
+    assertEquals(await store.readLedger(ledger.slice(0, 100)), []);
   });
 
   test("takes an update to a flow that retention took as a flow of its own", async ({ store }) => {

@@ -51,6 +51,13 @@ export function threatCases(test: Test): void {
     const first = await ids({}, 2);
     assertEquals(first.ids, ["t2", "t4"]);
     assertEquals(await ids({}, 2, first.next), { ids: ["t3", "t1"], next: undefined });
+    const oldest = { limit: 3, isOldestFirst: true };
+    const up = await store.readThreats({}, oldest);
+    assertEquals(up.rows.map(({ id }) => id), ["t1", "t3", "t4"]);
+    const rest = await store.readThreats({}, { ...oldest, cursor: up.next_cursor! });
+    assertEquals([rest.rows.map(({ id }) => id), rest.next_cursor], [["t2"], undefined]);
+    assertEquals((await ids({ ip: "198.51.100.0/24" })).ids, ["t2"]);
+    assertEquals((await ids({ ip: "198.51.0.0/24" })).ids, []);
     assertEquals((await ids({ severity_min: "high" })).ids, ["t2", "t3"]);
     assertEquals((await ids({ detector: "beacon" })).ids, ["t2"]);
     assertEquals((await ids({ status: "acknowledged" })).ids, ["t3"]);

@@ -147,6 +147,7 @@ Deno.test("output without a report of walls is refused", () =>
   }, async (connection) => {
     await connection.write(octets("x".repeat(5_000))).catch(() => {});
     while (await readOf(connection));
+    connection.close();
   }));
 
 Deno.test("a socket that is not there is named, and nothing is thrown at whoever writes", async () => {

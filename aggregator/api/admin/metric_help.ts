@@ -1,0 +1,168 @@
+/** What each metric of `/metrics` means: the HELP lines, and the rows of METRICS.md.
+ *
+ * In: nothing. Out: a table from a name, without `picket_`, to one sentence and the metric's labels.
+ * Invariant: every counter and gauge of the aggregator has a line here; a test compares the table with the source.
+ * Why one table and not a sentence at each counter: some are counted in several places, and operators read them side by side. @module */
+
+type MetricHelp = readonly [sentence: string, ...labels: string[]];
+
+const sensorLabels = ["sensor", "site"] as const;
+
+export const metricHelp: Readonly<Record<string, MetricHelp>> = {
+  // The way in.
+  connections_open: ["Connections of clients, open now."],
+  connections_refused_total: ["Connections closed at once: accept failed, or a limit was reached.", "reason"],
+  connections_closed_total: [
+    "Connections closed because a request's head was late, or nothing came.",
+    "reason",
+  ],
+  requests_total: ["Requests answered, by route and status.", "route", "status"],
+  requests_refused_total: ["Requests refused because too many of their kind were running.", "kind"],
+  request_errors_total: ["Requests answered with an error, by code.", "code"],
+  keys_refused_total: ["Requests with a wrong, expired or revoked API key."],
+  keys_made_total: ["API keys made, by role.", "role"],
+  keys_revoked_total: ["API keys revoked."],
+  logins_total: ["Tries to log in to the dashboard.", "outcome"],
+  tokens_made_total: ["Join tokens made."],
+  certificates_loaded_total: ["Certificates loaded, at the start and at each change of their files."],
+  certificates_refused_total: ["Changed certificates that could not be used; the one before stays."],
+
+  // Sensors as a fleet.
+  enrolments_total: ["Tries to enrol a sensor.", "outcome"],
+  check_ins_total: ["Check-ins of sensors.", "outcome"],
+  sensor_changes_total: ["Changes an operator made to a sensor.", "change"],
+  sensors_revoked_total: ["Sensors revoked by an operator."],
+  sensors_quarantined_total: ["Sensors quarantined because two copies of them were alive."],
+  fleet_sensors: ["Sensors, by status.", "status"],
+
+  // Each sensor, as it said in its last check-in.
+  sensor_status: ["1 for the status the sensor has, 0 for all others.", ...sensorLabels, "status"],
+  sensor_last_check_in_seconds: ["When the sensor last checked in, in seconds since 1970.", ...sensorLabels],
+  sensor_clock_offset_seconds: ["The sensor's clock minus the aggregator's.", ...sensorLabels],
+  sensor_missing_batches: [
+    "Batches that the sensor sealed and that are known to be missing.",
+    ...sensorLabels,
+  ],
+  sensor_packets: ["Packets the sensor was given since it started.", ...sensorLabels],
+  sensor_in_flows_packets: ["Packets of these that are counted in flows.", ...sensorLabels],
+  sensor_left_out_packets: ["Packets of these that are in no flow, by cause.", ...sensorLabels, "cause"],
+  sensor_unaccounted_packets: ["Packets of these that are neither; must be 0.", ...sensorLabels],
+  sensor_dropped_packets: ["Packets lost by kernel or dumpcap before the sensor saw them.", ...sensorLabels],
+  sensor_card_dropped_packets: ["Packets lost by NIC and driver, where they say so.", ...sensorLabels],
+  sensor_open_flows: ["Flows in the sensor's table.", ...sensorLabels],
+  sensor_spool_batches: ["Batches in the sensor's spool.", ...sensorLabels],
+  sensor_spool_bytes: ["Octets in the sensor's spool.", ...sensorLabels],
+  sensor_spool_oldest_seconds: ["Age of the oldest batch in the spool.", ...sensorLabels],
+  sensor_facts_refused: [
+    "Packets whose payload was not read because tshark was too slow or gone.",
+    ...sensorLabels,
+  ],
+  sensor_batches_in_flight: [
+    "Batches sealed that are neither in the spool nor in the store yet.",
+    ...sensorLabels,
+  ],
+
+  // Batches, until they are stored.
+  batches_received_total: ["Batches that reached ingest, over HTTP or Kafka."],
+  batches_stored_total: ["Batches stored, each for the first time."],
+  batches_replayed_total: ["Batches that were stored already; nothing is counted twice."],
+  batches_refused_total: ["Batches refused.", "reason"],
+  batches_never_arrived_total: ["Batches of epochs of which nothing arrived; each is in a gap."],
+  packets_never_arrived_total: [
+    "Packets that a sensor had counted in flows of an epoch now over, and that no batch brought.",
+  ],
+  dead_letters_left_out_total: [
+    "Refused batches not stored as dead letters, because there were too many.",
+    "reason",
+  ],
+  ingest_queue_batches: ["Batches that wait to be stored."],
+  ingest_queue_full_total: ["Batches answered with 503 because the queue was full."],
+  ingest_transactions_total: ["Transactions of ingest that were committed."],
+  ingest_retries_total: ["Tries to reach a store that did not answer; the batches waited."],
+  ingest_conflicts_total: ["Transactions rolled back because another instance had stored their batches."],
+  ingest_flow_conflicts_total: ["Transactions rolled back because a flow's id was taken."],
+  segments_stored_total: ["Flow segments stored."],
+  packets_stored_total: ["Packets in these segments."],
+  updates_failed_total: ["Groups of stored flows that detection could not use."],
+
+  // Merging.
+  segments_merged_total: ["Flow segments merged into flows."],
+  merge_flows: ["Flows that ingest remembers."],
+  merge_flows_expired_total: ["Flows forgotten because they were silent for long."],
+  merge_flows_evicted_total: ["Flows forgotten early because there were too many."],
+  merge_flows_read_back_total: ["Forgotten flows that were read from the store again."],
+  merge_facts_unremembered_total: [
+    "Facts not compared with those of other sensors, because there were too many.",
+  ],
+  traffic_spans_lumped_total: [
+    "Segments whose traffic is counted in their first second, because there were too many long ones.",
+  ],
+  merge_rebuilds_total: ["Times that all flows were read from the store anew."],
+  merge_takeovers_total: [
+    "Directions of flows that another sensor took over from one that fell silent.",
+    "direction",
+  ],
+
+  // Kafka.
+  kafka_consuming: ["1 while the consumer belongs to its group, else 0."],
+  kafka_group_joins_total: ["Times that the consumer joined its group."],
+  kafka_consumer_restarts_total: ["Times that the consumer was made anew."],
+  kafka_consumer_crashes_total: ["Times that the consumer crashed."],
+  kafka_client_messages_total: ["Warnings and errors of the Kafka client."],
+  kafka_offset_reads_failed_total: ["Tries to read the offsets from the store that failed."],
+  kafka_records_skipped_total: ["Records read again that were stored already."],
+  kafka_records_lost_total: ["Records that the topic had deleted before they were stored."],
+  kafka_logs_replaced_total: ["Partitions found to be another log, and read from the start."],
+
+  // The store.
+  store_bytes: ["Octets the store takes on disk."],
+  store_pools_abandoned_total: ["Connection pools given up after a failover."],
+  store_queries_interrupted_total: ["Queries interrupted because they took too long."],
+  store_query_threads_replaced_total: ["Query threads replaced because they did not end."],
+  store_words_left_out_total: ['Names stored as "other" because there were too many different ones.'],
+  stored_rows_unreadable_total: ["Stored rows that could not be read, and were left out.", "table"],
+  talkers_left_out_total: ["Addresses not among the busiest of their minute, so not in the top talkers."],
+  days_dropped_total: ["Days of rows deleted.", "part", "reason"],
+  ledger_rows_pruned_total: ["Rows of the ledger deleted because of their age."],
+  retention_turns_failed_total: ["Turns of retention that failed; the next one tries again."],
+
+  // Detection.
+  detect_updates_total: ["Flow updates given to the detectors."],
+  detector_errors_total: ["Failures of a detector; the others go on.", "detector"],
+  detector_keys: ["Keys (such as hosts) that a detector remembers.", "detector"],
+  detector_keys_evicted_total: ["Keys forgotten because a detector had too many.", "detector"],
+  detector_links_dropped_total: ["Flows not linked to a finding because it had too many.", "detector"],
+  custom_detectors_refused_total: ["Custom detectors that could not be loaded."],
+  threats_total: ["Threats found, new or reopened.", "detector", "severity"],
+  threats_ended_total: ["Threats that ended because their signs did."],
+  threats_forgotten_total: [
+    "Threats forgotten by detection because there were too many; the store has them.",
+  ],
+  threats_saved_total: ["Threats written to the store."],
+  threat_saves_failed_total: ["Tries to write threats that failed; they are tried again."],
+  threats_unsaved_dropped_total: ["Threats lost because the store was away for too long."],
+  threat_links_dropped_total: ["Flows not linked to a threat because too many waited."],
+  threat_status_changes_total: ["Changes of a threat's status by people.", "status"],
+
+  // Threat intelligence and places.
+  intel_entries: ["Entries of all threat-intelligence lists."],
+  intel_reloads_total: ["Lists read.", "outcome"],
+  intel_polls_failed_total: ["Tries to look into the folder of lists that failed."],
+  intel_lists_left_out_total: ["Lists not read because there were too many."],
+  intel_entries_skipped_total: ["Words of lists that could not be used.", "reason"],
+  geo_files_refused_total: ["Databases of places that could not be read."],
+
+  // Triage.
+  triage_total: ["Threats explained, by what came of it.", "outcome"],
+  triage_put_off_total: ["Explanations put off: the model failed, or the day's budget was spent."],
+  triage_results_lost_total: ["Explanations of a model that could not be kept."],
+  triage_memory_failures_total: ["Tries to write down what the model was asked today that failed."],
+  model_try_failures_total: ["Tries to ask the model that failed.", "reason"],
+  audit_lines_total: ["Calls of the model written to the audit file."],
+  audit_lines_lost_total: ["Calls of the model that could not be written to it."],
+
+  // The process.
+  reloads_total: ["Times that SIGHUP had certificates and lists read again."],
+  signals_ignored_total: ["Signals that mean nothing to the program.", "signal"],
+  series_refused_total: ["Counts and gauges left out because there were too many series."],
+};

@@ -1,0 +1,208 @@
+/** Flows and threats as files: NDJSON, CSV, Parquet, sent while they are read.
+ *
+ * In: the filters of the lists. Out: a stream, newest first, that says at its end whether it is whole.
+ * Invariant: a page is read only when the caller has taken the one before, so memory holds one page whatever is asked for; between two
+ * pages everybody else's queries have their turn. A caller who goes away ends the reading; one who takes nothing is sent away by the
+ * front door. What fails on the way breaks the stream off, so that half a file is never taken for a whole one.
+ * Bound: {@link rowsMax} rows, {@link pagesMax} pages, and as many exports at once as the limit allows. @module */
+
+import {
+  type End,
+  flowShape,
+  type Format,
+  formats,
+  mediaTypes,
+  type RowWriter,
+  rowWriter,
+  threatShape,
+} from "../../archive/row_formats.ts";
+import type { Page, PageRequest, ThreatQuery } from "../../model/page.ts";
+import { z } from "../../../shared/schema.ts";
+import type { Capabilities } from "../capabilities.ts";
+import { checkRange, readQuery } from "../flows/flows.ts";
+import { type Answer, resource } from "../route.ts";
+import { flowFilters } from "../schemas.ts";
+import { withStamps } from "../stamps.ts";
+import { threatFilters } from "../threats/threats.ts";
+
+const rowsMax = 1_000_000;
+const pageRows = 500;
+/** A filter that finds little gives pages that hold little. */
+const pagesMax = 20_000;
+
+const exportQuery = {
+  format: z.enum(formats).default("ndjson"),
+  limit: z.int().min(1).max(rowsMax).default(rowsMax).describe("Rows of the file"),
+  cursor: z.string().min(1).max(200).optional().describe("What a file that was cut gave as next_cursor"),
+};
+const answerTypes = Object.values(mediaTypes);
+type Needs = Pick<Capabilities, "exportLimit" | "queryLimit" | "reporter">;
+
+export const exportFlows = resource({
+  summary: "Flows that fit every filter given, as a file, newest first",
+  query: z.strictObject({ ...exportQuery, ...flowFilters }),
+  errors: ["busy"],
+  answerTypes,
+  needs: ["flowStore", "exportLimit", "queryLimit", "reporter"],
+  async handle({ query }, { flowStore, ...has }) {
+    const { format, limit, cursor, ...rest } = query;
+    const filter = readQuery(rest);
+    return await stream(has, {
+      name: `flows.${format}`,
+      type: mediaTypes[format],
+      limit,
+      cursor,
+      writer: rowWriter(format, flowShape),
+      read: async (page) => stamped(format, await flowStore.readFlows(filter, page)),
+    });
+  },
+});
+
+export const exportThreats = resource({
+  summary: "Threats that fit every filter given, as a file, newest first",
+  query: z.strictObject({ ...exportQuery, ...threatFilters }),
+  errors: ["busy"],
+  answerTypes,
+  needs: ["threatStore", "exportLimit", "queryLimit", "reporter"],
+  async handle({ query }, { threatStore, ...has }) {
+    checkRange(query);
+    const { format, limit, cursor, ...rest } = query;
+    const filter = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    return await stream(has, {
+      name: `threats.${format}`,
+      type: mediaTypes[format],
+      limit,
+      cursor,
+      writer: rowWriter(format, threatShape),
+      read: async (page) => stamped(format, await threatStore.readThreats(filter as ThreatQuery, page)),
+    });
+  },
+});
+
+/** NDJSON has the rows of the list, with their stamps; the columns of the others say what they are. */
+function stamped<Row>(format: Format, page: Page<Row>): Page<Row> {
+  return format === "ndjson" ? { ...page, rows: page.rows.map((row) => withStamps(row) as Row) } : page;
+}
+
+interface Export<Row> {
+  name: string;
+  type: string;
+  limit: number;
+  cursor: string | undefined;
+  writer: RowWriter<Row>;
+  read(page: PageRequest): Promise<Page<Row>>;
+}
+
+/** Reads the first page before it answers: what is wrong with the question, or the store, is an answer of its own. */
+async function stream<Row>(has: Needs, asked: Export<Row>): Promise<Answer> {
+  const leave = await enter(has.exportLimit);
+  try {
+    let isGone = false;
+    const reading = new Reading(has, asked);
+    const first = await reading.next();
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start(controller) {
+        for (const octets of [asked.writer.start(), first]) send(controller, octets);
+        if (reading.isOver) controller.close();
+      },
+      async pull(controller) {
+        try {
+          const octets = await reading.next();
+          if (isGone) return;
+          send(controller, octets);
+          if (!reading.isOver) return;
+          controller.close();
+          leave();
+        } catch (error) {
+          if (isGone) return;
+          has.reporter.count("exports_broken_off_total");
+          has.reporter.warn("an export is broken off", { name: asked.name, error });
+          controller.error(error);
+          leave();
+        }
+      },
+      cancel() {
+        isGone = reading.isOver = true;
+        has.reporter.count("exports_cancelled_total");
+        leave();
+      },
+    }, { highWaterMark: 1 });
+    if (reading.isOver) leave();
+    return { stream: { body, type: asked.type, name: asked.name } };
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}
+
+/** A pull that enqueues nothing is not called again. */
+function send(
+  controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>,
+  octets: Uint8Array,
+): void {
+  if (octets.length > 0) controller.enqueue(octets as Uint8Array<ArrayBuffer>);
+}
+
+class Reading<Row> {
+  readonly #has: Needs;
+  readonly #asked: Export<Row>;
+  #cursor: string | undefined;
+  #rows = 0;
+  #pages = 0;
+  isOver = false;
+
+  constructor(has: Needs, asked: Export<Row>) {
+    this.#has = has;
+    this.#asked = asked;
+    this.#cursor = asked.cursor;
+  }
+
+  /** The octets of the next page that has any, with the end behind the last one. */
+  async next(): Promise<Uint8Array> {
+    for (;;) {
+      const octets = await this.#page();
+      if (this.isOver || octets.length > 0) return octets;
+    }
+  }
+
+  async #page(): Promise<Uint8Array> {
+    const { read, limit, writer } = this.#asked;
+    const cursor = this.#cursor;
+    const wanted = Math.min(pageRows, limit - this.#rows);
+    const page = await this.#has.queryLimit.run(() =>
+      read({ limit: wanted, ...(cursor === undefined ? {} : { cursor }) })
+    );
+    this.#rows += page.rows.length;
+    this.#cursor = page.next_cursor;
+    const octets = writer.rows(page.rows);
+    const isCut = this.#rows >= limit || ++this.#pages >= pagesMax;
+    if (page.next_cursor !== undefined && !isCut) return octets;
+    this.isOver = true;
+    const end: End = {
+      rows: this.#rows,
+      complete: page.next_cursor === undefined,
+      next_cursor: page.next_cursor ?? null,
+    };
+    this.#has.reporter.count("exports_total", { complete: String(end.complete) });
+    this.#has.reporter.count("export_rows_total", undefined, end.rows);
+    return joined(octets, writer.end(end));
+  }
+}
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const octets = new Uint8Array(a.length + b.length);
+  octets.set(a);
+  octets.set(b, a.length);
+  return octets;
+}
+
+/** Takes a place that lasts until the function it gives is called. @throws {ApiError} `busy` */
+async function enter(limit: Needs["exportLimit"]): Promise<() => void> {
+  const entered = Promise.withResolvers<void>(), left = Promise.withResolvers<void>();
+  limit.run(() => {
+    entered.resolve();
+    return left.promise;
+  }).catch(entered.reject);
+  await entered.promise;
+  return left.resolve;
+}

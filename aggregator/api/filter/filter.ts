@@ -1,0 +1,73 @@
+/** The filter of a list: read from its parameter, and described for who completes it.
+ *
+ * In: text, the table it is about. Out: the checked tree, or an error that points at the place.
+ * Invariant: a sensor goes by its name or its id; the tree names ids alone, as rows do. Another table is one more line of {@link tables}. @module */
+
+import { z } from "../../../shared/schema.ts";
+import { notesOf, type Table } from "../../filter/columns.ts";
+import { flowTable } from "../../filter/flow_table.ts";
+import { parseFilter } from "../../filter/parse.ts";
+import { threatTable } from "../../filter/threat_table.ts";
+import { charactersMax, FilterError } from "../../filter/tokens.ts";
+import { type Filter, lowerAscii, type Test } from "../../model/filter.ts";
+import type { Capabilities } from "../capabilities.ts";
+import { ApiError } from "../errors.ts";
+import { resource } from "../route.ts";
+
+const tables = { flows: notesOf(flowTable), threats: notesOf(threatTable) };
+
+export const filterQuery = {
+  filter: z.string().min(1).max(charactersMax).optional().describe(
+    'Must hold besides: src_ip in 10.0.0.0/8 and dst_port in (22, 3389) and name ~ "example"; see /api/v1/filter/columns',
+  ),
+};
+
+/** @throws {ApiError} that says where the text is wrong. */
+export async function readFilter<Row>(
+  text: string,
+  table: Table<Row>,
+  nowMs: number,
+  { directory }: Pick<Capabilities, "directory">,
+): Promise<Filter> {
+  let filter: Filter;
+  try {
+    filter = parseFilter(text, table, nowMs);
+  } catch (error) {
+    if (!(error instanceof FilterError)) throw error;
+    throw new ApiError("bad_parameter", error.message, { field: "filter", extra: { column: error.at } });
+  }
+  const sensors = await directory.all(nowMs);
+  return withIds(filter, sensors);
+}
+
+/** The tree with ids of sensors where it has names. */
+function withIds(filter: Filter, sensors: readonly { name: string; sensor_id: string }[]): Filter {
+  if ("part" in filter) return { op: "not", part: withIds(filter.part, sensors) };
+  if ("parts" in filter) return { op: filter.op, parts: filter.parts.map((part) => withIds(part, sensors)) };
+  if (filter.column !== "sensor") return filter;
+  const named = sensors.filter(({ name }) => isMeant(filter, name)).map(({ sensor_id }) => sensor_id);
+  if (named.length === 0) return filter;
+  return filter.op === "="
+    ? { ...filter, values: [...filter.values, ...named] }
+    : { op: "or", parts: [filter, { op: "=", column: "sensor", values: named }] };
+}
+
+function isMeant({ op, values }: Test, name: string): boolean {
+  return op === "=" ? values.includes(name) : lowerAscii(name).includes(lowerAscii(values[0] as string));
+}
+
+const note = z.object({
+  name: z.string(),
+  type: z.string(),
+  about: z.string(),
+  operators: z.array(z.string()),
+  examples: z.array(z.string()),
+  words: z.array(z.string()).optional().describe("All there are, in order"),
+});
+
+export const filterColumns = resource({
+  summary: "Columns of each table that can be filtered, with what completes a filter line",
+  isPolled: true,
+  answer: z.record(z.string(), z.array(note)),
+  handle: () => ({ json: tables }),
+});

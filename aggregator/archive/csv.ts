@@ -1,0 +1,41 @@
+/** CSV (RFC 4180) that a spreadsheet may open: nothing in it is taken for a formula.
+ *
+ * In: rows of cells. Out: lines, the first with the names of the columns. Invariant: a text that begins with what starts a formula gets an
+ * apostrophe before it, also behind what does not show; each text that is not plain stands in quotes, so that no separator of any locale, quote or
+ * line end of it makes a cell of its own. Numbers are written as they are. Control characters but tab and line ends are shown as U+FFFD. @module */
+
+import type { Cell, Cells, Kind, Table } from "./parquet.ts";
+
+/** Also the full-width forms, which some spreadsheets read as the plain ones. */
+const formula = /^[\s\u200b-\u200f\u2060\ufffd]*[=+\-@\t\r\n＝＋－＠]/;
+const plain = /^[A-Za-z0-9][A-Za-z0-9 ._:/-]*$/;
+// deno-lint-ignore no-control-regex
+const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g;
+
+export function csvHead(table: Table): string {
+  return `${Object.keys(table).join(",")}\r\n`;
+}
+
+export function csvLines(table: Table, rows: readonly Cells[]): string {
+  const columns = Object.entries(table);
+  let text = "";
+  for (const row of rows) text += `${columns.map(([name, kind]) => csvCell(row[name], kind)).join(",")}\r\n`;
+  return text;
+}
+
+export function csvCell(cell: Cell, kind: Kind): string {
+  if (cell === null) return "";
+  if (kind === "time") return isoTime(cell as number);
+  if (typeof cell !== "string") return String(cell);
+  if (cell === "" || plain.test(cell)) return cell;
+  const shown = cell.replace(control, "\ufffd");
+  return `"${formula.test(shown) ? "'" : ""}${shown.replaceAll('"', '""')}"`;
+}
+
+/** To the microsecond, UTC. */
+function isoTime(seconds: number): string {
+  const us = Math.round(seconds * 1e6), whole = Math.floor(us / 1e6);
+  const date = new Date(whole * 1e3);
+  if (Number.isNaN(date.getTime())) return String(seconds);
+  return `${date.toISOString().slice(0, -5)}.${String(us - whole * 1e6).padStart(6, "0")}Z`;
+}

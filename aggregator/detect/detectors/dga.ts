@@ -1,0 +1,95 @@
+/** Computed domains: one host asks for many registered domains that look computed, whether they exist or not.
+ *
+ * In: DNS questions in facts. Out: one finding for each asking host.
+ * Invariant: only the registered label counts, so that computed names below a domain, as content networks and trackers have them, are none;
+ * and each domain counts once.
+ * Why beside bursts of missing domains: a resolver that answers for all, a sinkhole, and malware that registered its names leave no errors.
+ * Source of the idea: Antonakakis et al., "From Throw-Away Traffic to Bots" (2012); Plohmann et al., "A Comprehensive Measurement Study of
+ * Domain Generating Malware" (2016): most families compute labels of 8 to 20 letters or digits. @module */
+
+import { detector } from "../detector.ts";
+import { field, growingPoints, hostile, reason } from "../finding.ts";
+import { stopHost } from "../signs/advice.ts";
+import { Distinct } from "../signs/distinct.ts";
+import { isRandom } from "../signs/odd_service.ts";
+
+const domainsMax = 1_024;
+
+export const dga = detector({
+  name: "dga",
+  technique: "T1568.002",
+  title: "Computed domains",
+  about: "One host asks for many registered domains that look computed, whether they exist or not.",
+  needs: ["dns"],
+  limits: {
+    computedMin: {
+      value: 10,
+      unit: "domains",
+      why: "of those people visit hardly any looks computed; malware tries tens to thousands a day",
+    },
+    computedShareMin: {
+      value: 0.1,
+      unit: "share",
+      why:
+        "of all domains asked for: a mail server or crawler meets many domains, and some odd ones among them",
+    },
+  },
+  window: {
+    quietS: { value: 3_600, unit: "s", why: "malware pauses between its rounds" },
+    ageS: { value: 14_400, unit: "s", why: "odd domains of a day do not add up" },
+  },
+  keysMax: 10_000,
+  items: ({ dns }) => dns === null ? [] : dns.questions,
+  key: ({ dns }) => dns!.client,
+  open: ({ dns, src, dst }) => ({
+    client: dns!.client === src.ip ? src : dst,
+    resolvers: new Distinct<string>(64),
+    domains: new Distinct<string>(domainsMax),
+    computed: new Distinct<string>(domainsMax),
+    existing: new Distinct<string>(domainsMax),
+  }),
+  step(host, { dns }, _limits, { domain, rcode }) {
+    const isNew = host.domains.add(domain);
+    if (isNew && isRandom(domain.slice(0, domain.indexOf(".")))) {
+      host.computed.add(domain);
+      host.resolvers.add(dns!.resolver);
+    }
+    if (rcode === "NOERROR" && host.computed.size > 0 && host.computed.has(domain)) host.existing.add(domain);
+  },
+  isThreat: ({ computed, domains, client }, { computedMin, computedShareMin }) =>
+    computed.size >= computedMin && computed.size >= computedShareMin * domains.size && !client.isResolver,
+  finding(host, { computedMin }) {
+    const evidence = {
+      computed: field("domains that look computed", host.computed.count),
+      existing: field("of them that exist", host.existing.count),
+      domains: field("domains asked for in all", host.domains.count),
+      examples: hostile("examples", [...host.computed].slice(0, 3).join(", ")),
+      found: hostile("computed domains that exist", [...host.existing].slice(0, 5).join(", ") || "none"),
+      duration: field("duration in seconds", Math.round(host.lastS - host.firstS)),
+    };
+    return {
+      src_ips: [host.client.ip],
+      dst_ips: host.resolvers,
+      dst_port: 53,
+      count: host.computed.size,
+      summary:
+        `${host.client.ip} asked for ${evidence.computed} domains that look computed, such as ${evidence.examples}; ${evidence.existing} of them exist.`,
+      reasons: [reason(
+        "computed_domains",
+        growingPoints(host.computed.size, computedMin, { base: 45, perTenfold: 20, max: 70 }),
+        `${evidence.computed} registered domains without words in them; ${computedMin} are the threshold`,
+      )],
+      evidence,
+    };
+  },
+  meaning:
+    "Malware computes the names of its masters, so that nobody can close them all. It asks for one after another until one answers.",
+  action: ({ found }, _finding, { client }) =>
+    `Treat ${client.ip} as infected until shown otherwise: ${stopHost(client)}, and scan it. ${
+      found.value === "none"
+        ? "None of the computed domains existed."
+        : `Look for what it said to those that exist: ${found}.`
+    }`,
+  falseAlarm:
+    "Researchers, spam filters and link checkers ask for such domains too, from a few known machines.",
+});

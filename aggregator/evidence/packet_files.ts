@@ -1,0 +1,73 @@
+/** The files of packets in the state folder.
+ *
+ * In: ids that the store knows. Out: `ID.pcapng` in a folder of mode 0700, each file 0600. Invariant: a file is there whole or not at all; what
+ * no request stands for is removed at the start; a name that is no id is left alone. @module */
+
+const idForm = /^[0-9a-f]{16}$/;
+const fileForm = /^([0-9a-f]{16})\.(?:pcapng|part)$/;
+/** Files looked at in one sweep. */
+const filesMax = 200_000;
+
+export class PacketFiles {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Rejects when the disk does not take it. */
+  async write(id: string, bytes: Uint8Array): Promise<void> {
+    await Deno.mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const part = `${this.#folder}/${checked(id)}.part`;
+    try {
+      await Deno.remove(part).catch(() => undefined);
+      const file = await Deno.open(part, { write: true, createNew: true, mode: 0o600 });
+      try {
+        for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+        await file.sync();
+      } finally {
+        file.close();
+      }
+      await Deno.rename(part, this.#pathOf(id));
+    } catch (error) {
+      await Deno.remove(part).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Null = it is not there, or cannot be read. */
+  async read(id: string): Promise<Uint8Array | null> {
+    return await Deno.readFile(this.#pathOf(id)).catch(() => null);
+  }
+
+  async remove(id: string): Promise<void> {
+    await Deno.remove(this.#pathOf(id)).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+
+  /** Removes files that `ids` do not name; returns how many. */
+  async sweep(ids: ReadonlySet<string>): Promise<number> {
+    const left: string[] = [];
+    try {
+      for await (const { name } of Deno.readDir(this.#folder)) {
+        const id = fileForm.exec(name)?.[1];
+        if (id !== undefined && (name.endsWith(".part") || !ids.has(id))) left.push(name);
+        if (left.length >= filesMax) break;
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    for (const name of left) await Deno.remove(`${this.#folder}/${name}`);
+    return left.length;
+  }
+
+  #pathOf(id: string): string {
+    return `${this.#folder}/${checked(id)}.pcapng`;
+  }
+}
+
+function checked(id: string): string {
+  if (idForm.test(id)) return id;
+  throw new TypeError(`Cannot name a file as "id" must be 16 hexadecimal digits: current value is "${id}"`);
+}

@@ -1,0 +1,66 @@
+/** What a table lets people filter by: its columns, their types, and what can be asked of each type.
+ *
+ * Out: {@link Table} and the list that the API gives to who completes a filter line.
+ * Invariant: what is not in a table cannot be asked; a column reads its values from the row as it is answered, so that a filter holds in
+ * memory exactly where it holds in the database. Another table is another constant of this type. @module */
+
+export type ColumnType = "address" | "number" | "size" | "span" | "time" | "choice" | "word" | "text";
+
+export interface Column<Row> {
+  type: ColumnType;
+  about: string;
+  examples: readonly string[];
+  /** Greatest number. @default 2^53 - 1 */
+  max?: number;
+  /** Of a choice, in order when {@link isOrdered}. */
+  words?: readonly string[];
+  isOrdered?: boolean;
+  /** A word counts in any case and is stored in this one. */
+  letters?: "lower";
+  /** Values of a row: addresses as text, times and spans in microseconds, choices as places, texts as they are. */
+  read(row: Row): readonly (string | number)[];
+}
+
+export interface Table<Row> {
+  columns: Readonly<Record<string, Column<Row>>>;
+  /** Names that answers use for some of them. */
+  aliases: Readonly<Record<string, string>>;
+}
+
+const equal = ["=", "!=", "in"], order = ["<", "<=", ">", ">="], contains = ["~"];
+
+const operators: Readonly<Record<ColumnType, readonly string[]>> = {
+  address: equal,
+  number: [...equal, ...order],
+  size: [...equal, ...order],
+  span: [...equal, ...order],
+  time: [...equal, ...order],
+  choice: equal,
+  word: [...equal, ...contains],
+  text: [...equal, ...contains],
+};
+
+export function operatorsOf<Row>({ type, isOrdered }: Column<Row>): readonly string[] {
+  return isOrdered ? [...equal, ...order] : operators[type];
+}
+
+/** A column as programs complete it. */
+export interface ColumnNote {
+  name: string;
+  type: ColumnType;
+  about: string;
+  operators: readonly string[];
+  examples: readonly string[];
+  words?: readonly string[];
+}
+
+export function notesOf<Row>({ columns }: Table<Row>): ColumnNote[] {
+  return Object.entries(columns).map(([name, column]) => ({
+    name,
+    type: column.type,
+    about: column.about,
+    operators: operatorsOf(column),
+    examples: column.examples,
+    ...column.words === undefined ? {} : { words: column.words },
+  }));
+}

@@ -1,0 +1,232 @@
+/** What bounds the rollups of hosts: full tables lose the weakest rows, counted; written names are not written again; MACs are a host's own.
+ *
+ * Why here and not in the contract: small bounds are given, and the database itself is asked. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { openDatabase, openStore } from "../../../aggregator/store/open.ts";
+import { type RowBounds, rowBounds, RowCaps } from "../../../aggregator/store/row_caps.ts";
+import { estimateAskers } from "../../../aggregator/store/name_sums.ts";
+import { migrate } from "../../../aggregator/store/migrate.ts";
+import { WrittenNames } from "../../../aggregator/store/written_names.ts";
+import { createReporter } from "../../../shared/reporter.ts";
+import { TestClock } from "../ingest/fleet.ts";
+import { createDatabase, useMariadb } from "../../services/services.ts";
+import { flowsOf, flowWrite, nothing, t0 } from "./rows.ts";
+
+const mariadb = await useMariadb();
+const silent = () => createReporter({ component: "test", write: () => {} });
+
+for (
+  const { name, ignore, url } of [
+    { name: "sqlite", ignore: false, url: () => Promise.resolve("sqlite::memory:") },
+    { name: "mariadb", ignore: mariadb.ignore, url: () => createDatabase(mariadb.address) },
+  ]
+) {
+  Deno.test({
+    name: `${name} drops the weakest rows of a full table, then the oldest, and counts them`,
+    ignore,
+    sanitizeOps: name === "sqlite",
+    sanitizeResources: name === "sqlite",
+    fn: async () => {
+      const reporter = silent();
+      const database = openDatabase(await url(), { reporter });
+      await database.open();
+      await migrate(database, { reporter, clock: new TestClock() });
+      const bounds: RowBounds = {
+        ...rowBounds,
+        domains: { ...rowBounds.domains, rowsMax: 10 },
+        conversations: { ...rowBounds.conversations, rowsMax: 10 },
+      };
+      const caps = new RowCaps(reporter, bounds);
+      await database.transaction(async (session) => {
+        // Of 12 two are many, and one more goes for the room of a tenth: 2 asked for once, then the oldest.
+        for (let n = 1; n <= 12; n++) {
+          await session.run("INSERT INTO domains VALUES (?, 1, ?, ?, ?, 0, 0, 0, 0)", [
+            `d${n}`,
+            n,
+            n,
+            n > 10 ? 1 : 2,
+          ]);
+        }
+        await caps.wrote(session, "domains", 12);
+        const left = await session.all("SELECT name FROM domains ORDER BY last_us");
+        assertEquals(left.map(({ name }) => name), ["d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "d10"]);
+        const ip = new Uint8Array([10, 0, 0, 1]);
+        for (let n = 1; n <= 11; n++) {
+          await session.run("INSERT INTO conversations VALUES (?, ?, ?, 1, 1, ?, 0, 1, 1, 1, 1, ?, 1)", [
+            ip,
+            n > 8 ? 100 : 200,
+            ip,
+            n,
+            n,
+          ]);
+        }
+        await caps.wrote(session, "conversations", 11);
+        const days = await session.all("SELECT day, bytes FROM conversations ORDER BY day, bytes");
+        assertEquals(days.map(({ bytes }) => bytes), [11, 1, 2, 3, 4, 5, 6, 7, 8]);
+        // Ten fit.
+        await session.run("INSERT INTO conversations VALUES (?, 1, ?, 1, 1, 99, 0, 1, 1, 1, 1, 1, 1)", [
+          ip,
+          ip,
+        ]);
+        await caps.wrote(session, "conversations", 1);
+        assertEquals((await session.all("SELECT 1 AS found FROM conversations")).length, 10);
+      });
+      await database.close();
+      const counts = reporter.snapshot();
+      assertEquals(counts.get('rollup_rows_dropped_total{table="domains"}'), 3);
+      assertEquals(counts.get('rollup_rows_dropped_total{table="conversations"}'), 2);
+    },
+  });
+}
+
+Deno.test("the bounds of the rollups are as documented", () => {
+  assertEquals(Object.entries(rowBounds).map(([table, { rowsMax }]) => [table, rowsMax]), [
+    ["hosts", 100_000],
+    ["host_hours", 1_000_000],
+    ["services", 100_000],
+    ["conversations", 500_000],
+    ["neighbours", 100_000],
+    ["host_names", 200_000],
+    ["domains", 100_000],
+  ]);
+});
+
+Deno.test("estimateAskers() is right for few, near for many, and ends", () => {
+  assertEquals(estimateAskers([0, 0, 0, 0]), 0);
+  assertEquals(estimateAskers([1, 0, 0, 2 ** 31]), 2);
+  const full = 2 ** 32 - 1;
+  assertEquals(estimateAskers([full, full, 0, 0]), 89);
+  assertEquals(estimateAskers([full, full, full, full - 1]), 621);
+  assertEquals(estimateAskers([full, full, full, full]), 621);
+});
+
+Deno.test("WrittenNames writes a name again only when it says more, and only after a commit", () => {
+  const written = new WrittenNames();
+  const name = {
+    network: 1,
+    ip: new Uint8Array([10, 0, 0, 1]),
+    name: "a",
+    sources: 1,
+    firstUs: 5,
+    lastUs: 9,
+  };
+  written.begin();
+  assert(written.isNew(name));
+  written.begin(); // Rolled back.
+  assert(written.isNew(name));
+  written.commit();
+  written.begin();
+  assert(!written.isNew(name));
+  assert(!written.isNew({ ...name, firstUs: 6, lastUs: 8 }));
+  for (const more of [{ sources: 2 }, { firstUs: 4 }, { lastUs: 10 }, { network: 2 }, { name: "b" }]) {
+    assert(written.isNew({ ...name, ...more }), JSON.stringify(more));
+  }
+  assert(written.isNew({ ...name, ip: new Uint8Array([10, 0, 0, 2]) }));
+});
+
+Deno.test("names come from answers, leases and clients, and hostile ones become plain", async () => {
+  const store = openStore("sqlite::memory:", { reporter: silent() });
+  await store.start();
+  const answer = (name: string, answers: string[], more = {}) =>
+    flowWrite(1, {
+      protocol: "udp",
+      dst_port: 53,
+      facts: { dns: [{ name, type: "A", rcode: "NOERROR", answers, ...more }] },
+    }).flow.facts;
+  const lease = {
+    protocol: "udp",
+    src_ip: "0.0.0.0",
+    dst_ip: "255.255.255.255",
+    facts: { dhcp: [{ message_type: "REQUEST", hostname: "Laptop-7", requested_ip: "10.0.0.21" }] },
+  };
+  await store.ingest({
+    ...nothing(),
+    ...flowsOf([
+      flowWrite(1, { dst_ip: "10.0.0.20" }),
+      flowWrite(2, { dst_ip: "10.0.0.21" }),
+      flowWrite(3, {
+        protocol: "udp",
+        dst_port: 53,
+        facts: answer("evil\u0000\n<b>.test", ["10.0.0.20", "224.0.0.9"]),
+      }),
+      flowWrite(4, { protocol: "udp", dst_port: 5353, facts: answer("Printer.local", ["10.0.0.20"]) }),
+      flowWrite(5, { protocol: "udp", dst_port: 5355, facts: answer("wpad", ["10.0.0.20"]) }),
+      flowWrite(6, lease),
+      flowWrite(7, {
+        dst_ip: "10.0.0.21",
+        facts: { http: [{ host: "intra.test:8080" }, { host: "10.0.0.21" }] },
+      }),
+    ]),
+  });
+  assertEquals((await store.readHost("10.0.0.20"))?.names, ["evil__<b>.test", "printer.local"]);
+  assertEquals((await store.readHost("10.0.0.21"))?.names, ["intra.test", "laptop-7"]);
+  assertEquals((await store.readDomains({}, { limit: 10 })).rows.map(({ name }) => name), ["evil__<b>.test"]);
+  await store.stop();
+});
+
+Deno.test("a MAC is a host's when ARP says so or the packets crossed no router", async () => {
+  const store = openStore("sqlite::memory:", { reporter: silent() });
+  await store.start();
+  const by = (n: number, src_ip: string, change = {}) =>
+    flowWrite(n, { src_ip, dst_ip: "203.0.113.9", dst_mac: "02:00:00:00:00:01", bwd_ttl: 64, ...change });
+  await store.ingest({
+    ...nothing(),
+    ...flowsOf([
+      by(1, "10.0.0.1", { fwd_ttl: 128 }),
+      by(2, "10.0.0.2", { fwd_ttl: 127 }),
+      by(3, "10.0.0.3", { protocol: "arp", fwd_ttl: 0, dst_ip: "10.0.0.4", bwd_packets: 0 }),
+      by(4, "203.0.113.8"),
+    ]),
+  });
+  const macs = async (ip: string) => (await store.readHost(ip))?.macs;
+  assertEquals(await macs("10.0.0.1"), ["02:00:00:00:00:05"]);
+  assertEquals(await macs("10.0.0.2"), []);
+  assertEquals(await macs("10.0.0.3"), ["02:00:00:00:00:05"]);
+  assertEquals(await macs("203.0.113.8"), []);
+  // Its TTL is 64 as well, but an address outside has no MAC here.
+  assertEquals(await macs("203.0.113.9"), []);
+  assertEquals((await store.readHost("10.0.0.1"))?.first_seen_ms, (t0 + 1) * 1_000);
+  await store.stop();
+});
+
+Deno.test("every question about hosts goes by an index", async () => {
+  const reporter = silent();
+  const database = openDatabase("sqlite::memory:", { reporter });
+  await database.open();
+  await migrate(database, { reporter, clock: new TestClock() });
+  const asked: [string, string][] = [
+    [
+      "SELECT ip FROM hosts WHERE flows > 0 ORDER BY last_us DESC, ip DESC, network DESC LIMIT 5",
+      "hosts_by_time",
+    ],
+    [
+      "SELECT ip FROM hosts WHERE flows > 0 ORDER BY bytes DESC, ip DESC, network DESC LIMIT 5",
+      "hosts_by_bytes",
+    ],
+    [
+      "SELECT ip FROM hosts WHERE ip >= x'0a' AND ip <= x'0b' ORDER BY last_us + 0 DESC LIMIT 5",
+      "PRIMARY KEY",
+    ],
+    [
+      "SELECT hour FROM host_hours WHERE ip = x'0a' AND network = 1 ORDER BY hour DESC LIMIT 5",
+      "PRIMARY KEY",
+    ],
+    ["SELECT DISTINCT ip, network FROM host_hours WHERE hour >= 1 AND hour <= 2", "host_hours_by_hour"],
+    [
+      "SELECT * FROM conversations WHERE src_ip = x'0a' AND network = 1 ORDER BY day DESC LIMIT 5",
+      "PRIMARY KEY",
+    ],
+    ["SELECT * FROM conversations WHERE dst_ip = x'0a' AND day = 1 LIMIT 5", "conversations_by_dst"],
+    ["SELECT * FROM conversations WHERE day = 1 ORDER BY bytes DESC LIMIT 5", "conversations_by_bytes"],
+    ["SELECT name FROM domains ORDER BY last_us DESC, name DESC, network DESC LIMIT 5", "domains_by_time"],
+    ["SELECT ip FROM threat_ips WHERE ip IN (x'0a')", "threat_ips_by_ip"],
+  ];
+  for (const [sql, index] of asked) {
+    const plan = await database.read((session) => session.all(`EXPLAIN QUERY PLAN ${sql}`));
+    const text = plan.map(({ detail }) => detail).join("; ");
+    assert(text.includes(index), `${sql}: ${text}`);
+    assert(index === "PRIMARY KEY" || !text.includes("TEMP B-TREE FOR ORDER"), `${sql}: ${text}`);
+  }
+  await database.close();
+});

@@ -1,0 +1,65 @@
+/** What several aggregators share: leases, topics that they publish, buckets that move. @module */
+
+import { type Mutant, mutantsOf } from "./mutant.ts";
+
+const leases = "aggregator/store/lease_store.ts";
+const publisher = "aggregator/publish/publisher.ts";
+const recent = "aggregator/store/recent.ts";
+const held = "aggregator/ingest/buckets_held.ts";
+const partitions = "aggregator/ingest/partitions.ts";
+const threatStore = "aggregator/store/threat_store.ts";
+
+const store = ["test/aggregator/store/sqlite_test.ts"];
+const instances = ["test/aggregator/ingest/instances_test.ts"];
+
+const leaseMutants = mutantsOf(store, [
+  ["lease: taken from its holder", leases, "(holder = ? OR expires_ms <=", "(holder <> ? OR expires_ms <="],
+  ["lease: never ends", leases, " OR expires_ms <= ${nowMs}", ""],
+  ["lease: a wrong clock keeps it", leases, " OR expires_ms > ${nowMs} + 2 * ?)", " OR ? < 0)"],
+  ["lease: an earlier word counts", leases, " || held.generation !== generation", ""],
+  [
+    "lease: released by anybody",
+    leases,
+    'WHERE name = ? AND holder = ?", [',
+    "WHERE name = ? AND ? <> ''\", [",
+  ],
+]);
+
+const publishMutants = mutantsOf(["test/aggregator/publish/publisher_test.ts"], [
+  [
+    "publish: done before it is sent",
+    publisher,
+    "await send(chunk.records);",
+    "void send(chunk.records).catch(() => {});",
+  ],
+  ["publish: the position stays", publisher, "chunk.position !== lease.position &&", "false &&"],
+  [
+    "publish: changes missed are not counted",
+    recent,
+    "missed += Math.max(0, before - named)",
+    "missed += 0",
+    store,
+  ],
+  ["publish: a change during sending is lost", threatStore, ' AND changes = ?",', ' AND ? > 0",', store],
+  [
+    "publish: a person's word is no change",
+    threatStore,
+    "if (changed > 0) await noteChanges",
+    "if (changed > 1) await noteChanges",
+    store,
+  ],
+]);
+
+const movedMutants = mutantsOf(instances, [
+  ["buckets: all are read", held, "this.#assigned === null || this.#assigned.has(bucket)", "true"],
+  ["buckets: what was lost is kept", held, "!ours.has(placeOf(bucket)) || ", ""],
+  ["buckets: another's word is not heard", held, " || others.has(placeOf(bucket))", ""],
+  [
+    "buckets: read at every join",
+    partitions,
+    "this.#deps.stored.get(partition) !== `${row.next_offset} ${row.mark}`",
+    "true",
+  ],
+]);
+
+export const fleetMutants: Mutant[] = [...leaseMutants, ...publishMutants, ...movedMutants];
