@@ -1,6 +1,7 @@
 /** The mutants that `mutants.ts` applies, by topic. @module */
 
 import { detectMutants } from "./mutants/detect.ts";
+import { evidenceMutants } from "./mutants/evidence.ts";
 import { ingestMutants } from "./mutants/ingest.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { sensorMutants } from "./mutants/sensor.ts";
@@ -11,6 +12,7 @@ export type { Mutant } from "./mutants/mutant.ts";
 
 export const mutants: readonly Mutant[] = [
   ...detectMutants,
+  ...evidenceMutants,
   ...ingestMutants,
   ...sensorMutants,
   ...serviceMutants,
