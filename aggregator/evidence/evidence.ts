@@ -61,6 +61,7 @@ export class PacketEvidence {
   #reading: Promise<void> | null = null;
   /** Requests whose upload is being stored. */
   #storing = new Set<string>();
+  #downloading: Promise<unknown> = Promise.resolve();
   #stopping = new AbortController();
   #loop: Promise<void> | null = null;
 
@@ -195,6 +196,7 @@ export class PacketEvidence {
         await files.write(row.id, body);
       } catch (error) {
         reporter.error("cannot store packets, the sensor is asked again", { error });
+        await this.#settle(row, nowMs, "asked", "sent packets that this aggregator's disk did not take");
         return "unwritten";
       }
       const isSettled = await this.#settle(row, nowMs, "arrived", uploadReason(header, row), header, body);
@@ -235,20 +237,26 @@ export class PacketEvidence {
     return statusOf(rows, (id) => this.#deps.directory.nameOf(id));
   }
 
-  /** Packets of all sensors in one file; null = there are none. */
-  async download(subject: string, nowMs: number): Promise<Uint8Array | null> {
-    const { store, files, directory } = this.#deps;
+  /** Packets of all sensors in one file; null = there are none. One file is made at a time, as each takes memory. */
+  download(subject: string, nowMs: number): Promise<Uint8Array | null> {
+    const made = this.#downloading.then(() => this.#join(subject, nowMs));
+    this.#downloading = made.catch(() => undefined);
+    return made;
+  }
+
+  async #join(subject: string, nowMs: number): Promise<Uint8Array | null> {
+    const { store, files, directory, reporter } = this.#deps;
     const rows = await store.readPacketRequests(subject);
     const parts = [];
     for (const row of rows.filter(({ state }) => state === "arrived")) {
       const file = await files.read(row.id);
       const packets = file && readCapture(file);
-      if (packets === null || typeof packets === "string") {
-        this.#deps.reporter.count("packet_files_lost_total");
-        await store.losePackets(row.id, "is not on this aggregator's disk any more", nowMs);
+      if (file === null || packets === null || typeof packets === "string") {
+        reporter.count("packet_files_lost_total");
+        await store.losePackets(row.id, "had packets that are not on this aggregator's disk any more", nowMs);
         continue;
       }
-      parts.push(partOf(await directory.find(row.sensor_id, nowMs), row, packets));
+      parts.push(partOf(await directory.find(row.sensor_id, nowMs), row, file, packets));
     }
     return parts.length === 0 ? null : writeCapture(`Packets of ${subject.replace("/", " ")}`, parts);
   }

@@ -71,7 +71,7 @@ export interface SensorHealth {
   /** Packets it had counted in flows, and no batch brought. */
   holes: Hole[];
   /** How far its ring of packets reaches back, in words; null = it never checked in. */
-  packets: string | null;
+  packet_ring: string | null;
   check_in: CheckInRequest | null;
 }
 
@@ -147,7 +147,7 @@ export function sensorHealth(
     open_gaps: gaps.length,
     missing_batches: missing,
     holes: [...holes],
-    packets: checkIn && ringText(checkIn),
+    packet_ring: checkIn && ringText(checkIn),
     check_in: checkIn,
   };
 }

@@ -136,8 +136,8 @@ async function automatic(world: World): Promise<void> {
   assertCutOf(got, await framesOf(capture));
   assertEquals(Deno.statSync(file).mode! & 0o777, 0o600);
   assertEquals(new Set(await fieldsOf(file, "frame.interface_name")), new Set(["roof"]));
-  const { sensors: [{ packets }] } = await world.get("/fleet");
-  assertMatch(packets, /^ring reaches back (\d+ min )?\d+ s$/);
+  const { sensors: [{ packet_ring }] } = await world.get("/fleet");
+  assertMatch(packet_ring, /^ring reaches back (\d+ min )?\d+ s$/);
 }
 
 /** Returns the id of the flow. */
