@@ -59,6 +59,8 @@ export class PacketEvidence {
   #askedCount = 0;
   #readMs = -Infinity;
   #reading: Promise<void> | null = null;
+  /** Where the next answer begins, of sensors for which more wait than fit into one. */
+  #turns = new Map<string, number>();
   /** Requests whose upload is being stored. */
   #storing = new Set<string>();
   #downloading: Promise<unknown> = Promise.resolve();
@@ -153,17 +155,23 @@ export class PacketEvidence {
     return "";
   }
 
-  /** What a sensor's next check-in is answered with, the oldest first. Never rejects: a check-in does not fail for it. */
+  /** What a sensor's next check-in is answered with. Where more wait than fit into one answer they take turns, so that those a sensor
+   * cannot answer hold up no other. Never rejects: a check-in does not fail for it. */
   async wanted(sensorId: string, nowMs: number): Promise<PacketRequest[]> {
     try {
       await this.#refresh(nowMs, refreshMs);
     } catch {
       this.#deps.reporter.count("packet_requests_unread_total");
     }
-    const rows = this.#asked.get(sensorId) ?? [];
-    return rows.filter((row) => row.expires_ms > nowMs && !this.#storing.has(row.id))
-      .slice(0, packetLimits.requestsMax)
-      .map(({ id, flows }) => ({ id, flows, bytes_max: packetLimits.fileBytesMax }));
+    const rows = (this.#asked.get(sensorId) ?? []).filter((row) =>
+      row.expires_ms > nowMs && !this.#storing.has(row.id)
+    );
+    const { requestsMax, fileBytesMax } = packetLimits;
+    const from = rows.length > requestsMax ? (this.#turns.get(sensorId) ?? 0) % rows.length : 0;
+    if (rows.length > requestsMax) this.#turns.set(sensorId, from + requestsMax);
+    else this.#turns.delete(sensorId);
+    return [...rows.slice(from), ...rows.slice(0, from)].slice(0, requestsMax)
+      .map(({ id, flows }) => ({ id, flows, bytes_max: fileBytesMax }));
   }
 
   /** Whether an upload with this header is asked for; to be known before its body is read. */
