@@ -2,6 +2,7 @@
 
 import { archiveMutants } from "./mutants/archive.ts";
 import { detectMutants } from "./mutants/detect.ts";
+import { evidenceMutants } from "./mutants/evidence.ts";
 import { fleetMutants } from "./mutants/fleet.ts";
 import { ingestMutants } from "./mutants/ingest.ts";
 import type { Mutant } from "./mutants/mutant.ts";
@@ -14,6 +15,7 @@ export type { Mutant } from "./mutants/mutant.ts";
 export const mutants: readonly Mutant[] = [
   ...archiveMutants,
   ...detectMutants,
+  ...evidenceMutants,
   ...fleetMutants,
   ...ingestMutants,
   ...sensorMutants,

@@ -251,7 +251,7 @@ export const sensorAnswer = z.object({
     from_ms: z.number(),
     found_ms: z.number(),
   })).describe("Packets it had counted in flows, and no batch brought"),
-  packets: z.string().nullable().describe("How far its ring of packets reaches back"),
+  packet_ring: z.string().nullable().describe("How far its ring of packets reaches back"),
 }).loose();
 
 export const fleetAnswer = z.object({

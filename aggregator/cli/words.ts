@@ -34,7 +34,7 @@ export function sensorLines(sensor: SensorHealth, nowMs: number, isColourful: bo
   const numbers = kept && checkIn
     ? `${amount(kept.packets)} packets from ${checkIn.capture.source}: ${amount(kept.in_flows)} in flows, ` +
       `${amount(leftOut)} left out, ${amount(kept.dropped)} dropped` +
-      (checkIn.ring ? `; ${sensor.packets}` : "")
+      (checkIn.ring ? `; ${sensor.packet_ring}` : "")
     : "no packet reported yet";
   const seen = sensor.last_check_in_ms === null
     ? ""

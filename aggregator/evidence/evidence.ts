@@ -59,8 +59,11 @@ export class PacketEvidence {
   #askedCount = 0;
   #readMs = -Infinity;
   #reading: Promise<void> | null = null;
+  /** Where the next answer begins, of sensors for which more wait than fit into one. */
+  #turns = new Map<string, number>();
   /** Requests whose upload is being stored. */
   #storing = new Set<string>();
+  #downloading: Promise<unknown> = Promise.resolve();
   #stopping = new AbortController();
   #loop: Promise<void> | null = null;
 
@@ -152,17 +155,23 @@ export class PacketEvidence {
     return "";
   }
 
-  /** What a sensor's next check-in is answered with, the oldest first. Never rejects: a check-in does not fail for it. */
+  /** What a sensor's next check-in is answered with. Where more wait than fit into one answer they take turns, so that those a sensor
+   * cannot answer hold up no other. Never rejects: a check-in does not fail for it. */
   async wanted(sensorId: string, nowMs: number): Promise<PacketRequest[]> {
     try {
       await this.#refresh(nowMs, refreshMs);
     } catch {
       this.#deps.reporter.count("packet_requests_unread_total");
     }
-    const rows = this.#asked.get(sensorId) ?? [];
-    return rows.filter((row) => row.expires_ms > nowMs && !this.#storing.has(row.id))
-      .slice(0, packetLimits.requestsMax)
-      .map(({ id, flows }) => ({ id, flows, bytes_max: packetLimits.fileBytesMax }));
+    const rows = (this.#asked.get(sensorId) ?? []).filter((row) =>
+      row.expires_ms > nowMs && !this.#storing.has(row.id)
+    );
+    const { requestsMax, fileBytesMax } = packetLimits;
+    const from = rows.length > requestsMax ? (this.#turns.get(sensorId) ?? 0) % rows.length : 0;
+    if (rows.length > requestsMax) this.#turns.set(sensorId, from + requestsMax);
+    else this.#turns.delete(sensorId);
+    return [...rows.slice(from), ...rows.slice(0, from)].slice(0, requestsMax)
+      .map(({ id, flows }) => ({ id, flows, bytes_max: fileBytesMax }));
   }
 
   /** Whether an upload with this header is asked for; to be known before its body is read. */
@@ -195,6 +204,7 @@ export class PacketEvidence {
         await files.write(row.id, body);
       } catch (error) {
         reporter.error("cannot store packets, the sensor is asked again", { error });
+        await this.#settle(row, nowMs, "asked", "sent packets that this aggregator's disk did not take");
         return "unwritten";
       }
       const isSettled = await this.#settle(row, nowMs, "arrived", uploadReason(header, row), header, body);
@@ -235,20 +245,26 @@ export class PacketEvidence {
     return statusOf(rows, (id) => this.#deps.directory.nameOf(id));
   }
 
-  /** Packets of all sensors in one file; null = there are none. */
-  async download(subject: string, nowMs: number): Promise<Uint8Array | null> {
-    const { store, files, directory } = this.#deps;
+  /** Packets of all sensors in one file; null = there are none. One file is made at a time, as each takes memory. */
+  download(subject: string, nowMs: number): Promise<Uint8Array | null> {
+    const made = this.#downloading.then(() => this.#join(subject, nowMs));
+    this.#downloading = made.catch(() => undefined);
+    return made;
+  }
+
+  async #join(subject: string, nowMs: number): Promise<Uint8Array | null> {
+    const { store, files, directory, reporter } = this.#deps;
     const rows = await store.readPacketRequests(subject);
     const parts = [];
     for (const row of rows.filter(({ state }) => state === "arrived")) {
       const file = await files.read(row.id);
       const packets = file && readCapture(file);
-      if (packets === null || typeof packets === "string") {
-        this.#deps.reporter.count("packet_files_lost_total");
-        await store.losePackets(row.id, "is not on this aggregator's disk any more", nowMs);
+      if (file === null || packets === null || typeof packets === "string") {
+        reporter.count("packet_files_lost_total");
+        await store.losePackets(row.id, "had packets that are not on this aggregator's disk any more", nowMs);
         continue;
       }
-      parts.push(partOf(await directory.find(row.sensor_id, nowMs), row, packets));
+      parts.push(partOf(await directory.find(row.sensor_id, nowMs), row, file, packets));
     }
     return parts.length === 0 ? null : writeCapture(`Packets of ${subject.replace("/", " ")}`, parts);
   }

@@ -10,8 +10,9 @@ export interface CapturedPacket {
   timeUs: number;
   wireLength: number;
   linkType: number;
-  /** A view into the file. */
-  bytes: Uint8Array;
+  /** Where its octets are in the file; a view of each would take more memory than most packets. */
+  at: number;
+  length: number;
 }
 
 /** What can be wrong with an uploaded file. */
@@ -23,6 +24,7 @@ export interface CapturePart {
   /** Becomes the interface's name. */
   name: string;
   comment: string;
+  file: Uint8Array;
   packets: readonly CapturedPacket[];
 }
 
@@ -45,7 +47,7 @@ export function readCapture(file: Uint8Array): CapturedPacket[] | CaptureFault {
     if (at + size > file.length) return "cut";
     if (view.getUint32(at + size - 4, true) !== size) return "bad_block";
     if (type === packetBlock) {
-      const packet = readPacket(file, view, at, size, linkTypes);
+      const packet = readPacket(view, at, size, linkTypes);
       if (typeof packet === "string") return packet;
       packets.push(packet);
     } else if (type === interfaceBlock) {
@@ -59,7 +61,6 @@ export function readCapture(file: Uint8Array): CapturedPacket[] | CaptureFault {
 }
 
 function readPacket(
-  file: Uint8Array,
   view: DataView,
   at: number,
   size: number,
@@ -73,38 +74,58 @@ function readPacket(
   const isSound = high < 2 ** 20 && captured <= packetBytesMax && wireLength <= wireLengthMax &&
     captured <= wireLength && size === 32 + (captured + 3 & ~3);
   if (!isSound) return "bad_packet";
-  return {
-    timeUs: high * 2 ** 32 + low,
-    wireLength,
-    linkType,
-    bytes: file.subarray(at + 28, at + 28 + captured),
-  };
+  return { timeUs: high * 2 ** 32 + low, wireLength, linkType, at: at + 28, length: captured };
 }
 
 /** One file of all parts, its packets in the order of their stamps. */
 export function writeCapture(comment: string, parts: readonly CapturePart[]): Uint8Array {
-  const blocks: Uint8Array[] = [sectionOf(comment)];
-  const all: (CapturedPacket & { index: number })[] = [];
-  let interfaces = 0;
+  const heads: Uint8Array[] = [sectionOf(comment)];
+  const all: { packet: CapturedPacket; file: Uint8Array; index: number }[] = [];
+  let interfaces = 0, size = 0;
   for (const part of parts) {
     const indexes = new Map<number, number>();
     for (const packet of part.packets) {
       if (!indexes.has(packet.linkType)) {
         indexes.set(packet.linkType, interfaces++);
-        blocks.push(interfaceOf(packet.linkType, part));
+        heads.push(interfaceOf(packet.linkType, part));
       }
-      all.push({ ...packet, index: indexes.get(packet.linkType)! });
+      all.push({ packet, file: part.file, index: indexes.get(packet.linkType)! });
+      size += sizeOf(packet);
     }
   }
-  all.sort((a, b) => a.timeUs - b.timeUs);
-  for (const packet of all) blocks.push(packetOf(packet, packet.index));
-  const file = new Uint8Array(blocks.reduce((sum, block) => sum + block.length, 0));
+  // Each part is in order already, which makes this a merge.
+  all.sort((a, b) => a.packet.timeUs - b.packet.timeUs);
+  const out = new Uint8Array(heads.reduce((sum, head) => sum + head.length, size));
+  const view = new DataView(out.buffer);
   let at = 0;
-  for (const block of blocks) {
-    file.set(block, at);
-    at += block.length;
+  for (const head of heads) {
+    out.set(head, at);
+    at += head.length;
   }
-  return file;
+  for (const { packet, file, index } of all) {
+    putPacket(view, at, packet, index);
+    out.set(file.subarray(packet.at, packet.at + packet.length), at + 28);
+    at += sizeOf(packet);
+  }
+  return out;
+}
+
+function sizeOf({ length }: CapturedPacket): number {
+  return 32 + (length + 3 & ~3);
+}
+
+/** All of a packet's block but its octets. */
+function putPacket(
+  view: DataView,
+  at: number,
+  packet: CapturedPacket,
+  index: number,
+): void {
+  const size = sizeOf(packet);
+  const { timeUs, length, wireLength } = packet;
+  const words = [packetBlock, size, index, Math.floor(timeUs / 2 ** 32), timeUs >>> 0, length, wireLength];
+  words.forEach((word, i) => view.setUint32(at + 4 * i, word, true));
+  view.setUint32(at + size - 4, size, true);
 }
 
 function sectionOf(comment: string): Uint8Array {
@@ -112,23 +133,13 @@ function sectionOf(comment: string): Uint8Array {
   head.setUint32(0, byteOrderMagic, true);
   head.setUint16(4, 1, true);
   head.setBigInt64(8, -1n, true);
-  return block(sectionBlock, new Uint8Array(head.buffer), optionsOf([[1, comment]]));
+  return blockOf(sectionBlock, new Uint8Array(head.buffer), optionsOf([[1, comment]]));
 }
 
 function interfaceOf(linkType: number, { name, comment }: CapturePart): Uint8Array {
   const head = new DataView(new ArrayBuffer(8));
   head.setUint16(0, linkType, true);
-  return block(interfaceBlock, new Uint8Array(head.buffer), optionsOf([[2, name], [1, comment]]));
-}
-
-function packetOf({ timeUs, wireLength, bytes }: CapturedPacket, index: number): Uint8Array {
-  const head = new DataView(new ArrayBuffer(20));
-  head.setUint32(0, index, true);
-  head.setUint32(4, Math.floor(timeUs / 2 ** 32), true);
-  head.setUint32(8, timeUs >>> 0, true);
-  head.setUint32(12, bytes.length, true);
-  head.setUint32(16, wireLength, true);
-  return block(packetBlock, new Uint8Array(head.buffer), bytes);
+  return blockOf(interfaceBlock, new Uint8Array(head.buffer), optionsOf([[2, name], [1, comment]]));
 }
 
 /** Options by number, and their end. */
@@ -144,8 +155,8 @@ function optionsOf(options: readonly [code: number, text: string][]): Uint8Array
   return new Uint8Array([...parts.flatMap((part) => [...part]), 0, 0, 0, 0]);
 }
 
-function block(type: number, head: Uint8Array, body: Uint8Array): Uint8Array {
-  const size = 12 + head.length + (body.length + 3 & ~3);
+function blockOf(type: number, head: Uint8Array, body: Uint8Array): Uint8Array {
+  const size = 12 + head.length + body.length;
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, type, true);

@@ -39,7 +39,7 @@ export function statusOf(
 }
 
 function sentence({ state, reason, packets, bytes }: PacketRequestRow, name: string): string {
-  if (state === "asked") return `waiting for sensor ${name}`;
+  if (state === "asked") return `waiting for sensor ${name}${reason === "" ? "" : `, which ${reason}`}`;
   if (state === "refused") return `not asked for: sensor ${name} ${reason}`;
   if (state === "gone") return `not to be had any more: sensor ${name} ${reason}`;
   const arrived = `arrived from sensor ${name}: ${packets} packets, ${bytes} octets`;
@@ -67,6 +67,7 @@ export function uploadReason(header: PacketsHeader, { flows }: PacketRequestRow)
 export function partOf(
   sensor: SensorRow | null,
   { sensor_id, flows, reason }: PacketRequestRow,
+  file: Uint8Array,
   packets: readonly CapturedPacket[],
 ): CapturePart {
   const name = sensor?.name ?? sensor_id;
@@ -80,7 +81,7 @@ export function partOf(
       : [`its clock is ${Math.abs(offset)} ms ${offset > 0 ? "ahead" : "behind"}, stamps are its own`]),
     ...(reason === "" ? [] : [`it ${reason}`]),
   ];
-  return { name, comment: comment.join("; "), packets };
+  return { name, comment: comment.join("; "), file, packets };
 }
 
 function timeText(ms: number): string {

@@ -78,7 +78,7 @@ export interface SensorHealth {
   missing_batches: number;
   holes: Hole[];
   /** How far its ring of packets reaches back, in words; null = it never checked in. */
-  packets: string | null;
+  packet_ring: string | null;
   check_in: CheckInRequest | null;
 }
 
@@ -156,7 +156,7 @@ export function sensorHealth(
     open_gaps: gaps.length,
     missing_batches: missing,
     holes,
-    packets: checkIn && ringText(checkIn),
+    packet_ring: checkIn && ringText(checkIn),
     check_in: checkIn,
   };
 }

@@ -62,7 +62,7 @@ export function packetStore(database: Database): PacketStore {
     },
     expirePacketRequests: (nowMs, reason) =>
       run(
-        "UPDATE packet_requests SET state = 'gone', reason = ?, at_ms = ? WHERE state = 'asked' AND expires_ms <= ?",
+        "UPDATE packet_requests SET state = 'gone', reason = CASE WHEN reason = '' THEN ? ELSE reason END, at_ms = ? WHERE state = 'asked' AND expires_ms <= ?",
         [reason, nowMs, nowMs],
       ),
     readStoredPackets: () =>

@@ -215,7 +215,7 @@ export interface PacketStore {
   readAskedPackets(limit: number): Promise<PacketRequestRow[]>;
   /** False = it is not waited for any more. */
   settlePacketRequest(id: string, change: PacketOutcomeChange): Promise<boolean>;
-  /** Gives up those that expired; returns how many. */
+  /** Gives up those that expired, with this reason unless they have one; returns how many. */
   expirePacketRequests(nowMs: number, reason: string): Promise<number>;
   /** Oldest first. */
   readStoredPackets(): Promise<StoredPackets[]>;

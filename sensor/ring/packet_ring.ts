@@ -55,7 +55,7 @@ export class PacketRing {
   readonly #payloadKept: number;
   readonly #bytes: Uint8Array;
   readonly #stamps: Float64Array;
-  readonly #words: Uint32Array;
+  readonly #words: Int32Array;
   readonly #pages: number;
   /** Number of the first packet in each page. */
   readonly #firsts: Float64Array;
@@ -92,7 +92,7 @@ export class PacketRing {
     const memory = new ArrayBuffer(this.#pages * pageBytes);
     this.#bytes = new Uint8Array(memory);
     this.#stamps = new Float64Array(memory);
-    this.#words = new Uint32Array(memory);
+    this.#words = new Int32Array(memory);
   }
 
   get bytesMax(): number {
@@ -167,7 +167,7 @@ export class PacketRing {
         const timeUs = this.#stamps[at >> 3];
         if (timeUs >= fromUs && timeUs <= toUs) {
           packet.timeUs = timeUs;
-          packet.wireLength = this.#words[word + 2];
+          packet.wireLength = this.#words[word + 2] >>> 0;
           packet.linkType = this.#words[word + 3] >>> 16;
           packet.bytes = this.#bytes.subarray(at + headerBytes, at + headerBytes + length);
           if (!visit(packet)) return;
@@ -200,6 +200,13 @@ export class PacketRing {
       this.#view = new DataView(from.buffer, from.byteOffset, from.length);
     }
     const view = this.#view, words = this.#words;
-    for (let to = at >> 2, i = offset; i < offset + end; i += 4) words[to++] = view.getUint32(i, true);
+    let to = at >> 2, i = offset;
+    for (const quads = offset + (length & ~15); i < quads; i += 16, to += 4) {
+      words[to] = view.getInt32(i, true);
+      words[to + 1] = view.getInt32(i + 4, true);
+      words[to + 2] = view.getInt32(i + 8, true);
+      words[to + 3] = view.getInt32(i + 12, true);
+    }
+    for (; i < offset + end; i += 4) words[to++] = view.getInt32(i, true);
   }
 }

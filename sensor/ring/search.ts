@@ -3,6 +3,7 @@
  * In: Community IDs, each with a time span, and a limit of octets, as the aggregator asks for them. Out: a capture file that Wireshark opens,
  * with the wire's own lengths also where payload was cut, and a comment that says whose packets these are.
  * Invariant: never more than `bytesMax` octets; what did not fit is counted in `left_out`. Capture goes on between portions.
+ * What it does not find: ARP, which has no Community ID, and fragments after the first, which carry no ports.
  * Format: pcapng (draft-ietf-opsawg-pcapng): one section, an interface description for each link type, enhanced packets. @module */
 
 import { Decoder } from "../decode/decoder.ts";

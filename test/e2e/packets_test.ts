@@ -108,6 +108,69 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name:
+    "packets of two sensors become one file, also when the aggregator is killed after they were asked for",
+  ignore,
+  fn: async () => {
+    const world = new World(), wire = new Wire();
+    try {
+      await wire.start();
+      await world.start();
+      for (const name of ["roof", "cellar"]) {
+        const state = await world.enrol(name);
+        world.spawnSensor(
+          "run",
+          "--interface",
+          wire.near,
+          "--state",
+          state,
+          "--check-in-s",
+          "1",
+          "--no-facts",
+        );
+      }
+      const isCapturing = ({ state }: { state: string }) => state === "capturing";
+      const areReady = (fleet: { sensors: { check_in: { capture: { state: string } } | null }[] }) =>
+        fleet.sensors.every(({ check_in }) => check_in !== null && isCapturing(check_in.capture));
+      await world.until("/fleet", areReady, 30);
+      await wire.send(capture, 5_000, null);
+      const isSeenByBoth = (flow: { seen_by: unknown[] }) => flow.seen_by.length === 2;
+      const { rows } = await world.until(
+        "/flows/search?protocol=tcp&conn_state=SF&limit=50",
+        (body) => body.rows.length > 0 && body.rows.every(isSeenByBoth),
+        30,
+      );
+      const [flow] = rows;
+      const key = Deno.readTextFileSync(world.keyFile()).trim();
+      const path = `/flows/${flow.flow_id}/packets`;
+      const asked = await fetch(`${world.url}/api/v1${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}` },
+      });
+      assertEquals([asked.status, (await asked.json()).state], [202, "asked"]);
+      await world.killAggregator();
+      await world.start();
+      const done = await world.until(
+        `${path}?as=status`,
+        ({ sensors }) => sensors.every(({ state }: { state: string }) => state === "arrived"),
+        60,
+      );
+      assertEquals(done.sensors.map(({ name }: { name: string }) => name).sort(), ["cellar", "roof"]);
+      const file = `${world.folder}/both.pcapng`;
+      const state = `${world.folder}/aggregator`;
+      assertEquals((await world.aggregator("packets", flow.flow_id, "-o", file, "--state", state)).code, 0);
+      const names = await fieldsOf(file, "frame.interface_name");
+      for (const name of ["roof", "cellar"]) {
+        assertEquals(names.filter((one) => one === name).length, flow.total_packets);
+      }
+    } finally {
+      await world.stop();
+      await wire.stop();
+    }
+  },
+});
+
 async function automatic(world: World): Promise<void> {
   const { rows: [threat] } = await world.until(
     "/threats?severity_min=high",
@@ -136,8 +199,8 @@ async function automatic(world: World): Promise<void> {
   assertCutOf(got, await framesOf(capture));
   assertEquals(Deno.statSync(file).mode! & 0o777, 0o600);
   assertEquals(new Set(await fieldsOf(file, "frame.interface_name")), new Set(["roof"]));
-  const { sensors: [{ packets }] } = await world.get("/fleet");
-  assertMatch(packets, /^ring reaches back (\d+ min )?\d+ s$/);
+  const { sensors: [{ packet_ring }] } = await world.get("/fleet");
+  assertMatch(packet_ring, /^ring reaches back (\d+ min )?\d+ s$/);
 }
 
 /** Returns the id of the flow. */

@@ -165,6 +165,10 @@ Deno.test("an upload is refused and counted when nobody asked, when another was 
   await ask(fixture);
   const [request] = await checkIn(fixture, roof);
   assertEquals(await code(upload(fixture, cellar, request.id, body)), "not_asked");
+  // Said before a body is read, which here would be refused for its size.
+  const long = new Uint8Array(4_194_305);
+  assertEquals(await code(upload(fixture, roof, "0123456789abcdef", long)), "not_asked");
+  assertEquals(await code(upload(fixture, cellar, request.id, long)), "not_asked");
   const thief = new TestSensor("thief");
   thief.id = roof.id;
   assertEquals(await code(upload(fixture, thief, request.id, body)), "bad_signature");
@@ -179,7 +183,7 @@ Deno.test("an upload is refused and counted when nobody asked, when another was 
   assertEquals(await code(fixture.ask("POST", "/api/v1/packets", { bytes: body })), "bad_parameter");
   assertEquals(
     ["not_asked", "bad_signature", "unknown_sensor", "header"].map((one) => outcomes(fixture, one)),
-    [2, 4, 1, 1],
+    [4, 4, 1, 1],
   );
   await fixture.services.store.quarantineSensor(roof.id, "copied", fixture.clock.ms);
   fixture.services.directory.forget();

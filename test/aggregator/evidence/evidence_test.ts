@@ -68,7 +68,11 @@ Deno.test("64 requests wait for a sensor at most, eight go into one answer; aski
     "refused",
     "not asked for: sensor s1 has too many requests waiting",
   ]);
-  assertEquals((await evidence.wanted("s1", clock.nowMs())).length, 8);
+  const listed = new Set<string>();
+  for (let checkIns = 1; checkIns <= 8; checkIns++) {
+    for (const { id } of await evidence.wanted("s1", clock.nowMs())) listed.add(id);
+    assertEquals(listed.size, checkIns * 8, "those that are not answered hold up no other");
+  }
   assertEquals((await evidence.wanted("s2", clock.nowMs())).length, 0);
   assertEquals((await states()).filter((state) => state === "asked").length, 64);
   await stop();
@@ -128,7 +132,7 @@ Deno.test("a file that somebody removed or damaged is said to be gone, and is ne
     assertEquals(await evidence.download(subject, clock.nowMs()), null);
     assertMatch(
       (await evidence.status(subject)).reason,
-      /sensor s1 is not on this aggregator's disk any more/,
+      /sensor s1 had packets that are not on this aggregator's disk any more/,
     );
     assertEquals((await ask(index)).state, "asked", "it can be asked for again");
   }
@@ -137,13 +141,25 @@ Deno.test("a file that somebody removed or damaged is said to be gone, and is ne
 });
 
 Deno.test("a disk that takes no file leaves the request open, and the sensor is asked again", async () => {
-  const { folder, ask, answer, states, stop } = await open();
+  const { clock, folder, evidence, flows, ask, answer, states, stop } = await open();
   await ask(0);
   await Deno.remove(folder, { recursive: true });
   await Deno.writeTextFile(folder, "a file in the place of the folder");
   assertEquals(await answer(60), ["unwritten"]);
   assertEquals(await states(), ["asked"]);
+  const status = async () => await evidence.status(`flow/${flows[0].flow_id}`);
+  assertEquals(
+    (await status()).reason,
+    "waiting for sensor s1, which sent packets that this aggregator's disk did not take",
+  );
+  clock.ms += 3_600_000;
+  await evidence.turn(clock.ms);
+  assertEquals(
+    (await status()).reason,
+    "not to be had any more: sensor s1 sent packets that this aggregator's disk did not take",
+  );
   await Deno.remove(folder);
+  await ask(0);
   assertEquals(await answer(60), ["stored"]);
   assertEquals(await states(), ["arrived"]);
   await stop();

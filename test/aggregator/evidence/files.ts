@@ -1,38 +1,23 @@
 /** Capture files for tests of evidence, in the form sensors upload. @module */
 
-import { writeCapture } from "../../../aggregator/evidence/pcapng.ts";
-
 export interface Shape {
   times: readonly number[];
-  /** Octets of each packet. */
+  /** Octets of each packet, a multiple of four. */
   length?: number;
   linkType?: number;
 }
 
 /** A file as a sensor writes it: interface descriptions without options. */
 export function uploadOf({ times, length = 60, linkType = 1 }: Shape): Uint8Array {
-  const packet = (timeUs: number) => ({
-    timeUs,
-    wireLength: length + 40,
-    linkType,
-    bytes: new Uint8Array(length).fill(7),
+  const section = [0x0a0d0d0a, 28, 0x1a2b3c4d, 1, -1, -1, 28];
+  const described = [1, 20, linkType, 0, 20];
+  const size = 32 + length;
+  const octets = new Array(length / 4).fill(0x07070707);
+  const packets = times.flatMap((timeUs) => {
+    const stamp = [Math.floor(timeUs / 2 ** 32), timeUs >>> 0];
+    return [6, size, 0, ...stamp, length, length + 40, ...octets, size];
   });
-  const file = writeCapture("test", [{ name: "", comment: "", packets: times.map(packet) }]);
-  // The writer of downloads gives interfaces names; a sensor does not.
-  const view = new DataView(file.buffer);
-  const section = view.getUint32(4, true);
-  if (times.length === 0) return file.slice(0, section);
-  const described = view.getUint32(section + 4, true);
-  const bare = new Uint8Array(20);
-  const bareView = new DataView(bare.buffer);
-  bareView.setUint32(0, 1, true);
-  bareView.setUint32(4, 20, true);
-  bareView.setUint16(8, linkType, true);
-  bareView.setUint32(16, 20, true);
-  const rest = file.subarray(section + described);
-  const upload = new Uint8Array(section + 20 + rest.length);
-  upload.set(file.subarray(0, section));
-  upload.set(bare, section);
-  upload.set(rest, section + 20);
-  return upload;
+  return new Uint8Array(
+    new Int32Array([...section, ...described, ...packets].map((word) => word | 0)).buffer,
+  );
 }

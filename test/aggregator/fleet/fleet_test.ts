@@ -274,9 +274,9 @@ Deno.test("a sensor says how far its packet ring reaches back, and it is a reaso
       null,
       nowMs,
     );
-  assertEquals(health(250).packets, "ring reaches back 4 min 10 s");
-  assertEquals(health(250, { state: "replaying" }).packets, "ring reaches back 4 min 10 s");
-  assertEquals(health(12_000).packets, "ring reaches back 3 h 20 min");
+  assertEquals(health(250).packet_ring, "ring reaches back 4 min 10 s");
+  assertEquals(health(250, { state: "replaying" }).packet_ring, "ring reaches back 4 min 10 s");
+  assertEquals(health(12_000).packet_ring, "ring reaches back 3 h 20 min");
   assertEquals([health(60).reasons, health(60).status], [[], "healthy"]);
   assertEquals(health(59).reasons, [
     "Its packet ring reaches back 59 s only: 5000 packets were overwritten by newer ones; --ring-mib gives it more room",
@@ -284,6 +284,6 @@ Deno.test("a sensor says how far its packet ring reaches back, and it is a reaso
   assertEquals(health(59, { overwritten: 0 }).reasons, [], "it has not been filled yet");
   assertEquals(health(59).status, "healthy");
   const empty = row({}, (c) => c.ring = { ...ring, packets: 0, overwritten: 0, oldest: null as never });
-  assertEquals(sensorHealth(empty, [], null, nowMs).packets, "ring is empty");
-  assertEquals(sensorHealth(row(), [], null, nowMs).packets, "no packets are kept");
+  assertEquals(sensorHealth(empty, [], null, nowMs).packet_ring, "ring is empty");
+  assertEquals(sensorHealth(row(), [], null, nowMs).packet_ring, "no packets are kept");
 });

@@ -207,6 +207,21 @@ for (const [payload, outcome] of [["start", "too_late"], ["off", "off"]]) {
   );
 }
 
+machineTest(
+  "a sensor that ships over Kafka uploads packets to the aggregator all the same",
+  async (machine) => {
+    machine.aggregator.kafka = { brokers: ["127.0.0.1:9"], topic: "picket.batches.v1" };
+    await machine.enrol();
+    const flow = { community_id: `1:${"A".repeat(27)}=`, from_us: 0, to_us: 1 };
+    machine.aggregator.packets = [{ id: "00112233445566aa", flows: [flow], bytes_max: 1_000 }];
+    const { ended, stop } = machine.begin("run", "--no-facts", "--check-in-s", "1");
+    await until(() => machine.aggregator.uploads.length > 0);
+    stop();
+    assertEquals(await ended, 0);
+    assertEquals(machine.aggregator.checkIns.at(-1)!.transport.kind, "kafka");
+  },
+);
+
 machineTest("a revoked sensor uploads no packets", async (machine) => {
   await machine.enrol();
   machine.aggregator.revoked = true;

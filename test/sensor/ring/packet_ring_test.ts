@@ -91,6 +91,23 @@ Deno.test("a walk looks at one span, ends when told, and survives packets that c
   assert(late.every((timeUs) => timeUs < 500), "packets that came after the walk began are not of it");
 });
 
+Deno.test("a walk that is overtaken by new packets leaves out what was overwritten, and reads none of the new ones", () => {
+  const ring = new PacketRing({ bytesMax: 1024 * 1024, payload: "full" });
+  const frame = new Uint8Array(1_000);
+  const add = (count: number) => {
+    for (let i = 0; i < count; i++) ring.add(frame, 0, 1_000, 1_000, ring.added, 1, 0);
+  };
+  add(1_000);
+  const seen: number[] = [];
+  const walk = ring.walk(0, Infinity, 50, ({ timeUs, bytes }) => {
+    assertEquals(bytes.length, 1_000);
+    return seen.push(timeUs) > 0;
+  });
+  for (const _ of walk) add(130);
+  assertEquals(seen, [...new Set(seen)].sort((a, b) => a - b));
+  assert(seen.length < 1_000 && seen.at(-1)! < 1_000, `${seen.length} packets, the last ${seen.at(-1)}`);
+});
+
 Deno.test("sizes out of range are refused by name", () => {
   assertThrows(() => new PacketRing({ bytesMax: 1_000 }), RangeError, '"bytesMax" must be');
   assertThrows(() => new PacketRing({ snapBytes: 10 }), RangeError, '"snapBytes" must be');

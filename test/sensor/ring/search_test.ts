@@ -4,7 +4,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { communityId } from "../../../shared/community_id.ts";
 import { PacketRing } from "../../../sensor/ring/packet_ring.ts";
 import { findPackets } from "../../../sensor/ring/search.ts";
-import { bytes, ethernet, ipv4, u16 } from "../frames.ts";
+import { bytes, ethernet, icmp, ipv4, ipv6, syn, tcp, u16, vlan } from "../frames.ts";
 
 const baseUs = 1_700_000_000_000_000;
 const udp = (from: number, to: number, payload: number[]) =>
@@ -63,6 +63,36 @@ Deno.test("a flow inside a tunnel is found by its own name, and by that of the t
     (await findPackets(ring, { ...query, flows: [{ ...flow, communityId: tunnel }] }, turn)).packets,
     1,
   );
+});
+
+Deno.test("flows of other kinds are found by the Community ID their segments carry: ICMP, IPv6 in a VLAN, TCP", async () => {
+  const [a, b] = ["192.0.2.1", "198.51.100.2"], [six, other] = ["2001:db8::1", "2001:db8::2"];
+  const ring = ringOf(
+    ethernet(0x0800, ipv4(1, icmp(8), { src: a, dst: b })),
+    ethernet(0x0800, ipv4(1, icmp(0), { src: b, dst: a })),
+    ethernet(0x0800, ipv4(1, icmp(3, 3), { src: b, dst: a })),
+    ethernet(
+      0x8100,
+      vlan(7, 0x86dd, ipv6(6, tcp({ src: 9, dst: 80, flags: syn }), { src: six, dst: other })),
+    ),
+    ethernet(0x8100, vlan(7, 0x86dd, ipv6(6, tcp({ src: 80, dst: 9 }), { src: other, dst: six }))),
+    ethernet(0x0800, ipv4(6, tcp({ src: 9, dst: 80 }), { src: a, dst: b })),
+  );
+  const found = async (
+    protocol: string,
+    src_ip: string,
+    dst_ip: string,
+    src_port: number,
+    dst_port: number,
+  ) => {
+    const searched = { ...flow, communityId: communityId({ protocol, src_ip, dst_ip, src_port, dst_port }) };
+    return (await findPackets(ring, { ...query, flows: [searched] }, turn)).packets;
+  };
+  assertEquals(await found("icmp", a, b, 8, 0), 2);
+  assertEquals(await found("icmp", b, a, 3, 3), 1);
+  assertEquals(await found("tcp", other, six, 80, 9), 2);
+  assertEquals(await found("tcp", a, b, 9, 80), 1);
+  assertEquals(await found("udp", a, b, 9, 80), 0);
 });
 
 Deno.test("a file never grows beyond what was asked for; the rest is counted", async () => {
