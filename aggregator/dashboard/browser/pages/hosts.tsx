@@ -13,6 +13,7 @@ import { useKeys, useList } from "../hooks.ts";
 import { Badge, type Column, Empty, HostLink, Loading, More, Notice, Table, When, Wire } from "../parts.tsx";
 import { go, linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
+import { summaries, SummaryList } from "./host_summaries.tsx";
 import { bytes, count, someOf } from "../text.ts";
 
 const pageRows = 100;
@@ -20,6 +21,31 @@ const route = "GET /api/v1/hosts";
 const filters = ["ip", "name", "network", "sort", "filter"] as const;
 
 export function HostsPage(): VNode {
+  const { offer } = useApp();
+  const { query } = usePlace();
+  const offered = summaries.filter(({ path }) => offer.has(`GET /api/v1${path}`));
+  const summary = offered.find(({ path }) => path === `/${query.view}`);
+  if (offered.length === 0) return <HostList />;
+  return (
+    <>
+      <nav class="tabs" aria-label="What is known of hosts">
+        <a href={linkTo("hosts")} aria-current={summary ? undefined : "page"}>Hosts</a>
+        {offered.map(({ path, title }) => (
+          <a
+            key={path}
+            href={linkTo("hosts", "", { view: path.slice(1) })}
+            aria-current={summary?.path === path ? "page" : undefined}
+          >
+            {title}
+          </a>
+        ))}
+      </nav>
+      {summary ? <SummaryList key={summary.path} summary={summary} /> : <HostList />}
+    </>
+  );
+}
+
+function HostList(): VNode {
   const { offer } = useApp();
   const { query } = usePlace();
   const known = filters.filter((name) => offer.has(route, name));

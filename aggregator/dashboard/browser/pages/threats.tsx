@@ -19,6 +19,7 @@ import { count, fullTime, someOf, span } from "../text.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { shut } from "../side_panel.tsx";
 import { FilterLine } from "../filter_line.tsx";
+import { ExportMenu } from "../export_menu.tsx";
 import { ThreatPanel } from "./threat_panel.tsx";
 
 const pageRows = 100;
@@ -70,7 +71,10 @@ export function ThreatsPage(): VNode {
             chosen={query.id}
           />
         )}
-        <More list={list} word="threats" />
+        <div class="list-tools">
+          <More list={list} word="threats" />
+          {rows.length > 0 && <ExportMenu of="threats" query={{ ...given, ...bounds }} />}
+        </div>
         <p class="soft small keys">
           <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> open{mayChange && (
             <>
