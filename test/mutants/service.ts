@@ -95,8 +95,8 @@ const apiMutants = mutantsOf(access, [
     "const isSecure = false",
     session,
   ],
-  ["session: never idle", sessions, "nowMs - session.usedMs > this.#idleMs || ", "", session],
-  ["session: lives for ever", sessions, " || nowMs - session.startMs > this.#lifeMs", "", session],
+  ["session: never idle", sessions, "nowMs - usedMs <= this.#idleMs && ", "", session],
+  ["session: lives for ever", sessions, " && nowMs - startMs <= this.#lifeMs", "", session],
   [
     "session: no bound",
     sessions,
