@@ -174,6 +174,8 @@ export function hostCases(test: Test): void {
         ask(2, "10.0.0.6", "B.EXAMPLE.co.uk."),
         ask(3, "10.0.0.6", "b.example.co.uk", { unasked: true, rcode: "NOERROR" }),
         ask(4, "10.0.0.7", "other.test"),
+        // Nobody was seen to ask.
+        ask(8, "10.0.0.7", "answered.test", { unasked: true, rcode: "NOERROR", answers: ["10.0.0.8"] }),
       ]),
     });
     await store.ingest({ ...nothing(), ...flowsOf([ask(5, "10.0.0.5", "c.example.co.uk")]) });
