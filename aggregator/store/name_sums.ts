@@ -25,6 +25,7 @@ const askerBits = 128;
 const nameCharactersMax = 253;
 const factsPerFlowMax = 64;
 const namesMax = 50_000;
+const typesMax = 100;
 const mdnsPort = 5_353;
 /** NetBIOS and LLMNR: asked of everybody, and answered by anybody. */
 const localPorts = [137, 5_355];
@@ -43,7 +44,9 @@ export class NameSums {
   readonly texts: string[] = [];
   leftOut = 0;
   readonly #numbers = new Map<string, number>();
-  readonly #questions = new Map<string, Question>();
+  /** By type and name: A and AAAA of one name are asked in turns. */
+  readonly #questions = new Map<string, Map<string, Question>>();
+  #made = 0;
   readonly #hosts: HostSums;
   readonly #words: Words;
   readonly #written: WrittenNames;
@@ -84,9 +87,9 @@ export class NameSums {
     if (localPorts.includes(port)) return;
     const source = port === mdnsPort ? mdns : dns;
     for (let k = 0; k < list.length; k++) {
-      const { name, answers, rcode, unasked } = list[k];
+      const { name, type, answers, rcode, unasked } = list[k];
       if (name === "") continue;
-      const question = this.#question(name, source);
+      const question = this.#question(name, type, source);
       if (source === dns && unasked === undefined) this.#addQuery(question, asker);
       if (answers === undefined || (rcode === undefined && source === dns)) continue;
       if (!isSame(question.answers, answers)) {
@@ -99,13 +102,24 @@ export class NameSums {
   }
 
   /** What the write has of a question: most are asked again and again, and answered alike. */
-  #question(name: string, source: number): Question {
-    const known = this.#questions.get(name);
+  #question(name: string, type: string, source: number): Question {
+    let ofType = this.#questions.get(type);
+    if (ofType === undefined) this.#questions.set(type, ofType = new Map());
+    const known = ofType.get(name);
     if (known !== undefined && known.network === this.#network && known.source === source) return known;
-    const made = { name, network: this.#network, source, domain: -1, answers: [], first: lateMax, last: 0 };
+    const made = {
+      name,
+      type,
+      network: this.#network,
+      source,
+      domain: -1,
+      answers: [],
+      first: lateMax,
+      last: 0,
+    };
     if (known !== undefined) this.#flush(known);
-    this.#questions.set(name, made);
-    if (this.#questions.size > namesMax) this.finish();
+    if (++this.#made > namesMax) this.finish();
+    ofType.set(name, made);
     return made;
   }
 
@@ -127,8 +141,12 @@ export class NameSums {
 
   /** After the last row: what was gathered by question is in the sums. */
   finish(): void {
-    for (const question of this.#questions.values()) this.#flush(question);
-    this.#questions.clear();
+    for (const ofType of this.#questions.values()) {
+      for (const question of ofType.values()) this.#flush(question);
+      ofType.clear();
+    }
+    if (this.#questions.size > typesMax) this.#questions.clear();
+    this.#made = 0;
   }
 
   /** Gives the names of the answers to their addresses, unless the store has them. */

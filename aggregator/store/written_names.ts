@@ -22,6 +22,7 @@ export interface WrittenName {
 /** A question and its answers, of flows from one time to another. */
 export interface Answered {
   name: string;
+  type: string;
   network: number;
   source: number;
   answers: readonly string[];
@@ -59,14 +60,14 @@ export class WrittenNames {
   }
 
   isNewAnswer(asked: Answered): boolean {
-    const { name, network, source, answers } = asked;
-    const known = this.#questions.get(name);
+    const { name, type, network, source, answers } = asked;
+    const known = this.#questions.get(`${type} ${name}`);
     const first = hourOf(asked.first), last = hourOf(asked.last);
     if (
       known !== undefined && known.network === network && known.source === source && known.first <= first &&
       known.last >= last && isSame(known.answers, answers)
     ) return false;
-    this.#answered.push({ name, network, source, answers, first, last });
+    this.#answered.push({ name, type, network, source, answers, first, last });
     return true;
   }
 
@@ -90,7 +91,7 @@ export class WrittenNames {
       });
     }
     this.#pending = [];
-    for (const asked of this.#answered) this.#questions.set(asked.name, asked);
+    for (const asked of this.#answered) this.#questions.set(`${asked.type} ${asked.name}`, asked);
     this.#answered = [];
   }
 }

@@ -130,6 +130,7 @@ Deno.test("WrittenNames knows an answered question by its answers and hours", ()
   const hour = 3_600e6;
   const asked = {
     name: "a",
+    type: "A",
     network: 1,
     source: 1,
     answers: ["10.0.0.1"],
@@ -144,7 +145,9 @@ Deno.test("WrittenNames knows an answered question by its answers and hours", ()
   assert(!written.isNewAnswer(asked));
   assert(!written.isNewAnswer({ ...asked, first: 2 * hour, last: 4 * hour - 1 }));
   for (
-    const more of [{ answers: ["10.0.0.2"] }, { network: 2 }, { source: 2 }, { first: 2 * hour - 1 }, {
+    const more of [{ answers: ["10.0.0.2"] }, { type: "AAAA" }, { network: 2 }, { source: 2 }, {
+      first: 2 * hour - 1,
+    }, {
       last: 4 * hour,
     }]
   ) assert(written.isNewAnswer({ ...asked, ...more }), JSON.stringify(more));
