@@ -89,7 +89,9 @@ export async function queryFlows(
     } else if (cut === null) return { rows };
     else left = isUp ? { ...left, low: cut } : { ...left, high: cut };
     const { us, slot } = isUp ? left.low : left.high;
-    if (monotonicMs() >= deadlineMs) return { rows, next_cursor: flowIdText(us, slot) };
+    if (page.signal?.aborted || monotonicMs() >= deadlineMs) {
+      return { rows, next_cursor: flowIdText(us, slot) };
+    }
   }
 }
 

@@ -5,7 +5,7 @@
 import { z } from "../../../shared/schema.ts";
 import { ApiError } from "../errors.ts";
 import { flowAnswer, flowFilters, pageOf, pageQuery, rangeQuery, sortBy, time } from "../schemas.ts";
-import { resource } from "../route.ts";
+import { type Call, resource } from "../route.ts";
 import { boundsOf, onlyAddressesOf } from "../../filter/evaluate.ts";
 import { flowTable } from "../../filter/flow_table.ts";
 import type { Filter } from "../../model/filter.ts";
@@ -28,7 +28,7 @@ export const flows = resource({
   isQuery: true,
   answer: flowsAnswer,
   needs: ["flowStore", "trafficStore", "directory"],
-  handle: ({ query, nowMs }, has) => readPage(query, nowMs, has),
+  handle: readPage,
 });
 
 export const latestFlows = resource({
@@ -38,8 +38,8 @@ export const latestFlows = resource({
   isQuery: true,
   answer: pageOf(flowAnswer),
   needs: ["flowStore"],
-  async handle({ query }, { flowStore }) {
-    const { rows } = await flowStore.readFlows({}, { limit: query.limit });
+  async handle({ query, signal }, { flowStore }) {
+    const { rows } = await flowStore.readFlows({}, { limit: query.limit, signal });
     return { json: { rows } };
   },
 });
@@ -50,7 +50,7 @@ export const searchFlows = resource({
   isQuery: true,
   answer: flowsAnswer,
   needs: ["flowStore", "trafficStore", "directory"],
-  handle: ({ query, nowMs }, has) => readPage(query, nowMs, has),
+  handle: readPage,
 });
 
 export const flow = resource({
@@ -67,8 +67,7 @@ export const flow = resource({
 
 /** Splits paging from filters; a zod object leaves absent filters out or undefined, the flowStore wants them out. */
 async function readPage(
-  asked: Record<string, unknown>,
-  nowMs: number,
+  { query: asked, nowMs, signal }: Call<Record<string, unknown>>,
   has: Pick<Capabilities, "flowStore" | "trafficStore" | "directory">,
 ) {
   const { limit, cursor, sort, filter, ...rest } = asked as {
@@ -86,7 +85,12 @@ async function readPage(
     ? null
     : await assumedRange(nowMs, has);
   if (assumed !== null) query.from = assumed.from;
-  const page = { limit, isOldestFirst: sort === "start", ...(cursor === undefined ? {} : { cursor }) };
+  const page = {
+    limit,
+    signal,
+    isOldestFirst: sort === "start",
+    ...(cursor === undefined ? {} : { cursor }),
+  };
   const found = await has.flowStore.readFlows(query, page);
   return { json: { ...found, ...assumed === null ? {} : { assumed } } };
 }

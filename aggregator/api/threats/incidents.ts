@@ -31,11 +31,11 @@ export const incidents = resource({
     is_cut: z.boolean().describe("There are more threats in the range than were read"),
   }),
   needs: ["threatStore"],
-  async handle({ query }, { threatStore }) {
+  async handle({ query, signal }, { threatStore }) {
     checkRange(query);
     const { from, to, severity_min, stage, limit } = query;
     const range = { ...from !== undefined && { from }, ...to !== undefined && { to } };
-    const { threats, isCut } = await readThreats(threatStore, range);
+    const { threats, isCut } = await readThreats(threatStore, range, signal);
     const least = severities.indexOf(severity_min ?? severities[0]);
     const found = incidentsOf(threats).filter((one) =>
       severities.indexOf(one.severity) >= least && (stage === undefined || one.stages.includes(stage))
@@ -47,11 +47,17 @@ export const incidents = resource({
 async function readThreats(
   store: Pick<ThreatStore, "readThreats">,
   range: ThreatQuery,
+  signal: AbortSignal,
 ): Promise<{ threats: Threat[]; isCut: boolean }> {
   const threats: Threat[] = [];
   let cursor: string | undefined;
   while (threats.length < threatsMax) {
-    const page = await store.readThreats(range, { limit: pageRows, ...cursor !== undefined && { cursor } });
+    if (signal.aborted) break;
+    const page = await store.readThreats(range, {
+      limit: pageRows,
+      signal,
+      ...cursor !== undefined && { cursor },
+    });
     threats.push(...page.rows);
     if (page.next_cursor === undefined) return { threats, isCut: false };
     cursor = page.next_cursor;

@@ -27,7 +27,7 @@ export const threats = resource({
   isQuery: true,
   answer: pageOf(threatAnswer.omit({ flow_ids: true })),
   needs: ["threatStore", "directory"],
-  async handle({ query, nowMs }, { threatStore, directory }) {
+  async handle({ query, nowMs, signal }, { threatStore, directory }) {
     checkRange(query);
     const { limit, cursor, sort, filter, ...rest } = query;
     const asked = Object.fromEntries(
@@ -36,7 +36,7 @@ export const threats = resource({
     if (filter !== undefined) asked.filter = await readFilter(filter, threatTable, nowMs, { directory });
     const page = await threatStore.readThreats(
       asked,
-      { limit, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
+      { limit, signal, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
     );
     return { json: { ...page, rows: page.rows.map(presentInList) } };
   },
@@ -65,10 +65,15 @@ export const threatFlows = resource({
     is_complete: z.boolean().describe("All can be"),
   }),
   needs: ["threatStore", "flowStore"],
-  async handle({ params: { id }, query: { limit, cursor, sort } }, { threatStore, flowStore }) {
+  async handle({ params: { id }, query: { limit, cursor, sort }, signal }, { threatStore, flowStore }) {
     const found = isId(id) ? await threatStore.readThreat(id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
-    const page = { limit, isOldestFirst: sort === "start", ...(cursor === undefined ? {} : { cursor }) };
+    const page = {
+      limit,
+      signal,
+      isOldestFirst: sort === "start",
+      ...(cursor === undefined ? {} : { cursor }),
+    };
     const { rows, next_cursor } = await flowStore.readFlows({ threat_id: id }, page);
     const linked = await threatStore.countFlows(id);
     const flows = Math.max(found.flows, linked);
