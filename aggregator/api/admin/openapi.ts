@@ -13,11 +13,16 @@ import {
   fleetAnswer,
   flowAnswer,
   gapAnswer,
+  incidentAnswer,
   problemAnswer,
   sensorAnswer,
   sightingAnswer,
   threatAnswer,
 } from "../schemas.ts";
+import { columnAnswer } from "../filter/filter.ts";
+import { flowPage } from "../flows/flows.ts";
+import { incidentPage } from "../threats/incidents.ts";
+import { threatFlowPage, threatPage } from "../threats/threats.ts";
 import { keyAnswer, newKeyAnswer } from "./keys.ts";
 import { newTokenAnswer, tokenAnswer } from "./tokens.ts";
 
@@ -26,7 +31,13 @@ const named: Readonly<Record<string, z.ZodType>> = {
   Problem: problemAnswer,
   Flow: flowAnswer,
   Sighting: sightingAnswer,
+  FlowPage: flowPage,
   Threat: threatAnswer,
+  ThreatPage: threatPage,
+  ThreatFlowPage: threatFlowPage,
+  Incident: incidentAnswer,
+  IncidentPage: incidentPage,
+  FilterColumn: columnAnswer,
   Fleet: fleetAnswer,
   Sensor: sensorAnswer,
   Gap: gapAnswer,

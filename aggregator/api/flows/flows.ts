@@ -16,7 +16,7 @@ import { filterQuery, readFilter } from "../filter/filter.ts";
 
 const assumedS = 86_400;
 
-const flowsAnswer = pageOf(flowAnswer).extend({
+export const flowPage = pageOf(flowAnswer).extend({
   assumed: z.object({ from: time, reason: z.string() }).optional().describe(
     "A bound nobody asked for, and why",
   ),
@@ -26,7 +26,7 @@ export const flows = resource({
   summary: "Flows by start time, newest first",
   query: z.strictObject({ ...rangeQuery, ...filterQuery, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
-  answer: flowsAnswer,
+  answer: flowPage,
   needs: ["flowStore", "trafficStore", "directory"],
   handle: readPage,
 });
@@ -36,7 +36,7 @@ export const latestFlows = resource({
   isPolled: true,
   query: z.strictObject({ limit: pageQuery.limit }),
   isQuery: true,
-  answer: pageOf(flowAnswer),
+  answer: flowPage,
   needs: ["flowStore"],
   async handle({ query, signal }, { flowStore }) {
     const { rows } = await flowStore.readFlows({}, { limit: query.limit, signal });
@@ -48,7 +48,7 @@ export const searchFlows = resource({
   summary: "Flows that fit every filter given, newest first",
   query: z.strictObject({ ...flowFilters, ...filterQuery, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
-  answer: flowsAnswer,
+  answer: flowPage,
   needs: ["flowStore", "trafficStore", "directory"],
   handle: readPage,
 });

@@ -15,6 +15,12 @@ import { incidentAnswer, rangeQuery } from "../schemas.ts";
 const threatsMax = 5_000;
 const pageRows = 500;
 
+export const incidentPage = z.object({
+  rows: z.array(incidentAnswer),
+  incidents: z.int().describe("All of the range that match, also beyond limit"),
+  is_cut: z.boolean().describe("There are more threats in the range than were read"),
+});
+
 export const incidents = resource({
   summary: "Threats of one attacker as one story, the most severe first",
   isPolled: true,
@@ -25,11 +31,7 @@ export const incidents = resource({
     limit: z.int().min(1).max(pageRows).default(50),
   }),
   isQuery: true,
-  answer: z.object({
-    rows: z.array(incidentAnswer),
-    incidents: z.int().describe("All of the range that match, also beyond limit"),
-    is_cut: z.boolean().describe("There are more threats in the range than were read"),
-  }),
+  answer: incidentPage,
   needs: ["threatStore"],
   async handle({ query, signal }, { threatStore }) {
     checkRange(query);

@@ -10,6 +10,13 @@ import { filterQuery, readFilter } from "../filter/filter.ts";
 import { address, flowAnswer, pageOf, pageQuery, rangeQuery, sortBy, threatAnswer } from "../schemas.ts";
 import { resource } from "../route.ts";
 
+export const threatPage = pageOf(threatAnswer.omit({ flow_ids: true }));
+export const threatFlowPage = pageOf(flowAnswer).extend({
+  flows: z.int().describe("All the threat rests on"),
+  linked: z.int().describe("Of these, how many can be paged through: the first of them"),
+  is_complete: z.boolean().describe("All can be"),
+});
+
 export const threats = resource({
   summary: "Threats with their explanations, newest first",
   isPolled: true,
@@ -25,7 +32,7 @@ export const threats = resource({
     ...pageQuery,
   }),
   isQuery: true,
-  answer: pageOf(threatAnswer.omit({ flow_ids: true })),
+  answer: threatPage,
   needs: ["threatStore", "directory"],
   async handle({ query, nowMs, signal }, { threatStore, directory }) {
     checkRange(query);
@@ -59,11 +66,7 @@ export const threatFlows = resource({
   summary: "All flows of a threat that are still stored, by start time",
   query: z.strictObject({ sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
-  answer: pageOf(flowAnswer).extend({
-    flows: z.int().describe("All the threat rests on"),
-    linked: z.int().describe("Of these, how many can be paged through: the first of them"),
-    is_complete: z.boolean().describe("All can be"),
-  }),
+  answer: threatFlowPage,
   needs: ["threatStore", "flowStore"],
   async handle({ params: { id }, query: { limit, cursor, sort }, signal }, { threatStore, flowStore }) {
     const found = isId(id) ? await threatStore.readThreat(id) : null;
