@@ -333,8 +333,8 @@ const storeMutants = mutantsOf(["test/aggregator/store/sqlite_test.ts"], [
   [
     "store: a search ends with its first slice",
     flowQuery,
-    "else left = isUp ?",
-    "else return { rows }; left = isUp ?",
+    "left = isUp ? { ...left, low: cut }",
+    "return { rows }; left = isUp ? { ...left, low: cut }",
     [
       "test/aggregator/store/paging_test.ts",
     ],
