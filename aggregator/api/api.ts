@@ -142,11 +142,15 @@ async function serve(
     source,
     session: getCookie(context, cookieName),
     url,
+    signal: context.req.raw.signal,
     nowMs,
   };
-  const answer = route.isQuery
-    ? await has.queryLimit.run(() => route.handle(call, given))
-    : await route.handle(call, given);
+  const handle = () => {
+    if (!call.signal.aborted) return route.handle(call, given);
+    has.reporter.count("requests_abandoned_total", { route: route.path });
+    throw new ApiError("busy", "The caller has gone");
+  };
+  const answer = route.isQuery ? await has.queryLimit.run(handle) : await handle();
   const found = { status: route.status, ...answer };
   const known = route.isPolled ? unchanged(found, context) : found;
   has.reporter.count("requests_total", { route: route.path, status: known.status });

@@ -35,6 +35,15 @@ export interface SeriesPoint {
   bytes: number;
 }
 
+/** One part of the traffic over time; a list has a value for each step, zeros included. */
+export interface SeriesStack {
+  /** Protocol or sensor id; "" = all that have no stack of their own. */
+  name: string;
+  flows: number[];
+  packets: number[];
+  bytes: number[];
+}
+
 export interface Totals {
   flows: number;
   packets: number;

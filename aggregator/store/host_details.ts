@@ -9,7 +9,7 @@ import type { Dialect, Row, Session, Value } from "./database.ts";
 import { wordNumber } from "./keyset.ts";
 import type { Words } from "./words.ts";
 
-const conversationsMax = 5_000;
+const conversationsMax = 2_000;
 const flowsMax = 500;
 const listMax = 100;
 const hoursMax = 720;

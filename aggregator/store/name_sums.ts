@@ -15,6 +15,7 @@ import type { FlowRows } from "../model/flow_rows.ts";
 import { SumTable } from "../model/sum_table.ts";
 import { type HostSums, isHostAddress, lateMax } from "./host_sums.ts";
 import type { Words } from "./words.ts";
+import { type Answered, isSame, type WrittenNames } from "./written_names.ts";
 
 export const nameSum = { last: 0, late: 1, sources: 2 } as const;
 export const domainSum = { queries: 0, last: 1, late: 2, askers: 3 } as const;
@@ -25,20 +26,15 @@ const askerBits = 128;
 const nameCharactersMax = 253;
 const factsPerFlowMax = 64;
 const namesMax = 50_000;
+const typesMax = 100;
 const mdnsPort = 5_353;
 /** NetBIOS and LLMNR: asked of everybody, and answered by anybody. */
 const localPorts = [137, 5_355];
 
-interface Question {
-  network: number;
-  source: number;
-  /** Row of the domain, -1 = none. */
+/** A question of the write, and what the flows say that were answered so. */
+interface Question extends Answered {
+  /** Row of the domain, -1 = none yet. */
   domain: number;
-  answers: readonly string[];
-  rows: number[];
-  /** Of the flows that were answered so. */
-  first: number;
-  last: number;
 }
 
 export class NameSums {
@@ -49,17 +45,21 @@ export class NameSums {
   readonly texts: string[] = [];
   leftOut = 0;
   readonly #numbers = new Map<string, number>();
-  readonly #questions = new Map<string, Question>();
+  /** By type and name: A and AAAA of one name are asked in turns. */
+  readonly #questions = new Map<string, Map<string, Question>>();
+  #made = 0;
   readonly #hosts: HostSums;
   readonly #words: Words;
+  readonly #written: WrittenNames;
   // Of the flow at hand.
   #network = 0;
   #first = 0;
   #last = 0;
 
-  constructor(hosts: HostSums, words: Words) {
+  constructor(hosts: HostSums, { words, written }: { words: Words; written: WrittenNames }) {
     this.#hosts = hosts;
     this.#words = words;
+    this.#written = written;
   }
 
   /** The facts of a row of the write. */
@@ -88,15 +88,14 @@ export class NameSums {
     if (localPorts.includes(port)) return;
     const source = port === mdnsPort ? mdns : dns;
     for (let k = 0; k < list.length; k++) {
-      const { name, answers, rcode, unasked } = list[k];
+      const { name, type, answers, rcode, unasked } = list[k];
       if (name === "") continue;
-      const question = this.#question(name, source);
+      const question = this.#question(name, type, source);
       if (source === dns && unasked === undefined) this.#addQuery(question, asker);
       if (answers === undefined || (rcode === undefined && source === dns)) continue;
       if (!isSame(question.answers, answers)) {
         this.#flush(question);
         question.answers = answers;
-        question.rows = this.#answerRows(name, answers, source);
       }
       if (this.#last > question.last) question.last = this.#last;
       if (this.#first < question.first) question.first = this.#first;
@@ -104,19 +103,30 @@ export class NameSums {
   }
 
   /** What the write has of a question: most are asked again and again, and answered alike. */
-  #question(name: string, source: number): Question {
-    const known = this.#questions.get(name);
+  #question(name: string, type: string, source: number): Question {
+    let ofType = this.#questions.get(type);
+    if (ofType === undefined) this.#questions.set(type, ofType = new Map());
+    const known = ofType.get(name);
     if (known !== undefined && known.network === this.#network && known.source === source) return known;
-    const number = source === dns ? this.#number(readDomainName(name).domain) : -1;
-    const domain = number < 0 ? -1 : this.domains.row(this.#network, number);
-    const made = { network: this.#network, source, domain, answers: [], rows: [], first: lateMax, last: 0 };
+    const made = {
+      name,
+      type,
+      network: this.#network,
+      source,
+      domain: -1,
+      answers: [],
+      first: lateMax,
+      last: 0,
+    };
     if (known !== undefined) this.#flush(known);
-    this.#questions.set(name, made);
-    if (this.#questions.size > namesMax) this.finish();
+    if (++this.#made > namesMax) this.finish();
+    ofType.set(name, made);
     return made;
   }
 
-  #addQuery({ domain: row }: Question, asker: number): void {
+  #addQuery(question: Question, asker: number): void {
+    if (question.domain < 0) question.domain = this.#domainRow(question.name);
+    const row = question.domain;
     if (row < 0) return;
     this.domains.add(row, domainSum.queries, 1);
     this.domains.raise(row, domainSum.last, this.#last);
@@ -125,28 +135,33 @@ export class NameSums {
     this.domains.mark(row, domainSum.askers + (bit >>> 5), 1 << (bit & 31));
   }
 
+  #domainRow(name: string): number {
+    const number = this.#number(readDomainName(name).domain);
+    return number < 0 ? -1 : this.domains.row(this.#network, number);
+  }
+
   /** After the last row: what was gathered by question is in the sums. */
   finish(): void {
-    for (const question of this.#questions.values()) this.#flush(question);
-    this.#questions.clear();
+    for (const ofType of this.#questions.values()) {
+      for (const question of ofType.values()) this.#flush(question);
+      ofType.clear();
+    }
+    if (this.#questions.size > typesMax) this.#questions.clear();
+    this.#made = 0;
   }
 
+  /** Gives the names of the answers to their addresses, unless the store has them. */
   #flush(question: Question): void {
-    for (const row of question.rows) {
-      this.names.raise(row, nameSum.last, question.last);
-      this.names.raise(row, nameSum.late, lateMax - question.first);
+    const { name, network, source, answers, first, last } = question;
+    if (last > 0 && this.#written.isNewAnswer(question)) {
+      for (const text of answers) {
+        const address = this.#answer(text);
+        const row = address < 0 ? -1 : this.#nameRow(network, address, name, source);
+        if (row >= 0) this.#raise(row, first, last);
+      }
     }
-  }
-
-  /** Rows of the names that these answers give to addresses. */
-  #answerRows(name: string, answers: readonly string[], source: number): number[] {
-    const rows: number[] = [];
-    for (const text of answers) {
-      const address = this.#answer(text);
-      const row = address < 0 ? -1 : this.#nameRow(address, name, source);
-      if (row >= 0) rows.push(row);
-    }
-    return rows;
+    question.first = lateMax;
+    question.last = 0;
   }
 
   #addDhcp(list: NonNullable<Facts["dhcp"]>): void {
@@ -158,23 +173,23 @@ export class NameSums {
   }
 
   #addName(address: number, text: string, source: number): void {
-    const row = this.#nameRow(address, text, source);
-    if (row >= 0) this.#raise(row);
+    const row = this.#nameRow(this.#network, address, text, source);
+    if (row >= 0) this.#raise(row, this.#first, this.#last);
   }
 
   /** -1 = no name, or no host's. */
-  #nameRow(address: number, text: string, source: number): number {
+  #nameRow(network: number, address: number, text: string, source: number): number {
     if (!this.#canBeHost(address)) return -1;
     const name = this.#number(text);
     if (name < 0) return -1;
-    const row = this.names.row(this.#hosts.hosts.row(this.#network, address), name);
+    const row = this.names.row(this.#hosts.hosts.row(network, address), name);
     this.names.mark(row, nameSum.sources, source);
     return row;
   }
 
-  #raise(row: number): void {
-    this.names.raise(row, nameSum.last, this.#last);
-    this.names.raise(row, nameSum.late, lateMax - this.#first);
+  #raise(row: number, first: number, last: number): void {
+    this.names.raise(row, nameSum.last, last);
+    this.names.raise(row, nameSum.late, lateMax - first);
   }
 
   /** Number of a text; -1 = none. */
@@ -233,10 +248,4 @@ function cleanName(text: string): string {
 
 function withoutPort(host: string): string {
   return host.replace(/:[0-9]{1,5}$/, "");
-}
-
-function isSame(a: readonly string[], b: readonly string[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

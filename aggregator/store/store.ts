@@ -42,7 +42,7 @@ import type {
 import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
 import type { DayPart, StoredDay } from "../model/retention.ts";
-import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
+import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
 
 /** Thrown by {@link IngestStore.ingest} when a ledger key is already there: read the ledger again and drop the replays. */
 export class LedgerConflict extends Error {
@@ -186,6 +186,13 @@ export interface TrafficStore {
   readProtocols(range: { from?: number; to?: number }): Promise<ProtocolTotal[]>;
   /** Traffic in steps of `stepS` seconds, oldest first. */
   readSeries(range: { from: number; to: number }, stepS: number, sensorId?: string): Promise<SeriesPoint[]>;
+  /** The same in parts, with zeros: the ten largest, and the rest as one that comes last. */
+  readStacks(
+    range: { from: number; to: number },
+    stepS: number,
+    by: "protocol" | "sensor",
+    sensorId?: string,
+  ): Promise<SeriesStack[]>;
   readTotals(): Promise<Totals>;
 }
 

@@ -192,7 +192,7 @@ async function queryThreats(
     const found = shown.slice(0, limit).map(({ threat }) => threat);
     if (shown.length > limit) return { rows: found, next_cursor: shown[limit - 1].cursor };
     if (rows.length < sliceRows) return { rows: found };
-    if (monotonicMs() >= deadlineMs) return { rows: found, next_cursor: cursor! };
+    if (page.signal?.aborted || monotonicMs() >= deadlineMs) return { rows: found, next_cursor: cursor! };
   }
 }
 

@@ -3,14 +3,15 @@
  * In: a range of packet time. Out: rows. Invariant: only roll-ups are read, never flows; at most {@link rollupRowsMax} rows of them,
  * the newest ones. @module */
 
-import type { Database, Dialect, Session, Value } from "./database.ts";
+import { type Database, type Dialect, marks, type Session, type Value } from "./database.ts";
 import { ipOut } from "./addresses.ts";
 import { limitOf, rowsPerPageMax } from "./flow_query.ts";
 import type { TrafficStore } from "./store.ts";
-import type { ProtocolTotal, SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
+import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
 
 const rollupRowsMax = 500_000;
 const pointsMax = 5_000;
+const stacksMax = 10;
 
 /** Seconds of each series, from fine to coarse; the finer ones live shorter. */
 export const seriesSteps = [1, 10, 60, 3_600] as const;
@@ -27,6 +28,8 @@ export function trafficStore(database: Database): TrafficStore {
     readProtocols: (range) => database.query((session) => queryProtocols(database.dialect, session, range)),
     readSeries: (range, stepS, sensorId) =>
       database.query((session) => querySeries(database.dialect, session, range, stepS, sensorId)),
+    readStacks: (range, stepS, by, sensorId) =>
+      database.query((session) => queryStacks(database.dialect, session, range, stepS, by, sensorId)),
     readTotals: () => database.read(queryTotals),
   };
 }
@@ -84,6 +87,68 @@ async function querySeries(
   stepS: number,
   sensorId?: string,
 ): Promise<SeriesPoint[]> {
+  const { newest, values } = seriesOf(range, stepS, sensorId);
+  const rows = await session.all(
+    `SELECT second - second % ${stepS} AS time, ${sumsOf(dialect)} FROM ${newest} ` +
+      `GROUP BY second - second % ${stepS} ORDER BY time LIMIT ${pointsMax + 1}`,
+    values,
+  );
+  return rows.map((row) => ({ ...row }) as unknown as SeriesPoint);
+}
+
+/** @throws {RangeError} as {@link querySeries}. */
+async function queryStacks(
+  dialect: Dialect,
+  session: Session,
+  range: { from: number; to: number },
+  stepS: number,
+  by: "protocol" | "sensor",
+  sensorId?: string,
+): Promise<SeriesStack[]> {
+  const { newest, values } = seriesOf(range, stepS, sensorId);
+  const column = by === "protocol" ? "protocol" : "sensor_id";
+  const largest = await session.all(
+    `SELECT ${column} AS name, ${boundedSum(dialect, "bytes")} AS bytes FROM ${newest} GROUP BY ${column} ` +
+      `ORDER BY bytes DESC, name LIMIT ${stacksMax}`,
+    values,
+  );
+  const first = range.from - range.from % stepS;
+  const points = Math.floor((range.to - first) / stepS) + 1;
+  const zeros = () => new Array<number>(points).fill(0);
+  const stacks = [...largest.map(({ name }) => name as string), ""].map((name): SeriesStack => ({
+    name,
+    flows: zeros(),
+    packets: zeros(),
+    bytes: zeros(),
+  }));
+  const named = largest.length === 0
+    ? "''"
+    : `CASE WHEN ${column} IN (${marks(largest.length)}) THEN ${column} ELSE '' END`;
+  const rows = await session.all(
+    `SELECT time, name, ${
+      sumsOf(dialect)
+    } FROM (SELECT second - second % ${stepS} AS time, ${named} AS name, ` +
+      `flows, packets, bytes FROM ${newest}) AS parts GROUP BY time, name LIMIT ${
+        (pointsMax + 1) * (stacksMax + 1)
+      }`,
+    [...largest.map(({ name }) => name), ...values],
+  );
+  for (const row of rows) {
+    const stack = stacks.find(({ name }) => name === row.name)!;
+    const at = Math.round(((row.time as number) - first) / stepS);
+    for (const sum of ["flows", "packets", "bytes"] as const) stack[sum][at] = row[sum] as number;
+  }
+  return stacks.filter(({ name, flows, bytes }) =>
+    name !== "" || [...flows, ...bytes].some((sum) => sum > 0)
+  );
+}
+
+/** The rows of a series. @throws {RangeError} when the step is no whole second, or gives too many points. */
+function seriesOf(
+  range: { from: number; to: number },
+  stepS: number,
+  sensorId?: string,
+): { newest: string; values: Value[] } {
   if (!Number.isInteger(stepS) || stepS < 1 || stepS > 86_400) {
     throw new RangeError(`Cannot read series as "stepS" must be 1 to 86400: current value is ${stepS}`);
   }
@@ -96,16 +161,15 @@ async function querySeries(
   const series = seriesSteps.findLast((step) => stepS % step === 0)!;
   const { sql, values } = within("second", range, stepS);
   const bySensor = sensorId === undefined ? "" : " AND sensor_id = ?";
-  const sum = (what: string) => boundedSum(dialect, what);
-  const rows = await session.all(
-    `SELECT second - second % ${stepS} AS time, ${sum("flows")} AS flows, ${sum("packets")} AS packets, ${
-      sum("bytes")
-    } AS bytes ` +
-      `FROM (SELECT * FROM traffic WHERE step = ${series} AND ${sql}${bySensor} ORDER BY second DESC LIMIT ${rollupRowsMax}) AS newest ` +
-      `GROUP BY second - second % ${stepS} ORDER BY time LIMIT ${pointsMax + 1}`,
-    sensorId === undefined ? values : [...values, sensorId],
-  );
-  return rows.map((row) => ({ ...row }) as unknown as SeriesPoint);
+  return {
+    newest:
+      `(SELECT * FROM traffic WHERE step = ${series} AND ${sql}${bySensor} ORDER BY second DESC LIMIT ${rollupRowsMax}) AS newest`,
+    values: sensorId === undefined ? values : [...values, sensorId],
+  };
+}
+
+function sumsOf(dialect: Dialect): string {
+  return ["flows", "packets", "bytes"].map((name) => `${boundedSum(dialect, name)} AS ${name}`).join(", ");
 }
 
 /** A sum that can be read as a number. */

@@ -30,7 +30,7 @@ export async function writeIngest(
 ): Promise<void> {
   const target = { database, session, ...deps };
   await writeLedger(database, session, write);
-  const hosts = new HostSums(write.flows, deps.words), names = new NameSums(hosts, deps.words);
+  const hosts = new HostSums(write.flows, deps.words), names = new NameSums(hosts, deps);
   await writeFlows(target, write.flows, hosts);
   for (let i = 0; i < write.flows.size; i++) names.add(write.flows, i);
   names.finish();

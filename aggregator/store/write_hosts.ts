@@ -17,7 +17,7 @@ import {
 } from "./host_sums.ts";
 import { domainSum, nameSum, type NameSums } from "./name_sums.ts";
 import type { BoundTable, RowCaps } from "./row_caps.ts";
-import type { WrittenNames } from "./written_names.ts";
+import { hourOf, type WrittenNames } from "./written_names.ts";
 import { saturated } from "./write_flows.ts";
 
 interface Target {
@@ -271,10 +271,6 @@ function nameRows({ names, texts }: NameSums, order: HostOrder, written: Written
     hourOf(lateMax - names.get(row, nameSum.late)),
     hourOf(names.get(row, nameSum.last)),
   ]);
-}
-
-function hourOf(us: number): number {
-  return us - us % 3_600e6;
 }
 
 function domainRows({ domains, texts }: NameSums): Value[][] {

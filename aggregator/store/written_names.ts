@@ -1,8 +1,9 @@
 /** Names of hosts that the store has, so that they are not written again with every answer.
  *
- * In: a name, and what a transaction would write of it. Out: whether that is new. Invariant: only what was committed counts as written.
- * Bounds: {@link namesMax} names are remembered, then all are forgotten; after {@link forgetWrites} writes as well, so that what
- * retention or another instance took away is written again. @module */
+ * In: a name or an answered question, and what a transaction would write of it. Out: whether that is new, by whole hours.
+ * Invariant: only what was committed counts as written.
+ * Bounds: {@link namesMax} names and as many questions are remembered, then all are forgotten; after {@link forgetWrites} writes as
+ * well, so that what retention or another instance took away is written again. @module */
 
 const namesMax = 50_000;
 const forgetWrites = 10_000;
@@ -16,16 +17,45 @@ export interface WrittenName {
   lastUs: number;
 }
 
+/** A question and its answers, of flows from one time to another. */
+export interface Answered {
+  name: string;
+  type: string;
+  network: number;
+  source: number;
+  answers: readonly string[];
+  first: number;
+  last: number;
+}
+
 type Span = Pick<WrittenName, "sources" | "firstUs" | "lastUs">;
 
 export class WrittenNames {
   #spans = new Map<string, Span>();
   #pending: [string, Span][] = [];
+  #questions = new Map<string, Answered>();
+  #answered: Answered[] = [];
   #writes = 0;
 
   begin(): void {
     this.#pending = [];
-    if (++this.#writes % forgetWrites === 0 || this.#spans.size > namesMax) this.#spans.clear();
+    this.#answered = [];
+    const isFull = this.#spans.size > namesMax || this.#questions.size > namesMax;
+    if (++this.#writes % forgetWrites !== 0 && !isFull) return;
+    this.#spans.clear();
+    this.#questions.clear();
+  }
+
+  isNewAnswer(asked: Answered): boolean {
+    const { name, type, network, source, answers } = asked;
+    const known = this.#questions.get(`${type} ${name}`);
+    const first = hourOf(asked.first), last = hourOf(asked.last);
+    if (
+      known !== undefined && known.network === network && known.source === source && known.first <= first &&
+      known.last >= last && isSame(known.answers, answers)
+    ) return false;
+    this.#answered.push({ name, type, network, source, answers, first, last });
+    return true;
   }
 
   isNew({ network, ip, name, sources, firstUs, lastUs }: WrittenName): boolean {
@@ -48,7 +78,20 @@ export class WrittenNames {
       });
     }
     this.#pending = [];
+    for (const asked of this.#answered) this.#questions.set(`${asked.type} ${asked.name}`, asked);
+    this.#answered = [];
   }
+}
+
+export function isSame(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** The beginning of its hour. */
+export function hourOf(us: number): number {
+  return us - us % 3_600e6;
 }
 
 function octets(ip: Uint8Array): string {

@@ -56,6 +56,7 @@ function wordsOf(error: Error & { errors?: Error[] }): string {
 }
 
 const secureTest = (name: string, fn: () => Promise<void>) =>
+  // kafkajs leaves timers and sockets of its own behind for a moment after it is disconnected.
   Deno.test({ name, ignore, sanitizeOps: false, sanitizeResources: false, fn });
 
 secureTest("topic and permissions are made as deploy/README.md says", async () => {

@@ -130,6 +130,7 @@ Deno.test({
   name: "the snippets of READERS.md read merged flows and threats as they are now",
   ignore: kafka.ignore,
   ...(why === undefined ? {} : skipLoudly("the readers' snippets", why)),
+  // kafkajs leaves timers and sockets of its own behind for a moment after it is disconnected.
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {

@@ -102,6 +102,7 @@ export const series = resource({
     ...rangeQuery,
     step: z.int().min(1).max(86_400).optional().describe("Seconds of a point"),
     sensor_id: sensorId.optional(),
+    by: z.enum(["protocol", "sensor"]).optional().describe("Tells the parts as well, in stacks"),
   }),
   isQuery: true,
   answer: z.object({
@@ -109,6 +110,15 @@ export const series = resource({
     to: time,
     step: count,
     rows: z.array(z.object({ time, flows: count, packets: count, bytes: count })),
+    first: time.optional().describe("With by: the step that the lists of stacks begin with"),
+    stacks: z.array(z.object({
+      name: z.string().describe("Protocol or sensor id; empty = the rest"),
+      flows: z.array(count),
+      packets: z.array(count),
+      bytes: z.array(count),
+    })).optional().describe(
+      "With by: the ten largest parts and the rest, a value for each step, zeros included",
+    ),
   }),
   needs: ["trafficStore"],
   async handle({ query, nowMs }, { trafficStore }) {
@@ -124,9 +134,10 @@ export const series = resource({
         } for this range: current value is ${step}`,
       );
     }
-    return {
-      json: { from, to, step, rows: await trafficStore.readSeries({ from, to }, step, query.sensor_id) },
-    };
+    const rows = await trafficStore.readSeries({ from, to }, step, query.sensor_id);
+    if (query.by === undefined) return { json: { from, to, step, rows } };
+    const stacks = await trafficStore.readStacks({ from, to }, step, query.by, query.sensor_id);
+    return { json: { from, to, step, rows, first: from - from % step, stacks } };
   },
 });
 

@@ -79,8 +79,6 @@ negative_data_rejection.expected-statuses = ["400", "401", "403", "404", "405", 
 Deno.test({
   name: "a schema fuzzer finds no answer that is not described, and no server error",
   ...noPython === undefined ? {} : skipLoudly("the schema fuzzer", noPython),
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: () =>
     withWorld(async ({ url, fixture }, folder) => {
       await Deno.writeTextFile(`${folder}/schemathesis.toml`, fuzzerSettings);
@@ -89,8 +87,11 @@ Deno.test({
         "run",
         `${url}/openapi.json`,
         ...["--header", `Authorization: Bearer ${fixture.keys.admin}`],
-        // An answer without an end; and the fuzzer would saw off its own branch.
-        ...["--exclude-path", "/api/v1/live", "--exclude-path", "/api/v1/keys/{id}/revoke"],
+        // An answer without an end, a body it cannot make, and the branch that the fuzzer would saw off under itself.
+        ...["/api/v1/live", "/api/v1/packets", "/api/v1/keys/{id}/revoke"].flatMap((path) => [
+          "--exclude-path",
+          path,
+        ]),
         ...bounds,
       ], folder);
       assertMatch(printed, /([0-9]{3,}) generated, \1 passed/);
@@ -124,8 +125,6 @@ console.log(JSON.stringify([rows.length, times[0] < times[1], all!.flows, closed
 Deno.test({
   name: "a TypeScript client generated from the description compiles, and reads, writes and sees errors",
   ...noTypescript === undefined ? {} : skipLoudly("the generated TypeScript client", noTypescript),
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: () =>
     withWorld(async ({ url, fixture }, folder) => {
       const deno = (...args: string[]) => run(Deno.execPath(), args, folder);
@@ -161,8 +160,6 @@ print(json.dumps([len(flows.rows), rising, every.flows, closed.status.value, wro
 Deno.test({
   name: "a Python client generated from the description reads, writes and sees errors",
   ...noPython === undefined ? {} : skipLoudly("the generated Python client", noPython),
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: () =>
     withWorld(async ({ url, fixture }, folder) => {
       const generate = ["generate", "--path", "openapi.json", "--output-path", "picket", "--meta", "none"];

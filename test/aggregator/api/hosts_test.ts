@@ -121,3 +121,17 @@ Deno.test("services, domains, conversations and the number of hosts are told", a
     assertEquals((await get(`/stats/unique-hosts?from=0&to=${31 * 86_400}`)).status, 200);
   });
 });
+
+Deno.test("a series by protocol has a value for each step, zeros included", async () => {
+  await withHosts(async (get) => {
+    const { body } = await get(
+      `/stats/series?from=${sampleStart - 100}&to=${sampleStart + 299}&step=100&by=protocol`,
+    );
+    assertEquals([body.first, body.rows.length], [sampleStart - 100, 3]);
+    assertEquals(body.stacks.map(({ name, flows }: { name: string; flows: number[] }) => [name, flows]), [
+      ["tcp", [0, 10, 4, 1]],
+    ]);
+    assertEquals((await get("/stats/series?by=site")).status, 400);
+    assertEquals((await get("/stats/series")).body.stacks, undefined);
+  });
+});

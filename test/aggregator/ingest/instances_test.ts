@@ -46,6 +46,7 @@ const kafka = await useKafka(), mariadb = await useMariadb();
 Deno.test({
   name: "an aggregator that comes or goes moves its partitions' flows, and nobody reads others",
   ignore: kafka.ignore || mariadb.ignore,
+  // kafkajs leaves timers and sockets of its own behind for a moment after it is disconnected.
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {

@@ -19,6 +19,7 @@ Deno.test("a certificate authority is only for a store that is reached over a ne
 Deno.test({
   name: "mariadb store speaks TLS, and calls a fault of the certificate what it is",
   ignore,
+  // The pool closes its connections a moment after it ends.
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
@@ -78,6 +79,7 @@ Deno.test({
 Deno.test({
   name: "mariadb store says that a server speaks no TLS, instead of sending the password without",
   ignore,
+  // The pool closes its connections a moment after it ends.
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {

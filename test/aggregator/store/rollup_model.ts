@@ -1,7 +1,9 @@
 /** Rollups of hosts as they follow from flows, written once more and as plainly as possible: what the store's sums are held against.
  *
- * In: stored flows. Out: rows as the store must answer them. Invariant: nothing of the code under test is used. @module */
+ * In: stored flows. Out: rows as the store must answer them, and the comparison. Invariant: nothing of the code under test is used. @module */
 
+import { assert, assertEquals } from "@std/assert";
+import type { Store } from "../../../aggregator/store/store.ts";
 import type { Flow } from "../../../aggregator/model/flow.ts";
 import type { Conversation, Host, ServiceRow } from "../../../aggregator/model/host.ts";
 
@@ -14,6 +16,29 @@ export function randomOf(seed: number): (below: number) => number {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return Math.floor(state / 2 ** 32 * below);
   };
+}
+
+/** The store's rollups against the flows that it has, of which there are more than `min`. */
+export async function assertRollups(store: Store, min: number): Promise<void> {
+  const flows: Flow[] = (await store.readFlows({}, { limit: 1_000 })).rows;
+  assert(flows.length > min, `only ${flows.length} flows`);
+  const hosts = (await store.readHosts({ sort: "last_seen" }, { limit: 1_000 })).rows;
+  const plain = hosts.map(({ names: _n, macs: _m, threats: _t, ...sums }) => sums);
+  const byKey = <Row extends { ip: string; network: string }>(rows: Row[]) =>
+    rows.sort((a, b) => JSON.stringify([a.ip, a.network, a]) < JSON.stringify([b.ip, b.network, b]) ? -1 : 1);
+  assertEquals(byKey(plain), byKey(hostsOf(flows)));
+  const services = (await store.readServices({}, { limit: 1_000 })).rows;
+  assertEquals(byKey(services), byKey(servicesOf(flows)));
+  for (const host of hosts) {
+    const { series } = await store.readHostDetails(host.ip, host.network);
+    assertEquals(series.reduce((sum, { bytes }) => sum + bytes, 0), host.bytes);
+    assertEquals(series.reduce((sum, { packets }) => sum + packets, 0), host.packets);
+  }
+  for (const [at, expected] of conversationsOf(flows)) {
+    const found = await store.readConversations({ day: at }, 1_000);
+    const key = (row: unknown) => JSON.stringify(Object.entries(row as object).sort());
+    assertEquals(found.map(key).sort(), expected.map(key).sort());
+  }
 }
 
 export function hostsOf(flows: readonly Flow[]): Sums[] {

@@ -125,6 +125,34 @@ Deno.test("WrittenNames writes a name again only when it says more, and only aft
   assert(written.isNew({ ...name, ip: new Uint8Array([10, 0, 0, 2]) }));
 });
 
+Deno.test("WrittenNames knows an answered question by its answers and hours", () => {
+  const written = new WrittenNames();
+  const hour = 3_600e6;
+  const asked = {
+    name: "a",
+    type: "A",
+    network: 1,
+    source: 1,
+    answers: ["10.0.0.1"],
+    first: 2 * hour + 5,
+    last: 3 * hour + 5,
+  };
+  written.begin();
+  assert(written.isNewAnswer(asked));
+  written.begin(); // Rolled back.
+  assert(written.isNewAnswer(asked));
+  written.commit();
+  assert(!written.isNewAnswer(asked));
+  assert(!written.isNewAnswer({ ...asked, first: 2 * hour, last: 4 * hour - 1 }));
+  for (
+    const more of [{ answers: ["10.0.0.2"] }, { type: "AAAA" }, { network: 2 }, { source: 2 }, {
+      first: 2 * hour - 1,
+    }, {
+      last: 4 * hour,
+    }]
+  ) assert(written.isNewAnswer({ ...asked, ...more }), JSON.stringify(more));
+});
+
 Deno.test("names come from answers, leases and clients, and hostile ones become plain", async () => {
   const store = openStore("sqlite::memory:", { reporter: silent() });
   await store.start();

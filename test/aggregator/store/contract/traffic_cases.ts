@@ -23,6 +23,40 @@ export function statisticsCases(test: Test): void {
     assertEquals([flow!.factor, flow!.total_packets], [2, 2 * total_packets]);
   });
 
+  test("tells the parts of a series with zeros, ten of them and the rest", async ({ store }) => {
+    const row = (second: number, protocol: string, bytes: number, sensor_id = "s-one") => ({
+      second: t0 + second,
+      sensor_id,
+      protocol,
+      flows: 1,
+      packets: 2,
+      bytes,
+    });
+    const small = Array.from({ length: 12 }, (_, i) => row(30, `proto-${i}`, i + 1));
+    const traffic = [row(5, "tcp", 900), row(65, "tcp", 100, "s-two"), row(65, "udp", 500), ...small];
+    await store.ingest({ ...nothing(), traffic });
+    const range = { from: t0, to: t0 + 120 };
+    const stacks = await store.readStacks(range, 60, "protocol");
+    assertEquals(stacks.map(({ name }) => name), [
+      "tcp",
+      "udp",
+      ...[11, 10, 9, 8, 7, 6, 5, 4].map((n) => `proto-${n}`),
+      "",
+    ]);
+    assertEquals(stacks[0], { name: "tcp", flows: [1, 1, 0], packets: [2, 2, 0], bytes: [900, 100, 0] });
+    assertEquals(stacks[1].bytes, [0, 500, 0]);
+    assertEquals(stacks[10], { name: "", flows: [4, 0, 0], packets: [8, 0, 0], bytes: [10, 0, 0] });
+    const sensors = await store.readStacks(range, 60, "sensor");
+    assertEquals(sensors.map(({ name, bytes }) => [name, bytes]), [
+      ["s-one", [978, 500, 0]],
+      ["s-two", [0, 100, 0]],
+    ]);
+    const one = await store.readStacks(range, 60, "protocol", "s-two");
+    assertEquals(one, [{ name: "tcp", flows: [0, 1, 0], packets: [0, 2, 0], bytes: [0, 100, 0] }]);
+    assertEquals(await store.readStacks({ from: t0 - 500, to: t0 - 400 }, 60, "sensor"), []);
+    await assertRejects(() => store.readStacks({ from: 0, to: t0 }, 1, "sensor"), RangeError, "points");
+  });
+
   test("adds up totals, talkers, protocols and traffic", async ({ store }) => {
     assertEquals(await store.readTotals(), {
       flows: 0,
