@@ -12,7 +12,7 @@ import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts
 import type { Threat } from "../model/threat.ts";
 import type { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
-import { startDetectors } from "../detect/detectors/catalogue.ts";
+import { type CatalogueEntry, describeDetectors, startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
 import { explainByRules } from "../triage/rules.ts";
@@ -116,7 +116,12 @@ async function wire(
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
   const live = new LiveFeed({}, { store, clock, reporter });
-  const detection = await startDetection(options, edges, { store, directory, evidence, live }, stops);
+  const { detection, detectors } = await startDetection(
+    options,
+    edges,
+    { store, directory, evidence, live },
+    stops,
+  );
 
   const ingest = new Ingest({ buckets: options.buckets }, {
     store,
@@ -149,6 +154,7 @@ async function wire(
     directory,
     checkIns,
     detection,
+    detectors,
     evidence,
     meter,
     retention,
@@ -221,7 +227,7 @@ async function startDetection(
   edges: Edges,
   { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
   stops: Stop[],
-): Promise<Detection> {
+): Promise<Pick<Stages, "detection" | "detectors">> {
   const { clock, reporter } = edges;
   const { settings, declarations, lists } = await chooseDetectors(options, edges);
   if (lists) {
@@ -260,7 +266,7 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  return detection;
+  return { detection, detectors: describeDetectors(settings, declarations) };
 }
 
 async function startConsumer(
@@ -327,6 +333,7 @@ interface Stages {
   directory: SensorDirectory;
   checkIns: CheckInWriter;
   detection: Detection;
+  detectors: CatalogueEntry[];
   evidence: PacketEvidence;
   meter: WorkMeter;
   retention: Retention;
@@ -364,6 +371,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     ),
     submit: (header, body) => meter.submit(header, body),
     live,
+    detectors: stages.detectors,
     onThreatStatus: (id, status) => {
       detection.setStatus(id, status);
       live.note("threats", [id]);
