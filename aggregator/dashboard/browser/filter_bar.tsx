@@ -94,7 +94,13 @@ export function Choice(
 }
 
 export function Typed(
-  { name, label, placeholder }: { name: string; label: string; placeholder?: string },
+  { name, label, placeholder, list }: {
+    name: string;
+    label: string;
+    placeholder?: string;
+    /** Id of a `<datalist>` with what it could be. */
+    list?: string;
+  },
 ): VNode {
   return (
     <label class="field">
@@ -102,6 +108,7 @@ export function Typed(
       <input
         name={name}
         placeholder={placeholder}
+        list={list}
         spellcheck={false}
         autocapitalize="off"
         autocomplete="off"

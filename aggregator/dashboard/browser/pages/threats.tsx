@@ -10,7 +10,7 @@
 import { severities, type ThreatStatus, threatStatuses } from "../../../model/threat.ts";
 import type { Threat } from "../api.ts";
 import { ask, mayDecide, nowS, refresh, useApp } from "../app.ts";
-import { type List, useAction, useBounds, useKeys, useList } from "../hooks.ts";
+import { type List, useAction, useApi, useBounds, useKeys, useList } from "../hooks.ts";
 import { Badge, Button, type Column, Empty, Loading, More, Notice, Table, When } from "../parts.tsx";
 import { go, linkHere, usePlace } from "../place.ts";
 import { useState, type VNode } from "../preact.ts";
@@ -53,7 +53,13 @@ export function ThreatsPage(): VNode {
     <div class={query.id ? "split" : ""}>
       <div class="list">
         <ThreatFilter problem={list.problem} />
-        <Decide chosen={chosen} change={change} isBusy={isBusy} clear={() => setChosen(new Set())} />
+        <Decide
+          chosen={chosen}
+          change={change}
+          isBusy={isBusy}
+          clear={() => setChosen(new Set())}
+          all={() => setChosen(new Set(rows.map(({ id }) => id)))}
+        />
         <Notice problem={problem} />
         <Found list={list} isFiltered={filters.some((name) => query[name])} />
         {rows.length > 0 && (
@@ -141,18 +147,34 @@ function ThreatFilter({ problem }: { problem: List<Threat>["problem"] }): VNode 
       />
       <Choice name="status" label="Status" values={threatStatuses.map((one) => [one, one])} />
       <Typed name="ip" label="Address" placeholder="attacker or victim" />
-      <Typed name="detector" label="Detector" placeholder="port_scan_vertical" />
+      <DetectorField />
       {offer.has("GET /api/v1/threats", "filter") && <FilterLine of="threats" />}
     </FilterBar>
   );
 }
 
+function DetectorField(): VNode {
+  const { offer } = useApp();
+  const { data } = useApi<{ rows: { name: string; title: string }[] }>(
+    offer.has("GET /api/v1/detectors") ? "/detectors" : null,
+  );
+  return (
+    <>
+      <Typed name="detector" label="Detector" placeholder="port_scan_vertical" list="detectors" />
+      <datalist id="detectors">
+        {data?.rows.map(({ name, title }) => <option key={name} value={name}>{title}</option>)}
+      </datalist>
+    </>
+  );
+}
+
 function Decide(
-  { chosen, change, isBusy, clear }: {
+  { chosen, change, isBusy, clear, all }: {
     chosen: ReadonlySet<string>;
     change: (status: ThreatStatus) => void;
     isBusy: boolean;
     clear: () => void;
+    all: () => void;
   },
 ): VNode | null {
   if (chosen.size === 0) return null;
@@ -162,6 +184,7 @@ function Decide(
       <Button kind="main" disabled={isBusy} onPress={() => change("acknowledged")}>Acknowledge</Button>
       <Button disabled={isBusy} onPress={() => change("closed")}>Close</Button>
       <Button disabled={isBusy} onPress={() => change("open")}>Reopen</Button>
+      <Button onPress={all}>Choose all shown</Button>
       <Button onPress={clear}>Choose none</Button>
     </div>
   );
