@@ -110,7 +110,7 @@ export function Field(
   );
 }
 
-export interface FieldTies {
+interface FieldTies {
   name: string;
   "aria-invalid": boolean;
   "aria-describedby"?: string;
@@ -218,7 +218,7 @@ export function More({ list, word }: {
   );
 }
 
-export interface Share {
+interface Share {
   name: string;
   href?: string;
   value: number;

@@ -90,7 +90,7 @@ function HostList(): VNode {
 }
 
 /** What a person can do all the same: look one address up. */
-export function NoHosts(): VNode {
+function NoHosts(): VNode {
   return (
     <div class="panel">
       <p>This aggregator does not keep hosts.</p>
