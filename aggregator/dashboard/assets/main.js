@@ -413,7 +413,7 @@ children:zr.map(([r,l])=>t("option",{value:r,children:l},r))})}),t("button",{typ
 let o=({revoked_ms:s,expires_ms:a})=>s!==null?"revoked":a!==null&&a/1e3<n?"expired":"good";return[{name:"name",label:"Name",cell:({name:s})=>s},{name:"role",label:"Role",cell:({role:s})=>s},{name:"sta\
 te",label:"State",cell:o},{name:"id",label:"Id",cell:({id:s})=>t("span",{class:"wire",children:s})},{name:"made",label:"Made",cell:({created_ms:s})=>t(M,{at:s/1e3})},{name:"until",label:"Good until",cell:({
 expires_ms:s})=>s===null?"it does not expire":t(M,{at:s/1e3})},{name:"acts",label:"",title:"Revoke",cell:s=>o(s)==="good"&&t(Ie,{word:"Revoke",question:`End ${s.name} and its sessions?`,onSure:()=>e(s.
-id)})}]}var ea=200,Ho=10;function Do({threat:e}){let{offer:n}=w(),o=n.has("GET /api/v1/threats/{id}/flows"),s=o?`/threats/${e.id}/flows`:"/flows/search",a=se(s,{...!o&&{threat_id:e.id},limit:ea},!1),[r,l]=A(!1),
+id)})}]}var ea=500,Ho=10;function Do({threat:e}){let{offer:n}=w(),o=n.has("GET /api/v1/threats/{id}/flows"),s=o?`/threats/${e.id}/flows`:"/flows/search",a=se(s,{...!o&&{threat_id:e.id},limit:ea},!1),[r,l]=A(!1),
 i=a.rows??[],u=Math.max(Number(a.told.flows)||0,e.flows??0,i.length),c=!a.hasMore&&!a.isFull&&a.told.is_complete!==!1?H(i.length,"flow"):`the first ${g(i.length)} of ${H(u,"flow")}`,f=({flow_id:h})=>b(
 "flows","",{id:h,threat_id:e.id,range:"all"}),d=je(f).filter(({name:h})=>["from","to","name","state","bytes"].includes(h)),m={name:"start",label:"Start",cell:h=>t("a",{class:"row-link number",href:f(h),
 title:Y(h.start),children:Ce(h.start)})};return t(T,{children:[t(ta,{flows:i,of:c,isKnown:a.rows!==null}),t("section",{children:[t("h3",{children:["Flows ",t("span",{class:"soft",children:c})]}),t(v,{

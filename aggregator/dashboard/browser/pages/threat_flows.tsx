@@ -15,7 +15,7 @@ import { clockTime, count, fullTime, plural } from "../text.ts";
 import { nameOf, tellingOf } from "./flow_parts.ts";
 import { flowColumns } from "./flow_columns.tsx";
 
-const pageRows = 200;
+const pageRows = 500;
 const shownFirst = 10;
 
 export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
