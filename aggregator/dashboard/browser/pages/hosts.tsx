@@ -9,7 +9,7 @@ import type { HostRow } from "../api.ts";
 import { useApp } from "../app.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
-import { useKeys, useList } from "../hooks.ts";
+import { useBounds, useKeys, useList } from "../hooks.ts";
 import { Badge, type Column, Empty, HostLink, Loading, More, Notice, Table, When, Wire } from "../parts.tsx";
 import { go, linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
@@ -51,7 +51,9 @@ function HostList(): VNode {
   const known = filters.filter((name) => offer.has(route, name));
   const given = Object.fromEntries(known.map((name) => [name, query[name]]));
   const isThere = offer.has(route);
-  const list = useList<HostRow>(isThere ? "/hosts" : null, { ...given, limit: pageRows });
+  const bounds = useBounds();
+  const since = offer.has(route, "seen_since") ? { seen_since: bounds.from } : {};
+  const list = useList<HostRow>(isThere ? "/hosts" : null, { ...given, ...since, limit: pageRows });
   useKeys({ "/": () => document.querySelector<HTMLElement>(".filter input, .host-search input")?.focus() });
   if (!isThere || list.isMissing) return <NoHosts />;
   const isFiltered = known.some((name) => query[name]);
@@ -70,9 +72,12 @@ function HostList(): VNode {
       {list.rows === null && list.problem === null && <Loading />}
       {list.rows?.length === 0 && (
         <Empty>
-          {isFiltered ? "No host fits this filter." : "No host is known yet: they come with the first flows."}
-          {" "}
-          <a href={linkHere(Object.fromEntries(known.map((name) => [name, null])))}>Show all hosts</a>
+          {isFiltered
+            ? "No host fits this filter."
+            : "No host was seen in this time: they come with the first flows."}{" "}
+          <a href={linkHere({ ...Object.fromEntries(known.map((name) => [name, null])), range: "all" })}>
+            Show all hosts of all times
+          </a>
         </Empty>
       )}
       {list.rows !== null && list.rows.length > 0 && (

@@ -13,9 +13,9 @@ import { ask, mayDecide, nowS, refresh, useApp } from "../app.ts";
 import { type List, useAction, useApi, useBounds, useKeys, useList } from "../hooks.ts";
 import { Badge, Button, type Column, Empty, Loading, More, Notice, Table, When } from "../parts.tsx";
 import { go, linkHere, usePlace } from "../place.ts";
-import { useState, type VNode } from "../preact.ts";
+import { useEffect, useState, type VNode } from "../preact.ts";
 import type { Bounds } from "../range.ts";
-import { count, fullTime, someOf, span } from "../text.ts";
+import { count, fullTime, plural, someOf, span } from "../text.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { shut } from "../side_panel.tsx";
 import { FilterLine } from "../filter_line.tsx";
@@ -31,23 +31,14 @@ export function ThreatsPage(): VNode {
   const bounds = useBounds();
   const given = Object.fromEntries(filters.map((name) => [name, query[name]]));
   const list = useList<Threat>("/threats", { ...given, ...bounds, limit: pageRows });
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const { problem, isBusy, run } = useAction();
   const rows = list.rows ?? [];
   const mayChange = mayDecide(app);
-  const change = (status: ThreatStatus, ids = idsToChange(chosen)) => {
-    if (!mayChange || ids.length === 0) return;
-    run(async () => {
-      for (const id of ids) await ask("POST", `api/v1/threats/${id}/status`, { status });
-      setChosen(new Set());
-      list.again();
-      await refresh();
-    });
-  };
-  const toggle = (id: string) =>
-    setChosen((before) =>
-      before.has(id) ? new Set([...before].filter((one) => one !== id)) : new Set([...before, id])
-    );
+  const { chosen, setChosen, change, toggle, said, problem, isBusy } = useDecisions(
+    list,
+    mayChange,
+    query.id,
+    JSON.stringify(given),
+  );
   useThreatKeys(change, toggle, query.id);
   return (
     <div class={query.id ? "split" : ""}>
@@ -61,6 +52,7 @@ export function ThreatsPage(): VNode {
           all={() => setChosen(new Set(rows.map(({ id }) => id)))}
         />
         <Notice problem={problem} />
+        <p class="soft" role="status">{said}</p>
         <Found list={list} isFiltered={filters.some((name) => query[name])} />
         {rows.length > 0 && (
           <Table
@@ -94,11 +86,30 @@ export function ThreatsPage(): VNode {
   );
 }
 
-/** Those chosen, or else the one in focus or open. */
-function idsToChange(chosen: ReadonlySet<string>): string[] {
-  if (chosen.size > 0) return [...chosen];
-  const id = focusedRow()?.dataset.id ?? document.querySelector<HTMLElement>("tr.chosen")?.dataset.id;
-  return id === undefined ? [] : [id];
+/** Which threats are chosen, and what is decided about them: those chosen, or else the one in focus, or else the open one. */
+function useDecisions(list: List<Threat>, mayChange: boolean, open: string | undefined, filter: string) {
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [said, setSaid] = useState("");
+  const action = useAction();
+  // What is no longer on the page must not be decided with the rest.
+  useEffect(() => setChosen(new Set()), [filter]);
+  const change = (status: ThreatStatus) => {
+    const id = focusedRow()?.dataset.id ?? open;
+    const ids = chosen.size > 0 ? [...chosen] : id === undefined ? [] : [id];
+    if (!mayChange || ids.length === 0) return;
+    action.run(async () => {
+      for (const id of ids) await ask("POST", `api/v1/threats/${id}/status`, { status });
+      setSaid(`${plural(ids.length, "threat")} ${status === "open" ? "reopened" : status}`);
+      setChosen(new Set());
+      list.again();
+      await refresh();
+    });
+  };
+  const toggle = (id: string) =>
+    setChosen((before) =>
+      before.has(id) ? new Set([...before].filter((one) => one !== id)) : new Set([...before, id])
+    );
+  return { ...action, chosen, setChosen, change, toggle, said };
 }
 
 function focusedRow(): HTMLElement | null {
