@@ -26,7 +26,7 @@ import { SensorDirectory } from "../fleet/directory.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
-import { type Capabilities, topicsOf } from "../api/capabilities.ts";
+import { type Capabilities, type EdgeCapabilities, topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
 import { RateLimit } from "../api/rate_limit.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
@@ -49,6 +49,7 @@ import {
   hostnamesOf,
   listenAddress,
   readPublicUrl,
+  readRoles,
   readTrustedProxies,
   type ServeOptions,
 } from "../options/serve_options.ts";
@@ -59,7 +60,7 @@ import { WorkMeter } from "./work_meter.ts";
 type Stop = () => Promise<void>;
 
 /** How the world reaches this server. */
-interface Web extends ApiOptions {
+interface Web extends Omit<ApiOptions, "paths"> {
   folder: string;
   listenText: string;
   /** The own one, when its certificate is served. */
@@ -99,32 +100,57 @@ async function wire(
   web: Web,
   stops: Stop[],
 ): Promise<Omit<Running, "stop">> {
-  const { clock, reporter } = edges;
   const store = await storeOf(options, edges);
   await store.start();
   stops.push(() => store.stop());
+  const roles = readRoles(options);
   const holder = edges.randomBytes(8).toHex();
-  await startRetention(options, edges, store, holder, stops);
+  if (roles.has("ingest")) await startRetention(options, edges, store, holder, stops);
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const directory = new SensorDirectory({}, { store });
-  const checkIns = new CheckInWriter({}, { store, clock });
+  const checkIns = new CheckInWriter({}, { store, clock: edges.clock });
   checkIns.start();
   stops.push(() => checkIns.stop());
-  await directory.all(clock.nowMs());
-  const detection = await startDetection(options, edges, store, directory, stops);
+  await directory.all(edges.clock.nowMs());
+  const detection = roles.has("detect")
+    ? await startDetection(options, edges, store, directory, roles.has("triage"), stops)
+    : null;
+  const meter = roles.has("ingest") ? await startIngest(options, edges, store, detection, stops) : null;
+  await startPublishers(options, edges, store, holder, stops);
+  const capabilities = makeCapabilities(options, edges, {
+    store,
+    directory,
+    checkIns,
+    detection,
+    meter,
+    ...web,
+  });
+  const api = createApi({ ...web, paths: roles.has("api") ? null : sensorPaths }, capabilities);
+  const { url } = await openPort(edges, web, api, stops);
+  return { url, keyFile };
+}
 
+/** What an instance without the role "api" answers to. */
+const sensorPaths = ["/api/v1/batches", "/healthz", "/readyz", "/metrics", "/ca.pem"];
+
+async function startIngest(
+  options: ServeOptions,
+  edges: Edges,
+  store: Store,
+  detection: Detection | null,
+  stops: Stop[],
+): Promise<WorkMeter> {
+  const { clock, reporter } = edges;
   const ingest = new Ingest({ buckets: options.buckets }, {
     store,
     reporter,
     clock,
-    onStored: (updates, nowMs) => detection.take(updates, nowMs),
+    ...(detection ? { onStored: (updates, nowMs) => detection.take(updates, nowMs) } : {}),
   });
   await ingest.start({ isLater: options.kafkaBrokers.length > 0 });
   stops.push(() => ingest.stop());
   const meter = new WorkMeter(ingest, clock);
-
   await startConsumer(options, edges, store, meter, stops);
-  await startPublishers(options, edges, store, holder, stops);
   const watch = new EpochWatch({}, {
     store,
     expect: (batches) => ingest.expect(batches),
@@ -134,17 +160,7 @@ async function wire(
   });
   watch.start();
   stops.push(() => watch.stop());
-
-  const capabilities = makeCapabilities(options, edges, {
-    store,
-    directory,
-    checkIns,
-    detection,
-    meter,
-    ...web,
-  });
-  const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
-  return { url, keyFile };
+  return meter;
 }
 
 /** Listens, and keeps the certificate in step with its files. */
@@ -220,6 +236,7 @@ async function startDetection(
   edges: Edges,
   store: Store,
   directory: SensorDirectory,
+  asksModel: boolean,
   stops: Stop[],
 ): Promise<Detection> {
   const { clock, reporter } = edges;
@@ -240,7 +257,7 @@ async function startDetection(
       ),
   });
   const detection = new Detection({}, { engine, store, clock, reporter });
-  const model = readModel(options, edges);
+  const model = asksModel ? readModel(options, edges) : null;
   if (model) {
     const folder = stateFolder(options.state, edges.env);
     const audit = new AuditFile({ path: `${folder}/triage-audit.ndjson` }, { reporter });
@@ -324,17 +341,25 @@ interface Stages {
   store: Store;
   directory: SensorDirectory;
   checkIns: CheckInWriter;
-  detection: Detection;
-  meter: WorkMeter;
+  /** Null = another instance does. */
+  detection: Detection | null;
+  meter: WorkMeter | null;
   authority: Authority | null;
   publicUrl: URL | null;
 }
 
-function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
+function makeCapabilities(
+  options: ServeOptions,
+  edges: Edges,
+  stages: Stages,
+): EdgeCapabilities & Partial<Capabilities> {
   const { store, directory, checkIns, detection, meter, authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
+  const startMs = clock.nowMs();
+  const progress = () =>
+    meter?.progress() ?? { pending: 0, lastMs: startMs, failingSinceMs: null, failure: null };
   return {
     ...topicsOf(store),
     reporter,
@@ -343,7 +368,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     directory,
     clockOffsets: new ClockOffsets(),
     checkIns,
-    holes: new Holes({}, { store, isReading: () => meter.progress().failure === null }),
+    holes: new Holes({}, { store, isReading: () => progress().failure === null }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
@@ -355,9 +380,9 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
         reporter,
       },
     ),
-    submit: (header, body) => meter.submit(header, body),
-    onThreatStatus: (id, status) => detection.setStatus(id, status),
-    progress: () => meter.progress(),
+    ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
+    onThreatStatus: (id, status) => detection?.setStatus(id, status),
+    progress,
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,
     authority,

@@ -184,6 +184,7 @@ export class MariadbDatabase implements Database {
       } catch (error) {
         const number = numberOf((error as Error).cause);
         if (!(retriable.has(number) || refusing.has(number)) || attempt >= triesMax) throw error;
+        this.#reporter.count("store_transactions_retried_total");
       }
     }
   }

@@ -121,6 +121,8 @@ export interface ThreatStore {
   readThreat(id: string): Promise<Threat | null>;
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
   setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;
+  /** Statuses of those of `ids` that are there. */
+  readThreatStatuses(ids: readonly string[]): Promise<Map<string, ThreatStatus>>;
   /** Threats as they are now that changed since {@link forgetThreatChanges} was told of them. */
   readThreatChanges(limit: number): Promise<ThreatChange[]>;
   /** What changed meanwhile is still read. */

@@ -7,7 +7,7 @@ import type { Reporter } from "../../shared/reporter.ts";
 import { flowIdNumber, readFlowId } from "../model/flow_id.ts";
 import { severities, type Threat, type ThreatLinks, type ThreatStatus } from "../model/threat.ts";
 import { ipIn } from "./addresses.ts";
-import type { Database, Dialect, Row, Session, Value } from "./database.ts";
+import { type Database, type Dialect, marks, type Row, type Session, type Value } from "./database.ts";
 import { limitOf } from "./flow_query.ts";
 import { BadCursor, type ThreatChange, type ThreatStore } from "./store.ts";
 import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
@@ -15,6 +15,7 @@ import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
 /** Flows of one threat linked by one save. */
 const flowsPerThreatMax = 100_000;
 const ipsPerThreatMax = 1_000;
+const idsPerQuery = 500;
 const columns = [
   "id",
   "detector",
@@ -41,6 +42,7 @@ export function threatStore(database: Database, reporter: Reporter): ThreatStore
     readThreats: (query, page) => database.query((session) => queryThreats(session, reporter, query, page)),
     setThreatStatus: (id, status, nowMs) =>
       database.transaction((session) => updateStatus(dialect, session, id, status, nowMs)),
+    readThreatStatuses: (ids) => database.read((session) => readStatuses(session, ids)),
     readThreatChanges: (limit) => database.read((session) => readChanges(session, reporter, limit)),
     forgetThreatChanges: (changes) =>
       database.transaction((session) =>
@@ -142,6 +144,19 @@ function threatFromRow(row: Row, reporter: Reporter): Threat | null {
 function readThreat(row: Row): Threat {
   const threat = JSON.parse(row.body as string) as Threat;
   return { ...threat, status: row.status as ThreatStatus, stored_ms: row.stored_ms as number };
+}
+
+async function readStatuses(session: Session, ids: readonly string[]): Promise<Map<string, ThreatStatus>> {
+  const found = new Map<string, ThreatStatus>();
+  for (let from = 0; from < ids.length; from += idsPerQuery) {
+    const some = ids.slice(from, from + idsPerQuery);
+    const rows = await session.all(
+      `SELECT id, status FROM threats WHERE id IN (${marks(some.length)})`,
+      some,
+    );
+    for (const { id, status } of rows) found.set(id as string, status as ThreatStatus);
+  }
+  return found;
 }
 
 async function selectThreat(session: Session, id: string, reporter: Reporter): Promise<Threat | null> {
