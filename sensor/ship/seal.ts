@@ -24,7 +24,7 @@ export interface SealOptions {
   /** Fleet-wide number of buckets, from the enrolment. */
   buckets: number;
   epoch: number;
-  /** Of the end of a connection, so that it is seen within a second of its last packet. @default 600 */
+  /** Of the end of a connection, so that it is seen within a second of its last packet. @default 400 */
   sealAgeMs?: number;
   /** Whether anybody waits for the end of a connection; of a replay nobody does. @default true */
   isPrompt?: boolean;
@@ -44,7 +44,9 @@ export interface Signer {
 }
 
 /** Rows that nobody waits for wait so many times longer. */
-const patience = 5;
+const patience = 8;
+/** In a replay segments come so fast that a bucket is full of them sooner; and what is not spooled, a crash takes. */
+const replayPatience = 2;
 /** Mean octets of a row without many facts, uncompressed. */
 const rowBytesAtStart = 150;
 /** How full a batch is meant to be; rows differ. */
@@ -99,7 +101,7 @@ export class Sealer {
     for (let bucket = 0; bucket < counts.length; bucket++) {
       const age = nowMs - sinceMs[bucket];
       // A negative age: the clock was set back, and nobody knows how old the rows are.
-      const isDue = everything || age >= patience * sealAgeMs || age < 0 ||
+      const isDue = everything || age >= (isPrompt ? patience : replayPatience) * sealAgeMs || age < 0 ||
         (isPrompt && nowMs - awaitedMs[bucket] >= sealAgeMs);
       if (counts[bucket] > 0 && isDue) batches.push(...this.#close(bucket, nowMs));
     }
@@ -167,7 +169,7 @@ export class Sealer {
 /** Fills in defaults. @throws {RangeError} when a limit is out of range. */
 export function checkSealOptions(given: SealOptions): Required<SealOptions> {
   const options = {
-    sealAgeMs: 600,
+    sealAgeMs: 400,
     isPrompt: true,
     batchFlowsMax: 5_000,
     batchBytesMax: 900_000,

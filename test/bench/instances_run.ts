@@ -179,7 +179,7 @@ async function main(job: InstanceJob): Promise<void> {
       const positions = await store.readPositions(benchSensor().id, 1);
       return positions.reduce((sum, { batches }) => sum + batches, 0);
     };
-    while (await stored() < batches.length) await systemClock.sleep(100);
+    while (await stored() < batches.length) await systemClock.sleep(500);
     segments = counter("segments_stored_total");
   }
   const endedMs = Date.now();

@@ -51,42 +51,44 @@ Deno.test("sealer puts every row into one batch of its bucket, signed, seq from 
 const end = (i: number, end_reason: "fin" | "rst" = "fin") => ({ ...flow(i), end_reason });
 
 Deno.test("sealer seals the end of a connection by its age, and with it what waits in its bucket", () => {
-  const it = sealer({ buckets: 1, sealAgeMs: 600 });
+  const it = sealer({ buckets: 1, sealAgeMs: 400 });
   it.add(rowsOf([flow(1)]), 10_000);
   it.add(rowsOf([end(2)]), 11_000);
   it.add(rowsOf([end(3, "rst"), flow(4)]), 11_100);
-  assertEquals(it.seal(11_599), []);
-  assertEquals(it.seal(11_600)[0].header.flows, 4);
+  assertEquals(it.seal(11_399), []);
+  assertEquals(it.seal(11_400)[0].header.flows, 4);
   assertEquals(it.seal(60_000), []);
   it.add(rowsOf([end(5)]), 60_000);
-  assertEquals(it.seal(60_599), []);
-  assertEquals(it.seal(60_600).length, 1);
+  assertEquals(it.seal(60_399), []);
+  assertEquals(it.seal(60_400).length, 1);
 });
 
-Deno.test("sealer lets what nobody waits for gather five times as long", () => {
+Deno.test("sealer lets what nobody waits for gather eight times as long", () => {
   for (const end_reason of ["idle", "active", "evicted", "reused", "stopped"] as const) {
-    const it = sealer({ buckets: 1, sealAgeMs: 600 });
+    const it = sealer({ buckets: 1, sealAgeMs: 400 });
     it.add(rowsOf([{ ...flow(1), end_reason }]), 10_000);
     it.add(rowsOf([{ ...flow(2), end_reason }]), 12_000);
-    assertEquals(it.seal(12_999), []);
-    assertEquals(it.seal(13_000)[0].header.flows, 2);
+    assertEquals(it.seal(13_199), []);
+    assertEquals(it.seal(13_200)[0].header.flows, 2);
   }
 });
 
 Deno.test("sealer seals no bucket for the sake of another", () => {
-  const it = sealer({ buckets: 4, sealAgeMs: 600 });
+  const it = sealer({ buckets: 4, sealAgeMs: 400 });
   it.add(rowsOf(Array.from({ length: 100 }, (_, i) => flow(i))), 0);
   it.add(rowsOf([end(1)]), 0);
-  assertEquals(it.seal(600).length, 1);
-  assertEquals(it.seal(2_999), []);
-  assertEquals(it.seal(3_000).length, 3);
+  assertEquals(it.seal(400).length, 1);
+  assertEquals(it.seal(3_199), []);
+  assertEquals(it.seal(3_200).length, 3);
 });
 
-Deno.test("sealer that nobody waits for lets the end of a connection gather as well", () => {
-  const it = sealer({ buckets: 1, sealAgeMs: 600, isPrompt: false });
-  it.add(rowsOf([end(1)]), 0);
-  assertEquals(it.seal(2_999), []);
-  assertEquals(it.seal(3_000).length, 1);
+Deno.test("sealer of a replay lets every row gather for twice the seal age", () => {
+  for (const row of [end(1), flow(1)]) {
+    const it = sealer({ buckets: 1, sealAgeMs: 400, isPrompt: false });
+    it.add(rowsOf([row]), 0);
+    assertEquals(it.seal(799), []);
+    assertEquals(it.seal(800).length, 1);
+  }
 });
 
 Deno.test("sealer seals at once when the clock was set back", () => {
