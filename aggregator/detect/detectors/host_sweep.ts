@@ -133,6 +133,11 @@ export const hostSweep = detector({
         ? `${asked} addresses were asked within ${smallS} s; ${smallHostsMin} of one range are enough to call it a sweep`
         : `${asked} addresses were asked; ${hostsMin} are enough to call it a sweep`,
     )];
+    if (sweep.asksNetwork && size < hostsMin) {
+      reasons.push(
+        reason("network_itself", 10, "the network's own address was asked, too, which is no host's"),
+      );
+    }
     if (!isNeighbours && sweep.list.rangeShare >= rangeShareMin) {
       reasons.push(reason(
         "whole_range",
