@@ -96,8 +96,9 @@ export const dcsync = detector({
       dst_ips: asker.targets,
       dst_port: null,
       count: asker.calls,
-      summary:
-        `${asker.host}, which is no domain controller as far as it was seen, asked ${evidence.targets} ${evidence.calls} time(s) for the directory's changes.`,
+      summary: `${asker.host}, which is no domain controller as far as it was seen, ${
+        asker.isNamed ? "asked" : "seems to have asked"
+      } ${evidence.targets} ${evidence.calls} time(s) for the directory's changes.`,
       reasons,
       evidence,
     };

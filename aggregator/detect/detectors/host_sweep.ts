@@ -130,7 +130,9 @@ export const hostSweep = detector({
       "addresses_asked",
       growingPoints(size, hostsMin, { base: 25, perTenfold: 15, max: 45 }),
       size < hostsMin
-        ? `${asked} addresses were asked within ${smallS} s; ${smallHostsMin} of one range are enough to call it a sweep`
+        ? `${asked} addresses were asked within ${smallS} s; ${smallHostsMin} ${
+          sweep.asksNetwork ? "with the network's own address" : "of one range"
+        } are enough to call it a sweep`
         : `${asked} addresses were asked; ${hostsMin} are enough to call it a sweep`,
     )];
     if (sweep.asksNetwork && size < hostsMin) {
