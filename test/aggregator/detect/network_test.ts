@@ -280,3 +280,23 @@ Deno.test("an ICMP tunnel is no ping that is too large for the link: full parts,
     ]).length;
   assertEquals([run60(30_720, 30_720), run60(36_000, 36_000 + 1), run60(30_720, 30_000)], [0, 0, 1]);
 });
+
+Deno.test("a router that asks by ARP for scattered addresses is low, for a whole range and as another host it is not", () => {
+  const asks = (src_ip: string, step: number) =>
+    run(
+      hostSweep,
+      times(60, (i) => update(i, { ...question, src_ip, dst_ip: `10.0.${i >> 5}.${2 + (i & 31) * step}` })),
+    )
+      .map(severity);
+  assertEquals([asks("10.0.0.1", 7), asks("10.0.0.66", 7)], [["low"], ["low"]]);
+  const many = (src_ip: string) =>
+    run(
+      hostSweep,
+      times(
+        400,
+        (i) => update(i / 10, { ...question, src_ip, dst_ip: `10.0.${i >> 5}.${2 + (i & 31) * 7}` }),
+      ),
+    )
+      .map(severity);
+  assertEquals([many("10.0.0.1"), many("10.0.0.66")], [["low"], ["medium"]]);
+});
