@@ -49,6 +49,7 @@ const stageOfDetector: Readonly<Record<string, Stage>> = {
   beacon: "command",
   long_session: "command",
   c2_session: "command",
+  c2_certificate: "command",
   dns_c2: "command",
   http_c2: "command",
   dns_tunnel: "command",

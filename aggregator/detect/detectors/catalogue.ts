@@ -60,6 +60,7 @@ import { passTheHash } from "./pass_the_hash.ts";
 import { stackFingerprinting } from "./stack_fingerprinting.ts";
 import { httpC2 } from "./http_c2.ts";
 import { sipScan } from "./sip_scan.ts";
+import { c2Certificate } from "./c2_certificate.ts";
 import type { Indicators } from "../signs/listed.ts";
 
 /** The detectors that ship, over `lists` of threat intelligence; null = none are given. */
@@ -108,6 +109,7 @@ const ofTraffic: readonly Declaration[] = [
   cryptomining,
   spam,
   c2Session,
+  c2Certificate,
   namePoisoning,
   longSession,
   exfiltration,

@@ -37,6 +37,7 @@ Deno.test("DCSync is not replication between domain controllers, whoever asks fi
     [],
   );
   assertEquals(run(dcsync, [call(0, "drsuapi", "DRSCrackNames", 30)]), []);
+  assertEquals(run(dcsync, [call(0, "drsuapi", "DRSReplicaSync"), replicate(pc, controller, 9)]), []);
 });
 
 Deno.test("coercion: PetitPotam is medium at once, several ways are high, a print client stays low", () => {
