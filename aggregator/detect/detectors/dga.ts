@@ -8,7 +8,7 @@
  * Domain Generating Malware" (2016): most families compute labels of 8 to 20 letters or digits. @module */
 
 import { detector } from "../detector.ts";
-import { field, growingPoints, hostile, reason } from "../finding.ts";
+import { field, growingPoints, hostile, percentOf, reason } from "../finding.ts";
 import { stopHost } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { isRandom } from "../signs/odd_service.ts";
@@ -28,10 +28,9 @@ export const dga = detector({
       why: "of those people visit hardly any looks computed; malware tries tens to thousands a day",
     },
     computedShareMin: {
-      value: 0.1,
+      value: 0.2,
       unit: "share",
-      why:
-        "of all domains asked for: a mail server or crawler meets many domains, and some odd ones among them",
+      why: "of its questions: of ordinary domains one in fifty looks computed, and a crawler meets many",
     },
   },
   window: {
@@ -40,24 +39,30 @@ export const dga = detector({
   },
   keysMax: 10_000,
   items: ({ dns }) => dns === null ? [] : dns.questions,
-  // Most questions end here: only computed names open or touch anything.
-  key: ({ dns }, _limits, { domain }) => isRandom(domain.slice(0, domain.indexOf("."))) ? dns!.client : null,
+  key: ({ dns }) => dns!.client,
   open: ({ dns, src, dst }) => ({
     client: dns!.client === src.ip ? src : dst,
     resolvers: new Distinct<string>(64),
     computed: new Distinct<string>(domainsMax),
     existing: new Distinct<string>(domainsMax),
+    questions: 0,
+    computedQuestions: 0,
   }),
   step(host, { dns }, _limits, { domain, rcode }) {
+    host.questions++;
+    if (!isRandom(domain.slice(0, domain.indexOf(".")))) return;
+    host.computedQuestions++;
     host.resolvers.add(dns!.resolver);
     host.computed.add(domain);
     if (rcode === "NOERROR") host.existing.add(domain);
   },
-  isThreat: ({ computed, client }, { computedMin }) => computed.size >= computedMin && !client.isResolver,
+  isThreat: ({ computed, questions, computedQuestions, client }, { computedMin, computedShareMin }) =>
+    computed.size >= computedMin && computedQuestions >= computedShareMin * questions && !client.isResolver,
   finding(host, { computedMin }) {
     const evidence = {
       computed: field("domains that look computed", host.computed.count),
       existing: field("of them that exist", host.existing.count),
+      share: field("share of its questions", percentOf(host.computedQuestions, host.questions)),
       examples: hostile("examples", [...host.computed].slice(0, 3).join(", ")),
       found: hostile("computed domains that exist", [...host.existing].slice(0, 5).join(", ") || "none"),
       duration: field("duration in seconds", Math.round(host.lastS - host.firstS)),
@@ -72,7 +77,7 @@ export const dga = detector({
       reasons: [reason(
         "computed_domains",
         growingPoints(host.computed.size, computedMin, { base: 45, perTenfold: 20, max: 70 }),
-        `${evidence.computed} registered domains without words in them; ${computedMin} are the threshold`,
+        `${evidence.computed} registered domains without words in them; ${computedMin} are the threshold, and they are ${evidence.share} of its questions`,
       )],
       evidence,
     };
