@@ -2,7 +2,7 @@
  *
  * In: DNS questions in facts. Out: one finding for each asking host.
  * Invariant: only the registered label counts, so that computed names below a domain, as content networks and trackers have them, are none;
- * and each domain counts once.
+ * and each domain counts once. A resolver asks for what others asked it for, and is none.
  * Why beside bursts of missing domains: a resolver that answers for all, a sinkhole, and malware that registered its names leave no errors.
  * Source of the idea: Antonakakis et al., "From Throw-Away Traffic to Bots" (2012); Plohmann et al., "A Comprehensive Measurement Study of
  * Domain Generating Malware" (2016): most families compute labels of 8 to 20 letters or digits. @module */
@@ -36,33 +36,28 @@ export const dga = detector({
   },
   window: {
     quietS: { value: 3_600, unit: "s", why: "malware pauses between its rounds" },
-    ageS: { value: 14_400, unit: "s", why: "odd domains of a day do not add up" },
+    ageS: { value: 7_200, unit: "s", why: "the odd domains of a day do not add up" },
   },
   keysMax: 10_000,
   items: ({ dns }) => dns === null ? [] : dns.questions,
-  key: ({ dns }) => dns!.client,
+  // Most questions end here: only computed names open or touch anything.
+  key: ({ dns }, _limits, { domain }) => isRandom(domain.slice(0, domain.indexOf("."))) ? dns!.client : null,
   open: ({ dns, src, dst }) => ({
     client: dns!.client === src.ip ? src : dst,
     resolvers: new Distinct<string>(64),
-    domains: new Distinct<string>(domainsMax),
     computed: new Distinct<string>(domainsMax),
     existing: new Distinct<string>(domainsMax),
   }),
   step(host, { dns }, _limits, { domain, rcode }) {
-    const isNew = host.domains.add(domain);
-    if (isNew && isRandom(domain.slice(0, domain.indexOf(".")))) {
-      host.computed.add(domain);
-      host.resolvers.add(dns!.resolver);
-    }
-    if (rcode === "NOERROR" && host.computed.size > 0 && host.computed.has(domain)) host.existing.add(domain);
+    host.resolvers.add(dns!.resolver);
+    host.computed.add(domain);
+    if (rcode === "NOERROR") host.existing.add(domain);
   },
-  isThreat: ({ computed, domains, client }, { computedMin, computedShareMin }) =>
-    computed.size >= computedMin && computed.size >= computedShareMin * domains.size && !client.isResolver,
+  isThreat: ({ computed, client }, { computedMin }) => computed.size >= computedMin && !client.isResolver,
   finding(host, { computedMin }) {
     const evidence = {
       computed: field("domains that look computed", host.computed.count),
       existing: field("of them that exist", host.existing.count),
-      domains: field("domains asked for in all", host.domains.count),
       examples: hostile("examples", [...host.computed].slice(0, 3).join(", ")),
       found: hostile("computed domains that exist", [...host.existing].slice(0, 5).join(", ") || "none"),
       duration: field("duration in seconds", Math.round(host.lastS - host.firstS)),
