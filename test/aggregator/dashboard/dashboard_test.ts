@@ -213,6 +213,12 @@ Deno.test({
       assertEquals(await page.getByLabel("Address").getAttribute("aria-describedby"), "filter-problem");
       await page.getByRole("link", { name: "Clear" }).click();
       await rows.nth(99).waitFor();
+      await page.getByLabel("Filter", { exact: true }).fill("src_ip = nonsense");
+      await page.keyboard.press("Enter");
+      await problem.filter({ hasText: "must be an address" }).waitFor();
+      assertEquals(await page.evaluate("getSelection().toString()"), "nonsense", "the place is marked");
+      await page.getByRole("link", { name: "Clear" }).click();
+      await rows.nth(99).waitFor();
       assertEquals(await page.locator("[aria-invalid=true]").count(), 0);
       await page.getByText("Columns", { exact: true }).click();
       await page.getByLabel("Duration").check();
