@@ -40,6 +40,8 @@ export const dga = detector({
   keysMax: 10_000,
   items: ({ dns }) => dns === null ? [] : dns.questions,
   key: ({ dns }) => dns!.client,
+  // Most hosts never ask for a computed name, and nothing is kept of them.
+  opens: (_update, _limits, { domain }) => isComputed(domain),
   open: ({ dns, src, dst }) => ({
     client: dns!.client === src.ip ? src : dst,
     resolvers: new Distinct<string>(64),
@@ -50,7 +52,7 @@ export const dga = detector({
   }),
   step(host, { dns }, _limits, { domain, rcode }) {
     host.questions++;
-    if (!isRandom(domain.slice(0, domain.indexOf(".")))) return;
+    if (!isComputed(domain)) return;
     host.computedQuestions++;
     host.resolvers.add(dns!.resolver);
     host.computed.add(domain);
@@ -93,3 +95,7 @@ export const dga = detector({
   falseAlarm:
     "Researchers, spam filters and link checkers ask for such domains too, from a few known machines.",
 });
+
+function isComputed(domain: string): boolean {
+  return isRandom(domain.slice(0, domain.indexOf(".")));
+}
