@@ -14,7 +14,7 @@ import { stopHost } from "../signs/advice.ts";
 import { oddSignsOf } from "../signs/odd_service.ts";
 
 const tools =
-  /\b(?:async ?rat|dcrat|(?:quasar|sxn) server ca|venom ?rat|orcus server|bitrat|xworm|major cobalt strike|cobaltstrike|covenant)\b/i;
+  /\b(?:async ?rat|dcrat|quasar server ca|venom ?rat|orcus server|bitrat|xworm|major cobalt strike|cobaltstrike|covenant)\b/i;
 /** Peers that vouch for themselves by design. */
 const honest = /^(?:syncthing|bittorrent|i2p)\b/i;
 
