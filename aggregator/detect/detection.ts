@@ -9,6 +9,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Engine, updateOfFlow } from "./engine.ts";
+import type { Suppressor } from "./suppressor.ts";
 import type { Threat, ThreatLinks, ThreatStatus, TriageResult } from "../model/threat.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { type Store, StoreUnavailable } from "../store/store.ts";
@@ -29,6 +30,8 @@ export interface DetectionDeps {
   store: Pick<Store, "saveThreats" | "readThreats" | "readRecentFlows" | "setThreatStatus">;
   clock: Clock;
   reporter: Reporter;
+  /** Nobody is told of what it hides. */
+  suppressor: Suppressor;
   /** Called with threats that were found or grew, once they are stored or wait for the store. Returns at once. */
   onThreats?: (threats: readonly Threat[]) => void;
   /** Told of threats after they were stored. */
@@ -115,11 +118,20 @@ export class Detection {
     if (status !== "open") this.#triage?.withdraw(id);
   }
 
+  /** Suppressions were made or ended: nothing more is asked about what they hide. */
+  async suppress(): Promise<void> {
+    const { suppressor, engine } = this.#deps;
+    await suppressor.refresh(true);
+    for (const threat of engine.threats) if (suppressor.hides(threat)) this.#triage?.withdraw(threat.id);
+  }
+
   async #store(threats: readonly Threat[]): Promise<void> {
     this.#rememberLinks(this.#deps.engine.takeLinks());
     await this.#save(threats);
-    for (const threat of threats) this.#triage?.offer(threat);
-    if (threats.length > 0) this.#deps.onThreats?.(threats);
+    await this.#deps.suppressor.refresh();
+    const shown = this.#deps.suppressor.shown(threats);
+    for (const threat of shown) this.#triage?.offer(threat);
+    if (shown.length > 0) this.#deps.onThreats?.(shown);
   }
 
   /** One save at a time: two at once could leave the older form of a threat in the store. */
@@ -176,6 +188,7 @@ export class Detection {
         if (nowMs - endedMs < endEveryMs) continue;
         endedMs = nowMs;
         await this.#endSilent(nowMs);
+        await this.#deps.suppressor.endExpired();
       } catch (error) {
         reporter.error("cannot store threats", { error });
       }

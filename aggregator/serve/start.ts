@@ -12,9 +12,10 @@ import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts
 import type { Threat } from "../model/threat.ts";
 import type { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
-import { startDetectors } from "../detect/detectors/catalogue.ts";
+import { type CatalogueEntry, describeDetectors, startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
+import { Suppressor } from "../detect/suppressor.ts";
 import { explainByRules } from "../triage/rules.ts";
 import { memoryFile } from "../triage/memory.ts";
 import { TriageQueue } from "../triage/queue.ts";
@@ -116,7 +117,12 @@ async function wire(
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
   const live = new LiveFeed({}, { store, clock, reporter });
-  const detection = await startDetection(options, edges, { store, directory, evidence, live }, stops);
+  const { detection, detectors } = await startDetection(
+    options,
+    edges,
+    { store, directory, evidence, live },
+    stops,
+  );
 
   const ingest = new Ingest({ buckets: options.buckets }, {
     store,
@@ -149,6 +155,7 @@ async function wire(
     directory,
     checkIns,
     detection,
+    detectors,
     evidence,
     meter,
     retention,
@@ -221,7 +228,7 @@ async function startDetection(
   edges: Edges,
   { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
   stops: Stop[],
-): Promise<Detection> {
+): Promise<{ detection: Detection; detectors: CatalogueEntry[] }> {
   const { clock, reporter } = edges;
   const { settings, declarations, lists } = await chooseDetectors(options, edges);
   if (lists) {
@@ -241,7 +248,8 @@ async function startDetection(
   });
   const onThreats = (threats: readonly Threat[]) => evidence.offer(threats);
   const onSaved = (threats: readonly Threat[]) => live.note("threats", threats.map(({ id }) => id));
-  const detection = new Detection({}, { engine, store, clock, reporter, onThreats, onSaved });
+  const suppressor = new Suppressor({ store, clock, reporter });
+  const detection = new Detection({}, { engine, store, suppressor, clock, reporter, onThreats, onSaved });
   const model = readModel(options, edges);
   if (model) {
     const folder = stateFolder(options.state, edges.env);
@@ -260,7 +268,7 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  return detection;
+  return { detection, detectors: describeDetectors(settings, declarations) };
 }
 
 async function startConsumer(
@@ -327,6 +335,7 @@ interface Stages {
   directory: SensorDirectory;
   checkIns: CheckInWriter;
   detection: Detection;
+  detectors: CatalogueEntry[];
   evidence: PacketEvidence;
   meter: WorkMeter;
   retention: Retention;
@@ -368,6 +377,8 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
       detection.setStatus(id, status);
       live.note("threats", [id]);
     },
+    detectors: stages.detectors,
+    onSuppressions: () => detection.suppress(),
     progress: () => meter.progress(),
     archiveProblem: () => retention.archiveProblem(),
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },

@@ -34,7 +34,11 @@ export const incidents = resource({
   async handle({ query }, { threatStore }) {
     checkRange(query);
     const { from, to, severity_min, stage, limit } = query;
-    const range = { ...from !== undefined && { from }, ...to !== undefined && { to } };
+    const range = {
+      isShown: true as const,
+      ...from !== undefined && { from },
+      ...to !== undefined && { to },
+    };
     const { threats, isCut } = await readThreats(threatStore, range);
     const least = severities.indexOf(severity_min ?? severities[0]);
     const found = incidentsOf(threats).filter((one) =>

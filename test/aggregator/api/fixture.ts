@@ -14,6 +14,7 @@ import { Sessions } from "../../../aggregator/api/sessions.ts";
 import { LiveFeed } from "../../../aggregator/api/live/feed.ts";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
+import { describeDetectors } from "../../../aggregator/detect/detectors/catalogue.ts";
 import { PacketEvidence } from "../../../aggregator/evidence/evidence.ts";
 import { PacketFiles } from "../../../aggregator/evidence/packet_files.ts";
 import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
@@ -138,6 +139,8 @@ export async function startFixture(
     },
     live: new LiveFeed({}, { store, clock, reporter }),
     onThreatStatus: () => undefined,
+    onSuppressions: () => undefined,
+    detectors: describeDetectors(),
     progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
     archiveProblem: () => null,
     randomBytes,

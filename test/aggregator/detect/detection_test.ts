@@ -2,12 +2,14 @@
 
 import { assertEquals } from "@std/assert";
 import { Detection } from "../../../aggregator/detect/detection.ts";
+import { Suppressor } from "../../../aggregator/detect/suppressor.ts";
 import { Engine } from "../../../aggregator/detect/engine.ts";
 import { startDetector } from "../../../aggregator/detect/detector.ts";
 import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
 import { updateOfFlow } from "../../../aggregator/detect/engine.ts";
 import type { Threat, ThreatLinks, ThreatStatus } from "../../../aggregator/model/threat.ts";
 import type { Flow } from "../../../aggregator/model/flow.ts";
+import type { SuppressionRow } from "../../../aggregator/model/suppression.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { explainByRules } from "../../../aggregator/triage/rules.ts";
 import type { Clock } from "../../../shared/clock.ts";
@@ -46,7 +48,13 @@ function scan(): Flow[] {
 }
 
 function world(
-  stored: { threats: Map<string, Threat>; flows: Flow[]; isAway: boolean; gate?: Promise<void> },
+  stored: {
+    threats: Map<string, Threat>;
+    flows: Flow[];
+    isAway: boolean;
+    gate?: Promise<void>;
+    suppressions?: SuppressionRow[];
+  },
   time: Clock = clock,
 ) {
   const reporter = createReporter({ component: "test", write: () => undefined, clock: time });
@@ -69,11 +77,14 @@ function world(
     },
     readThreats: () => Promise.resolve({ rows: [...stored.threats.values()] }),
     readRecentFlows: () => Promise.resolve(stored.flows),
+    readSuppressions: () => Promise.resolve(stored.suppressions ?? []),
+    endExpired: () => Promise.resolve(0),
   };
   const told: string[] = [];
   const onThreats = (threats: readonly Threat[]) =>
     void told.push(...threats.map(({ detector }) => detector));
-  const detection = new Detection({}, { engine, store, clock: time, reporter, onThreats });
+  const suppressor = new Suppressor({ store, clock: time, reporter });
+  const detection = new Detection({}, { engine, store, suppressor, clock: time, reporter, onThreats });
   return { detection, linked, told, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
 }
 
@@ -194,3 +205,47 @@ for (const [hours, status] of [[71, "open"], [74, "closed"]] as const) {
     await detection.stop();
   });
 }
+
+Deno.test("detection asks and tells nobody of a threat that a suppression hides, and stores it all the same", async () => {
+  const suppression: SuppressionRow = {
+    id: "00000000000000a1",
+    reason: "our scanner",
+    made_by: "ann",
+    made_ms: 0,
+    expires_ms: 1_900_000_000_000,
+    ended_ms: null,
+    hidden: 0,
+    src_ip: "10.0.0.66",
+  };
+  const found = async (suppressions: SuppressionRow[]) => {
+    const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false, suppressions };
+    const { detection, told, counter } = world(stored);
+    const offered: string[] = [], withdrawn: string[] = [];
+    detection.explainWith({
+      offer: (threat) => void offered.push(threat.id),
+      withdraw: (id) => void withdrawn.push(id),
+    });
+    await detection.start();
+    await detection.take(scan().map(updateOfFlow), clock.nowMs());
+    const before = [stored.threats.size, told.length > 0, offered.length > 0, withdrawn.length];
+    suppressions.push(suppression);
+    await detection.suppress();
+    await detection.stop();
+    return { before, withdrawn, hidden: counter("threats_suppressed_total") > 0 };
+  };
+  assertEquals(await found([suppression]).then(({ before, hidden }) => [...before, hidden]), [
+    1,
+    false,
+    false,
+    0,
+    true,
+  ]);
+  const late = await found([]);
+  assertEquals(
+    [...late.before, late.withdrawn.length],
+    [1, true, true, 0, 1],
+    "one made later takes it back",
+  );
+  const over = await found([{ ...suppression, expires_ms: 1_800_000_000_000 }]);
+  assertEquals(over.before, [1, true, true, 0], "an expired one hides nothing");
+});

@@ -83,6 +83,7 @@ Deno.test("retention refuses limits that make no sense, and goes on when a turn 
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
     pruneGaps: () => Promise.resolve(0),
+    pruneDecisions: () => Promise.resolve(),
   };
   assertThrows(
     () => new Retention({ flowDays: 0, bytesMax: 0 }, { store, holder: "a", clock, reporter }),
@@ -140,6 +141,7 @@ Deno.test("what rests on flows leaves before the flows of its day", async () => 
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
     pruneGaps: () => Promise.resolve(0),
+    pruneDecisions: () => Promise.resolve(),
     takeLease: () => Promise.resolve({ holder: "a", generation: 1, position: "" }),
     moveLease: () => Promise.resolve(true),
     releaseLease: () => Promise.resolve(),
