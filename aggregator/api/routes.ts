@@ -28,7 +28,7 @@ import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { detectors, giveFeedback } from "./threats/feedback.ts";
-import { incidents } from "./threats/incidents.ts";
+import { incident, incidents, setIncidentStatus } from "./threats/incidents.ts";
 import {
   addSuppression,
   endSuppression,
@@ -64,6 +64,8 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/flows/:id/packets", "analyst", flowPackets],
   ["POST", "/api/v1/flows/:id/packets", "analyst", askFlowPackets],
   ["GET", "/api/v1/incidents", "viewer", incidents],
+  ["GET", "/api/v1/incidents/:id", "viewer", incident],
+  ["POST", "/api/v1/incidents/:id/status", "analyst", setIncidentStatus],
   ["GET", "/api/v1/threats", "viewer", threats],
   ["GET", "/api/v1/threats/:id", "viewer", threat],
   ["GET", "/api/v1/threats/:id/flows", "viewer", threatFlows],

@@ -182,13 +182,13 @@ export const threatAnswer = z.object({
 }).loose();
 
 export const incidentAnswer = z.object({
-  id: z.string(),
+  id: z.string().describe("That of its first threat"),
   network: z.string(),
   actors: z.array(z.string()).describe("Machines that acted, the first one first"),
   targets: z.array(z.string()).describe("Machines acted upon, at most 100"),
   severity: z.enum(severities).describe("Of the worst threat, raised by each further stage"),
   stages: z.array(z.enum(stages)).describe("Reached by threats of medium severity or above"),
-  status: z.enum(["open", "closed"]),
+  status: z.enum(threatStatuses).describe("Open while a threat is, then acknowledged while one is"),
   first_seen: time,
   last_seen: time,
   threats: count,

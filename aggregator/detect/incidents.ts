@@ -6,11 +6,12 @@
  * one target is the machine in question.
  * Severity is that of the worst threat; each further stage of the chain that was reached raises it by one step, at most to critical, as a
  * scan, a break-in and a spread are more than the worst of the three. Noise does not chain: threats below medium raise nothing.
+ * Its status is that of its threats: a new threat of the same attacker within {@link incidentLimits.pauseS} opens a closed one again; a
+ * later one begins another.
  * Why computed and not stored: it follows from the threats alone, so it can never contradict them. @module */
 
-import { sha256Hex } from "../../shared/batch.ts";
 import { type Incident, type IncidentStep, type Stage, stages } from "../model/incident.ts";
-import { severities, type Severity, type Threat } from "../model/threat.ts";
+import { severities, type Severity, type Threat, type ThreatStatus } from "../model/threat.ts";
 
 export const incidentLimits = {
   /** Threats further apart than this are two stories: a day and a night. */
@@ -82,8 +83,19 @@ interface Draft {
   lastSeen: number;
 }
 
+/** An incident with all its threats, the first one first. */
+export interface Story {
+  incident: Incident;
+  threats: readonly Threat[];
+}
+
 /** Groups threats into incidents. `threats` may come in any order. */
 export function incidentsOf(threats: readonly Threat[]): Incident[] {
+  return storiesOf(threats).map(({ incident }) => incident);
+}
+
+/** The same, with the threats of each. */
+export function storiesOf(threats: readonly Threat[]): Story[] {
   const drafts: Draft[] = [];
   const byMachine = new Map<string, Draft[]>();
   for (const threat of [...threats].sort((a, b) => a.first_seen - b.first_seen || compare(a.id, b.id))) {
@@ -97,8 +109,8 @@ export function incidentsOf(threats: readonly Threat[]): Incident[] {
       else if (!known.includes(draft)) known.push(draft);
     }
   }
-  return drafts.map(finish).sort((a, b) =>
-    severities.indexOf(b.severity) - severities.indexOf(a.severity) || b.last_seen - a.last_seen
+  return drafts.map((draft) => ({ incident: finish(draft), threats: draft.threats })).sort((a, b) =>
+    rankOf(b.incident.severity) - rankOf(a.incident.severity) || b.incident.last_seen - a.incident.last_seen
   );
 }
 
@@ -156,18 +168,23 @@ function finish({ threats, network, actors, lastSeen }: Draft): Incident {
   const raised = Math.min(severities.length - 1, worst + Math.max(0, reached.length - 1));
   const targets = new Set(threats.flatMap(({ dst_ips }) => dst_ips));
   return {
-    id: sha256Hex(`incident|${first.id}`).slice(0, 16),
+    id: first.id,
     network,
     actors: [...actors].slice(0, 100),
     targets: [...targets].filter((target) => !actors.has(target)).slice(0, 100),
     severity: severities[raised],
     stages: reached,
-    status: threats.every(({ status }) => status === "closed") ? "closed" : "open",
+    status: statusOf(threats),
     first_seen: first.first_seen,
     last_seen: lastSeen,
     threats: threats.length,
     timeline: threats.slice(0, incidentLimits.timelineMax).map(stepOf),
   };
+}
+
+function statusOf(threats: readonly Threat[]): ThreatStatus {
+  const has = (wanted: ThreatStatus) => threats.some(({ status }) => status === wanted);
+  return has("open") ? "open" : has("acknowledged") ? "acknowledged" : "closed";
 }
 
 function stepOf(threat: Threat): IncidentStep {

@@ -149,6 +149,7 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   suppressions_in_force: ["Suppressions in force, as this aggregator last read them."],
   suppression_changes_total: ["Suppressions made and ended by people.", "change"],
   threat_feedback_total: ["Feedback that people gave on threats.", "verdict"],
+  incident_status_changes_total: ["Changes of an incident's status by people.", "status"],
   threat_status_changes_total: ["Changes of a threat's status by people.", "status"],
 
   // What leaves: archives, exports, topics, live streams, packets.

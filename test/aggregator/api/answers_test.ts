@@ -23,7 +23,9 @@ Deno.test("every route answers well what it describes", async () => {
     await ask("GET", `/api/v1/flows${path}`);
   }
   const { rows: [threat] } = await ask("GET", "/api/v1/threats");
-  await ask("GET", "/api/v1/incidents");
+  const { rows: [incident] } = await ask("GET", "/api/v1/incidents");
+  await ask("GET", `/api/v1/incidents/${incident.id}`);
+  await post(`/api/v1/incidents/${incident.id}/status`, { status: "acknowledged" });
   for (const path of ["", "/flows"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
   await ask("GET", "/api/v1/filter/columns");
   await ask("HEAD", "/api/v1/live?of=flows");

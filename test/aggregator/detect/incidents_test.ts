@@ -104,5 +104,8 @@ Deno.test("an incident is closed when all its threats are, and keeps its name wh
   const first = threat("port_scan_vertical", 0, ["10.0.0.5"], ["10.0.0.8"], { status: "closed" });
   const second = threat("password_guessing", 60, ["10.0.0.5"], ["10.0.0.8"]);
   const [one] = incidentsOf([first]), [both] = incidentsOf([second, first]);
-  assertEquals([one.status, both.status, one.id === both.id], ["closed", "open", true]);
+  assertEquals([one.status, both.status, one.id, both.id], ["closed", "open", first.id, first.id]);
+  const seen = { ...second, status: "acknowledged" as const };
+  assertEquals(incidentsOf([seen, first])[0].status, "acknowledged");
+  assertEquals(incidentsOf([seen, first, threat("beacon", 90, ["10.0.0.5"], [])])[0].status, "open");
 });
