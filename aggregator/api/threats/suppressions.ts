@@ -27,7 +27,10 @@ const previewRows = 20;
 const pageRows = 500;
 
 const line = (charactersMax: number) =>
-  z.string().trim().min(1).max(charactersMax).regex(/^\P{Cc}*$/u, "must have no control characters");
+  z.string().trim().min(1).max(charactersMax).refine(
+    (text) => !/\p{Cc}/u.test(text),
+    "must have no control characters",
+  );
 
 const conditions = {
   network: name.optional().describe("Site, or global"),
