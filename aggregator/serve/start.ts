@@ -249,10 +249,19 @@ async function startDetection(
   const onThreats = (threats: readonly Threat[]) => evidence.offer(threats);
   const onSaved = (threats: readonly Threat[]) => live.note("threats", threats.map(({ id }) => id));
   const suppressor = new Suppressor({ store, clock, reporter });
-  const detection = new Detection({}, { engine, store, suppressor, clock, reporter, onThreats, onSaved });
+  const folder = stateFolder(options.state, edges.env);
+  const detection = new Detection({}, {
+    engine,
+    store,
+    suppressor,
+    learned: memoryFile(`${folder}/learned.json`),
+    clock,
+    reporter,
+    onThreats,
+    onSaved,
+  });
   const model = readModel(options, edges);
   if (model) {
-    const folder = stateFolder(options.state, edges.env);
     const audit = new AuditFile({ path: `${folder}/triage-audit.ndjson` }, { reporter });
     const { geminiCallsPerDay: callsPerDayMax, geminiTokensPerDay: tokensPerDayMax } = options;
     const triage = new TriageQueue({ callsPerDayMax, tokensPerDayMax }, {

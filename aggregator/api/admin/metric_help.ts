@@ -145,6 +145,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   threat_saves_failed_total: ["Tries to write threats that failed; they are tried again."],
   threats_unsaved_dropped_total: ["Threats lost because the store was away for too long."],
   threat_links_dropped_total: ["Flows not linked to a threat because too many waited."],
+  learned_failures_total: [
+    "Times what was learned over days could not be kept or read; that part begins anew.",
+  ],
   threats_suppressed_total: ["Times a threat that changed was hidden by a suppression."],
   suppressions_in_force: ["Suppressions in force, as this aggregator last read them."],
   suppression_changes_total: ["Suppressions made and ended by people.", "change"],

@@ -5,6 +5,19 @@
  * known, and the half that was called longest ago is evicted.
  * Why by address and by name: a content network has many addresses for one name, an implant one address for many names. @module */
 
+import { z } from "../../../shared/schema.ts";
+import {
+  isWatchedRow,
+  learnedKey,
+  learnedTime,
+  type Learning,
+  newWatched,
+  rowOfWatched,
+  watch,
+  type Watched,
+  watchedOfRow,
+  watchedRow,
+} from "../learned.ts";
 import { Distinct } from "./distinct.ts";
 
 export interface Service {
@@ -12,66 +25,109 @@ export interface Service {
   firstS: number;
   /** Own hosts that called it, told apart up to {@link callersMax}. */
   callers: Distinct<string>;
-  /** Of a network: different hours in which anything was called, as far as their order tells. */
-  hours: number;
-  lastHour: number;
 }
 
 export interface ServiceView {
   byAddress: Service;
   /** Null where no name was read. */
   byName: Service | null;
-  network: Service;
+  network: CallingNetwork;
+}
+
+/** A network, with the hours in which anything was called, and its own hosts as those of a service. */
+export interface CallingNetwork extends Watched {
+  callers: Distinct<string>;
 }
 
 export const callersMax = 4;
 const servicesMax = 32_768, networksMax = 1_024;
 
-export class ServiceBook {
-  #services = new Halves(servicesMax);
-  #networks = new Halves(networksMax);
+const callersRow = z.array(learnedKey).max(callersMax);
+const serviceRow = z.tuple([learnedKey, learnedTime, callersRow]);
+const saved = z.strictObject({
+  services: z.array(serviceRow).max(servicesMax),
+  networks: z.array(z.tuple([watchedRow, callersRow])).max(networksMax),
+});
+
+export class ServiceBook implements Learning {
+  #services = new Halves<Service>(servicesMax);
+  #networks = new Halves<CallingNetwork>(networksMax);
   #lastNetwork = "";
-  #last: Service | null = null;
+  #last: CallingNetwork | null = null;
 
   /** Counts a call of the own host `srcIp` and says what is known of the service. */
   call(network: string, srcIp: string, address: string, name: string, atS: number): ServiceView {
-    const byAddress = this.#services.call(`${network}|${address}`, srcIp, atS);
-    const byName = name === "" ? null : this.#services.call(`${network}|${name}`, srcIp, atS);
+    const byAddress = this.#callOne(`${network}|${address}`, srcIp, atS);
+    const byName = name === "" ? null : this.#callOne(`${network}|${name}`, srcIp, atS);
     if (this.#last === null || network !== this.#lastNetwork) {
-      this.#last = this.#networks.call(network, srcIp, atS);
+      this.#last = this.#networks.find(network, () => withCallers(newWatched(atS), []));
       this.#lastNetwork = network;
     }
-    const whole = this.#last;
-    if (atS < whole.firstS) whole.firstS = atS;
-    whole.callers.add(srcIp);
-    const hour = Math.floor(atS / 3_600);
-    if (hour !== whole.lastHour) {
-      whole.lastHour = hour;
-      whole.hours++;
+    watch(this.#last, atS);
+    this.#last.callers.add(srcIp);
+    return { byAddress, byName, network: this.#last };
+  }
+
+  save(): unknown {
+    return {
+      services: this.#services.all().map(([key, { firstS, callers }]) => [key, firstS, [...callers]])
+        .filter((row) => serviceRow.safeParse(row).success),
+      networks: this.#networks.all().map((
+        [key, network],
+      ) => [rowOfWatched(key, network), [...network.callers]])
+        .filter(([row]) => isWatchedRow(row)),
+    };
+  }
+
+  load(given: unknown): void {
+    const { services, networks } = saved.parse(given);
+    for (const [key, firstS, callers] of services) {
+      this.#services.find(key, () => ({ firstS, callers: callersOf(callers) }));
     }
-    return { byAddress, byName, network: whole };
+    for (const [row, callers] of networks) {
+      this.#networks.find(row[0], () => withCallers(watchedOfRow(row), callers));
+    }
+  }
+
+  #callOne(key: string, srcIp: string, atS: number): Service {
+    const service = this.#services.find(key, () => ({ firstS: atS, callers: callersOf([]) }));
+    if (atS < service.firstS) service.firstS = atS;
+    service.callers.add(srcIp);
+    return service;
   }
 }
 
-class Halves {
-  #young = new Map<string, Service>();
-  #old = new Map<string, Service>();
+function callersOf(hosts: readonly string[]): Distinct<string> {
+  const callers = new Distinct<string>(callersMax);
+  for (const host of hosts) callers.add(host);
+  return callers;
+}
+
+function withCallers(watched: Watched, hosts: readonly string[]): CallingNetwork {
+  return { ...watched, callers: callersOf(hosts) };
+}
+
+class Halves<Value> {
+  #young = new Map<string, Value>();
+  #old = new Map<string, Value>();
 
   constructor(readonly max: number) {}
 
-  call(key: string, srcIp: string, atS: number): Service {
-    let service = this.#young.get(key);
-    if (service === undefined) {
-      service = this.#old.get(key) ??
-        { firstS: atS, callers: new Distinct(callersMax), hours: 0, lastHour: NaN };
+  find(key: string, make: () => Value): Value {
+    let value = this.#young.get(key);
+    if (value === undefined) {
+      value = this.#old.get(key) ?? make();
       if (this.#young.size >= this.max >> 1) {
         this.#old = this.#young;
         this.#young = new Map();
       }
-      this.#young.set(key, service);
+      this.#young.set(key, value);
     }
-    if (atS < service.firstS) service.firstS = atS;
-    service.callers.add(srcIp);
-    return service;
+    return value;
+  }
+
+  /** Those called longest ago first, each once. */
+  all(): [string, Value][] {
+    return [...new Map([...this.#old, ...this.#young])];
   }
 }

@@ -80,12 +80,21 @@ function world(
     readSuppressions: () => Promise.resolve(stored.suppressions ?? []),
     endExpired: () => Promise.resolve(0),
   };
-  const told: string[] = [];
+  const told: string[] = [], kept: string[] = [];
+  const learned = { read: () => null, write: (text: string) => void kept.push(text) };
   const onThreats = (threats: readonly Threat[]) =>
     void told.push(...threats.map(({ detector }) => detector));
   const suppressor = new Suppressor({ store, clock: time, reporter });
-  const detection = new Detection({}, { engine, store, suppressor, clock: time, reporter, onThreats });
-  return { detection, linked, told, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
+  const detection = new Detection({}, {
+    engine,
+    store,
+    suppressor,
+    learned,
+    clock: time,
+    reporter,
+    onThreats,
+  });
+  return { detection, linked, told, kept, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
 }
 
 Deno.test("detection stores what the detectors find and offers it to triage", async () => {
@@ -248,4 +257,15 @@ Deno.test("detection asks and tells nobody of a threat that a suppression hides,
   );
   const over = await found([{ ...suppression, expires_ms: 1_800_000_000_000 }]);
   assertEquals(over.before, [1, true, true, 0], "an expired one hides nothing");
+});
+
+Deno.test("detection keeps what it learned when it stops", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
+  const { detection, kept } = world(stored);
+  await detection.start();
+  await detection.take(scan().map(updateOfFlow), clock.nowMs());
+  assertEquals(kept, []);
+  await detection.stop();
+  const { parts: { services } } = JSON.parse(kept[0]);
+  assertEquals([kept.length, services.services.length, services.networks[0][0][0]], [1, 60, "lab"]);
 });
