@@ -124,16 +124,16 @@ export class Detection {
   }
 
   /** Suppressions were made or ended: nothing more is asked about what they hide. */
-  async suppress(): Promise<void> {
+  async suppress(isAtOnce = true): Promise<void> {
     const { suppressor, engine } = this.#deps;
-    await suppressor.refresh(true);
+    if (!await suppressor.refresh(isAtOnce)) return;
     for (const threat of engine.threats) if (suppressor.hides(threat)) this.#triage?.withdraw(threat.id);
   }
 
   async #store(threats: readonly Threat[]): Promise<void> {
     this.#rememberLinks(this.#deps.engine.takeLinks());
     await this.#save(threats);
-    await this.#deps.suppressor.refresh();
+    await this.suppress(false);
     const shown = this.#deps.suppressor.shown(threats);
     for (const threat of shown) this.#triage?.offer(threat);
     if (shown.length > 0) this.#deps.onThreats?.(shown);

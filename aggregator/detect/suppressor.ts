@@ -26,18 +26,21 @@ export class Suppressor {
     this.#deps = deps;
   }
 
-  /** Reads the list again when it is old, or at once. Never rejects. */
-  async refresh(isAtOnce = false): Promise<void> {
+  /** Reads the list again when it is old, or at once; says whether others are in force now. Never rejects. */
+  async refresh(isAtOnce = false): Promise<boolean> {
     const { store, clock, reporter } = this.#deps;
     const atMs = clock.monotonicMs();
-    if (!isAtOnce && atMs - this.#readMs < everyMs) return;
+    if (!isAtOnce && atMs - this.#readMs < everyMs) return false;
     this.#readMs = atMs;
     try {
       const rows = await store.readSuppressions(clock.nowMs());
+      const before = this.#rules.map(({ suppression }) => suppression.id).join();
       this.#rules = rows.map((suppression) => ({ suppression, meets: matcherOf(suppression) }));
       reporter.gauge("suppressions_in_force", rows.length);
+      return before !== rows.map(({ id }) => id).join();
     } catch (error) {
       reporter.warn("cannot read suppressions, those known before hold", { error });
+      return false;
     }
   }
 

@@ -1,6 +1,7 @@
 /** `suppress`: on the database, from a preview to an end, in words and as JSON. @module */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { threatsCommand } from "../../../aggregator/commands/ask_command.ts";
 import { suppressCommand } from "../../../aggregator/commands/suppress_command.ts";
 import { threat } from "../store/rows.ts";
 import { runInside, storeIn, withFolder } from "./harness.ts";
@@ -35,6 +36,14 @@ Deno.test("suppress previews, adds, lists and ends on the database", async () =>
       "1 hidden",
     ]);
     assertEquals((await run("list")).stdout, added.stdout);
+    const threats = async (...args: string[]) =>
+      JSON.parse(
+        (await runInside([threatsCommand], ["threats", "--json", ...args, "--state", folder], { clock }))
+          .stdout,
+      )
+        .rows.map((row: { id: string }) => row.id);
+    assertEquals(await threats(), ["00000000000000b2"]);
+    assertEquals(await threats("--suppressed"), ["00000000000000b2", "00000000000000b1"]);
     assertEquals((await run("end", id)).stdout, `ended ${id}`);
     assertEquals((await run()).stdout, "");
     assertStringIncludes((await run("list", "--all")).stdout, "ended 2027-01-15T08:00Z  1 hidden");
