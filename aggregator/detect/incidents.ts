@@ -18,6 +18,10 @@ export const incidentLimits = {
   pauseS: 86_400,
   /** More sources than this do not name an attacker. */
   actorsMax: 3,
+  /** Machines of one story that may act next; those reached later are not followed. */
+  reachedMax: 10_000,
+  /** Targets named. */
+  targetsMax: 100,
   /** Threats told one by one; the rest is counted. */
   timelineMax: 100,
 } as const;
@@ -101,12 +105,11 @@ export function storiesOf(threats: readonly Threat[]): Story[] {
   for (const threat of [...threats].sort((a, b) => a.first_seen - b.first_seen || compare(a.id, b.id))) {
     const machines = actorsOf(threat);
     const draft = findDraft(threat, machines, byMachine) ?? open(threat, drafts);
-    join(draft, threat, machines);
-    for (const machine of [...machines, ...draft.reached.keys()]) {
+    for (const machine of join(draft, threat, machines)) {
       const key = `${threat.network}|${machine}`;
       const known = byMachine.get(key);
       if (known === undefined) byMachine.set(key, [draft]);
-      else if (!known.includes(draft)) known.push(draft);
+      else known.push(draft);
     }
   }
   return drafts.map((draft) => ({ incident: finish(draft), threats: draft.threats })).sort((a, b) =>
@@ -125,7 +128,9 @@ function findDraft(
   byMachine: ReadonlyMap<string, Draft[]>,
 ): Draft | null {
   for (const machine of machines) {
-    for (const draft of byMachine.get(`${threat.network}|${machine}`)?.toReversed() ?? []) {
+    const drafts = byMachine.get(`${threat.network}|${machine}`) ?? [];
+    for (let i = drafts.length - 1; i >= 0; i--) {
+      const draft = drafts[i];
       if (threat.first_seen > draft.lastSeen + incidentLimits.pauseS) continue;
       const reachedS = draft.reached.get(machine);
       if (draft.actors.has(machine) || (reachedS !== undefined && threat.last_seen >= reachedS)) return draft;
@@ -148,14 +153,23 @@ function open(threat: Threat, drafts: Draft[]): Draft {
 
 const reachingStages: readonly Stage[] = ["access", "execution", "spread"];
 
-function join(draft: Draft, threat: Threat, machines: readonly string[]): void {
+/** Returns the machines that the story knows only now: each is looked at once, however many threats name it. */
+function join(draft: Draft, threat: Threat, machines: readonly string[]): string[] {
+  const found: string[] = [];
+  const isKnown = (machine: string) => draft.actors.has(machine) || draft.reached.has(machine);
   draft.threats.push(threat);
-  for (const machine of machines) draft.actors.add(machine);
+  for (const machine of machines) {
+    if (!isKnown(machine)) found.push(machine);
+    draft.actors.add(machine);
+  }
   draft.lastSeen = Math.max(draft.lastSeen, threat.last_seen);
-  if (!reachingStages.includes(stageOf(threat.detector))) return;
+  if (!reachingStages.includes(stageOf(threat.detector))) return found;
   for (const target of threat.dst_ips) {
+    if (draft.reached.size >= incidentLimits.reachedMax) break;
+    if (!isKnown(target)) found.push(target);
     if (!draft.reached.has(target)) draft.reached.set(target, threat.first_seen);
   }
+  return found;
 }
 
 function finish({ threats, network, actors, lastSeen }: Draft): Incident {
@@ -166,12 +180,11 @@ function finish({ threats, network, actors, lastSeen }: Draft): Incident {
   );
   const worst = Math.max(...threats.map(({ severity }) => rankOf(severity)));
   const raised = Math.min(severities.length - 1, worst + Math.max(0, reached.length - 1));
-  const targets = new Set(threats.flatMap(({ dst_ips }) => dst_ips));
   return {
     id: first.id,
     network,
     actors: [...actors].slice(0, 100),
-    targets: [...targets].filter((target) => !actors.has(target)).slice(0, 100),
+    targets: targetsOf(threats, actors),
     severity: severities[raised],
     stages: reached,
     status: statusOf(threats),
@@ -180,6 +193,17 @@ function finish({ threats, network, actors, lastSeen }: Draft): Incident {
     threats: threats.length,
     timeline: threats.slice(0, incidentLimits.timelineMax).map(stepOf),
   };
+}
+
+function targetsOf(threats: readonly Threat[], actors: ReadonlySet<string>): string[] {
+  const targets = new Set<string>();
+  for (const { dst_ips } of threats) {
+    for (const target of dst_ips) {
+      if (targets.size >= incidentLimits.targetsMax) return [...targets];
+      if (!actors.has(target)) targets.add(target);
+    }
+  }
+  return [...targets];
 }
 
 function statusOf(threats: readonly Threat[]): ThreatStatus {

@@ -109,3 +109,15 @@ Deno.test("an incident is closed when all its threats are, and keeps its name wh
   assertEquals(incidentsOf([seen, first])[0].status, "acknowledged");
   assertEquals(incidentsOf([seen, first, threat("beacon", 90, ["10.0.0.5"], [])])[0].status, "open");
 });
+
+Deno.test("a story grows with its threats, not with all that they name, and follows the first 10,000 machines", () => {
+  const hosts = (n: number) => Array.from({ length: 100 }, (_, i) => `10.${n >> 8}.${n & 255}.${i}`);
+  const spray = (count: number) =>
+    Array.from({ length: count }, (_, n) => threat("password_spray", n, ["203.0.113.7"], hosts(n)));
+  const after = (count: number, actor: string) =>
+    incidentsOf([...spray(count), threat("beacon", 9_000, [actor], [])]).map(({ threats }) => threats);
+  assertEquals(after(100, "10.0.99.99"), [101]);
+  assertEquals(after(101, "10.0.100.0").sort(), [1, 101], "the 10,001st is not followed");
+  const [one] = incidentsOf(spray(5_000));
+  assertEquals([one.threats, one.targets.length, one.targets.at(-1)], [5_000, 100, "10.0.0.99"]);
+});
