@@ -9,6 +9,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Engine, updateOfFlow } from "./engine.ts";
+import { leadOf, storiesOf } from "./incidents.ts";
 import { type LearnedFile, loadLearned, saveLearned } from "./learned.ts";
 import type { Suppressor } from "./suppressor.ts";
 import type { Threat, ThreatLinks, ThreatStatus, TriageResult } from "../model/threat.ts";
@@ -135,8 +136,24 @@ export class Detection {
     await this.#save(threats);
     await this.suppress(false);
     const shown = this.#deps.suppressor.shown(threats);
-    for (const threat of shown) this.#triage?.offer(threat);
-    if (shown.length > 0) this.#deps.onThreats?.(shown);
+    if (shown.length === 0) return;
+    this.#ask(shown);
+    this.#deps.onThreats?.(shown);
+  }
+
+  /** Asks once for each incident, about its gravest threat: the others would cost as much and say less. */
+  #ask(changed: readonly Threat[]): void {
+    const triage = this.#triage;
+    if (triage === null) return;
+    const { engine, suppressor } = this.#deps;
+    const newest = new Map(changed.map((threat) => [threat.id, threat]));
+    for (const story of storiesOf(engine.threats.filter((threat) => !suppressor.hides(threat)))) {
+      if (!story.threats.some(({ id }) => newest.has(id))) continue;
+      const lead = leadOf(story);
+      for (const { id } of story.threats) if (id !== lead?.id) triage.withdraw(id);
+      const threat = newest.get(lead?.id ?? "");
+      if (threat !== undefined) triage.offer(threat);
+    }
   }
 
   /** One save at a time: two at once could leave the older form of a threat in the store. */

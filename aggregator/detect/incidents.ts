@@ -117,6 +117,21 @@ export function storiesOf(threats: readonly Threat[]): Story[] {
   );
 }
 
+/** The open threat that says most about an incident: the gravest by the rules; of several the one that a model spoke about already, else
+ * the first one. Null = none is open. */
+export function leadOf({ threats }: Pick<Story, "threats">): Threat | null {
+  let lead: Threat | null = null;
+  for (const threat of threats) {
+    if (threat.status !== "open") continue;
+    if (lead === null || weightOf(threat) > weightOf(lead)) lead = threat;
+  }
+  return lead;
+}
+
+function weightOf({ rules_severity, engine }: Threat): number {
+  return rankOf(rules_severity) * 2 + (engine === "rules" ? 0 : 1);
+}
+
 /** The machines whose doing a threat is. */
 function actorsOf({ src_ips, dst_ips }: Threat): string[] {
   return src_ips.length <= incidentLimits.actorsMax ? src_ips : dst_ips.slice(0, 1);

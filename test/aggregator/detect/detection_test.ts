@@ -288,3 +288,42 @@ Deno.test("detection keeps what it learned when it stops", async () => {
   const { parts: { services } } = JSON.parse(kept[0]);
   assertEquals([kept.length, services.services.length, services.networks[0][0][0]], [1, 60, "lab"]);
 });
+
+Deno.test("detection asks once for an incident, about its gravest open threat", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
+  const { detection } = world(stored);
+  let asked: string[] = [];
+  const withdrawn = new Set<string>();
+  detection.explainWith({
+    offer: ({ src_ips: [src], dst_ips: [dst] }) => void asked.push(`${src} ${dst}`),
+    withdraw: (id) => void withdrawn.add(id),
+  });
+  let laterS = 0;
+  const take = async (src_ip: string, dst_ip: string, ports: number) => {
+    asked = [];
+    laterS += 10;
+    const flows = scan().slice(0, ports).map((flow, i) => ({
+      ...flow,
+      src_ip,
+      dst_ip,
+      start: flow.start + laterS,
+      end: flow.end + laterS,
+      flow_id: `${dst_ip.length}${src_ip}${dst_ip}${i}`,
+    }));
+    await detection.take(flows.map(updateOfFlow), clock.nowMs());
+    return asked;
+  };
+  await detection.start();
+  assertEquals(await take("10.0.0.66", "10.0.0.9", 30), ["10.0.0.66 10.0.0.9"]);
+  assertEquals(await take("10.0.0.66", "10.0.0.10", 30), [], "the same attacker, no graver");
+  assertEquals(await take("10.0.0.77", "10.0.0.9", 30), ["10.0.0.77 10.0.0.9"], "another one");
+  assertEquals(withdrawn.size, 1);
+  const [first] = stored.threats.values();
+  detection.setStatus(first.id, "closed");
+  assertEquals(
+    await take("10.0.0.66", "10.0.0.10", 60),
+    ["10.0.0.66 10.0.0.10"],
+    "the first one is dealt with",
+  );
+  await detection.stop();
+});
