@@ -131,7 +131,7 @@ Deno.test("of several aggregators the one with the lease drops days", async () =
 Deno.test("what rests on flows leaves before the flows of its day", async () => {
   const reporter = createReporter({ component: "test", write: () => {} });
   const clock = new TestClock();
-  const calls: string[] = [];
+  const calls: string[] = [], decisionsBefore: number[] = [];
   const old = stored(day - 400 * 86_400);
   const store = {
     prepareDays: () => Promise.resolve(),
@@ -141,7 +141,7 @@ Deno.test("what rests on flows leaves before the flows of its day", async () => 
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
     pruneGaps: () => Promise.resolve(0),
-    pruneDecisions: () => Promise.resolve(),
+    pruneDecisions: (beforeMs: number) => Promise.resolve(void decisionsBefore.push(beforeMs)),
     takeLease: () => Promise.resolve({ holder: "a", generation: 1, position: "" }),
     moveLease: () => Promise.resolve(true),
     releaseLease: () => Promise.resolve(),
@@ -151,4 +151,9 @@ Deno.test("what rests on flows leaves before the flows of its day", async () => 
     .turn();
   assertEquals(calls[calls.indexOf("flows") - 1], `before ${old.day}`);
   assertEquals([...calls].sort(), [`before ${old.day}`, "flows", "hours", "minutes", "seconds", "tens"]);
+  assertEquals(
+    decisionsBefore.map((ms) => (clock.nowMs() - ms) / 86_400_000),
+    [400],
+    "what people decided, by days",
+  );
 });
