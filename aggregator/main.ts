@@ -20,6 +20,7 @@ import { reportCommand } from "./commands/report_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
 import { setupCommand } from "./commands/setup_command.ts";
+import { suppressCommand } from "./commands/suppress_command.ts";
 import { triageCommand } from "./commands/triage_command.ts";
 import { tokenCommand } from "./commands/token_command.ts";
 import { startAggregator } from "./serve/start.ts";
@@ -42,6 +43,7 @@ export const program = {
     reportCommand,
     flowsCommand,
     threatsCommand,
+    suppressCommand,
     hostsCommand,
     packetsCommand,
     exportCommand,

@@ -1,6 +1,7 @@
 /** The mutants that `mutants.ts` applies, by topic. @module */
 
 import { archiveMutants } from "./mutants/archive.ts";
+import { decisionMutants } from "./mutants/decisions.ts";
 import { detectMutants } from "./mutants/detect.ts";
 import { evidenceMutants } from "./mutants/evidence.ts";
 import { fleetMutants } from "./mutants/fleet.ts";
@@ -14,6 +15,7 @@ export type { Mutant } from "./mutants/mutant.ts";
 
 export const mutants: readonly Mutant[] = [
   ...archiveMutants,
+  ...decisionMutants,
   ...detectMutants,
   ...evidenceMutants,
   ...fleetMutants,

@@ -6,19 +6,22 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Place } from "../model/invitation.ts";
-import type { PacketEvidence } from "../evidence/evidence.ts";
 import type { CatalogueEntry } from "../detect/detectors/catalogue.ts";
+import type { PacketEvidence } from "../evidence/evidence.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
+  AuditStore,
+  FeedbackStore,
   FlowStore,
   HostStore,
   IdentityStore,
   IngestStore,
   Store,
+  SuppressionStore,
   ThreatStore,
   TrafficStore,
 } from "../store/store.ts";
@@ -56,6 +59,9 @@ export interface Capabilities extends EdgeCapabilities {
   ingestStore: IngestStore;
   flowStore: FlowStore;
   threatStore: ThreatStore;
+  suppressionStore: SuppressionStore;
+  feedbackStore: FeedbackStore;
+  auditStore: AuditStore;
   identityStore: IdentityStore;
   trafficStore: TrafficStore;
   hostStore: HostStore;
@@ -77,6 +83,8 @@ export interface Capabilities extends EdgeCapabilities {
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
   /** A person set a threat's status: detection must know, or the next growth would set it back. */
   onThreatStatus(id: string, status: ThreatStatus): void;
+  /** A suppression was made or ended. */
+  onSuppressions(): void | Promise<void>;
   progress(): Progress;
   /** Which day of flows cannot be archived, and why; null = there is none. */
   archiveProblem(): string | null;
@@ -96,12 +104,24 @@ export function topicsOf(
   store: Store,
 ): Pick<
   Capabilities,
-  "ingestStore" | "flowStore" | "threatStore" | "identityStore" | "trafficStore" | "hostStore" | "ping"
+  | "ingestStore"
+  | "flowStore"
+  | "threatStore"
+  | "suppressionStore"
+  | "feedbackStore"
+  | "auditStore"
+  | "identityStore"
+  | "trafficStore"
+  | "hostStore"
+  | "ping"
 > {
   return {
     ingestStore: store,
     flowStore: store,
     threatStore: store,
+    suppressionStore: store,
+    feedbackStore: store,
+    auditStore: store,
     identityStore: store,
     trafficStore: store,
     hostStore: store,

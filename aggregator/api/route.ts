@@ -8,6 +8,7 @@ import type { z } from "../../shared/schema.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { ApiErrorCode } from "./errors.ts";
 import type { Role } from "../model/access.ts";
+import type { Actor } from "../model/audit.ts";
 
 /** Who may call: anyone; a sensor, which the handler authenticates by its key; or a person with at least this role. */
 export type Access = "public" | "sensor" | Role;
@@ -18,6 +19,11 @@ export interface Caller {
   role: Role;
   keyHash: string;
   by: "key" | "session";
+}
+
+/** Who did it, as the audit has it; routes for people have a caller. */
+export function actorOf(caller: Caller | null): Actor {
+  return { name: caller?.name ?? "", keyId: caller?.keyHash.slice(0, 12) ?? "" };
 }
 
 export interface Call<Query = unknown, Body = unknown> {

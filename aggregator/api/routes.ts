@@ -6,6 +6,7 @@
 
 import { assets } from "../dashboard/assets.ts";
 import { type Role, roles } from "../model/access.ts";
+import { audit } from "./admin/audit.ts";
 import { authority } from "./admin/authority.ts";
 import { batches } from "./sensors/batches.ts";
 import { checkIn } from "./sensors/check_in.ts";
@@ -20,14 +21,20 @@ import { deadLetters, gaps } from "./sensors/gaps.ts";
 import { conversations, domains, host, hosts, services, uniqueHosts } from "./hosts/hosts.ts";
 import { live } from "./live/live.ts";
 import { healthz, readyz } from "./admin/health.ts";
-import { detectors } from "./admin/detectors.ts";
 import { login, logout, session } from "./admin/login.ts";
 import { metrics } from "./admin/metrics.ts";
 import { openapi } from "./admin/openapi.ts";
 import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
-import { incidents } from "./threats/incidents.ts";
+import { detectors, giveFeedback } from "./threats/feedback.ts";
+import { incident, incidents, setIncidentStatus } from "./threats/incidents.ts";
+import {
+  addSuppression,
+  endSuppression,
+  listSuppressions,
+  previewSuppression,
+} from "./threats/suppressions.ts";
 import { setThreatStatus, threat, threatFlows, threats } from "./threats/threats.ts";
 import { askFlowPackets, askThreatPackets, flowPackets, threatPackets } from "./threats/packets.ts";
 import { addKey, listKeys, revokeKey } from "./admin/keys.ts";
@@ -57,12 +64,19 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/flows/:id/packets", "analyst", flowPackets],
   ["POST", "/api/v1/flows/:id/packets", "analyst", askFlowPackets],
   ["GET", "/api/v1/incidents", "viewer", incidents],
+  ["GET", "/api/v1/incidents/:id", "viewer", incident],
+  ["POST", "/api/v1/incidents/:id/status", "analyst", setIncidentStatus],
   ["GET", "/api/v1/threats", "viewer", threats],
   ["GET", "/api/v1/threats/:id", "viewer", threat],
   ["GET", "/api/v1/threats/:id/flows", "viewer", threatFlows],
   ["POST", "/api/v1/threats/:id/status", "analyst", setThreatStatus],
+  ["POST", "/api/v1/threats/:id/feedback", "analyst", giveFeedback],
   ["GET", "/api/v1/threats/:id/packets", "analyst", threatPackets],
   ["POST", "/api/v1/threats/:id/packets", "analyst", askThreatPackets],
+  ["GET", "/api/v1/suppressions", "viewer", listSuppressions],
+  ["POST", "/api/v1/suppressions", "analyst", addSuppression],
+  ["POST", "/api/v1/suppressions/preview", "viewer", previewSuppression],
+  ["POST", "/api/v1/suppressions/:id/end", "analyst", endSuppression],
   ["GET", "/api/v1/hosts", "viewer", hosts],
   ["GET", "/api/v1/hosts/:id", "viewer", host],
   ["GET", "/api/v1/services", "viewer", services],
@@ -80,6 +94,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/live", "viewer", live],
   ["GET", "/api/v1/gaps", "viewer", gaps],
   ["GET", "/api/v1/dead-letters", "admin", deadLetters],
+  ["GET", "/api/v1/audit", "admin", audit],
   ["GET", "/api/v1/tokens", "admin", listTokens],
   ["POST", "/api/v1/tokens", "admin", addToken],
   ["POST", "/api/v1/tokens/:id/revoke", "admin", revokeToken],

@@ -9,7 +9,7 @@ import { stages } from "../model/incident.ts";
 import { packetStates } from "../model/packets.ts";
 import { readNetwork } from "../model/network.ts";
 import { timeForms } from "../model/time_text.ts";
-import { severities, threatStatuses } from "../model/threat.ts";
+import { severities, threatStatuses, verdicts } from "../model/threat.ts";
 
 /** Every error: problem details as in RFC 9457. */
 export const problemAnswer = z.looseObject({
@@ -137,6 +137,13 @@ export const flowAnswer = z.object({
   seen_by: z.array(sightingAnswer),
 }).loose();
 
+export const feedbackAnswer = z.object({
+  verdict: z.enum(verdicts),
+  note: z.string(),
+  by: z.string(),
+  at_ms: z.number(),
+});
+
 export const threatAnswer = z.object({
   id: z.string(),
   detector: z.string(),
@@ -170,16 +177,18 @@ export const threatAnswer = z.object({
   fallback: z.string().nullable().describe("Why a model's answer was not used"),
   flow_ids: z.array(z.string()),
   sensors: z.array(z.string()),
+  suppressed_by: z.string().nullable().describe("The suppression that hides it from lists"),
+  feedback: feedbackAnswer.nullable().describe("What a person said of it last"),
 }).loose();
 
 export const incidentAnswer = z.object({
-  id: z.string(),
+  id: z.string().describe("That of its first threat"),
   network: z.string(),
   actors: z.array(z.string()).describe("Machines that acted, the first one first"),
   targets: z.array(z.string()).describe("Machines acted upon, at most 100"),
   severity: z.enum(severities).describe("Of the worst threat, raised by each further stage"),
   stages: z.array(z.enum(stages)).describe("Reached by threats of medium severity or above"),
-  status: z.enum(["open", "closed"]),
+  status: z.enum(threatStatuses).describe("Open while a threat is, then acknowledged while one is"),
   first_seen: time,
   last_seen: time,
   threats: count,

@@ -16,6 +16,7 @@ const secondsNames: Readonly<Record<string, string>> = {
   from: "from_at",
   to: "to_at",
   time: "at",
+  at_ms: "at",
 };
 /** Spans, no times. */
 const spans = new Set(["clock_offset_ms"]);

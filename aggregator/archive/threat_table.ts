@@ -34,9 +34,11 @@ export const threatTable = {
   identity: "text",
   stored_ms: "integer",
   updated_ms: "integer",
-} as const satisfies Record<keyof Omit<Threat, "rules">, Kind>;
+} as const satisfies Record<keyof Omit<Threat, "rules" | "suppressed_by" | "feedback">, Kind>;
 
-export function cellsOfThreat({ rules: _, ...threat }: Threat): Cells {
+export function cellsOfThreat(
+  { rules: _, suppressed_by: _by, feedback: _feedback, ...threat }: Threat,
+): Cells {
   const { src_ips, dst_ips, reasons, evidence, words, sensors, flow_ids, ...plain } = threat;
   const lists = { src_ips, dst_ips, reasons, evidence, words, sensors, flow_ids };
   return {

@@ -98,6 +98,8 @@ function capabilitiesOf(
     sessions: new Sessions(),
     guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "command", activeMax: 1, waitingMax: 0 }, { reporter }),
+    // A running aggregator reads them within 5 seconds.
+    onSuppressions: () => undefined,
     progress: () => ({ pending: 0, lastMs: clock.nowMs(), failingSinceMs: null, failure: null }),
     archiveProblem: () => null,
     site: "default",

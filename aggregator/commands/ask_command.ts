@@ -71,10 +71,14 @@ export const threatsCommand: Command = command({
     "threats --filter 'severity >= high and status = open'",
     "threats --filter 'ip in 10.0.0.0/8' --json",
   ],
-  options,
+  options: {
+    ...options,
+    suppressed: { kind: "flag", default: false, help: "Also threats that a suppression hides" },
+  },
   async run(given, operands, edges) {
     noOperands(operands);
-    const answer = await withAdminApi(given, edges, (api) => ask<Page<Threat>>(api, "/threats", given));
+    const more = { suppressed: String(given.suppressed) };
+    const answer = await withAdminApi(given, edges, (api) => ask<Page<Threat>>(api, "/threats", given, more));
     if (given.json) edges.print(JSON.stringify(answer));
     else {
       for (const threat of answer.rows) {
@@ -87,8 +91,13 @@ export const threatsCommand: Command = command({
   },
 });
 
-function ask<Answer>(api: AdminApi, path: string, given: { filter: string; rows: number }): Promise<Answer> {
-  const query = new URLSearchParams({ limit: String(given.rows) });
+function ask<Answer>(
+  api: AdminApi,
+  path: string,
+  given: { filter: string; rows: number },
+  more: Record<string, string> = {},
+): Promise<Answer> {
+  const query = new URLSearchParams({ limit: String(given.rows), ...more });
   if (given.filter !== "") query.set("filter", given.filter);
   return api.get<Answer>(`${path}?${query}`);
 }

@@ -1,7 +1,7 @@
 /** From stored flows to stored, explained threats.
  *
  * In: updates of each ingest transaction, after its commit. Out: threats in the store, explained by rules at once and by a model later.
- * A threat without news for days is closed, here and in the store.
+ * A threat without news for days is closed, here and in the store. What was learned over days is kept every hour and at the end.
  * Invariant: a threat that could not be stored is kept, at most `unsavedMax`, and stored with the next ones; triage never blocks ingest.
  * Why stored flows are stepped through again at the start, not only remembered: between a commit and its detection the process may
  * have been killed; known threats come first, so that what is found again is the same threat. @module */
@@ -9,6 +9,9 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Engine, updateOfFlow } from "./engine.ts";
+import { leadOf, storiesOf } from "./incidents.ts";
+import { type LearnedFile, loadLearned, saveLearned } from "./learned.ts";
+import type { Suppressor } from "./suppressor.ts";
 import type { Threat, ThreatLinks, ThreatStatus, TriageResult } from "../model/threat.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { type Store, StoreUnavailable } from "../store/store.ts";
@@ -32,6 +35,10 @@ export interface DetectionDeps {
   >;
   clock: Clock;
   reporter: Reporter;
+  /** Nobody is told of what it hides. */
+  suppressor: Suppressor;
+  /** Where what was learned survives a restart. @default nowhere */
+  learned?: LearnedFile;
   /** Called with threats that were found or grew, once they are stored or wait for the store. Returns at once. */
   onThreats?: (threats: readonly Threat[]) => void;
   /** Told of threats after they were stored. */
@@ -86,8 +93,9 @@ export class Detection {
 
   /** Knows again what it knew, and begins to store what grows. @throws {StoreUnavailable} */
   async start(): Promise<void> {
-    const { engine, store, clock } = this.#deps;
+    const { engine, store, clock, learned, reporter } = this.#deps;
     const nowMs = clock.nowMs();
+    if (learned) loadLearned(learned, engine.learning, reporter);
     engine.warm(await this.#readKnown(), []);
     const { warmMs, warmFlowsMax } = this.#options;
     const flows = await store.readRecentFlows(nowMs - warmMs, warmFlowsMax);
@@ -99,6 +107,7 @@ export class Detection {
     this.#stopping.abort();
     await this.#running;
     await this.#store(this.#deps.engine.flush(this.#deps.clock.nowMs()));
+    this.#keepLearned();
   }
 
   /** Runs the detectors over updates; resolves when what they found is stored, or kept for later. */
@@ -118,11 +127,36 @@ export class Detection {
     if (status !== "open") this.#triage?.withdraw(id);
   }
 
+  /** Suppressions were made or ended: nothing more is asked about what they hide. */
+  async suppress(isAtOnce = true): Promise<void> {
+    const { suppressor, engine } = this.#deps;
+    if (!await suppressor.refresh(isAtOnce)) return;
+    for (const threat of engine.threats) if (suppressor.hides(threat)) this.#triage?.withdraw(threat.id);
+  }
+
   async #store(threats: readonly Threat[]): Promise<void> {
     this.#rememberLinks(this.#deps.engine.takeLinks());
     await this.#save(threats);
-    for (const threat of threats) this.#triage?.offer(threat);
-    if (threats.length > 0) this.#deps.onThreats?.(threats);
+    await this.suppress(false);
+    const shown = this.#deps.suppressor.shown(threats);
+    if (shown.length === 0) return;
+    this.#ask(shown);
+    this.#deps.onThreats?.(shown);
+  }
+
+  /** Asks once for each incident, about its gravest threat: the others would cost as much and say less. */
+  #ask(changed: readonly Threat[]): void {
+    const triage = this.#triage;
+    if (triage === null) return;
+    const { engine, suppressor } = this.#deps;
+    const newest = new Map(changed.map((threat) => [threat.id, threat]));
+    for (const story of storiesOf(engine.threats.filter((threat) => !suppressor.hides(threat)))) {
+      if (!story.threats.some(({ id }) => newest.has(id))) continue;
+      const lead = leadOf(story);
+      for (const { id } of story.threats) if (id !== lead?.id) triage.withdraw(id);
+      const threat = newest.get(lead?.id ?? "");
+      if (threat !== undefined) triage.offer(threat);
+    }
   }
 
   /** One save at a time: two at once could leave the older form of a threat in the store. */
@@ -190,10 +224,17 @@ export class Detection {
         if (nowMs - endedMs < endEveryMs) continue;
         endedMs = nowMs;
         await this.#endSilent(nowMs);
+        await this.#deps.suppressor.endExpired();
+        this.#keepLearned();
       } catch (error) {
         reporter.error("cannot store threats", { error });
       }
     }
+  }
+
+  #keepLearned(): void {
+    const { learned, engine, reporter } = this.#deps;
+    if (learned) saveLearned(learned, engine.learning, reporter);
   }
 
   async #endSilent(nowMs: number): Promise<void> {

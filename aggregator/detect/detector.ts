@@ -5,6 +5,7 @@
  * times are those of packets. A finding carries its whole episode, so a later finding of the same identity replaces the earlier one.
  * Why `step` and `collect` apart: a flood steps ten thousand times a second, but is worth one finding a batch. @module */
 
+import { isLearning, type Learning } from "./learned.ts";
 import type { Facts } from "../../shared/facts.ts";
 import type { Finding } from "../model/threat.ts";
 import { type Episode, Episodes } from "./episodes.ts";
@@ -76,7 +77,8 @@ export interface Declaration<
   readonly key: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => string | null;
   /** False: the update counts only where an episode is there already. @default always true */
   readonly opens?: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => boolean;
-  /** What all episodes of one running detector share, when they must know of each other. Bound it. */
+  /** What all episodes of one running detector share, when they must know of each other. Bound it. One that is {@link Learning} survives a
+   * restart. */
   readonly shared?: () => Shared;
   /** State of a new episode, from the update that begins it; `step` is called with the same update next. */
   readonly open: (update: PreparedUpdate, item: Item, shared: Shared) => State;
@@ -163,6 +165,8 @@ export interface Detector {
   collect(isAll?: boolean): FreshFinding[];
   /** Ends the episode of an identity: what comes next opens another. */
   end(identity: string): void;
+  /** What survives a restart; null = nothing does. */
+  readonly learning: Learning | null;
   /** Episodes followed now, and those evicted because the table was full. */
   readonly tracked: number;
   readonly evicted: number;
@@ -215,6 +219,7 @@ export function startDetector(
       for (const key of groups.get(identity) ?? [identity.slice(name.length + 1)]) episodes.end(key);
       groups.delete(identity);
     },
+    learning: isLearning(shared) ? shared : null,
     get tracked() {
       return episodes.tracked;
     },

@@ -11,6 +11,7 @@ import type { Flow, FlowUpdate } from "../model/flow.ts";
 import type { Severity, Threat, ThreatLinks, ThreatStatus, Triage } from "../model/threat.ts";
 import type { Detector, FactKind } from "./detector.ts";
 import type { FreshFinding } from "./finding.ts";
+import type { Parts } from "./learned.ts";
 import { prepare, PrepareBooks, type PreparedUpdate } from "./prepared.ts";
 import { engineLimits, type Explain, ThreatTable } from "./threat_table.ts";
 
@@ -121,6 +122,14 @@ export class Engine {
     if (threat && status === "closed") {
       this.#deps.detectors.find(({ name }) => name === threat.detector)?.end(threat.identity);
     }
+  }
+
+  /** What learns over days: restored before {@link warm}, kept now and then. */
+  get learning(): Parts {
+    const learning = this.#deps.detectors.flatMap(({ name, learning }) =>
+      learning === null ? [] : [[name, learning] as const]
+    );
+    return { services: this.#books.services, ...Object.fromEntries(learning) };
   }
 
   get threats(): Threat[] {

@@ -5,11 +5,11 @@
  * the sentences use the field itself, so that text and evidence cannot disagree.
  * Why no lookup by label: a label may be reworded at any time; a field that does not exist does not compile. @module */
 
-import type { Evidence, Finding, Reason } from "../model/threat.ts";
+import { type Evidence, type Finding, type Reason, threatAddressesMax } from "../model/threat.ts";
 
 /** Upper bounds of one finding. */
 export const findingLimits = {
-  addressesMax: 100,
+  addressesMax: threatAddressesMax,
   flowIdsMax: 50,
   sensorsMax: 50,
   linksMax: 100_000,

@@ -6,17 +6,22 @@
  * one target is the machine in question.
  * Severity is that of the worst threat; each further stage of the chain that was reached raises it by one step, at most to critical, as a
  * scan, a break-in and a spread are more than the worst of the three. Noise does not chain: threats below medium raise nothing.
+ * Its status is that of its threats: a new threat of the same attacker within {@link incidentLimits.pauseS} opens a closed one again; a
+ * later one begins another.
  * Why computed and not stored: it follows from the threats alone, so it can never contradict them. @module */
 
-import { sha256Hex } from "../../shared/batch.ts";
 import { type Incident, type IncidentStep, type Stage, stages } from "../model/incident.ts";
-import { severities, type Severity, type Threat } from "../model/threat.ts";
+import { severities, type Severity, type Threat, type ThreatStatus } from "../model/threat.ts";
 
 export const incidentLimits = {
   /** Threats further apart than this are two stories: a day and a night. */
   pauseS: 86_400,
   /** More sources than this do not name an attacker. */
   actorsMax: 3,
+  /** Machines of one story that may act next; those reached later are not followed. */
+  reachedMax: 10_000,
+  /** Targets named. */
+  targetsMax: 100,
   /** Threats told one by one; the rest is counted. */
   timelineMax: 100,
 } as const;
@@ -85,24 +90,49 @@ interface Draft {
   lastSeen: number;
 }
 
+/** An incident with all its threats, the first one first. */
+export interface Story {
+  incident: Incident;
+  threats: readonly Threat[];
+}
+
 /** Groups threats into incidents. `threats` may come in any order. */
 export function incidentsOf(threats: readonly Threat[]): Incident[] {
+  return storiesOf(threats).map(({ incident }) => incident);
+}
+
+/** The same, with the threats of each. */
+export function storiesOf(threats: readonly Threat[]): Story[] {
   const drafts: Draft[] = [];
   const byMachine = new Map<string, Draft[]>();
   for (const threat of [...threats].sort((a, b) => a.first_seen - b.first_seen || compare(a.id, b.id))) {
     const machines = actorsOf(threat);
     const draft = findDraft(threat, machines, byMachine) ?? open(threat, drafts);
-    join(draft, threat, machines);
-    for (const machine of [...machines, ...draft.reached.keys()]) {
+    for (const machine of join(draft, threat, machines)) {
       const key = `${threat.network}|${machine}`;
       const known = byMachine.get(key);
       if (known === undefined) byMachine.set(key, [draft]);
-      else if (!known.includes(draft)) known.push(draft);
+      else known.push(draft);
     }
   }
-  return drafts.map(finish).sort((a, b) =>
-    severities.indexOf(b.severity) - severities.indexOf(a.severity) || b.last_seen - a.last_seen
+  return drafts.map((draft) => ({ incident: finish(draft), threats: draft.threats })).sort((a, b) =>
+    rankOf(b.incident.severity) - rankOf(a.incident.severity) || b.incident.last_seen - a.incident.last_seen
   );
+}
+
+/** The open threat that says most about an incident: the gravest by the rules; of several the one that a model spoke about already, else
+ * the first one. Null = none is open. */
+export function leadOf({ threats }: Pick<Story, "threats">): Threat | null {
+  let lead: Threat | null = null;
+  for (const threat of threats) {
+    if (threat.status !== "open") continue;
+    if (lead === null || weightOf(threat) > weightOf(lead)) lead = threat;
+  }
+  return lead;
+}
+
+function weightOf({ rules_severity, engine }: Threat): number {
+  return rankOf(rules_severity) * 2 + (engine === "rules" ? 0 : 1);
 }
 
 /** The machines whose doing a threat is. */
@@ -116,7 +146,9 @@ function findDraft(
   byMachine: ReadonlyMap<string, Draft[]>,
 ): Draft | null {
   for (const machine of machines) {
-    for (const draft of byMachine.get(`${threat.network}|${machine}`)?.toReversed() ?? []) {
+    const drafts = byMachine.get(`${threat.network}|${machine}`) ?? [];
+    for (let i = drafts.length - 1; i >= 0; i--) {
+      const draft = drafts[i];
       if (threat.first_seen > draft.lastSeen + incidentLimits.pauseS) continue;
       const reachedS = draft.reached.get(machine);
       if (draft.actors.has(machine) || (reachedS !== undefined && threat.last_seen >= reachedS)) return draft;
@@ -139,14 +171,23 @@ function open(threat: Threat, drafts: Draft[]): Draft {
 
 const reachingStages: readonly Stage[] = ["access", "execution", "spread"];
 
-function join(draft: Draft, threat: Threat, machines: readonly string[]): void {
+/** Returns the machines that the story knows only now: each is looked at once, however many threats name it. */
+function join(draft: Draft, threat: Threat, machines: readonly string[]): string[] {
+  const found: string[] = [];
+  const isKnown = (machine: string) => draft.actors.has(machine) || draft.reached.has(machine);
   draft.threats.push(threat);
-  for (const machine of machines) draft.actors.add(machine);
+  for (const machine of machines) {
+    if (!isKnown(machine)) found.push(machine);
+    draft.actors.add(machine);
+  }
   draft.lastSeen = Math.max(draft.lastSeen, threat.last_seen);
-  if (!reachingStages.includes(stageOf(threat.detector))) return;
+  if (!reachingStages.includes(stageOf(threat.detector))) return found;
   for (const target of threat.dst_ips) {
+    if (draft.reached.size >= incidentLimits.reachedMax) break;
+    if (!isKnown(target)) found.push(target);
     if (!draft.reached.has(target)) draft.reached.set(target, threat.first_seen);
   }
+  return found;
 }
 
 function finish({ threats, network, actors, lastSeen }: Draft): Incident {
@@ -157,20 +198,35 @@ function finish({ threats, network, actors, lastSeen }: Draft): Incident {
   );
   const worst = Math.max(...threats.map(({ severity }) => rankOf(severity)));
   const raised = Math.min(severities.length - 1, worst + Math.max(0, reached.length - 1));
-  const targets = new Set(threats.flatMap(({ dst_ips }) => dst_ips));
   return {
-    id: sha256Hex(`incident|${first.id}`).slice(0, 16),
+    id: first.id,
     network,
     actors: [...actors].slice(0, 100),
-    targets: [...targets].filter((target) => !actors.has(target)).slice(0, 100),
+    targets: targetsOf(threats, actors),
     severity: severities[raised],
     stages: reached,
-    status: threats.every(({ status }) => status === "closed") ? "closed" : "open",
+    status: statusOf(threats),
     first_seen: first.first_seen,
     last_seen: lastSeen,
     threats: threats.length,
     timeline: threats.slice(0, incidentLimits.timelineMax).map(stepOf),
   };
+}
+
+function targetsOf(threats: readonly Threat[], actors: ReadonlySet<string>): string[] {
+  const targets = new Set<string>();
+  for (const { dst_ips } of threats) {
+    for (const target of dst_ips) {
+      if (targets.size >= incidentLimits.targetsMax) return [...targets];
+      if (!actors.has(target)) targets.add(target);
+    }
+  }
+  return [...targets];
+}
+
+function statusOf(threats: readonly Threat[]): ThreatStatus {
+  const has = (wanted: ThreatStatus) => threats.some(({ status }) => status === wanted);
+  return has("open") ? "open" : has("acknowledged") ? "acknowledged" : "closed";
 }
 
 function stepOf(threat: Threat): IncidentStep {

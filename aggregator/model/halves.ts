@@ -25,4 +25,9 @@ export class Halves<Key, Value> {
     this.#young.set(key, value);
     return value;
   }
+
+  /** What was asked for longest ago first, each once. */
+  all(): [Key, Value][] {
+    return [...new Map([...this.#old, ...this.#young])];
+  }
 }

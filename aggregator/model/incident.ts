@@ -1,6 +1,6 @@
 /** An incident: the threats of one attacker as one story. @module */
 
-import type { Severity } from "./threat.ts";
+import type { Severity, ThreatStatus } from "./threat.ts";
 
 /** Steps of an attack, in their order (a short form of ATT&CK's tactics). */
 export const stages = [
@@ -28,7 +28,7 @@ export interface IncidentStep {
 }
 
 export interface Incident {
-  /** 16 hex digits; the same while its first threat is the same. */
+  /** That of its first threat. */
   id: string;
   network: string;
   /** Machines that acted, the first one first. */
@@ -38,7 +38,8 @@ export interface Incident {
   severity: Severity;
   /** Stages reached by threats of medium severity or above, in the order of {@link stages}. */
   stages: Stage[];
-  status: "open" | "closed";
+  /** Open while a threat is, then acknowledged while one is, then closed. */
+  status: ThreatStatus;
   first_seen: number;
   last_seen: number;
   /** All threats; `timeline` may hold fewer. */

@@ -52,4 +52,6 @@ export interface ThreatQuery {
   status?: ThreatStatus;
   ip?: string;
   filter?: Filter;
+  /** Leaves out what a suppression hides: what people, sinks and models get unless they ask for more. */
+  isShown?: true;
 }

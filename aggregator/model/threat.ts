@@ -8,6 +8,21 @@ export type Severity = typeof severities[number];
 export const threatStatuses = ["open", "acknowledged", "closed"] as const;
 export type ThreatStatus = typeof threatStatuses[number];
 
+export const verdicts = ["true", "benign", "false"] as const;
+export type Verdict = typeof verdicts[number];
+
+/** What a person says of a threat: an attack, harmless though what it says is so, or wrong. The last word holds. */
+export interface Feedback {
+  verdict: Verdict;
+  /** "" = none. */
+  note: string;
+  by: string;
+  at_ms: number;
+}
+
+/** Addresses of each side that a threat keeps. */
+export const threatAddressesMax = 100;
+
 /** A named part of the score. `points` add up, capped at 100. */
 export interface Reason {
   /** Short stable name: "distinct_ports". */
@@ -110,6 +125,9 @@ export interface Threat extends Finding, Triage {
   status: ThreatStatus;
   stored_ms: number;
   updated_ms: number;
+  /** The suppression that hides it now; as stored, absent in one that was just found. */
+  suppressed_by?: string | null;
+  feedback?: Feedback | null;
 }
 
 /** Severity of a score: 20 low, 40 medium, 70 high, 90 critical. */

@@ -1,7 +1,7 @@
 /** What is published: flows as merged so far, and threats, one JSON object a record, keyed by source host.
  *
  * In: the store. Out: chunks for {@link Publisher}. A flow or threat comes again whenever it changed; the one with the greatest
- * `updated_ms` holds. Invariant: no value passes {@link valueBytesMax}: facts that are larger are left out and counted, and lists of a
+ * `updated_ms` holds. A threat that a suppression hides is left out while it does. Invariant: no value passes {@link valueBytesMax}: facts that are larger are left out and counted, and lists of a
  * threat are cut. flow.schema.json and threat.schema.json in shared/ describe the values. @module */
 
 import { Buffer } from "node:buffer";
@@ -39,8 +39,11 @@ export function threatSource(
     name: "threats",
     async read(position) {
       const changes = await store.readThreatChanges(threatsPerChunk);
-      const threats = changes.map(({ threat }) => threat).filter((threat) => threat !== null);
-      reporter.count("publish_gone_total", { topic: "threats" }, changes.length - threats.length);
+      const present = changes.map(({ threat }) => threat).filter((threat) => threat !== null);
+      reporter.count("publish_gone_total", { topic: "threats" }, changes.length - present.length);
+      // The end of its suppression is a change, with which it comes again.
+      const threats = present.filter(({ suppressed_by }) => !suppressed_by);
+      reporter.count("publish_suppressed_total", undefined, present.length - threats.length);
       return {
         records: threats.map(threatRecord),
         position,

@@ -12,17 +12,19 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { DayKeeper } from "../archive/archive_thread.ts";
 import { dateOf } from "../archive/manifest.ts";
 import type { StoredDay } from "../model/retention.ts";
-import type { LeaseStore, RetentionStore } from "../store/store.ts";
+import type { AuditStore, LeaseStore, RetentionStore } from "../store/store.ts";
 import { type Drop, isEmpty, planDrops, type RetentionLimits } from "./plan.ts";
 
 const everyMs = 600_000;
 const ledgerMs = 86_400_000;
 const closedGapsMs = 30 * 86_400_000;
+/** The audit, and suppressions that ended. */
+const decisionsMs = 400 * 86_400_000;
 /** A day to which flows are still added is archived anew so often. */
 const archivesPerTurnMax = 3;
 
 export interface RetentionDeps {
-  store: RetentionStore & LeaseStore;
+  store: RetentionStore & LeaseStore & Pick<AuditStore, "pruneDecisions">;
   /** Of this process. */
   holder: string;
   clock: Clock;
@@ -118,6 +120,7 @@ export class Retention {
     for (const day of (await store.readDays()).filter(isEmpty)) await store.forgetDay(day.day);
     reporter.count("ledger_rows_pruned_total", undefined, await store.pruneLedger(nowMs - ledgerMs));
     await store.pruneGaps(nowMs - closedGapsMs);
+    await store.pruneDecisions(nowMs - decisionsMs);
   }
 
   /** Why a day of flows is not archived; null = it is, or nobody wants it to be. */

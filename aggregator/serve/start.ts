@@ -9,6 +9,7 @@ import type { Store } from "../store/store.ts";
 import { type CatalogueEntry, describeDetectors, startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
+import { Suppressor } from "../detect/suppressor.ts";
 import { explainByRules } from "../triage/rules.ts";
 import { memoryFile } from "../triage/memory.ts";
 import { TriageQueue } from "../triage/queue.ts";
@@ -222,10 +223,20 @@ async function startDetection(
   });
   const onThreats = (threats: readonly Threat[]) => evidence.offer(threats);
   const onSaved = (threats: readonly Threat[]) => live.note("threats", threats.map(({ id }) => id));
-  const detection = new Detection({}, { engine, store, clock, reporter, onThreats, onSaved });
+  const suppressor = new Suppressor({ store, clock, reporter });
+  const folder = stateFolder(options.state, edges.env);
+  const detection = new Detection({}, {
+    engine,
+    store,
+    suppressor,
+    learned: memoryFile(`${folder}/learned.json`),
+    clock,
+    reporter,
+    onThreats,
+    onSaved,
+  });
   const model = asksModel ? readModel(options, edges) : null;
   if (model) {
-    const folder = stateFolder(options.state, edges.env);
     const audit = new AuditFile({ path: `${folder}/triage-audit.ndjson` }, { reporter });
     const { geminiCallsPerDay: callsPerDayMax, geminiTokensPerDay: tokensPerDayMax } = options;
     const triage = new TriageQueue({ callsPerDayMax, tokensPerDayMax }, {
@@ -300,6 +311,7 @@ function makeCapabilities(
       detection?.setStatus(id, status);
       live.note("threats", [id]);
     },
+    onSuppressions: () => detection?.suppress() ?? Promise.resolve(),
     progress,
     archiveProblem: () => retention?.archiveProblem() ?? null,
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },

@@ -5,8 +5,10 @@
 
 import type { Database, Row, Session, Value } from "./database.ts";
 import { marks } from "./database.ts";
+import { writeAudit } from "./audit_store.ts";
 import { checkInStore } from "./check_in_store.ts";
 import type { ApiKeyRow } from "../model/access.ts";
+import type { Actor } from "../model/audit.ts";
 import {
   type JoinTokenRow,
   pendingReason,
@@ -20,6 +22,8 @@ import type { IdentityStore } from "./store.ts";
 const sensorsMax = 10_000;
 const apiKeysMax = 10_000;
 const joinTokensMax = 1_000;
+/** What people call a token or a key by. */
+const shownHash = 12;
 
 type NewSensor = Pick<SensorRow, "sensor_id" | "name" | "key_id" | "public_key">;
 
@@ -28,7 +32,12 @@ export function identityStore(database: Database): IdentityStore {
     await database.transaction((session) => session.run(sql, values));
   };
   return {
-    addJoinToken: (row) => database.transaction((session) => insertJoinToken(session, row)),
+    addJoinToken: (row, by) =>
+      database.transaction(async (session) => {
+        await insertJoinToken(session, row);
+        const subject = row.token_hash.slice(0, shownHash), detail = `site ${row.site}, uses ${row.uses_max}`;
+        await writeAudit(session, by, row.created_ms, "token_made", subject, detail);
+      }),
     async redeemJoinToken(tokenHash, sensor, nowMs) {
       try {
         return await database.transaction((session) => redeem(database, session, tokenHash, sensor, nowMs));
@@ -39,49 +48,83 @@ export function identityStore(database: Database): IdentityStore {
       }
     },
     readJoinTokens: () => database.read(selectJoinTokens),
-    revokeJoinToken: (id, nowMs) =>
-      database.transaction(async (session) => {
-        const [row] = await session.all(
-          "SELECT token_hash FROM join_tokens WHERE SUBSTR(token_hash, 1, ?) = ? LIMIT 1",
-          [id.length, id],
-        );
-        if (!row) return false;
-        await session.run(
-          "UPDATE join_tokens SET revoked_ms = COALESCE(revoked_ms, ?) WHERE token_hash = ?",
-          [
-            nowMs,
-            row.token_hash as string,
-          ],
-        );
-        return true;
-      }),
+    revokeJoinToken: (id, nowMs, by) =>
+      database.transaction((session) => revokeToken(session, id, nowMs, by)),
     readSensors: () => database.read(selectSensors),
-    async changeSensor(sensorId, wanted, nowMs) {
+    async changeSensor(sensorId, wanted, nowMs, by) {
       try {
-        return await database.transaction((session) => change(session, sensorId, wanted, nowMs));
+        return await database.transaction(async (session) => {
+          const outcome = await change(session, sensorId, wanted, nowMs);
+          const { kind, ...detail } = wanted;
+          if (outcome === "changed") {
+            await writeAudit(session, by, nowMs, `sensor_${kind}`, sensorId, JSON.stringify(detail));
+          }
+          return outcome;
+        });
       } catch (error) {
         if (!database.isDuplicateKey(error)) throw error;
         return "name_taken";
       }
     },
     ...checkInStore(database),
-    async revokeSensor(sensorId, nowMs) {
-      await write(
-        "UPDATE sensors SET revoked_ms = COALESCE(revoked_ms, ?), live_name = NULL WHERE sensor_id = ?",
-        [nowMs, sensorId],
-      );
-      const find = "SELECT 1 AS found FROM sensors WHERE sensor_id = ?";
-      return (await database.read((session) => session.all(find, [sensorId]))).length > 0;
-    },
+    revokeSensor: (sensorId, nowMs, by) =>
+      database.transaction(async (session) => {
+        const find = "SELECT 1 AS found FROM sensors WHERE sensor_id = ?";
+        if ((await session.all(find, [sensorId])).length === 0) return false;
+        await session.run(
+          "UPDATE sensors SET revoked_ms = COALESCE(revoked_ms, ?), live_name = NULL WHERE sensor_id = ?",
+          [nowMs, sensorId],
+        );
+        await writeAudit(session, by, nowMs, "sensor_revoke", sensorId, "");
+        return true;
+      }),
     quarantineSensor: (sensorId, reason, nowMs) =>
       write(
         "UPDATE sensors SET quarantined_ms = ?, quarantine_reason = ? WHERE sensor_id = ? AND quarantined_ms IS NULL",
         [nowMs, reason.toWellFormed().slice(0, 1_000), sensorId],
       ),
-    addApiKey: (row) => database.transaction((session) => insertApiKey(session, row)),
+    ...keyStore(database),
+  };
+}
+
+async function revokeToken(
+  session: Session,
+  id: string,
+  nowMs: number,
+  by: Actor | undefined,
+): Promise<boolean> {
+  const [row] = await session.all(
+    "SELECT token_hash FROM join_tokens WHERE SUBSTR(token_hash, 1, ?) = ? LIMIT 1",
+    [id.length, id],
+  );
+  if (!row) return false;
+  await session.run("UPDATE join_tokens SET revoked_ms = COALESCE(revoked_ms, ?) WHERE token_hash = ?", [
+    nowMs,
+    row.token_hash,
+  ]);
+  await writeAudit(session, by, nowMs, "token_revoked", id, "");
+  return true;
+}
+
+function keyStore(
+  database: Database,
+): Pick<IdentityStore, "addApiKey" | "readApiKeys" | "revokeApiKey"> {
+  return {
+    addApiKey: (row, by) =>
+      database.transaction(async (session) => {
+        await insertApiKey(session, row);
+        const subject = row.key_hash.slice(0, shownHash), detail = `${row.role} ${row.name}`;
+        await writeAudit(session, by, row.created_ms, "key_made", subject, detail);
+      }),
     readApiKeys: () => database.read(selectApiKeys),
-    revokeApiKey: (keyHash, nowMs) =>
-      write("UPDATE api_keys SET revoked_ms = COALESCE(revoked_ms, ?) WHERE key_hash = ?", [nowMs, keyHash]),
+    revokeApiKey: (keyHash, nowMs, by) =>
+      database.transaction(async (session) => {
+        await session.run("UPDATE api_keys SET revoked_ms = COALESCE(revoked_ms, ?) WHERE key_hash = ?", [
+          nowMs,
+          keyHash,
+        ]);
+        await writeAudit(session, by, nowMs, "key_revoked", keyHash.slice(0, shownHash), "");
+      }),
   };
 }
 

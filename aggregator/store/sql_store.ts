@@ -6,7 +6,9 @@
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { archiveStore } from "./archive_store.ts";
+import { auditStore } from "./audit_store.ts";
 import type { Database } from "./database.ts";
+import { feedbackStore } from "./feedback_store.ts";
 import { flowStore } from "./flow_store.ts";
 import { hostStore } from "./host_store.ts";
 import { identityStore } from "./identity_store.ts";
@@ -16,6 +18,7 @@ import { migrate } from "./migrate.ts";
 import { packetStore } from "./packet_store.ts";
 import { retentionStore } from "./retention_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
+import { suppressionStore } from "./suppression_store.ts";
 import { threatStore } from "./threat_store.ts";
 import { trafficStore } from "./traffic_store.ts";
 import { upkeepStore } from "./upkeep_store.ts";
@@ -41,6 +44,9 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...ingestStore(database, { words, reporter }),
     ...flowStore(database, { words, reporter, clock }),
     ...threatStore(database, { reporter, clock }),
+    ...suppressionStore(database, { reporter, clock }),
+    ...feedbackStore(database),
+    ...auditStore(database),
     ...identityStore(database),
     ...trafficStore(database),
     ...hostStore(database, { words }),

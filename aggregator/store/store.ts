@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: eleven topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: fourteen topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -7,6 +7,7 @@
  * implementations keep. @module */
 
 import type { ApiKeyRow } from "../model/access.ts";
+import type { Actor, AuditRow } from "../model/audit.ts";
 import type { ArchivedFlow, DaySums } from "../model/archived.ts";
 import type { Flow } from "../model/flow.ts";
 import type {
@@ -39,7 +40,8 @@ import type {
   SensorChangeOutcome,
   SensorRow,
 } from "../model/sensor.ts";
-import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
+import type { Suppression, SuppressionRow } from "../model/suppression.ts";
+import type { Feedback, Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
 import type { DayPart, StoredDay } from "../model/retention.ts";
 import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
@@ -136,13 +138,57 @@ export interface ThreatStore {
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
   /** Flows linked to a threat that are still stored. */
   countFlows(id: string): Promise<number>;
-  setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;
+  /** False = there is no such threat. `by`: a person, whose deed is noted in the same transaction. */
+  setThreatStatus(id: string, status: ThreatStatus, nowMs: number, by?: Actor): Promise<boolean>;
+  /** Of all threats of an incident in one transaction; returns those that there are. */
+  setIncidentStatus(
+    incident: { id: string; threatIds: readonly string[] },
+    status: ThreatStatus,
+    nowMs: number,
+    by: Actor,
+  ): Promise<string[]>;
   /** Statuses of those of `ids` that are there. */
   readThreatStatuses(ids: readonly string[]): Promise<Map<string, ThreatStatus>>;
   /** Threats as they are now that changed since {@link forgetThreatChanges} was told of them. */
   readThreatChanges(limit: number): Promise<ThreatChange[]>;
   /** What changed meanwhile is still read. */
   forgetThreatChanges(changes: readonly ThreatChange[]): Promise<void>;
+}
+
+/** Threats that people do not want to see. Hidden is what meets a suppression in force, whenever it was stored. */
+export interface SuppressionStore {
+  /** Applies to stored threats too before it resolves. False = as many as may be are in force. */
+  addSuppression(row: Suppression, by: Actor): Promise<boolean>;
+  /** Newest first, at most 1,000: all, or those in force at a time. */
+  readSuppressions(inForceMs?: number): Promise<SuppressionRow[]>;
+  /** False = there is none with this id that is in force. */
+  endSuppression(id: string, nowMs: number, by: Actor): Promise<boolean>;
+  /** Notes the end of those that expired: what they hid is a change. Returns how many. */
+  endExpired(nowMs: number): Promise<number>;
+}
+
+/** What people say of threats. */
+export interface FeedbackStore {
+  /** False = there is no such threat. */
+  giveFeedback(threatId: string, feedback: Feedback, by: Actor): Promise<boolean>;
+  /** By detector: all stored threats, and how many of each verdict. */
+  countFeedback(): Promise<FeedbackCounts[]>;
+}
+
+export interface FeedbackCounts {
+  detector: string;
+  findings: number;
+  true: number;
+  benign: number;
+  false: number;
+}
+
+/** Who changed what. Rows are written by the topics that change, in the same transaction. */
+export interface AuditStore {
+  /** Newest first. */
+  readAudit(page: PageRequest): Promise<Page<AuditRow>>;
+  /** Forgets rows from before, and the oldest beyond 1,000,000; suppressions that ended before go with what they hid. */
+  pruneDecisions(beforeMs: number): Promise<void>;
 }
 
 export interface ThreatChange {
@@ -152,9 +198,9 @@ export interface ThreatChange {
   threat: Threat | null;
 }
 
-/** Sensors, join tokens, API keys. */
+/** Sensors, join tokens, API keys. `by`: a person, whose deed is noted in the same transaction. */
 export interface IdentityStore {
-  addJoinToken(row: JoinTokenRow): Promise<void>;
+  addJoinToken(row: JoinTokenRow, by?: Actor): Promise<void>;
   /** Atomic: of many redemptions at once of one token exactly as many enrol as it has uses. Adds `sensor` (its site and tags from the
    * token). The name of a revoked or quarantined sensor is free. */
   redeemJoinToken(
@@ -165,9 +211,14 @@ export interface IdentityStore {
   /** Newest first, at most 1,000. */
   readJoinTokens(): Promise<JoinTokenRow[]>;
   /** False = there is none whose hash begins with `id`. */
-  revokeJoinToken(id: string, nowMs: number): Promise<boolean>;
+  revokeJoinToken(id: string, nowMs: number, by?: Actor): Promise<boolean>;
   readSensors(): Promise<SensorRow[]>;
-  changeSensor(sensorId: string, change: SensorChange, nowMs: number): Promise<SensorChangeOutcome>;
+  changeSensor(
+    sensorId: string,
+    change: SensorChange,
+    nowMs: number,
+    by?: Actor,
+  ): Promise<SensorChangeOutcome>;
   /** One transaction. */
   saveCheckIns(writes: readonly CheckInWrite[]): Promise<void>;
   /** Of one sensor or of all, the newest 8 of each, oldest first. */
@@ -175,11 +226,11 @@ export interface IdentityStore {
   /** Says how many packets of an ended epoch never came. When that was found first is kept. */
   noteMissing(sensorId: string, epoch: number, missing: number, nowMs: number): Promise<void>;
   forgetEndedEpoch(sensorId: string, epoch: number): Promise<void>;
-  revokeSensor(sensorId: string, nowMs: number): Promise<boolean>;
+  revokeSensor(sensorId: string, nowMs: number, by?: Actor): Promise<boolean>;
   quarantineSensor(sensorId: string, reason: string, nowMs: number): Promise<void>;
-  addApiKey(row: ApiKeyRow): Promise<void>;
+  addApiKey(row: ApiKeyRow, by?: Actor): Promise<void>;
   readApiKeys(): Promise<ApiKeyRow[]>;
-  revokeApiKey(keyHash: string, nowMs: number): Promise<void>;
+  revokeApiKey(keyHash: string, nowMs: number, by?: Actor): Promise<void>;
 }
 
 /** Sums over traffic, from rollups that ingest writes. */
@@ -303,6 +354,9 @@ export interface Store
     IngestStore,
     FlowStore,
     ThreatStore,
+    SuppressionStore,
+    FeedbackStore,
+    AuditStore,
     IdentityStore,
     TrafficStore,
     HostStore,

@@ -1,7 +1,7 @@
 /** The topic of threats: as rows, the columns that lists filter by, and the whole threat as JSON beside them.
  *
  * In: threats of the engine. Out: pages of them. Invariant: the status is the column's, set by people; saving a threat again never
- * touches it, nor the time it was first stored. @module */
+ * touches it, nor the time it was first stored. Which suppressions a threat meets is noted when it is saved. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -10,6 +10,7 @@ import { threatTable } from "../filter/threat_table.ts";
 import { flowIdNumber, readFlowId } from "../model/flow_id.ts";
 import { severities, type Threat, type ThreatLinks, type ThreatStatus } from "../model/threat.ts";
 import { ipIn, isAddressIn } from "./addresses.ts";
+import { writeAudit } from "./audit_store.ts";
 import {
   type Condition,
   type Database,
@@ -20,8 +21,10 @@ import {
   type Value,
 } from "./database.ts";
 import { clauseOf } from "./filter_sql.ts";
+import { feedbackOf } from "./feedback_store.ts";
 import { limitOf, queryTimeMsMax } from "./flow_query.ts";
 import { BadCursor, type ThreatChange, type ThreatStore } from "./store.ts";
+import { hiding, noteSuppressed } from "./suppressed.ts";
 import { threatTests } from "./threat_filter.ts";
 import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
 
@@ -46,20 +49,28 @@ const columns = [
   "body",
 ] as const;
 const kept = ["id", "status", "stored_ms"];
+/** Of a threat as it is read; the first mark is the time. */
+const selected =
+  `threats.id, body, status, stored_ms, (${hiding("MIN(suppressions.id)")}) AS suppressed_by, ` +
+  "verdict, note, given_by, given_ms";
+const withFeedback = "LEFT JOIN threat_feedback ON threat_feedback.threat_id = threats.id";
+
+interface Deps {
+  reporter: Reporter;
+  clock: Clock;
+}
 
 export function threatStore(
   database: Database,
-  { reporter, clock }: { reporter: Reporter; clock: Clock },
+  { reporter, clock }: Deps,
 ): ThreatStore {
   const { dialect } = database;
   return {
     saveThreats: (threats, links = []) =>
-      database.transaction((session) => writeThreats(dialect, session, threats, links)),
-    readThreat: (id) => database.read((session) => selectThreat(session, id, reporter)),
+      database.transaction((session) => writeThreats(dialect, session, threats, links, clock.nowMs())),
+    readThreat: (id) => database.read((session) => selectThreat(session, id, { reporter, clock })),
     readThreats: (query, page) =>
-      database.query((session) =>
-        queryThreats({ session, reporter, monotonicMs: () => clock.monotonicMs() }, query, page)
-      ),
+      database.query((session) => queryThreats({ session, reporter, clock }, query, page)),
     countFlows: (id) =>
       database.query(async (session) => {
         const [row] = await session.all("SELECT COUNT(*) AS flows FROM threat_flows WHERE threat_id = ?", [
@@ -67,10 +78,21 @@ export function threatStore(
         ]);
         return row.flows as number;
       }),
-    setThreatStatus: (id, status, nowMs) =>
-      database.transaction((session) => updateStatus(dialect, session, id, status, nowMs)),
+    setThreatStatus: (id, status, nowMs, by) =>
+      database.transaction(async (session) => {
+        const [found] = await updateStatus(dialect, session, [id], status, nowMs);
+        if (found !== undefined) await writeAudit(session, by, nowMs, "threat_status", id, status);
+        return found !== undefined;
+      }),
+    setIncidentStatus: ({ id, threatIds }, status, nowMs, by) =>
+      database.transaction(async (session) => {
+        const found = await updateStatus(dialect, session, threatIds, status, nowMs);
+        await writeAudit(session, by, nowMs, "incident_status", id, `${status}: ${found.length} threats`);
+        return found;
+      }),
     readThreatStatuses: (ids) => database.read((session) => readStatuses(session, ids)),
-    readThreatChanges: (limit) => database.read((session) => readChanges(session, reporter, limit)),
+    readThreatChanges: (limit) =>
+      database.read((session) => readChanges(session, { reporter, clock }, limit)),
     forgetThreatChanges: (changes) =>
       database.transaction((session) =>
         session.batch(
@@ -86,6 +108,7 @@ async function writeThreats(
   session: Session,
   threats: Threat[],
   links: readonly ThreatLinks[],
+  nowMs: number,
 ): Promise<void> {
   const changes = columns.filter((column) => !kept.includes(column));
   const sql = dialect.upsert(
@@ -108,11 +131,12 @@ async function writeThreats(
     [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, ipIn(ip)])
   );
   await session.batch(dialect.insertMissing("threat_ips", ["threat_id", "ip"]), ips);
+  await noteSuppressed(dialect, session, threats, nowMs);
   await noteChanges(dialect, session, threats);
 }
 
 /** Part of the transaction that changes them. */
-async function noteChanges(
+export async function noteChanges(
   dialect: Dialect,
   session: Session,
   threats: readonly { id: string }[],
@@ -123,15 +147,19 @@ async function noteChanges(
   await session.batch(sql, threats.map(({ id }) => [id, 1]));
 }
 
-async function readChanges(session: Session, reporter: Reporter, limit: number): Promise<ThreatChange[]> {
+async function readChanges(
+  session: Session,
+  { reporter, clock }: Deps,
+  limit: number,
+): Promise<ThreatChange[]> {
   const rows = await session.all(
-    "SELECT threat_changes.threat_id, changes, id, body, status, stored_ms FROM threat_changes " +
-      `LEFT JOIN threats ON threats.id = threat_changes.threat_id ORDER BY threat_changes.threat_id LIMIT ${
-        limitOf(limit)
-      }`,
+    `SELECT threat_changes.threat_id AS changed_id, changes, ${selected} FROM threat_changes ` +
+      `LEFT JOIN threats ON threats.id = threat_changes.threat_id ${withFeedback} ` +
+      `ORDER BY threat_changes.threat_id LIMIT ${limitOf(limit)}`,
+    [clock.nowMs()],
   );
   return rows.map((row) => ({
-    id: row.threat_id as string,
+    id: row.changed_id as string,
     changes: row.changes as number,
     threat: row.id === null ? null : threatFromRow(row, reporter),
   }));
@@ -170,7 +198,13 @@ function threatFromRow(row: Row, reporter: Reporter): Threat | null {
 
 function readThreat(row: Row): Threat {
   const threat = JSON.parse(row.body as string) as Threat;
-  return { ...threat, status: row.status as ThreatStatus, stored_ms: row.stored_ms as number };
+  return {
+    ...threat,
+    status: row.status as ThreatStatus,
+    stored_ms: row.stored_ms as number,
+    suppressed_by: row.suppressed_by as string | null,
+    feedback: feedbackOf(row),
+  };
 }
 
 async function readStatuses(session: Session, ids: readonly string[]): Promise<Map<string, ThreatStatus>> {
@@ -186,26 +220,28 @@ async function readStatuses(session: Session, ids: readonly string[]): Promise<M
   return found;
 }
 
-async function selectThreat(session: Session, id: string, reporter: Reporter): Promise<Threat | null> {
-  const [row] = await session.all("SELECT id, body, status, stored_ms FROM threats WHERE id = ?", [id]);
+async function selectThreat(session: Session, id: string, { reporter, clock }: Deps): Promise<Threat | null> {
+  const sql = `SELECT ${selected} FROM threats ${withFeedback} WHERE threats.id = ?`;
+  const [row] = await session.all(sql, [clock.nowMs(), id]);
   return row ? threatFromRow(row, reporter) : null;
 }
 
 /** By last sight, the newest first unless asked otherwise. What SQL cannot answer is asked of each threat, a slice at a time. */
 async function queryThreats(
-  { session, reporter, monotonicMs }: { session: Session; reporter: Reporter; monotonicMs: () => number },
+  { session, reporter, clock }: Deps & { session: Session },
   query: ThreatQuery,
   page: PageRequest,
 ): Promise<Page<Threat>> {
-  const limit = limitOf(page.limit), deadlineMs = monotonicMs() + queryTimeMsMax;
-  const { where, isExact } = conditionsOf(query);
+  const limit = limitOf(page.limit), deadlineMs = clock.monotonicMs() + queryTimeMsMax;
+  const nowMs = clock.nowMs();
+  const { where, isExact } = conditionsOf(query, nowMs);
   const sliceRows = isExact ? limit + 1 : sliceRowsMax;
   const isAsked = (threat: Threat) =>
     isExact || query.filter === undefined || meets(query.filter, threatTable, threat);
   const shown: { threat: Threat; cursor: string }[] = [];
   let cursor = page.cursor;
   for (;;) {
-    const rows = await selectSlice(session, where, { ...page, limit: sliceRows }, cursor);
+    const rows = await selectSlice({ session, nowMs }, where, { ...page, limit: sliceRows }, cursor);
     for (const row of rows) {
       cursor = `${row.last_seen_us}-${row.id}`;
       const threat = threatFromRow(row, reporter);
@@ -215,11 +251,13 @@ async function queryThreats(
     const found = shown.slice(0, limit).map(({ threat }) => threat);
     if (shown.length > limit) return { rows: found, next_cursor: shown[limit - 1].cursor };
     if (rows.length < sliceRows) return { rows: found };
-    if (page.signal?.aborted || monotonicMs() >= deadlineMs) return { rows: found, next_cursor: cursor! };
+    if (page.signal?.aborted || clock.monotonicMs() >= deadlineMs) {
+      return { rows: found, next_cursor: cursor! };
+    }
   }
 }
 
-function conditionsOf(query: ThreatQuery): { where: Condition[]; isExact: boolean } {
+function conditionsOf(query: ThreatQuery, nowMs: number): { where: Condition[]; isExact: boolean } {
   const where: Condition[] = [];
   const add = (sql: string, ...values: Value[]) => where.push({ sql, values });
   if (query.from !== undefined) add("last_seen_us >= ?", Math.round(query.from * 1e6));
@@ -233,13 +271,14 @@ function conditionsOf(query: ThreatQuery): { where: Condition[]; isExact: boolea
     const { sql, values } = isAddressIn("ip", query.ip);
     add(`id IN (SELECT threat_id FROM threat_ips WHERE ${sql})`, ...values);
   }
+  if (query.isShown) add(`NOT EXISTS (${hiding("1 AS found")})`, nowMs);
   const clause = query.filter === undefined ? null : clauseOf(query.filter, threatTests);
   if (clause !== null) where.push(clause);
   return { where, isExact: clause?.isExact ?? true };
 }
 
 async function selectSlice(
-  session: Session,
+  { session, nowMs }: { session: Session; nowMs: number },
   conditions: readonly Condition[],
   { limit, isOldestFirst }: PageRequest,
   cursor: string | undefined,
@@ -254,10 +293,10 @@ async function selectSlice(
   }
   const order = isOldestFirst ? "ASC" : "DESC";
   return await session.all(
-    `SELECT body, status, stored_ms, last_seen_us, id FROM threats WHERE ${
+    `SELECT ${selected}, last_seen_us FROM threats ${withFeedback} WHERE ${
       ["1 = 1", ...where.map(({ sql }) => sql)].join(" AND ")
     } ORDER BY last_seen_us ${order}, id ${order} LIMIT ${limit}`,
-    where.flatMap(({ values }) => values),
+    [nowMs, ...where.flatMap(({ values }) => values)],
   );
 }
 
@@ -274,16 +313,16 @@ function readCursor(cursor: string): { lastSeenUs: number; id: string } {
 async function updateStatus(
   dialect: Dialect,
   session: Session,
-  id: string,
+  ids: readonly string[],
   status: ThreatStatus,
   nowMs: number,
-): Promise<boolean> {
-  const changed = await session.run("UPDATE threats SET status = ?, updated_ms = ? WHERE id = ?", [
-    status,
-    nowMs,
-    id,
-  ]);
-  if (changed > 0) await noteChanges(dialect, session, [{ id }]);
-  return changed > 0 ||
-    (await session.all("SELECT 1 AS found FROM threats WHERE id = ?", [id])).length > 0;
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const id of ids) {
+    if ((await session.all("SELECT 1 AS found FROM threats WHERE id = ?", [id])).length === 0) continue;
+    await session.run("UPDATE threats SET status = ?, updated_ms = ? WHERE id = ?", [status, nowMs, id]);
+    found.push(id);
+  }
+  await noteChanges(dialect, session, found.map((id) => ({ id })));
+  return found;
 }

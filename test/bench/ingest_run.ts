@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import { zstdCompressSync } from "node:zlib";
 import { Detection } from "../../aggregator/detect/detection.ts";
+import { Suppressor } from "../../aggregator/detect/suppressor.ts";
 import { startDetectors } from "../../aggregator/detect/detectors/catalogue.ts";
 import { Engine } from "../../aggregator/detect/engine.ts";
 import { Ingest } from "../../aggregator/ingest/ingest.ts";
@@ -37,6 +38,7 @@ const detection = detect === "detect"
   ? new Detection({}, {
     engine: new Engine({}, { detectors: startDetectors(), reporter, explain: explainByRules }),
     store,
+    suppressor: new Suppressor({ store, clock: systemClock, reporter }),
     clock: systemClock,
     reporter,
   })

@@ -8,7 +8,7 @@ import { type ApiKeyRow, roles } from "../../model/access.ts";
 import { makeApiKey } from "../api_keys.ts";
 import { ApiError } from "../errors.ts";
 import { name } from "../schemas.ts";
-import { resource } from "../route.ts";
+import { actorOf, resource } from "../route.ts";
 
 const idLength = 12;
 export const keyLifeS = { least: 60, most: 10 * 365 * 86_400 } as const;
@@ -44,7 +44,7 @@ export const addKey = resource({
   ) {
     const expiresMs = ttl_s === undefined ? null : nowMs + ttl_s * 1_000;
     const { key, row } = makeApiKey(randomBytes(20), { name, role, nowMs, expiresMs });
-    await identityStore.addApiKey(row);
+    await identityStore.addApiKey(row, actorOf(caller));
     keys.forget();
     reporter.count("keys_made_total", { role });
     reporter.info("API key made", { name, role, by: caller?.name });
@@ -74,7 +74,7 @@ export const revokeKey = resource({
         other.role === "admin" && other.key_hash !== row.key_hash && isLive(other, nowMs)
       );
     if (isLast) throw new ApiError("last_admin", "Make another admin key first");
-    await identityStore.revokeApiKey(row.key_hash, nowMs);
+    await identityStore.revokeApiKey(row.key_hash, nowMs, actorOf(caller));
     keys.forget();
     reporter.count("keys_revoked_total");
     reporter.info("API key revoked", { name: row.name, by: caller?.name });

@@ -149,6 +149,14 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   threat_saves_failed_total: ["Tries to write threats that failed; they are tried again."],
   threats_unsaved_dropped_total: ["Threats lost because the store was away for too long."],
   threat_links_dropped_total: ["Flows not linked to a threat because too many waited."],
+  learned_failures_total: [
+    "Times what was learned over days could not be kept or read; that part begins anew.",
+  ],
+  threats_suppressed_total: ["Times a threat that changed was hidden by a suppression."],
+  suppressions_in_force: ["Suppressions in force, as this aggregator last read them."],
+  suppression_changes_total: ["Suppressions made and ended by people.", "change"],
+  threat_feedback_total: ["Feedback that people gave on threats.", "verdict"],
+  incident_status_changes_total: ["Changes of an incident's status by people.", "status"],
   threat_status_changes_total: ["Changes of a threat's status by people.", "status"],
 
   // What leaves: archives, exports, topics, live streams, packets.
@@ -164,6 +172,7 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   published_records_total: ["Records that the broker has acknowledged, by topic.", "topic"],
   publish_behind: ["Changes that wait to be published.", "topic"],
   publish_missed_total: ["Changes too far back to be published.", "topic"],
+  publish_suppressed_total: ["Threats not published because a suppression hides them."],
   publish_gone_total: ["Changes of rows that had left the store before they were published.", "topic"],
   publish_facts_left_out_total: ["Records published without facts because they would have been too large."],
   publish_failures_total: ["Tries to publish that failed; they are tried again.", "topic"],

@@ -17,6 +17,7 @@ import {
 } from "../hosts/host_answers.ts";
 import { type Resource, resource, type Route } from "../route.ts";
 import {
+  feedbackAnswer,
   fleetAnswer,
   flowAnswer,
   gapAnswer,
@@ -31,6 +32,7 @@ import { columnAnswer } from "../filter/filter.ts";
 import { flowPage } from "../flows/flows.ts";
 import { incidentPage } from "../threats/incidents.ts";
 import { threatFlowPage, threatPage } from "../threats/threats.ts";
+import { suppressionAnswer } from "../threats/suppressions.ts";
 import { keyAnswer, newKeyAnswer } from "./keys.ts";
 import { newTokenAnswer, tokenAnswer } from "./tokens.ts";
 
@@ -55,6 +57,8 @@ const named: Readonly<Record<string, z.ZodType>> = {
   Sensor: sensorAnswer,
   Gap: gapAnswer,
   PacketStatus: packetStatusAnswer,
+  Feedback: feedbackAnswer,
+  Suppression: suppressionAnswer,
   Token: tokenAnswer,
   NewToken: newTokenAnswer,
   Key: keyAnswer,
@@ -113,11 +117,11 @@ export function describeApi(routes: readonly Route[]): Record<string, unknown> {
 const tags = {
   Fleet: "Sensors, their health, and what is missing",
   Flows: "Conversations on the network",
-  Threats: "What was found, explained",
+  Threats: "What was found, explained; what people say of it",
   Exports: "Flows and threats as files",
   Hosts: "Hosts, services, domains, and who speaks with whom",
   Traffic: "Sums over flows",
-  Access: "Join tokens, API keys, sessions",
+  Access: "Join tokens, API keys, sessions, and who changed what",
   Operation: "Is it working; what it offers",
   "Sensors' own": "What sensors call, with their signature",
 } as const;
@@ -127,11 +131,11 @@ function tagOf({ path, access }: Route): keyof typeof tags {
   const [, word] = /^\/(?:api\/v1\/)?([a-z-]+)/.exec(path) ?? [];
   if (/^(fleet|sensors|gaps|dead-letters)$/.test(word)) return "Fleet";
   if (/^(flows|filter|live)$/.test(word)) return "Flows";
-  if (/^(threats|incidents|detectors)$/.test(word)) return "Threats";
+  if (/^(threats|incidents|suppressions|detectors)$/.test(word)) return "Threats";
   if (/^(hosts|services|domains|conversations)$/.test(word)) return "Hosts";
   if (word === "stats") return "Traffic";
   if (word === "export") return "Exports";
-  return /^(tokens|keys|session|login|logout)$/.test(word) ? "Access" : "Operation";
+  return /^(tokens|keys|audit|session|login|logout)$/.test(word) ? "Access" : "Operation";
 }
 
 /** Every error a route can answer, by status. */

@@ -10,7 +10,7 @@ import { joinCommand } from "../../model/invitation.ts";
 import type { JoinTokenRow } from "../../model/sensor.ts";
 import { ApiError } from "../errors.ts";
 import { name } from "../schemas.ts";
-import { resource } from "../route.ts";
+import { actorOf, resource } from "../route.ts";
 
 const minuteMs = 60_000;
 /** How long a token is good, and how many sensors may use it. */
@@ -109,7 +109,7 @@ export const addToken = resource({
     const wishes = { site: body.site ?? site, tags, uses, approve, nowMs };
     const lifeMs = ttl_s === undefined ? {} : { lifeMs: ttl_s * 1_000 };
     const { token, row } = makeJoinToken(randomBytes(24), { ...wishes, ...lifeMs });
-    await identityStore.addJoinToken(row);
+    await identityStore.addJoinToken(row, actorOf(caller));
     reporter.count("tokens_made_total");
     reporter.info("join token made", { site: row.site, uses, by: caller?.name });
     return { json: { ...present(row), token, command: joinCommand(placeOf(url), token) } };
@@ -130,7 +130,8 @@ export const revokeToken = resource({
   answer: z.object({ id: z.string(), revoked: z.literal(true) }),
   needs: ["identityStore", "reporter"],
   async handle({ params: { id }, nowMs, caller }, { identityStore, reporter }) {
-    const isKnown = /^[0-9a-f]{12}$/.test(id) && await identityStore.revokeJoinToken(id, nowMs);
+    const isKnown = /^[0-9a-f]{12}$/.test(id) &&
+      await identityStore.revokeJoinToken(id, nowMs, actorOf(caller));
     if (!isKnown) throw new ApiError("not_found", "There is no join token with this id");
     reporter.info("join token revoked", { token: id, by: caller?.name });
     return { json: { id, revoked: true } };

@@ -16,14 +16,14 @@ import {
   rowWriter,
   threatShape,
 } from "../../archive/row_formats.ts";
-import type { Page, PageRequest, ThreatQuery } from "../../model/page.ts";
+import type { Page, PageRequest } from "../../model/page.ts";
 import { z } from "../../../shared/schema.ts";
 import type { Capabilities } from "../capabilities.ts";
 import { checkRange, readQuery } from "../flows/flows.ts";
 import { type Answer, resource } from "../route.ts";
 import { flowFilters } from "../schemas.ts";
 import { withStamps } from "../stamps.ts";
-import { threatFilters } from "../threats/threats.ts";
+import { threatFilters, threatQuery } from "../threats/threats.ts";
 
 const rowsMax = 1_000_000;
 const pageRows = 500;
@@ -67,14 +67,14 @@ export const exportThreats = resource({
   async handle({ query }, { threatStore, ...has }) {
     checkRange(query);
     const { format, limit, cursor, ...rest } = query;
-    const filter = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    const filter = threatQuery(rest);
     return await stream(has, {
       name: `threats.${format}`,
       type: mediaTypes[format],
       limit,
       cursor,
       writer: rowWriter(format, threatShape),
-      read: async (page) => stamped(format, await threatStore.readThreats(filter as ThreatQuery, page)),
+      read: async (page) => stamped(format, await threatStore.readThreats(filter, page)),
     });
   },
 });

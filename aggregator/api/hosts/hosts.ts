@@ -68,7 +68,7 @@ export const host = resource({
     const found = parseIp(params.id) === null ? null : await hostStore.readHost(params.id, query.network);
     if (!found) throw new ApiError("not_found", "There is no host with this address");
     const details = await hostStore.readHostDetails(found.ip, found.network);
-    const { rows } = await threatStore.readThreats({ ip: found.ip }, { limit: threatsMax });
+    const { rows } = await threatStore.readThreats({ ip: found.ip, isShown: true }, { limit: threatsMax });
     const threats = rows.filter((threat) => threat.network === found.network).map(present);
     return { json: { ...withInside(found), ...details, threats } };
   },

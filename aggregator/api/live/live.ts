@@ -35,7 +35,7 @@ export const live = resource({
     const watcher = new Watcher({
       topic,
       keyHash: call.caller!.keyHash,
-      accepts,
+      accepts: (row) => !("suppressed_by" in row && row.suppressed_by !== null) && accepts(row),
       present: (row) => withStamps(topic === "flows" ? row : presentInList(row as Threat)),
       isAllowed: () => isAllowed(call, has),
       clock,

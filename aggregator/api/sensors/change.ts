@@ -8,7 +8,7 @@ import type { SensorChange, SensorRow } from "../../model/sensor.ts";
 import { ApiError } from "../errors.ts";
 import { name } from "../schemas.ts";
 import type { Capabilities } from "../capabilities.ts";
-import { type Call, type Resource, resource } from "../route.ts";
+import { actorOf, type Call, type Resource, resource } from "../route.ts";
 import { tokenLimits } from "../admin/tokens.ts";
 
 const changed = z.object({ sensor_id: z.string(), name: z.string() });
@@ -33,7 +33,7 @@ async function apply(
   { identityStore, directory, reporter }: Needs,
 ) {
   const sensor = await theSensor(params.id, nowMs, { directory });
-  const outcome = await identityStore.changeSensor(sensor.sensor_id, change, nowMs);
+  const outcome = await identityStore.changeSensor(sensor.sensor_id, change, nowMs, actorOf(caller));
   directory.forget();
   if (outcome === "unknown_sensor") {
     throw new ApiError("not_found", "There is no sensor with this id or name");
@@ -85,7 +85,7 @@ export const revoke = resource({
   needs: ["identityStore", "directory", "reporter"],
   async handle({ params, nowMs, caller }, { identityStore, directory, reporter }) {
     const sensor = await theSensor(params.id, nowMs, { directory });
-    await identityStore.revokeSensor(sensor.sensor_id, nowMs);
+    await identityStore.revokeSensor(sensor.sensor_id, nowMs, actorOf(caller));
     directory.forget();
     reporter.count("sensors_revoked_total");
     reporter.info("sensor revoked", { sensor: sensor.sensor_id, by: caller?.name });

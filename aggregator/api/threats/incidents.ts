@@ -1,24 +1,32 @@
-/** Incidents: what people look at first. They follow from the threats, so they are made from those in the range at hand.
+/** Incidents: what people look at first. They follow from the threats, so they are made from those around the range at hand.
  *
- * Bound: {@link threatsMax} threats are read, the newest; the answer says when there are more. @module */
+ * In: a range, or the id of any of its threats. Out: incidents, each whole. Invariant: an incident goes by the id of its first threat, the
+ * same in every answer, as threats of the {@link marginS} before a range are read too; its status is that of its threats, so setting it
+ * sets theirs, in one transaction. Threats that a suppression hides are in none.
+ * Bound: {@link threatsMax} threats are read; the answer says when there are more. @module */
 
 import { z } from "../../../shared/schema.ts";
-import { incidentsOf } from "../../detect/incidents.ts";
+import { incidentsOf, storiesOf, type Story } from "../../detect/incidents.ts";
 import { stages } from "../../model/incident.ts";
-import type { ThreatQuery } from "../../model/page.ts";
-import { severities, type Threat } from "../../model/threat.ts";
+import { severities, type Threat, threatStatuses } from "../../model/threat.ts";
 import type { ThreatStore } from "../../store/store.ts";
+import { ApiError } from "../errors.ts";
 import { checkRange } from "../flows/flows.ts";
-import { resource } from "../route.ts";
+import { actorOf, resource } from "../route.ts";
 import { incidentAnswer, rangeQuery } from "../schemas.ts";
+import { isId } from "./threats.ts";
 
 const threatsMax = 5_000;
 const pageRows = 500;
+/** Seven times the pause that ends a story. */
+const marginS = 7 * 86_400;
+
+const isCutAnswer = z.boolean().describe("There are more threats in the range than were read");
 
 export const incidentPage = z.object({
   rows: z.array(incidentAnswer),
   incidents: z.int().describe("All of the range that match, also beyond limit"),
-  is_cut: z.boolean().describe("There are more threats in the range than were read"),
+  is_cut: isCutAnswer,
 });
 
 export const incidents = resource({
@@ -28,6 +36,7 @@ export const incidents = resource({
     ...rangeQuery,
     severity_min: z.enum(severities).optional().describe("Of the incident, which its chain may raise"),
     stage: z.enum(stages).optional().describe("Only incidents that reached this stage"),
+    status: z.enum(threatStatuses).optional(),
     limit: z.int().min(1).max(pageRows).default(50),
   }),
   isQuery: true,
@@ -35,31 +44,99 @@ export const incidents = resource({
   needs: ["threatStore"],
   async handle({ query, signal }, { threatStore }) {
     checkRange(query);
-    const { from, to, severity_min, stage, limit } = query;
-    const range = { ...from !== undefined && { from }, ...to !== undefined && { to } };
+    const { from, to, severity_min, stage, status, limit } = query;
+    const range = {
+      ...from !== undefined && { from: Math.max(0, from - marginS) },
+      ...to !== undefined && { to },
+    };
     const { threats, isCut } = await readThreats(threatStore, range, signal);
     const least = severities.indexOf(severity_min ?? severities[0]);
     const found = incidentsOf(threats).filter((one) =>
-      severities.indexOf(one.severity) >= least && (stage === undefined || one.stages.includes(stage))
+      one.last_seen >= (from ?? 0) && severities.indexOf(one.severity) >= least &&
+      (stage === undefined || one.stages.includes(stage)) && (status === undefined || one.status === status)
     );
     return { json: { rows: found.slice(0, limit), incidents: found.length, is_cut: isCut } };
   },
 });
 
+export const incident = resource({
+  summary: "One incident, by its id or that of any of its threats",
+  isPolled: true,
+  isQuery: true,
+  answer: incidentAnswer.extend({ is_cut: isCutAnswer }),
+  needs: ["threatStore"],
+  async handle({ params: { id }, signal }, { threatStore }) {
+    const { story, isCut } = await theStory(threatStore, id, signal);
+    return { json: { ...story.incident, is_cut: isCut } };
+  },
+});
+
+export const setIncidentStatus = resource({
+  summary:
+    "Sets the status of an incident and of all its threats; a new threat of the same attacker within a day " +
+    "opens it again, a later one begins another",
+  body: z.strictObject({ status: z.enum(threatStatuses) }),
+  answer: z.object({
+    id: z.string(),
+    status: z.enum(threatStatuses),
+    threats: z.int().describe("How many were set"),
+    is_cut: isCutAnswer,
+  }),
+  isQuery: true,
+  needs: ["threatStore", "reporter", "onThreatStatus"],
+  async handle(
+    { params, body: { status }, nowMs, caller, signal },
+    { threatStore, reporter, onThreatStatus },
+  ) {
+    const { story: { incident: { id }, threats }, isCut } = await theStory(threatStore, params.id, signal);
+    const by = actorOf(caller);
+    const changed = threats.filter((threat) => threat.status !== status).map((threat) => threat.id);
+    const set = await threatStore.setIncidentStatus({ id, threatIds: changed }, status, nowMs, by);
+    for (const threatId of set) onThreatStatus(threatId, status);
+    reporter.count("incident_status_changes_total", { status });
+    reporter.info("incident status set", { incident: id, status, threats: set.length, by: by.name });
+    return { json: { id, status, threats: set.length, is_cut: isCut } };
+  },
+});
+
+/** @throws {ApiError} when no threat has this id, or a suppression hides it. */
+async function theStory(
+  store: Pick<ThreatStore, "readThreat" | "readThreats">,
+  id: string,
+  signal: AbortSignal,
+): Promise<{ story: Story; isCut: boolean }> {
+  const known = isId(id) ? await store.readThreat(id) : null;
+  if (known === null) throw new ApiError("not_found", "There is no incident with this id");
+  if (known.suppressed_by) {
+    throw new ApiError(
+      "not_found",
+      `The threat with this id is hidden by suppression ${known.suppressed_by}`,
+    );
+  }
+  // The oldest first: what came after the bound is missing, not the beginning that names it.
+  const range = { from: Math.max(0, known.first_seen - marginS) };
+  const { threats, isCut } = await readThreats(store, range, signal, true);
+  const story = storiesOf(threats).find((one) => one.threats.some((threat) => threat.id === id));
+  if (story === undefined) {
+    throw new ApiError("not_found", "Too many threats lie before the one with this id");
+  }
+  return { story, isCut };
+}
+
 async function readThreats(
   store: Pick<ThreatStore, "readThreats">,
-  range: ThreatQuery,
+  range: { from?: number; to?: number },
   signal: AbortSignal,
+  isOldestFirst = false,
 ): Promise<{ threats: Threat[]; isCut: boolean }> {
   const threats: Threat[] = [];
   let cursor: string | undefined;
   while (threats.length < threatsMax) {
     if (signal.aborted) break;
-    const page = await store.readThreats(range, {
-      limit: pageRows,
-      signal,
-      ...cursor !== undefined && { cursor },
-    });
+    const page = await store.readThreats(
+      { isShown: true, ...range },
+      { limit: pageRows, isOldestFirst, signal, ...cursor !== undefined && { cursor } },
+    );
     threats.push(...page.rows);
     if (page.next_cursor === undefined) return { threats, isCut: false };
     cursor = page.next_cursor;

@@ -8,14 +8,20 @@ import { checkRange } from "../flows/flows.ts";
 import { threatTable } from "../../filter/threat_table.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
 import { address, flowAnswer, pageOf, pageQuery, rangeQuery, sortBy, threatAnswer } from "../schemas.ts";
-import { resource } from "../route.ts";
+import { actorOf, resource } from "../route.ts";
+
+export const detectorName = z.string().toLowerCase().regex(
+  /^[a-z0-9_]{1,64}$/,
+  "must be the name of a detector",
+);
 
 export const threatFilters = {
   ...rangeQuery,
   severity_min: z.enum(severities).optional(),
-  detector: z.string().toLowerCase().regex(/^[a-z0-9_]{1,64}$/, "must be the name of a detector").optional(),
+  detector: detectorName.optional(),
   status: z.enum(threatStatuses).optional(),
   ip: address.optional().describe("Attacker or victim: an address or CIDR"),
+  suppressed: z.boolean().default(false).describe("true: also those that a suppression hides"),
 };
 
 export const threatPage = pageOf(threatAnswer.omit({ flow_ids: true }));
@@ -24,6 +30,15 @@ export const threatFlowPage = pageOf(flowAnswer).extend({
   linked: z.int().describe("Of these, how many can be paged through: the first of them"),
   is_complete: z.boolean().describe("All can be"),
 });
+
+/** Without what was not asked for. */
+export function threatQuery(
+  given: { [Name in keyof ThreatQuery]?: ThreatQuery[Name] | undefined } & { suppressed: boolean },
+): ThreatQuery {
+  const { suppressed, ...rest } = given;
+  const asked = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+  return suppressed ? asked : { ...asked, isShown: true };
+}
 
 export const threats = resource({
   summary: "Threats with their explanations, newest first",
@@ -35,9 +50,7 @@ export const threats = resource({
   async handle({ query, nowMs, signal }, { threatStore, directory }) {
     checkRange(query);
     const { limit, cursor, sort, filter, ...rest } = query;
-    const asked = Object.fromEntries(
-      Object.entries(rest).filter(([, value]) => value !== undefined),
-    ) as ThreatQuery;
+    const asked = threatQuery(rest);
     if (filter !== undefined) asked.filter = await readFilter(filter, threatTable, nowMs, { directory });
     const page = await threatStore.readThreats(
       asked,
@@ -96,7 +109,8 @@ export const setThreatStatus = resource({
   answer: z.object({ id: z.string(), status: z.enum(threatStatuses) }),
   needs: ["threatStore", "reporter", "onThreatStatus"],
   async handle({ params, body, nowMs, caller }, { threatStore, reporter, onThreatStatus }) {
-    const isKnown = isId(params.id) && await threatStore.setThreatStatus(params.id, body.status, nowMs);
+    const isKnown = isId(params.id) &&
+      await threatStore.setThreatStatus(params.id, body.status, nowMs, actorOf(caller));
     if (!isKnown) throw new ApiError("not_found", "There is no threat with this id");
     onThreatStatus(params.id, body.status);
     reporter.count("threat_status_changes_total", { status: body.status });
@@ -120,6 +134,6 @@ export function presentInList(found: Threat): Record<string, unknown> {
   return rest;
 }
 
-function isId(text: string): boolean {
+export function isId(text: string): boolean {
   return /^[0-9a-f]{16}$/.test(text);
 }

@@ -5,21 +5,31 @@
  * design are no devices. At most `knownMax` addresses are known; when that many were seen the half that spoke longest ago is forgotten.
  * Why ARP: behind a router all packets carry the router's hardware address. @module */
 
+import { z } from "../../../shared/schema.ts";
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";
+import {
+  isWatchedRow,
+  learnedKey,
+  type Learning,
+  newWatched,
+  rowOfWatched,
+  watch,
+  type Watched,
+  watchedOfRow,
+  watchedRow,
+} from "../learned.ts";
 import { isSharedMac, isVirtualMac } from "../signs/arp_claims.ts";
 import { Distinct } from "../signs/distinct.ts";
 
 const knownMax = 65_536, addressesMax = 16, networksMax = 1_024;
 
-interface Watched {
-  firstS: number;
-  /** Different hours in which anybody spoke, as far as their order tells. */
-  hours: number;
-  lastHour: number;
-}
+const saved = z.strictObject({
+  known: z.array(learnedKey).max(knownMax),
+  networks: z.array(watchedRow).max(networksMax),
+});
 
-class KnownDevices {
+class KnownDevices implements Learning {
   readonly #watched = new Map<string, Watched>();
   #young = new Set<string>();
   #old = new Set<string>();
@@ -29,16 +39,26 @@ class KnownDevices {
     let watched = this.#watched.get(network);
     if (watched === undefined) {
       if (this.#watched.size >= networksMax) this.#watched.delete(this.#watched.keys().next().value!);
-      watched = { firstS: atS, hours: 0, lastHour: NaN };
+      watched = newWatched(atS);
       this.#watched.set(network, watched);
     }
-    watched.firstS = Math.min(watched.firstS, atS);
-    const hour = Math.floor(atS / 3_600);
-    if (hour !== watched.lastHour) {
-      watched.lastHour = hour;
-      watched.hours++;
-    }
+    watch(watched, atS);
     return watched;
+  }
+
+  save(): unknown {
+    return {
+      known: [...new Set([...this.#old, ...this.#young])],
+      networks: [...this.#watched].map(([network, watched]) => rowOfWatched(network, watched))
+        .filter(isWatchedRow),
+    };
+  }
+
+  load(given: unknown): void {
+    const { known, networks } = saved.parse(given);
+    this.#young = new Set(known.slice(-(knownMax >> 1)));
+    this.#old = new Set(known.slice(0, -(knownMax >> 1)));
+    for (const row of networks) this.#watched.set(row[0], watchedOfRow(row));
   }
 
   /** Whether `mac` is new; from then on it is known. */

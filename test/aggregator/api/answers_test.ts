@@ -23,12 +23,24 @@ Deno.test("every route answers well what it describes", async () => {
     await ask("GET", `/api/v1/flows${path}`);
   }
   const { rows: [threat] } = await ask("GET", "/api/v1/threats");
-  await ask("GET", "/api/v1/incidents");
+  const { rows: [incident] } = await ask("GET", "/api/v1/incidents");
+  await ask("GET", `/api/v1/incidents/${incident.id}`);
+  await post(`/api/v1/incidents/${incident.id}/status`, { status: "acknowledged" });
   for (const path of ["", "/flows"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
   await ask("GET", "/api/v1/detectors");
   await ask("GET", "/api/v1/filter/columns");
   await ask("HEAD", "/api/v1/live?of=flows");
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
+  await post(`/api/v1/threats/${threat.id}/feedback`, { verdict: "benign", note: "backup" });
+  await ask("GET", `/api/v1/threats/${threat.id}`);
+  const known = { detector: threat.detector, src_ip: "10.0.0.0/8" };
+  await post("/api/v1/suppressions/preview", known);
+  const { id } = await post("/api/v1/suppressions", { ...known, reason: "our own", ttl_s: 3_600 });
+  for (const path of ["threats?suppressed=true", "suppressions", "detectors"]) {
+    await ask("GET", `/api/v1/${path}`);
+  }
+  await post(`/api/v1/suppressions/${id}/end`);
+  for (const path of ["audit?limit=2", "suppressions?all=true"]) await ask("GET", `/api/v1/${path}`);
   for (const path of ["totals", "top-talkers", "protocols", "series", "unique-hosts"]) {
     await ask("GET", `/api/v1/stats/${path}`);
   }

@@ -140,6 +140,7 @@ export async function startFixture(
     detectors: describeDetectors(),
     live: new LiveFeed({}, { store, clock, reporter }),
     onThreatStatus: () => undefined,
+    onSuppressions: () => undefined,
     progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
     archiveProblem: () => null,
     randomBytes,

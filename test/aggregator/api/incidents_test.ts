@@ -1,6 +1,6 @@
 /** Incidents over HTTP: made of the threats of a range, filtered, and honest about what was not read. @module */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Threat } from "../../../aggregator/model/threat.ts";
 import { incidentLines } from "../../../aggregator/cli/words.ts";
 import { incidentsOf } from "../../../aggregator/detect/incidents.ts";
@@ -75,4 +75,67 @@ Deno.test("an incident in words names who, how far and each step, whatever its t
     `  2027-01-15 05:13:20Z  reconnaissance: ${chain[0].title} (medium)`,
     "  2027-01-15 05:18:20Z  access: Guessing\\u{1b}[2J (medium)",
   ]);
+});
+
+Deno.test("an incident goes by the id of its first threat, from whatever range or threat it is asked", async () => {
+  const fixture = await startFixture();
+  const dayS = 86_400;
+  const long = threat(9, {
+    detector: "lateral_movement",
+    first_seen: startS + 400,
+    last_seen: startS + 6 * dayS,
+  });
+  await fixture.services.store.saveThreats([...chain, long, alone]);
+  const ask = (path: string) => fixture.ask("GET", `/api/v1/incidents${path}`, { role: "viewer" });
+  const ids = async (query: string) =>
+    (await ask(query)).body.rows.map((row: { id: string; threats: number }) => [row.id, row.threats]);
+  assertEquals(await ids(`?from=${startS + 6 * dayS}`), [[chain[0].id, 3]]);
+  assertEquals(await ids(`?from=${startS + 6 * dayS + 1}`), []);
+  for (const { id } of [...chain, long]) assertEquals((await ask(`/${id}`)).body.id, chain[0].id);
+  assertEquals((await ask(`/${alone.id}`)).body.threats, 1);
+  assertEquals((await ask("/00000000000000ff")).status, 404);
+  const hide = { detector: "beacon", reason: "known", ttl_s: 3_600 };
+  await fixture.ask("POST", "/api/v1/suppressions", { role: "analyst", json: hide });
+  const hidden = await ask(`/${alone.id}`);
+  assertEquals(hidden.status, 404);
+  assertStringIncludes(hidden.body.detail, "hidden by suppression");
+  await fixture.stop();
+});
+
+Deno.test("closing an incident closes its threats; a new threat within a day opens it, a later one begins another", async () => {
+  const told: string[] = [];
+  const fixture = await startFixture(() => ({ onThreatStatus: (id) => void told.push(id) }));
+  const { store } = fixture.services;
+  await store.saveThreats([...chain, alone]);
+  const ask = async (query = "") =>
+    (await fixture.ask("GET", `/api/v1/incidents${query}`, { role: "viewer" })).body;
+  const set = (id: string, status: string) =>
+    fixture.ask("POST", `/api/v1/incidents/${id}/status`, { role: "analyst", json: { status } });
+  assertEquals((await set(chain[1].id, "acknowledged")).body, {
+    id: chain[0].id,
+    status: "acknowledged",
+    threats: 2,
+    is_cut: false,
+  });
+  assertEquals((await ask("?status=acknowledged")).rows[0].id, chain[0].id);
+  assertEquals((await set(chain[0].id, "closed")).body.threats, 2);
+  assertEquals((await set(chain[0].id, "closed")).body.threats, 0, "nothing is left to close");
+  for (const { id } of chain) assertEquals((await store.readThreat(id))?.status, "closed");
+  assertEquals((await store.readThreat(alone.id))?.status, "open");
+  assertEquals(told, [...chain, ...chain].map(({ id }) => id));
+  assertEquals((await ask("?status=closed")).incidents, 1);
+  const at = (s: number) => ({
+    detector: "beacon",
+    first_seen: startS + 400 + s,
+    last_seen: startS + 400 + s,
+  });
+  await store.saveThreats([threat(4, at(86_401))]);
+  assertEquals((await ask(`/${threat(4, {}).id}`)).threats, 1, "another incident");
+  await store.saveThreats([threat(5, at(86_400))]);
+  const again = await ask(`/${chain[0].id}`);
+  assertEquals([again.status, again.threats], ["open", 4], "which the one between now joins to the first");
+  assertEquals((await set("00000000000000ff", "closed")).status, 404);
+  const audit = await fixture.ask("GET", "/api/v1/audit?limit=1", { role: "admin" });
+  assertEquals([audit.body.rows[0].action, audit.body.rows[0].subject], ["incident_status", chain[0].id]);
+  await fixture.stop();
 });

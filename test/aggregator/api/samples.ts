@@ -140,6 +140,8 @@ export function sampleThreat(change: Partial<Threat> = {}): Threat {
     status: "open",
     stored_ms: 1_800_000_000_000,
     updated_ms: 1_800_000_000_000,
+    suppressed_by: null,
+    feedback: null,
     ...change,
   };
 }

@@ -2,12 +2,14 @@
 
 import { assertEquals } from "@std/assert";
 import { Detection } from "../../../aggregator/detect/detection.ts";
+import { Suppressor } from "../../../aggregator/detect/suppressor.ts";
 import { Engine } from "../../../aggregator/detect/engine.ts";
 import { startDetector } from "../../../aggregator/detect/detector.ts";
 import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
 import { updateOfFlow } from "../../../aggregator/detect/engine.ts";
 import type { Threat, ThreatLinks, ThreatStatus } from "../../../aggregator/model/threat.ts";
 import type { Flow } from "../../../aggregator/model/flow.ts";
+import type { SuppressionRow } from "../../../aggregator/model/suppression.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { explainByRules } from "../../../aggregator/triage/rules.ts";
 import type { Clock } from "../../../shared/clock.ts";
@@ -46,7 +48,13 @@ function scan(): Flow[] {
 }
 
 function world(
-  stored: { threats: Map<string, Threat>; flows: Flow[]; isAway: boolean; gate?: Promise<void> },
+  stored: {
+    threats: Map<string, Threat>;
+    flows: Flow[];
+    isAway: boolean;
+    gate?: Promise<void>;
+    suppressions?: SuppressionRow[];
+  },
   time: Clock = clock,
 ) {
   const reporter = createReporter({ component: "test", write: () => undefined, clock: time });
@@ -74,12 +82,31 @@ function world(
       Promise.resolve(new Map([...stored.threats.values()].map(({ id, status }) => [id, status]))),
     readThreats: () => Promise.resolve({ rows: [...stored.threats.values()] }),
     readRecentFlows: () => Promise.resolve(stored.flows),
+    readSuppressions: () => Promise.resolve(stored.suppressions ?? []),
+    endExpired: () => Promise.resolve(0),
   };
-  const told: string[] = [];
+  const told: string[] = [], kept: string[] = [];
+  const learned = { read: () => null, write: (text: string) => void kept.push(text) };
   const onThreats = (threats: readonly Threat[]) =>
     void told.push(...threats.map(({ detector }) => detector));
-  const detection = new Detection({}, { engine, store, clock: time, reporter, onThreats });
-  return { detection, engine, linked, told, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
+  const suppressor = new Suppressor({ store, clock: time, reporter });
+  const detection = new Detection({}, {
+    engine,
+    store,
+    suppressor,
+    learned,
+    clock: time,
+    reporter,
+    onThreats,
+  });
+  return {
+    detection,
+    engine,
+    linked,
+    told,
+    kept,
+    counter: (name: string) => reporter.snapshot().get(name) ?? 0,
+  };
 }
 
 Deno.test("detection stores what the detectors find and offers it to triage", async () => {
@@ -219,3 +246,116 @@ for (const [hours, status] of [[71, "open"], [74, "closed"]] as const) {
     await detection.stop();
   });
 }
+
+Deno.test("detection asks and tells nobody of a threat that a suppression hides, and stores it all the same", async () => {
+  const suppression: SuppressionRow = {
+    id: "00000000000000a1",
+    reason: "our scanner",
+    made_by: "ann",
+    made_ms: 0,
+    expires_ms: 1_900_000_000_000,
+    ended_ms: null,
+    hidden: 0,
+    src_ip: "10.0.0.66",
+  };
+  const found = async (suppressions: SuppressionRow[]) => {
+    const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false, suppressions };
+    const { detection, told, counter } = world(stored);
+    const offered: string[] = [], withdrawn: string[] = [];
+    detection.explainWith({
+      offer: (threat) => void offered.push(threat.id),
+      withdraw: (id) => void withdrawn.push(id),
+    });
+    await detection.start();
+    await detection.take(scan().map(updateOfFlow), clock.nowMs());
+    const before = [stored.threats.size, told.length > 0, offered.length > 0, withdrawn.length];
+    suppressions.push(suppression);
+    await detection.suppress();
+    await detection.stop();
+    return { before, withdrawn, hidden: counter("threats_suppressed_total") > 0 };
+  };
+  const hidden = await found([suppression]);
+  assertEquals([...hidden.before.slice(0, 3), hidden.hidden], [1, false, false, true]);
+  const late = await found([]);
+  assertEquals(
+    [...late.before, late.withdrawn.length],
+    [1, true, true, 0, 1],
+    "one made later takes it back",
+  );
+  const elsewhere = {
+    threats: new Map<string, Threat>(),
+    flows: [],
+    isAway: false,
+    suppressions: [] as SuppressionRow[],
+  };
+  let ms = 0;
+  const { detection } = world(elsewhere, { ...clock, monotonicMs: () => ms });
+  const withdrawn: string[] = [];
+  detection.explainWith({ offer: () => {}, withdraw: (id) => void withdrawn.push(id) });
+  await detection.start();
+  await detection.take(scan().map(updateOfFlow), clock.nowMs());
+  elsewhere.suppressions.push(suppression);
+  const after = async (at: number) => {
+    ms = at;
+    await detection.take([], clock.nowMs());
+    return withdrawn.length;
+  };
+  assertEquals(
+    [await after(4_999), await after(5_000), await after(10_000)],
+    [0, 1, 1],
+    "another aggregator made it",
+  );
+  await detection.stop();
+  const over = await found([{ ...suppression, expires_ms: 1_800_000_000_000 }]);
+  assertEquals(over.before, [1, true, true, 0], "an expired one hides nothing");
+});
+
+Deno.test("detection keeps what it learned when it stops", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
+  const { detection, kept } = world(stored);
+  await detection.start();
+  await detection.take(scan().map(updateOfFlow), clock.nowMs());
+  assertEquals(kept, []);
+  await detection.stop();
+  const { parts: { services } } = JSON.parse(kept[0]);
+  assertEquals([kept.length, services.services.length, services.networks[0][0][0]], [1, 60, "lab"]);
+});
+
+Deno.test("detection asks once for an incident, about its gravest open threat", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
+  const { detection } = world(stored);
+  let asked: string[] = [];
+  const withdrawn = new Set<string>();
+  detection.explainWith({
+    offer: ({ src_ips: [src], dst_ips: [dst] }) => void asked.push(`${src} ${dst}`),
+    withdraw: (id) => void withdrawn.add(id),
+  });
+  let laterS = 0;
+  const take = async (src_ip: string, dst_ip: string, ports: number) => {
+    asked = [];
+    laterS += 10;
+    const flows = scan().slice(0, ports).map((flow, i) => ({
+      ...flow,
+      src_ip,
+      dst_ip,
+      start: flow.start + laterS,
+      end: flow.end + laterS,
+      flow_id: `${dst_ip.length}${src_ip}${dst_ip}${i}`,
+    }));
+    await detection.take(flows.map(updateOfFlow), clock.nowMs());
+    return asked;
+  };
+  await detection.start();
+  assertEquals(await take("10.0.0.66", "10.0.0.9", 30), ["10.0.0.66 10.0.0.9"]);
+  assertEquals(await take("10.0.0.66", "10.0.0.10", 30), [], "the same attacker, no graver");
+  assertEquals(await take("10.0.0.77", "10.0.0.9", 30), ["10.0.0.77 10.0.0.9"], "another one");
+  assertEquals(withdrawn.size, 1);
+  const [first] = stored.threats.values();
+  detection.setStatus(first.id, "closed");
+  assertEquals(
+    await take("10.0.0.66", "10.0.0.10", 60),
+    ["10.0.0.66 10.0.0.10"],
+    "the first one is dealt with",
+  );
+  await detection.stop();
+});

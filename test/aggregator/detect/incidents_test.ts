@@ -1,7 +1,7 @@
 /** Threats of one attacker become one story; those of others, or of another day, stay apart. @module */
 
 import { assertEquals } from "@std/assert";
-import { incidentsOf } from "../../../aggregator/detect/incidents.ts";
+import { incidentsOf, leadOf } from "../../../aggregator/detect/incidents.ts";
 import type { Threat } from "../../../aggregator/model/threat.ts";
 import { sampleThreat } from "../triage/sample_threat.ts";
 
@@ -104,5 +104,39 @@ Deno.test("an incident is closed when all its threats are, and keeps its name wh
   const first = threat("port_scan_vertical", 0, ["10.0.0.5"], ["10.0.0.8"], { status: "closed" });
   const second = threat("password_guessing", 60, ["10.0.0.5"], ["10.0.0.8"]);
   const [one] = incidentsOf([first]), [both] = incidentsOf([second, first]);
-  assertEquals([one.status, both.status, one.id === both.id], ["closed", "open", true]);
+  assertEquals([one.status, both.status, one.id, both.id], ["closed", "open", first.id, first.id]);
+  const seen = { ...second, status: "acknowledged" as const };
+  assertEquals(incidentsOf([seen, first])[0].status, "acknowledged");
+  assertEquals(incidentsOf([seen, first, threat("beacon", 90, ["10.0.0.5"], [])])[0].status, "open");
+});
+
+Deno.test("a story grows with its threats, not with all that they name, and follows the first 10,000 machines", () => {
+  const hosts = (n: number) => Array.from({ length: 100 }, (_, i) => `10.${n >> 8}.${n & 255}.${i}`);
+  const spray = (count: number) =>
+    Array.from({ length: count }, (_, n) => threat("password_spray", n, ["203.0.113.7"], hosts(n)));
+  const after = (count: number, actor: string) =>
+    incidentsOf([...spray(count), threat("beacon", 9_000, [actor], [])]).map(({ threats }) => threats);
+  assertEquals(after(100, "10.0.99.99"), [101]);
+  assertEquals(after(101, "10.0.100.0").sort(), [1, 101], "the 10,001st is not followed");
+  const [one] = incidentsOf(spray(5_000));
+  assertEquals([one.threats, one.targets.length, one.targets.at(-1)], [5_000, 100, "10.0.0.99"]);
+});
+
+Deno.test("the threat that leads an incident is the gravest open one by the rules, the first of several", () => {
+  const scan = (change: Partial<Threat>) =>
+    threat("port_scan_vertical", number, ["10.0.0.5"], ["10.0.0.8"], change);
+  const threats = [
+    scan({ rules_severity: "low", severity: "high" }),
+    scan({ rules_severity: "medium" }),
+    scan({ rules_severity: "medium" }),
+    scan({ rules_severity: "critical", status: "acknowledged" }),
+  ];
+  assertEquals(leadOf({ threats })?.id, threats[1].id);
+  const answered = scan({ rules_severity: "medium", engine: "fake:model" });
+  assertEquals(leadOf({ threats: [...threats, answered] })?.id, answered.id);
+  assertEquals(
+    leadOf({ threats: [...threats, answered, scan({ rules_severity: "high" })] })?.engine,
+    "rules",
+  );
+  assertEquals(leadOf({ threats: threats.slice(3) }), null);
 });

@@ -43,6 +43,7 @@ async function turn(
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
     pruneGaps: () => Promise.resolve(0),
+    pruneDecisions: () => Promise.resolve(),
     takeLease: () => Promise.resolve({ holder: "test", generation: 1, position: "" }),
     moveLease: () => Promise.resolve(true),
     releaseLease: () => Promise.resolve(),

@@ -83,6 +83,7 @@ Deno.test("retention refuses limits that make no sense, and goes on when a turn 
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
     pruneGaps: () => Promise.resolve(0),
+    pruneDecisions: () => Promise.resolve(),
   };
   assertThrows(
     () => new Retention({ flowDays: 0, bytesMax: 0 }, { store, holder: "a", clock, reporter }),
@@ -130,7 +131,7 @@ Deno.test("of several aggregators the one with the lease drops days", async () =
 Deno.test("what rests on flows leaves before the flows of its day", async () => {
   const reporter = createReporter({ component: "test", write: () => {} });
   const clock = new TestClock();
-  const calls: string[] = [];
+  const calls: string[] = [], decisionsBefore: number[] = [];
   const old = stored(day - 400 * 86_400);
   const store = {
     prepareDays: () => Promise.resolve(),
@@ -140,6 +141,7 @@ Deno.test("what rests on flows leaves before the flows of its day", async () => 
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
     pruneGaps: () => Promise.resolve(0),
+    pruneDecisions: (beforeMs: number) => Promise.resolve(void decisionsBefore.push(beforeMs)),
     takeLease: () => Promise.resolve({ holder: "a", generation: 1, position: "" }),
     moveLease: () => Promise.resolve(true),
     releaseLease: () => Promise.resolve(),
@@ -149,4 +151,9 @@ Deno.test("what rests on flows leaves before the flows of its day", async () => 
     .turn();
   assertEquals(calls[calls.indexOf("flows") - 1], `before ${old.day}`);
   assertEquals([...calls].sort(), [`before ${old.day}`, "flows", "hours", "minutes", "seconds", "tens"]);
+  assertEquals(
+    decisionsBefore.map((ms) => (clock.nowMs() - ms) / 86_400_000),
+    [400],
+    "what people decided, by days",
+  );
 });

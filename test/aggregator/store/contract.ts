@@ -5,6 +5,7 @@
 
 import type { Store } from "../../../aggregator/store/store.ts";
 import { archiveCases } from "./contract/archive_cases.ts";
+import { decisionCases } from "./contract/decision_cases.ts";
 import { flowCases, queryCases } from "./contract/flow_cases.ts";
 import { filterCases } from "./contract/filter_cases.ts";
 import { hostCases } from "./contract/host_cases.ts";
@@ -52,6 +53,7 @@ export function storeContract(
   hostCases(test);
   identityCases(test);
   threatCases(test);
+  decisionCases(test);
   // A server takes four times as long; every night it answers as many.
   const isShort = name !== "sqlite" && Deno.env.get("PICKET_TEST_NIGHTLY") === undefined;
   filterCases(test, isShort ? 1_500 : 10_000);

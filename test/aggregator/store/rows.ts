@@ -220,6 +220,8 @@ export function threat(id: string, changes: Partial<Threat> = {}): Threat {
     status: "open",
     stored_ms: nowMs,
     updated_ms: nowMs,
+    suppressed_by: null,
+    feedback: null,
     ...changes,
   };
 }
