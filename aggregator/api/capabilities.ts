@@ -26,6 +26,7 @@ import type { ConcurrencyLimit } from "./concurrency_limit.ts";
 import type { LiveFeed } from "./live/feed.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Sinks } from "../sinks/sinks.ts";
 
 /** How far the work behind the API has come. */
 export interface Progress {
@@ -75,6 +76,7 @@ export interface Capabilities extends EdgeCapabilities {
   /** A person set a threat's status: detection must know, or the next growth would set it back. */
   onThreatStatus(id: string, status: ThreatStatus): void;
   progress(): Progress;
+  sinks: Pick<Sinks, "status" | "areWell" | "dead" | "test">;
   /** Which day of flows cannot be archived, and why; null = there is none. */
   archiveProblem(): string | null;
   randomBytes(length: number): Uint8Array;

@@ -84,6 +84,11 @@ interface Draft {
 
 /** Groups threats into incidents. `threats` may come in any order. */
 export function incidentsOf(threats: readonly Threat[]): Incident[] {
+  return storiesOf(threats).map(({ incident }) => incident);
+}
+
+/** The same, each with its threats. */
+export function storiesOf(threats: readonly Threat[]): { incident: Incident; threats: Threat[] }[] {
   const drafts: Draft[] = [];
   const byMachine = new Map<string, Draft[]>();
   for (const threat of [...threats].sort((a, b) => a.first_seen - b.first_seen || compare(a.id, b.id))) {
@@ -97,8 +102,8 @@ export function incidentsOf(threats: readonly Threat[]): Incident[] {
       else if (!known.includes(draft)) known.push(draft);
     }
   }
-  return drafts.map(finish).sort((a, b) =>
-    severities.indexOf(b.severity) - severities.indexOf(a.severity) || b.last_seen - a.last_seen
+  return drafts.map((draft) => ({ incident: finish(draft), threats: draft.threats })).sort((a, b) =>
+    rankOf(b.incident.severity) - rankOf(a.incident.severity) || b.incident.last_seen - a.incident.last_seen
   );
 }
 

@@ -44,6 +44,8 @@ import {
 } from "../tls/authority.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
+import { startSinks } from "./telling.ts";
+import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
 import { chooseDetectors } from "../options/detection_options.ts";
@@ -115,6 +117,7 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
+  const sinks = await startSinks(options.sinks, edges, { store, directory, holder }, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
   const detection = await startDetection(options, edges, { store, directory, evidence, live }, stops);
 
@@ -153,6 +156,7 @@ async function wire(
     meter,
     retention,
     live,
+    sinks,
     ...web,
   });
   const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
@@ -331,13 +335,25 @@ interface Stages {
   meter: WorkMeter;
   retention: Retention;
   live: LiveFeed;
+  sinks: Sinks;
   authority: Authority | null;
   publicUrl: URL | null;
 }
 
 function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
-  const { store, directory, checkIns, detection, evidence, meter, retention, live, authority, publicUrl } =
-    stages;
+  const {
+    store,
+    directory,
+    checkIns,
+    detection,
+    evidence,
+    meter,
+    retention,
+    live,
+    sinks,
+    authority,
+    publicUrl,
+  } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -369,6 +385,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
       live.note("threats", [id]);
     },
     progress: () => meter.progress(),
+    sinks,
     archiveProblem: () => retention.archiveProblem(),
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,

@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: eleven topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: twelve topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -40,6 +40,7 @@ import type {
   SensorRow,
 } from "../model/sensor.ts";
 import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
+import type { OutboxMessage, SinkCounts, SinkWrite, ToldRow } from "../model/message.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
 import type { DayPart, StoredDay } from "../model/retention.ts";
 import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
@@ -268,6 +269,37 @@ export interface Lease {
   position: string;
 }
 
+/** What sinks were told and what waits to be sent to them. */
+export interface SinkStore {
+  /** Threats as they are now that changed since sinks were told; `isNew` = never told of. */
+  readSinkChanges(limit: number): Promise<SinkChange[]>;
+  readTold(sink: string, subjects: readonly string[]): Promise<ToldRow[]>;
+  /** The digest that is due after this and can still be added to. */
+  readOpenDigest(sink: string, afterMs: number): Promise<OutboxMessage | null>;
+  /** In one transaction; false = the lease is another one's meanwhile, and nothing was noted. A message with an id that is there takes
+   * its place. */
+  noteForSinks(
+    name: string,
+    lease: Lease,
+    write: SinkWrite,
+    changes: readonly SinkChange[],
+  ): Promise<boolean>;
+  /** Waiting and due, the oldest first. */
+  readDueMessages(sink: string, nowMs: number, limit: number): Promise<OutboxMessage[]>;
+  forgetMessage(sink: string, id: string): Promise<void>;
+  postponeMessage(sink: string, id: string, dueMs: number, reason: string): Promise<void>;
+  /** Keeps the newest `deadMax` dead ones of the sink; returns how many were forgotten. */
+  giveUpMessage(sink: string, id: string, reason: string, deadMax: number): Promise<number>;
+  readDeadMessages(sink: string, limit: number): Promise<OutboxMessage[]>;
+  countMessages(): Promise<SinkCounts[]>;
+  /** Forgets who was told what before. */
+  pruneTold(beforeMs: number): Promise<void>;
+}
+
+export interface SinkChange extends ThreatChange {
+  isNew: boolean;
+}
+
 /** Days of flows on their way to an archive, and back. */
 export interface ArchiveStore {
   /** The next flows of a day by id, at most `limit`; `last` is what to go on after, null = there are no more. */
@@ -308,7 +340,8 @@ export interface Store
     LeaseStore,
     ArchiveStore,
     UpkeepStore,
-    PacketStore {
+    PacketStore,
+    SinkStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

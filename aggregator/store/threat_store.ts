@@ -111,6 +111,16 @@ async function noteChanges(
     changes: `${dialect.stored("threat_changes", "changes")} + 1`,
   });
   await session.batch(sql, threats.map(({ id }) => [id, 1]));
+  const forSinks = dialect.upsert(
+    "sink_changes",
+    ["threat_id", "changes", "told", "pending"],
+    ["threat_id"],
+    {
+      changes: `${dialect.stored("sink_changes", "changes")} + 1`,
+      pending: dialect.fresh("pending"),
+    },
+  );
+  await session.batch(forSinks, threats.map(({ id }) => [id, 1, 0, 1]));
 }
 
 async function readChanges(session: Session, reporter: Reporter, limit: number): Promise<ThreatChange[]> {
@@ -148,7 +158,7 @@ function firstFlow(flowIds: readonly string[]): bigint | null {
 }
 
 /** Null when the row cannot be read: it is left out and counted, and keeps nobody from reading the others. */
-function threatFromRow(row: Row, reporter: Reporter): Threat | null {
+export function threatFromRow(row: Row, reporter: Reporter): Threat | null {
   try {
     return readThreat(row);
   } catch (error) {
