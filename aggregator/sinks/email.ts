@@ -7,8 +7,8 @@ import nodemailer from "nodemailer";
 import type { SinkMessage } from "../model/message.ts";
 import { type Receiver, Refused } from "./sender.ts";
 import type { SettingsOf } from "./settings.ts";
-import { escapeHtml, facts, headline, plainText } from "./words.ts";
-import { escapeLine } from "../../shared/escape.ts";
+import { escapeHtml, escapeLine } from "../../shared/escape.ts";
+import { facts, headline, plainText } from "./words.ts";
 
 /** Less than a try may take in all. */
 const stepMs = 10_000;
@@ -64,8 +64,8 @@ export function mailHtml(message: SinkMessage): string {
   const rows = facts(message).map(([name, value]) =>
     `<tr><th align="left">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`
   );
-  const action = message.action === "" ? "" : `<p>What to do: ${escapeHtml(escapeLine(message.action))}</p>`;
+  const action = message.action === "" ? "" : `<p>What to do: ${escapeHtml(message.action)}</p>`;
   return `<!doctype html><meta charset="utf-8"><h3>${escapeHtml(headline(message))}</h3><p>${
-    escapeHtml(escapeLine(message.summary))
+    escapeHtml(message.summary)
   }</p>${action}<table>${rows.join("")}</table>`;
 }

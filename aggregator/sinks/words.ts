@@ -44,17 +44,6 @@ export function oneLine(message: SinkMessage): string {
   return `${headline(message)}. ${escapeLine(message.summary)}`;
 }
 
-export function escapeHtml(text: string): string {
-  const names: Record<string, string> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#39;",
-  };
-  return text.replace(/[&<>"']/g, (character) => names[character]);
-}
-
 /** Slack reads `<...>` as a link or a mention, and `*_~` and the grave accent as mark-up: a zero-width word joiner would be hostile, so
  * they are replaced by what looks alike. */
 export function escapeSlack(text: string): string {
