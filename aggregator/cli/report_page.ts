@@ -34,7 +34,8 @@ const style = `
 body { font: 10pt/1.4 system-ui, "DejaVu Sans", sans-serif; color: #1a1d21; margin: 2em auto; max-width: 60em; padding: 0 1em; }
 h1 { font-size: 18pt; margin: 0; } h2 { font-size: 13pt; margin: 1.6em 0 .4em; border-bottom: 1px solid #c5cad1; }
 h3 { font-size: 10.5pt; margin: 0; } p { margin: .3em 0; } .quiet { color: #59616b; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .25em .8em .25em 0; border-bottom: 1px solid #e4e7eb; overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .25em .8em .25em 0; border-bottom: 1px solid #e4e7eb; overflow-wrap: break-word; }
+th { white-space: nowrap; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 .story { border-left: 4px solid #9aa3ad; padding: .2em 0 .2em .8em; margin: .8em 0; break-inside: avoid; }
 .critical { border-color: #a30d2d; } .high { border-color: #d3481c; } .medium { border-color: #c98a00; } .low { border-color: #3b7dd8; }
@@ -61,13 +62,15 @@ ${incidentsPart(data)}${fleetPart(data.fleet)}${trafficPart(data)}${talkersPart(
 
 function sentenceOf({ incidents, incidentsInAll, fleet }: ReportData): string {
   const count = incidentsInAll === 0 ? "No incident" : counted(incidentsInAll, "incident");
-  const worst = incidents.length === 0 ? "" : `, the worst ${incidents[0].severity}`;
+  const worst = incidents.length === 0 ? "" : `, the worst of severity ${incidents[0].severity}`;
   const open = incidents.filter(({ status }) => status === "open").length;
   const unwell = fleet.sensors.filter(({ status }) => status !== "healthy").length;
   const sensors = unwell === 0
     ? `All ${counted(fleet.sensors.length, "sensor")} see what they should.`
     : `${unwell} of ${counted(fleet.sensors.length, "sensor")} do not see all they should.`;
-  return `${count}${worst}${incidents.length === 0 ? "" : `; ${open} of those below are open`}. ${sensors}`;
+  return `${count}${worst}${
+    incidents.length === 0 ? "" : `; of those told below, open: ${open}`
+  }. ${sensors}`;
 }
 
 function incidentsPart({ incidents, incidentsInAll }: ReportData): string {

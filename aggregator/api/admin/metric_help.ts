@@ -16,6 +16,10 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
     "Connections closed because a request's head was late, or nothing came.",
     "reason",
   ],
+  request_duration_seconds: [
+    "How long a good answer of the API took until it was ready to be sent, waiting included.",
+    "route",
+  ],
   requests_total: ["Requests answered, by route and status.", "route", "status"],
   requests_refused_total: ["Requests refused because too many of their kind were running.", "kind"],
   requests_abandoned_total: ["Requests whose caller went away before the answer.", "route"],
@@ -75,6 +79,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   dead_letters_left_out_total: [
     "Refused batches not stored as dead letters, because there were too many.",
     "reason",
+  ],
+  ingest_lag_seconds: [
+    "From the seal of a batch, by the sensor's clock, to its commit; replays are left out.",
   ],
   ingest_queue_batches: ["Batches that wait to be stored."],
   ingest_queue_full_total: ["Batches answered with 503 because the queue was full."],
@@ -200,6 +207,7 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   geo_files_refused_total: ["Databases of places that could not be read."],
 
   // Triage.
+  triage_duration_seconds: ["How long the model took to answer, its retries included."],
   triage_total: ["Threats explained, by what came of it.", "outcome"],
   triage_put_off_total: ["Explanations put off: the model failed, or the day's budget was spent."],
   triage_results_lost_total: ["Explanations of a model that could not be kept."],

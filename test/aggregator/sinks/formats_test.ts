@@ -11,12 +11,11 @@ import { lineFormats, webhookTemplates } from "../../../aggregator/sinks/setting
 import { syslogLine } from "../../../aggregator/sinks/syslog.ts";
 import { webhookBody } from "../../../aggregator/sinks/webhook.ts";
 import { z } from "../../../shared/schema.ts";
+import { skipLoudly } from "../../services/services.ts";
 
 const schemas = new URL("../../../../shared/data/schemas/", import.meta.url).pathname;
 const hasSchemas = await Deno.stat(schemas).then(() => true, () => false);
-if (!hasSchemas) {
-  Deno.stderr.writeSync(new TextEncoder().encode("SKIPPED: ../shared/data/schemas is absent\n"));
-}
+if (!hasSchemas) skipLoudly("formats against published schemas", "../shared/data/schemas is absent");
 
 const nowMs = Date.UTC(2027, 0, 15, 12, 0, 0, 5);
 const full: SinkMessage = {
