@@ -127,7 +127,7 @@ function tagOf({ path, access }: Route): keyof typeof tags {
   const [, word] = /^\/(?:api\/v1\/)?([a-z-]+)/.exec(path) ?? [];
   if (/^(fleet|sensors|gaps|dead-letters)$/.test(word)) return "Fleet";
   if (/^(flows|filter|live)$/.test(word)) return "Flows";
-  if (word === "threats" || word === "incidents") return "Threats";
+  if (/^(threats|incidents|detectors)$/.test(word)) return "Threats";
   if (/^(hosts|services|domains|conversations)$/.test(word)) return "Hosts";
   if (word === "stats") return "Traffic";
   if (word === "export") return "Exports";
