@@ -47,6 +47,8 @@ export function webhook(
           "x-picket-timestamp": timestamp,
           ...secret === null ? {} : { "x-picket-signature": `sha256=${signature(secret, timestamp, body)}` },
         },
+      }).catch((cause) => {
+        throw new Error(withoutUrl((cause as Error).message));
       });
       await drain(response);
       const { status } = response;
@@ -166,6 +168,12 @@ export function isPrivate(address: string): boolean {
   // Only 2000::/3 is global; of it 64:ff9b::/96, 6to4 and Teredo hold IPv4 addresses and lead who knows where.
   return (bytes[0] & 0xe0) !== 0x20 || (bytes[0] === 0x20 && bytes[1] === 0x02) ||
     (bytes[0] === 0x20 && bytes[1] === 0x01 && bytes[2] === 0 && bytes[3] === 0);
+}
+
+/** The address can be a secret, and the client's errors hold it. */
+function withoutUrl(text: string): string {
+  return escapeLine(text).replace(/\b(?:for url )?\(?https?:\/\/[^\s)]*\)?:?/g, "").replace(/\s+/g, " ")
+    .slice(0, 300);
 }
 
 function ascii(text: string): string {

@@ -70,6 +70,22 @@ Deno.test("a redirect is not followed, and a refusal is final", async () => {
   }
 });
 
+Deno.test("an error does not give the address away, which can be a secret", async () => {
+  for (
+    const url of [
+      "http://127.0.0.1:1/services/T0/s3cret?key=s3cret",
+      "https://127.0.0.1:1/s3cret",
+      "http://no.invalid/s3cret",
+    ]
+  ) {
+    const error = await assertRejects(() => open(url).send(message, signal), Error);
+    assert(!/s3cret/.test(`${error.message} ${error.stack} ${Deno.inspect(error)}`), error.message);
+    assert(error.message.length > 5, error.message);
+  }
+  const cause = await assertRejects(() => open("http://127.0.0.1:1/s3cret").send(message, signal), Error);
+  assertEquals(cause.cause, undefined);
+});
+
 Deno.test("private addresses are refused unless that is said, whatever name leads there", async () => {
   await withServer(() => new Response(), async (url, got) => {
     await assertRejects(
