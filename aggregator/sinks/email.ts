@@ -21,7 +21,7 @@ export function email(
   { password, ca }: { password: string | null; ca: string | null },
 ): Receiver {
   return {
-    async send(message, signal) {
+    async send(told, signal) {
       const transport = nodemailer.createTransport({
         host,
         port,
@@ -41,14 +41,16 @@ export function email(
         await transport.sendMail({
           from,
           to,
-          messageId: `<${message.id}@picket.invalid>`,
-          subject: `Picket: ${headline(message)}`.slice(0, 200),
-          text: plainText(message),
-          html: mailHtml(message),
+          messageId: `<${told.id}@picket.invalid>`,
+          subject: `Picket: ${headline(told)}`.slice(0, 200),
+          text: plainText(told),
+          html: mailHtml(told),
           headers: { "Auto-Submitted": "auto-generated" },
         });
       } catch (cause) {
-        const { responseCode, message: words } = cause as Error & { responseCode?: number };
+        const { responseCode, message, code } = cause as Error & { responseCode?: number; code?: string };
+        // Of several addresses that cannot be reached the library says nothing but a code.
+        const words = message || `the mail server cannot be reached (${code ?? "no reason given"})`;
         // 552 and 554 after the data: this message, for good.
         if (responseCode === 552 || responseCode === 554) throw new Refused(escapeLine(words));
         throw new Error(escapeLine(words), { cause });

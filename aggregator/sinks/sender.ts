@@ -96,7 +96,7 @@ export class Sender {
     try {
       await sendWithin(this.#deps, message, this.#stopping.signal);
     } catch (error) {
-      const reason = (error as Error).message;
+      const reason = (error as Error).message || "no reason given";
       const nowMs = clock.nowMs();
       reporter.count("sink_failures_total", { sink });
       if (error instanceof Refused || nowMs - made_ms >= giveUpMs) {

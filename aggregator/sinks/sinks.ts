@@ -130,7 +130,7 @@ export class Sinks {
       return "";
     } catch (error) {
       reporter.count("sink_failures_total", { sink: name });
-      return (error as Error).message || "it failed";
+      return (error as Error).message || "no reason given";
     }
   }
 

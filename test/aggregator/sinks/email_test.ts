@@ -143,6 +143,26 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a server that cannot be reached is said to be, by name and by address",
+  // The mail library closes its socket after the promise that a test can wait for.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    for (
+      const [host, words] of [["127.0.0.1", "ECONNREFUSED"], [
+        "localhost",
+        "cannot be reached|ECONNREFUSED",
+      ]] as const
+    ) {
+      const to = ["a@example.com"], from = "picket@example.com";
+      const nowhere = email({ host, port: 1, security: "tls", from, to }, { password: null, ca: null });
+      const error = await assertRejects(() => nowhere.send(message, signal), Error);
+      assert(new RegExp(words).test(error.message), error.message);
+    }
+  },
+});
+
+Deno.test({
   name: "a mail that is refused for good is final, one that is put off is not",
   // The mail library closes its socket after the promise that a test can wait for.
   sanitizeOps: false,
