@@ -74,11 +74,11 @@ export const shipOptions = {
   },
   sealAgeMs: {
     kind: "number",
-    default: 400,
+    default: 250,
     min: 100,
     max: 60_000,
     help:
-      "Seal and spool the end of a connection at most this long after it, ms; other segments eight times as long",
+      "Seal and spool the end of a connection at most this long after it, ms; other segments twelve times as long",
   },
   checkInS: {
     kind: "number",

@@ -44,7 +44,7 @@ export interface Signer {
 }
 
 /** Rows that nobody waits for wait so many times longer. */
-const patience = 8;
+const patience = 12;
 /** In a replay segments come so fast that a bucket is full of them sooner; and what is not spooled, a crash takes. */
 const replayPatience = 2;
 /** Mean octets of a row without many facts, uncompressed. */
@@ -169,7 +169,7 @@ export class Sealer {
 /** Fills in defaults. @throws {RangeError} when a limit is out of range. */
 export function checkSealOptions(given: SealOptions): Required<SealOptions> {
   const options = {
-    sealAgeMs: 400,
+    sealAgeMs: 250,
     isPrompt: true,
     batchFlowsMax: 5_000,
     batchBytesMax: 900_000,

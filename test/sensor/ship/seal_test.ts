@@ -64,13 +64,13 @@ Deno.test("sealer seals the end of a connection by its age, and with it what wai
   assertEquals(it.seal(60_400).length, 1);
 });
 
-Deno.test("sealer lets what nobody waits for gather eight times as long", () => {
+Deno.test("sealer lets what nobody waits for gather twelve times as long", () => {
   for (const end_reason of ["idle", "active", "evicted", "reused", "stopped"] as const) {
     const it = sealer({ buckets: 1, sealAgeMs: 400 });
     it.add(rowsOf([{ ...flow(1), end_reason }]), 10_000);
     it.add(rowsOf([{ ...flow(2), end_reason }]), 12_000);
-    assertEquals(it.seal(13_199), []);
-    assertEquals(it.seal(13_200)[0].header.flows, 2);
+    assertEquals(it.seal(14_799), []);
+    assertEquals(it.seal(14_800)[0].header.flows, 2);
   }
 });
 
@@ -79,8 +79,8 @@ Deno.test("sealer seals no bucket for the sake of another", () => {
   it.add(rowsOf(Array.from({ length: 100 }, (_, i) => flow(i))), 0);
   it.add(rowsOf([end(1)]), 0);
   assertEquals(it.seal(400).length, 1);
-  assertEquals(it.seal(3_199), []);
-  assertEquals(it.seal(3_200).length, 3);
+  assertEquals(it.seal(4_799), []);
+  assertEquals(it.seal(4_800).length, 3);
 });
 
 Deno.test("sealer of a replay lets every row gather for twice the seal age", () => {
