@@ -19,6 +19,7 @@ import { packetsCommand } from "./commands/packets_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
+import { sinkCommand } from "./commands/sink_command.ts";
 import { setupCommand } from "./commands/setup_command.ts";
 import { suppressCommand } from "./commands/suppress_command.ts";
 import { triageCommand } from "./commands/triage_command.ts";
@@ -51,6 +52,7 @@ export const program = {
     sensorsCommand,
     revokeCommand,
     keyCommand,
+    sinkCommand,
     triageCommand,
     dbCommand,
     doctorCommand,

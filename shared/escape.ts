@@ -18,3 +18,24 @@ const hostile = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 export function escapeLine(text: string): string {
   return text.replace(hostile, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }
+
+const marks: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Escapes `text` for HTML, between tags and in a quoted attribute, what {@link escapeLine} makes visible included.
+ *
+ * @example A name that would be a script.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { escapeHtml } from "./escape.ts";
+ *
+ * assertEquals(escapeHtml("<b title='a\u202e'>"), "&lt;b title=&#39;a\\u{202e}&#39;&gt;");
+ * ``` */
+export function escapeHtml(text: string): string {
+  return escapeLine(text).replace(/[&<>"']/g, (character) => marks[character]);
+}

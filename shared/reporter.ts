@@ -1,6 +1,6 @@
 /** Counters and log lines: the one way anything in Picket says something happened.
  *
- * In: `count`, `gauge`, `info`, `warn`, `error`. Out: a snapshot for `/metrics` and check-ins; log lines on standard error.
+ * In: `count`, `gauge`, `observe`, `info`, `warn`, `error`. Out: a snapshot for `/metrics` and check-ins; log lines on standard error.
  * Invariant: one message is written at most 3 times in 10 s; those held back are counted and said with the next one.
  * A line says its time, unless who reads it knows: the journal, or a person at a terminal. The journal gets the level as a priority.
  * Names: `<noun>_<unit>_total` for counters. Labels come from closed lists, never from the wire. @module */
@@ -16,6 +16,8 @@ export interface Reporter {
   count(name: string, labels?: Labels, by?: number): void;
   /** Sets a gauge. */
   gauge(name: string, value: number, labels?: Labels): void;
+  /** Adds a time to a histogram with the buckets of {@link bucketSeconds}. */
+  observe(name: string, seconds: number, labels?: Labels): void;
   info(message: string, fields?: Record<string, unknown>): void;
   /** Odd, but no data lost. */
   warn(message: string, fields?: Record<string, unknown>): void;
@@ -36,6 +38,9 @@ const linesMax = 3;
 const windowMs = 10_000;
 const messagesMax = 1_000;
 const seriesMax = 10_000;
+
+/** Upper ends of a histogram's buckets; the last one has none. */
+export const bucketSeconds = [0.005, 0.025, 0.1, 0.25, 1, 5, 30, 120, 600] as const;
 
 /** A reporter that writes `write` one line a message.
  *
@@ -108,11 +113,29 @@ export function createReporter(
   return {
     count: (name, labels, by = 1) => set(name, labels, (before) => before + by),
     gauge: (name, value, labels) => set(name, labels, () => value),
+    observe: (name, seconds, labels) => {
+      for (const part of observed(name, seconds, labels)) set(part.name, part.labels, (was) => was + part.by);
+    },
     info: (message, fields) => quiet ? undefined : log("info", message, fields),
     warn: (message, fields) => log("warning", message, fields),
     error: (message, fields) => log("error", message, fields),
     snapshot: () => new Map(series),
   };
+}
+
+/** What one time adds to the series of a histogram; to those of its buckets 0, too, so that all are there. */
+function observed(
+  name: string,
+  seconds: number,
+  labels?: Labels,
+): { name: string; labels: Labels | undefined; by: number }[] {
+  const value = Math.max(0, seconds);
+  const buckets = [...bucketSeconds, Infinity].map((end) => ({
+    name: `${name}_bucket`,
+    labels: { ...labels, le: end === Infinity ? "+Inf" : end },
+    by: value <= end ? 1 : 0,
+  }));
+  return [...buckets, { name: `${name}_sum`, labels, by: value }, { name: `${name}_count`, labels, by: 1 }];
 }
 
 /** `name{a="1",b="2"}`, labels in name order. */

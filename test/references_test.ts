@@ -114,7 +114,7 @@ Deno.test("every metric of the aggregator has its sentence, and every sentence i
     if (path.endsWith("/metric_help.ts")) continue;
     const text = await Deno.readTextFile(root + path);
     for (const [, name] of text.matchAll(/"([a-z_]+_total)"/g)) names.add(name);
-    for (const [, name] of text.matchAll(/\bgauge\(\s*"([a-z_]+)"/g)) names.add(name);
+    for (const [, name] of text.matchAll(/\b(?:gauge|observe)\(\s*"([a-z_]+)"/g)) names.add(name);
     if (!path.endsWith("/metrics.ts")) continue;
     for (const [, name] of text.matchAll(/"((?:sensor|fleet)_[a-z_]+)"/g)) names.add(name);
   }

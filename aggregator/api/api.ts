@@ -153,7 +153,11 @@ async function serve(
     has.reporter.count("requests_abandoned_total", { route: route.path });
     throw new ApiError("busy", "The caller has gone");
   };
+  const beganMs = has.clock.monotonicMs();
   const answer = route.isQuery ? await has.queryLimit.run(handle) : await handle();
+  // A stream that is watched lasts as long as somebody watches it: its first octet counts.
+  const tookS = (has.clock.monotonicMs() - beganMs) / 1_000;
+  has.reporter.observe("request_duration_seconds", tookS, { route: route.path });
   const found = { status: route.status, ...answer };
   const known = route.isPolled ? unchanged(found, context) : found;
   has.reporter.count("requests_total", { route: route.path, status: known.status });

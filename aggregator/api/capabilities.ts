@@ -30,6 +30,7 @@ import type { ConcurrencyLimit } from "./concurrency_limit.ts";
 import type { LiveFeed } from "./live/feed.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Sinks } from "../sinks/sinks.ts";
 
 /** How far the work behind the API has come. */
 export interface Progress {
@@ -86,6 +87,7 @@ export interface Capabilities extends EdgeCapabilities {
   /** A suppression was made or ended. */
   onSuppressions(): void | Promise<void>;
   progress(): Progress;
+  sinks: Pick<Sinks, "status" | "areWell" | "dead" | "test">;
   /** Which day of flows cannot be archived, and why; null = there is none. */
   archiveProblem(): string | null;
   randomBytes(length: number): Uint8Array;

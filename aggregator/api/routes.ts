@@ -38,6 +38,7 @@ import {
 import { setThreatStatus, threat, threatFlows, threats } from "./threats/threats.ts";
 import { askFlowPackets, askThreatPackets, flowPackets, threatPackets } from "./threats/packets.ts";
 import { addKey, listKeys, revokeKey } from "./admin/keys.ts";
+import { listSinks, sinkDeadLetters, testSink } from "./admin/sinks.ts";
 import { addToken, listTokens, revokeToken } from "./admin/tokens.ts";
 
 type Row = readonly [Route["method"], string, Access, Resource];
@@ -95,6 +96,9 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/gaps", "viewer", gaps],
   ["GET", "/api/v1/dead-letters", "admin", deadLetters],
   ["GET", "/api/v1/audit", "admin", audit],
+  ["GET", "/api/v1/sinks", "viewer", listSinks],
+  ["GET", "/api/v1/sinks/:id/dead-letters", "admin", sinkDeadLetters],
+  ["POST", "/api/v1/sinks/:id/test", "admin", testSink],
   ["GET", "/api/v1/tokens", "admin", listTokens],
   ["POST", "/api/v1/tokens", "admin", addToken],
   ["POST", "/api/v1/tokens/:id/revoke", "admin", revokeToken],

@@ -1,12 +1,22 @@
-/** `picket-aggregator report`: fleet, totals and every threat in words, from a running aggregator. @module */
+/** `picket-aggregator report`: fleet, totals and every threat in words, from a running aggregator; or as a page. @module */
 
 import type { Incident } from "../model/incident.ts";
 import type { Threat } from "../model/threat.ts";
 import type { FleetHealth } from "../fleet/fleet.ts";
 import type { Page } from "../model/page.ts";
-import type { Totals } from "../model/traffic.ts";
+import type { SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
+import type { Host } from "../model/host.ts";
+import { readSpan } from "../cli/admin_api.ts";
+import { type ReportData, reportPage } from "../cli/report_page.ts";
 import { type ApiClient, openClient } from "../cli/api_client.ts";
-import { type Command, command, type Edges, exitCodes, noOperands } from "../../shared/command.ts";
+import {
+  type Command,
+  command,
+  CommandError,
+  type Edges,
+  exitCodes,
+  noOperands,
+} from "../../shared/command.ts";
 import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
 import { incidentLines, sensorLines, threatLines, totalsLine } from "../cli/words.ts";
 
@@ -14,6 +24,8 @@ import { incidentLines, sensorLines, threatLines, totalsLine } from "../cli/word
 const threatsMax = 5_000;
 /** A busy aggregator never settles. */
 const readingsMax = 20;
+/** Pages of hosts that are looked through for new ones. */
+const hostPagesMax = 20;
 
 export const reportCommand: Command = command({
   name: "report",
@@ -21,8 +33,13 @@ export const reportCommand: Command = command({
   operands: "",
   about:
     `Asks a running aggregator and prints the health of each sensor, what is stored, and each threat with its explanation,
-severity, reasons and suggested action. Exit code 0 only when flows and threats are there; else 1, and it says what is missing.`,
-  examples: ["report", "report --url http://127.0.0.1:8600 --key-file admin.key --json"],
+severity, reasons and suggested action. With --html it writes one self-contained page for people instead: incidents with their story,
+sensors and losses, traffic over time, top talkers, new hosts; it can be printed. Exit code 0 only when flows and threats are there; else 1, and it says what is missing.`,
+  examples: [
+    "report",
+    "report --url http://127.0.0.1:8600 --key-file admin.key --json",
+    "report --html week.html --since 7d",
+  ],
   options: {
     ...generalOptions,
     state: storeOptions.state,
@@ -30,6 +47,13 @@ severity, reasons and suggested action. Exit code 0 only when flows and threats 
     url: {
       ...remoteOptions.url,
       help: "Address of the aggregator; else that of the last serve in this state folder",
+    },
+    html: { kind: "text", default: "", value: "FILE", help: "Write the report as a page into this file" },
+    since: {
+      kind: "text",
+      default: "7d",
+      value: "SPAN",
+      help: "With --html: how far back, 1h to 90d, from now",
     },
     settleMs: {
       kind: "number",
@@ -41,7 +65,9 @@ severity, reasons and suggested action. Exit code 0 only when flows and threats 
   },
   async run(options, operands, edges) {
     noOperands(operands);
+    const spanS = readSpan("since", options.since, { least: "1h", most: "90d" });
     const client = await openClient(options.url, options, edges);
+    if (options.html !== "") return await writePage(client, options.html, spanS, edges);
     const { fleet, totals, threats, incidents } = await readSettled(client, options.settleMs, edges);
     if (options.json) edges.print(JSON.stringify({ fleet, totals, threats, incidents }));
     else {
@@ -63,6 +89,48 @@ severity, reasons and suggested action. Exit code 0 only when flows and threats 
     return totals.flows > 0 && threats.length > 0 ? exitCodes.ok : exitCodes.failed;
   },
 });
+
+async function writePage(client: ApiClient, path: string, spanS: number, edges: Edges): Promise<number> {
+  const data = await readPage(client, Math.floor(edges.clock.nowMs() / 1_000), spanS);
+  try {
+    // What is in it is for those who may ask the aggregator.
+    await Deno.writeTextFile(path, reportPage(data), { mode: 0o600 });
+  } catch (cause) {
+    throw new CommandError(
+      exitCodes.environment,
+      `Cannot write the report as "html" must be a file that can be written: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+  edges.print(path);
+  return exitCodes.ok;
+}
+
+async function readPage(client: ApiClient, toS: number, spanS: number): Promise<ReportData> {
+  const fromS = toS - spanS, range = `from=${fromS}&to=${toS}`;
+  const incidents = await client.get<{ rows: Incident[]; incidents: number }>(`/incidents?${range}&limit=50`);
+  const newHosts: Host[] = [];
+  let cursor: string | undefined;
+  for (let pages = 0; pages < hostPagesMax; pages++) {
+    const next = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    const page = await client.get<Page<Host>>(`/hosts?seen_since=${fromS}&limit=500${next}`);
+    newHosts.push(...page.rows.filter(({ first_seen_ms }) => first_seen_ms >= fromS * 1_000));
+    cursor = page.next_cursor;
+    if (cursor === undefined) break;
+  }
+  return {
+    fromS,
+    toS,
+    fleet: await client.get<FleetHealth>("/fleet"),
+    totals: await client.get<Totals>("/stats/totals"),
+    incidents: incidents.rows,
+    incidentsInAll: incidents.incidents,
+    series: await client.get<{ step: number; rows: SeriesPoint[] }>(`/stats/series?${range}`),
+    talkers: (await client.get<{ rows: TopTalker[] }>(`/stats/top-talkers?${range}&limit=20`)).rows,
+    newHosts: newHosts.sort((a, b) => b.first_seen_ms - a.first_seen_ms),
+    isHostsCut: cursor !== undefined,
+  };
+}
 
 interface Reading {
   fleet: FleetHealth;

@@ -51,6 +51,10 @@ export class SensorDirectory {
     return this.#rows.get(sensorId)?.name ?? sensorId;
   }
 
+  tagsOf(sensorId: string): readonly string[] {
+    return this.#rows.get(sensorId)?.tags ?? [];
+  }
+
   async all(nowMs: number): Promise<SensorRow[]> {
     await this.#refresh(nowMs, this.#maxAgeMs);
     return [...this.#rows.values()];

@@ -186,13 +186,26 @@ export class Ingest {
         for (const { waiting } of group.batches) waiting.reject(stopped());
         return;
       }
-      this.#storedMs = this.#deps.clock.nowMs();
+      const nowMs = this.#deps.clock.nowMs();
+      this.#storedMs = nowMs;
+      this.#observeLag(group, result, nowMs);
       // Last: a crash before this makes the sensor send again, and the ledger drops it.
       for (const { waiting, outcome } of result.outcomes) waiting.resolve(outcome);
       await this.#tell(result.updates, group.nowMs);
     } catch (error) {
       this.#deps.reporter.error("cannot store batches", { error });
       for (const { waiting } of group.batches) waiting.reject(error);
+    }
+  }
+
+  /** From the sensor's seal to the commit: both clocks' difference is in it. */
+  #observeLag({ batches }: Group, { outcomes }: GroupResult, nowMs: number): void {
+    const stored = new Set(
+      outcomes.filter(({ outcome }) => outcome.outcome === "stored").map(({ waiting }) => waiting),
+    );
+    for (const { waiting, verified } of batches) {
+      if (typeof verified === "string" || !stored.has(waiting)) continue;
+      this.#deps.reporter.observe("ingest_lag_seconds", (nowMs - verified.header.sealed) / 1_000);
     }
   }
 

@@ -86,6 +86,13 @@ export const serveOptions = {
     help:
       "Disk for packets of threats, which sensors are asked for, MiB: above it the oldest leave; 0 = ask for none",
   },
+  sinks: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help:
+      "Tell others of incidents as this JSON file says: webhooks, e-mail, syslog, files; read again on SIGHUP",
+  },
   ...kafkaOptions,
   ...detectionOptions,
   ...triageOptions,

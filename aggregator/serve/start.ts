@@ -38,6 +38,8 @@ import {
 } from "../tls/authority.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
+import { startSinks } from "./telling.ts";
+import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
@@ -114,6 +116,7 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
+  const sinks = await startSinks(options.sinks, edges, { store, directory, holder }, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
   const own = { store, directory, evidence, live };
   const { detection, detectors } = roles.has("detect")
@@ -130,6 +133,7 @@ async function wire(
     detectors,
     meter,
     retention,
+    sinks,
     ...web,
   });
   const api = createApi({ ...web, paths: roles.has("api") ? null : sensorPaths }, capabilities);
@@ -261,6 +265,7 @@ interface Stages {
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
   live: LiveFeed;
+  sinks: Sinks;
   /** Null = another instance does. */
   detection: Detection | null;
   detectors: CatalogueEntry[] | null;
@@ -275,8 +280,8 @@ function makeCapabilities(
   edges: Edges,
   stages: Stages,
 ): EdgeCapabilities & Partial<Capabilities> {
-  const { store, directory, checkIns, detection, evidence, meter, retention, live, authority, publicUrl } =
-    stages;
+  const { store, directory, checkIns, detection, evidence, meter, retention, live, sinks } = stages;
+  const { authority, publicUrl } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -313,6 +318,7 @@ function makeCapabilities(
     },
     onSuppressions: () => detection?.suppress() ?? Promise.resolve(),
     progress,
+    sinks,
     archiveProblem: () => retention?.archiveProblem() ?? null,
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,

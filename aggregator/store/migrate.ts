@@ -15,12 +15,22 @@ import * as scale from "./steps/0004_scale.ts";
 import * as hosts from "./steps/0005_hosts.ts";
 import * as packets from "./steps/0006_packets.ts";
 import * as suppress from "./steps/0007_suppress.ts";
+import * as sinks from "./steps/0008_sinks.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
 
 /** In order; the first one makes version 1. */
-export const steps: readonly Step[] = [first, identities, endedEpochs, scale, hosts, packets, suppress];
+export const steps: readonly Step[] = [
+  first,
+  identities,
+  endedEpochs,
+  scale,
+  hosts,
+  packets,
+  suppress,
+  sinks,
+];
 
 export async function migrate(
   database: Database,

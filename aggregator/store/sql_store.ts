@@ -17,6 +17,7 @@ import { leaseStore } from "./lease_store.ts";
 import { migrate } from "./migrate.ts";
 import { packetStore } from "./packet_store.ts";
 import { retentionStore } from "./retention_store.ts";
+import { sinkStore } from "./sink_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 import { suppressionStore } from "./suppression_store.ts";
 import { threatStore } from "./threat_store.ts";
@@ -55,6 +56,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...archiveStore(database, { words, reporter }),
     ...upkeepStore(database),
     ...packetStore(database),
+    ...sinkStore(database, { reporter, clock }),
   };
 }
 

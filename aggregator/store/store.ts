@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: fourteen topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: fifteen topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -8,7 +8,6 @@
 
 import type { ApiKeyRow } from "../model/access.ts";
 import type { Actor, AuditRow } from "../model/audit.ts";
-import type { ArchivedFlow, DaySums } from "../model/archived.ts";
 import type { Flow } from "../model/flow.ts";
 import type {
   DeadLetter,
@@ -42,9 +41,12 @@ import type {
 } from "../model/sensor.ts";
 import type { Suppression, SuppressionRow } from "../model/suppression.ts";
 import type { Feedback, Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
+import type { OutboxMessage, SinkCounts, SinkWrite, ToldRow } from "../model/message.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
-import type { DayPart, StoredDay } from "../model/retention.ts";
 import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
+import type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
+
+export type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
 
 /** Thrown by {@link IngestStore.ingest} when a ledger key is already there: read the ledger again and drop the replays. */
 export class LedgerConflict extends Error {
@@ -287,66 +289,35 @@ export interface PacketStore {
   ): Promise<string[]>;
 }
 
-/** What is stored by days, and how it leaves. */
-export interface RetentionStore {
-  /** Makes ready what lets the days from now on be dropped as a whole. */
-  prepareDays(nowMs: number): Promise<void>;
-  /** Oldest first. */
-  readDays(): Promise<StoredDay[]>;
-  /** Octets of everything stored. */
-  readSize(): Promise<number>;
-  /** Drops one part of a day; ingest and queries go on meanwhile. */
-  dropDay(day: number, part: DayPart): Promise<void>;
-  /** Nothing is left of a day. */
-  forgetDay(day: number): Promise<void>;
-  /** Forgets batches received before, but those in open gaps; returns how many. */
-  pruneLedger(beforeMs: number): Promise<number>;
-  /** Forgets gaps closed before; returns how many. */
-  pruneGaps(beforeMs: number): Promise<number>;
+/** What sinks were told and what waits to be sent to them. */
+export interface SinkStore {
+  /** Threats as they are now that changed since sinks were told; `isNew` = never told of. */
+  readSinkChanges(limit: number): Promise<SinkChange[]>;
+  readTold(sink: string, subjects: readonly string[]): Promise<ToldRow[]>;
+  /** The digest that is due after this and can still be added to. */
+  readOpenDigest(sink: string, afterMs: number): Promise<OutboxMessage | null>;
+  /** In one transaction; false = the lease is another one's meanwhile, and nothing was noted. A message with an id that is there takes
+   * its place. */
+  noteForSinks(
+    name: string,
+    lease: Lease,
+    write: SinkWrite,
+    changes: readonly SinkChange[],
+  ): Promise<boolean>;
+  /** Waiting and due, the oldest first. */
+  readDueMessages(sink: string, nowMs: number, limit: number): Promise<OutboxMessage[]>;
+  forgetMessage(sink: string, id: string): Promise<void>;
+  postponeMessage(sink: string, id: string, dueMs: number, reason: string): Promise<void>;
+  /** Keeps the newest `deadMax` dead ones of the sink; returns how many were forgotten. */
+  giveUpMessage(sink: string, id: string, reason: string, deadMax: number): Promise<number>;
+  readDeadMessages(sink: string, limit: number): Promise<OutboxMessage[]>;
+  countMessages(): Promise<SinkCounts[]>;
+  /** Forgets who was told what before. */
+  pruneTold(beforeMs: number): Promise<void>;
 }
 
-/** Work that one of several aggregators of a database does. */
-export interface LeaseStore {
-  /** Takes a lease that is free or ended, or renews one's own; null = another one has it. */
-  takeLease(name: string, holder: string, ttlMs: number): Promise<Lease | null>;
-  /** Notes how far the work is; false = the lease is another one's meanwhile, and nothing was noted. */
-  moveLease(name: string, lease: Lease, position: string): Promise<boolean>;
-  releaseLease(name: string, holder: string): Promise<void>;
-}
-
-export interface Lease {
-  holder: string;
-  generation: number;
-  /** At most 255 characters; "" = nothing was noted yet. */
-  position: string;
-}
-
-/** Days of flows on their way to an archive, and back. */
-export interface ArchiveStore {
-  /** The next flows of a day by id, at most `limit`; `last` is what to go on after, null = there are no more. */
-  readDay(
-    day: number,
-    after: string | null,
-    limit: number,
-  ): Promise<{ flows: ArchivedFlow[]; unreadable: number; last: string | null }>;
-  /** Gives flows of a day back, in one transaction; returns how many were not there. */
-  restoreFlows(day: number, flows: readonly ArchivedFlow[], nowMs: number): Promise<number>;
-}
-
-/** What keeps a store sound and fast; for commands. */
-export interface UpkeepStore {
-  /** Largest first; rows as the database estimates them, null = it does not. */
-  readTableSizes(): Promise<{ name: string; octets: number; rows: number | null }[]>;
-  /** What the stored flows of a day add up to. */
-  sumDay(day: number): Promise<Pick<DaySums, "flows" | "packets" | "bytes">>;
-  /** Version of the schema. */
-  readVersion(): Promise<number>;
-  /** Nothing was ever taken in, and no sensor is known. */
-  isEmpty(): Promise<boolean>;
-  /** Lets the database learn how its rows are spread. */
-  optimize(): Promise<void>;
-  /** What is wrong, in words. */
-  findProblems(days: readonly StoredDay[]): Promise<string[]>;
+export interface SinkChange extends ThreatChange {
+  isNew: boolean;
 }
 
 export interface Store
@@ -364,7 +335,8 @@ export interface Store
     LeaseStore,
     ArchiveStore,
     UpkeepStore,
-    PacketStore {
+    PacketStore,
+    SinkStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -50,10 +50,10 @@ const columns = [
 ] as const;
 const kept = ["id", "status", "stored_ms"];
 /** Of a threat as it is read; the first mark is the time. */
-const selected =
+export const selected =
   `threats.id, body, status, stored_ms, (${hiding("MIN(suppressions.id)")}) AS suppressed_by, ` +
   "verdict, note, given_by, given_ms";
-const withFeedback = "LEFT JOIN threat_feedback ON threat_feedback.threat_id = threats.id";
+export const withFeedback = "LEFT JOIN threat_feedback ON threat_feedback.threat_id = threats.id";
 
 interface Deps {
   reporter: Reporter;
@@ -145,6 +145,16 @@ export async function noteChanges(
     changes: `${dialect.stored("threat_changes", "changes")} + 1`,
   });
   await session.batch(sql, threats.map(({ id }) => [id, 1]));
+  const forSinks = dialect.upsert(
+    "sink_changes",
+    ["threat_id", "changes", "told", "pending"],
+    ["threat_id"],
+    {
+      changes: `${dialect.stored("sink_changes", "changes")} + 1`,
+      pending: dialect.fresh("pending"),
+    },
+  );
+  await session.batch(forSinks, threats.map(({ id }) => [id, 1, 0, 1]));
 }
 
 async function readChanges(
@@ -186,7 +196,7 @@ function firstFlow(flowIds: readonly string[]): bigint | null {
 }
 
 /** Null when the row cannot be read: it is left out and counted, and keeps nobody from reading the others. */
-function threatFromRow(row: Row, reporter: Reporter): Threat | null {
+export function threatFromRow(row: Row, reporter: Reporter): Threat | null {
   try {
     return readThreat(row);
   } catch (error) {

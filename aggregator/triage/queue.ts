@@ -168,7 +168,10 @@ export class TriageQueue {
     const refusal = this.#memory.reserve(reserved, isSevere, this.#deps.clock.nowMs());
     if (refusal) return this.#fallBack(threat, refusal, "", null);
     const question = { instruction, content: built.content, answerTokensMax, thinkingTokensMax };
+    const beganMs = this.#deps.clock.monotonicMs();
     const reply = await this.#deps.model.ask(question, this.#stop.signal);
+    const tookS = (this.#deps.clock.monotonicMs() - beganMs) / 1_000;
+    this.#deps.reporter.observe("triage_duration_seconds", tookS);
     this.#memory.settle(reserved, reply.inputTokens + reply.outputTokens);
     if (!reply.ok) return this.#fallBack(threat, reply.reason, built.content, reply);
     const read = readAnswer(reply.text, threat);

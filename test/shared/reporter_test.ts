@@ -68,3 +68,16 @@ Deno.test("a line says its time where nobody else does, and its level as the jou
   const object = '{"time":"2023-11-14T22:13:20.000Z","level":"error","component":"test","message":"lost"}';
   assertEquals([said("journal", true)[2], said("file", true)[2]], [`<3>${object}`, object]);
 });
+
+Deno.test("a histogram counts what lies at or below each end, and all of it", () => {
+  const reporter = createReporter({ component: "test", write: () => {} });
+  for (const seconds of [0.005, 0.006, 1, 599, 601, -3]) {
+    reporter.observe("ingest_lag_seconds", seconds, { route: "/a" });
+  }
+  const series = Object.fromEntries(reporter.snapshot());
+  const at = (end: string) => series[`ingest_lag_seconds_bucket{le="${end}",route="/a"}`];
+  assertEquals(["0.005", "0.025", "0.25", "1", "120", "600", "+Inf"].map(at), [2, 3, 3, 4, 4, 5, 6]);
+  assertEquals(series['ingest_lag_seconds_count{route="/a"}'], 6);
+  assertEquals(Math.round(series['ingest_lag_seconds_sum{route="/a"}'] * 1e3), 1_201_011);
+  assertEquals(Object.keys(series).length, 12);
+});

@@ -54,9 +54,10 @@ export const readyz = resource({
     archive: z.enum(["ok", "failing"]).describe(
       "failing: a day of flows cannot be archived; /fleet says why",
     ),
+    sinks: z.enum(["ok", "failing"]).describe("failing: a sink cannot be sent to; /api/v1/sinks says why"),
   }),
-  needs: ["ping", "clock", "archiveProblem"],
-  async handle(_call, { ping, clock, archiveProblem }) {
+  needs: ["ping", "clock", "archiveProblem", "sinks"],
+  async handle(_call, { ping, clock, archiveProblem, sinks }) {
     const answered = new AbortController();
     const late = clock.sleep(pingMsMax, answered.signal).then(() => "late");
     const asked = ping();
@@ -68,6 +69,7 @@ export const readyz = resource({
     } finally {
       answered.abort();
     }
-    return { json: { status: "ready", archive: archiveProblem() === null ? "ok" : "failing" } };
+    const archive = archiveProblem() === null ? "ok" : "failing";
+    return { json: { status: "ready", archive, sinks: sinks.areWell() ? "ok" : "failing" } };
   },
 });

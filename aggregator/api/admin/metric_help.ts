@@ -16,6 +16,10 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
     "Connections closed because a request's head was late, or nothing came.",
     "reason",
   ],
+  request_duration_seconds: [
+    "How long a good answer of the API took until it was ready to be sent, waiting included.",
+    "route",
+  ],
   requests_total: ["Requests answered, by route and status.", "route", "status"],
   requests_refused_total: ["Requests refused because too many of their kind were running.", "kind"],
   store_transactions_retried_total: [
@@ -78,6 +82,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   dead_letters_left_out_total: [
     "Refused batches not stored as dead letters, because there were too many.",
     "reason",
+  ],
+  ingest_lag_seconds: [
+    "From the seal of a batch, by the sensor's clock, to its commit; replays are left out.",
   ],
   ingest_queue_batches: ["Batches that wait to be stored."],
   ingest_queue_full_total: ["Batches answered with 503 because the queue was full."],
@@ -177,6 +184,16 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   publish_facts_left_out_total: ["Records published without facts because they would have been too large."],
   publish_failures_total: ["Tries to publish that failed; they are tried again.", "topic"],
   publish_fenced_total: ["Tries to publish given up because another aggregator has the lease.", "topic"],
+  sinks: ["Sinks in force."],
+  sink_messages_total: ["Messages made for sinks, digests also each time that they grew.", "sink", "kind"],
+  sink_held_incidents_total: ["Incidents told in a digest instead of a message of their own.", "sink"],
+  sink_sent_total: ["Messages that the sink's receiver has taken.", "sink"],
+  sink_failures_total: ["Tries to send to a sink that failed.", "sink"],
+  sink_dead_total: ["Messages given up and kept as dead letters.", "sink"],
+  sink_dead_forgotten_total: ["Dead letters forgotten because there were too many.", "sink"],
+  sink_fenced_total: ["Decisions given up because another aggregator has the lease."],
+  sink_turns_failed_total: ["Times that what sinks are told could not be decided; it is tried again."],
+  sink_reloads_failed_total: ["Files of sinks that could not be used on a reload."],
   live_watchers: ["Clients of the live stream, now."],
   live_watchers_refused_total: ["Clients of the live stream refused because there were too many."],
   live_rows_left_out_total: ["Rows not sent live to anybody because too many came at once.", "topic"],
@@ -202,6 +219,7 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   geo_files_refused_total: ["Databases of places that could not be read."],
 
   // Triage.
+  triage_duration_seconds: ["How long the model took to answer, its retries included."],
   triage_total: ["Threats explained, by what came of it.", "outcome"],
   triage_put_off_total: ["Explanations put off: the model failed, or the day's budget was spent."],
   triage_results_lost_total: ["Explanations of a model that could not be kept."],

@@ -1,7 +1,8 @@
 /** Counters and gauges in Prometheus' text format: the aggregator's own, and each sensor's health.
  *
  * In: `reporter.snapshot()` and the fleet. Out: text, format 0.0.4.
- * Invariant: every name begins with `picket_`; names that end in `_total` are counters; label values are escaped; each family has its
+ * Invariant: every name begins with `picket_`; names that end in `_total` are counters, those in `_lag_seconds` and `_duration_seconds`
+ * histograms; label values are escaped; each family has its
  * HELP and its TYPE line. @module */
 
 import type { FleetHealth } from "../../fleet/fleet.ts";
@@ -21,13 +22,18 @@ export const metrics = resource({
   },
 });
 
+/** How histograms are called, and the series of one. */
+const histogram = /_(?:lag|duration)_seconds$/;
+const histogramPart = /^(.*_(?:lag|duration)_seconds)_(?:bucket|sum|count)$/;
+
 /** The text of `/metrics`. */
 export function renderMetrics(own: ReadonlyMap<string, number>, fleet: FleetHealth): string {
   const families = new Map<string, string[]>();
   const add = (name: string, labels: string, value: number) => {
-    const lines = families.get(name) ?? [];
+    const family = histogramPart.exec(name)?.[1] ?? name;
+    const lines = families.get(family) ?? [];
     lines.push(`picket_${name}${labels} ${value}\n`);
-    families.set(name, lines);
+    families.set(family, lines);
   };
   for (const [key, value] of own) {
     const [, name, labels] = /^([^{]*)(.*)$/s.exec(key)!;
@@ -54,7 +60,8 @@ function describe(name: string): string {
   return `# HELP picket_${name} ${sentence}\n# TYPE picket_${name} ${metricType(name)}\n`;
 }
 
-export function metricType(name: string): "counter" | "gauge" {
+export function metricType(name: string): "counter" | "gauge" | "histogram" {
+  if (histogram.test(name)) return "histogram";
   return name.endsWith("_total") ? "counter" : "gauge";
 }
 

@@ -29,6 +29,8 @@ Deno.test("every route answers well what it describes", async () => {
   for (const path of ["", "/flows"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
   await ask("GET", "/api/v1/detectors");
   await ask("GET", "/api/v1/filter/columns");
+  for (const path of ["", "/chat/dead-letters"]) await ask("GET", `/api/v1/sinks${path}`);
+  await post("/api/v1/sinks/chat/test");
   await ask("HEAD", "/api/v1/live?of=flows");
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
   await post(`/api/v1/threats/${threat.id}/feedback`, { verdict: "benign", note: "backup" });

@@ -142,6 +142,22 @@ export async function startFixture(
     onThreatStatus: () => undefined,
     onSuppressions: () => undefined,
     progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),
+    sinks: {
+      status: () =>
+        Promise.resolve([{
+          name: "chat",
+          kind: "webhook",
+          severity_min: "medium",
+          waiting: 1,
+          dead: 1,
+          oldest_ms: clock.ms,
+          last_sent_ms: null,
+          problem: "the receiver answered 500",
+        }]),
+      areWell: () => true,
+      dead: (name) => Promise.resolve(name === "chat" ? [] : null),
+      test: (name) => Promise.resolve(name === "chat" ? "" : null),
+    },
     archiveProblem: () => null,
     randomBytes,
     fleet: { buckets: 4, kafka: null },

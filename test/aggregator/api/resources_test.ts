@@ -239,8 +239,13 @@ Deno.test("metrics are Prometheus text with the aggregator's counters and each s
   assertStringIncludes(text, 'picket_sensor_packets{sensor="roof",site="lab"} 1000');
   assertStringIncludes(text, 'picket_sensor_status{sensor="roof",site="lab",status="healthy"} 1');
   const line =
-    /^(# HELP picket_[a-z0-9_]+ [^\\]+\.|# TYPE picket_[a-z0-9_]+ (counter|gauge)|picket_[a-z0-9_]+(\{[^\n]*\})? -?[0-9.e+-]+)$/;
+    /^(# HELP picket_[a-z0-9_]+ [^\\]+\.|# TYPE picket_[a-z0-9_]+ (counter|gauge|histogram)|picket_[a-z0-9_]+(\{[^\n]*\})? -?[0-9.e+-]+)$/;
   for (const row of text.trimEnd().split("\n")) assertMatch(row, line);
+  const route = 'route="/api/v1/enrol"';
+  for (const part of [`bucket{le="+Inf",${route}}`, `count{${route}}`]) {
+    assertStringIncludes(text, `picket_request_duration_seconds_${part} 1\n`);
+  }
+  assertEquals(text.split("# TYPE picket_request_duration_seconds histogram\n").length, 2, "one family");
   await fixture.stop();
 });
 

@@ -15,6 +15,7 @@ import { changeCases, leaseCases } from "./contract/lease_cases.ts";
 import { packetCases } from "./contract/packet_cases.ts";
 import { retentionCases } from "./contract/retention_cases.ts";
 import { threatCases } from "./contract/threat_cases.ts";
+import { sinkCases } from "./contract/sink_cases.ts";
 import { statisticsCases } from "./contract/traffic_cases.ts";
 
 export interface Subject {
@@ -62,6 +63,7 @@ export function storeContract(
   changeCases(test);
   archiveCases(test);
   packetCases(test);
+  sinkCases(test);
 }
 
 export type Test = (behaviour: string, work: (subject: Subject) => Promise<void>) => void;

@@ -1,0 +1,52 @@
+/** A file of lines, rotated by size: `path`, then `path.1`, the newest, and so on.
+ *
+ * Invariant: a line is on the disk before it counts as taken; a file that was cut short by a crash gets an end of line first. @module */
+
+import type { Receiver } from "./sender.ts";
+import { lineOf } from "./formats.ts";
+import type { SettingsOf } from "./settings.ts";
+
+export function fileSink(
+  { path, format, bytesMax, files }: Pick<SettingsOf<"file">, "path" | "format" | "files"> & {
+    bytesMax: number;
+  },
+): Receiver {
+  return {
+    async send(message) {
+      const line = new TextEncoder().encode(`${lineOf(message, format)}\n`);
+      const size = await Deno.stat(path).then(({ size }) => size, () => 0);
+      if (size > 0 && size + line.length > bytesMax) await rotate(path, files);
+      const file = await Deno.open(path, { create: true, read: true, write: true, mode: 0o640 });
+      try {
+        const end = await file.seek(0, Deno.SeekMode.End);
+        if (end > 0 && !await endsLine(file)) await writeAll(file, new Uint8Array([10]));
+        await writeAll(file, line);
+        await file.sync();
+      } finally {
+        file.close();
+      }
+    },
+  };
+}
+
+async function endsLine(file: Deno.FsFile): Promise<boolean> {
+  const last = new Uint8Array(1);
+  await file.seek(-1, Deno.SeekMode.End);
+  await file.read(last);
+  return last[0] === 10;
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+}
+
+/** `files` with the one that is written to; the oldest leaves. */
+async function rotate(path: string, files: number): Promise<void> {
+  const name = (index: number) => index === 0 ? path : `${path}.${index}`;
+  for (let index = files - 1; index > 0; index--) {
+    await Deno.rename(name(index - 1), name(index)).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+  if (files === 1) await Deno.remove(path);
+}
