@@ -2,12 +2,12 @@
 
 import type { Incident } from "../model/incident.ts";
 import type { Threat } from "../model/threat.ts";
-import type { FleetHealth } from "../fleet/fleet.ts";
 import type { Page } from "../model/page.ts";
 import type { Totals } from "../model/traffic.ts";
 import { type ApiClient, openClient } from "../cli/api_client.ts";
 import { type Command, command, type Edges, exitCodes, noOperands } from "../../shared/command.ts";
 import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
+import { readWholeFleet, type WholeFleet } from "../cli/fleet_pages.ts";
 import { incidentLines, sensorLines, threatLines, totalsLine } from "../cli/words.ts";
 
 /** More than a person reads; what is left out is said. */
@@ -65,7 +65,7 @@ severity, reasons and suggested action. Exit code 0 only when flows and threats 
 });
 
 interface Reading {
-  fleet: FleetHealth;
+  fleet: WholeFleet;
   totals: Totals;
   threats: Threat[];
   incidents: Incident[];
@@ -79,7 +79,7 @@ async function readSettled(
 ): Promise<Reading> {
   let before = "";
   for (let readings = 1;; readings++) {
-    const fleet = await client.get<FleetHealth>("/fleet");
+    const fleet = await readWholeFleet(client);
     const totals = await client.get<Totals>("/stats/totals");
     const threats = await readThreats(client);
     const now = JSON.stringify([totals, threats.map(({ id, count, score }) => [id, count, score])]);
