@@ -10,6 +10,7 @@ import type { PacketEvidence } from "../evidence/evidence.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
+import type { PolicyBook } from "../fleet/policies.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
@@ -17,6 +18,7 @@ import type {
   HostStore,
   IdentityStore,
   IngestStore,
+  PolicyStore,
   Store,
   ThreatStore,
   TrafficStore,
@@ -58,11 +60,13 @@ export interface Capabilities extends EdgeCapabilities {
   identityStore: IdentityStore;
   trafficStore: TrafficStore;
   hostStore: HostStore;
+  policyStore: PolicyStore;
   /** What has just been stored. */
   live: LiveFeed;
   /** Cheap round trip to the database. */
   ping(): Promise<void>;
   directory: SensorDirectory;
+  policies: PolicyBook;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
@@ -93,7 +97,14 @@ export function topicsOf(
   store: Store,
 ): Pick<
   Capabilities,
-  "ingestStore" | "flowStore" | "threatStore" | "identityStore" | "trafficStore" | "hostStore" | "ping"
+  | "ingestStore"
+  | "flowStore"
+  | "threatStore"
+  | "identityStore"
+  | "trafficStore"
+  | "hostStore"
+  | "policyStore"
+  | "ping"
 > {
   return {
     ingestStore: store,
@@ -102,6 +113,7 @@ export function topicsOf(
     identityStore: store,
     trafficStore: store,
     hostStore: store,
+    policyStore: store,
     ping: () => store.ping(),
   };
 }

@@ -24,6 +24,7 @@ import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import { DeliveryWatch } from "../fleet/delivery_watch.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
+import { PolicyBook } from "../fleet/policies.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
@@ -347,6 +348,7 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
     clock,
     randomBytes,
     directory,
+    policies: new PolicyBook({}, { store }),
     clockOffsets: new ClockOffsets(),
     checkIns,
     evidence,

@@ -14,6 +14,7 @@ import { ingestStore } from "./ingest_store.ts";
 import { leaseStore } from "./lease_store.ts";
 import { migrate } from "./migrate.ts";
 import { packetStore } from "./packet_store.ts";
+import { policyStore } from "./policy_store.ts";
 import { retentionStore } from "./retention_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 import { threatStore } from "./threat_store.ts";
@@ -49,6 +50,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...archiveStore(database, { words, reporter }),
     ...upkeepStore(database),
     ...packetStore(database),
+    ...policyStore(database),
   };
 }
 

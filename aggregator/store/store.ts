@@ -40,6 +40,7 @@ import type {
   SensorRow,
 } from "../model/sensor.ts";
 import type { Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
+import type { PolicyRow } from "../model/policy.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
 import type { DayPart, StoredDay } from "../model/retention.ts";
 import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
@@ -211,6 +212,14 @@ export interface HostStore {
   countHosts(range: { fromMs: number; toMs: number }): Promise<{ hosts: number; inside: number }>;
 }
 
+/** What the fleet sets on its sensors. */
+export interface PolicyStore {
+  /** Returns its version; null = there are too many of this name, or too many names. */
+  addPolicy(row: Omit<PolicyRow, "version">): Promise<number | null>;
+  /** Every version of each, the oldest first. */
+  readPolicies(): Promise<PolicyRow[]>;
+}
+
 /** Packets that sensors were asked for. */
 export interface PacketStore {
   /** Adds requests; of the same subject and sensor only one that is gone or refused gives way. */
@@ -308,7 +317,8 @@ export interface Store
     LeaseStore,
     ArchiveStore,
     UpkeepStore,
-    PacketStore {
+    PacketStore,
+    PolicyStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -12,6 +12,7 @@ import { identityCases } from "./contract/identity_cases.ts";
 import { ledgerCases } from "./contract/ingest_cases.ts";
 import { changeCases, leaseCases } from "./contract/lease_cases.ts";
 import { packetCases } from "./contract/packet_cases.ts";
+import { policyCases } from "./contract/policy_cases.ts";
 import { retentionCases } from "./contract/retention_cases.ts";
 import { threatCases } from "./contract/threat_cases.ts";
 import { statisticsCases } from "./contract/traffic_cases.ts";
@@ -57,6 +58,7 @@ export function storeContract(
   changeCases(test);
   archiveCases(test);
   packetCases(test);
+  policyCases(test);
 }
 
 export type Test = (behaviour: string, work: (subject: Subject) => Promise<void>) => void;
