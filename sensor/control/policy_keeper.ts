@@ -3,7 +3,8 @@
  * In: the policy in each answer to a check-in; how capture and check-ins go. Out: settings to apply; what holds, for the next check-in.
  * Rule: a new version is applied at once and on trial for `trialMs`. It is rolled back when it cannot be applied, when nothing is captured for
  * `brokenMs` of the trial, or when no check-in got through by its end: who cannot be reached any more could not be put right from the
- * centre either. A version that was rolled back is remembered and not tried again; another version is.
+ * centre either. A version that was rolled back is remembered and not tried again; another version is. A version is the same only when name
+ * and settings are too: another fleet, or one whose database was restored, counts anew.
  * File: `policy.json` in the state folder: what holds, what is on trial, what was rolled back. A sensor that ends during a trial without
  * being told to finds it there and has gone back before it captures again. Without the file, or with a damaged one, its own options hold
  * until the next check-in.
@@ -11,7 +12,13 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { CheckInRequest } from "../../shared/control.ts";
-import { type Policy, type PolicySettings, readPolicy, withoutKept } from "../../shared/policy.ts";
+import {
+  type Policy,
+  policyDifference,
+  type PolicySettings,
+  readPolicy,
+  withoutKept,
+} from "../../shared/policy.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Disk, replaceFile } from "../disk.ts";
 
@@ -34,11 +41,7 @@ export interface PolicyKeeperDeps {
   checkInProblem: () => string | null;
 }
 
-interface Refused {
-  name: string;
-  version: number;
-  reason: string;
-}
+type Refused = Policy & { reason: string };
 
 interface Trial {
   before: Policy | null;
@@ -79,13 +82,13 @@ export class PolicyKeeper {
   get state(): CheckInRequest["policy"] {
     const shown = this.#wanted ?? this.#held;
     if (!shown && !this.#refused && this.#wanted === undefined) return undefined;
-    const isRefused = shown !== null && shown?.version === this.#refused?.version;
+    const isRefused = isSame(shown ?? null, this.#refused);
     const held = withoutKept(this.#held?.settings ?? {}, this.#own);
     return {
       name: shown?.name ?? null,
       wanted: shown?.version ?? 0,
       actual: this.#held?.version ?? 0,
-      problem: isRefused ? this.#refused!.reason : null,
+      problem: isRefused && shown ? this.#refused!.reason : null,
       kept: Object.keys(shown?.settings ?? {}).filter((field) => this.#own.includes(field)),
       filtered: (held.filter ?? "") !== "",
     };
@@ -128,9 +131,7 @@ export class PolicyKeeper {
       return this.#working;
     }
     this.#wanted = policy;
-    if (policy?.version === this.#held?.version || (policy && policy.version === this.#refused?.version)) {
-      return this.#working;
-    }
+    if (isSame(policy, this.#held) || (policy && isSame(policy, this.#refused))) return this.#working;
     return this.#work(() => policy === null ? this.#leave() : this.#try(policy));
   }
 
@@ -171,9 +172,9 @@ export class PolicyKeeper {
     await this.#save(null);
   }
 
-  #refuse({ name, version }: Policy, reason: string): void {
+  #refuse({ name, version, settings }: Policy, reason: string): void {
     const { reporter } = this.#deps;
-    this.#refused = { name, version, reason: reason.slice(0, reasonCharactersMax) };
+    this.#refused = { name, version, settings, reason: reason.slice(0, reasonCharactersMax) };
     reporter.count("policy_offers_total", { outcome: "rolled_back" });
     reporter.error("policy rolled back, it is not tried again before it changes", { name, version, reason });
   }
@@ -220,18 +221,23 @@ export class PolicyKeeper {
   }
 }
 
+function isSame(a: Policy | null, b: Policy | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.version === b.version && a.name === b.name &&
+    policyDifference(a.settings, b.settings).length === 0;
+}
+
 async function readKept(
   disk: Disk,
   folder: string,
 ): Promise<{ held: Policy | null; trial: Policy | null; refused: Refused | null }> {
   try {
     const kept = JSON.parse(new TextDecoder().decode(await disk.read(`${folder}/policy.json`, fileBytesMax)));
-    const { name, version, reason } = kept.refused ?? {};
-    const isRefused = typeof name === "string" && Number.isSafeInteger(version) && typeof reason === "string";
+    const refused = readPolicy(kept.refused), reason = kept.refused?.reason;
     return {
       held: readPolicy(kept.held),
       trial: readPolicy(kept.trial),
-      refused: isRefused ? { name, version, reason } : null,
+      refused: refused && typeof reason === "string" ? { ...refused, reason } : null,
     };
   } catch {
     return { held: null, trial: null, refused: null };

@@ -3,7 +3,8 @@
  *     deno run -A test/bench/fleet.ts [--sensors 1000] [--seconds 60] [--every 10] [--counters 200]
  *
  * Method: a real aggregator over SQLite, in a process of its own. So many sensors enrol, then each checks in every so many seconds, evenly
- * spread, signed, with as many counters as a busy sensor has. Beside that one page of the fleet is asked for every half second.
+ * spread, signed, with as many counters as a busy sensor has, and with a policy that it has been given. Beside that one page of the fleet is
+ * asked for every half second.
  * Out: check-ins sent, answered and lost; p50 and p99 of a check-in and of the page; octets of the page; CPU of the aggregator as a share of
  * one core; the share of this program too, as it signs for all and can be what is slow.
  * Aim, 1,000 sensors: check-in p99 <= 50 ms, none lost, page p99 <= 100 ms and <= 200 kB. @module */
@@ -23,6 +24,7 @@ const folder = await Deno.makeTempDir({ prefix: "picket-bench-fleet-" });
 const counters = Object.fromEntries(
   Array.from({ length: countersEach }, (_, i) => [`bench_counter_${i}_total{reason="r${i % 7}"}`, i * 1_000]),
 );
+const policy = { name: "bench", wanted: 1, actual: 1, problem: null, kept: [], filtered: true };
 const keys = Array.from({ length: sensors }, () => keysFromSeed(crypto.getRandomValues(new Uint8Array(32))));
 const times: { checkIns: number[]; pages: number[] } = { checkIns: [], pages: [] };
 let sent = 0, lost = 0, pageBytes = 0;
@@ -51,6 +53,15 @@ async function enrolAll(): Promise<void> {
   });
   await store.start();
   const nowMs = Date.now();
+  const settings = { filter: "not port 9100", noise: ["mdns" as const], snaplen: 256 };
+  await store.addPolicy({ name: "bench", target: "all", settings, created_ms: nowMs, created_by: "bench" });
+  await store.addPolicy({
+    name: "bench",
+    target: "tag=canary",
+    settings,
+    created_ms: nowMs,
+    created_by: "bench",
+  });
   await store.addJoinToken({
     token_hash: "bench",
     site: "lab",
@@ -115,7 +126,7 @@ async function round(url: string, overS: number): Promise<void> {
 
 async function checkIn(url: string, index: number): Promise<void> {
   const sentMs = Date.now();
-  const json = JSON.stringify({ ...healthOf(idOf(index), sentMs), counters });
+  const json = JSON.stringify({ ...healthOf(idOf(index), sentMs), counters, policy });
   const message = checkInMessage(idOf(index), sentMs, sha256Hex(json));
   const headers = {
     "picket-signature": signText(message, keys[index].privateKey),

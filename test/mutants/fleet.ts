@@ -62,4 +62,47 @@ const movedMutants = mutantsOf(instances, [
   ],
 ]);
 
-export const fleetMutants: Mutant[] = [...leaseMutants, ...publishMutants, ...movedMutants];
+const keeper = "sensor/control/policy_keeper.ts";
+
+const policyMutants = mutantsOf(["test/sensor/control/policy_keeper_test.ts"], [
+  ["policy: tried again and again", keeper, " || (policy && isSame(policy, this.#refused))", ""],
+  ["policy: kept though nobody is reached", keeper, "if (!trial.isHeard) {", "if (false) {"],
+  ["policy: a crash in its trial is forgotten", keeper, "await this.#save(policy, before);", ""],
+  [
+    "policy: goes back to one on trial",
+    keeper,
+    "this.#trial ? this.#trial.before : this.#held",
+    "this.#held",
+  ],
+  ["policy: told to end, blamed for it", keeper, "this.#held = this.#trial.before;\n    await", "await"],
+  ["policy: a number says all", keeper, "a.version === b.version && a.name === b.name && ", "true || "],
+  [
+    "policy: a broken capture is borne",
+    keeper,
+    "trial.brokenMs !== null && nowMs - trial.brokenMs >=",
+    "false && nowMs >=",
+  ],
+  [
+    "policy: one for a part is one for all",
+    "aggregator/fleet/policies.ts",
+    "return tags.includes(value) ? 2 : 0;",
+    "return 2;",
+    ["test/aggregator/fleet/policies_test.ts"],
+  ],
+  [
+    "policy: what does not compile holds",
+    "sensor/capture/live_source.ts",
+    "this.#tuning = before;\n    this.#compose();",
+    "",
+    ["test/sensor/capture/live_source_test.ts"],
+  ],
+  [
+    "fleet: a sensor on two pages",
+    "aggregator/fleet/page.ts",
+    "compare(keyOf(sensor), after) > 0",
+    "compare(keyOf(sensor), after) >= 0",
+    ["test/aggregator/fleet/page_test.ts"],
+  ],
+]);
+
+export const fleetMutants: Mutant[] = [...leaseMutants, ...publishMutants, ...movedMutants, ...policyMutants];

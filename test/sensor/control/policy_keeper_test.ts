@@ -183,3 +183,33 @@ Deno.test("a disk that takes no file keeps no policy from holding", async () => 
   assertMatch(String(counted(reporter, "policy_write_errors_total")), /^[1-9]/);
   await end(keeper);
 });
+
+Deno.test("one that comes while another is on trial goes back to what held before both", async () => {
+  const { clock, applied, world, begin, end } = machine();
+  const keeper = await begin();
+  await keeper.offer(policy(1));
+  await keeper.offer(policy(1));
+  await clock.advance(61_000);
+  await keeper.offer(policy(2));
+  world.refusal = ({ snaplen }) => snaplen === 103 ? "no" : null;
+  await keeper.offer(policy(3));
+  assertEquals([seen(keeper), applied.at(-1)], [[3, 1, "no"], { snaplen: 101 }]);
+  await end(keeper);
+});
+
+Deno.test("a version of another fleet, or of a restored database, is another policy though its number is the same", async () => {
+  const { applied, world, begin, end } = machine();
+  const keeper = await begin();
+  await keeper.offer(policy(1));
+  await keeper.offer(policy(1, { snaplen: 999 }));
+  await keeper.offer({ ...policy(1, { snaplen: 999 }), name: "other" });
+  assertEquals([applied.length, keeper.state?.name], [3, "other"]);
+  world.refusal = ({ filter }) => filter === undefined ? null : "no";
+  await keeper.offer(policy(2, { filter: "a" }));
+  const before = applied.length;
+  await keeper.offer(policy(2, { filter: "a" }));
+  assertEquals(applied.length, before);
+  await keeper.offer(policy(2, { snaplen: 100 }));
+  assertEquals([seen(keeper), applied.at(-1)], [[2, 2, null], { snaplen: 100 }]);
+  await end(keeper);
+});
