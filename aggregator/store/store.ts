@@ -151,6 +151,9 @@ export interface ThreatChange {
   threat: Threat | null;
 }
 
+/** Check-ins by sensor, as they were read before or came since. */
+export type KnownCheckIns = ReadonlyMap<string, Pick<SensorRow, "last_check_in_ms" | "check_in">>;
+
 /** Sensors, join tokens, API keys. */
 export interface IdentityStore {
   addJoinToken(row: JoinTokenRow): Promise<void>;
@@ -165,7 +168,8 @@ export interface IdentityStore {
   readJoinTokens(): Promise<JoinTokenRow[]>;
   /** False = there is none whose hash begins with `id`. */
   revokeJoinToken(id: string, nowMs: number): Promise<boolean>;
-  readSensors(): Promise<SensorRow[]>;
+  /** With `known`, check-ins that it has already are taken from it instead of being read; null = none is read. */
+  readSensors(known?: KnownCheckIns | null): Promise<SensorRow[]>;
   changeSensor(sensorId: string, change: SensorChange, nowMs: number): Promise<SensorChangeOutcome>;
   /** One transaction. */
   saveCheckIns(writes: readonly CheckInWrite[]): Promise<void>;
