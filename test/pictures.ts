@@ -84,6 +84,7 @@ async function take(page: Page, { name, hash, width, height, theme, wait, act }:
   await act?.(page);
   await page.waitForTimeout(1_000);
   await page.evaluate("document.activeElement.blur()");
+  await page.mouse.move(0, height - 1);
   const picture = await smaller(page, await page.screenshot());
   if (picture.length > bytesMax) {
     throw new Error(`Cannot keep ${name}.png as it must be <= ${bytesMax} octets: it is ${picture.length}`);

@@ -28,6 +28,8 @@ export interface ApiOptions {
   /** Address under which browsers and sensors reach this server, with the path prefix a proxy puts before it; null = as they ask. */
   publicUrl: URL | null;
   proxies: TrustedProxies;
+  /** Paths of the routes that are served; null or absent = all. */
+  paths?: readonly string[] | null;
 }
 
 /** What the listener knows of a connection. */
@@ -76,6 +78,7 @@ export function createApi(options: ApiOptions, has: EdgeCapabilities & Partial<C
   app.use((context, next) => guards[context.env.isSecure ? "secure" : "plain"](context, next));
   for (const route of routes) {
     if (route.needs.some((name) => has[name] === undefined)) continue;
+    if (options.paths && !options.paths.includes(route.path)) continue;
     const given = Object.fromEntries(route.needs.map((name) => [name, has[name]])) as unknown as Capabilities;
     app.on(route.method, route.path, (context) => serve({ route, given }, context, options, has));
     served.push(route);
@@ -142,11 +145,15 @@ async function serve(
     source,
     session: getCookie(context, cookieName),
     url,
+    signal: context.req.raw.signal,
     nowMs,
   };
-  const answer = route.isQuery
-    ? await has.queryLimit.run(() => route.handle(call, given))
-    : await route.handle(call, given);
+  const handle = () => {
+    if (!call.signal.aborted) return route.handle(call, given);
+    has.reporter.count("requests_abandoned_total", { route: route.path });
+    throw new ApiError("busy", "The caller has gone");
+  };
+  const answer = route.isQuery ? await has.queryLimit.run(handle) : await handle();
   const found = { status: route.status, ...answer };
   const known = route.isPolled ? unchanged(found, context) : found;
   has.reporter.count("requests_total", { route: route.path, status: known.status });

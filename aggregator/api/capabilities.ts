@@ -7,6 +7,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Place } from "../model/invitation.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
+import type { CatalogueEntry } from "../detect/detectors/catalogue.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
@@ -61,6 +62,8 @@ export interface Capabilities extends EdgeCapabilities {
   trafficStore: TrafficStore;
   hostStore: HostStore;
   policyStore: PolicyStore;
+  /** All there are, those that are off included. */
+  detectors: readonly CatalogueEntry[];
   /** What has just been stored. */
   live: LiveFeed;
   /** Cheap round trip to the database. */

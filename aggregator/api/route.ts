@@ -36,6 +36,8 @@ export interface Call<Query = unknown, Body = unknown> {
   session: string | undefined;
   /** As it was asked for. */
   url: URL;
+  /** Aborted when the caller has gone. */
+  signal: AbortSignal;
   /** Aggregator's clock when the request came in. */
   nowMs: number;
 }

@@ -21,6 +21,7 @@ import { deadLetters, gaps } from "./sensors/gaps.ts";
 import { conversations, domains, host, hosts, services, uniqueHosts } from "./hosts/hosts.ts";
 import { live } from "./live/live.ts";
 import { healthz, readyz } from "./admin/health.ts";
+import { detectors } from "./admin/detectors.ts";
 import { login, logout, session } from "./admin/login.ts";
 import { metrics } from "./admin/metrics.ts";
 import { openapi } from "./admin/openapi.ts";
@@ -80,6 +81,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/stats/unique-hosts", "viewer", uniqueHosts],
   ["GET", "/api/v1/export/flows", "analyst", exportFlows],
   ["GET", "/api/v1/export/threats", "analyst", exportThreats],
+  ["GET", "/api/v1/detectors", "viewer", detectors],
   ["GET", "/api/v1/filter/columns", "viewer", filterColumns],
   ["GET", "/api/v1/live", "viewer", live],
   ["GET", "/api/v1/gaps", "viewer", gaps],

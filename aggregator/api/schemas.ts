@@ -32,7 +32,7 @@ export const sensorId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be the i
 export const address = z.string().max(50).refine(
   (text) => readNetwork(text) !== null,
   "must be an IPv4 or IPv6 address, or CIDR like 10.0.0.0/8",
-);
+).meta({ examples: ["192.0.2.7", "10.0.0.0/8", "2001:db8::/32"] });
 export const port = z.int().min(0).max(65_535);
 /** Epoch seconds. */
 export const time = z.number().min(0).max(32_503_680_000).describe("Epoch seconds");

@@ -26,7 +26,10 @@ export interface DetectionOptions {
 
 export interface DetectionDeps {
   engine: Engine;
-  store: Pick<Store, "saveThreats" | "readThreats" | "readRecentFlows" | "setThreatStatus">;
+  store: Pick<
+    Store,
+    "saveThreats" | "readThreats" | "readThreatStatuses" | "readRecentFlows" | "setThreatStatus"
+  >;
   clock: Clock;
   reporter: Reporter;
   /** Called with threats that were found or grew, once they are stored or wait for the store. Returns at once. */
@@ -139,6 +142,7 @@ export class Detection {
         if (this.#unsaved.get(threat.id) === threat) this.#unsaved.delete(threat.id);
       }
       this.#deps.reporter.count("threats_saved_total", undefined, batch.length);
+      await this.#learnStatuses(batch);
       this.#deps.onSaved?.(batch);
     } catch (error) {
       this.#rememberLinks(links);
@@ -146,6 +150,16 @@ export class Detection {
       this.#deps.reporter.count("threat_saves_failed_total");
       this.#deps.reporter.warn("cannot store threats, will retry", { threats: batch.length, error });
     }
+  }
+
+  /** People may have answered another instance of the API: what was closed there must end here too. */
+  async #learnStatuses(batch: readonly Threat[]): Promise<void> {
+    const stored = await this.#deps.store.readThreatStatuses(batch.map(({ id }) => id));
+    const changed = batch.filter(({ id, status }) => (stored.get(id) ?? status) !== status);
+    if (changed.length === 0) return;
+    const now = new Map(this.#deps.engine.threats.map(({ id, status }) => [id, status]));
+    // What was set here meanwhile is newer than what was read.
+    for (const { id, status } of changed) if (now.get(id) === status) this.setStatus(id, stored.get(id)!);
   }
 
   #rememberLinks(links: ThreatLinks[]): void {

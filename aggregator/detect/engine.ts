@@ -25,6 +25,8 @@ export interface EngineDeps {
   explain: Explain;
 }
 
+/** Updates prepared at once. */
+const portion = 1_024;
 /** Flows that wait to be linked, over all threats; whoever does not take them loses them. */
 const linksWaitingMax = 1_000_000;
 
@@ -125,9 +127,16 @@ export class Engine {
     return this.#table.threats;
   }
 
+  /** In portions: what is made of an update for the detectors is then gone before V8 takes it for something that lasts. */
   #stepAll(updates: readonly FlowUpdate[]): void {
+    for (let from = 0; from < updates.length; from += portion) {
+      this.#stepPortion(updates.slice(from, from + portion));
+    }
+  }
+
+  #stepPortion(updates: readonly FlowUpdate[]): void {
     const prepared = prepare(updates, this.#books);
-    const bits = Uint32Array.from(updates, ({ segment: { facts } }) => anything | factBitsOf(facts));
+    const bits = Uint32Array.from(prepared, ({ segment: { facts } }) => anything | factBitsOf(facts));
     for (const one of bits) this.#factsSeen |= one;
     this.#deps.detectors.forEach((detector, index) => {
       const needed = this.#needs[index];

@@ -1,6 +1,7 @@
 /** What one merged segment adds to a flow, as the detectors see it.
  *
- * In: a row of a batch and what of it was accepted. Out: a {@link FlowUpdate} whose segment is made when it is first asked for.
+ * In: a row of a batch and what of it was accepted. Out: a {@link FlowUpdate} whose segment is made anew when it is asked for, so that it
+ * lives no longer than whoever asked needs it.
  * Invariant: it says the same whenever it is asked: it holds its own numbers and the batch's columns, never the merger's. @module */
 
 import { formatCommunityId } from "../../shared/community_id.ts";
@@ -38,7 +39,6 @@ export class MergedUpdate implements FlowUpdate {
   readonly #fwdBytes: number;
   readonly #bwdPackets: number;
   readonly #bwdBytes: number;
-  #segment: Segment | null = null;
 
   constructor(arrival: Arrival, merged: Merged) {
     this.network = merged.network;
@@ -59,10 +59,6 @@ export class MergedUpdate implements FlowUpdate {
   }
 
   get segment(): Segment {
-    return this.#segment ??= this.#make();
-  }
-
-  #make(): Segment {
     const columns = this.#columns, row = this.#row, isTurned = this.#isTurned;
     const n = columns.numbers;
     const { facts, connState, factor, hasFwd, hasBwd } = this.#merged;

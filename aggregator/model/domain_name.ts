@@ -7,6 +7,7 @@
  * Why remembered: a network asks for the same few thousand names all day, and detectors and sums use their parts as keys. @module */
 
 import { parse } from "tldts";
+import { Halves } from "./halves.ts";
 
 export interface DomainName {
   /** The registered domain ("example.co.uk"). */
@@ -20,24 +21,16 @@ export interface DomainName {
 }
 
 const namesMax = 16_384;
-let young = new Map<string, DomainName>();
-let old = new Map<string, DomainName>();
+const names = new Halves<string, DomainName>(namesMax);
 
 /** The parts of a name. A name whose end can be no top-level domain was never registered: tools that talk to their own server put a
  * tag in front ("dnscat.<data>"), which then stands for the domain. */
 export function readDomainName(name: string): DomainName {
-  const known = young.get(name);
-  if (known !== undefined) return known;
-  const read = old.get(name) ?? split(name.toLowerCase().replace(/\.+$/, ""));
-  if (young.size >= namesMax >> 1) {
-    old = young;
-    young = new Map();
-  }
-  young.set(name, read);
-  return read;
+  return names.get(name, split);
 }
 
-function split(name: string): DomainName {
+function split(text: string): DomainName {
+  const name = text.toLowerCase().replace(/\.+$/, "");
   const { domain, subdomain } = partsOf(name);
   return {
     domain,

@@ -9,6 +9,8 @@ export interface PageRequest {
   /** @default false */
   isOldestFirst?: boolean;
   cursor?: string;
+  /** Aborted = nobody waits for the page any more: what is there by then comes back. */
+  signal?: AbortSignal;
 }
 
 export interface Page<Row> {

@@ -51,6 +51,12 @@ export const serveOptions = {
     max: 1_024,
     help: "Parallel sequences of batches, the same for the whole fleet; Kafka partitions",
   },
+  roles: {
+    kind: "list",
+    default: [],
+    value: "ingest,detect,triage,api",
+    help: "What this instance does of all that several share on one database; else everything",
+  },
   retainDays: {
     kind: "number",
     default: 30,
@@ -99,6 +105,38 @@ export const serveOptions = {
   },
 } as const satisfies OptionTable;
 export type ServeOptions = Options<typeof serveOptions>;
+
+export const roles = ["ingest", "detect", "triage", "api"] as const;
+export type Role = typeof roles[number];
+/** Detectors step over what their own instance merged, and a model is asked about what they found. */
+const rests: Partial<Record<Role, Role>> = { detect: "ingest", triage: "detect" };
+
+/** Reads `--roles`; nothing named = all. @throws {CommandError} */
+export function readRoles(
+  { roles: named, publish }: Pick<ServeOptions, "roles" | "publish">,
+): ReadonlySet<Role> {
+  const chosen = new Set((named.length === 0 ? roles : named) as readonly Role[]);
+  for (const role of chosen) {
+    if (!roles.includes(role)) {
+      throw new CommandError(
+        exitCodes.usage,
+        `Cannot serve as "roles" must be of ${roles.join(", ")}: current value is "${
+          String(role).slice(0, 50)
+        }"`,
+      );
+    }
+    const under = rests[role];
+    if (under === undefined || chosen.has(under)) continue;
+    throw new CommandError(exitCodes.usage, `Cannot serve the role "${role}" without "${under}": name both`);
+  }
+  if (!chosen.has("ingest") && publish.length > 0) {
+    throw new CommandError(
+      exitCodes.usage,
+      'Cannot publish without the role "ingest": name it, or leave "publish" out',
+    );
+  }
+  return chosen;
+}
 
 export interface ListenAddress {
   hostname: string;

@@ -3,16 +3,10 @@
  * In: the options of `serve`. Out: a running aggregator. Invariant: each stage leaves its end in `stops`; they run in reverse, so that
  * nothing is taken in that could not be stored, also when a later stage does not start. @module */
 
-import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";
-import { BatchConsumer } from "../ingest/consume.ts";
-import { Ingest } from "../ingest/ingest.ts";
-import { KafkaSink } from "../publish/kafka_sink.ts";
-import { type PublishedRecord, Publisher } from "../publish/publisher.ts";
-import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts";
 import type { Threat } from "../model/threat.ts";
 import type { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
-import { startDetectors } from "../detect/detectors/catalogue.ts";
+import { type CatalogueEntry, describeDetectors, startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
 import { explainByRules } from "../triage/rules.ts";
@@ -21,21 +15,20 @@ import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
 import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
-import { DeliveryWatch } from "../fleet/delivery_watch.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { PolicyBook } from "../fleet/policies.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
-import { type Capabilities, topicsOf } from "../api/capabilities.ts";
+import { type Capabilities, type EdgeCapabilities, topicsOf } from "../api/capabilities.ts";
 import { LiveFeed } from "../api/live/feed.ts";
 import { Sessions } from "../api/sessions.ts";
 import { RateLimit } from "../api/rate_limit.ts";
-import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import type { Edges } from "../../shared/command.ts";
 import { readOptionFile } from "../../shared/common_options.ts";
 import { ensureAdminKey } from "./admin_key.ts";
-import { choosePublished, kafkaSettings, stateFolder, storeOf } from "../options/store_options.ts";
+import { stateFolder, storeOf } from "../options/store_options.ts";
 import {
   type Authority,
   type Certificate,
@@ -46,6 +39,7 @@ import {
 import { CertificateKeeper } from "./certificate_keeper.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
 import { listen, type Listening } from "./listen.ts";
+import { startIngest, startPublishers } from "./streams.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
 import { chooseDetectors } from "../options/detection_options.ts";
 import {
@@ -53,17 +47,18 @@ import {
   hostnamesOf,
   listenAddress,
   readPublicUrl,
+  readRoles,
   readTrustedProxies,
   type ServeOptions,
 } from "../options/serve_options.ts";
 import { readModel } from "../options/triage_options.ts";
 import { placeOf } from "../tls/place.ts";
-import { WorkMeter } from "./work_meter.ts";
+import type { WorkMeter } from "./work_meter.ts";
 
 type Stop = () => Promise<void>;
 
 /** How the world reaches this server. */
-interface Web extends ApiOptions {
+interface Web extends Omit<ApiOptions, "paths"> {
   folder: string;
   listenText: string;
   /** The own one, when its certificate is served. */
@@ -107,61 +102,45 @@ async function wire(
   const store = await storeOf(options, edges);
   await store.start();
   stops.push(() => store.stop());
+  const roles = readRoles(options);
   const holder = edges.randomBytes(8).toHex();
   const directory = new SensorDirectory({}, { store });
   const evidence = startEvidence(options, edges, store, directory, stops);
-  const retention = await startRetention(options, edges, { store, evidence }, holder, stops);
+  const retention = roles.has("ingest")
+    ? await startRetention(options, edges, { store, evidence }, holder, stops)
+    : null;
   const keyFile = await ensureAdminKey(stateFolder(options.state, edges.env), store, edges);
   const checkIns = new CheckInWriter({}, { store, clock });
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
   const live = new LiveFeed({}, { store, clock, reporter });
-  const detection = await startDetection(options, edges, { store, directory, evidence, live }, stops);
-
-  const ingest = new Ingest({ buckets: options.buckets }, {
-    store,
-    reporter,
-    clock,
-    onStored: (updates, nowMs) => {
-      // Lazily: as long as nobody watches no id is written out.
-      live.note("flows", updates.values().map(({ flow_id }) => flow_id));
-      return detection.take(updates, nowMs);
-    },
-  });
-  await ingest.start({ isLater: options.kafkaBrokers.length > 0 });
-  stops.push(() => ingest.stop());
-  const meter = new WorkMeter(ingest, clock);
-
-  await startConsumer(options, edges, store, meter, stops);
+  const own = { store, directory, evidence, live };
+  const { detection, detectors } = roles.has("detect")
+    ? await startDetection(options, edges, own, roles.has("triage"), stops)
+    : { detection: null, detectors: null };
+  const meter = roles.has("ingest")
+    ? await startIngest(options, edges, { store, directory, detection, live }, stops)
+    : null;
   await startPublishers(options, edges, store, holder, stops);
-  const watch = new DeliveryWatch({}, {
-    // The directory has parsed every check-in already.
-    store: { ...store, readSensors: () => directory.all(clock.nowMs()) },
-    expect: (batches) => ingest.expect(batches),
-    isReading: () => meter.sourceProblem() === null,
-    clock,
-    reporter,
-  });
-  watch.start();
-  stops.push(() => watch.stop());
-
   const capabilities = makeCapabilities(options, edges, {
-    store,
-    directory,
+    ...own,
     checkIns,
     detection,
-    evidence,
+    detectors,
     meter,
     retention,
-    live,
     ...web,
   });
-  const { url } = await openPort(edges, web, createApi(web, capabilities), stops);
+  const api = createApi({ ...web, paths: roles.has("api") ? null : sensorPaths }, capabilities);
+  const { url } = await openPort(edges, web, api, stops);
   // First of all: a stream that is watched would hold the port open.
   stops.push(() => live.stop());
   return { url, keyFile };
 }
+
+/** What an instance without the role "api" answers to. */
+const sensorPaths = ["/api/v1/batches", "/healthz", "/readyz", "/metrics", "/ca.pem"];
 
 /** Listens, and keeps the certificate in step with its files. */
 async function openPort(
@@ -222,8 +201,9 @@ async function startDetection(
   options: ServeOptions,
   edges: Edges,
   { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
+  asksModel: boolean,
   stops: Stop[],
-): Promise<Detection> {
+): Promise<{ detection: Detection; detectors: CatalogueEntry[] }> {
   const { clock, reporter } = edges;
   const { settings, declarations, lists } = await chooseDetectors(options, edges);
   if (lists) {
@@ -244,7 +224,7 @@ async function startDetection(
   const onThreats = (threats: readonly Threat[]) => evidence.offer(threats);
   const onSaved = (threats: readonly Threat[]) => live.note("threats", threats.map(({ id }) => id));
   const detection = new Detection({}, { engine, store, clock, reporter, onThreats, onSaved });
-  const model = readModel(options, edges);
+  const model = asksModel ? readModel(options, edges) : null;
   if (model) {
     const folder = stateFolder(options.state, edges.env);
     const audit = new AuditFile({ path: `${folder}/triage-audit.ndjson` }, { reporter });
@@ -262,87 +242,37 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  return detection;
-}
-
-async function startConsumer(
-  options: ServeOptions,
-  edges: Edges,
-  store: Store,
-  ingest: WorkMeter,
-  stops: Stop[],
-): Promise<void> {
-  const settings = await kafkaSettings(options, edges);
-  if (!settings) return;
-  const { kafkaTopic: topic, kafkaGroup, buckets, kafkaReplication: replicationFactor } = options;
-  const groupId = kafkaGroup || `picket-aggregator.${topic}`;
-  const { clock, reporter } = edges;
-  const consumer = new BatchConsumer({ topic, groupId, buckets, replicationFactor }, {
-    kafka: openKafka(settings),
-    faultOf: (words) => brokerFault(words, settings, clock),
-    ingest,
-    store,
-    clock,
-    reporter,
-  });
-  ingest.sourceProblem = () => consumer.problem();
-  stops.push(() => consumer.stop());
-  consumer.start();
-}
-
-async function startPublishers(
-  options: ServeOptions,
-  edges: Edges,
-  store: Store,
-  holder: string,
-  stops: Stop[],
-): Promise<void> {
-  const { clock, reporter } = edges;
-  const chosen = choosePublished(options);
-  const settings = await kafkaSettings(options, edges);
-  if (chosen.length === 0 || !settings) return;
-  const { buckets: partitions, kafkaReplication: replicationFactor } = options;
-  const kafka = openKafka({ ...settings, retriesMax: 2 });
-  for (const name of chosen) {
-    const sink = new KafkaSink({ topic: publishedTopics[name], partitions, replicationFactor }, {
-      kafka,
-      clock,
-    });
-    const source = name === "flows" ? flowSource(store, reporter) : threatSource(store, reporter);
-    const send = (records: readonly PublishedRecord[]) => sink.send(records);
-    const publisher = new Publisher({ store, source, send, holder, clock, reporter });
-    stops.push(() => sink.close(), () => publisher.stop());
-    publisher.start();
-  }
-}
-
-function openKafka(settings: KafkaSettings): Kafka {
-  try {
-    return createKafka(settings);
-  } catch (cause) {
-    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
-  }
+  return { detection, detectors: describeDetectors(settings, declarations) };
 }
 
 interface Stages {
   store: Store;
   directory: SensorDirectory;
   checkIns: CheckInWriter;
-  detection: Detection;
   evidence: PacketEvidence;
-  meter: WorkMeter;
-  retention: Retention;
   live: LiveFeed;
+  /** Null = another instance does. */
+  detection: Detection | null;
+  detectors: CatalogueEntry[] | null;
+  meter: WorkMeter | null;
+  retention: Retention | null;
   authority: Authority | null;
   publicUrl: URL | null;
 }
 
-function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): Capabilities {
+function makeCapabilities(
+  options: ServeOptions,
+  edges: Edges,
+  stages: Stages,
+): EdgeCapabilities & Partial<Capabilities> {
   const { store, directory, checkIns, detection, evidence, meter, retention, live, authority, publicUrl } =
     stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
+  const startMs = clock.nowMs();
+  const progress = () =>
+    meter?.progress() ?? { pending: 0, lastMs: startMs, failingSinceMs: null, failure: null };
   return {
     ...topicsOf(store),
     reporter,
@@ -365,14 +295,15 @@ function makeCapabilities(options: ServeOptions, edges: Edges, stages: Stages): 
         reporter,
       },
     ),
-    submit: (header, body) => meter.submit(header, body),
+    ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
     live,
+    ...(stages.detectors ? { detectors: stages.detectors } : {}),
     onThreatStatus: (id, status) => {
-      detection.setStatus(id, status);
+      detection?.setStatus(id, status);
       live.note("threats", [id]);
     },
-    progress: () => meter.progress(),
-    archiveProblem: () => retention.archiveProblem(),
+    progress,
+    archiveProblem: () => retention?.archiveProblem() ?? null,
     fleet: { buckets, kafka: kafkaBrokers.length > 0 ? { brokers, topic } : null },
     site,
     authority,

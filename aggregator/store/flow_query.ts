@@ -26,6 +26,8 @@ import { BadCursor } from "./store.ts";
 
 export const rowsPerPageMax = 1_000;
 const sliceRowsMax = 20_000;
+/** Most filters fill their page from few candidates; those that do not look at more and more. */
+const sliceRowsFirst = 1_000;
 /** Read at once where only memory can tell whether a row is one. */
 const inexactRows = 500;
 export const queryTimeMsMax = 2_000;
@@ -67,7 +69,7 @@ export async function queryFlows(
   if (conditions === null) return { rows: [] };
   const isExact = conditions.every(({ isExact }) => isExact ?? true);
   const matches = matcherOf(query, isExact);
-  const sliceRows = conditions.length > 0 ? sliceRowsMax : limit + 1;
+  let sliceRows = conditions.length > 0 ? Math.max(sliceRowsFirst, limit + 1) : limit + 1;
   const rows: Flow[] = [];
   let left = rangeOf(query, page);
   for (;;) {
@@ -87,9 +89,14 @@ export async function queryFlows(
       const last = found[found.length - 1];
       left = beyond(left, { us: last.id_us as number, slot: last.slot as number }, isUp);
     } else if (cut === null) return { rows };
-    else left = isUp ? { ...left, low: cut } : { ...left, high: cut };
+    else {
+      left = isUp ? { ...left, low: cut } : { ...left, high: cut };
+      sliceRows = Math.min(sliceRows * 4, sliceRowsMax);
+    }
     const { us, slot } = isUp ? left.low : left.high;
-    if (monotonicMs() >= deadlineMs) return { rows, next_cursor: flowIdText(us, slot) };
+    if (page.signal?.aborted || monotonicMs() >= deadlineMs) {
+      return { rows, next_cursor: flowIdText(us, slot) };
+    }
   }
 }
 

@@ -44,8 +44,8 @@ const loadRowsMin = 400;
 /** The server does not let clients load. */
 const loadRefused = new Set([1148, 3948, 4166]);
 const duplicateKey = 1062;
-/** Lock wait timeout, deadlock. */
-const retriable = new Set([1205, 1213]);
+/** Lock wait timeout, deadlock, and a deadlock over the next number of a row. */
+const retriable = new Set([1205, 1213, 1467]);
 /** Errors by which a server says that this session is of no more use, or that it is not the one to write to. */
 const misleading = new Set([
   1047, // Unknown command: a Galera node without its cluster.
@@ -184,6 +184,7 @@ export class MariadbDatabase implements Database {
       } catch (error) {
         const number = numberOf((error as Error).cause);
         if (!(retriable.has(number) || refusing.has(number)) || attempt >= triesMax) throw error;
+        this.#reporter.count("store_transactions_retried_total");
       }
     }
   }

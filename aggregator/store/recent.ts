@@ -66,7 +66,7 @@ function addKeys(found: Map<string, Key>, octets: Uint8Array): void {
 }
 
 /** Keys named after `position`: whole transactions, until there are `limit`. A position is the id of the last row read and how many flows
- * had been named up to its end. Transactions are named in the order of their commits: each reads the row before its own. */
+ * had been named up to its end. Transactions are named in the order of their commits: see write.ts. */
 export async function readChanges(
   session: Session,
   position: string,

@@ -138,6 +138,8 @@ export interface ThreatStore {
   /** Flows linked to a threat that are still stored. */
   countFlows(id: string): Promise<number>;
   setThreatStatus(id: string, status: ThreatStatus, nowMs: number): Promise<boolean>;
+  /** Statuses of those of `ids` that are there. */
+  readThreatStatuses(ids: readonly string[]): Promise<Map<string, ThreatStatus>>;
   /** Threats as they are now that changed since {@link forgetThreatChanges} was told of them. */
   readThreatChanges(limit: number): Promise<ThreatChange[]>;
   /** What changed meanwhile is still read. */

@@ -10,7 +10,15 @@ import { threatTable } from "../filter/threat_table.ts";
 import { flowIdNumber, readFlowId } from "../model/flow_id.ts";
 import { severities, type Threat, type ThreatLinks, type ThreatStatus } from "../model/threat.ts";
 import { ipIn, isAddressIn } from "./addresses.ts";
-import type { Condition, Database, Dialect, Row, Session, Value } from "./database.ts";
+import {
+  type Condition,
+  type Database,
+  type Dialect,
+  marks,
+  type Row,
+  type Session,
+  type Value,
+} from "./database.ts";
 import { clauseOf } from "./filter_sql.ts";
 import { limitOf, queryTimeMsMax } from "./flow_query.ts";
 import { BadCursor, type ThreatChange, type ThreatStore } from "./store.ts";
@@ -21,6 +29,7 @@ import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
 const flowsPerThreatMax = 100_000;
 const ipsPerThreatMax = 1_000;
 const sliceRowsMax = 500;
+const idsPerQuery = 500;
 const columns = [
   "id",
   "detector",
@@ -60,6 +69,7 @@ export function threatStore(
       }),
     setThreatStatus: (id, status, nowMs) =>
       database.transaction((session) => updateStatus(dialect, session, id, status, nowMs)),
+    readThreatStatuses: (ids) => database.read((session) => readStatuses(session, ids)),
     readThreatChanges: (limit) => database.read((session) => readChanges(session, reporter, limit)),
     forgetThreatChanges: (changes) =>
       database.transaction((session) =>
@@ -163,6 +173,19 @@ function readThreat(row: Row): Threat {
   return { ...threat, status: row.status as ThreatStatus, stored_ms: row.stored_ms as number };
 }
 
+async function readStatuses(session: Session, ids: readonly string[]): Promise<Map<string, ThreatStatus>> {
+  const found = new Map<string, ThreatStatus>();
+  for (let from = 0; from < ids.length; from += idsPerQuery) {
+    const some = ids.slice(from, from + idsPerQuery);
+    const rows = await session.all(
+      `SELECT id, status FROM threats WHERE id IN (${marks(some.length)})`,
+      some,
+    );
+    for (const { id, status } of rows) found.set(id as string, status as ThreatStatus);
+  }
+  return found;
+}
+
 async function selectThreat(session: Session, id: string, reporter: Reporter): Promise<Threat | null> {
   const [row] = await session.all("SELECT id, body, status, stored_ms FROM threats WHERE id = ?", [id]);
   return row ? threatFromRow(row, reporter) : null;
@@ -192,7 +215,7 @@ async function queryThreats(
     const found = shown.slice(0, limit).map(({ threat }) => threat);
     if (shown.length > limit) return { rows: found, next_cursor: shown[limit - 1].cursor };
     if (rows.length < sliceRows) return { rows: found };
-    if (monotonicMs() >= deadlineMs) return { rows: found, next_cursor: cursor! };
+    if (page.signal?.aborted || monotonicMs() >= deadlineMs) return { rows: found, next_cursor: cursor! };
   }
 }
 

@@ -35,8 +35,12 @@ export async function writeIngest(
   for (let i = 0; i < write.flows.size; i++) names.add(write.flows, i);
   names.finish();
   await writeSightings(target, write.sightings);
-  // None of these needs what another one does: they are sent without waiting, in this order for every writer.
+  // None of these needs what another one does: they are sent without waiting, in this order for every writer. The totals first: theirs is
+  // one row, which a writer has until it commits. So what follows is done by one writer at a time, none waits for another in a circle,
+  // and recent changes are named in the order of their commits.
   await Promise.all([
+    writeTotals(target, write.flows, write.newSightings),
+    writeSensors(database, session, write),
     writeRecent(session, write.flows),
     writeDays(database, session, write.flows),
     writeTraffic(target, write.traffic),
@@ -45,7 +49,6 @@ export async function writeIngest(
     writeGaps(database, session, write),
     writeDeadLetters(session, write),
     writeOffsets(database, session, write),
-    writeTotals(target, write.flows, write.newSightings),
     writeHosts(target, hosts, names),
   ]);
 }
@@ -94,10 +97,12 @@ async function writeLedger(database: Database, session: Session, { ledger }: Ing
       batches: `${dialect.stored("positions", "batches")} + ${dialect.fresh("batches")}`,
     },
   );
-  const counted = session.batch(
-    positions,
-    ledger.map((row) => [row.sensor_id, row.epoch, row.bucket, row.seq, 1]),
-  );
+  await session.batch(positions, ledger.map((row) => [row.sensor_id, row.epoch, row.bucket, row.seq, 1]));
+}
+
+/** A row for each sensor, whose other buckets another instance may have at the same time: not before the flows are written. */
+async function writeSensors({ dialect }: Database, session: Session, { ledger }: IngestWrite): Promise<void> {
+  if (ledger.length === 0) return;
   const epochs = dialect.upsert(
     "epochs",
     ["sensor_id", "epoch", "first_sealed_ms", "first_received_ms", "last_sealed_ms"],
@@ -118,7 +123,7 @@ async function writeLedger(database: Database, session: Session, { ledger }: Ing
     "UPDATE sensors SET last_batch_ms = ? WHERE sensor_id = ?",
     [...received].map(([sensor, ms]) => [ms, sensor]),
   );
-  await Promise.all([counted, dated, heard]);
+  await Promise.all([dated, heard]);
 }
 
 async function writeGaps(

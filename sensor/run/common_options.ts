@@ -75,10 +75,11 @@ export const shipOptions = {
   },
   sealAgeMs: {
     kind: "number",
-    default: 800,
+    default: 400,
     min: 100,
     max: 60_000,
-    help: "Seal and spool a segment at most this long after it was made, ms",
+    help:
+      "Seal and spool the end of a connection at most this long after it, ms; other segments eight times as long",
   },
   checkInS: {
     kind: "number",

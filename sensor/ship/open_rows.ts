@@ -5,12 +5,15 @@
  * `factsBytesMax` octets of facts and those of one row.
  * Why one block with chains through it: a thousand buckets that may each hold thousands of rows need no memory of their own. @module */
 
-import { strideWords } from "../flow/layout.ts";
+import { endReasons } from "../../shared/segment.ts";
+import { strideWords, word } from "../flow/layout.ts";
 import { copyFlow } from "../flow/segment_page.ts";
 import { noFacts, type SealableRows } from "./parcel.ts";
 
 const rowsAtStart = 512;
 const none = -1;
+/** The end of a connection is news; what ended by silence, or goes on, was old before it came. */
+const awaited = [endReasons.indexOf("fin"), endReasons.indexOf("rst")];
 /** Eight hundred octets a row where {@link OpenRows} is full of them; on ordinary traffic it is a sixth of that. */
 const factsBytesMax = 16_000_000;
 
@@ -24,6 +27,8 @@ export class OpenRows {
   readonly counts: Int32Array;
   /** When the first row of each bucket came, ms. */
   readonly sinceMs: Float64Array;
+  /** When the first row came that somebody waits for, ms; Infinity = there is none. */
+  readonly awaitedMs: Float64Array;
   #heads: Int32Array;
   /** Next slot of the same bucket, or of the free ones. */
   #next = new Int32Array(0);
@@ -34,6 +39,7 @@ export class OpenRows {
   constructor(buckets: number, rowsMax: number) {
     this.counts = new Int32Array(buckets);
     this.sinceMs = new Float64Array(buckets);
+    this.awaitedMs = new Float64Array(buckets).fill(Infinity);
     this.#heads = new Int32Array(buckets).fill(none);
     this.#rowsMax = rowsMax;
   }
@@ -63,6 +69,8 @@ export class OpenRows {
     this.#next[slot] = this.#heads[bucket];
     this.#heads[bucket] = slot;
     if (this.counts[bucket]++ === 0) this.sinceMs[bucket] = nowMs;
+    const isAwaited = awaited.includes(rows.words[index * strideWords + word.endReason]);
+    if (isAwaited && this.awaitedMs[bucket] === Infinity) this.awaitedMs[bucket] = nowMs;
     this.length++;
   }
 
@@ -76,6 +84,7 @@ export class OpenRows {
     }
     this.#heads[bucket] = none;
     this.counts[bucket] = 0;
+    this.awaitedMs[bucket] = Infinity;
     return slots;
   }
 

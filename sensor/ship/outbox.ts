@@ -1,7 +1,7 @@
 /** The way out of a sensor: sealing, spool and shipper as one sink for segments.
  *
- * In: pages of exported segments. Out: signed batches on disk within `sealAgeMs`, then on the other side.
- * Invariant: rows taken = rows in spooled batches + rows open for less than `sealAgeMs`. Live, capture waits for sealing thread and disk
+ * In: pages of exported segments. Out: signed batches on disk as soon as {@link Sealer} says, then on the other side.
+ * Invariant: rows taken = rows in spooled batches + rows open. Live, capture waits for sealing thread and disk
  * only while they owe `parcelsWait` parcels, or `unwrittenBatchesWait` batches are not on disk; a replay waits for the transport
  * too, since a file can. @module */
 

@@ -1,8 +1,13 @@
 /** Seals segments into signed batches: rows to buckets, buckets to batches.
  *
  * In: sealable rows and `nowMs`. Out: batches, each row in exactly one, in the bucket of its Community ID.
- * Invariant: rows taken = rows in batches returned + rows open; no row stays open longer than `sealAgeMs` after it came, as long
- * as `seal` is asked; seq rises by one in each bucket. Bound: `openRowsMax`; the fullest bucket is sealed when it is reached.
+ * Invariant: rows taken = rows in batches returned + rows open; no end of a connection stays open longer than `sealAgeMs` after it came,
+ * and no other row longer than {@link patience} times that, as long as `seal` is asked; seq rises by one in each bucket. Bound:
+ * `openRowsMax`; the fullest bucket is sealed when it is reached.
+ * Why by need: each batch costs a signature, 400 octets of headers, a transaction and a row of the ledger, however few rows are in it. Only
+ * the end of a connection is waited for: a flow that ended by silence has been silent for half a minute and more, and one that goes on is
+ * reported once a minute. Why not a batch of several buckets, which would be fewer still: a bucket is a partition of the topic, and the
+ * unit that moves between aggregators.
  * Why a limit of 900 kB uncompressed: whatever it shrinks to, Kafka's standard record limit of 1 MiB takes it.
  * Why sorted by service, size and addresses, not by time: what stands together is alike, and a batch is a sixth smaller. @module */
 
@@ -19,10 +24,9 @@ export interface SealOptions {
   /** Fleet-wide number of buckets, from the enrolment. */
   buckets: number;
   epoch: number;
-  /** Longest; with the ticks of whoever asks, rows stay below one second in memory. @default 800 */
+  /** Of the end of a connection, so that it is seen within a second of its last packet. @default 400 */
   sealAgeMs?: number;
-  /** The fewer buckets wait, the sooner they are sealed, down to an eighth of `sealAgeMs`: twenty batches a second at most, which the card
-   * of a small sensor can write. Without it batches are fewer and smaller by row, for those whom nobody waits for. @default true */
+  /** Whether anybody waits for the end of a connection; of a replay nobody does. @default true */
   isPrompt?: boolean;
   /** @default 5000 */
   batchFlowsMax?: number;
@@ -39,6 +43,10 @@ export interface Signer {
   privateKey: KeyObject;
 }
 
+/** Rows that nobody waits for wait so many times longer. */
+const patience = 8;
+/** In a replay segments come so fast that a bucket is full of them sooner; and what is not spooled, a crash takes. */
+const replayPatience = 2;
 /** Mean octets of a row without many facts, uncompressed. */
 const rowBytesAtStart = 150;
 /** How full a batch is meant to be; rows differ. */
@@ -88,14 +96,13 @@ export class Sealer {
   /** Seals what is old enough; with `everything` also what is not. */
   seal(nowMs: number, everything = false): Batch[] {
     const { sealAgeMs, isPrompt } = this.#options;
-    const { counts, sinceMs } = this.#open;
-    const waiting = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
-    const dueMs = isPrompt ? Math.min(sealAgeMs, Math.max(2, waiting) * sealAgeMs / 16) : sealAgeMs;
+    const { counts, sinceMs, awaitedMs } = this.#open;
     const batches: Batch[] = [];
     for (let bucket = 0; bucket < counts.length; bucket++) {
       const age = nowMs - sinceMs[bucket];
       // A negative age: the clock was set back, and nobody knows how old the rows are.
-      const isDue = everything || age >= dueMs || age < 0;
+      const isDue = everything || age >= (isPrompt ? patience : replayPatience) * sealAgeMs || age < 0 ||
+        (isPrompt && nowMs - awaitedMs[bucket] >= sealAgeMs);
       if (counts[bucket] > 0 && isDue) batches.push(...this.#close(bucket, nowMs));
     }
     return batches;
@@ -162,7 +169,7 @@ export class Sealer {
 /** Fills in defaults. @throws {RangeError} when a limit is out of range. */
 export function checkSealOptions(given: SealOptions): Required<SealOptions> {
   const options = {
-    sealAgeMs: 800,
+    sealAgeMs: 400,
     isPrompt: true,
     batchFlowsMax: 5_000,
     batchBytesMax: 900_000,

@@ -1,10 +1,11 @@
 /** Speed, thrift and size of the whole ingest beside what the database itself can do with the same rows, in one run.
  *
- * Use: `deno run -A test/bench/ingest.ts [CAPTURE] [--runs N]`. Without a capture the one that `test/bench/sensor.ts` keeps in
+ * Use: `deno run -A test/bench/ingest.ts [CAPTURE] [--runs N] [--instances N] [--kafka]`. Without a capture the one that `test/bench/sensor.ts` keeps in
  * .cache/bench is used; the sensor's batches are recorded once and kept there too.
  * What is compared: ingest into MariaDB (see ingest_run.ts for what is in it) with `LOAD DATA` of the rows it wrote into the same two
  * tables, in the order in which the flows came, and, which is easier for the server than any arrival, in the order of the key; into SQLite with prepared inserts of the same rows in transactions of 5,000; the same with all detectors, and with two sensors
  * on one path. In turns; medians count. Each run is a process of its own with a fresh database; commits are durable in all of them.
+ * With `--instances N` it is one and N aggregators on one MariaDB instead, see instances.ts, and with `--kafka` through a real broker.
  * Out: segments/s, ratios, CPU a segment of the aggregator alone, memory, octets a flow. What it does not mean: no broker is in it. On a
  * machine where other programs run, ratios and CPU say more than rates: the load is printed. @module */
 
@@ -15,6 +16,7 @@ import { createReporter } from "../../shared/reporter.ts";
 import { migrate } from "../../aggregator/store/migrate.ts";
 import { openDatabase } from "../../aggregator/store/open.ts";
 import { askMariadb, createDatabase, mariadb } from "../services/mariadb.ts";
+import { benchInstances } from "./instances.ts";
 import { recordedBatches } from "./recorded.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -172,11 +174,28 @@ async function sizes(url: string, file: string, flows: number): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const args = parseArgs(Deno.args, { string: ["runs"], default: { runs: "3" } });
+  const args = parseArgs(Deno.args, {
+    string: ["runs", "instances"],
+    boolean: ["kafka"],
+    default: { runs: "3", instances: "" },
+  });
   const capture = args._.length > 0 ? String(args._[0]) : `${cache}/perf-1000000-0.pcap`;
   const recording = `${cache}/${capture.split("/").at(-1)!.replace(/\.pcap.*$/, "")}.batches`;
   await recordedBatches(root, capture, recording);
   const server = await mariadb.start();
+  if (args.instances !== "" || args.kafka) {
+    print(`load before ${Deno.loadavg()[0].toFixed(1)}, ${navigator.hardwareConcurrency} cores`);
+    try {
+      return await benchInstances(
+        server.address,
+        recording,
+        Number(args.instances || 1),
+        args.kafka === true,
+      );
+    } finally {
+      await server.stop();
+    }
+  }
   const folder = await Deno.makeTempDir({ prefix: "picket-bench-ingest-" });
   await Deno.chmod(folder, 0o777);
   const fresh = () => createDatabase(server.address, "bench");

@@ -1,4 +1,4 @@
-/** What several aggregators share: leases, topics that they publish, buckets that move. @module */
+/** What several aggregators share: leases, topics that they publish, buckets that move; and when a sensor seals. @module */
 
 import { type Mutant, mutantsOf } from "./mutant.ts";
 
@@ -7,6 +7,8 @@ const publisher = "aggregator/publish/publisher.ts";
 const recent = "aggregator/store/recent.ts";
 const held = "aggregator/ingest/buckets_held.ts";
 const partitions = "aggregator/ingest/partitions.ts";
+const sealing = "sensor/ship/seal.ts";
+const openRows = "sensor/ship/open_rows.ts";
 const threatStore = "aggregator/store/threat_store.ts";
 
 const store = ["test/aggregator/store/sqlite_test.ts"];
@@ -105,4 +107,26 @@ const policyMutants = mutantsOf(["test/sensor/control/policy_keeper_test.ts"], [
   ],
 ]);
 
-export const fleetMutants: Mutant[] = [...leaseMutants, ...publishMutants, ...movedMutants, ...policyMutants];
+const sealMutants = mutantsOf(["test/sensor/ship/seal_test.ts"], [
+  [
+    "seal: the end of a connection waits as others do",
+    sealing,
+    "(isPrompt && nowMs - awaitedMs[bucket] >= sealAgeMs)",
+    "false",
+  ],
+  [
+    "seal: all are waited for",
+    openRows,
+    "const isAwaited = awaited.includes(",
+    "const isAwaited = true || awaited.includes(",
+  ],
+  ["seal: a sealed bucket is still waited for", openRows, "this.awaitedMs[bucket] = Infinity;", ""],
+]);
+
+export const fleetMutants: Mutant[] = [
+  ...leaseMutants,
+  ...publishMutants,
+  ...movedMutants,
+  ...sealMutants,
+  ...policyMutants,
+];

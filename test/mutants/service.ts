@@ -98,6 +98,13 @@ const apiMutants = mutantsOf(access, [
   ["session: never idle", sessions, "nowMs - usedMs <= this.#idleMs && ", "", session],
   ["session: lives for ever", sessions, " && nowMs - startMs <= this.#lifeMs", "", session],
   [
+    "live: a stream outlives its session",
+    "aggregator/api/live/live.ts",
+    'caller!.by === "session" && !sessions',
+    'caller!.by === "key" && !sessions',
+    ["test/aggregator/api/live_test.ts"],
+  ],
+  [
     "session: no bound",
     sessions,
     "if (this.#sessions.size > this.#sessionsMax) this",
@@ -326,8 +333,8 @@ const storeMutants = mutantsOf(["test/aggregator/store/sqlite_test.ts"], [
   [
     "store: a search ends with its first slice",
     flowQuery,
-    "else left = isUp ?",
-    "else return { rows }; left = isUp ?",
+    "left = isUp ? { ...left, low: cut }",
+    "return { rows }; left = isUp ? { ...left, low: cut }",
     [
       "test/aggregator/store/paging_test.ts",
     ],
@@ -346,9 +353,20 @@ const storeMutants = mutantsOf(["test/aggregator/store/sqlite_test.ts"], [
     "return clause.isExact || isLess || !isLess",
     ["test/aggregator/store/sqlite_test.ts"],
   ],
-  ["store: a search is never cut", flowQuery, "if (monotonicMs() >= deadlineMs)", "if (monotonicMs() < 0)", [
-    "test/aggregator/store/paging_test.ts",
-  ]],
+  [
+    "store: a search is never cut",
+    flowQuery,
+    "if (page.signal?.aborted || monotonicMs() >= deadlineMs)",
+    "if (page.signal?.aborted || monotonicMs() < 0)",
+    ["test/aggregator/store/paging_test.ts"],
+  ],
+  [
+    "store: a search goes on for who has gone",
+    flowQuery,
+    "if (page.signal?.aborted || ",
+    "if (",
+    ["test/aggregator/store/paging_test.ts"],
+  ],
 ]);
 
 const retentionMutants = mutantsOf(["test/aggregator/retention/plan_test.ts"], [

@@ -18,6 +18,10 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   ],
   requests_total: ["Requests answered, by route and status.", "route", "status"],
   requests_refused_total: ["Requests refused because too many of their kind were running.", "kind"],
+  store_transactions_retried_total: [
+    "Transactions that were done again because another one stood in their way.",
+  ],
+  requests_abandoned_total: ["Requests whose caller went away before the answer.", "route"],
   request_errors_total: ["Requests answered with an error, by code.", "code"],
   keys_refused_total: ["Requests with a wrong, expired or revoked API key."],
   keys_made_total: ["API keys made, by role.", "role"],

@@ -20,12 +20,17 @@ import {
   fleetAnswer,
   flowAnswer,
   gapAnswer,
+  incidentAnswer,
   packetStatusAnswer,
   problemAnswer,
   sensorAnswer,
   sightingAnswer,
   threatAnswer,
 } from "../schemas.ts";
+import { columnAnswer } from "../filter/filter.ts";
+import { flowPage } from "../flows/flows.ts";
+import { incidentPage } from "../threats/incidents.ts";
+import { threatFlowPage, threatPage } from "../threats/threats.ts";
 import { keyAnswer, newKeyAnswer } from "./keys.ts";
 import { newTokenAnswer, tokenAnswer } from "./tokens.ts";
 
@@ -34,7 +39,13 @@ const named: Readonly<Record<string, z.ZodType>> = {
   Problem: problemAnswer,
   Flow: flowAnswer,
   Sighting: sightingAnswer,
+  FlowPage: flowPage,
   Threat: threatAnswer,
+  ThreatPage: threatPage,
+  ThreatFlowPage: threatFlowPage,
+  Incident: incidentAnswer,
+  IncidentPage: incidentPage,
+  FilterColumn: columnAnswer,
   Host: hostAnswer,
   HostDetails: hostDetailsAnswer,
   Service: serviceAnswer,
@@ -116,7 +127,7 @@ function tagOf({ path, access }: Route): keyof typeof tags {
   const [, word] = /^\/(?:api\/v1\/)?([a-z-]+)/.exec(path) ?? [];
   if (/^(fleet|sensors|policies|gaps|dead-letters)$/.test(word)) return "Fleet";
   if (/^(flows|filter|live)$/.test(word)) return "Flows";
-  if (word === "threats" || word === "incidents") return "Threats";
+  if (/^(threats|incidents|detectors)$/.test(word)) return "Threats";
   if (/^(hosts|services|domains|conversations)$/.test(word)) return "Hosts";
   if (word === "stats") return "Traffic";
   if (word === "export") return "Exports";

@@ -18,8 +18,8 @@ const tables = { flows: notesOf(flowTable), threats: notesOf(threatTable) };
 
 export const filterQuery = {
   filter: z.string().min(1).max(charactersMax).optional().describe(
-    'Must hold besides: src_ip in 10.0.0.0/8 and dst_port in (22, 3389) and name ~ "example"; see /api/v1/filter/columns',
-  ),
+    "Must hold besides; columns and operators stand at /api/v1/filter/columns",
+  ).meta({ examples: ["ip in 10.0.0.0/8", "not port in (22, 443) and ip = 192.0.2.7"] }),
 };
 
 /** @throws {ApiError} that says where the text is wrong. */
@@ -56,7 +56,7 @@ function isMeant({ op, values }: Test, name: string): boolean {
   return op === "=" ? values.includes(name) : lowerAscii(name).includes(lowerAscii(values[0] as string));
 }
 
-const note = z.object({
+export const columnAnswer = z.object({
   name: z.string(),
   type: z.string(),
   about: z.string(),
@@ -68,6 +68,6 @@ const note = z.object({
 export const filterColumns = resource({
   summary: "Columns of each table that can be filtered, with what completes a filter line",
   isPolled: true,
-  answer: z.record(z.string(), z.array(note)),
+  answer: z.record(z.string(), z.array(columnAnswer)),
   handle: () => ({ json: tables }),
 });

@@ -5,7 +5,7 @@
 import { z } from "../../../shared/schema.ts";
 import { ApiError } from "../errors.ts";
 import { flowAnswer, flowFilters, pageOf, pageQuery, rangeQuery, sortBy, time } from "../schemas.ts";
-import { resource } from "../route.ts";
+import { type Call, resource } from "../route.ts";
 import { boundsOf, onlyAddressesOf } from "../../filter/evaluate.ts";
 import { flowTable } from "../../filter/flow_table.ts";
 import type { Filter } from "../../model/filter.ts";
@@ -16,7 +16,7 @@ import { filterQuery, readFilter } from "../filter/filter.ts";
 
 const assumedS = 86_400;
 
-const flowsAnswer = pageOf(flowAnswer).extend({
+export const flowPage = pageOf(flowAnswer).extend({
   assumed: z.object({ from: time, reason: z.string() }).optional().describe(
     "A bound nobody asked for, and why",
   ),
@@ -26,9 +26,9 @@ export const flows = resource({
   summary: "Flows by start time, newest first",
   query: z.strictObject({ ...rangeQuery, ...filterQuery, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
-  answer: flowsAnswer,
+  answer: flowPage,
   needs: ["flowStore", "trafficStore", "directory"],
-  handle: ({ query, nowMs }, has) => readPage(query, nowMs, has),
+  handle: readPage,
 });
 
 export const latestFlows = resource({
@@ -36,10 +36,10 @@ export const latestFlows = resource({
   isPolled: true,
   query: z.strictObject({ limit: pageQuery.limit }),
   isQuery: true,
-  answer: pageOf(flowAnswer),
+  answer: flowPage,
   needs: ["flowStore"],
-  async handle({ query }, { flowStore }) {
-    const { rows } = await flowStore.readFlows({}, { limit: query.limit });
+  async handle({ query, signal }, { flowStore }) {
+    const { rows } = await flowStore.readFlows({}, { limit: query.limit, signal });
     return { json: { rows } };
   },
 });
@@ -48,9 +48,9 @@ export const searchFlows = resource({
   summary: "Flows that fit every filter given, newest first",
   query: z.strictObject({ ...flowFilters, ...filterQuery, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
-  answer: flowsAnswer,
+  answer: flowPage,
   needs: ["flowStore", "trafficStore", "directory"],
-  handle: ({ query, nowMs }, has) => readPage(query, nowMs, has),
+  handle: readPage,
 });
 
 export const flow = resource({
@@ -67,8 +67,7 @@ export const flow = resource({
 
 /** Splits paging from filters; a zod object leaves absent filters out or undefined, the flowStore wants them out. */
 async function readPage(
-  asked: Record<string, unknown>,
-  nowMs: number,
+  { query: asked, nowMs, signal }: Call<Record<string, unknown>>,
   has: Pick<Capabilities, "flowStore" | "trafficStore" | "directory">,
 ) {
   const { limit, cursor, sort, filter, ...rest } = asked as {
@@ -83,7 +82,12 @@ async function readPage(
     ? null
     : await assumedRange(nowMs, has);
   if (assumed !== null) query.from = assumed.from;
-  const page = { limit, isOldestFirst: sort === "start", ...(cursor === undefined ? {} : { cursor }) };
+  const page = {
+    limit,
+    signal,
+    isOldestFirst: sort === "start",
+    ...(cursor === undefined ? {} : { cursor }),
+  };
   const found = await has.flowStore.readFlows(query, page);
   return { json: { ...found, ...assumed === null ? {} : { assumed } } };
 }

@@ -15,6 +15,12 @@ import { incidentAnswer, rangeQuery } from "../schemas.ts";
 const threatsMax = 5_000;
 const pageRows = 500;
 
+export const incidentPage = z.object({
+  rows: z.array(incidentAnswer),
+  incidents: z.int().describe("All of the range that match, also beyond limit"),
+  is_cut: z.boolean().describe("There are more threats in the range than were read"),
+});
+
 export const incidents = resource({
   summary: "Threats of one attacker as one story, the most severe first",
   isPolled: true,
@@ -25,17 +31,13 @@ export const incidents = resource({
     limit: z.int().min(1).max(pageRows).default(50),
   }),
   isQuery: true,
-  answer: z.object({
-    rows: z.array(incidentAnswer),
-    incidents: z.int().describe("All of the range that match, also beyond limit"),
-    is_cut: z.boolean().describe("There are more threats in the range than were read"),
-  }),
+  answer: incidentPage,
   needs: ["threatStore"],
-  async handle({ query }, { threatStore }) {
+  async handle({ query, signal }, { threatStore }) {
     checkRange(query);
     const { from, to, severity_min, stage, limit } = query;
     const range = { ...from !== undefined && { from }, ...to !== undefined && { to } };
-    const { threats, isCut } = await readThreats(threatStore, range);
+    const { threats, isCut } = await readThreats(threatStore, range, signal);
     const least = severities.indexOf(severity_min ?? severities[0]);
     const found = incidentsOf(threats).filter((one) =>
       severities.indexOf(one.severity) >= least && (stage === undefined || one.stages.includes(stage))
@@ -47,11 +49,17 @@ export const incidents = resource({
 async function readThreats(
   store: Pick<ThreatStore, "readThreats">,
   range: ThreatQuery,
+  signal: AbortSignal,
 ): Promise<{ threats: Threat[]; isCut: boolean }> {
   const threats: Threat[] = [];
   let cursor: string | undefined;
   while (threats.length < threatsMax) {
-    const page = await store.readThreats(range, { limit: pageRows, ...cursor !== undefined && { cursor } });
+    if (signal.aborted) break;
+    const page = await store.readThreats(range, {
+      limit: pageRows,
+      signal,
+      ...cursor !== undefined && { cursor },
+    });
     threats.push(...page.rows);
     if (page.next_cursor === undefined) return { threats, isCut: false };
     cursor = page.next_cursor;

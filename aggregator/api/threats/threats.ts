@@ -18,14 +18,21 @@ export const threatFilters = {
   ip: address.optional().describe("Attacker or victim: an address or CIDR"),
 };
 
+export const threatPage = pageOf(threatAnswer.omit({ flow_ids: true }));
+export const threatFlowPage = pageOf(flowAnswer).extend({
+  flows: z.int().describe("All the threat rests on"),
+  linked: z.int().describe("Of these, how many can be paged through: the first of them"),
+  is_complete: z.boolean().describe("All can be"),
+});
+
 export const threats = resource({
   summary: "Threats with their explanations, newest first",
   isPolled: true,
   query: z.strictObject({ ...threatFilters, ...filterQuery, sort: sortBy("last_seen"), ...pageQuery }),
   isQuery: true,
-  answer: pageOf(threatAnswer.omit({ flow_ids: true })),
+  answer: threatPage,
   needs: ["threatStore", "directory"],
-  async handle({ query, nowMs }, { threatStore, directory }) {
+  async handle({ query, nowMs, signal }, { threatStore, directory }) {
     checkRange(query);
     const { limit, cursor, sort, filter, ...rest } = query;
     const asked = Object.fromEntries(
@@ -34,7 +41,7 @@ export const threats = resource({
     if (filter !== undefined) asked.filter = await readFilter(filter, threatTable, nowMs, { directory });
     const page = await threatStore.readThreats(
       asked,
-      { limit, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
+      { limit, signal, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
     );
     return { json: { ...page, rows: page.rows.map(presentInList) } };
   },
@@ -57,16 +64,17 @@ export const threatFlows = resource({
   summary: "All flows of a threat that are still stored, by start time",
   query: z.strictObject({ sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
-  answer: pageOf(flowAnswer).extend({
-    flows: z.int().describe("All the threat rests on"),
-    linked: z.int().describe("Of these, how many can be paged through: the first of them"),
-    is_complete: z.boolean().describe("All can be"),
-  }),
+  answer: threatFlowPage,
   needs: ["threatStore", "flowStore"],
-  async handle({ params: { id }, query: { limit, cursor, sort } }, { threatStore, flowStore }) {
+  async handle({ params: { id }, query: { limit, cursor, sort }, signal }, { threatStore, flowStore }) {
     const found = isId(id) ? await threatStore.readThreat(id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
-    const page = { limit, isOldestFirst: sort === "start", ...(cursor === undefined ? {} : { cursor }) };
+    const page = {
+      limit,
+      signal,
+      isOldestFirst: sort === "start",
+      ...(cursor === undefined ? {} : { cursor }),
+    };
     const { rows, next_cursor } = await flowStore.readFlows({ threat_id: id }, page);
     const linked = await threatStore.countFlows(id);
     const flows = Math.max(found.flows, linked);

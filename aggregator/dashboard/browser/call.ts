@@ -15,11 +15,14 @@ export class Problem extends Error {
   readonly status: number;
   /** Name of the parameter or field that is wrong; null = none is. */
   readonly field: string | null;
+  /** Where in the field, the first character is 1; null = not said. */
+  readonly column: number | null;
 
-  constructor(status: number, message: string, field: string | null = null) {
+  constructor(status: number, message: string, field: string | null = null, column: number | null = null) {
     super(message);
     this.status = status;
     this.field = field;
+    this.column = column;
   }
 }
 
@@ -67,10 +70,15 @@ export function addressOf(path: string, query: Query = {}): string {
 
 /** Problem details of RFC 9457, or the older `{"error": {"message", "detail", "field"}}`. */
 export function problemOf(status: number, answer: unknown): Problem {
-  const { title, detail, field, error } = (answer ?? {}) as Record<string, unknown>;
+  const { title, detail, field, column, error } = (answer ?? {}) as Record<string, unknown>;
   const old = (typeof error === "object" && error !== null ? error : {}) as Record<string, unknown>;
   const words = [title ?? old.message ?? `Error ${status}`, detail ?? old.detail]
     .filter((part) => typeof part === "string" && part !== "");
   const at = field ?? old.field;
-  return new Problem(status, words.join(": "), typeof at === "string" ? at : null);
+  return new Problem(
+    status,
+    words.join(": "),
+    typeof at === "string" ? at : null,
+    typeof column === "number" ? column : null,
+  );
 }

@@ -14,20 +14,20 @@ import { clockTime, dayTime, fullTime, rate, roundTimes } from "./text.ts";
 import type { Severity } from "../../model/threat.ts";
 import type { Series } from "./api.ts";
 
-export interface Layer {
+interface Layer {
   name: string;
   /** Octets of each step, from the first one on. */
   values: number[];
 }
 
-export interface ChartData {
+interface ChartData {
   start: number;
   step: number;
   steps: number;
   layers: Layer[];
 }
 
-export interface Mark {
+interface Mark {
   id: string;
   at: number;
   severity: Severity;

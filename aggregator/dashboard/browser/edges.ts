@@ -9,10 +9,15 @@ export function nowMs(): number {
   return Date.now();
 }
 
-/** Calls `act` every `ms` while the page is visible. Out: how to stop it. */
+/** Calls `act` every `ms` while the page is visible, and when it becomes visible again. Out: how to stop it. */
 export function every(ms: number, act: () => void): () => void {
-  const timer = setInterval(() => document.visibilityState === "visible" && act(), ms);
-  return () => clearInterval(timer);
+  const look = () => document.visibilityState === "visible" && act();
+  const timer = setInterval(look, ms);
+  document.addEventListener("visibilitychange", look);
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener("visibilitychange", look);
+  };
 }
 
 /** What a person chose before on this machine; null where the browser keeps nothing. */

@@ -43,7 +43,15 @@ export function FilterBar(
         field.setAttribute("aria-describedby", "filter-problem");
       } else field.removeAttribute("aria-describedby");
     }
-  }, [wrong]);
+    if (wrong !== null && wrong.column !== null) {
+      const field = form.current?.elements.namedItem(wrong.field ?? "");
+      if (field instanceof HTMLInputElement) {
+        field.focus();
+        field.setSelectionRange(Math.max(0, wrong.column - 1), field.value.length);
+      }
+    }
+    // The same question is asked again while the list is live: the place is shown once.
+  }, [wrong?.field, wrong?.message]);
   const send = () => {
     const given = new FormData(form.current!);
     go(
@@ -94,7 +102,13 @@ export function Choice(
 }
 
 export function Typed(
-  { name, label, placeholder }: { name: string; label: string; placeholder?: string },
+  { name, label, placeholder, list }: {
+    name: string;
+    label: string;
+    placeholder?: string;
+    /** Id of a `<datalist>` with what it could be. */
+    list?: string;
+  },
 ): VNode {
   return (
     <label class="field">
@@ -102,6 +116,7 @@ export function Typed(
       <input
         name={name}
         placeholder={placeholder}
+        list={list}
         spellcheck={false}
         autocapitalize="off"
         autocomplete="off"

@@ -29,7 +29,6 @@ export function FilterLine({ of }: { of: "flows" | "threats" | "hosts" }): VNode
       <span>Filter</span>
       <input
         name="filter"
-        class="wire"
         placeholder={examples[of]}
         spellcheck={false}
         autocapitalize="off"

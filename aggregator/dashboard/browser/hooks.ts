@@ -136,7 +136,7 @@ export function useList<Row>(path: string | null, query: Query, isLive = true): 
   };
 }
 
-export function asProblem(error: unknown): Problem {
+function asProblem(error: unknown): Problem {
   return error instanceof Problem ? error : new Problem(0, (error as Error).message);
 }
 

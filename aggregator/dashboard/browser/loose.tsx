@@ -13,14 +13,17 @@ import type { ComponentChildren, VNode } from "./preact.ts";
 import { bytes, count } from "./text.ts";
 
 const rowsMax = 100;
-const columnsMax = 8;
+const columnsMax = 10;
 
-export function LooseTable({ caption, rows }: { caption: string; rows: readonly unknown[] }): VNode {
-  const records = rows.slice(0, rowsMax).map((row, index): Loose => ({
+export function LooseTable(
+  { caption, rows, most = rowsMax }: { caption: string; rows: readonly unknown[]; most?: number },
+): VNode {
+  const records = rows.slice(0, most).map((row, index): Loose => ({
     ...(typeof row === "object" && row !== null ? row : { value: row }),
     _at: index,
   }));
-  const names = [...new Set(records.flatMap((row) => Object.keys(row)))].filter((name) => name !== "_at");
+  // `_at` is ours; other names that end so are times as text, beside the numbers that are shown.
+  const names = [...new Set(records.flatMap((row) => Object.keys(row)))].filter((name) => !/_at$/.test(name));
   const columns = names.slice(0, columnsMax).map((name) => ({
     name: `loose-${name}`,
     label: labelOf(name),
@@ -36,12 +39,18 @@ export function LooseTable({ caption, rows }: { caption: string; rows: readonly 
         rows={records}
         idOf={({ _at }) => String(_at)}
       />
-      {rows.length > rowsMax && <p class="soft small">The first {rowsMax} of {count(rows.length)}.</p>}
+      {rows.length > most && <p class="soft small">The first {most} of {count(rows.length)}.</p>}
     </>
   );
 }
 
-const labels: Readonly<Record<string, string>> = { ip: "Address", app: "Application" };
+const labels: Readonly<Record<string, string>> = {
+  ip: "Address",
+  app: "Application",
+  src_ip: "From",
+  dst_ip: "To",
+  network: "Site",
+};
 
 function labelOf(name: string): string {
   if (Object.hasOwn(labels, name)) return labels[name];
@@ -56,7 +65,7 @@ function valueOf(name: string, value: unknown): ComponentChildren {
     if (/bytes/.test(name)) return bytes(value);
     return /port/.test(name) ? String(value) : count(value);
   }
-  if (typeof value === "string" && /^(ip|peer|server|client)$/.test(name)) return <HostLink ip={value} />;
+  if (typeof value === "string" && /^(ip|src_ip|dst_ip)$/.test(name)) return <HostLink ip={value} />;
   if (Array.isArray(value)) return <Wire>{value.map(textOf).join(", ")}</Wire>;
   return <Wire>{textOf(value)}</Wire>;
 }

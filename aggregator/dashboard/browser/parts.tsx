@@ -110,7 +110,7 @@ export function Field(
   );
 }
 
-export interface FieldTies {
+interface FieldTies {
   name: string;
   "aria-invalid": boolean;
   "aria-describedby"?: string;
@@ -203,7 +203,13 @@ export function More({ list, word }: {
       <p class="soft more">The first {count(list.rows.length)} are shown: narrow the filter to see others.</p>
     );
   }
-  if (!list.hasMore) return <p class="soft more">{count(list.rows.length)} {word}, all of them.</p>;
+  const { length } = list.rows;
+  if (!list.hasMore) {
+    const words = length === 1
+      ? `1 ${word.replace(/s$/, "")}, and no more.`
+      : `${count(length)} ${word}, all of them.`;
+    return <p class="soft more">{words}</p>;
+  }
   return (
     <p class="more">
       <Button onPress={list.more}>Show more {word}</Button>{" "}
@@ -212,7 +218,7 @@ export function More({ list, word }: {
   );
 }
 
-export interface Share {
+interface Share {
   name: string;
   href?: string;
   value: number;

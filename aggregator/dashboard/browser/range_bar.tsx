@@ -63,7 +63,7 @@ export function RangeBar(): VNode {
             setRange(standardRange);
           }}
         >
-          Whole day
+          Last {standardRange}
         </Button>
       )}
     </div>

@@ -154,7 +154,7 @@ function AsOf({ app: { asOfMs, totals } }: { app: App }): VNode | null {
         <>
           , newest packet <span class="number">{isToday ? clockTime(newest) : fullTime(newest)}</span>
         </>
-      )} <span class="zone">({zone(asOfMs)})</span>
+      )} <span>({zone(asOfMs)})</span>
     </p>
   );
 }

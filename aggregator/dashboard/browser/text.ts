@@ -128,9 +128,3 @@ export function someOf(list: readonly string[], none = "many"): string {
   if (list.length === 0) return none;
   return list.length === 1 ? list[0] : `${list[0]} and ${list.length - 1} more`;
 }
-
-/** "[2001:db8::1]:443", "10.0.0.5:443", "10.0.0.5". */
-export function endOf(ip: string, port: number): string {
-  if (port === 0) return ip;
-  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
-}

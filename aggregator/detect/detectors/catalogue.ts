@@ -58,6 +58,9 @@ import { newService } from "./new_service.ts";
 import { ftpBounce } from "./ftp_bounce.ts";
 import { passTheHash } from "./pass_the_hash.ts";
 import { stackFingerprinting } from "./stack_fingerprinting.ts";
+import { httpC2 } from "./http_c2.ts";
+import { sipScan } from "./sip_scan.ts";
+import { c2Certificate } from "./c2_certificate.ts";
 import type { Indicators } from "../signs/listed.ts";
 
 /** The detectors that ship, over `lists` of threat intelligence; null = none are given. */
@@ -87,12 +90,14 @@ const ofTraffic: readonly Declaration[] = [
   nxdomainBurst,
   dga,
   webScan,
+  sipScan,
   webAttack,
   coercion,
   cleartextCredentials,
   dcsync,
   directoryReconnaissance,
   dnsC2,
+  httpC2,
   executableDownload,
   exploitAttempt,
   kerberoasting,
@@ -104,6 +109,7 @@ const ofTraffic: readonly Declaration[] = [
   cryptomining,
   spam,
   c2Session,
+  c2Certificate,
   namePoisoning,
   longSession,
   exfiltration,

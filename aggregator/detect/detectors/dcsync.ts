@@ -13,6 +13,7 @@ import { Distinct } from "../signs/distinct.ts";
 
 const directoryPorts = new Set([88, 389, 636, 3268, 3269]);
 const targetsMax = 64;
+const tells = new Set(["DRSReplicaSync", "DRSUpdateRefs"]);
 const changesOpnum = 3, dcsyncOpnums = [16, 12, changesOpnum];
 
 type Part =
@@ -44,6 +45,10 @@ export const dcsync = detector({
       segment.app_protocol === "ldap";
     if (isDirectory && bwd_packets > 0 && dst.isOwn) parts.push({ host: dst.ip, serves: true });
     const rpc = facts?.rpc ?? [];
+    // Controllers tell each other of changes, and whom to tell; nobody else has a copy to tell of.
+    if (rpc.some(({ interface: name, operation }) => name === "drsuapi" && tells.has(operation ?? ""))) {
+      parts.push({ host: src.ip, serves: true }, { host: dst.ip, serves: true });
+    }
     const named = callsIn(rpc, "drsuapi");
     const calls = named > 0 || !isByNumbers(rpc) ? named : callsIn(rpc, "");
     if (calls > 0) {
@@ -96,8 +101,9 @@ export const dcsync = detector({
       dst_ips: asker.targets,
       dst_port: null,
       count: asker.calls,
-      summary:
-        `${asker.host}, which is no domain controller as far as it was seen, asked ${evidence.targets} ${evidence.calls} time(s) for the directory's changes.`,
+      summary: `${asker.host}, which is no domain controller as far as it was seen, ${
+        asker.isNamed ? "asked" : "seems to have asked"
+      } ${evidence.targets} ${evidence.calls} time(s) for the directory's changes.`,
       reasons,
       evidence,
     };

@@ -66,6 +66,7 @@ const filters: readonly (readonly [RegExp, kind: string, weight: number])[] = [
 const wholeOctets = 50_000;
 /** Some 30 entries of an endpoint mapper, of which Windows has hundreds; and questions of one dump. */
 const servicesOctets = 4_000, lookUpsMin = 10;
+const wholeZone = "a whole DNS zone";
 const everything = /^\(objectclass=\*\)$/i, wholeDomain = /^(?:dc=[^,]+,?)+$/i;
 /** A console shows one user at a time. */
 const detailsMin = 5;
@@ -152,7 +153,7 @@ export const directoryReconnaissance = detector({
       reasons.push(reason(
         "lists",
         Math.min(65, 30 + 5 * (weight - weightMin) + (Math.max(0, ...host.kinds.values()) >= 3 ? 15 : 0)),
-        `${host.kinds.size} kinds of lists were asked for: ${evidence.kinds}`,
+        `${host.kinds.size} kind(s) of lists were asked for: ${evidence.kinds}`,
       ));
     } else if (Math.max(0, ...host.kinds.values()) >= limits.lowWeightMin) {
       reasons.push(
@@ -181,8 +182,14 @@ export const directoryReconnaissance = detector({
       dst_ips: host.targets,
       dst_port: null,
       count: host.questions,
-      summary:
-        `${host.host} asked ${evidence.targets} host(s) of the domain for: ${evidence.kinds}; it tried ${evidence.unknownUsers} user name(s) that do not exist.`,
+      summary: `${host.host} ${
+        [
+          ...host.kinds.size > 0 ? [`asked ${evidence.targets} host(s) for: ${evidence.kinds}`] : [],
+          ...host.unknownUsers.size > 0
+            ? [`tried ${evidence.unknownUsers} user name(s) that do not exist at ${evidence.targets} host(s)`]
+            : [],
+        ].join("; it ")
+      }.`,
       reasons,
       evidence,
     };
@@ -191,8 +198,10 @@ export const directoryReconnaissance = detector({
     "After the first machine is taken over, attackers map the domain this way: who may do what, who is logged in where, and which account is weak.",
   action:
     "Find out who uses the asking machine and which program asks. If nobody can explain it, isolate the machine and change the password of the account that asked.",
-  falseAlarm:
-    "Inventory, identity management and administrators' consoles list directories too, from a few known machines.",
+  falseAlarm: (_evidence, _finding, { kinds }) =>
+    kinds.has(wholeZone)
+      ? "Secondary name servers fetch whole zones from the first one; then the host is one of them."
+      : "Inventory, identity management and administrators' consoles list directories too, from a few known machines.",
 });
 
 function weightOf(kinds: ReadonlyMap<string, number>): number {
@@ -218,7 +227,7 @@ function questionsOf({ src, segment: { facts, bwd_payload_bytes } }: PreparedUpd
     }
   }
   if (facts?.dns?.some(({ type, rcode }) => type === "AXFR" && rcode === "NOERROR") && !src.isResolver) {
-    questions.push({ kind: "a whole DNS zone", weight: 4 });
+    questions.push({ kind: wholeZone, weight: 4 });
   }
   for (const { operation, name = "", scope, filter = "", attributes = [] } of facts?.ldap ?? []) {
     if (operation !== "search") continue;

@@ -3,17 +3,17 @@
  * In: ARP, ICMP echo and neighbour solicitation flows. Out: one finding for each asking host and protocol.
  * Invariant: an ARP reply is no question, and proves that its sender is there; so does whatever else a host sent in the last ten
  * minutes, as a sensor on an ordinary switch port sees questions but no replies. Announcements of one's own address are no question.
- * A fixed list asked again and again is no sweep. A solicitation goes to the group of an address's last 24 bits (RFC 4291, 2.7.1): whether
+ * A router that asks for scattered addresses passes on what comes from outside, and stays low. A fixed list asked again and again is no sweep. A solicitation goes to the group of an address's last 24 bits (RFC 4291, 2.7.1): whether
  * that address is there cannot be told, so that only fast ones count; a router that sends them passes on somebody else's sweep. @module */
 
 import { detector } from "../detector.ts";
-import { field, growingPoints, reason } from "../finding.ts";
+import { capScore, field, growingPoints, reason } from "../finding.ts";
 import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
-const hostsMax = 4_096;
+const hostsMax = 4_096, lowMax = 35;
 /** A host that spoke this long before it was asked is there. */
 const heardS = 600;
 const solicitation = 135, solicitedGroup = "ff02::1:ff";
@@ -130,9 +130,16 @@ export const hostSweep = detector({
       "addresses_asked",
       growingPoints(size, hostsMin, { base: 25, perTenfold: 15, max: 45 }),
       size < hostsMin
-        ? `${asked} addresses were asked within ${smallS} s; ${smallHostsMin} of one range are enough to call it a sweep`
+        ? `${asked} addresses were asked within ${smallS} s; ${smallHostsMin} ${
+          sweep.asksNetwork ? "with the network's own address" : "of one range"
+        } are enough to call it a sweep`
         : `${asked} addresses were asked; ${hostsMin} are enough to call it a sweep`,
     )];
+    if (sweep.asksNetwork && size < hostsMin) {
+      reasons.push(
+        reason("network_itself", 10, "the network's own address was asked, too, which is no host's"),
+      );
+    }
     if (!isNeighbours && sweep.list.rangeShare >= rangeShareMin) {
       reasons.push(reason(
         "whole_range",
@@ -144,6 +151,11 @@ export const hostSweep = detector({
       const text =
         `${evidence.perS} questions in the busiest second; ${fastHostsPerS} or more are faster than ordinary hosts meet others`;
       reasons.push(reason("fast", 10, text));
+    }
+    if (isArp && isLikelyGateway(sweep.src.ip) && sweep.list.rangeShare < rangeShareMin) {
+      const text =
+        "a router, by its number, asks for whomever packets from outside are meant for, be they there or not";
+      capScore(reasons, lowMax, "router", text);
     }
     return {
       title: isArp ? "ARP sweep" : isNeighbours ? "Neighbour sweep (IPv6)" : "Ping sweep",
@@ -166,6 +178,11 @@ export const hostSweep = detector({
   falseAlarm:
     "Network inventory, printers' software and routers ask whole networks too; they do so from known addresses and again and again.",
 });
+
+/** The first or the last address of a network, as most people number their routers. */
+function isLikelyGateway(ip: string): boolean {
+  return /\.(?:1|254)$/.test(ip);
+}
 
 /** Questions go to everybody; a reply, or a check on a known neighbour, to one. */
 function isBroadcast(mac: string): boolean {

@@ -3,7 +3,7 @@
  * In: requests of Modbus, DNP3, S7, CIP, IEC 104 and BACnet. Out: one finding for each controller.
  * Invariant: the host that asks a controller most is in charge of it, and may change values as it likes; an engineering station that was
  * there from the beginning, too. Loading a program into a controller that nobody else is in charge of is engineering, and stays low; stopping
- * or restarting it is not. Plant equipment is never told to be isolated.
+ * or restarting it is not, but by a host that has asked it for long. Plant equipment is never told to be isolated.
  * Sources: ATT&CK for ICS T0855 (unauthorized command message), T0816 (restart), T0858 (operating mode). @module */
 
 import { detector } from "../detector.ts";
@@ -21,7 +21,7 @@ interface Master {
   /** Names of what it changed. */
   names: Set<string>;
   operates: Set<string>;
-  /** Those that stop or restart it, or take something away. */
+  /** Those that stop or restart it, or take something away, before it had asked for long. */
   stops: Set<string>;
 }
 
@@ -43,6 +43,11 @@ export const icsCommand = detector({
       unit: "share",
       why: "of the requests of the host in charge: who asks more often is a second panel or a recorder",
     },
+    inChargeS: {
+      value: 600,
+      unit: "s",
+      why: "who has asked a controller for so long, and asks it most, works for the plant",
+    },
     laterS: { value: 30, unit: "s", why: "panels of one plant are all there from the beginning" },
   },
   window: {
@@ -52,7 +57,7 @@ export const icsCommand = detector({
   key: (update) =>
     update.segment.facts?.ics?.some(({ response }) => !response) ? icsEnds(update).device.ip : null,
   open: (update) => ({ ...icsEnds(update), masters: new Map<string, Master>() }),
-  step({ masters }, update) {
+  step({ masters }, update, { inChargeS, knownRequestsMin }) {
     const { facts, start } = update.segment;
     const { master: address } = icsEnds(update);
     let master = masters.get(address.ip);
@@ -62,6 +67,7 @@ export const icsCommand = detector({
       master = { address, firstS: start, requests: 0, changes: 0, ...fresh };
       masters.set(address.ip, master);
     }
+    const isKnown = start - master.firstS >= inChargeS && master.requests >= knownRequestsMin;
     for (const { operation, response, count = 1 } of facts!.ics!) {
       if (response) continue;
       master.requests += count;
@@ -70,7 +76,7 @@ export const icsCommand = detector({
       if (master.names.size < namesMax) master.names.add(operation);
       if (icsActionOf(operation) === "operate" && master.operates.size < namesMax) {
         master.operates.add(operation);
-        if (isIcsStop(operation)) master.stops.add(operation);
+        if (isIcsStop(operation) && !isKnown) master.stops.add(operation);
       }
     }
   },
@@ -115,7 +121,8 @@ export const icsCommand = detector({
       reasons.push(reason("from_outside", 30, `${outside[0].address.ip} is an address of the Internet`));
     }
     if (outside.length + strangers.length === 0 && operators.every(({ stops }) => stops.size === 0)) {
-      const text = "loading and starting is what engineers do, and nobody else was in charge";
+      const text =
+        "loading is what engineers do, and who has asked a controller for long may restart it; nobody else is in charge";
       capScore(reasons, lowMax, "engineering", text);
     }
     return {

@@ -25,10 +25,11 @@ export const longSession = detector({
     ageS: { value: 7 * 86_400, unit: "s", why: "sessions of a week are told once" },
   },
   keysMax: 5_000,
-  key({ src, dst, pair, segment }, { hoursMin }) {
+  key(update, { hoursMin }) {
+    const { src, dst, segment } = update;
     if (segment.protocol !== "tcp" || segment.end - segment.flow_start < hoursMin * 3_600) return null;
     const isTalk = segment.fwd_payload_bytes > 0 && segment.bwd_payload_bytes > 0;
-    return isTalk && src.isOwn && !dst.isPrivate ? `${pair}|${segment.dst_port}` : null;
+    return isTalk && src.isOwn && !dst.isPrivate ? `${update.pair}|${segment.dst_port}` : null;
   },
   open: ({ segment: { src_ip, dst_ip, dst_port } }) => ({
     srcIp: src_ip,

@@ -51,7 +51,7 @@ export const passTheHash = detector({
       dst_port: 88,
       count: requests,
       summary:
-        `${client} logged in at ${controller} as ${evidence.users} ${evidence.requests} time(s) with a key that only RC4 uses.`,
+        `${client} logged in at ${controller} as ${evidence.users} ${evidence.requests} time(s) by the account's RC4 key, as whoever lacks the password must.`,
       reasons: [
         hasNone
           ? reason(

@@ -78,10 +78,11 @@ export const portScanHorizontal = detector({
     ageS: { value: 3_600, unit: "s", why: "a few failures an hour are ordinary" },
   },
   keysMax: 10_000,
-  key: ({ probe, dst, serverName, segment: { protocol, src_ip } }) =>
-    probe === null || dst.isGroup || (probe === "silent" && serverName !== "")
-      ? null
-      : `${protocol}|${src_ip}`,
+  key(update) {
+    const { probe, dst } = update;
+    if (probe === null || dst.isGroup || (probe === "silent" && update.serverName !== "")) return null;
+    return `${update.segment.protocol}|${update.segment.src_ip}`;
+  },
   open: ({ src, segment: { protocol } }): Sweep => ({
     protocol,
     src,

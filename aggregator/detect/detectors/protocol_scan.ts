@@ -26,8 +26,10 @@ export const protocolScan = detector({
     quietS: { value: 600, unit: "s", why: "as for a port scan" },
     ageS: { value: 3_600, unit: "s", why: "as for a port scan" },
   },
-  key: ({ pair, first, dst, segment: { protocol, bwd_packets } }) =>
-    first && bwd_packets === 0 && !dst.isGroup && !common.has(protocol) ? pair : null,
+  key(update) {
+    const { first, dst, segment: { protocol, bwd_packets } } = update;
+    return first && bwd_packets === 0 && !dst.isGroup && !common.has(protocol) ? update.pair : null;
+  },
   open: ({ src, dst }) => ({ src, dst, protocols: new Distinct<string>(256), packets: 0 }),
   step(scan, { segment: { protocol, fwd_packets } }) {
     scan.protocols.add(protocol);

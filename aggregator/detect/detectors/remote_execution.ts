@@ -139,7 +139,13 @@ function signsOf({ segment: { facts, dst_port } }: PreparedUpdate): Sign[] {
   }
   for (const { method, uri = "" } of facts?.http ?? []) {
     if (method === "POST" && winRmPorts.has(dst_port) && /^\/wsman\/?(?:\?|$)/i.test(uri)) {
-      signs.push({ way: "a WinRM session", technique: "T1021.006", points: 40, times: 1, shown: uri });
+      signs.push({
+        way: "requests to a WinRM shell",
+        technique: "T1021.006",
+        points: 40,
+        times: 1,
+        shown: uri,
+      });
     }
   }
   return signs;

@@ -14,6 +14,8 @@ interface Abuse {
   what: string;
   technique: string;
   points: number;
+  /** What belongs together: whoever joins a domain creates an account and changes it. @default `what` */
+  story?: string;
   /** Whether administrators' programs do the same. */
   isOrdinary?: true;
 }
@@ -33,24 +35,28 @@ const abuses: Readonly<Record<string, Abuse>> = {
   "eventlog6 EvtRpcClearLog": { what: "cleared an event log", technique: "T1070.001", points: 50 },
   "samr SamrSetInformationUser": {
     what: "changed an account",
+    story: "accounts",
     technique: "T1098",
     points: 25,
     isOrdinary: true,
   },
   "samr SamrSetInformationUser2": {
     what: "changed an account",
+    story: "accounts",
     technique: "T1098",
     points: 25,
     isOrdinary: true,
   },
   "samr SamrCreateUser2InDomain": {
     what: "created an account",
+    story: "accounts",
     technique: "T1136.002",
     points: 25,
     isOrdinary: true,
   },
   "samr SamrCreateUserInDomain": {
     what: "created an account",
+    story: "accounts",
     technique: "T1136.002",
     points: 25,
     isOrdinary: true,
@@ -130,9 +136,10 @@ export const rpcAbuse = detector({
         worst.isOrdinary ? ", as administrators' programs do too" : "; hardly any program does so from afar"
       }`,
     )];
-    if (all.length >= kindsMin) {
+    const stories = new Set(all.map(({ story, what }) => story ?? what));
+    if (stories.size >= kindsMin) {
       reasons.push(
-        reason("several_kinds", 15, `${all.length} kinds in one go; a program of administrators does one`),
+        reason("several_kinds", 15, `${stories.size} kinds in one go; a program of administrators does one`),
       );
     }
     return {

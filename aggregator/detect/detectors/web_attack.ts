@@ -8,6 +8,7 @@ import type { HttpFact } from "../../../shared/facts.ts";
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
 import {
+  isSureAttack,
   scannerOf,
   type WebAttackKind,
   webAttackKinds,
@@ -53,6 +54,7 @@ export const webAttack = detector({
     isFromInside: src.isOwn,
     isToInside: dst.isOwn,
     requests: 0,
+    sure: 0,
     kinds: new Map<WebAttackKind, number>(),
     example: "",
     host: "",
@@ -60,6 +62,7 @@ export const webAttack = detector({
   }),
   step(attack, _update, _limits, request) {
     attack.requests++;
+    if (isSureAttack(request.uri) || isSureAttack(request.body)) attack.sure++;
     for (const kind of attacksOf(request)) attack.kinds.set(kind, (attack.kinds.get(kind) ?? 0) + 1);
     if (attack.example === "") attack.example = exampleOf(request).slice(0, 200);
     attack.host ||= request.host ?? "";
@@ -74,13 +77,17 @@ export const webAttack = detector({
       example: hostile("first such request", attack.example),
       host: hostile("host asked for", attack.host || "not named"),
       tool: field("tool that the client names", attack.tool || "none"),
+      sure: field("of them beyond doubt", attack.sure),
     };
+    const isSure = attack.requests >= sureRequestsMin || attack.sure > 0;
     const isGrave = kinds.some((kind) => grave.includes(kind));
     const reasons = [reason(
       "attack_strings",
-      isGrave ? 60 : attack.requests >= sureRequestsMin ? 50 : 35,
+      isGrave ? 60 : attack.requests >= sureRequestsMin ? 50 : isSure ? 45 : 35,
       isGrave
         ? `${evidence.requests} request(s) with ${evidence.kinds}: no honest program sends this even once`
+        : attack.sure > 0
+        ? `${evidence.requests} request(s) with ${evidence.kinds}, ${evidence.sure} of them with a string that no honest page needs`
         : `${evidence.requests} request(s) with ${evidence.kinds}; from ${sureRequestsMin} on it is a trial of variants`,
     )];
     if (kinds.length >= 2) {

@@ -3,6 +3,7 @@
  * In: textual addresses of segments. Out: {@link Address}. Invariant: at most `addressesMax` addresses that look private and as many others are
  * remembered; when there is no room the half that was asked for longest ago goes. Strangers never crowd out own hosts. @module */
 
+import { Halves } from "../../model/halves.ts";
 import { isPrivate as isPrivateBytes, parseIp } from "../../../shared/ip.ts";
 
 /** Its `ip` is one text for all updates of a host, so that sets of addresses compare pointers. */
@@ -34,18 +35,14 @@ export class Address {
 }
 
 const addressesMax = 16_384;
+const makeAddress = (ip: string) => new Address(ip);
 
 export class AddressBook {
-  readonly #inside = new Halves(addressesMax);
-  readonly #others = new Halves(addressesMax);
+  readonly #inside = new Halves<string, Address>(addressesMax);
+  readonly #others = new Halves<string, Address>(addressesMax);
 
   of(ip: string): Address {
-    const half = looksInside(ip) ? this.#inside : this.#others;
-    const known = half.get(ip);
-    if (known !== undefined) return known;
-    const address = new Address(ip);
-    half.add(address);
-    return address;
+    return (looksInside(ip) ? this.#inside : this.#others).get(ip, makeAddress);
   }
 }
 
@@ -54,30 +51,8 @@ function looksInside(ip: string): boolean {
   return ip.startsWith("10.") || ip.startsWith("192.168.") || ip.startsWith("172.") || ip.startsWith("f");
 }
 
-class Halves {
-  #young = new Map<string, Address>();
-  #old = new Map<string, Address>();
-
-  constructor(readonly max: number) {}
-
-  get(ip: string): Address | undefined {
-    const young = this.#young.get(ip);
-    if (young !== undefined) return young;
-    const old = this.#old.get(ip);
-    if (old !== undefined) this.add(old);
-    return old;
-  }
-
-  add(address: Address): void {
-    if (this.#young.size >= this.max >> 1) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(address.ip, address);
-  }
-}
-
-/** Multicast and broadcast, but not the reserved 240.0.0.0/4, over which programs that make captures anonymous scatter hosts; an IPv4 address that ends in 255 is taken for its network's broadcast address. */
+/** Multicast and broadcast, but not the reserved 240.0.0.0/4, over which programs that make captures anonymous scatter hosts; an IPv4
+ * address that ends in 255 is taken for its network's broadcast address. */
 function isGroupBytes(bytes: Uint8Array): boolean {
   if (bytes.length === 16) return bytes[0] === 0xff;
   return (bytes[0] & 0xf0) === 224 || bytes[3] === 255 || bytes.every((byte) => byte === 0);

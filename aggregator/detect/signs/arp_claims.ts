@@ -6,6 +6,7 @@
  * Why turns: a network card that was replaced, and a standby that takes over, change an address once; whoever forges it must do so again
  * and again, against the owner's own packets. @module */
 
+import { Halves } from "../../model/halves.ts";
 import { Distinct } from "./distinct.ts";
 
 const addressesMax = 16_384, rivalsMax = 4, heldMax = 256;
@@ -43,8 +44,8 @@ interface Claimed {
 }
 
 export class ArpClaims {
-  readonly #addresses = new Halves<Claimed>(addressesMax);
-  readonly #macs = new Halves<Distinct<string>>(addressesMax);
+  readonly #addresses = new Halves<string, Claimed>(addressesMax);
+  readonly #macs = new Halves<string, Distinct<string>>(addressesMax);
 
   claim(place: string, ip: string, mac: string, atS: number, packets: number, isReply: boolean): void {
     const held = this.#macs.get(`${place}|${mac}`, () => new Distinct<string>(heldMax));
@@ -98,24 +99,5 @@ export class ArpClaims {
       `${place}|${ip}`,
       () => ({ claims: new Map(), holder: "", lastS: -Infinity, turns: 0, questions: 0 }),
     );
-  }
-}
-
-class Halves<Value> {
-  #young = new Map<string, Value>();
-  #old = new Map<string, Value>();
-
-  constructor(readonly max: number) {}
-
-  get(key: string, make: () => Value): Value {
-    let value = this.#young.get(key);
-    if (value !== undefined) return value;
-    value = this.#old.get(key) ?? make();
-    if (this.#young.size >= this.max >> 1) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(key, value);
-    return value;
   }
 }

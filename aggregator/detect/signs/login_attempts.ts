@@ -70,7 +70,20 @@ const unnamedRoundsMin = 6;
 /** Attempts in `segment`; null when it is not about logging in. `begins`: it is the first of its flow. */
 export function readLoginAttempts(segment: Segment, begins: boolean): LoginAttempts | null {
   if (segment.protocol !== "tcp" || segment.fwd_packets + segment.bwd_packets === 0) return null;
+  if (segment.facts?.smb !== undefined && isByComputer(segment.facts.smb)) return null;
   return readFacts(segment.facts) ?? readShape(segment, begins);
+}
+
+/** A computer whose own account is refused, or that names none, is no guesser: its domain does not know it any more, or it was made to
+ * log in. */
+function isByComputer(smb: NonNullable<Facts["smb"]>): boolean {
+  let isNamed = false;
+  for (const { account } of smb) {
+    if (account === undefined) continue;
+    if (!account.endsWith("$") && account !== "NULL") return false;
+    isNamed = true;
+  }
+  return isNamed;
 }
 
 function readFacts(facts: Facts | null): LoginAttempts | null {

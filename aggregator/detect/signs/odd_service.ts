@@ -60,9 +60,21 @@ function oddCertificate({ facts, start }: Segment): string | null {
 
 /** Whether a label is computed: long, and with hardly a vowel, or digits among its letters, in an order of high entropy. */
 export function isRandom(label: string): boolean {
-  if (label.length < 10 || label.includes("-") || label.startsWith("xn--")) return false;
-  const letters = label.replace(/[^a-z]/gi, "").length, digits = label.replace(/[^0-9]/g, "").length;
-  const vowels = label.replace(/[^aeiou]/gi, "").length;
-  if (entropyOf(label) < 2.8) return false;
-  return letters > 0 && vowels / letters < 0.2 || letters >= 4 && digits >= 3 && digits / label.length >= 0.2;
+  if (label.length < 10 || label.startsWith("xn--")) return false;
+  let letters = 0, digits = 0, vowels = 0;
+  for (let i = 0; i < label.length; i++) {
+    const code = label.charCodeAt(i), lower = code | 32;
+    if (code === hyphen) return false;
+    if (code >= 48 && code <= 57) digits++;
+    else if (lower >= 97 && lower <= 122) {
+      letters++;
+      if (vowelBits >> (lower - 97) & 1) vowels++;
+    }
+  }
+  const isMixed = letters >= 4 && digits >= 3 && digits / label.length >= 0.2;
+  return (letters > 0 && vowels / letters < 0.2 || isMixed) && entropyOf(label) >= 2.8;
 }
+
+const hyphen = 45;
+/** a, e, i, o, u as bits from the lowest. */
+const vowelBits = 0b1_0000_0100_0001_0001_0001;

@@ -8,6 +8,7 @@
  * Sources: OWASP Top 10 for LLM applications (LLM01), MITRE ATLAS AML.T0051, Unicode TR 36 and TR 39. @module */
 
 import { Buffer } from "node:buffer";
+import { Halves } from "../../model/halves.ts";
 
 const textMax = 2_048;
 const codedMax = 4;
@@ -62,10 +63,15 @@ const orders: readonly (readonly [string, RegExp])[] = [
 const twins = new Map([..."аеорсхуіјѕԁոαορν"].map((letter, i) => [letter, "aeopcxyijsdnaopv"[i]]));
 const digits = new Map([..."430157@$"].map((digit, i) => [digit, "aeoistas"[i]]));
 
+/** Networks say the same names, paths and agents all day. */
+const known = new Halves<string, string>(16_384);
+
 /** What the string would have a model do; "" = nothing. */
 export function promptInjectionIn(text: string): string {
-  if (text.length < 12) return "";
-  const raw = text.slice(0, textMax);
+  return text.length < 12 ? "" : known.get(text.slice(0, textMax), readOrder);
+}
+
+function readOrder(raw: string): string {
   const forms = isWorthReading(raw) ? formsOf(raw) : codedForms(raw);
   for (const form of forms) {
     const found = orders.find(([, pattern]) => pattern.test(form));

@@ -5,6 +5,7 @@
  * known, and the half that was called longest ago is evicted.
  * Why by address and by name: a content network has many addresses for one name, an implant one address for many names. @module */
 
+import { Halves } from "../../model/halves.ts";
 import { Distinct } from "./distinct.ts";
 
 export interface Service {
@@ -28,17 +29,17 @@ export const callersMax = 4;
 const servicesMax = 32_768, networksMax = 1_024;
 
 export class ServiceBook {
-  #services = new Halves(servicesMax);
-  #networks = new Halves(networksMax);
+  #services = new Halves<string, Service>(servicesMax);
+  #networks = new Halves<string, Service>(networksMax);
   #lastNetwork = "";
   #last: Service | null = null;
 
   /** Counts a call of the own host `srcIp` and says what is known of the service. */
   call(network: string, srcIp: string, address: string, name: string, atS: number): ServiceView {
-    const byAddress = this.#services.call(`${network}|${address}`, srcIp, atS);
-    const byName = name === "" ? null : this.#services.call(`${network}|${name}`, srcIp, atS);
+    const byAddress = call(this.#services, `${network}|${address}`, srcIp, atS);
+    const byName = name === "" ? null : call(this.#services, `${network}|${name}`, srcIp, atS);
     if (this.#last === null || network !== this.#lastNetwork) {
-      this.#last = this.#networks.call(network, srcIp, atS);
+      this.#last = call(this.#networks, network, srcIp, atS);
       this.#lastNetwork = network;
     }
     const whole = this.#last;
@@ -53,25 +54,13 @@ export class ServiceBook {
   }
 }
 
-class Halves {
-  #young = new Map<string, Service>();
-  #old = new Map<string, Service>();
+function call(services: Halves<string, Service>, key: string, srcIp: string, atS: number): Service {
+  const service = services.get(key, newService);
+  if (atS < service.firstS) service.firstS = atS;
+  service.callers.add(srcIp);
+  return service;
+}
 
-  constructor(readonly max: number) {}
-
-  call(key: string, srcIp: string, atS: number): Service {
-    let service = this.#young.get(key);
-    if (service === undefined) {
-      service = this.#old.get(key) ??
-        { firstS: atS, callers: new Distinct(callersMax), hours: 0, lastHour: NaN };
-      if (this.#young.size >= this.max >> 1) {
-        this.#old = this.#young;
-        this.#young = new Map();
-      }
-      this.#young.set(key, service);
-    }
-    if (atS < service.firstS) service.firstS = atS;
-    service.callers.add(srcIp);
-    return service;
-  }
+function newService(): Service {
+  return { firstS: Infinity, callers: new Distinct(callersMax), hours: 0, lastHour: NaN };
 }

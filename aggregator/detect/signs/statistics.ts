@@ -32,11 +32,17 @@ export function bowleySkew(values: readonly number[]): number {
   return middle === low || middle === high ? 0 : (low + high - 2 * middle) / (high - low);
 }
 
+const counts = new Uint32Array(65_536);
+
 /** Shannon entropy of the characters of `text`, bits a character. */
 export function entropyOf(text: string): number {
-  const counts = new Map<string, number>();
-  for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
+  const { length } = text;
+  for (let i = 0; i < length; i++) counts[text.charCodeAt(i)]++;
   let bits = 0;
-  for (const count of counts.values()) bits -= count / text.length * Math.log2(count / text.length);
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i), count = counts[code];
+    if (count > 0) bits -= count / length * Math.log2(count / length);
+    counts[code] = 0;
+  }
   return bits;
 }

@@ -116,6 +116,16 @@ export function webAttacksInHeader(value: string | undefined): WebAttackKind[] {
   return attacksIn(value, inHeaders);
 }
 
+/** Strings that need no second request to be an attack: a query joined to a broken one, a known file out of the server's folder, a script that
+ * shows itself or takes cookies. */
+const sure =
+  /['")\d]\s{1,20}union[\s(]{1,20}(?:all[\s(]{1,20}|distinct[\s(]{1,20})?select\b|\.\.[\/\\][^\s]{0,100}(?:etc[\/\\](?:passwd|shadow)|win\.ini|boot\.ini|web\.config)|(?:<\s{0,5}script\b[^>]{0,120}>|\bon[a-z]{3,20}\s{0,5}=\s{0,5}["']?)[^<]{0,60}(?:\b(?:alert|prompt|confirm)\s{0,5}\(|document\.cookie)/;
+
+/** Whether a target or a form holds a string that is an attack beyond doubt. */
+export function isSureAttack(text: string | undefined): boolean {
+  return text !== undefined && /[%'"()<]|\.\./.test(text) && sure.test(decodeWebText(text));
+}
+
 /** Kinds of attack in a form that a request sends: its fields are those of a target. */
 export function webAttacksInForm(body: string | undefined, contentType: string | undefined): WebAttackKind[] {
   if (body === undefined || !contentType?.toLowerCase().includes("form-urlencoded")) return [];

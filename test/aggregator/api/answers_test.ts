@@ -25,6 +25,7 @@ Deno.test("every route answers well what it describes", async () => {
   const { rows: [threat] } = await ask("GET", "/api/v1/threats");
   await ask("GET", "/api/v1/incidents");
   for (const path of ["", "/flows"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
+  await ask("GET", "/api/v1/detectors");
   await ask("GET", "/api/v1/filter/columns");
   await ask("HEAD", "/api/v1/live?of=flows");
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });

@@ -9,6 +9,7 @@ import { type HostileWorld, startHostileWorld } from "../dashboard/hostile.ts";
 import { skipLoudly } from "../../services/services.ts";
 
 const environment = new URL("../../../.cache/api_clients", import.meta.url).pathname;
+const python = `${environment}/bin/python`;
 const pythonPackages = ["schemathesis==4.32.5", "openapi-python-client==0.29.1"];
 const typescript = "npm:openapi-typescript@7.13.0";
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -30,7 +31,6 @@ async function run(command: string, args: string[], cwd?: string): Promise<strin
 /** Why Python's side cannot run; undefined when it can. */
 async function preparePython(): Promise<string | undefined> {
   try {
-    const python = `${environment}/bin/python`;
     if (await Deno.stat(python).then(() => false, () => true)) {
       await run("python3", ["-m", "venv", environment]);
     }
@@ -83,7 +83,9 @@ Deno.test({
     withWorld(async ({ url, fixture }, folder) => {
       await Deno.writeTextFile(`${folder}/schemathesis.toml`, fuzzerSettings);
       const bounds = ["--phases", "examples,coverage,fuzzing", "--max-examples", "4", "--seed", "1"];
-      const printed = await run(`${environment}/bin/schemathesis`, [
+      const printed = await run(python, [
+        // Named as a file: its first line has the path of the environment that made it, which a moved one has not.
+        `${environment}/bin/schemathesis`,
         "run",
         `${url}/openapi.json`,
         ...["--header", `Authorization: Bearer ${fixture.keys.admin}`],
@@ -163,10 +165,10 @@ Deno.test({
   fn: () =>
     withWorld(async ({ url, fixture }, folder) => {
       const generate = ["generate", "--path", "openapi.json", "--output-path", "picket", "--meta", "none"];
-      await run(`${environment}/bin/openapi-python-client`, generate, folder);
+      await run(python, [`${environment}/bin/openapi-python-client`, ...generate], folder);
       await Deno.writeTextFile(`${folder}/use.py`, pythonUse);
       const printed = await run(
-        `${environment}/bin/python`,
+        python,
         ["use.py", folder, url, fixture.keys.analyst],
         folder,
       );

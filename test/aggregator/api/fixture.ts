@@ -11,6 +11,7 @@ import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { type Capabilities, topicsOf } from "../../../aggregator/api/capabilities.ts";
 import type { Store } from "../../../aggregator/store/store.ts";
 import { Sessions } from "../../../aggregator/api/sessions.ts";
+import { describeDetectors } from "../../../aggregator/detect/detectors/catalogue.ts";
 import { LiveFeed } from "../../../aggregator/api/live/feed.ts";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";
 import { makeJoinToken } from "../../../aggregator/api/admin/tokens.ts";
@@ -138,6 +139,7 @@ export async function startFixture(
       submitted.bodies.push(compressed);
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
+    detectors: describeDetectors(),
     live: new LiveFeed({}, { store, clock, reporter }),
     onThreatStatus: () => undefined,
     progress: () => ({ pending: 0, lastMs: clock.ms, failingSinceMs: null, failure: null }),

@@ -61,7 +61,7 @@ Deno.test({
       "count(tcp_isn), min(src_port), max(dst_port) FROM 'flows-*.parquet'\").fetchall())",
     ].join("\n");
     assertEquals((await runPython(["-c", types], folder)).trim().split("\n"), [
-      "25001 3 ZSTD picket",
+      "25001 5 ZSTD picket",
       Object.keys(archiveTable).join(","),
       "timestamp[us, tz=UTC] int64",
       `[(25001, 375015, ${manifest.sums.sightings / 2}, 1, 1, 1024, 443)]`,

@@ -63,6 +63,11 @@ Deno.test("serve does not start without its database or its address, and says so
       [["--intelligence", `${folder}/none`], 2, 'Cannot use "intelligence" as folder'],
       [["--limit", "beacon.callsMin=0"], 2, "must be 1 to 1000 calls"],
       [["--detector-off", "becon"], 2, 'current value is "becon"'],
+      [["--roles", "ingest,apy"], 2, 'must be of ingest, detect, triage, api: current value is "apy"'],
+      [["--roles", "api,detect"], 2, 'role "detect" without "ingest"'],
+      [["--roles", "ingest,triage"], 2, 'role "triage" without "detect"'],
+      [["--roles", "api", "--kafka-brokers", "a:1", "--publish", "flows"], 2, 'without the role "ingest"'],
+      [["--publish", "flow", "--kafka-brokers", "a:1"], 2, "must be flows, threats or both"],
     ];
     const results = await Promise.all(
       cases.map(([args], index) => runProgram([...serve, "--state", `${folder}/${index}`, ...args])),
@@ -73,6 +78,34 @@ Deno.test("serve does not start without its database or its address, and says so
       assertStringIncludes(stderr, words);
       assertEquals(stdout, "");
     }
+  }));
+
+Deno.test("serve does what its roles name: one instance takes batches, another answers people", () =>
+  withFolder(async (folder) => {
+    const statusesOf = async (roles: string) => {
+      const state = `${folder}/${roles}`;
+      const child = spawnProgram(["serve", "--state", state, "--listen", "127.0.0.1:0", "--roles", roles]);
+      const errors = new Response(child.stderr).text();
+      const ready = JSON.parse(await firstLine(child));
+      const headers = { authorization: `Bearer ${(await Deno.readTextFile(ready.key_file)).trim()}` };
+      const statuses: Record<string, number> = {};
+      for (const path of ["/healthz", "/readyz", "/metrics", "/api/v1/stats/totals", "/"]) {
+        const answer = await fetch(`${ready.listening}${path}`, { headers });
+        await answer.body?.cancel();
+        statuses[path] = answer.status;
+      }
+      const batch = await fetch(`${ready.listening}/api/v1/batches`, { method: "POST", body: "x" });
+      await batch.body?.cancel();
+      child.kill("SIGTERM");
+      assertEquals((await child.status).code, 0, await errors);
+      await errors;
+      statuses.batch = batch.status;
+      return statuses;
+    };
+    const well = { "/healthz": 200, "/readyz": 200, "/metrics": 200 };
+    const [taking, answering] = await Promise.all([statusesOf("ingest,detect"), statusesOf("api")]);
+    assertEquals(taking, { ...well, "/api/v1/stats/totals": 404, "/": 404, batch: 400 });
+    assertEquals(answering, { ...well, "/api/v1/stats/totals": 200, "/": 200, batch: 404 });
   }));
 
 Deno.test("serve starts, answers and ends well while no broker of Kafka can be reached", () =>

@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { World } from "../../e2e/world.ts";
 import { startFakeGemini } from "../triage/fake_gemini.ts";
+import { until } from "../../sensor/commands/machine.ts";
 
 const demo = new URL("../../../deploy/demo/office-day.pcap", import.meta.url).pathname;
 
@@ -54,6 +55,10 @@ Deno.test("serve lets the model explain each threat, audits every call, and send
     );
     assertStringIncludes(about.stdout, "HOST_1 = ");
     const audit = `${world.folder}/aggregator/triage-audit.ndjson`;
+    // A call is noted once it was answered.
+    await until(async () =>
+      (await Deno.readTextFile(audit)).trim().split("\n").length >= gemini.requests.length
+    );
     const lines = (await Deno.readTextFile(audit)).trim().split("\n").map((line) => JSON.parse(line));
     assertEquals(lines.length, gemini.requests.length);
     assertEquals((await Deno.stat(audit)).mode! & 0o777, 0o600);

@@ -156,10 +156,12 @@ Deno.test({
       await page.keyboard.type("sajk");
       assertEquals(await status(tunnel), "open", "keys in a field are text");
       await page.keyboard.press("Escape");
-      for (const box of await page.getByRole("checkbox").all()) await box.check();
+      await page.getByRole("checkbox").first().check();
+      await page.getByRole("button", { name: "Choose all shown" }).click();
       await page.getByText("3 chosen").waitFor();
       await page.getByRole("button", { name: "Close", exact: true }).click();
-      await page.getByText("3 chosen").waitFor({ state: "detached" });
+      await page.getByText("3 threats closed").waitFor();
+      assertEquals(await page.getByText("3 chosen").count(), 0);
       assertEquals(await Promise.all([scan, tunnel, "00112233445566ac"].map(status)), [
         "closed",
         "closed",
@@ -209,6 +211,12 @@ Deno.test({
       await problem.filter({ hasText: "must be an IPv4 or IPv6 address" }).waitFor();
       assertEquals(await page.getByLabel("Address").getAttribute("aria-invalid"), "true");
       assertEquals(await page.getByLabel("Address").getAttribute("aria-describedby"), "filter-problem");
+      await page.getByRole("link", { name: "Clear" }).click();
+      await rows.nth(99).waitFor();
+      await page.getByLabel("Filter", { exact: true }).fill("src_ip = nonsense");
+      await page.keyboard.press("Enter");
+      await problem.filter({ hasText: "must be an address" }).waitFor();
+      assertEquals(await page.evaluate("getSelection().toString()"), "nonsense", "the place is marked");
       await page.getByRole("link", { name: "Clear" }).click();
       await rows.nth(99).waitFor();
       assertEquals(await page.locator("[aria-invalid=true]").count(), 0);

@@ -199,6 +199,7 @@ Deno.test({
       };
       const asked: string[] = [];
       await offer(page, {
+        "GET /api/v1/live": { parameters: ["of"], answer: {} },
         "GET /api/v1/filter/columns": { answer: { flows: [column], threats: [] } },
         "GET /api/v1/flows/search": {
           parameters: ["filter"],
@@ -211,6 +212,8 @@ Deno.test({
           },
         },
       });
+      await page.route("**/api/v1/live?*", (route) =>
+        route.fulfill({ contentType: "text/event-stream", body: "retry: 200\n\nevent: flow\ndata: {}\n\n" }));
       await logIn(page, world.fixture.keys.viewer);
       await goTo(page, "#/flows");
       await page.getByLabel("Filter", { exact: true }).fill("src_ip ");
@@ -226,7 +229,9 @@ Deno.test({
       await page.getByLabel("Live").check();
       await page.waitForTimeout(3_500);
       const times = asked.length - before;
-      if (times < 3 || times > 6) throw new Error(`asked ${times} times in 3.5 s`);
+      if (times < 3 || times > 6) {
+        throw new Error(`asked ${times} times in 3.5 s`);
+      }
       assertStringIncludes(asked.at(-1)!, "filter=src_ip");
     }),
 });

@@ -200,3 +200,23 @@ Deno.test("DNS tunnel needs more names than its threshold", () => {
   );
   assertEquals(run(dnsTunnel, updates), []);
 });
+
+Deno.test("password guessing is not a computer whose own account is refused, nor one that names no account", () => {
+  const tries = (account: string) =>
+    run(
+      passwordGuessing,
+      times(40, (i) =>
+        update(i, {
+          dst_ip: "10.0.0.9",
+          dst_port: 445,
+          app_protocol: "smb",
+          facts: {
+            smb: [{ command: "session_setup", account }, {
+              command: "session_setup",
+              status: "STATUS_LOGON_FAILURE",
+            }],
+          },
+        })),
+    ).length;
+  assertEquals([tries("alice"), tries("PC7$"), tries("NULL")], [1, 0, 0]);
+});

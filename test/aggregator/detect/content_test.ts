@@ -4,8 +4,9 @@ import { assertEquals } from "@std/assert";
 import { cleartextCredentials } from "../../../aggregator/detect/detectors/cleartext_credentials.ts";
 import { dnsC2 } from "../../../aggregator/detect/detectors/dns_c2.ts";
 import { executableDownload } from "../../../aggregator/detect/detectors/executable_download.ts";
+import { httpC2 } from "../../../aggregator/detect/detectors/http_c2.ts";
 import { obsoleteTls } from "../../../aggregator/detect/detectors/obsolete_tls.ts";
-import type { Facts, LoginFact } from "../../../shared/facts.ts";
+import type { Facts, HttpFact, LoginFact } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
 import { lookUp, run, severity, times, update } from "./updates.ts";
 
@@ -117,4 +118,26 @@ Deno.test("obsolete TLS: three agreed connections are low for good, offers and T
   assertEquals(severity(run(obsoleteTls, speak(3_000, "SSL 3.0"))[0]), "low");
   assertEquals(run(obsoleteTls, speak(50, "TLS 1.2")), []);
   assertEquals(run(obsoleteTls, speak(50, "TLS 1.0", { bwd_payload_bytes: 0 })), []);
+});
+
+Deno.test("orders over HTTP: a browser that posts to a bare address at a computed path; with a name, a word or another client it is none", () => {
+  const post = (change: Partial<HttpFact>, port = 7_080, dst_ip = "203.0.113.9") =>
+    run(httpC2, [
+      withFacts(0, {
+        http: [{
+          method: "POST",
+          host: `203.0.113.9:${port}`,
+          uri: "/OK21pqJAtyyGBEo00sk",
+          user_agent: "Mozilla/4.0 (compatible; MSIE 7.0)",
+          ...change,
+        }],
+      }, { dst_ip, dst_port: port }),
+    ]).map(severity);
+  assertEquals([post({}), post({}, 80)], [["medium"], ["medium"]]);
+  assertEquals(post({ host: "www.example" }), []);
+  assertEquals(post({ uri: "/upload/OK21pqJAtyyGBEo00sk" }), []);
+  assertEquals(post({ uri: "/api/measurements" }), []);
+  assertEquals(post({ user_agent: "meter/1.0" }), []);
+  assertEquals(post({ method: "GET" }), []);
+  assertEquals(post({}, 7_080, "10.0.0.9"), [], "inside");
 });

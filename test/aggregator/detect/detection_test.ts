@@ -61,12 +61,17 @@ function world(
       if (stored.isAway) throw new StoreUnavailable("away");
       await stored.gate;
       for (const { flow_ids } of links) linked.push(...flow_ids);
-      for (const threat of threats) stored.threats.set(threat.id, threat);
+      for (const threat of threats) {
+        const { status } = stored.threats.get(threat.id) ?? threat;
+        stored.threats.set(threat.id, { ...threat, status });
+      }
     },
     setThreatStatus(id: string, status: ThreatStatus) {
       stored.threats.set(id, { ...stored.threats.get(id)!, status });
       return Promise.resolve(true);
     },
+    readThreatStatuses: () =>
+      Promise.resolve(new Map([...stored.threats.values()].map(({ id, status }) => [id, status]))),
     readThreats: () => Promise.resolve({ rows: [...stored.threats.values()] }),
     readRecentFlows: () => Promise.resolve(stored.flows),
   };
@@ -74,7 +79,7 @@ function world(
   const onThreats = (threats: readonly Threat[]) =>
     void told.push(...threats.map(({ detector }) => detector));
   const detection = new Detection({}, { engine, store, clock: time, reporter, onThreats });
-  return { detection, linked, told, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
+  return { detection, engine, linked, told, counter: (name: string) => reporter.snapshot().get(name) ?? 0 };
 }
 
 Deno.test("detection stores what the detectors find and offers it to triage", async () => {
@@ -89,6 +94,25 @@ Deno.test("detection stores what the detectors find and offers it to triage", as
   assertEquals([threat.detector, threat.src_ips, threat.count], ["port_scan_vertical", ["10.0.0.66"], 60]);
   assertEquals(offered.includes("port_scan_vertical"), true);
   assertEquals(told, offered);
+});
+
+Deno.test("detection ends a threat that a person closed at another instance", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
+  const { detection, engine } = world(stored);
+  const withdrawn: string[] = [];
+  detection.explainWith({ offer: () => {}, withdraw: (id) => void withdrawn.push(id) });
+  await detection.start();
+  await detection.take(scan().map(updateOfFlow), clock.nowMs());
+  const [threat] = stored.threats.values();
+  const statuses = () => engine.threats.map(({ status }) => status);
+  assertEquals(statuses(), ["open"]);
+  stored.threats.set(threat.id, { ...threat, status: "closed" });
+  const { explanation, suggested_action, engine: by, confidence, fallback, severity } = threat;
+  const triage = { explanation, suggested_action, engine: by, confidence, fallback };
+  await detection.keep({ threatId: threat.id, severity, triage });
+  assertEquals([statuses(), withdrawn], [["closed"], [threat.id]]);
+  assertEquals(stored.threats.get(threat.id)?.status, "closed");
+  await detection.stop();
 });
 
 Deno.test("detection keeps a threat that could not be stored and stores it with the next", async () => {
@@ -157,6 +181,7 @@ Deno.test("detection keeps a model's words and a person's status on a threat", a
   };
   await detection.keep({ threatId: id, severity: "critical", triage });
   assertEquals([stored.threats.get(id)?.engine, stored.threats.get(id)?.severity], ["gemini:x", "critical"]);
+  stored.threats.set(id, { ...stored.threats.get(id)!, status: "acknowledged" });
   detection.setStatus(id, "acknowledged");
   await detection.keep({ threatId: id, severity: "critical", triage });
   assertEquals(stored.threats.get(id)?.status, "acknowledged");

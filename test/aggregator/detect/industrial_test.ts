@@ -63,6 +63,10 @@ Deno.test("whoever stops a controller is told, the host in charge as well; loadi
     "their own network, on public addresses",
   );
   assertEquals(run(icsCommand, [ask(0, panel, [{ operation: "plc_stop", response: true }])]), []);
+  const later = (atS: number, before: number) =>
+    run(icsCommand, [ask(0, panel, [{ count: before }]), ask(atS, panel, [{ operation: "cold_restart" }])])
+      .map(severity);
+  assertEquals([later(600, 20), later(599, 20), later(600, 19)], [["low"], ["medium"], ["medium"]]);
 });
 
 Deno.test("exploring controllers is found by units, by refusals of several kinds, and by questions who they are", () => {

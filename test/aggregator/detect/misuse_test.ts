@@ -8,6 +8,7 @@ import { exfiltration } from "../../../aggregator/detect/detectors/exfiltration.
 import { lateralMovement } from "../../../aggregator/detect/detectors/lateral_movement.ts";
 import { passwordSpray } from "../../../aggregator/detect/detectors/password_spray.ts";
 import { protocolScan } from "../../../aggregator/detect/detectors/protocol_scan.ts";
+import { sipScan } from "../../../aggregator/detect/detectors/sip_scan.ts";
 import { spam } from "../../../aggregator/detect/detectors/spam.ts";
 import type { KerberosFact, LoginFact } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
@@ -233,4 +234,22 @@ Deno.test("FTP bounce is read from EPRT as well", () => {
   const eprt = (argument: string) =>
     run(ftpBounce, [update(0, { dst_port: 21, facts: { ftp: [{ command: "EPRT", argument }] } })]).length;
   assertEquals([eprt("|1|10.0.0.99|5001|"), eprt("|1|10.0.0.5|5001|"), eprt("|9|x|1|")], [1, 0, 0]);
+});
+
+Deno.test("a SIP scanner is known by its name; a telephone is none, however many it calls", () => {
+  const asks = (agent: string, hosts: number) =>
+    run(
+      sipScan,
+      times(hosts, (i) =>
+        update(i, {
+          protocol: "udp",
+          src_ip: "203.0.113.9",
+          dst_ip: `10.0.0.${i + 1}`,
+          dst_port: 5_060,
+          facts: { other: { "sip.Method": "OPTIONS", "sip.User-Agent": agent } },
+        })),
+    ).map((finding) => [finding.src_ips, severity(finding)]);
+  assertEquals(asks("friendly-scanner", 1), [[["203.0.113.9"], "medium"]]);
+  assertEquals(asks("sipcli/v1.8", 200), [[["203.0.113.9"], "medium"]]);
+  assertEquals(asks("Linphone/3.6", 200), []);
 });

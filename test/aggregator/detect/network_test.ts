@@ -223,7 +223,7 @@ Deno.test("statistics are those of the textbook, and 0 for nothing", () => {
   ]);
 });
 
-Deno.test("computed domains are found from ten on though they exist, not among a hundred times as many others", () => {
+Deno.test("computed domains are found from ten on though they exist; computed names below one domain are none", () => {
   const letters = "bcdfghjklmnpqrstvwxz";
   const computed = (i: number) => `${times(12, (k) => letters[(i + 7 * k) % 20]).join("")}.com`;
   const asks = (count: number, others = 0) =>
@@ -234,8 +234,8 @@ Deno.test("computed domains are found from ten on though they exist, not among a
   const [finding] = asks(10);
   assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [["10.0.0.5"], ["10.0.0.2"], "medium"]);
   assertEquals(evidenceValue(finding, "of them that exist"), 10);
-  assertEquals([asks(9), asks(10, 91)], [[], []]);
-  assertEquals(asks(10, 90).length, 1);
+  assertEquals([asks(9, 10), asks(10, 41)], [[], []]);
+  assertEquals(asks(10, 40).length, 1);
   const below = times(20, (i) => lookUp(i, `${computed(i).slice(0, 12)}.cloudfront.net`, "A"));
   assertEquals(run(dga, below), [], "one registered domain");
 });
@@ -292,4 +292,24 @@ Deno.test("an ICMP tunnel is no ping that is too large for the link: full parts,
       }),
     ]).length;
   assertEquals([run60(30_720, 30_720), run60(36_000, 36_000 + 1), run60(30_720, 30_000)], [0, 0, 1]);
+});
+
+Deno.test("a router that asks by ARP for scattered addresses is low, for a whole range and as another host it is not", () => {
+  const asks = (src_ip: string, step: number) =>
+    run(
+      hostSweep,
+      times(60, (i) => update(i, { ...question, src_ip, dst_ip: `10.0.${i >> 5}.${2 + (i & 31) * step}` })),
+    )
+      .map(severity);
+  assertEquals([asks("10.0.0.1", 7), asks("10.0.0.66", 7)], [["low"], ["low"]]);
+  const many = (src_ip: string) =>
+    run(
+      hostSweep,
+      times(
+        400,
+        (i) => update(i / 10, { ...question, src_ip, dst_ip: `10.0.${i >> 5}.${2 + (i & 31) * 7}` }),
+      ),
+    )
+      .map(severity);
+  assertEquals([many("10.0.0.1"), many("10.0.0.66")], [["low"], ["medium"]]);
 });

@@ -1,8 +1,10 @@
 /** Sessions that begin with a shell or a tool, and hosts that answer for the names of others; what honest programs and hosts say is none. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { c2Certificate } from "../../../aggregator/detect/detectors/c2_certificate.ts";
 import { c2Session } from "../../../aggregator/detect/detectors/c2_session.ts";
 import { namePoisoning } from "../../../aggregator/detect/detectors/name_poisoning.ts";
+import type { Facts } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
 import { run, severity, times, update } from "./updates.ts";
 
@@ -121,4 +123,26 @@ Deno.test("names that hosts ask for, refuse, or announce by mDNS are no poisonin
     [],
     [],
   ]);
+});
+
+Deno.test("a session by a tool's certificate is high; five with no name, an odd port and their own certificate medium, two signs none", () => {
+  const tls = {
+    version: "TLS 1.2",
+    certificate_subject: "box",
+    certificate_issuer: "box",
+  };
+  const found = (change: Partial<NonNullable<Facts["tls"]>>, segment: Partial<Segment> = {}, count = 5) =>
+    run(
+      c2Certificate,
+      times(count, (i) => update(i, { dst_port: 4_782, facts: { tls: { ...tls, ...change } }, ...segment })),
+    ).map(severity);
+  assertEquals(found({}, {}, 4), []);
+  assertEquals(found({}), ["medium"]);
+  assertEquals(found({ certificate_subject: "DcRat", certificate_issuer: "DcRat Server" }, {}, 1), ["high"]);
+  assertEquals(found({ certificate_subject: "AsyncRAT Server" }, { dst_port: 443 }, 1), ["high"]);
+  assertEquals(found({ sni: "nas.example" }), []);
+  assertEquals(found({}, { dst_port: 8_443 }), []);
+  assertEquals(found({ certificate_issuer: "R3" }), []);
+  assertEquals(found({}, { dst_ip: "10.0.0.9" }), [], "inside");
+  assertEquals(found({ certificate_subject: "syncthing", certificate_issuer: "syncthing" }), []);
 });

@@ -167,3 +167,28 @@ Deno.test("a form is read like a target, a body of another type is not; of a ref
   assertEquals(found({ referrer: "http://www.example/?id=1' or '1'='1" }), []);
   assertEquals(found({ uri: "/admin.php?cmd=edit&command=list" }), []);
 });
+
+Deno.test("one request is medium when its string is an attack beyond doubt, else low", () => {
+  const one = (uri: string) =>
+    run(webAttack, [
+      update(0, { dst_port: 80, facts: { http: [{ method: "GET", uri, host: "www.example" }] } }),
+    ]).map(severity);
+  for (
+    const uri of [
+      "/?id=a%27+UNION+SELECT+1,2--+-",
+      "/?page=../../../../etc/passwd",
+      "/?q=%3Cscript%3Ealert(1)%3C/script%3E",
+      "/?q=%22%20onerror=alert(1)",
+    ]
+  ) assertEquals(one(uri), ["medium"], uri);
+  for (
+    const uri of [
+      "/?id=1%27+or+%271%27=%271",
+      "/a/../../b",
+      "/?ad=%3Cscript%20src=%22//ads.example/x.js%22%3E",
+    ]
+  ) {
+    assertEquals(one(uri), ["low"], uri);
+  }
+  assertEquals(one("/search?q=how+to+alert(1)+in+script"), []);
+});

@@ -37,6 +37,7 @@ Deno.test("DCSync is not replication between domain controllers, whoever asks fi
     [],
   );
   assertEquals(run(dcsync, [call(0, "drsuapi", "DRSCrackNames", 30)]), []);
+  assertEquals(run(dcsync, [call(0, "drsuapi", "DRSReplicaSync"), replicate(pc, controller, 9)]), []);
 });
 
 Deno.test("coercion: PetitPotam is medium at once, several ways are high, a print client stays low", () => {
@@ -258,7 +259,7 @@ Deno.test("RPC abuse: secrets and logs are medium at once, what administrators d
     const [finding] = run(rpcAbuse, [call(0, name, operation)]);
     assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [[pc], [controller], "medium"]);
   }
-  const joins = [call(0, "samr", "SamrCreateUser2InDomain")];
+  const joins = [call(0, "samr", "SamrCreateUser2InDomain"), call(0, "samr", "SamrSetInformationUser2")];
   assertEquals(run(rpcAbuse, joins).map(severity), ["low"]);
   assertEquals(run(rpcAbuse, [...joins, call(1, "samr", "SamrAddMemberToGroup")]).map(severity), ["medium"]);
   assertEquals(run(rpcAbuse, [call(0, "samr", "SamrOpenUser"), call(0, "eventlog", "ElfrReadELW")]), []);

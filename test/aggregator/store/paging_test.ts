@@ -7,7 +7,7 @@ import { createReporter } from "../../../shared/reporter.ts";
 import { flowsOf, flowWrite, nothing } from "./rows.ts";
 
 /** Of 20,050 flows of one source only the oldest goes to port 4444. */
-async function pages(msPerLook: number): Promise<number[][]> {
+async function pages(msPerLook: number, signal?: AbortSignal): Promise<number[][]> {
   let ms = 0;
   const clock: Clock = {
     nowMs: () => 1_768_478_460_000,
@@ -27,7 +27,11 @@ async function pages(msPerLook: number): Promise<number[][]> {
     let cursor: string | undefined;
     do {
       const query = { src_ip: "10.0.0.7", dst_port: 4_444 };
-      const page = await store.readFlows(query, { limit: 10, ...(cursor ? { cursor } : {}) });
+      const page = await store.readFlows(query, {
+        limit: 10,
+        ...(cursor ? { cursor } : {}),
+        ...(signal ? { signal } : {}),
+      });
       found.push(page.rows.map((flow) => flow.dst_port));
       cursor = page.next_cursor;
     } while (cursor !== undefined && found.length < 10);
@@ -37,11 +41,17 @@ async function pages(msPerLook: number): Promise<number[][]> {
   }
 }
 
-Deno.test("a search goes on behind its first 20,000 candidates", async () => {
+Deno.test("a search goes on behind its first slices of candidates", async () => {
   assertEquals(await pages(0), [[4_444]]);
 });
 
-Deno.test("a search that is cut after two seconds goes on where it was, by its cursor", async () => {
-  assertEquals(await pages(1_999), [[4_444]]);
-  assertEquals(await pages(2_000), [[], [4_444]]);
+Deno.test("a search that is cut after two seconds goes on where it was, by its cursors", async () => {
+  // It looks at the clock after its first 1,000 candidates and after the next 4,000.
+  assertEquals(await pages(999), [[4_444]]);
+  assertEquals(await pages(1_000), [[], [], [], [], [4_444]]);
+});
+
+Deno.test("a search nobody waits for any more ends with its first slice", async () => {
+  assertEquals(await pages(0, AbortSignal.abort()), new Array(10).fill([]));
+  assertEquals(await pages(0, new AbortController().signal), [[4_444]]);
 });

@@ -5,6 +5,7 @@
 import type { Facts } from "../../../shared/facts.ts";
 import { parseIp } from "../../../shared/ip.ts";
 import { arpProtocol, protocolNumber } from "../../../shared/protocols.ts";
+import type { EndReason } from "../../../shared/segment.ts";
 import { family } from "../../../sensor/decode/packet.ts";
 import { float, strideWords, word } from "../../../sensor/flow/layout.ts";
 import { SegmentPage } from "../../../sensor/flow/segment_page.ts";
@@ -20,6 +21,8 @@ export interface RowOfPage {
   ticket?: number;
   /** Forward, backward. */
   packets?: readonly [number, number];
+  /** @default "idle" */
+  end_reason?: EndReason;
   facts?: Facts | null;
 }
 
@@ -53,7 +56,7 @@ export function pageOf(rows: readonly RowOfPage[]): SegmentPage {
 }
 
 export function appendRow(page: SegmentPage, row: RowOfPage): void {
-  page.append(flowWords(row), 0, "idle");
+  page.append(flowWords(row), 0, row.end_reason ?? "idle");
   if (row.facts) putFacts(page, page.length - 1, "", row.facts);
 }
 

@@ -49,33 +49,53 @@ Deno.test("sealer puts every row into one batch of its bucket, signed, seq from 
   assertEquals(it.openRows, 0);
 });
 
-Deno.test("sealer seals by age, not before, and at once when the clock was set back", () => {
-  const it = sealer({ buckets: 1, sealAgeMs: 1_600 });
+const end = (i: number, end_reason: "fin" | "rst" = "fin") => ({ ...flow(i), end_reason });
+
+Deno.test("sealer seals the end of a connection by its age, and with it what waits in its bucket", () => {
+  const it = sealer({ buckets: 1, sealAgeMs: 400 });
   it.add(rowsOf([flow(1)]), 10_000);
-  it.add(rowsOf([flow(2)]), 10_100);
-  assertEquals(it.seal(10_199), []);
-  assertEquals(it.seal(10_200)[0].header.flows, 2);
-  assertEquals(it.seal(20_000), []);
-  it.add(rowsOf([flow(3)]), 20_000);
-  assertEquals(it.seal(15_000).length, 1);
+  it.add(rowsOf([end(2)]), 11_000);
+  it.add(rowsOf([end(3, "rst"), flow(4)]), 11_100);
+  assertEquals(it.seal(11_399), []);
+  assertEquals(it.seal(11_400)[0].header.flows, 4);
+  assertEquals(it.seal(60_000), []);
+  it.add(rowsOf([end(5)]), 60_000);
+  assertEquals(it.seal(60_399), []);
+  assertEquals(it.seal(60_400).length, 1);
 });
 
-Deno.test("sealer lets the buckets gather longer the more of them wait, up to the seal age", () => {
-  for (const [buckets, dueMs] of [[8, 400], [64, 800]]) {
-    const it = sealer({ buckets, sealAgeMs: 800 });
-    for (const page of [0, 1, 2, 3]) {
-      it.add(rowsOf(Array.from({ length: 500 }, (_, i) => flow(500 * page + i))), 0);
-    }
-    assertEquals(it.seal(dueMs - 1), []);
-    assertEquals(it.seal(dueMs).length, buckets);
+Deno.test("sealer lets what nobody waits for gather eight times as long", () => {
+  for (const end_reason of ["idle", "active", "evicted", "reused", "stopped"] as const) {
+    const it = sealer({ buckets: 1, sealAgeMs: 400 });
+    it.add(rowsOf([{ ...flow(1), end_reason }]), 10_000);
+    it.add(rowsOf([{ ...flow(2), end_reason }]), 12_000);
+    assertEquals(it.seal(13_199), []);
+    assertEquals(it.seal(13_200)[0].header.flows, 2);
   }
 });
 
-Deno.test("sealer that nobody waits for lets even one bucket gather for the whole seal age", () => {
-  const it = sealer({ buckets: 1, sealAgeMs: 800, isPrompt: false });
-  it.add(rowsOf([flow(1)]), 0);
-  assertEquals(it.seal(799), []);
-  assertEquals(it.seal(800).length, 1);
+Deno.test("sealer seals no bucket for the sake of another", () => {
+  const it = sealer({ buckets: 4, sealAgeMs: 400 });
+  it.add(rowsOf(Array.from({ length: 100 }, (_, i) => flow(i))), 0);
+  it.add(rowsOf([end(1)]), 0);
+  assertEquals(it.seal(400).length, 1);
+  assertEquals(it.seal(3_199), []);
+  assertEquals(it.seal(3_200).length, 3);
+});
+
+Deno.test("sealer of a replay lets every row gather for twice the seal age", () => {
+  for (const row of [end(1), flow(1)]) {
+    const it = sealer({ buckets: 1, sealAgeMs: 400, isPrompt: false });
+    it.add(rowsOf([row]), 0);
+    assertEquals(it.seal(799), []);
+    assertEquals(it.seal(800).length, 1);
+  }
+});
+
+Deno.test("sealer seals at once when the clock was set back", () => {
+  const it = sealer({ buckets: 1 });
+  it.add(rowsOf([flow(3)]), 20_000);
+  assertEquals(it.seal(15_000).length, 1);
 });
 
 Deno.test("sealer closes a bucket that is full", () => {

@@ -7,6 +7,7 @@
 
 import type { Flow } from "../api.ts";
 import { refresh, useApp } from "../app.ts";
+import { ExportMenu } from "../export_menu.tsx";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
 import { useBounds, useKeys, useList } from "../hooks.ts";
@@ -58,7 +59,8 @@ export function FlowsPage(): VNode {
             />
             Live
           </label>
-          <Columns shown={wanted} all={columns.map(({ name, label }) => [name, label])} />
+          {!query.id && <ExportMenu of="flows" query={{ ...given, ...bounds }} />}
+          {!query.id && <Columns shown={wanted} all={columns.map(({ name, label }) => [name, label])} />}
         </div>
         {list.problem !== null && list.problem.field === null && <Notice problem={list.problem} />}
         <Assumed told={list.told.assumed} />

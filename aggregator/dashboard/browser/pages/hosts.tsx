@@ -9,10 +9,11 @@ import type { HostRow } from "../api.ts";
 import { useApp } from "../app.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
-import { useKeys, useList } from "../hooks.ts";
+import { useBounds, useKeys, useList } from "../hooks.ts";
 import { Badge, type Column, Empty, HostLink, Loading, More, Notice, Table, When, Wire } from "../parts.tsx";
 import { go, linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
+import { summaries, SummaryList } from "./host_summaries.tsx";
 import { bytes, count, someOf } from "../text.ts";
 
 const pageRows = 100;
@@ -22,10 +23,37 @@ const filters = ["ip", "name", "network", "sort", "filter"] as const;
 export function HostsPage(): VNode {
   const { offer } = useApp();
   const { query } = usePlace();
+  const offered = summaries.filter(({ path }) => offer.has(`GET /api/v1${path}`));
+  const summary = offered.find(({ path }) => path === `/${query.view}`);
+  if (offered.length === 0) return <HostList />;
+  return (
+    <>
+      <nav class="tabs" aria-label="What is known of hosts">
+        <a href={linkTo("hosts")} aria-current={summary ? undefined : "page"}>Hosts</a>
+        {offered.map(({ path, title }) => (
+          <a
+            key={path}
+            href={linkTo("hosts", "", { view: path.slice(1) })}
+            aria-current={summary?.path === path ? "page" : undefined}
+          >
+            {title}
+          </a>
+        ))}
+      </nav>
+      {summary ? <SummaryList key={summary.path} summary={summary} /> : <HostList />}
+    </>
+  );
+}
+
+function HostList(): VNode {
+  const { offer } = useApp();
+  const { query } = usePlace();
   const known = filters.filter((name) => offer.has(route, name));
   const given = Object.fromEntries(known.map((name) => [name, query[name]]));
   const isThere = offer.has(route);
-  const list = useList<HostRow>(isThere ? "/hosts" : null, { ...given, limit: pageRows });
+  const bounds = useBounds();
+  const since = offer.has(route, "seen_since") ? { seen_since: bounds.from } : {};
+  const list = useList<HostRow>(isThere ? "/hosts" : null, { ...given, ...since, limit: pageRows });
   useKeys({ "/": () => document.querySelector<HTMLElement>(".filter input, .host-search input")?.focus() });
   if (!isThere || list.isMissing) return <NoHosts />;
   const isFiltered = known.some((name) => query[name]);
@@ -44,9 +72,12 @@ export function HostsPage(): VNode {
       {list.rows === null && list.problem === null && <Loading />}
       {list.rows?.length === 0 && (
         <Empty>
-          {isFiltered ? "No host fits this filter." : "No host is known yet: they come with the first flows."}
-          {" "}
-          <a href={linkHere(Object.fromEntries(known.map((name) => [name, null])))}>Show all hosts</a>
+          {isFiltered
+            ? "No host fits this filter."
+            : "No host was seen in this time: they come with the first flows."}{" "}
+          <a href={linkHere({ ...Object.fromEntries(known.map((name) => [name, null])), range: "all" })}>
+            Show all hosts of all times
+          </a>
         </Empty>
       )}
       {list.rows !== null && list.rows.length > 0 && (
@@ -64,7 +95,7 @@ export function HostsPage(): VNode {
 }
 
 /** What a person can do all the same: look one address up. */
-export function NoHosts(): VNode {
+function NoHosts(): VNode {
   return (
     <div class="panel">
       <p>This aggregator does not keep hosts.</p>

@@ -9,9 +9,10 @@
 /// <reference lib="esnext" />
 
 import type { Flow, Rows, Threat } from "../api.ts";
-import { useApp } from "../app.ts";
+import { refresh, useApp } from "../app.ts";
 import { useApi, useWidth } from "../hooks.ts";
 import { Choice, FilterBar } from "../filter_bar.tsx";
+import { useLive } from "../live.ts";
 import { Empty, Loading, Notice, Section } from "../parts.tsx";
 import { linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
@@ -25,6 +26,8 @@ const spans = [["5", "5 minutes"], ["60", "1 hour"], ["240", "4 hours"], ["1440"
 export function MapPage(): VNode {
   const { totals } = useApp();
   const { query } = usePlace();
+  // A plain connection has six streams for all tabs.
+  useLive("flows", location.protocol === "https:", false, refresh);
   const minutes = Math.min(1_440, Math.max(1, Number(query.minutes) || 15));
   const to = totals?.last ?? null;
   const from = to === null ? null : to - minutes * 60;

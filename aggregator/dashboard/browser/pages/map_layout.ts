@@ -9,7 +9,7 @@ import { severities, type Threat } from "../../../model/threat.ts";
 
 type Told = Pick<Threat, "id" | "title" | "severity">;
 
-export interface Link {
+interface Link {
   from: string;
   to: string;
   bytes: number;

@@ -11,6 +11,7 @@ import { useAction, useApi } from "../hooks.ts";
 import { LooseTable } from "../loose.tsx";
 import { type Column, Empty, Field, Loading, Notice, OtherProblem, Section, Table, When } from "../parts.tsx";
 import { useState, type VNode } from "../preact.ts";
+import { Detectors } from "./detectors.tsx";
 import { Twice } from "./sensor_acts.tsx";
 
 interface Key {
@@ -28,7 +29,6 @@ const lives = [["", "as long as it is not revoked"], ["86400", "1 day"], ["25920
 ]] as const;
 /** Lists that an aggregator may have; only those it offers are asked for. */
 const lists = [
-  ["/detectors", "Detectors", "what is looked for, and from which limit on"],
   ["/suppressions", "Suppressions", "threats that are not shown, and why"],
   ["/sinks", "Sinks", "where word of threats goes"],
   ["/intelligence", "Intelligence lists", "addresses and names known to be bad"],
@@ -46,7 +46,7 @@ export function SettingsPage(): VNode {
         </Section>
       )}
       {offered.map(([path, title, note]) => <List key={path} path={path} title={title} note={note} />)}
-      {!offered.some(([path]) => path === "/detectors") && (
+      {app.offer.has("GET /api/v1/detectors") ? <Detectors /> : (
         <Section title="Detectors" class="wide">
           <p class="soft">
             This aggregator does not list its detectors here. <code>picket-aggregator serve --help</code>{" "}

@@ -8,14 +8,14 @@
 import type { Flow, Threat } from "../api.ts";
 import { useApp } from "../app.ts";
 import { useList } from "../hooks.ts";
-import { Fact, Facts, Loading, More, Notice, Table } from "../parts.tsx";
+import { type Column, Fact, Facts, Loading, More, Notice, Table } from "../parts.tsx";
 import { linkTo } from "../place.ts";
 import { useState, type VNode } from "../preact.ts";
-import { count, plural } from "../text.ts";
+import { clockTime, count, fullTime, plural } from "../text.ts";
 import { nameOf, tellingOf } from "./flow_parts.ts";
 import { flowColumns } from "./flow_columns.tsx";
 
-const pageRows = 200;
+const pageRows = 500;
 const shownFirst = 10;
 
 export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
@@ -30,9 +30,18 @@ export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
   const of = isWhole
     ? plural(rows.length, "flow")
     : `the first ${count(rows.length)} of ${plural(all, "flow")}`;
-  const columns = flowColumns(({ flow_id }) =>
-    linkTo("flows", "", { id: flow_id, threat_id: threat.id, range: "all" })
-  ).filter(({ name }) => ["start", "from", "to", "name", "state", "bytes"].includes(name));
+  const hrefOf = ({ flow_id }: Flow) =>
+    linkTo("flows", "", { id: flow_id, threat_id: threat.id, range: "all" });
+  const columns = flowColumns(hrefOf).filter(({ name }) =>
+    ["from", "to", "name", "state", "bytes"].includes(name)
+  );
+  const time: Column<Flow> = {
+    name: "start",
+    label: "Start",
+    cell: (flow) => (
+      <a class="row-link number" href={hrefOf(flow)} title={fullTime(flow.start)}>{clockTime(flow.start)}</a>
+    ),
+  };
   return (
     <>
       <TellingFacts flows={rows} of={of} isKnown={list.rows !== null} />
@@ -47,7 +56,7 @@ export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
           <Table
             caption="Flows of this threat"
             look="flows small"
-            columns={columns.filter(({ name }) =>
+            columns={[time, ...columns].filter(({ name }) =>
               name !== "name" || rows.some((flow) => nameOf(flow) !== "")
             )}
             rows={isAll ? rows : rows.slice(0, shownFirst)}

@@ -10,15 +10,16 @@
 import { severities, type ThreatStatus, threatStatuses } from "../../../model/threat.ts";
 import type { Threat } from "../api.ts";
 import { ask, mayDecide, nowS, refresh, useApp } from "../app.ts";
-import { type List, useAction, useBounds, useKeys, useList } from "../hooks.ts";
+import { type List, useAction, useApi, useBounds, useKeys, useList } from "../hooks.ts";
 import { Badge, Button, type Column, Empty, Loading, More, Notice, Table, When } from "../parts.tsx";
 import { go, linkHere, usePlace } from "../place.ts";
-import { useState, type VNode } from "../preact.ts";
+import { useEffect, useState, type VNode } from "../preact.ts";
 import type { Bounds } from "../range.ts";
-import { count, fullTime, someOf, span } from "../text.ts";
+import { count, fullTime, plural, someOf, span } from "../text.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { shut } from "../side_panel.tsx";
 import { FilterLine } from "../filter_line.tsx";
+import { ExportMenu } from "../export_menu.tsx";
 import { ThreatPanel } from "./threat_panel.tsx";
 
 const pageRows = 100;
@@ -30,30 +31,28 @@ export function ThreatsPage(): VNode {
   const bounds = useBounds();
   const given = Object.fromEntries(filters.map((name) => [name, query[name]]));
   const list = useList<Threat>("/threats", { ...given, ...bounds, limit: pageRows });
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const { problem, isBusy, run } = useAction();
   const rows = list.rows ?? [];
   const mayChange = mayDecide(app);
-  const change = (status: ThreatStatus, ids = idsToChange(chosen)) => {
-    if (!mayChange || ids.length === 0) return;
-    run(async () => {
-      for (const id of ids) await ask("POST", `api/v1/threats/${id}/status`, { status });
-      setChosen(new Set());
-      list.again();
-      await refresh();
-    });
-  };
-  const toggle = (id: string) =>
-    setChosen((before) =>
-      before.has(id) ? new Set([...before].filter((one) => one !== id)) : new Set([...before, id])
-    );
+  const { chosen, setChosen, change, toggle, said, problem, isBusy } = useDecisions(
+    list,
+    mayChange,
+    query.id,
+    JSON.stringify(given),
+  );
   useThreatKeys(change, toggle, query.id);
   return (
     <div class={query.id ? "split" : ""}>
       <div class="list">
         <ThreatFilter problem={list.problem} />
-        <Decide chosen={chosen} change={change} isBusy={isBusy} clear={() => setChosen(new Set())} />
+        <Decide
+          chosen={chosen}
+          change={change}
+          isBusy={isBusy}
+          clear={() => setChosen(new Set())}
+          all={() => setChosen(new Set(rows.map(({ id }) => id)))}
+        />
         <Notice problem={problem} />
+        <p class="soft" role="status">{said}</p>
         <Found list={list} isFiltered={filters.some((name) => query[name])} />
         {rows.length > 0 && (
           <Table
@@ -70,7 +69,10 @@ export function ThreatsPage(): VNode {
             chosen={query.id}
           />
         )}
-        <More list={list} word="threats" />
+        <div class="list-tools">
+          <More list={list} word="threats" />
+          {rows.length > 0 && <ExportMenu of="threats" query={{ ...given, ...bounds }} />}
+        </div>
         <p class="soft small keys">
           <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> open{mayChange && (
             <>
@@ -84,11 +86,30 @@ export function ThreatsPage(): VNode {
   );
 }
 
-/** Those chosen, or else the one in focus or open. */
-function idsToChange(chosen: ReadonlySet<string>): string[] {
-  if (chosen.size > 0) return [...chosen];
-  const id = focusedRow()?.dataset.id ?? document.querySelector<HTMLElement>("tr.chosen")?.dataset.id;
-  return id === undefined ? [] : [id];
+/** Which threats are chosen, and what is decided about them: those chosen, or else the one in focus, or else the open one. */
+function useDecisions(list: List<Threat>, mayChange: boolean, open: string | undefined, filter: string) {
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [said, setSaid] = useState("");
+  const action = useAction();
+  // What is no longer on the page must not be decided with the rest.
+  useEffect(() => setChosen(new Set()), [filter]);
+  const change = (status: ThreatStatus) => {
+    const id = focusedRow()?.dataset.id ?? open;
+    const ids = chosen.size > 0 ? [...chosen] : id === undefined ? [] : [id];
+    if (!mayChange || ids.length === 0) return;
+    action.run(async () => {
+      for (const id of ids) await ask("POST", `api/v1/threats/${id}/status`, { status });
+      setSaid(`${plural(ids.length, "threat")} ${status === "open" ? "reopened" : status}`);
+      setChosen(new Set());
+      list.again();
+      await refresh();
+    });
+  };
+  const toggle = (id: string) =>
+    setChosen((before) =>
+      before.has(id) ? new Set([...before].filter((one) => one !== id)) : new Set([...before, id])
+    );
+  return { ...action, chosen, setChosen, change, toggle, said };
 }
 
 function focusedRow(): HTMLElement | null {
@@ -137,18 +158,34 @@ function ThreatFilter({ problem }: { problem: List<Threat>["problem"] }): VNode 
       />
       <Choice name="status" label="Status" values={threatStatuses.map((one) => [one, one])} />
       <Typed name="ip" label="Address" placeholder="attacker or victim" />
-      <Typed name="detector" label="Detector" placeholder="port_scan_vertical" />
+      <DetectorField />
       {offer.has("GET /api/v1/threats", "filter") && <FilterLine of="threats" />}
     </FilterBar>
   );
 }
 
+function DetectorField(): VNode {
+  const { offer } = useApp();
+  const { data } = useApi<{ rows: { name: string; title: string }[] }>(
+    offer.has("GET /api/v1/detectors") ? "/detectors" : null,
+  );
+  return (
+    <>
+      <Typed name="detector" label="Detector" placeholder="port_scan_vertical" list="detectors" />
+      <datalist id="detectors">
+        {data?.rows.map(({ name, title }) => <option key={name} value={name}>{title}</option>)}
+      </datalist>
+    </>
+  );
+}
+
 function Decide(
-  { chosen, change, isBusy, clear }: {
+  { chosen, change, isBusy, clear, all }: {
     chosen: ReadonlySet<string>;
     change: (status: ThreatStatus) => void;
     isBusy: boolean;
     clear: () => void;
+    all: () => void;
   },
 ): VNode | null {
   if (chosen.size === 0) return null;
@@ -158,6 +195,7 @@ function Decide(
       <Button kind="main" disabled={isBusy} onPress={() => change("acknowledged")}>Acknowledge</Button>
       <Button disabled={isBusy} onPress={() => change("closed")}>Close</Button>
       <Button disabled={isBusy} onPress={() => change("open")}>Reopen</Button>
+      <Button onPress={all}>Choose all shown</Button>
       <Button onPress={clear}>Choose none</Button>
     </div>
   );

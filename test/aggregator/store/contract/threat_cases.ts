@@ -25,6 +25,8 @@ export function threatCases(test: Test): void {
     };
     await store.saveThreats([next], [{ threat_id: "t1", flow_ids: [idOf(1)] }]);
     assertEquals(await store.readThreat("t1"), { ...next, status: "closed", stored_ms: nowMs });
+    assertEquals([...await store.readThreatStatuses(["t1", "none"])], [["t1", "closed"]]);
+    assertEquals([...await store.readThreatStatuses([])], []);
     assertEquals(await idsOf(), [idOf(3), idOf(2), idOf(1)], "links stay");
     assertEquals(await store.readThreat("none"), null);
     assertEquals((await store.readTotals()).threats, 1);
