@@ -17,6 +17,7 @@ import { hostsCommand } from "./commands/hosts_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
 import { packetsCommand } from "./commands/packets_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
+import { policyCommand } from "./commands/policy_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
 import { sinkCommand } from "./commands/sink_command.ts";
@@ -51,6 +52,7 @@ export const program = {
     sensorCommand,
     sensorsCommand,
     revokeCommand,
+    policyCommand,
     keyCommand,
     sinkCommand,
     triageCommand,

@@ -11,7 +11,7 @@ import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
 import type { Chooser, DeepLane } from "./dissect/deep_lane.ts";
-import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
+import { type NoiseClass, NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
 import type { OwnPeer } from "./prefilter/kernel_filter.ts";
 import { OwnTraffic } from "./prefilter/own_traffic.ts";
 import { notSampled } from "./flow/sampling.ts";
@@ -46,6 +46,9 @@ export interface CaptureSummary {
   /** What else was odd, by name, when there was any; see {@link Pipeline.summary}. */
   remarks: Record<string, number>;
 }
+
+/** What can change while it runs. */
+export type Tuning = { timeouts: Partial<FlowOptions>; noise: readonly NoiseClass[]; facts: boolean };
 
 export interface PipelineOptions {
   /** Live: nobody waits for facts longer than `factsWaitMs`. Replay waits as long as it takes. @default false */
@@ -96,6 +99,7 @@ export class Pipeline {
   #clock: Clock;
   #deepLane: DeepLane | null;
   #chooser: Chooser | null;
+  #chooserGiven: Chooser | null;
   #ring: PacketRing | null;
   /** The packet chosen or not last is the first of its direction with payload. */
   #isStart = false;
@@ -134,7 +138,7 @@ export class Pipeline {
     this.#reporter = deps.reporter;
     this.#clock = deps.clock;
     this.#deepLane = deps.deepLane;
-    this.#chooser = deps.chooser;
+    this.#chooser = this.#chooserGiven = deps.chooser;
     this.#ring = deps.ring ?? null;
   }
 
@@ -156,6 +160,13 @@ export class Pipeline {
   /** Keeps new flows one in 2^level from here on. */
   sample(level: number): void {
     this.#table.sampler.setLevel(level, this.#table.nowUs);
+  }
+
+  /** Changes what a policy may change while packets come. Without facts no packet is chosen any more; those on their way are answered. */
+  tune({ timeouts, noise, facts }: Tuning): void {
+    this.#table.retime(timeouts);
+    this.#filter = new NoiseFilter(Object.fromEntries(noise.map((name) => [name, "count"])));
+    this.#chooser = facts ? this.#chooserGiven : null;
   }
 
   /** Leaves the connections of these out from here on; see prefilter/own_traffic.ts. */

@@ -130,6 +130,20 @@ export const checkInRequest = z.object({
     /** Stamp of the oldest packet, epoch seconds; null = there is none. */
     oldest: z.number().nullable(),
   }).optional(),
+  /** The policy it was offered last, and what holds. Absent = none was ever offered. */
+  policy: z.object({
+    /** Null = the fleet has none for it. */
+    name: name.nullable(),
+    /** Version that was offered, and the one that holds; 0 = none: its own options. */
+    wanted: z.int().min(0),
+    actual: z.int().min(0),
+    /** Why the wanted one was rolled back; null = it was not. */
+    problem: z.string().max(400).nullable(),
+    /** Fields that its own options keep. */
+    kept: z.array(z.string().max(40)).max(32),
+    /** A filter of the policy holds. */
+    filtered: z.boolean(),
+  }).optional(),
   /** Highest seq sealed in each bucket of this epoch, by bucket number: what the aggregator should have seen. */
   sealed: z.record(z.string().regex(/^[0-9]{1,4}$/), z.int().min(0)),
   /** What is in these batches, as the ledger counts it; absent = unknown. `capture.in_flows` runs ahead of `packets` by what is in open flows:
@@ -166,5 +180,11 @@ export const checkInResponse = z.object({
   /** Highest epoch the aggregator knows of this sensor. One that starts below it, as from a backup, goes on above it. Absent = none. */
   epoch_max: z.int().min(0).optional(),
   packets: z.array(packetRequest).max(packetLimits.requestsMax).optional(),
+  /** The policy that it should have, null = none. Offered with each check-in, so that one that was missed is made up for. */
+  policy: z.object({
+    name,
+    version: z.int().min(1),
+    settings: z.record(z.string(), z.unknown()).describe("Fields as in shared/policy.ts"),
+  }).nullable().optional(),
 });
 export type CheckInResponse = z.infer<typeof checkInResponse>;

@@ -11,6 +11,7 @@ import type { PacketEvidence } from "../evidence/evidence.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
+import type { PolicyBook } from "../fleet/policies.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
@@ -20,6 +21,7 @@ import type {
   HostStore,
   IdentityStore,
   IngestStore,
+  PolicyStore,
   Store,
   SuppressionStore,
   ThreatStore,
@@ -66,6 +68,7 @@ export interface Capabilities extends EdgeCapabilities {
   identityStore: IdentityStore;
   trafficStore: TrafficStore;
   hostStore: HostStore;
+  policyStore: PolicyStore;
   /** All there are, those that are off included. */
   detectors: readonly CatalogueEntry[];
   /** What has just been stored. */
@@ -73,6 +76,7 @@ export interface Capabilities extends EdgeCapabilities {
   /** Cheap round trip to the database. */
   ping(): Promise<void>;
   directory: SensorDirectory;
+  policies: PolicyBook;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
@@ -115,6 +119,7 @@ export function topicsOf(
   | "identityStore"
   | "trafficStore"
   | "hostStore"
+  | "policyStore"
   | "ping"
 > {
   return {
@@ -127,6 +132,7 @@ export function topicsOf(
     identityStore: store,
     trafficStore: store,
     hostStore: store,
+    policyStore: store,
     ping: () => store.ping(),
   };
 }

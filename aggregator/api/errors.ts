@@ -28,6 +28,10 @@ export const apiErrors = {
   ambiguous: { status: 409, message: "More than one has this name" },
   last_admin: { status: 409, message: "This is the last admin key" },
   too_many_suppressions: { status: 409, message: "Too many suppressions are in force" },
+  too_many_policies: {
+    status: 409,
+    message: "There are too many policies, or too many versions of this one",
+  },
   too_large: { status: 413, message: "The body is too large" },
   wrong_host: { status: 421, message: "This server does not answer for that host name" },
   refused: { status: 422, message: "The batch is refused" },

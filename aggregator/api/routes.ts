@@ -14,6 +14,7 @@ import { packetUploads } from "./sensors/packets.ts";
 import { enrol } from "./sensors/enrol.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
+import { addPolicy, policies, policy, policyHistory, removePolicy } from "./sensors/policies.ts";
 import { exportFlows, exportThreats } from "./export/export.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
 import { filterColumns } from "./filter/filter.ts";
@@ -58,6 +59,11 @@ const table: readonly Row[] = [
   ["POST", "/api/v1/sensors/:id/tags", "admin", tag],
   ["POST", "/api/v1/sensors/:id/revoke", "admin", revoke],
   ["DELETE", "/api/v1/sensors/:id", "admin", remove],
+  ["GET", "/api/v1/policies", "viewer", policies],
+  ["POST", "/api/v1/policies", "admin", addPolicy],
+  ["GET", "/api/v1/policies/:id", "viewer", policy],
+  ["GET", "/api/v1/policies/:id/history", "viewer", policyHistory],
+  ["DELETE", "/api/v1/policies/:id", "admin", removePolicy],
   ["GET", "/api/v1/flows", "viewer", flows],
   ["GET", "/api/v1/flows/latest", "viewer", latestFlows],
   ["GET", "/api/v1/flows/search", "viewer", searchFlows],

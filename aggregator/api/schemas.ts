@@ -263,10 +263,34 @@ export const sensorAnswer = z.object({
   packet_ring: z.string().nullable().describe("How far its ring of packets reaches back"),
 }).loose();
 
+const fleetRow = sensorAnswer.pick({
+  sensor_id: true,
+  name: true,
+  site: true,
+  tags: true,
+  status: true,
+  enrolled_ms: true,
+  last_check_in_ms: true,
+  clock_offset_ms: true,
+  conservation: true,
+  delivery: true,
+  missing_batches: true,
+  packet_ring: true,
+}).extend({
+  reasons: z.array(z.string()).describe("The first two, and how many more there are"),
+  version: z.string().nullable(),
+  capture: z.object({ state: z.string(), source: z.string() }).nullable(),
+}).loose();
+
 export const fleetAnswer = z.object({
   now_ms: z.number(),
   problem: z.string().nullable().describe("Why the aggregator itself does not store what comes in"),
-  summary: z.record(z.string(), count),
+  summary: z.record(z.string(), count).describe("Sensors by status, of the whole fleet"),
+  total: count,
+  fitting: count.describe("Sensors that the filter leaves"),
+  sites: z.array(z.string()),
+  tags: z.array(z.string()),
   conservation,
-  sensors: z.array(sensorAnswer),
+  sensors: z.array(fleetRow),
+  next_cursor: z.string().optional(),
 });

@@ -12,6 +12,7 @@ import { RateLimit } from "../api/rate_limit.ts";
 import { topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
+import { PolicyBook } from "../fleet/policies.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, storeOf, type storeOptions } from "../options/store_options.ts";
 import { type Authority, readAuthority } from "../tls/authority.ts";
@@ -95,6 +96,7 @@ function capabilitiesOf(
     keys,
     authority,
     directory: new SensorDirectory({}, { store }),
+    policies: new PolicyBook({}, { store }),
     sessions: new Sessions(),
     guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "command", activeMax: 1, waitingMax: 0 }, { reporter }),

@@ -4,7 +4,7 @@
  * goes through {@link escapeHtml}. Bound: lists are cut, and say how much was left out. @module */
 
 import { escapeHtml } from "../../shared/escape.ts";
-import type { FleetHealth } from "../fleet/fleet.ts";
+import type { WholeFleet } from "./fleet_pages.ts";
 import type { Host } from "../model/host.ts";
 import type { Incident } from "../model/incident.ts";
 import type { SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
@@ -12,7 +12,7 @@ import type { SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 export interface ReportData {
   fromS: number;
   toS: number;
-  fleet: FleetHealth;
+  fleet: WholeFleet;
   totals: Totals;
   /** The most severe first. */
   incidents: Incident[];
@@ -97,7 +97,7 @@ function story(incident: Incident): string {
   }</div>`;
 }
 
-function fleetPart({ sensors }: FleetHealth): string {
+function fleetPart({ sensors }: WholeFleet): string {
   const rows = sensors.map(({ name, site, status, reasons, conservation, missing_batches }) =>
     `<tr><td>${escapeHtml(name)}</td><td>${escapeHtml(site)}</td><td>${
       status.replace("_", " ")

@@ -5,7 +5,8 @@
 import { escapeLine } from "../../shared/escape.ts";
 import type { Incident } from "../model/incident.ts";
 import type { Severity, Threat } from "../model/threat.ts";
-import { type SensorHealth, type SensorStatus, span } from "../fleet/fleet.ts";
+import { type SensorStatus, span } from "../fleet/fleet.ts";
+import type { FleetRow } from "../fleet/page.ts";
 import type { Totals } from "../model/traffic.ts";
 
 const widthMax = 100;
@@ -27,14 +28,14 @@ const statusColours: Partial<Record<SensorStatus, string>> = {
 };
 
 /** One sensor: a line of numbers, then a line a reason. */
-export function sensorLines(sensor: SensorHealth, nowMs: number, isColourful: boolean): string[] {
-  const { conservation: kept, check_in: checkIn } = sensor;
+export function sensorLines(sensor: FleetRow, nowMs: number, isColourful: boolean): string[] {
+  const { conservation: kept, capture, packet_ring: ring } = sensor;
   const status = paint(sensor.status.replace("_", " "), statusColours[sensor.status], isColourful);
   const leftOut = kept ? Object.values(kept.left_out).reduce((sum, packets) => sum + packets, 0) : 0;
-  const numbers = kept && checkIn
-    ? `${amount(kept.packets)} packets from ${checkIn.capture.source}: ${amount(kept.in_flows)} in flows, ` +
+  const numbers = kept && capture
+    ? `${amount(kept.packets)} packets from ${capture.source}: ${amount(kept.in_flows)} in flows, ` +
       `${amount(leftOut)} left out, ${amount(kept.dropped)} dropped` +
-      (checkIn.ring ? `; ${sensor.packet_ring}` : "")
+      (ring?.startsWith("ring") ? `; ${ring}` : "")
     : "no packet reported yet";
   const seen = sensor.last_check_in_ms === null
     ? ""

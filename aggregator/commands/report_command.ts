@@ -2,7 +2,6 @@
 
 import type { Incident } from "../model/incident.ts";
 import type { Threat } from "../model/threat.ts";
-import type { FleetHealth } from "../fleet/fleet.ts";
 import type { Page } from "../model/page.ts";
 import type { SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
 import type { Host } from "../model/host.ts";
@@ -18,6 +17,7 @@ import {
   noOperands,
 } from "../../shared/command.ts";
 import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
+import { readWholeFleet, type WholeFleet } from "../cli/fleet_pages.ts";
 import { incidentLines, sensorLines, threatLines, totalsLine } from "../cli/words.ts";
 
 /** More than a person reads; what is left out is said. */
@@ -121,7 +121,7 @@ async function readPage(client: ApiClient, toS: number, spanS: number): Promise<
   return {
     fromS,
     toS,
-    fleet: await client.get<FleetHealth>("/fleet"),
+    fleet: await readWholeFleet(client),
     totals: await client.get<Totals>("/stats/totals"),
     incidents: incidents.rows,
     incidentsInAll: incidents.incidents,
@@ -133,7 +133,7 @@ async function readPage(client: ApiClient, toS: number, spanS: number): Promise<
 }
 
 interface Reading {
-  fleet: FleetHealth;
+  fleet: WholeFleet;
   totals: Totals;
   threats: Threat[];
   incidents: Incident[];
@@ -147,7 +147,7 @@ async function readSettled(
 ): Promise<Reading> {
   let before = "";
   for (let readings = 1;; readings++) {
-    const fleet = await client.get<FleetHealth>("/fleet");
+    const fleet = await readWholeFleet(client);
     const totals = await client.get<Totals>("/stats/totals");
     const threats = await readThreats(client);
     const now = JSON.stringify([totals, threats.map(({ id, count, score }) => [id, count, score])]);

@@ -1,7 +1,8 @@
 /** `picket-aggregator sensor`, `sensors` and `revoke`: who is enrolled, how they are, and what an operator decides about them. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
-import type { FleetHealth, SensorHealth } from "../fleet/fleet.ts";
+import type { SensorHealth } from "../fleet/fleet.ts";
+import { type FleetRow, rowOf } from "../fleet/page.ts";
 import { type AdminApi, readVerb, withAdminApi } from "../cli/admin_api.ts";
 import {
   type Command,
@@ -14,6 +15,7 @@ import {
 } from "../../shared/command.ts";
 import type { Options } from "../../shared/options.ts";
 import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
+import { readWholeFleet } from "../cli/fleet_pages.ts";
 import { sensorLines } from "../cli/words.ts";
 
 const options = { ...generalOptions, ...storeOptions, ...remoteOptions } as const;
@@ -129,7 +131,7 @@ async function decide(
 }
 
 async function list(api: AdminApi, json: boolean, edges: Edges): Promise<void> {
-  const fleet = await api.get<FleetHealth>("/fleet");
+  const fleet = await readWholeFleet(api);
   if (json) return edges.print(JSON.stringify(fleet));
   for (const sensor of fleet.sensors) say(sensor, fleet.now_ms, edges);
   if (fleet.sensors.length === 0) edges.reporter.info("no sensor is enrolled: make a join token first");
@@ -138,10 +140,10 @@ async function list(api: AdminApi, json: boolean, edges: Edges): Promise<void> {
 async function show(api: AdminApi, name: string, json: boolean, edges: Edges): Promise<void> {
   const sensor = await api.get<SensorHealth>(`/sensors/${encodeURIComponent(name)}`);
   if (json) edges.print(JSON.stringify(sensor));
-  else say(sensor, edges.clock.nowMs(), edges);
+  else say({ ...rowOf(sensor), reasons: sensor.reasons }, edges.clock.nowMs(), edges);
 }
 
-function say(sensor: SensorHealth, nowMs: number, edges: Edges): void {
+function say(sensor: FleetRow, nowMs: number, edges: Edges): void {
   edges.print(escapeLine(`${sensor.sensor_id}  enrolled ${new Date(sensor.enrolled_ms).toISOString()}`));
   for (const line of sensorLines(sensor, nowMs, edges.isColourful)) edges.print(`  ${line}`);
 }

@@ -89,7 +89,8 @@ export class SensorDirectory {
 
   async #read(nowMs: number): Promise<void> {
     try {
-      const rows = await this.#store.readSensors();
+      // A thousand check-ins are 10 MB: parsing all of them again would hold up everybody who checks in meanwhile.
+      const rows = await this.#store.readSensors(this.#rows);
       this.#rows = new Map(rows.map((row) => [row.sensor_id, this.#withNoted(row)]));
       for (const id of this.#noted.keys()) if (!this.#rows.has(id)) this.#noted.delete(id);
       this.#readMs = nowMs;

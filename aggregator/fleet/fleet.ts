@@ -8,6 +8,7 @@ import type { Gap } from "../model/ledger.ts";
 import type { EndedEpoch, SensorRow } from "../model/sensor.ts";
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
+import { filterWarning, policyReasons } from "./policy_reasons.ts";
 import {
   type Conservation,
   conservationOf,
@@ -132,6 +133,7 @@ export function sensorHealth(
   if (checkIn) {
     found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
     found.push(...copies(checkIn), ...ring(checkIn));
+    found.push(...policyReasons(checkIn).map((text): Found => ["healthy", text]));
   }
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {
@@ -201,7 +203,8 @@ function silence(sensor: SensorRow, nowMs: number): Found[] {
   return [["late", `No check-in for ${span(silentMs)} (limit ${span(fleetLimits.lateAfterMs)})`]];
 }
 
-function sight({ capture, sent_ms, started_ms }: CheckInRequest): Found[] {
+function sight(checkIn: CheckInRequest): Found[] {
+  const { capture, sent_ms, started_ms } = checkIn;
   if (capture.state === "failed") {
     return [["blind", `Capture of ${capture.source} failed: ${capture.error ?? "no reason was given"}`]];
   }
@@ -212,7 +215,9 @@ function sight({ capture, sent_ms, started_ms }: CheckInRequest): Found[] {
   const first = capture.last_packet === null ? "No packet at all" : "No packet";
   return [[
     "blind",
-    `${first} on ${capture.source} for ${span(sinceS * 1_000)} (limit ${fleetLimits.blindAfterS} s)`,
+    `${first} on ${capture.source} for ${span(sinceS * 1_000)} (limit ${fleetLimits.blindAfterS} s)${
+      filterWarning(checkIn)
+    }`,
   ]];
 }
 

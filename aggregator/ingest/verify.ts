@@ -143,7 +143,7 @@ export class Verifier {
   }
 
   async #read(nowMs: number): Promise<void> {
-    const rows = await this.#store.readSensors();
+    const rows = await this.#store.readSensors(null);
     this.#sensors = new Map(
       rows.map((row) => {
         const before = this.#sensors.get(row.sensor_id);

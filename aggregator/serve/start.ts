@@ -18,6 +18,7 @@ import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
+import { PolicyBook } from "../fleet/policies.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
@@ -123,7 +124,7 @@ async function wire(
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
     : { detection: null, detectors: null };
   const meter = roles.has("ingest")
-    ? await startIngest(options, edges, { store, detection, live }, stops)
+    ? await startIngest(options, edges, { store, directory, detection, live }, stops)
     : null;
   await startPublishers(options, edges, store, holder, stops);
   const capabilities = makeCapabilities(options, edges, {
@@ -294,6 +295,7 @@ function makeCapabilities(
     clock,
     randomBytes,
     directory,
+    policies: new PolicyBook({}, { store }),
     clockOffsets: new ClockOffsets(),
     checkIns,
     evidence,

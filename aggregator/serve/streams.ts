@@ -7,6 +7,7 @@ import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../
 import type { LiveFeed } from "../api/live/feed.ts";
 import type { Detection } from "../detect/detection.ts";
 import { DeliveryWatch } from "../fleet/delivery_watch.ts";
+import type { SensorDirectory } from "../fleet/directory.ts";
 import { BatchConsumer } from "../ingest/consume.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import type { ServeOptions } from "../options/serve_options.ts";
@@ -22,7 +23,12 @@ type Stop = () => Promise<void>;
 export async function startIngest(
   options: ServeOptions,
   edges: Edges,
-  { store, detection, live }: { store: Store; detection: Detection | null; live: LiveFeed },
+  { store, directory, detection, live }: {
+    store: Store;
+    directory: SensorDirectory;
+    detection: Detection | null;
+    live: LiveFeed;
+  },
   stops: Stop[],
 ): Promise<WorkMeter> {
   const { clock, reporter } = edges;
@@ -41,7 +47,8 @@ export async function startIngest(
   const meter = new WorkMeter(ingest, clock);
   await startConsumer(options, edges, store, meter, stops);
   const watch = new DeliveryWatch({}, {
-    store,
+    // The directory has parsed every check-in already.
+    store: { ...store, readSensors: () => directory.all(clock.nowMs()) },
     expect: (batches) => ingest.expect(batches),
     isReading: () => meter.sourceProblem() === null,
     clock,

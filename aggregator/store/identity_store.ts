@@ -17,7 +17,7 @@ import {
   type SensorChangeOutcome,
   type SensorRow,
 } from "../model/sensor.ts";
-import type { IdentityStore } from "./store.ts";
+import type { IdentityStore, KnownCheckIns } from "./store.ts";
 
 const sensorsMax = 10_000;
 const apiKeysMax = 10_000;
@@ -50,7 +50,8 @@ export function identityStore(database: Database): IdentityStore {
     readJoinTokens: () => database.read(selectJoinTokens),
     revokeJoinToken: (id, nowMs, by) =>
       database.transaction((session) => revokeToken(session, id, nowMs, by)),
-    readSensors: () => database.read(selectSensors),
+    readSensors: (known) =>
+      database.read((session) => known === undefined ? selectSensors(session) : selectBeside(session, known)),
     async changeSensor(sensorId, wanted, nowMs, by) {
       try {
         return await database.transaction(async (session) => {
@@ -287,6 +288,51 @@ async function holdName(session: Session, sensorId: string, name: string): Promi
 
 async function selectSensors(session: Session): Promise<SensorRow[]> {
   return (await session.all(`SELECT * FROM sensors ORDER BY name LIMIT ${sensorsMax}`)).map(sensorFromRow);
+}
+
+const sensorColumns = [
+  "sensor_id",
+  "name",
+  "site",
+  "tags",
+  "key_id",
+  "public_key",
+  "enrolled_ms",
+  "approved_ms",
+  "join_token",
+  "revoked_ms",
+  "quarantined_ms",
+  "quarantine_reason",
+  "last_check_in_ms",
+  "last_batch_ms",
+  "clock_offset_ms",
+] as const;
+const checkInsAtOnce = 100;
+
+/** All but the check-ins, which are most of a row; and those that are newer than the known ones. */
+async function selectBeside(session: Session, known: KnownCheckIns | null): Promise<SensorRow[]> {
+  const found = await session.all(
+    `SELECT ${sensorColumns.join(", ")} FROM sensors ORDER BY name LIMIT ${sensorsMax}`,
+  );
+  const rows = found.map((row) => sensorFromRow({ ...row, live_name: null, check_in: null }));
+  if (known === null) return rows;
+  const newer: SensorRow[] = [];
+  for (const row of rows) {
+    const has = known.get(row.sensor_id);
+    if ((has?.last_check_in_ms ?? -Infinity) < (row.last_check_in_ms ?? -Infinity)) newer.push(row);
+    else row.check_in = has?.check_in ?? null;
+  }
+  for (let at = 0; at < newer.length; at += checkInsAtOnce) {
+    const part = new Map(newer.slice(at, at + checkInsAtOnce).map((row) => [row.sensor_id, row]));
+    const texts = await session.all(
+      `SELECT sensor_id, check_in FROM sensors WHERE sensor_id IN (${marks(part.size)})`,
+      [...part.keys()],
+    );
+    for (const { sensor_id, check_in } of texts) {
+      part.get(sensor_id as string)!.check_in = check_in === null ? null : JSON.parse(check_in as string);
+    }
+  }
+  return rows;
 }
 
 function sensorFromRow({ live_name: _, ...row }: Row): SensorRow {

@@ -16,6 +16,7 @@ import * as hosts from "./steps/0005_hosts.ts";
 import * as packets from "./steps/0006_packets.ts";
 import * as suppress from "./steps/0007_suppress.ts";
 import * as sinks from "./steps/0008_sinks.ts";
+import * as policies from "./steps/0009_policies.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
@@ -30,6 +31,7 @@ export const steps: readonly Step[] = [
   packets,
   suppress,
   sinks,
+  policies,
 ];
 
 export async function migrate(

@@ -16,6 +16,7 @@ import { ingestStore } from "./ingest_store.ts";
 import { leaseStore } from "./lease_store.ts";
 import { migrate } from "./migrate.ts";
 import { packetStore } from "./packet_store.ts";
+import { policyStore } from "./policy_store.ts";
 import { retentionStore } from "./retention_store.ts";
 import { sinkStore } from "./sink_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
@@ -57,6 +58,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...upkeepStore(database),
     ...packetStore(database),
     ...sinkStore(database, { reporter, clock }),
+    ...policyStore(database),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: fifteen topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: sixteen topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
@@ -42,6 +42,7 @@ import type {
 import type { Suppression, SuppressionRow } from "../model/suppression.ts";
 import type { Feedback, Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { OutboxMessage, SinkCounts, SinkWrite, ToldRow } from "../model/message.ts";
+import type { PolicyRow } from "../model/policy.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
 import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
 import type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
@@ -200,6 +201,9 @@ export interface ThreatChange {
   threat: Threat | null;
 }
 
+/** Check-ins by sensor, as they were read before or came since. */
+export type KnownCheckIns = ReadonlyMap<string, Pick<SensorRow, "last_check_in_ms" | "check_in">>;
+
 /** Sensors, join tokens, API keys. `by`: a person, whose deed is noted in the same transaction. */
 export interface IdentityStore {
   addJoinToken(row: JoinTokenRow, by?: Actor): Promise<void>;
@@ -214,7 +218,8 @@ export interface IdentityStore {
   readJoinTokens(): Promise<JoinTokenRow[]>;
   /** False = there is none whose hash begins with `id`. */
   revokeJoinToken(id: string, nowMs: number, by?: Actor): Promise<boolean>;
-  readSensors(): Promise<SensorRow[]>;
+  /** With `known`, check-ins that it has already are taken from it instead of being read; null = none is read. */
+  readSensors(known?: KnownCheckIns | null): Promise<SensorRow[]>;
   changeSensor(
     sensorId: string,
     change: SensorChange,
@@ -264,6 +269,14 @@ export interface HostStore {
   readConversations(query: ConversationQuery, limit: number): Promise<Conversation[]>;
   /** Different hosts in flows that began in these hours: all, and those with private addresses. */
   countHosts(range: { fromMs: number; toMs: number }): Promise<{ hosts: number; inside: number }>;
+}
+
+/** What the fleet sets on its sensors. */
+export interface PolicyStore {
+  /** Returns its version; null = there are too many of this name, or too many names. */
+  addPolicy(row: Omit<PolicyRow, "version">): Promise<number | null>;
+  /** Every version of each, the oldest first. */
+  readPolicies(): Promise<PolicyRow[]>;
 }
 
 /** Packets that sensors were asked for. */
@@ -336,7 +349,8 @@ export interface Store
     ArchiveStore,
     UpkeepStore,
     PacketStore,
-    SinkStore {
+    SinkStore,
+    PolicyStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

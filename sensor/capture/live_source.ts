@@ -31,6 +31,9 @@ export interface LiveSourceOptions extends DumpcapOptions {
   handOverMs?: number;
 }
 
+/** What can change while it captures. */
+export type Tuning = Pick<DumpcapOptions, "filter" | "snaplen">;
+
 /** One dumpcap, as this file uses it; a test puts a fake here. */
 export type CaptureChild = Pick<Dumpcap, "start" | "read" | "stop" | "close" | "ending">;
 
@@ -60,7 +63,10 @@ export class LiveSource {
   problem: { code: string; message: string } | null = null;
   readonly name: string;
   #options: DumpcapOptions;
-  #filterOf: (ownPeers: readonly OwnPeer[]) => string;
+  /** As it was asked for; `#options` has the filter with the own peers. */
+  #tuning: Tuning;
+  #ownPeers: readonly OwnPeer[];
+  #noise: NoisePolicy;
   #clock: Clock;
   #reporter: Reporter;
   #makeChild: (options: DumpcapOptions) => CaptureChild;
@@ -105,8 +111,11 @@ export class LiveSource {
       throw new RangeError(`Cannot capture as "handOverMs" must be >= 1: current value is ${handOverMs}`);
     }
     this.#handOverMs = handOverMs;
-    this.#filterOf = (ownPeers) => kernelFilter({ ownPeers, noise, expression: filter });
-    this.#options = { ...options, filter: this.#filterOf(exclude) };
+    this.#tuning = { filter, snaplen: options.snaplen };
+    this.#ownPeers = exclude;
+    this.#noise = noise;
+    this.#options = options;
+    this.#compose();
     this.name = options.interfaces.join(",");
     this.#clock = deps.clock;
     this.#reporter = deps.reporter;
@@ -137,7 +146,46 @@ export class LiveSource {
 
   /** Leaves the traffic of these out from the next dumpcap on. */
   exclude(ownPeers: readonly OwnPeer[]): void {
-    this.#options = { ...this.#options, filter: this.#filterOf(ownPeers) };
+    this.#ownPeers = ownPeers;
+    this.#compose();
+  }
+
+  #compose(): void {
+    const { filter, snaplen } = this.#tuning;
+    const whole = kernelFilter({ ownPeers: this.#ownPeers, noise: this.#noise, expression: filter });
+    this.#options = { ...this.#options, snaplen, filter: whole };
+  }
+
+  get tuning(): Tuning {
+    return this.#tuning;
+  }
+
+  /** Captures with these from now on: a dumpcap begins with them beside the one that captures, and relieves it, so that no packet is lost.
+   * Resolves with the words of one that cannot begin, and then nothing has changed; null = it does. While nothing is captured the next try to
+   * start has them. Packets that are about to be handed on may come twice when either snaplen is below the octets that the seam compares. */
+  async retune(tuning: Tuning): Promise<string | null> {
+    const before = this.#tuning;
+    await this.#handingOver;
+    // One that was relieved may not have been read to its end.
+    const { signal } = this.#stopping;
+    const sinceMs = this.#clock.monotonicMs();
+    while (this.#next !== null && !signal.aborted && this.#clock.monotonicMs() - sinceMs < handOverMsMax) {
+      await this.#clock.sleep(handOverStepMs, signal);
+    }
+    this.#tuning = tuning;
+    this.#compose();
+    const child = this.#child;
+    if (child === null || this.#isEnding) return null;
+    this.#startedMs = this.#clock.monotonicMs();
+    let failure: unknown = null;
+    this.#handingOver = this.#handOver(child).then((error) => void (failure = error))
+      .finally(() => this.#handingOver = null);
+    await this.#handingOver;
+    // One that only came too late begins with the next hand-over.
+    if (failure === null) return null;
+    this.#tuning = before;
+    this.#compose();
+    return (failure as Error).message;
   }
 
   /** Starts capturing. @throws {CaptureStartError} when that is not possible; `next` tries again. */
@@ -240,11 +288,13 @@ export class LiveSource {
     if (passedMs < this.#handOverMs || isClockSet) return;
     // One that fails is tried again after another such time.
     this.#startedMs = nowMs;
-    this.#handingOver = this.#handOver(child).finally(() => this.#handingOver = null);
+    this.#handingOver = this.#handOver(child).then(() => {}).finally(() => this.#handingOver = null);
   }
 
-  async #handOver(child: CaptureChild): Promise<void> {
+  /** Returns why the other one could not begin; null = it did, whether it relieved this one or not. */
+  async #handOver(child: CaptureChild): Promise<unknown> {
     const next = this.#makeChild(this.#options);
+    let failure: unknown = null;
     let message = "the one before it could not be read up to its start, or the clock was set";
     this.#seam.begin();
     try {
@@ -252,16 +302,18 @@ export class LiveSource {
       if (await this.#isReadUpTo(child, (this.#clock.nowMs() + overlapMs) * 1_000)) {
         this.#next = next;
         child.stop();
-        return;
+        return null;
       }
     } catch (error) {
+      failure = error;
       message = (error as Error).message;
     }
     this.#seam.end();
     await next.close();
-    if (this.#stopping.signal.aborted) return;
+    if (this.#stopping.signal.aborted) return null;
     this.#reporter.count("capture_hand_over_failures_total");
     this.#reporter.warn("cannot relieve capture, packets dropped are not known yet", { message });
+    return failure;
   }
 
   /** Waits until everything was read that `child` had got at a moment which is now past. */

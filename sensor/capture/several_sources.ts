@@ -7,7 +7,7 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { PacketHandler } from "./capture_error.ts";
-import { LiveSource, type LiveSourceOptions } from "./live_source.ts";
+import { LiveSource, type LiveSourceOptions, type Tuning } from "./live_source.ts";
 import type { OwnPeer } from "../prefilter/kernel_filter.ts";
 
 /** As many as a check-in tells of. */
@@ -83,6 +83,18 @@ export class SeveralSources {
 
   exclude(ownPeers: readonly OwnPeer[]): void {
     for (const source of this.#sources) source.exclude(ownPeers);
+  }
+
+  /** Captures with these from now on, on every interface or on none. Resolves with why not; null = it does. */
+  async retune(change: Tuning): Promise<string | null> {
+    const before = this.#sources.map(({ tuning }) => tuning);
+    for (const [index, source] of this.#sources.entries()) {
+      const problem = await source.retune(change);
+      if (problem === null) continue;
+      for (let i = 0; i < index; i++) await this.#sources[i].retune(before[i]);
+      return problem;
+    }
+    return null;
   }
 
   /** Starts capturing, on those that take long in the background. @throws {CaptureStartError} when no interface can be captured. */

@@ -22,7 +22,8 @@ import {
 import { startDeepLane } from "../run/deep_lane.ts";
 import { feed } from "../run/live_feed.ts";
 import { OwnPeers } from "../run/own_peers.ts";
-import { openSession, sessionOptions } from "../run/session.ts";
+import { ownFields, policyApplier } from "../run/policy_settings.ts";
+import { openSession, type Session, sessionOptions } from "../run/session.ts";
 import { captureHealth, type CaptureSource, type FastLane, type Stages } from "../run/stages.ts";
 
 const options = {
@@ -31,6 +32,13 @@ const options = {
   ...flowOptions,
   ...ringOptionsOf("start"),
   ...sessionOptions,
+  policyTrialS: {
+    kind: "number",
+    default: 60,
+    min: 1,
+    max: 3_600,
+    help: "Go back from a new policy of the fleet when capture breaks or check-ins fail within this time, s",
+  },
   ...generalOptions,
 } as const;
 
@@ -100,11 +108,11 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
       exclude: ownPeers.all,
     }, { clock, reporter });
     fastLane.leaveOut(ownPeers.all);
-    const bufferBytes = given.bufferMb * 1024 * 1024;
-    const guard = new OverloadGuard({ bufferBytes, levelMax: Math.floor(Math.log2(given.sampleMax)) });
+    const guard = guardOf(given);
     source.attach(fastLane);
     await source.start();
     state = "capturing";
+    await heedPolicy(session, given, { source, fastLane, guard, ring });
     await session.start();
     ownPeers.start((peers) => {
       fastLane.leaveOut(peers);
@@ -131,6 +139,26 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
   } finally {
     await deepLane?.stop();
   }
+}
+
+function guardOf({ bufferMb, sampleMax }: Options<typeof options>): OverloadGuard {
+  return new OverloadGuard({
+    bufferBytes: bufferMb * 1024 * 1024,
+    levelMax: Math.floor(Math.log2(sampleMax)),
+  });
+}
+
+/** From here on the fleet's policy holds, where the sensor's own options leave it room. */
+async function heedPolicy(
+  session: Session,
+  given: Options<typeof options>,
+  running: Omit<Parameters<typeof policyApplier>[1], "limitUpload">,
+): Promise<void> {
+  const limitUpload = (bytesPerS: number) => session.shipper.limit(bytesPerS);
+  await session.heed({ own: ownFields(given, options), trialMs: given.policyTrialS * 1_000 }, {
+    apply: policyApplier(given, { ...running, limitUpload }),
+    captureProblem: () => running.source.problem?.message ?? null,
+  });
 }
 
 /** The first interface that is up and not loopback. */

@@ -54,7 +54,7 @@ function fingerprint(pem: string | null): string | null {
 type Capture = Status["health"]["capture"];
 
 function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
-  const { capture, flows, facts, spool, transport, ring } = status.health;
+  const { capture, flows, facts, spool, transport, ring, policy } = status.health;
   const leftOut = Object.values(capture.left_out).reduce((sum, count) => sum + count, 0);
   return [
     `running    ${isRunning ? "yes" : "no"}, as of ${Math.max(0, Math.round(ageMs / 1_000))} s ago`,
@@ -76,10 +76,21 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
       transport.error ? `: ${transport.error}` : ""
     }`,
     `ring       ${ringText(ring, status.written_ms)}`,
+    ...(policy ? [`policy     ${policyText(policy)}`] : []),
     `check-in   ${status.check_in_error ?? "good"}${
       status.clock_offset_ms === null ? "" : `, clock ${status.clock_offset_ms} ms behind the aggregator's`
     }`,
   ];
+}
+
+function policyText(
+  { name, wanted, actual, problem, kept }: NonNullable<Status["health"]["policy"]>,
+): string {
+  const held = actual === 0 ? "own options hold" : `version ${actual} holds`;
+  const words = name === null ? `none, ${held}` : `${name} version ${wanted}: ${held}`;
+  return `${words}${problem === null ? "" : `, rolled back: ${problem}`}${
+    kept.length > 0 ? `; own options keep ${kept.join(", ")}` : ""
+  }`;
 }
 
 function ringText(ring: Status["health"]["ring"], writtenMs: number): string {

@@ -22,6 +22,8 @@ export interface CheckInDeps {
   onAnswer: (revoked: boolean | null, epochKnown: number) => void | Promise<void>;
   /** Called with the packets that an answer asks for, when it asks for any. */
   onPacketRequests?: (requests: PacketRequest[]) => void;
+  /** Called with what a good answer says of a policy, unchecked; undefined = nothing. */
+  onPolicy?: (offer: unknown) => void;
   clock: Clock;
   reporter: Reporter;
   /** 0 <= value < 1; comes from the edge. */
@@ -113,6 +115,7 @@ export class CheckIn {
       revoked = answer.body.revoked;
       epochKnown = answer.body.epoch_max ?? 0;
       if (!revoked) this.#passOn(packetRequestsIn(answer.body));
+      this.#deps.onPolicy?.(answer.body.policy);
     } else {
       const refusal = answer.ok ? refusalOf(answer.body) : null;
       this.#problem = answer.ok

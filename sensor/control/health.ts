@@ -48,6 +48,8 @@ export interface HealthSources {
   shipper: Shipper;
   /** Null = no packets are kept. */
   ring: PacketRing | null;
+  /** Undefined = there is nothing to say of one. */
+  policy: () => CheckInRequest["policy"];
   reporter: Reporter;
 }
 
@@ -60,6 +62,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
   const { flows_open, factor, facts, ...capture } = sources.capture();
   const counters = reporter.snapshot();
   const error = shipper.problem?.message ?? null;
+  const policy = sources.policy();
   return {
     sensor_id: sources.sensorId,
     version,
@@ -98,6 +101,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
       sent_batches: shipper.sentBatches,
     },
     ...(sources.ring && { ring: ringHealth(sources.ring) }),
+    ...(policy && { policy }),
     sealed: sealing.sealed,
     sealed_totals: sealing.totals,
     counters: Object.fromEntries(

@@ -4,18 +4,7 @@
  * What they do not mean: a reason of an inner header (see {@link innerFaults}) leaves its packet in the flow of the outer header.
  * @module */
 
-/** Left out when the policy says so. */
-export const noiseClasses = [
-  "arp",
-  "mdns",
-  "ssdp",
-  "llmnr",
-  "netbios",
-  "dhcp",
-  "igmp",
-  "broadcast",
-  "loopback",
-] as const;
+import { noiseClasses } from "../../shared/policy.ts";
 
 export const leftOutReasons = [
   "",

@@ -76,12 +76,7 @@ export class FlowTable {
     this.#key = new FlowKey(checked.hashSeed);
     this.#clock = new PacketClock(checked.stepBackMs * 1000, elapsedUs);
     this.sampler = new FlowSampler(Math.max(checked.tcpIdleMs, checked.otherIdleMs) * 1000);
-    this.#timeoutsUs = Float64Array.of(
-      checked.tcpIdleMs * 1000,
-      checked.otherIdleMs * 1000,
-      checked.unansweredIdleMs * 1000,
-      checked.lingerMs * 1000,
-    );
+    this.#timeoutsUs = timeoutsOf(checked);
     this.#activeUs = checked.activeMs * 1000;
     this.#closedUs = Math.min(checked.closedMs, checked.lingerMs) * 1000;
     this.#capacity = Math.min(flowsAtStart, checked.flowsMax);
@@ -92,6 +87,14 @@ export class FlowTable {
     this.#free = new Int32Array(this.#capacity);
     this.#due = new Int32Array(this.#capacity);
     this.#release(0, this.#capacity);
+  }
+
+  /** Other timeouts from here on; an open flow may still be looked at first when its old one is over.
+   * @throws {RangeError} when one is out of range. */
+  retime(timeouts: Partial<FlowOptions>): void {
+    this.#options = checkFlowOptions({ ...this.#options, ...timeouts });
+    this.#timeoutsUs = timeoutsOf(this.#options);
+    this.#activeUs = this.#options.activeMs * 1000;
   }
 
   /** Table time, see packet_clock.ts. */
@@ -375,4 +378,8 @@ export class FlowTable {
 /** Twice as many hash chains as flows, a power of two. */
 function headsFor(capacity: number): number {
   return 2 ** Math.ceil(Math.log2(capacity * 2));
+}
+
+function timeoutsOf({ tcpIdleMs, otherIdleMs, unansweredIdleMs, lingerMs }: FlowOptions): Float64Array {
+  return Float64Array.of(tcpIdleMs * 1000, otherIdleMs * 1000, unansweredIdleMs * 1000, lingerMs * 1000);
 }

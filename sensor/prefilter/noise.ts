@@ -5,7 +5,8 @@
  * Why keep ARP by default: it is noise in volume but evidence in content. Hot path: one test when everything is kept. @module */
 
 import type { Packet } from "../decode/packet.ts";
-import { noiseClasses, reason } from "../decode/reasons.ts";
+import { reason } from "../decode/reasons.ts";
+import { noiseClasses } from "../../shared/policy.ts";
 
 export type NoiseClass = typeof noiseClasses[number];
 export type NoiseAction = "keep" | "count" | "drop";

@@ -56,6 +56,13 @@ export class OverloadGuard {
     check("levelMax", this.#options.levelMax, 0, samplingLevelMax);
   }
 
+  /** Another highest level; a level above it is left at once. */
+  limit(levelMax: number): void {
+    check("levelMax", levelMax, 0, samplingLevelMax);
+    this.#options = { ...this.#options, levelMax };
+    this.level = Math.min(this.level, levelMax);
+  }
+
   /** A chunk was handed on; its last packet is `lagMs` old. */
   chunk(lagMs: number): void {
     this.#chunks++;

@@ -50,9 +50,9 @@ const longCopyBytes = 1_024;
 export class PacketRing {
   /** Packets ever added. */
   added = 0;
-  readonly #options: PacketRingOptions;
+  #options: PacketRingOptions;
   /** Octets of payload kept; -1 = all. */
-  readonly #payloadKept: number;
+  #payloadKept: number;
   readonly #bytes: Uint8Array;
   readonly #stamps: Float64Array;
   readonly #words: Int32Array;
@@ -82,11 +82,7 @@ export class PacketRing {
     check("snapBytes", 64, snapBytesMax);
     check("payloadBytesMax", 0, snapBytesMax);
     this.#options = checked;
-    this.#payloadKept = checked.payload === "full"
-      ? -1
-      : checked.payload === "start"
-      ? checked.payloadBytesMax
-      : 0;
+    this.#payloadKept = payloadKept(checked);
     this.#pages = Math.floor(checked.bytesMax / pageBytes);
     this.#firsts = new Float64Array(this.#pages);
     const memory = new ArrayBuffer(this.#pages * pageBytes);
@@ -116,6 +112,12 @@ export class PacketRing {
 
   get #oldestSerial(): number {
     return Math.max(0, this.#serial - this.#pages + 1);
+  }
+
+  /** Keeps another part of the packets that come from here on. */
+  keep(payload: PayloadPolicy): void {
+    this.#options = { ...this.#options, payload };
+    this.#payloadKept = payloadKept(this.#options);
   }
 
   /** Adds a packet. `payloadAt` is the offset of the innermost payload in `buffer`, <= `offset` = there is none. */
@@ -209,4 +211,8 @@ export class PacketRing {
     }
     for (; i < offset + end; i += 4) words[to++] = view.getInt32(i, true);
   }
+}
+
+function payloadKept({ payload, payloadBytesMax }: PacketRingOptions): number {
+  return payload === "full" ? -1 : payload === "start" ? payloadBytesMax : 0;
 }

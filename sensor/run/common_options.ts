@@ -11,6 +11,7 @@ import {
 } from "../../shared/common_options.ts";
 import type { KafkaSettings } from "../../shared/kafka.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
+import { policyFields } from "../../shared/policy.ts";
 import { flowDefaults } from "../flow/flow_options.ts";
 import { PacketRing, payloadPolicies } from "../ring/packet_ring.ts";
 import { AggregatorClient } from "../aggregator_client.ts";
@@ -118,16 +119,16 @@ export const captureOptions = {
   snaplen: {
     kind: "number",
     default: 0,
-    min: 0,
-    max: 262_144,
+    min: policyFields.snaplen.min,
+    max: policyFields.snaplen.max,
     help: "Octets captured of each packet, 0 = all; facts need all",
   },
   bufferMb: { kind: "number", default: 32, min: 1, max: 2_048, help: "Kernel buffer of a capture, MiB" },
   sampleMax: {
     kind: "number",
     default: 1_024,
-    min: 1,
-    max: 1_024,
+    min: policyFields.sampleMax.min,
+    max: policyFields.sampleMax.max,
     help: "Under overload keep at least one flow in this many; 1 = never leave flows out",
   },
   dumpcapPath: { kind: "text", default: "dumpcap", value: "FILE", help: "Name or path of dumpcap" },
@@ -155,7 +156,8 @@ export function openRing(options: Options<ReturnType<typeof ringOptionsOf>>): Pa
 }
 
 function flowTime(standard: number, help: string) {
-  return { kind: "number", default: standard, min: 1, max: 86_400_000, help } as const;
+  const { min, max } = policyFields.activeMs;
+  return { kind: "number", default: standard, min, max, help } as const;
 }
 
 /** Packet time, not wall time: a replayed capture gives the flows of the live one. */

@@ -17,6 +17,7 @@ import {
   raiseEpoch,
   saveEnrolment,
 } from "../control/identity.ts";
+import { PolicyKeeper, type PolicyKeeperDeps, type PolicyKeeperOptions } from "../control/policy_keeper.ts";
 import { PacketAnswers } from "../control/packet_answers.ts";
 import { ShippedCaptures } from "../control/shipped_captures.ts";
 import { lockState } from "../control/state_lock.ts";
@@ -132,6 +133,7 @@ export class Session {
   readonly #edges: Edges;
   readonly #disk: Disk;
   readonly #reload: () => Promise<void>;
+  #policy: PolicyKeeper | null = null;
   #forgetReload: () => void = () => {};
   /** The aggregator has said which epoch it knows. Heeded once: a later one of it is a copy's, and who rose above it would hide that. */
   #isEpochKnown = false;
@@ -182,6 +184,7 @@ export class Session {
       spool,
       shipper,
       ring: deps.ring,
+      policy: () => this.#policy?.state,
       reporter,
     };
     const { client } = opened;
@@ -194,6 +197,8 @@ export class Session {
       random,
       report: () => healthReport(this.#sources, clock.nowMs()),
       onPacketRequests: (requests) => this.#packets.take(requests),
+      // Not awaited: a dumpcap may take seconds to begin, and check-ins go on.
+      onPolicy: (offer) => void this.#policy?.offer(offer),
       onAnswer: async (revoked, epochKnown) => {
         obey(revoked, shipper, edges);
         if (epochKnown > 0 && !this.#isEpochKnown) {
@@ -218,6 +223,25 @@ export class Session {
     this.#checkIn.start();
   }
 
+  /** Keeps to the fleet's policy from here on; before `start`. */
+  async heed(
+    options: PolicyKeeperOptions,
+    deps: Pick<PolicyKeeperDeps, "apply" | "captureProblem">,
+  ): Promise<void> {
+    const { clock, reporter } = this.#edges;
+    const checkInProblem = () => this.#checkIn.problem;
+    const { folder } = this.#opened;
+    this.#policy = new PolicyKeeper(options, {
+      ...deps,
+      disk: this.#disk,
+      folder,
+      clock,
+      reporter,
+      checkInProblem,
+    });
+    await this.#policy.start();
+  }
+
   /** Batches in the spool of a session that was not started. */
   async waiting(): Promise<number> {
     return batchesIn(await this.#disk.list(`${this.#opened.folder}/spool`).catch(() => [])).length;
@@ -232,7 +256,7 @@ export class Session {
   async stop(): Promise<void> {
     this.#forgetReload();
     // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
-    await Promise.all([this.outbox.stop(), this.#checkIn.halt(), this.#packets.stop()]);
+    await Promise.all([this.outbox.stop(), this.#checkIn.halt(), this.#packets.stop(), this.#policy?.stop()]);
     await this.#checkIn.stop(true);
     await this.#saveStatus(true);
     this.release();

@@ -13,7 +13,7 @@ import type { CaptureHealth } from "../control/health.ts";
 import type { RecentLoss } from "../control/recent_loss.ts";
 import type { Walls } from "../dissect/child/sandbox.ts";
 import type { Chooser, DeepLane } from "../dissect/deep_lane.ts";
-import type { CaptureSummary, SegmentSink } from "../pipeline.ts";
+import type { CaptureSummary, SegmentSink, Tuning } from "../pipeline.ts";
 import type { Disk } from "../disk.ts";
 import type { PacketRing } from "../ring/packet_ring.ts";
 
@@ -40,6 +40,8 @@ export interface CaptureSource {
   next(): Promise<boolean>;
   /** Live: leaves the traffic of these out as soon as it can. */
   exclude?(peers: readonly OwnPeer[]): void;
+  /** Live: captures with these from now on. Resolves with why that is not possible, and then nothing has changed; null = it does. */
+  retune?(change: { filter: string; snaplen: number }): Promise<string | null>;
   /** Live: no new packets; those already captured still come through `next`. */
   stop(): void;
   close(): Promise<void>;
@@ -93,6 +95,7 @@ export interface FastLane extends PacketHandler {
   leaveOut(peers: readonly OwnPeer[]): void;
   /** Keeps new flows one in 2^level. */
   sample(level: number): void;
+  tune(tuning: Tuning): void;
 }
 
 export interface CaptureInterface {

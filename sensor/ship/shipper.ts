@@ -3,7 +3,8 @@
  * In: a spool, a transport, a wake-up when batches were spooled. Out: an emptier spool, or the reason why it is not.
  * Invariant: a batch leaves the spool after the other side has it, or after it was set aside and counted. Nothing here stops capture.
  * Waiting: doubling from `backoffMinMs` to `backoffMaxMs` while sends fail, each time a random half of it, so that a fleet does not
- * come back in one wave. A retry is not a drop. @module */
+ * come back in one wave. A retry is not a drop. With a limit on octets a second, each send is followed by as long a wait as it may take, for at
+ * most {@link paceMsMax}. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -42,6 +43,9 @@ export class Shipper {
   #failures = 0;
   #sent = 0;
   #pausedFor: string | null = null;
+  /** Octets a second, 0 = no limit. */
+  #bytesPerS = 0;
+  #isPacing = false;
   #lastProblem: { code: SendProblem; message: string } | null = null;
 
   /** @throws {RangeError} when a limit is below 1. */
@@ -86,9 +90,14 @@ export class Shipper {
 
   /** There is something new to send. Does not shorten the wait after a failure. */
   wake(): void {
-    if (this.#failures > 0) return;
+    if (this.#failures > 0 || this.#isPacing) return;
     this.#isWoken = true;
     this.#nap.abort();
+  }
+
+  /** Sends so many octets of batches a second at most, in the mean; 0 = no limit. */
+  limit(bytesPerS: number): void {
+    this.#bytesPerS = bytesPerS;
   }
 
   /** Keeps everything in the spool until `resume`. */
@@ -106,6 +115,7 @@ export class Shipper {
     while (!this.#stopping.signal.aborted) {
       const waitMs = await this.turn();
       if (waitMs > 0) await this.#sleep(waitMs);
+      this.#isPacing = false;
     }
   }
 
@@ -113,7 +123,12 @@ export class Shipper {
   async turn(): Promise<number> {
     if (this.#pausedFor !== null) return idleMs;
     const { spool } = this.#deps;
-    const entries = spool.lend(this.#options.inFlightBatchesMax, this.#options.inFlightBytesMax);
+    const { inFlightBatchesMax, inFlightBytesMax } = this.#options;
+    const bytesPerS = this.#bytesPerS;
+    const entries = spool.lend(
+      inFlightBatchesMax,
+      bytesPerS > 0 ? Math.min(inFlightBytesMax, bytesPerS) : inFlightBytesMax,
+    );
     if (entries.length === 0) return idleMs;
     let retryAfterMs = 0;
     try {
@@ -126,7 +141,11 @@ export class Shipper {
     }
     if (this.#lastProblem === null) {
       this.#failures = 0;
-      return 0;
+      if (bytesPerS === 0) return 0;
+      this.#isPacing = true;
+      this.#isWoken = false;
+      const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+      return Math.min(paceMsMax, bytes / bytesPerS * 1_000);
     }
     this.#failures++;
     return Math.max(retryAfterMs, this.#backoffMs());
@@ -193,6 +212,8 @@ export class Shipper {
   }
 }
 
+/** The largest batch at the smallest limit takes longer; then the limit gives way, so that the spool does not stand still. */
+const paceMsMax = 60_000;
 /** How often an empty spool is looked at even without `wake`. */
 const idleMs = 1_000;
 const stopTimeoutMs = 3_000;

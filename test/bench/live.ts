@@ -63,8 +63,8 @@ class Sensor {
       "/fleet",
       (fleet) =>
         fleet.sensors.some((
-          one: { last_check_in_ms: number; check_in: { capture: { state: string } } | null },
-        ) => one.last_check_in_ms > sinceMs && one.check_in?.capture.state === "capturing"),
+          one: { last_check_in_ms: number; capture: { state: string } | null },
+        ) => one.last_check_in_ms > sinceMs && one.capture?.state === "capturing"),
       waitS,
     );
   }

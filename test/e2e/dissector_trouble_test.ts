@@ -152,7 +152,8 @@ Deno.test({
         );
         assertEquals([rows.length, (await world.get("/stats/totals")).packets], [sent, sent]);
         const starts = startsOf(rows);
-        const { sensors: [health] } = await world.get("/fleet");
+        const { sensors: [{ sensor_id }] } = await world.get("/fleet");
+        const health = await world.get(`/sensors/${sensor_id}`);
         const { facts, counters } = health.check_in;
         const refused = counters['facts_refused_total{reason="no_child"}'] ?? 0;
         const givenUp = counters['facts_given_up_total{reason="killed"}'];

@@ -46,7 +46,7 @@ liveTest("packets sent over a veth pair come out as flows in the API", async (wi
   await world.until("/fleet", isCapturing, 30);
   await wire.send(capture, 5_000, null);
   // On a busy machine they are a while on their way through the kernel.
-  await world.until("/fleet", ({ sensors }) => sensors[0].check_in.capture.packets >= summary.packets, 30);
+  await world.until("/fleet", ({ sensors }) => sensors[0].conservation.packets >= summary.packets, 30);
   const { rows } = await world.until("/flows?limit=1000", (body) => body.rows.length >= 100, 30);
   assert(rows.some((flow: { protocol: string }) => flow.protocol === "tcp"));
   sensor.kill("SIGTERM");
@@ -93,11 +93,12 @@ liveTest("of two interfaces one goes away, and the other is captured on", async 
   await other.stop();
   await systemClock.sleep(1_000);
   const { packets } = await wire.send(capture, 5_000, null);
-  const { sensors: [{ check_in: { capture: now } }] } = await world.until(
+  const { sensors: [{ sensor_id }] } = await world.until(
     "/fleet",
-    ({ sensors }) => sensors[0].check_in.capture.packets >= packets,
+    ({ sensors }) => sensors[0].conservation.packets >= packets,
     30,
   );
+  const { check_in: { capture: now } } = await world.get(`/sensors/${sensor_id}`);
   const failing = now.links.filter(({ error }: { error: string | null }) => error !== null);
   assertEquals(failing.map(({ name }: { name: string }) => name), [other.near, "picket-none"]);
   assertEquals(now.state, "capturing");
@@ -179,9 +180,9 @@ liveTest(
     await wire.send(capture, 500, 1);
     // What is longer than the near end takes is dropped where a full card would: before any capture.
     await wire.sendTooLong(40);
-    const { sensors: [health] } = await world.until(
-      "/fleet",
-      ({ sensors }) => sensors[0].conservation?.card_dropped >= 40,
+    const health = await world.until(
+      "/sensors/small-card",
+      ({ conservation }) => conservation?.card_dropped >= 40,
       15,
     );
     assertEquals([health.status, health.conservation.dropped], ["lossy", 0]);

@@ -130,9 +130,8 @@ Deno.test({
           "--no-facts",
         );
       }
-      const isCapturing = ({ state }: { state: string }) => state === "capturing";
-      const areReady = (fleet: { sensors: { check_in: { capture: { state: string } } | null }[] }) =>
-        fleet.sensors.every(({ check_in }) => check_in !== null && isCapturing(check_in.capture));
+      const areReady = (fleet: { sensors: { capture: { state: string } | null }[] }) =>
+        fleet.sensors.every(({ capture }) => capture?.state === "capturing");
       await world.until("/fleet", areReady, 30);
       await wire.send(capture, 5_000, null);
       const isSeenByBoth = (flow: { seen_by: unknown[] }) => flow.seen_by.length === 2;

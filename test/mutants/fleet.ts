@@ -64,6 +64,49 @@ const movedMutants = mutantsOf(instances, [
   ],
 ]);
 
+const keeper = "sensor/control/policy_keeper.ts";
+
+const policyMutants = mutantsOf(["test/sensor/control/policy_keeper_test.ts"], [
+  ["policy: tried again and again", keeper, " || (policy && isSame(policy, this.#refused))", ""],
+  ["policy: kept though nobody is reached", keeper, "if (!trial.isHeard) {", "if (false) {"],
+  ["policy: a crash in its trial is forgotten", keeper, "await this.#save(policy, before);", ""],
+  [
+    "policy: goes back to one on trial",
+    keeper,
+    "this.#trial ? this.#trial.before : this.#held",
+    "this.#held",
+  ],
+  ["policy: told to end, blamed for it", keeper, "this.#held = this.#trial.before;\n    await", "await"],
+  ["policy: a number says all", keeper, "a.version === b.version && a.name === b.name && ", "true || "],
+  [
+    "policy: a broken capture is borne",
+    keeper,
+    "trial.brokenMs !== null && nowMs - trial.brokenMs >=",
+    "false && nowMs >=",
+  ],
+  [
+    "policy: one for a part is one for all",
+    "aggregator/fleet/policies.ts",
+    "return tags.includes(value) ? 2 : 0;",
+    "return 2;",
+    ["test/aggregator/fleet/policies_test.ts"],
+  ],
+  [
+    "policy: what does not compile holds",
+    "sensor/capture/live_source.ts",
+    "this.#tuning = before;\n    this.#compose();",
+    "",
+    ["test/sensor/capture/live_source_test.ts"],
+  ],
+  [
+    "fleet: a sensor on two pages",
+    "aggregator/fleet/page.ts",
+    "compare(keyOf(sensor), after) > 0",
+    "compare(keyOf(sensor), after) >= 0",
+    ["test/aggregator/fleet/page_test.ts"],
+  ],
+]);
+
 const sealMutants = mutantsOf(["test/sensor/ship/seal_test.ts"], [
   [
     "seal: the end of a connection waits as others do",
@@ -80,4 +123,10 @@ const sealMutants = mutantsOf(["test/sensor/ship/seal_test.ts"], [
   ["seal: a sealed bucket is still waited for", openRows, "this.awaitedMs[bucket] = Infinity;", ""],
 ]);
 
-export const fleetMutants: Mutant[] = [...leaseMutants, ...publishMutants, ...movedMutants, ...sealMutants];
+export const fleetMutants: Mutant[] = [
+  ...leaseMutants,
+  ...publishMutants,
+  ...movedMutants,
+  ...sealMutants,
+  ...policyMutants,
+];

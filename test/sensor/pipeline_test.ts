@@ -248,6 +248,32 @@ Deno.test("pipeline ends flows when time passes without packets", async () => {
   assertEquals([segments.length, pipeline.openFlows], [1, 0]);
 });
 
+Deno.test("pipeline takes other timeouts, noise and facts while packets come", async () => {
+  const lane = new FakeLane();
+  const { pipeline, segments, send } = harness({}, lane);
+  const mdns = ethernet(0x0800, ipv4(17, udp(5_353, 5_353)));
+  send(mdns, 0);
+  send(request, 1);
+  const timeouts = { otherIdleMs: 1_000 };
+  pipeline.tune({ timeouts, noise: ["mdns"], facts: false });
+  send(mdns, 2);
+  send(request, 3);
+  assertEquals([lane.offered.length, pipeline.summary("").left_out], [1, { mdns: 1 }]);
+  pipeline.tune({ timeouts, noise: [], facts: true });
+  send(request, 4);
+  send(mdns, 5);
+  assertEquals([lane.offered.length, pipeline.summary("").left_out], [2, { mdns: 1 }]);
+  // The first flow is looked at when its old time is over, one that begins now after the new one.
+  send(ethernet(0x0800, ipv4(17, udp(7, 9))), 40_000);
+  send(request, 41_500);
+  await pipeline.turn();
+  assertEquals(segments.filter((one) => one.protocol === "udp").map((one) => one.src_port).sort(), [
+    5_353,
+    7,
+  ]);
+  assertThrows(() => pipeline.tune({ timeouts: { activeMs: 0 }, noise: [], facts: true }), RangeError);
+});
+
 Deno.test("pipeline refuses options out of range", () => {
   assertThrows(
     () => harness({ factsWaitMs: 0 }),

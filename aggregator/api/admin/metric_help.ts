@@ -38,6 +38,7 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   // Sensors as a fleet.
   enrolments_total: ["Tries to enrol a sensor.", "outcome"],
   check_ins_total: ["Check-ins of sensors.", "outcome"],
+  policy_changes_total: ["Versions of policies that were added or ended.", "change"],
   sensor_changes_total: ["Changes an operator made to a sensor.", "change"],
   sensors_revoked_total: ["Sensors revoked by an operator."],
   sensors_quarantined_total: ["Sensors quarantined because two copies of them were alive."],

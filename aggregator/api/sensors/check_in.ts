@@ -1,7 +1,7 @@
 /** Check-in: a sensor's health, every 10 s, signed by its key.
  *
  * In: the signed body. Out: the aggregator's two time stamps, from which the sensor knows its clock, whether it is revoked, and the
- * highest epoch known of it.
+ * highest epoch known of it; the policy it should have.
  * Invariant: nothing is stored of a check-in whose signature does not fit, or which is not newer than the last one; so a recorded
  * check-in cannot be played back as today's health. Its clock may be off by any amount: that is measured, and said.
  * Why a revoked sensor still gets an answer: it must learn that it is. @module */
@@ -27,6 +27,7 @@ const needs = [
   "clock",
   "clockOffsets",
   "evidence",
+  "policies",
 ] as const;
 
 export const checkIn = resource({
@@ -46,7 +47,7 @@ type Needs = Pick<Capabilities, typeof needs[number]>;
 
 async function answer(
   call: Call<unknown, CheckInRequest>,
-  { ingestStore, clock, evidence, ...has }: Needs,
+  { ingestStore, clock, evidence, policies, ...has }: Needs,
 ): Promise<Answer> {
   const { body, nowMs } = call;
   const { directory, reporter } = has;
@@ -67,14 +68,16 @@ async function answer(
   const epoch_max = Math.max(sensor.check_in?.epoch ?? 0, ...known.map(({ epoch }) => epoch));
   const isHeard = !isRevoked && sensor.quarantined_ms === null;
   const packets = isHeard ? await evidence.wanted(sensor.sensor_id, nowMs) : [];
+  const policy = isHeard ? await policies.wantedBy(sensor, nowMs) : undefined;
   return {
     json: {
       received_ms: nowMs,
       answered_ms: clock.nowMs(),
-      config_version: 0,
+      config_version: policy?.version ?? 0,
       revoked: isRevoked,
       epoch_max,
       ...(packets.length > 0 ? { packets } : {}),
+      ...(policy === undefined ? {} : { policy }),
     },
   };
 
@@ -88,7 +91,10 @@ async function save(
   { sensor_id, check_in, last_check_in_ms, clock_offset_ms }: SensorRow,
   health: CheckInRequest,
   nowMs: number,
-  { reporter, checkIns, directory, clockOffsets }: Omit<Needs, "ingestStore" | "clock" | "evidence">,
+  { reporter, checkIns, directory, clockOffsets }: Omit<
+    Needs,
+    "ingestStore" | "clock" | "evidence" | "policies"
+  >,
 ): Promise<void> {
   const offsetMs = clockOffsets.note(sensor_id, health.epoch, health.sent_ms, nowMs);
   const ended = endedBy(health, { check_in, last_check_in_ms }, nowMs);

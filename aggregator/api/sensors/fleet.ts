@@ -1,13 +1,16 @@
-/** The fleet: who is late, blind or lossy. @module */
+/** The fleet: who is late, blind or lossy; a list by the page, and one sensor with all that is known of it. @module */
 
-import { type FleetHealth, fleetHealth, sensorHealth } from "../../fleet/fleet.ts";
+import { z } from "../../../shared/schema.ts";
+import { type FleetHealth, fleetHealth, sensorHealth, sensorStatuses } from "../../fleet/fleet.ts";
+import { fleetPage } from "../../fleet/page.ts";
 import type { Position } from "../../fleet/conservation.ts";
 import type { SensorRow } from "../../model/sensor.ts";
 import { problemOf } from "../admin/health.ts";
 import type { Capabilities } from "../capabilities.ts";
+import { ApiError } from "../errors.ts";
 import { resource } from "../route.ts";
 import { theSensor } from "./change.ts";
-import { fleetAnswer, pageRowsMax, sensorAnswer } from "../schemas.ts";
+import { fleetAnswer, name, pageQuery, pageRowsMax, sensorAnswer } from "../schemas.ts";
 
 /** Counting a sensor's batches is a query of its own; a larger fleet shows them on the sensor's own page. */
 const countedSensorsMax = 32;
@@ -36,16 +39,30 @@ async function readPositions(
 }
 
 export const fleet = resource({
-  summary: "Health of every sensor, with the packets that are accounted for",
+  summary: "How the sensors are, the unwell first; counts by status are those of the whole fleet",
+  query: z.strictObject({
+    ...pageQuery,
+    limit: pageQuery.limit.default(100),
+    status: z.enum(sensorStatuses).optional(),
+    tag: name.optional(),
+    site: name.optional(),
+    search: z.string().min(1).max(100).optional().describe("Part of a name, id, site, tag or reason"),
+  }),
   isPolled: true,
   isQuery: true,
   answer: fleetAnswer,
   needs: ["progress", "archiveProblem", "directory", "ingestStore", "identityStore"],
-  async handle({ nowMs }, { progress, archiveProblem, ...has }) {
+  async handle({ query, nowMs }, { progress, archiveProblem, ...has }) {
     const unarchived = archiveProblem();
     const problem = problemOf(progress(), nowMs) ??
       (unarchived && `A day of flows cannot be archived: ${unarchived}`);
-    return { json: { ...await readFleet(has, nowMs), problem } };
+    const page = fleetPage(await readFleet(has, nowMs), query, query);
+    if (page === null) {
+      throw new ApiError("bad_parameter", 'Cannot read page as "cursor" must be one that a page gave', {
+        field: "cursor",
+      });
+    }
+    return { json: { ...page, problem } };
   },
 });
 

@@ -3,14 +3,15 @@
 import type { Threat } from "../../model/threat.ts";
 import type { Flow } from "../../model/flow.ts";
 import type { Incident } from "../../model/incident.ts";
-import type { FleetHealth, SensorHealth } from "../../fleet/fleet.ts";
+import type { SensorHealth } from "../../fleet/fleet.ts";
+import type { FleetPage, FleetRow } from "../../fleet/page.ts";
 
 /** A row whose fields the API chooses. */
 export type Loose = Record<string, unknown>;
 
-export type { Flow, Incident, SensorHealth, Threat };
+export type { FleetRow, Flow, Incident, SensorHealth, Threat };
 
-export type Fleet = FleetHealth & { problem: string | null };
+export type Fleet = FleetPage & { problem: string | null };
 
 export interface Rows<Row> {
   rows: Row[];

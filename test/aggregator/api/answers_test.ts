@@ -49,7 +49,21 @@ Deno.test("every route answers well what it describes", async () => {
   const { rows: [host] } = await ask("GET", "/api/v1/hosts");
   await ask("GET", `/api/v1/hosts/${host.ip}`);
   for (const path of ["services", "domains", "conversations"]) await ask("GET", `/api/v1/${path}`);
-  for (const path of ["gaps", "dead-letters", "fleet", "sensors/roof", "session", "tokens", "keys"]) {
+  await post("/api/v1/policies", { name: "office", to: "tag=canary", settings: { snaplen: 256 } });
+  for (
+    const path of [
+      "policies",
+      "policies/office",
+      "policies/office/history",
+      "gaps",
+      "dead-letters",
+      "fleet",
+      "sensors/roof",
+      "session",
+      "tokens",
+      "keys",
+    ]
+  ) {
     await ask("GET", `/api/v1/${path}`);
   }
   for (const format of ["ndjson", "csv", "parquet"]) {
@@ -74,6 +88,7 @@ Deno.test("every route answers well what it describes", async () => {
   const { header } = sealBatch(new TextEncoder().encode("{}"), identity, position);
   await ask("POST", "/api/v1/batches", { bytes: new Uint8Array([1]), headers: writeHeader(header) });
   await post("/api/v1/sensors/gate/revoke");
+  await ask("DELETE", "/api/v1/policies/office");
   await ask("DELETE", "/api/v1/sensors/gate");
   await post(`/api/v1/tokens/${token.id}/revoke`);
   await post("/api/v1/keys", { name: "x", role: "viewer", ttl_s: 60 });

@@ -20,6 +20,7 @@ import { PacketFiles } from "../../../aggregator/evidence/packet_files.ts";
 import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
+import { PolicyBook } from "../../../aggregator/fleet/policies.ts";
 import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
 import { type Role, roles } from "../../../aggregator/model/access.ts";
@@ -123,6 +124,7 @@ export async function startFixture(
     reporter,
     clock,
     directory,
+    policies: new PolicyBook({}, { store }),
     evidence: new PacketEvidence({}, { store, files, directory, clock, reporter, randomBytes }),
     clockOffsets: new ClockOffsets(),
     checkIns: new CheckInWriter({}, { store, clock }),

@@ -382,3 +382,21 @@ function header(sensor: TestSensor): Record<string, string> {
   assert(header.signature.length === 88);
   return writeHeader(header);
 }
+
+Deno.test("the fleet is asked for by the page, and what is wrong with a question is said", async () => {
+  const fixture = await startFixture();
+  for (const name of ["attic", "cellar", "roof"]) await new TestSensor(name).enrol(fixture);
+  const ask = (query: string) => fixture.ask("GET", `/api/v1/fleet?${query}`, { role: "viewer" });
+  const first = (await ask("limit=2")).body;
+  assertEquals(first.sensors.map(({ name }: { name: string }) => name), ["attic", "cellar"]);
+  assertEquals([first.total, first.fitting, first.summary.never_seen], [3, 3, 3]);
+  const { body } = await ask(`limit=2&cursor=${first.next_cursor}`);
+  assertEquals([body.sensors[0].name, body.sensors.length, body.next_cursor], ["roof", 1, undefined]);
+  assertEquals((await ask("search=CELL")).body.fitting, 1);
+  assertEquals((await ask("status=late")).body.fitting, 0);
+  for (const [query, field] of [["cursor=x", "cursor"], ["status=ill", "status"], ["limit=1001", "limit"]]) {
+    const refused = await ask(query);
+    assertEquals([refused.status, refused.body.field], [400, field]);
+  }
+  await fixture.stop();
+});

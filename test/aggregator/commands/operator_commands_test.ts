@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { keyCommand } from "../../../aggregator/commands/key_command.ts";
+import { policyCommand } from "../../../aggregator/commands/policy_command.ts";
 import {
   revokeCommand,
   sensorCommand,
@@ -13,7 +14,7 @@ import { TestClock } from "../api/fixture.ts";
 import { startHostileWorld } from "../dashboard/hostile.ts";
 import { type Ran, runInside, storeIn, withFolder } from "./harness.ts";
 
-const commands = [tokenCommand, sensorCommand, sensorsCommand, revokeCommand, keyCommand];
+const commands = [tokenCommand, sensorCommand, sensorsCommand, revokeCommand, keyCommand, policyCommand];
 
 interface Place {
   run(...args: string[]): Promise<Ran>;
@@ -179,3 +180,42 @@ Deno.test("keys are made with an end, listed without their text, and revoked by 
       assertEquals((await run("key", "create", ...wrong)).code, 2, wrong.join(" "));
     }
   }));
+
+Deno.test("policies are set, shown, compared and ended by command, here and through a server", async () => {
+  await everywhere(async ({ run, json }) => {
+    const set = (...words: string[]) => run("policy", "set", "office", ...words);
+    const first = await set("filter=not port 9100", "noise=mdns,ssdp", "facts=off", "--to", "tag=canary");
+    assertMatch(first.stdout, /^policy office is now version \d+, for tag=canary$/);
+    assertMatch((await set("snaplen=256", "facts=", "--to", "all")).stdout, /for all$/);
+    const { rows: [row] } = await json("policy", "list");
+    assertEquals([row.target, row.settings], ["all", {
+      filter: "not port 9100",
+      noise: ["mdns", "ssdp"],
+      snaplen: 256,
+    }]);
+    assertEquals((await run("policy", "diff", "office")).stdout.split("\n"), [
+      "snaplen: not set -> 256",
+      "facts: false -> not set",
+    ]);
+    const { rows } = await json("policy", "history", "office");
+    const [newest, oldest] = rows.map(({ version }: { version: number }) => String(version));
+    assertStringIncludes(
+      (await run("policy", "diff", "office", newest, oldest)).stdout,
+      "snaplen: 256 -> not set",
+    );
+    assertStringIncludes(
+      (await run("policy", "show", "office")).stdout,
+      'filter="not port 9100" snaplen=256',
+    );
+    for (const words of [["snaplen=20"], ["snaplen=abc"], ["colour=red"], ["snaplen"], ["facts=maybe"]]) {
+      const { code, stderr } = await set(...words);
+      assert(code !== 0 && stderr.includes("must be"), `${words}: ${code} ${stderr}`);
+    }
+    assertEquals((await set("snaplen=100", "--to", "site=lab")).code !== 0, true);
+    assertEquals((await run("policy", "remove", "office")).stdout, "removed office");
+    assertEquals((await run("policy", "list")).stdout, "no policy is set");
+    assertEquals((await run("policy", "show", "office")).code !== 0, true);
+    assertMatch((await set("activeMs=1000")).stdout, /for all$/, "begins afresh after its end");
+    assertEquals((await json("policy", "list")).rows[0].settings, { activeMs: 1_000 });
+  });
+});

@@ -225,6 +225,51 @@ Deno.test("live source knows what the kernel dropped while it goes on capturing"
   }
 });
 
+Deno.test("live source captures with another filter and snaplen from the next dumpcap on, and loses no packet by it", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const wire = wireOf(seed);
+    const { reporter } = silentReporter();
+    const made: string[] = [], seen = new Set<number>(), answers: (string | null)[] = [];
+    const source = new LiveSource({
+      ...options,
+      interfaces: ["a0", "a1"].slice(0, wire.interfaces),
+      filter: "ip",
+    }, {
+      clock: wire.clock,
+      reporter,
+      makeChild: (given) => {
+        made.push(`${given.filter} ${given.snaplen}`);
+        const child = new FakeDumpcap(wire);
+        if (given.filter.includes("nonsense")) {
+          child.start = () => Promise.reject(new Error("dumpcap: syntax error"));
+        }
+        return child;
+      },
+    });
+    source.attach({ packet: (buffer, at) => void seen.add(new DataView(buffer.buffer, at).getUint32(40)) });
+    const running = (async () => {
+      await source.start();
+      while (await source.next());
+    })();
+    await wire.clock.advance(1_000);
+    for (const tuning of [{ filter: "udp", snaplen: 96 }, { filter: "nonsense", snaplen: 0 }]) {
+      source.retune(tuning).then((answer) => answers.push(answer));
+      await wire.clock.advance(1_500);
+    }
+    assertEquals([answers, source.tuning], [[null, "dumpcap: syntax error"], { filter: "udp", snaplen: 96 }]);
+    source.exclude([{ host: "192.0.2.9", port: 9 }]);
+    source.retune({ ...source.tuning, snaplen: 128 });
+    await wire.clock.advance(2_500);
+    source.stop();
+    await wire.clock.advance(500);
+    await running;
+    await source.close();
+    const own = "not (host 192.0.2.9 and tcp port 9) and not (host 127.86.0.1) and (udp) 128";
+    assertEquals(made, ["(ip) 0", "(udp) 96", "(nonsense) 0", own], `seed ${seed}`);
+    if (seed % 3 !== 0) assertEquals(seen.size, wire.packets.length, `seed ${seed}`);
+  }
+});
+
 Deno.test("live source goes on with its dumpcap when the other one does not start, and tries again", async () => {
   const wire = wireOf(1);
   const { reporter, lines } = silentReporter();

@@ -205,3 +205,31 @@ Deno.test("an interface that is named twice is captured once, and too many are r
   assertThrows(() => open(names), RangeError, "must be <= 16");
   assertThrows(() => open([]), TypeError);
 });
+
+Deno.test("another filter holds on every interface or on none, and one that is gone has it when it is back", async () => {
+  const { wire, clock, source, child, pump } = open(["a0", "b0", "c0"]);
+  await source.start();
+  const pumped = pump();
+  await turn();
+  wire.refusals.set("c0", gone("c0"));
+  child("c0").die();
+  await turn();
+  const retune = async (filter: string) => {
+    const answer = source.retune({ filter, snaplen: 96 });
+    await clock.advance(2_000);
+    return await answer;
+  };
+  assertEquals(await retune("udp"), null);
+  assertEquals([child("a0"), child("b0")].map(({ options }) => options.filter), ["(udp)", "(udp)"]);
+  wire.refusals.set("b0", new CaptureStartError("bad_filter", "syntax error"));
+  assertEquals(await retune("nonsense"), "syntax error");
+  wire.refusals.clear();
+  // The one that goes on, and whose successor begins as it did.
+  wire.children.find(({ name, options }) => name === "b0" && options.filter === "(udp)")!.die();
+  await clock.advance(60_000);
+  assertEquals(["a0", "b0", "c0"].map((name) => child(name).options.filter), ["(udp)", "(udp)", "(udp)"]);
+  source.stop();
+  await clock.advance(1_000);
+  await pumped;
+  await source.close();
+});

@@ -35,6 +35,8 @@ export class FakeAggregator {
   /** What check-ins ask for, and the uploads that came. */
   packets: unknown[] | null = null;
   uploads: Record<string, string>[] = [];
+  /** What check-ins offer. */
+  policy: unknown = undefined;
   /** Certificate and key in PEM: it speaks TLS. */
   tls: { cert: string; key: string } | null = null;
   /** What `/ca.pem` answers. */
@@ -81,7 +83,14 @@ export class FakeAggregator {
       this.checkIns.push(checked);
       const now = Date.now() + this.clockAheadMs;
       const packets = this.packets === null ? {} : { packets: this.packets };
-      const answer = { config_version: 0, revoked: this.revoked, epoch_max: this.epochMax, ...packets };
+      const policy = this.policy === undefined ? {} : { policy: this.policy };
+      const answer = {
+        config_version: 0,
+        revoked: this.revoked,
+        epoch_max: this.epochMax,
+        ...packets,
+        ...policy,
+      };
       return Response.json({ received_ms: now, answered_ms: now, ...answer });
     }
     if (pathname === "/api/v1/packets") {
@@ -207,6 +216,7 @@ class OneFlowPerPacket implements FastLane {
   }
   report(): void {}
   leaveOut(): void {}
+  tune(): void {}
   sample(level: number): void {
     this.factor = 2 ** level;
   }

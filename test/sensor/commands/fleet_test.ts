@@ -234,6 +234,38 @@ machineTest("a revoked sensor uploads no packets", async (machine) => {
   assertEquals(machine.aggregator.uploads, []);
 });
 
+machineTest(
+  "run takes the policy that a check-in offers, says what holds, and status shows it",
+  async (machine) => {
+    await machine.enrol();
+    const tried: unknown[] = [];
+    Object.assign(machine.live, {
+      retune: (change: { filter: string }) => {
+        tried.push(change);
+        return Promise.resolve(change.filter === "nonsense" ? "dumpcap: syntax error" : null);
+      },
+    });
+    const offer = (version: number, settings: Record<string, unknown>) =>
+      machine.aggregator.policy = { name: "office", version, settings };
+    offer(1, { filter: "nonsense", activeMs: 5_000 });
+    const { ended, stop } = machine.begin("run", "--no-facts", "--snaplen", "128", "--check-in-s", "1");
+    const said = () => machine.aggregator.checkIns.at(-1)?.policy;
+    await until(() => said()?.problem != null);
+    assertEquals([said()?.wanted, said()?.actual, said()?.problem], [1, 0, "dumpcap: syntax error"]);
+    offer(2, { filter: "udp", snaplen: 96 });
+    await until(() => said()?.actual === 2);
+    assertEquals([said()?.problem, said()?.kept, said()?.filtered], [null, ["snaplen"], true]);
+    assertEquals(tried, [{ filter: "nonsense", snaplen: 128 }, { filter: "udp", snaplen: 128 }]);
+    await until(() => Deno.readTextFileSync(`${machine.state}/status.json`).includes('"actual":2'));
+    assertStringIncludes(
+      (await machine.call("status")).out,
+      "policy     office version 2: version 2 holds; own options keep snaplen",
+    );
+    stop();
+    assertEquals(await ended, 0);
+  },
+);
+
 machineTest("run tells the fleet what kernel and card dropped, and status shows it", async (machine) => {
   await machine.enrol();
   const { ended, stop, logs } = machine.begin("run", "--no-facts", "--check-in-s", "1");

@@ -4,7 +4,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { Decoder } from "../../../sensor/decode/decoder.ts";
 import { leftOutReasons } from "../../../sensor/decode/reasons.ts";
 import { kernelFilter } from "../../../sensor/prefilter/kernel_filter.ts";
-import { noiseClasses } from "../../../sensor/decode/reasons.ts";
+import { noiseClasses } from "../../../shared/policy.ts";
 import { NoiseFilter, type NoisePolicy } from "../../../sensor/prefilter/noise.ts";
 import { arp, bytes, ethernet, ipv4, ipv6, macA, tcp, udp } from "../frames.ts";
 

@@ -105,3 +105,13 @@ Deno.test("overload guard leaves nothing out when it must not", () => {
   );
   assertThrows(() => new OverloadGuard({ bufferBytes: 0 }), RangeError, `"bufferBytes"`);
 });
+
+Deno.test("overload guard comes down at once to another highest level, and goes no higher", () => {
+  const guard = new OverloadGuard({ bufferBytes: 1_000_000 });
+  guard.level = 5;
+  guard.limit(2);
+  assertEquals(guard.level, 2);
+  guard.limit(10);
+  assertEquals(guard.level, 2);
+  assertThrows(() => guard.limit(11), RangeError, '"levelMax" must be 0 to 10');
+});

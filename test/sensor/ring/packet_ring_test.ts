@@ -73,6 +73,14 @@ Deno.test("the payload policy says what is kept: headers, headers and 64 octets,
   assertEquals(lengthBy("full", 154), 1_400);
   assertEquals(lengthBy("start", 1_490), 1_400);
   assertEquals(lengthBy("headers", 0), 1_400);
+  const ring = new PacketRing({ bytesMax: 1024 * 1024, payload: "full" });
+  const lengths: number[] = [];
+  for (const [at, payload] of (["headers", "start", "full"] as const).entries()) {
+    ring.keep(payload);
+    ring.add(frame, 100, 1_400, 1_400, at + 1, 1, 154);
+  }
+  for (const _ of ring.walk(0, 9, 10, ({ bytes }) => lengths.push(bytes.length) > 0));
+  assertEquals([lengths, ring.payload], [[54, 118, 1_400], "full"], "changed while it holds packets");
 });
 
 Deno.test("a walk looks at one span, ends when told, and survives packets that come meanwhile", () => {

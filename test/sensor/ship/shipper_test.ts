@@ -162,3 +162,25 @@ Deno.test("shipper says which limit is wrong", async () => {
     'Cannot ship batches as "backoffMinMs" must be >= 1: current value is 0',
   );
 });
+
+Deno.test("shipper keeps to a limit of octets a second, and new batches do not make it faster", async () => {
+  const { spool, transport, shipper, clock } = await open();
+  transport.answer = (taken) => ({ taken, refused: [], problem: null });
+  const files = Array.from({ length: 10 }, (_, i) => fileOf(1, 0, i + 1, 2_000));
+  await spool.put(files);
+  const bytes = spool.bytes;
+  shipper.limit(Math.ceil(bytes / 20));
+  shipper.start();
+  for (let s = 0; s < 10; s++) {
+    await clock.advance(1_000);
+    shipper.wake();
+  }
+  assert(spool.batches >= 4 && spool.batches <= 6, `${spool.batches} left after half of the time`);
+  await clock.advance(12_000);
+  assertEquals(spool.batches, 0);
+  await spool.put(Array.from({ length: 10 }, (_, i) => fileOf(1, 0, i + 11, 2_000)));
+  shipper.limit(0);
+  await clock.advance(4_000);
+  assertEquals(spool.batches, 0, "without a limit nothing waits");
+  await shipper.stop();
+});

@@ -5,18 +5,18 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
-import type { Fleet, SensorHealth } from "../api.ts";
+import type { Fleet, FleetRow } from "../api.ts";
 import { isAdmin, useApp } from "../app.ts";
 import { useApi, useKeys } from "../hooks.ts";
 import { type Column, Empty, Loading, Notice, Section, Table } from "../parts.tsx";
 import { go, linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { count, span } from "../text.ts";
-import { byUrgency, FleetSquares, isUnwell, statusOrder, statusWords } from "./fleet_parts.tsx";
+import { FleetSquares, isUnwell, statusOrder, statusWords } from "./fleet_parts.tsx";
 import { Decision } from "./sensor_acts.tsx";
 import { TokensPage } from "./tokens.tsx";
 
-const shownMax = 1_000;
+const shownMax = 250;
 const unwellMax = 12;
 const namedMax = 120;
 
@@ -44,36 +44,37 @@ export function FleetPage(): VNode {
 
 function Sensors(): VNode {
   const { query } = usePlace();
-  const { data, problem, again } = useApi<Fleet>("/fleet");
+  const { data, problem, again } = useApi<Fleet>("/fleet", {
+    limit: shownMax,
+    search: query.q,
+    status: query.status,
+    tag: query.tag,
+    site: query.site,
+  });
   useKeys({ "/": () => document.querySelector<HTMLElement>(".fleet-tools input")?.focus() });
   if (data === null) return problem ? <Notice problem={problem} /> : <Loading />;
-  const { sensors, now_ms: nowMs, summary } = data;
-  if (sensors.length === 0) return <NoSensor trouble={data.problem} />;
-  const wanted = (query.q ?? "").toLowerCase();
-  const fits = ({ name, site, tags, status, reasons }: SensorHealth) =>
-    (!query.status || status === query.status) && (!query.tag || tags.includes(query.tag)) &&
-    (!query.site || site === query.site) &&
-    [name, site, ...tags, ...reasons].some((text) => text.toLowerCase().includes(wanted));
-  const shown = sensors.filter(fits).sort(byUrgency);
+  const { sensors: shown, now_ms: nowMs, summary, fitting } = data;
+  if (data.total === 0) return <NoSensor trouble={data.problem} />;
   const unwell = shown.filter(isUnwell);
   const others = shown.filter((sensor) => !isUnwell(sensor));
   return (
     <>
       {data.problem !== null && <Notice problem={{ message: `The aggregator: ${data.problem}` }} />}
       <Summary summary={summary} />
-      <Tools sensors={sensors} />
+      <Tools fleet={data} />
       {shown.length === 0 && (
         <Empty>
           No sensor fits. <a href={linkHere({ q: null, status: null, tag: null, site: null })}>Show all</a>
         </Empty>
       )}
+      <Cut shown={shown.length} fitting={fitting} />
       {unwell.length > 0 && (
         <Section title="Unwell" note={`${count(unwell.length)}, the most urgent first`} class="wide">
           <Table
             caption="Sensors that are unwell"
             look="fleet"
             columns={columnsOf(nowMs, again)}
-            rows={query.all ? unwell.slice(0, shownMax) : unwell.slice(0, unwellMax)}
+            rows={query.all ? unwell : unwell.slice(0, unwellMax)}
             idOf={({ sensor_id }) =>
               sensor_id}
           />
@@ -145,12 +146,9 @@ function Summary({ summary }: { summary: Fleet["summary"] }): VNode {
   );
 }
 
-function Tools({ sensors }: { sensors: readonly SensorHealth[] }): VNode {
+function Tools({ fleet }: { fleet: Fleet }): VNode {
   const { query } = usePlace();
-  const choices = (["site", "tag"] as const).map((name) => {
-    const values = [...new Set(sensors.flatMap(({ site, tags }) => name === "site" ? [site] : tags))].sort();
-    return { name, values: values.slice(0, 200) };
-  });
+  const choices = [{ name: "site", values: fleet.sites }, { name: "tag", values: fleet.tags }] as const;
   return (
     <form
       class="filter fleet-tools"
@@ -184,7 +182,12 @@ function Tools({ sensors }: { sensors: readonly SensorHealth[] }): VNode {
   );
 }
 
-function Names({ sensors }: { sensors: readonly SensorHealth[] }): VNode {
+function Cut({ shown, fitting }: { shown: number; fitting: number }): VNode | null {
+  if (fitting <= shown) return null;
+  return <p class="more">The {count(shown)} most urgent of {count(fitting)}: search, or choose a status</p>;
+}
+
+function Names({ sensors }: { sensors: readonly FleetRow[] }): VNode {
   return (
     <ul class="names">
       {sensors.map(({ sensor_id, name, status, site }) => (
@@ -199,8 +202,8 @@ function Names({ sensors }: { sensors: readonly SensorHealth[] }): VNode {
   );
 }
 
-function columnsOf(nowMs: number, again: () => void): Column<SensorHealth>[] {
-  const lost = ({ conservation: kept }: SensorHealth) =>
+function columnsOf(nowMs: number, again: () => void): Column<FleetRow>[] {
+  const lost = ({ conservation: kept }: FleetRow) =>
     kept && kept.dropped + kept.card_dropped + Math.abs(kept.unaccounted);
   return [
     {
@@ -238,7 +241,7 @@ function columnsOf(nowMs: number, again: () => void): Column<SensorHealth>[] {
     {
       name: "source",
       label: "Source",
-      cell: ({ check_in }) => <span class="wire">{check_in?.capture.source}</span>,
+      cell: ({ capture }) => <span class="wire">{capture?.source}</span>,
     },
     {
       name: "packets",

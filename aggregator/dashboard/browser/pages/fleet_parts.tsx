@@ -6,7 +6,7 @@
 /// <reference lib="esnext" />
 
 import type { SensorStatus } from "../../../fleet/fleet.ts";
-import type { SensorHealth } from "../api.ts";
+import type { FleetRow } from "../api.ts";
 import { linkTo } from "../place.ts";
 import type { VNode } from "../preact.ts";
 
@@ -30,17 +30,17 @@ export function statusWords(status: SensorStatus): string {
   return status.replace("_", " ");
 }
 
-export function isUnwell({ status }: SensorHealth): boolean {
+export function isUnwell({ status }: Pick<FleetRow, "status">): boolean {
   return !["healthy", "stopped", "revoked"].includes(status);
 }
 
-export function byUrgency(a: SensorHealth, b: SensorHealth): number {
+export function byUrgency(a: FleetRow, b: FleetRow): number {
   return statusOrder.indexOf(a.status) - statusOrder.indexOf(b.status) ||
     a.name.localeCompare(b.name, "en", { numeric: true });
 }
 
 /** One square a sensor; where they are few, each is named. */
-export function FleetSquares({ sensors }: { sensors: readonly SensorHealth[] }): VNode {
+export function FleetSquares({ sensors }: { sensors: readonly FleetRow[] }): VNode {
   const rows = [...sensors].sort(byUrgency).slice(0, squaresMax);
   return (
     <ul class={`squares ${rows.length <= 12 ? "named" : ""}`}>

@@ -6,7 +6,7 @@
 /// <reference lib="esnext" />
 
 import type { ProtocolTotal, TopTalker } from "../../../model/traffic.ts";
-import type { Fleet, HostRow, Incident, Rows, SensorHealth, Series, Threat } from "../api.ts";
+import type { Fleet, FleetRow, HostRow, Incident, Rows, Series, Threat } from "../api.ts";
 import { useApp } from "../app.ts";
 import { Chart, chartOf } from "../chart.tsx";
 import { useApi, useBounds } from "../hooks.ts";
@@ -124,11 +124,11 @@ function IncidentItem({ incident }: { incident: Incident }): VNode {
 }
 
 function Watched(): VNode {
-  const { data, problem } = useApi<Fleet>("/fleet");
+  const { data, problem } = useApi<Fleet>("/fleet", { limit: 250 });
   if (data === null) {
     return <Section title="Sensors">{problem ? <Notice problem={problem} /> : <Loading />}</Section>;
   }
-  const { sensors, summary, conservation } = data;
+  const { sensors, summary, conservation, total } = data;
   const fine = summary.healthy;
   const unwell = sensors.filter(isUnwell).sort(byUrgency);
   const lost = conservation.dropped + conservation.card_dropped + Math.abs(conservation.unaccounted);
@@ -136,7 +136,7 @@ function Watched(): VNode {
     <Section
       title="Sensors"
       class="watched"
-      note={sensors.length === 0 ? undefined : `${count(fine)} of ${count(sensors.length)} healthy`}
+      note={sensors.length === 0 ? undefined : `${count(fine)} of ${count(total)} healthy`}
     >
       {data.problem !== null && <Notice problem={{ message: `The aggregator: ${data.problem}` }} />}
       {sensors.length === 0
@@ -163,7 +163,7 @@ function Watched(): VNode {
   );
 }
 
-function Unwell({ sensors }: { sensors: readonly SensorHealth[] }): VNode {
+function Unwell({ sensors }: { sensors: readonly FleetRow[] }): VNode {
   return (
     <ul class="unwell">
       {sensors.map(({ sensor_id, name, status, reasons }) => (

@@ -16,7 +16,10 @@ const sensorPath = (id: string) => `api/v1/sensors/${encodeURIComponent(id)}`;
 
 /** Approve or release, where a sensor waits for it. */
 export function Decision(
-  { sensor: { sensor_id, status }, onDone }: { sensor: SensorHealth; onDone: () => void },
+  { sensor: { sensor_id, status }, onDone }: {
+    sensor: Pick<SensorHealth, "sensor_id" | "status">;
+    onDone: () => void;
+  },
 ): VNode | null {
   const app = useApp();
   const { problem, isBusy, run } = useAction();

@@ -24,6 +24,32 @@ export function identityCases(test: Test): void {
     public_key: `public${n}`,
   });
 
+  test("reads those check-ins alone that are newer than the known ones", async ({ store }) => {
+    await store.addJoinToken({ ...token, token_hash: "h1", uses_max: 120 });
+    const all = Array.from({ length: 120 }, (_, i) => i);
+    for (const i of all) await store.redeemJoinToken("h1", sensor(i), nowMs);
+    const write = (index: number, atMs: number) => ({
+      sensorId: sensor(index).sensor_id,
+      checkIn: { sensor_id: `s-${index}`, epoch: 3, sent_ms: atMs } as never,
+      nowMs: atMs,
+      clockOffsetMs: 0,
+      ended: [],
+    });
+    await store.saveCheckIns(all.map((index) => write(index, nowMs + 1_000)));
+    const first = await store.readSensors(new Map());
+    assertEquals(first, await store.readSensors(), "nothing is known");
+    const marked = { ...first[0].check_in!, version: "known" };
+    const known = new Map(first.map((row) => [row.sensor_id, { ...row, check_in: marked }]));
+    const late = "s-5", early = "s-6";
+    await store.saveCheckIns([write(5, nowMs + 2_000)]);
+    known.get(early)!.last_check_in_ms = nowMs + 9_000;
+    const rows = new Map((await store.readSensors(known)).map((row) => [row.sensor_id, row]));
+    assertEquals(rows.get(late)?.check_in, write(5, nowMs + 2_000).checkIn);
+    assertEquals([...rows.values()].filter(({ check_in }) => check_in === marked).length, 119);
+    assertEquals(rows.get(early)?.last_check_in_ms, nowMs + 1_000);
+    assertEquals((await store.readSensors(null)).filter(({ check_in }) => check_in !== null), []);
+  });
+
   test("enrols with a token once, and knows the same sensor again", async ({ store }) => {
     await store.addJoinToken({ ...token, token_hash: "h1" });
     assertEquals((await store.redeemJoinToken("other", sensor(1), nowMs)).outcome, "unknown_token");

@@ -1,0 +1,57 @@
+/** The topic of policies: every version of each.
+ *
+ * In: a new version. Out: all of them, or those of one name. Invariant: rows are added, never changed; a version is given by the
+ * database, so that no two are alike. Names and versions of a name have a limit, and what goes beyond it is refused. @module */
+
+import { policyLimits, type PolicyRow } from "../model/policy.ts";
+import type { Database, Row, Session } from "./database.ts";
+import type { PolicyStore } from "./store.ts";
+
+const columns = "version, name, target, settings, created_ms, created_by";
+
+export function policyStore(database: Database): PolicyStore {
+  return {
+    addPolicy: (row) => database.transaction((session) => add(session, row)),
+    readPolicies: () =>
+      database.read(async (session) =>
+        (await session.all(
+          `SELECT ${columns} FROM policies ORDER BY version LIMIT ${
+            policyLimits.versionsMax * policyLimits.namesMax
+          }`,
+        )).map(fromRow)
+      ),
+  };
+}
+
+async function add(session: Session, row: Omit<PolicyRow, "version">): Promise<number | null> {
+  const [{ versions }] = await session.all("SELECT COUNT(*) AS versions FROM policies WHERE name = ?", [
+    row.name,
+  ]);
+  if (Number(versions) >= policyLimits.versionsMax) return null;
+  if (Number(versions) === 0) {
+    const [{ names }] = await session.all("SELECT COUNT(DISTINCT name) AS names FROM policies");
+    if (Number(names) >= policyLimits.namesMax) return null;
+  }
+  await session.run(
+    "INSERT INTO policies (name, target, settings, created_ms, created_by) VALUES (?, ?, ?, ?, ?)",
+    [
+      row.name,
+      row.target,
+      row.settings === null ? null : JSON.stringify(row.settings),
+      row.created_ms,
+      row.created_by.slice(0, 64),
+    ],
+  );
+  const [{ version }] = await session.all("SELECT MAX(version) AS version FROM policies WHERE name = ?", [
+    row.name,
+  ]);
+  return Number(version);
+}
+
+function fromRow(row: Row): PolicyRow {
+  return {
+    ...row as unknown as PolicyRow,
+    version: Number(row.version),
+    settings: row.settings === null ? null : JSON.parse(row.settings as string),
+  };
+}
