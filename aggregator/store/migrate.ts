@@ -14,12 +14,13 @@ import * as endedEpochs from "./steps/0003_ended_epochs.ts";
 import * as scale from "./steps/0004_scale.ts";
 import * as hosts from "./steps/0005_hosts.ts";
 import * as packets from "./steps/0006_packets.ts";
+import * as threatNetworks from "./steps/0007_threat_networks.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
 
 /** In order; the first one makes version 1. */
-export const steps: readonly Step[] = [first, identities, endedEpochs, scale, hosts, packets];
+export const steps: readonly Step[] = [first, identities, endedEpochs, scale, hosts, packets, threatNetworks];
 
 export async function migrate(
   database: Database,

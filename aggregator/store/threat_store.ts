@@ -104,10 +104,10 @@ async function writeThreats(
         .map(({ us, slot }) => [threat_id, ...dialect.keyValues(us, slot)])
     );
   await session.batch(dialect.insertMissing("threat_flows", ["threat_id", ...dialect.flowKey]), flows);
-  const ips = threats.flatMap(({ id, src_ips, dst_ips }) =>
-    [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, ipIn(ip)])
+  const ips = threats.flatMap(({ id, network, src_ips, dst_ips }) =>
+    [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, ipIn(ip), network])
   );
-  await session.batch(dialect.insertMissing("threat_ips", ["threat_id", "ip"]), ips);
+  await session.batch(dialect.insertMissing("threat_ips", ["threat_id", "ip", "network"]), ips);
   await noteChanges(dialect, session, threats);
 }
 
