@@ -21,7 +21,7 @@ import {
 } from "./database.ts";
 import { clauseOf } from "./filter_sql.ts";
 import { limitOf, queryTimeMsMax } from "./flow_query.ts";
-import { BadCursor, type ThreatChange, type ThreatStore } from "./store.ts";
+import { BadCursor, type ThreatChange, type ThreatMark, type ThreatStore } from "./store.ts";
 import { threatTests } from "./threat_filter.ts";
 import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
 
@@ -60,6 +60,15 @@ export function threatStore(
       database.query((session) =>
         queryThreats({ session, reporter, monotonicMs: () => clock.monotonicMs() }, query, page)
       ),
+    readThreatMarks: (range, limit) => database.query((session) => queryMarks(session, range, limit)),
+    readThreatsById: (ids) =>
+      database.query(async (session) => {
+        const rows = await session.all(
+          `SELECT id, body, status, stored_ms FROM threats WHERE id IN (${marks(ids.length)})`,
+          ids,
+        );
+        return rows.map((row) => threatFromRow(row, reporter)).filter((threat) => threat !== null);
+      }),
     countFlows: (id) =>
       database.query(async (session) => {
         const [row] = await session.all("SELECT COUNT(*) AS flows FROM threat_flows WHERE threat_id = ?", [
@@ -217,6 +226,27 @@ async function queryThreats(
     if (rows.length < sliceRows) return { rows: found };
     if (page.signal?.aborted || monotonicMs() >= deadlineMs) return { rows: found, next_cursor: cursor! };
   }
+}
+
+async function queryMarks(
+  session: Session,
+  range: Pick<ThreatQuery, "from" | "to">,
+  limit: number,
+): Promise<ThreatMark[]> {
+  const where = ["1 = 1"], values: Value[] = [];
+  for (const { sql, values: bound } of conditionsOf(range).where) {
+    where.push(sql);
+    values.push(...bound);
+  }
+  const rows = await session.all(
+    `SELECT id, updated_ms, last_seen_us, severity_rank, status FROM threats WHERE ${where.join(" AND ")} ` +
+      `ORDER BY last_seen_us DESC, id DESC LIMIT ${Math.trunc(limit)}`,
+    values,
+  );
+  return rows.map(({ id, updated_ms, last_seen_us, severity_rank, status }) => ({
+    id: id as string,
+    mark: `${id} ${updated_ms} ${last_seen_us} ${severity_rank} ${status}`,
+  }));
 }
 
 function conditionsOf(query: ThreatQuery): { where: Condition[]; isExact: boolean } {

@@ -1,18 +1,16 @@
 /** Incidents: what people look at first. They follow from the threats, so they are made from those in the range at hand.
  *
- * Bound: {@link threatsMax} threats are read, the newest; the answer says when there are more. @module */
+ * Bound: 5,000 threats are read, the newest (see incident_memory.ts); the answer says when there are more. @module */
 
 import { z } from "../../../shared/schema.ts";
-import { incidentsOf } from "../../detect/incidents.ts";
 import { stages } from "../../model/incident.ts";
-import type { ThreatQuery } from "../../model/page.ts";
-import { severities, type Threat } from "../../model/threat.ts";
+import { severities } from "../../model/threat.ts";
 import type { ThreatStore } from "../../store/store.ts";
 import { checkRange } from "../flows/flows.ts";
 import { resource } from "../route.ts";
+import { IncidentMemory } from "./incident_memory.ts";
 import { incidentAnswer, rangeQuery } from "../schemas.ts";
 
-const threatsMax = 5_000;
 const pageRows = 500;
 
 export const incidentPage = z.object({
@@ -37,32 +35,20 @@ export const incidents = resource({
     checkRange(query);
     const { from, to, severity_min, stage, limit } = query;
     const range = { ...from !== undefined && { from }, ...to !== undefined && { to } };
-    const { threats, isCut } = await readThreats(threatStore, range, signal);
+    const { incidents, isCut } = await memoryOf(threatStore).read(range, signal);
     const least = severities.indexOf(severity_min ?? severities[0]);
-    const found = incidentsOf(threats).filter((one) =>
+    const found = incidents.filter((one) =>
       severities.indexOf(one.severity) >= least && (stage === undefined || one.stages.includes(stage))
     );
     return { json: { rows: found.slice(0, limit), incidents: found.length, is_cut: isCut } };
   },
 });
 
-async function readThreats(
-  store: Pick<ThreatStore, "readThreats">,
-  range: ThreatQuery,
-  signal: AbortSignal,
-): Promise<{ threats: Threat[]; isCut: boolean }> {
-  const threats: Threat[] = [];
-  let cursor: string | undefined;
-  while (threats.length < threatsMax) {
-    if (signal.aborted) break;
-    const page = await store.readThreats(range, {
-      limit: pageRows,
-      signal,
-      ...cursor !== undefined && { cursor },
-    });
-    threats.push(...page.rows);
-    if (page.next_cursor === undefined) return { threats, isCut: false };
-    cursor = page.next_cursor;
-  }
-  return { threats, isCut: true };
+/** By store, as each has its own threats. */
+const memories = new WeakMap<object, IncidentMemory>();
+
+function memoryOf(store: Pick<ThreatStore, "readThreatMarks" | "readThreatsById">): IncidentMemory {
+  const memory = memories.get(store) ?? new IncidentMemory(store);
+  memories.set(store, memory);
+  return memory;
 }
