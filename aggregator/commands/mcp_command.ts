@@ -18,8 +18,9 @@ export function mcpCommand(input: () => ReadableStream<Uint8Array>): Command {
     operands: "",
     about:
       `Serves the Model Context Protocol on standard input and output, for an assistant that starts it: fleet health, incidents, threats,
-flows and hosts of a running aggregator, read-only and bounded. Texts that came from the network are marked as untrusted data. Give it
-a key of the role viewer, from \`picket-aggregator key create\`. Ends when its input does.`,
+flows and hosts of a running aggregator, read-only and bounded. Texts that came from the network are marked as untrusted data, and
+stand as they are: the assistant's model sees addresses and names. Give it a key of the role viewer, from
+\`picket-aggregator key create\`. Ends when its input does.`,
     examples: [
       "mcp --key-file viewer.key",
       "mcp --url https://picket.example:8600 --key-file viewer.key --ca ca.pem",
