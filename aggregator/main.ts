@@ -15,6 +15,7 @@ import { doctorCommand } from "./commands/doctor_command.ts";
 import { exportCommand } from "./commands/export_command.ts";
 import { hostsCommand } from "./commands/hosts_command.ts";
 import { keyCommand } from "./commands/key_command.ts";
+import { mcpCommand } from "./commands/mcp_command.ts";
 import { packetsCommand } from "./commands/packets_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
 import { policyCommand } from "./commands/policy_command.ts";
@@ -49,6 +50,7 @@ export const program = {
     hostsCommand,
     packetsCommand,
     exportCommand,
+    mcpCommand(() => Deno.stdin.readable),
     sensorCommand,
     sensorsCommand,
     revokeCommand,

@@ -18,6 +18,7 @@ const floors: Record<string, Floors> = {
       "analyze",
       "serve",
       "cli",
+      "mcp",
       "archive",
       "api",
       "options",
@@ -47,6 +48,7 @@ const floors: Record<string, Floors> = {
       "model",
     ],
     cli: ["api", "options", "tls", "fleet", "store", "model"],
+    mcp: ["model"],
     publish: ["store", "model"],
     retention: ["archive", "store", "model"],
     api: [

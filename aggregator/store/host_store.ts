@@ -128,15 +128,12 @@ async function describeHosts({ session, words }: Asking, rows: readonly Row[]): 
   return hosts;
 }
 
-/** By address and by the network of the threat, which its body says: a quotation mark inside a text of it has a backslash before. */
+/** By address and by the network of the threat. */
 function countThreats(session: Session, ips: readonly Value[]): Promise<Row[]> {
-  const network = "JSON_EXTRACT(threats.body, '$.network')";
   return session.all(
-    `SELECT ip, REPLACE(${network}, '"', '') AS network, COUNT(*) AS threats FROM ` +
-      `(SELECT ip, threat_id FROM threat_ips WHERE ip IN (${
-        marks(ips.length)
-      }) LIMIT ${rowsPerQuery}) AS found ` +
-      `JOIN threats ON threats.id = found.threat_id GROUP BY ip, REPLACE(${network}, '"', '')`,
+    `SELECT ip, network, COUNT(*) AS threats FROM (SELECT ip, network FROM threat_ips WHERE ip IN (${
+      marks(ips.length)
+    }) LIMIT ${rowsPerQuery}) AS found GROUP BY ip, network`,
     ips,
   );
 }
@@ -230,9 +227,13 @@ async function queryConversations(
   const from = (end: string) =>
     `SELECT ${columns} FROM conversations WHERE ${end}day = ?${network} AND flows > 0`;
   const end = `ORDER BY bytes DESC LIMIT ${limitOf(limit)}`;
+  // The largest of each direction first: all of a busy host would be compared with each other.
+  const largest = (column: string, name: string) =>
+    `SELECT * FROM (SELECT * FROM (${
+      from(`${column} = ? AND `)
+    } LIMIT ${rowsPerQuery}) AS all_${name} ${end}) AS ${name}`;
   const found = query.ip === undefined ? await session.all(`${from("")} ${end}`, rest) : await session.all(
-    `SELECT * FROM (SELECT * FROM (${from("src_ip = ? AND ")} LIMIT ${rowsPerQuery}) AS sent UNION ` +
-      `SELECT * FROM (${from("dst_ip = ? AND ")} LIMIT ${rowsPerQuery}) AS received) AS both_ways ${end}`,
+    `SELECT * FROM (${largest("src_ip", "sent")} UNION ${largest("dst_ip", "received")}) AS both_ways ${end}`,
     [ipIn(query.ip), ...rest, ipIn(query.ip), ...rest],
   );
   await words.load(session);

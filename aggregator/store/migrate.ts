@@ -17,6 +17,7 @@ import * as packets from "./steps/0006_packets.ts";
 import * as suppress from "./steps/0007_suppress.ts";
 import * as sinks from "./steps/0008_sinks.ts";
 import * as policies from "./steps/0009_policies.ts";
+import * as threatNetworks from "./steps/0010_threat_networks.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
@@ -32,6 +33,7 @@ export const steps: readonly Step[] = [
   suppress,
   sinks,
   policies,
+  threatNetworks,
 ];
 
 export async function migrate(

@@ -139,6 +139,10 @@ export interface ThreatStore {
   saveThreats(threats: Threat[], links?: readonly ThreatLinks[]): Promise<void>;
   readThreat(id: string): Promise<Threat | null>;
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
+  /** What is another whenever a threat of the range has changed; the last seen first. */
+  readThreatMarks(range: Pick<ThreatQuery, "from" | "to">, limit: number): Promise<ThreatMark[]>;
+  /** Those of `ids`, at most 500, that are there and can be read. */
+  readThreatsById(ids: readonly string[]): Promise<Threat[]>;
   /** Flows linked to a threat that are still stored. */
   countFlows(id: string): Promise<number>;
   /** False = there is no such threat. `by`: a person, whose deed is noted in the same transaction. */
@@ -156,6 +160,11 @@ export interface ThreatStore {
   readThreatChanges(limit: number): Promise<ThreatChange[]>;
   /** What changed meanwhile is still read. */
   forgetThreatChanges(changes: readonly ThreatChange[]): Promise<void>;
+}
+
+export interface ThreatMark {
+  id: string;
+  mark: string;
 }
 
 /** Threats that people do not want to see. Hidden is what meets a suppression in force, whenever it was stored. */

@@ -23,7 +23,7 @@ import {
 import { clauseOf } from "./filter_sql.ts";
 import { feedbackOf } from "./feedback_store.ts";
 import { limitOf, queryTimeMsMax } from "./flow_query.ts";
-import { BadCursor, type ThreatChange, type ThreatStore } from "./store.ts";
+import { BadCursor, type ThreatChange, type ThreatMark, type ThreatStore } from "./store.ts";
 import { hiding, noteSuppressed } from "./suppressed.ts";
 import { threatTests } from "./threat_filter.ts";
 import type { Page, PageRequest, ThreatQuery } from "../model/page.ts";
@@ -71,6 +71,16 @@ export function threatStore(
     readThreat: (id) => database.read((session) => selectThreat(session, id, { reporter, clock })),
     readThreats: (query, page) =>
       database.query((session) => queryThreats({ session, reporter, clock }, query, page)),
+    readThreatMarks: (range, limit) =>
+      database.query((session) => queryMarks(session, range, limit, clock.nowMs())),
+    readThreatsById: (ids) =>
+      database.query(async (session) => {
+        const rows = await session.all(
+          `SELECT ${selected} FROM threats ${withFeedback} WHERE threats.id IN (${marks(ids.length)})`,
+          [clock.nowMs(), ...ids],
+        );
+        return rows.map((row) => threatFromRow(row, reporter)).filter((threat) => threat !== null);
+      }),
     countFlows: (id) =>
       database.query(async (session) => {
         const [row] = await session.all("SELECT COUNT(*) AS flows FROM threat_flows WHERE threat_id = ?", [
@@ -127,10 +137,10 @@ async function writeThreats(
         .map(({ us, slot }) => [threat_id, ...dialect.keyValues(us, slot)])
     );
   await session.batch(dialect.insertMissing("threat_flows", ["threat_id", ...dialect.flowKey]), flows);
-  const ips = threats.flatMap(({ id, src_ips, dst_ips }) =>
-    [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, ipIn(ip)])
+  const ips = threats.flatMap(({ id, network, src_ips, dst_ips }) =>
+    [...new Set([...src_ips, ...dst_ips])].slice(0, ipsPerThreatMax).map((ip) => [id, ipIn(ip), network])
   );
-  await session.batch(dialect.insertMissing("threat_ips", ["threat_id", "ip"]), ips);
+  await session.batch(dialect.insertMissing("threat_ips", ["threat_id", "ip", "network"]), ips);
   await noteSuppressed(dialect, session, threats, nowMs);
   await noteChanges(dialect, session, threats);
 }
@@ -265,6 +275,28 @@ async function queryThreats(
       return { rows: found, next_cursor: cursor! };
     }
   }
+}
+
+async function queryMarks(
+  session: Session,
+  range: Pick<ThreatQuery, "from" | "to">,
+  limit: number,
+  nowMs: number,
+): Promise<ThreatMark[]> {
+  const where = ["1 = 1"], values: Value[] = [];
+  for (const { sql, values: bound } of conditionsOf({ ...range, isShown: true }, nowMs).where) {
+    where.push(sql);
+    values.push(...bound);
+  }
+  const rows = await session.all(
+    `SELECT id, updated_ms, last_seen_us, severity_rank, status FROM threats WHERE ${where.join(" AND ")} ` +
+      `ORDER BY last_seen_us DESC, id DESC LIMIT ${Math.trunc(limit)}`,
+    values,
+  );
+  return rows.map(({ id, updated_ms, last_seen_us, severity_rank, status }) => ({
+    id: id as string,
+    mark: `${id} ${updated_ms} ${last_seen_us} ${severity_rank} ${status}`,
+  }));
 }
 
 function conditionsOf(query: ThreatQuery, nowMs: number): { where: Condition[]; isExact: boolean } {

@@ -3,16 +3,17 @@
  * In: a range, or the id of any of its threats. Out: incidents, each whole. Invariant: an incident goes by the id of its first threat, the
  * same in every answer, as threats of the {@link marginS} before a range are read too; its status is that of its threats, so setting it
  * sets theirs, in one transaction. Threats that a suppression hides are in none.
- * Bound: {@link threatsMax} threats are read; the answer says when there are more. @module */
+ * Bound: 5,000 threats are read, for the list the newest (see incident_memory.ts); the answer says when there are more. @module */
 
 import { z } from "../../../shared/schema.ts";
-import { incidentsOf, storiesOf, type Story } from "../../detect/incidents.ts";
+import { storiesOf, type Story } from "../../detect/incidents.ts";
 import { stages } from "../../model/incident.ts";
 import { severities, type Threat, threatStatuses } from "../../model/threat.ts";
 import type { ThreatStore } from "../../store/store.ts";
 import { ApiError } from "../errors.ts";
 import { checkRange } from "../flows/flows.ts";
 import { actorOf, resource } from "../route.ts";
+import { IncidentMemory } from "./incident_memory.ts";
 import { incidentAnswer, rangeQuery } from "../schemas.ts";
 import { isId } from "./threats.ts";
 
@@ -49,9 +50,9 @@ export const incidents = resource({
       ...from !== undefined && { from: Math.max(0, from - marginS) },
       ...to !== undefined && { to },
     };
-    const { threats, isCut } = await readThreats(threatStore, range, signal);
+    const { incidents, isCut } = await memoryOf(threatStore).read(range, signal);
     const least = severities.indexOf(severity_min ?? severities[0]);
-    const found = incidentsOf(threats).filter((one) =>
+    const found = incidents.filter((one) =>
       one.last_seen >= (from ?? 0) && severities.indexOf(one.severity) >= least &&
       (stage === undefined || one.stages.includes(stage)) && (status === undefined || one.status === status)
     );
@@ -142,4 +143,13 @@ async function readThreats(
     cursor = page.next_cursor;
   }
   return { threats, isCut: true };
+}
+
+/** By store, as each has its own threats. */
+const memories = new WeakMap<object, IncidentMemory>();
+
+function memoryOf(store: Pick<ThreatStore, "readThreatMarks" | "readThreatsById">): IncidentMemory {
+  const memory = memories.get(store) ?? new IncidentMemory(store);
+  memories.set(store, memory);
+  return memory;
 }

@@ -58,11 +58,15 @@ const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../../../deno.json
 const permissions: string[] = tasks.aggregator.split(" ").filter((word: string) => word.startsWith("--"));
 
 /** The real program, from source. */
-export function spawnProgram(args: string[], env: Record<string, string> = {}): Deno.ChildProcess {
+export function spawnProgram(
+  args: string[],
+  env: Record<string, string> = {},
+  stdin: "null" | "piped" = "null",
+): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", ...permissions, "--no-check", main, ...args],
     env,
-    stdin: "null",
+    stdin,
     stdout: "piped",
     stderr: "piped",
   }).spawn();

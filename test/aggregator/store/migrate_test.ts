@@ -91,6 +91,28 @@ for (const { name, ignore, url } of kinds) {
     }
   });
 
+  test("to version 10 gives addresses the network of their threat, and goes on where a body cannot be read", async () => {
+    await withDatabase(await url(), async (database) => {
+      await restore(database, 9);
+      await database.transaction(async (session) => {
+        const bodies = { a: '{"network":"lab"}', b: "{", c: '{"other":1}', d: '{"network":"l\u00e4b"}' };
+        for (const [id, body] of Object.entries(bodies)) {
+          await session.run(
+            "INSERT INTO threats (id, detector, severity, severity_rank, status, first_seen_us, last_seen_us, " +
+              "stored_ms, updated_ms, explanation, suggested_action, body) VALUES (?, '', '', 0, '', 0, 0, 0, 0, '', '', ?)",
+            [id, body],
+          );
+          await session.run("INSERT INTO threat_ips (threat_id, ip) VALUES (?, ?)", [id, new Uint8Array(4)]);
+        }
+      });
+      await migrate(database, deps);
+      const rows = await database.read((session) =>
+        session.all("SELECT threat_id, network FROM threat_ips ORDER BY threat_id")
+      );
+      assertEquals(rows.map(({ network }) => network), ["lab", "", "", "l\u00e4b"]);
+    });
+  });
+
   test("goes on where a step broke, and refuses what a newer version made", async () => {
     await withDatabase(await url(), async (database) => {
       const add = (statement: string): Step => ({ sqlite: [statement], mariadb: [statement] });

@@ -248,7 +248,11 @@ Deno.test("every question about hosts goes by an index", async () => {
     ["SELECT * FROM conversations WHERE dst_ip = x'0a' AND day = 1 LIMIT 5", "conversations_by_dst"],
     ["SELECT * FROM conversations WHERE day = 1 ORDER BY bytes DESC LIMIT 5", "conversations_by_bytes"],
     ["SELECT name FROM domains ORDER BY last_us DESC, name DESC, network DESC LIMIT 5", "domains_by_time"],
-    ["SELECT ip FROM threat_ips WHERE ip IN (x'0a')", "threat_ips_by_ip"],
+    ["SELECT ip FROM threat_ips WHERE ip IN (x'0a')", "threat_ips_by_host"],
+    [
+      "SELECT ip, network, COUNT(*) FROM threat_ips WHERE ip IN (x'0a') GROUP BY ip, network",
+      "COVERING INDEX",
+    ],
   ];
   for (const [sql, index] of asked) {
     const plan = await database.read((session) => session.all(`EXPLAIN QUERY PLAN ${sql}`));

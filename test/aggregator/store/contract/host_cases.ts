@@ -233,6 +233,26 @@ function pageCases(test: Test): void {
     }
   });
 
+  test("lists the largest conversations of a host, whoever began", async ({ store }) => {
+    const spoke = (n: number, src_ip: string, dst_ip: string, fwd_bytes: number) =>
+      flowWrite(n, { src_ip, dst_ip, fwd_bytes, bwd_bytes: 1 });
+    await store.ingest({
+      ...nothing(),
+      ...flowsOf([
+        spoke(1, "10.0.0.1", "10.0.0.2", 99),
+        spoke(2, "10.0.0.2", "10.0.0.3", 299),
+        spoke(3, "10.0.0.4", "10.0.0.2", 199),
+        spoke(4, "10.0.0.2", "10.0.0.2", 399),
+        spoke(5, "10.0.0.4", "10.0.0.5", 499),
+      ]),
+    });
+    const of = async (limit: number) =>
+      (await store.readConversations({ day, ip: "10.0.0.2" }, limit)).map(({ bytes }) => bytes);
+    assertEquals(await of(10), [400, 300, 200, 100]);
+    assertEquals(await of(3), [400, 300, 200]);
+    assertEquals(await of(1), [400]);
+  });
+
   test("counts different hosts by the hour, and forgets a day with its flows", async ({ store }) => {
     const at = (n: number, src_ip: string) => flowWrite(n, { src_ip, dst_ip: "203.0.113.9" });
     await store.ingest({

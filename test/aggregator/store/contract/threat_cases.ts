@@ -32,6 +32,25 @@ export function threatCases(test: Test): void {
     assertEquals((await store.readTotals()).threats, 1);
   });
 
+  test("marks a threat anew when it comes again and when its status changes", async ({ store }) => {
+    const seen = (id: string, at: number) => threat(id, { first_seen: t0, last_seen: t0 + at });
+    await store.saveThreats([seen("t1", 10), seen("t2", 20), seen("t3", 30)]);
+    const marks = async (range = {}, limit = 10) => await store.readThreatMarks(range, limit);
+    const first = await marks();
+    assertEquals(first.map(({ id }) => id), ["t3", "t2", "t1"]);
+    assertEquals(await marks(), first);
+    assertEquals(await marks({}, 2), first.slice(0, 2));
+    assertEquals(await marks({ from: t0 + 20 }), first.slice(0, 2));
+    assertEquals(await marks({ to: t0 - 1 }), []);
+    await store.setThreatStatus("t2", "closed", nowMs);
+    await store.saveThreats([{ ...seen("t1", 10), updated_ms: nowMs + 1 }]);
+    const changed = (await marks()).filter(({ mark }, i) => mark !== first[i].mark);
+    assertEquals(changed.map(({ id }) => id), ["t2", "t1"]);
+    const [read] = await store.readThreatsById(["t2", "none"]);
+    assertEquals(read, { ...seen("t2", 20), status: "closed" });
+    assertEquals((await store.readThreatsById(["t1", "t3"])).length, 2);
+  });
+
   test("lists threats by last sight, filtered and in pages", async ({ store }) => {
     await store.saveThreats([
       threat("t1", { last_seen: t0 + 10, severity: "low", score: 20 }),

@@ -1,0 +1,76 @@
+/** Incidents that are made anew only from what changed: which threats are read again, and that none is shown as it was before. @module */
+
+import { assertEquals } from "@std/assert";
+import { IncidentMemory } from "../../../aggregator/api/threats/incident_memory.ts";
+import type { Threat } from "../../../aggregator/model/threat.ts";
+import { sampleThreat } from "./samples.ts";
+
+const { signal } = new AbortController();
+
+/** Threats of as many attackers, and the ids that were read. */
+function world(count: number) {
+  const threats = new Map<string, Threat>();
+  const read: string[] = [];
+  for (let n = 0; n < count; n++) put(n, {});
+  function put(n: number, change: Partial<Threat>) {
+    const id = n.toString(16).padStart(16, "0");
+    const src_ips = [`10.${n >> 16}.${n >> 8 & 255}.${n & 255}`];
+    threats.set(id, sampleThreat({ id, src_ips, updated_ms: 0, flow_ids: ["f"], ...change }));
+  }
+  return {
+    put,
+    /** Ids read since the last call. */
+    read: () => read.splice(0),
+    drop: (n: number) => threats.delete(n.toString(16).padStart(16, "0")),
+    readThreatMarks: ({ from }: { from?: number }, limit: number) =>
+      Promise.resolve(
+        [...threats.values()].filter(({ last_seen }) => last_seen >= (from ?? 0)).slice(0, limit)
+          .map(({ id, updated_ms, status }) => ({ id, mark: `${id} ${updated_ms} ${status}` })),
+      ),
+    readThreatsById(ids: readonly string[]) {
+      read.push(...ids);
+      return Promise.resolve(ids.flatMap((id) => threats.get(id) ?? []));
+    },
+  };
+}
+
+Deno.test("incidents read a threat again only when it changed, and show it as it is", async () => {
+  const store = world(3);
+  const memory = new IncidentMemory(store);
+  const statuses = async (range = {}) =>
+    (await memory.read(range, signal)).incidents.map(({ status }) => status).sort();
+  assertEquals(await statuses(), ["open", "open", "open"]);
+  assertEquals(store.read().length, 3);
+  assertEquals(await statuses(), ["open", "open", "open"]);
+  assertEquals(store.read(), []);
+  store.put(1, { status: "closed" });
+  assertEquals(await statuses(), ["closed", "open", "open"]);
+  assertEquals(store.read(), ["0000000000000001"]);
+  store.put(3, { updated_ms: 1 });
+  store.drop(0);
+  assertEquals(await statuses(), ["closed", "open", "open"]);
+  assertEquals(store.read(), ["0000000000000003"]);
+  assertEquals(await statuses({ from: 2e9 }), []);
+  assertEquals(await statuses(), ["closed", "open", "open"]);
+  assertEquals(store.read(), []);
+});
+
+Deno.test("incidents hold 10,000 threats at most, and say when they read 5,000 of more", async () => {
+  const store = world(5_000);
+  const memory = new IncidentMemory(store);
+  assertEquals((await memory.read({}, signal)).isCut, false);
+  assertEquals(store.read().length, 5_000);
+  // 5,001 others make the first be forgotten, as 10,001 would be held.
+  const old = sampleThreat().last_seen;
+  for (let n = 5_000; n < 10_001; n++) store.put(n, { last_seen: old + 10, updated_ms: 1 });
+  assertEquals((await memory.read({ from: old + 10 }, signal)).isCut, true);
+  assertEquals(store.read().length, 5_000);
+  assertEquals((await memory.read({}, signal)).isCut, true);
+  assertEquals(store.read().length, 0, "10,000 are held");
+  store.drop(5_000);
+  await memory.read({ from: old + 10 }, signal);
+  assertEquals(store.read(), ["0000000000002710"]);
+  store.put(0, { updated_ms: 2 });
+  assertEquals((await memory.read({}, signal)).incidents.length, 5_000);
+  assertEquals(store.read().length, 5_000, "the older half was forgotten");
+});
