@@ -196,7 +196,11 @@ Deno.test("serve keeps what leaves in its archive, and db brings it back while s
     assertEquals(await flows(), 2);
     assertEquals((await db("verify", "--archive", archive)).problems, []);
     assert((await db("backup", `${folder}/copy`)).octets > 0);
-    assertEquals(await (await fetch(`${ready.listening}/readyz`)).json(), { status: "ready", archive: "ok" });
+    assertEquals(await (await fetch(`${ready.listening}/readyz`)).json(), {
+      status: "ready",
+      archive: "ok",
+      sinks: "ok",
+    });
     child.kill("SIGTERM");
     assertEquals((await child.status).code, 0);
     assertStringIncludes(await errors, "a day of flows archived");

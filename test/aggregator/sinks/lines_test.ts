@@ -16,10 +16,13 @@ async function readOnce(listener: Deno.Listener): Promise<string> {
   let text = "";
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const bytes = new Uint8Array(4_096);
-  for (let read = await connection.read(bytes); read !== null; read = await connection.read(bytes)) {
-    text += decoder.decode(bytes.subarray(0, read), { stream: true });
+  try {
+    for (let read = await connection.read(bytes); read !== null; read = await connection.read(bytes)) {
+      text += decoder.decode(bytes.subarray(0, read), { stream: true });
+    }
+  } finally {
+    connection.close();
   }
-  connection.close();
   return text;
 }
 
