@@ -53,6 +53,11 @@ export class TestClock implements Clock {
     });
   }
 
+  /** Sleeps that have not ended. */
+  get asleep(): number {
+    return this.#sleepers.size;
+  }
+
   advance(ms: number): void {
     this.ms += ms;
     for (const sleeper of this.#sleepers) {

@@ -40,7 +40,10 @@ Deno.test("packets asks, waits with a word, writes one file for this user alone,
       1,
       "waiting for sensor gate\nno packets: waiting for sensor gate",
     ]);
+    const before = fixture.clock.asleep;
     const waiting = run(id, "-o", file, "--wait-s", "3600");
+    // It has asked, and said whom it waits for, when it sleeps.
+    for (let i = 0; i < 500 && fixture.clock.asleep === before; i++) await systemClock.sleep(10);
     const [request] = await checkIn();
     const body = uploadOf({ times: [flow.start * 1e6] });
     const fields = {
