@@ -32,6 +32,8 @@ interface Hole {
 interface Sequence {
   key: SequenceKey;
   highest: number;
+  /** Taken in; whoever takes one changes it, so it tells whether another instance did. */
+  batches: number;
   holes: Hole[];
 }
 
@@ -65,6 +67,7 @@ export class GapBook {
       const positions = await this.#store.readPositions(sensor, epoch);
       const gaps = await this.#store.readGaps({ sensor_id: sensor, open: true }, gapsReadMax);
       const highest = new Map(positions.map(({ bucket, seq_max }) => [bucket, seq_max]));
+      const taken = new Map(positions.map(({ bucket, batches }) => [bucket, batches]));
       // What was expected may lie beyond all that came, and nothing may have come at all.
       for (const gap of gaps) {
         if (gap.epoch === epoch) highest.set(gap.bucket, Math.max(highest.get(gap.bucket) ?? 0, gap.to_seq));
@@ -74,7 +77,7 @@ export class GapBook {
           .map((gap) => ({ from: gap.from_seq, to: gap.to_seq, foundMs: gap.found_ms }))
           .sort((a, b) => a.from - b.from);
         const key = { sensor, epoch, bucket };
-        this.#sequences.set(nameOf(key), { key, highest: seq, holes });
+        this.#sequences.set(nameOf(key), { key, highest: seq, batches: taken.get(bucket) ?? 0, holes });
       }
       this.#loaded.set(name, nowMs);
     }
@@ -103,30 +106,37 @@ export class GapBook {
 
   note(key: SequenceKey, seq: number, nowMs: number): void {
     const name = nameOf(key);
-    const before = this.#changed.get(name) ?? this.#sequences.get(name) ?? { key, highest: 0, holes: [] };
+    const before = this.#before(name, key);
+    const batches = before.batches + 1;
     const holes = before.holes.flatMap((hole) => without(hole, seq));
     if (seq > before.highest + 1) holes.push({ from: before.highest + 1, to: seq - 1, foundMs: nowMs });
     while (holes.length > holesMax) holes.splice(0, 2, { ...holes[0], to: holes[1].to });
-    this.#changed.set(name, { key, highest: Math.max(before.highest, seq), holes });
+    this.#changed.set(name, { key, highest: Math.max(before.highest, seq), batches, holes });
   }
 
   /** Batches up to `seq` were sealed; those that did not come are missing. */
   expect(key: SequenceKey, seq: number, nowMs: number): void {
     const name = nameOf(key);
-    const before = this.#changed.get(name) ?? this.#sequences.get(name) ?? { key, highest: 0, holes: [] };
+    const before = this.#before(name, key);
     if (seq <= before.highest) return;
     const holes = [...before.holes, { from: before.highest + 1, to: seq, foundMs: nowMs }];
-    this.#changed.set(name, { key, highest: seq, holes });
+    this.#changed.set(name, { ...before, highest: seq, holes });
+  }
+
+  #before(name: string, key: SequenceKey): Sequence {
+    return this.#changed.get(name) ?? this.#sequences.get(name) ?? { key, highest: 0, batches: 0, holes: [] };
   }
 
   /** What the notes since the last commit change in the store. */
-  changes(nowMs: number): Pick<IngestWrite, "gaps" | "gapsReplaced"> {
+  changes(nowMs: number): Pick<IngestWrite, "gaps" | "gapsReplaced" | "sequences"> {
     const gaps: Gap[] = [];
+    const sequences: IngestWrite["sequences"] = [];
     const gapsReplaced: IngestWrite["gapsReplaced"] = [];
-    for (const [name, { key, holes }] of this.#changed) {
+    for (const [name, { key, batches, holes }] of this.#changed) {
       const stored = this.#sequences.get(name)?.holes ?? [];
-      if (isSame(stored, holes)) continue;
       const row = { sensor_id: key.sensor, epoch: key.epoch, bucket: key.bucket };
+      if (isSame(stored, holes)) continue;
+      sequences.push({ ...row, batches });
       if (stored.length > 0) gapsReplaced.push(row);
       const gap = ({ from, to, foundMs }: Hole, closed_ms: number | null): Gap => ({
         ...row,
@@ -141,7 +151,7 @@ export class GapBook {
       }
       gaps.push(...holes.map((hole) => gap(hole, null)));
     }
-    return { gaps, gapsReplaced };
+    return { gaps, gapsReplaced, sequences };
   }
 
   commit(): void {

@@ -354,6 +354,7 @@ function emptyWrite({ rows, sightings }: MergeWrite): IngestWrite {
     traffic: [],
     gaps: [],
     gapsReplaced: [],
+    sequences: [],
     deadLetters: [],
     offsets: [],
   };

@@ -175,7 +175,7 @@ Deno.test("gap book keeps its gaps bounded and never forgets a missing number", 
   const isMissing = (seq: number) => gaps.some(({ from_seq, to_seq }) => from_seq <= seq && seq <= to_seq);
   for (let seq = 1; seq < 2_000; seq += 2) assert(isMissing(seq), String(seq));
   book.rollback();
-  assertEquals(book.changes(nowMs), { gaps: [], gapsReplaced: [] });
+  assertEquals(book.changes(nowMs), { gaps: [], gapsReplaced: [], sequences: [] });
 });
 
 /** A book, and what the store knows: of one sequence, that another instance goes on with. */
