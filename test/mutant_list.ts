@@ -9,6 +9,7 @@ import type { Mutant } from "./mutants/mutant.ts";
 import { sensorMutants } from "./mutants/sensor.ts";
 import { serviceMutants } from "./mutants/service.ts";
 import { sharedMutants } from "./mutants/shared.ts";
+import { simMutants } from "./mutants/sim.ts";
 
 export type { Mutant } from "./mutants/mutant.ts";
 
@@ -21,4 +22,5 @@ export const mutants: readonly Mutant[] = [
   ...sensorMutants,
   ...serviceMutants,
   ...sharedMutants,
+  ...simMutants,
 ];
