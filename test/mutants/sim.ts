@@ -6,7 +6,6 @@ import { type Mutant, mutantsOf } from "./mutant.ts";
 const spool = "sensor/ship/spool.ts";
 const gaps = "aggregator/ingest/gaps.ts";
 const group = "aggregator/ingest/group.ts";
-const ingest = "aggregator/ingest/ingest.ts";
 const partitions = "aggregator/ingest/partitions.ts";
 const write = "aggregator/store/write.ts";
 
@@ -48,12 +47,6 @@ export const simMutants: Mutant[] = mutantsOf(["test/sim/sim_test.ts"], [
     group,
     'if (this.#gaps.isTaken(header, header.seq)) return { outcome: "replay" }',
     "",
-  ],
-  [
-    "sim: a lost reply of COMMIT is a conflict for good",
-    ingest,
-    "if (!(error instanceof LedgerConflict)) throw error;",
-    "throw error;",
   ],
   [
     "sim: another log is read on from the old offset",
