@@ -10,6 +10,7 @@ import type { Mutant } from "./mutants/mutant.ts";
 import { sensorMutants } from "./mutants/sensor.ts";
 import { serviceMutants } from "./mutants/service.ts";
 import { sharedMutants } from "./mutants/shared.ts";
+import { simMutants } from "./mutants/sim.ts";
 import { sinkMutants } from "./mutants/sinks.ts";
 
 export type { Mutant } from "./mutants/mutant.ts";
@@ -24,5 +25,6 @@ export const mutants: readonly Mutant[] = [
   ...sensorMutants,
   ...serviceMutants,
   ...sharedMutants,
+  ...simMutants,
   ...sinkMutants,
 ];

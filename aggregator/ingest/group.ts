@@ -120,7 +120,7 @@ export class GroupWriter {
       this.forget(foreign);
       await this.rebuild(foreign, group.nowMs);
     }
-    await this.#gaps.load([...verified.map(({ header }) => header), ...group.expected]);
+    await this.#gaps.load(verified.map(({ header }) => header), group.expected, nowMs);
     for (const { header } of verified) {
       if (!this.#epochs.has(header.sensor)) {
         this.#epochs.set(header.sensor, await this.#store.readEpochs(header.sensor));
@@ -354,6 +354,7 @@ function emptyWrite({ rows, sightings }: MergeWrite): IngestWrite {
     traffic: [],
     gaps: [],
     gapsReplaced: [],
+    sequences: [],
     deadLetters: [],
     offsets: [],
   };

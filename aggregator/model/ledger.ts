@@ -72,6 +72,9 @@ export interface IngestWrite {
   gaps: Gap[];
   /** Gaps whose missing batches came: closed or narrowed, by replacing all open gaps of a (sensor, epoch, bucket). */
   gapsReplaced: Pick<Gap, "sensor_id" | "epoch" | "bucket">[];
+  /** Sequences whose gaps change, and how many batches of them are taken in after this write. If it is another number, somebody else
+   * wrote meanwhile, and the gaps may be none: the write fails as with a ledger key that is taken. */
+  sequences: (Pick<Gap, "sensor_id" | "epoch" | "bucket"> & { batches: number })[];
   deadLetters: DeadLetter[];
   offsets: OffsetRow[];
 }

@@ -5,8 +5,8 @@
  * Bound: {@link deadLettersMax} dead letters in all, the newest. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
-import type { IngestWrite } from "../model/ledger.ts";
-import { type Database, marks, type Session } from "./database.ts";
+import type { Gap, IngestWrite } from "../model/ledger.ts";
+import { type Database, marks, type Row, type Session } from "./database.ts";
 import { HostSums } from "./host_sums.ts";
 import { NameSums } from "./name_sums.ts";
 import { writeRecent } from "./recent.ts";
@@ -20,6 +20,7 @@ import { writeHosts } from "./write_hosts.ts";
 import { writeProtocols, writeTalkers, writeTotals, writeTraffic } from "./write_rollups.ts";
 
 export const deadLettersMax = 10_000;
+const keysPerQuery = 200;
 
 /** The words of the write must be known. */
 export async function writeIngest(
@@ -30,6 +31,7 @@ export async function writeIngest(
 ): Promise<void> {
   const target = { database, session, ...deps };
   await writeLedger(database, session, write);
+  await checkSequences(session, write);
   const hosts = new HostSums(write.flows, deps.words), names = new NameSums(hosts, deps);
   await writeFlows(target, write.flows, hosts);
   for (let i = 0; i < write.flows.size; i++) names.add(write.flows, i);
@@ -100,6 +102,24 @@ async function writeLedger(database: Database, session: Session, { ledger }: Ing
   await session.batch(positions, ledger.map((row) => [row.sensor_id, row.epoch, row.bucket, row.seq, 1]));
 }
 
+/** Whether nobody else took batches of these sequences since they were read. After our own rows are written, so that they are ours
+ * until the end of the transaction. @throws {LedgerConflict} */
+async function checkSequences(session: Session, { sequences }: IngestWrite): Promise<void> {
+  for (let from = 0; from < sequences.length; from += keysPerQuery) {
+    const some = sequences.slice(from, from + keysPerQuery);
+    const where = some.map(() => "(sensor_id = ? AND epoch = ? AND bucket = ?)").join(" OR ");
+    const rows = await session.all(
+      `SELECT sensor_id, epoch, bucket, batches FROM positions WHERE ${where}`,
+      some.flatMap(({ sensor_id, epoch, bucket }) => [sensor_id, epoch, bucket]),
+    );
+    const taken = new Map(rows.map((row) => [sequenceOf(row), Number(row.batches)]));
+    for (const sequence of some) {
+      if ((taken.get(sequenceOf(sequence)) ?? 0) === sequence.batches) continue;
+      throw new LedgerConflict("Cannot write batches as another instance took some of the same sequence");
+    }
+  }
+}
+
 /** A row for each sensor, whose other buckets another instance may have at the same time: not before the flows are written. */
 async function writeSensors({ dialect }: Database, session: Session, { ledger }: IngestWrite): Promise<void> {
   if (ledger.length === 0) return;
@@ -126,16 +146,53 @@ async function writeSensors({ dialect }: Database, session: Session, { ledger }:
   await Promise.all([dated, heard]);
 }
 
-async function writeGaps(
-  database: Database,
-  session: Session,
-  { gaps, gapsReplaced }: IngestWrite,
-): Promise<void> {
+/** Takes out the open gaps in which batches of this write lie, and returns what is left of them: another instance opened them while
+ * these batches were on their way. */
+async function narrowGaps(session: Session, { ledger, sequences }: IngestWrite): Promise<Gap[]> {
+  const known = new Set(sequences.map(sequenceOf));
+  const rows = ledger.filter((row) => !known.has(sequenceOf(row)));
+  if (rows.length === 0) return [];
+  const lies = "(sensor_id = ? AND epoch = ? AND bucket = ? AND from_seq <= ? AND to_seq >= ?)";
+  const found = new Map<string, Gap>();
+  for (let from = 0; from < rows.length; from += keysPerQuery) {
+    const some = rows.slice(from, from + keysPerQuery);
+    const gaps = await session.all(
+      `SELECT * FROM gaps WHERE closed_ms IS NULL AND (${some.map(() => lies).join(" OR ")})`,
+      some.flatMap(({ sensor_id, epoch, bucket, seq }) => [sensor_id, epoch, bucket, seq, seq]),
+    );
+    for (const gap of gaps) found.set(`${sequenceOf(gap)}|${gap.from_seq}`, gap as unknown as Gap);
+  }
+  const left: Gap[] = [];
+  for (const gap of found.values()) {
+    const filled = rows.filter((row) => sequenceOf(row) === sequenceOf(gap)).map(({ seq }) => seq)
+      .sort((a, b) => a - b);
+    const parts: Gap[] = [];
+    let from_seq = gap.from_seq;
+    for (const seq of [...filled, gap.to_seq + 1]) {
+      const to_seq = Math.min(seq - 1, gap.to_seq);
+      if (seq >= from_seq && to_seq >= from_seq) parts.push({ ...gap, from_seq, to_seq });
+      from_seq = Math.max(from_seq, seq + 1);
+    }
+    await session.run(
+      "DELETE FROM gaps WHERE sensor_id = ? AND epoch = ? AND bucket = ? AND from_seq = ?",
+      [gap.sensor_id, gap.epoch, gap.bucket, gap.from_seq],
+    );
+    left.push(...parts.length > 0 ? parts : [{ ...gap, closed_ms: rows[0].received_ms }]);
+  }
+  return left;
+}
+
+function sequenceOf(row: Row | Pick<Gap, "sensor_id" | "epoch" | "bucket">): string {
+  return `${row.sensor_id}|${row.epoch}|${row.bucket}`;
+}
+
+async function writeGaps(database: Database, session: Session, write: IngestWrite): Promise<void> {
   const { dialect } = database;
   await session.batch(
     "DELETE FROM gaps WHERE sensor_id = ? AND epoch = ? AND bucket = ? AND closed_ms IS NULL",
-    gapsReplaced.map((key) => [key.sensor_id, key.epoch, key.bucket]),
+    write.gapsReplaced.map((key) => [key.sensor_id, key.epoch, key.bucket]),
   );
+  const gaps = [...write.gaps, ...await narrowGaps(session, write)];
   const columns = ["sensor_id", "epoch", "bucket", "from_seq", "to_seq", "found_ms", "closed_ms"] as const;
   const sql = dialect.upsert("gaps", columns, ["sensor_id", "epoch", "bucket", "from_seq"], {
     to_seq: dialect.fresh("to_seq"),

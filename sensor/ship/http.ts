@@ -9,11 +9,13 @@ import { writeHeader } from "../../shared/batch.ts";
 import type { PackedBatch } from "./packed_batch.ts";
 import type { SendResult, Transport } from "./transport.ts";
 
+type Client = Pick<AggregatorClient, "postBytes" | "trust" | "close">;
+
 export class HttpTransport implements Transport {
   readonly kind = "http";
-  #client: AggregatorClient;
+  #client: Client;
 
-  constructor(client: AggregatorClient) {
+  constructor(client: Client) {
     this.#client = client;
   }
 

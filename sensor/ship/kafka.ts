@@ -32,14 +32,14 @@ export interface KafkaTransportOptions {
 
 export class KafkaTransport implements Transport {
   readonly kind = "kafka";
-  #kafka: Kafka;
+  #kafka: Pick<Kafka, "producer">;
   #topic: string;
   #faultOf: (words: string) => Promise<TlsFault | null>;
   #producer: Producer | null = null;
   /** Brokers by `host:port`, as they name themselves. */
   #brokers = new Map<string, { host: string; port: number }>();
 
-  constructor(kafka: Kafka, options: KafkaTransportOptions = {}) {
+  constructor(kafka: Pick<Kafka, "producer">, options: KafkaTransportOptions = {}) {
     this.#kafka = kafka;
     this.#topic = options.topic ?? batchTopic;
     this.#faultOf = options.faultOf ?? ((words) => Promise.resolve(tlsFault(words, "--kafka-ca")));

@@ -14,7 +14,7 @@ import type { Shipper } from "./shipper.ts";
 import type { Spool } from "./spool.ts";
 
 export interface OutboxDeps {
-  sealing: SealThread;
+  sealing: Pick<SealThread, "start" | "stop" | "add" | "seal" | "renew">;
   spool: Spool;
   shipper: Shipper;
   clock: Clock;

@@ -60,6 +60,9 @@ export class Spool {
   /** Entries that the disk would not read: they come last. */
   #unreadable = new Set<SpoolEntry>();
   #litter: string[] = [];
+  #isListed = false;
+  /** Of the batches that were put. */
+  readonly #epochs = new Set<number>();
   #put: Held[] = [];
   #unwritten: Held[] = [];
   /** Batches that are being written for the first time. */
@@ -131,16 +134,17 @@ export class Spool {
    * its part later, and what is captured meanwhile is sent from memory. */
   async start(): Promise<void> {
     const { folder } = this.#options;
-    try {
-      await this.#disk.makeFolder(`${folder}/quarantine`);
-    } catch (error) {
-      this.#note(error);
-    }
-    for (const file of await this.#disk.list(folder).catch((error) => (this.#note(error), []))) {
-      await this.#find(file);
-    }
-    this.#entries.sort((a, b) => a.epoch - b.epoch || a.seq - b.seq || a.bucket - b.bucket);
+    await this.#disk.makeFolder(`${folder}/quarantine`).catch((error) => this.#note(error));
+    await this.#findAll();
     await this.#quarantine.start();
+  }
+
+  /** A disk that cannot be listed is asked again before each write: what is on it has been promised. Batches of this run are known. */
+  async #findAll(): Promise<void> {
+    const files = await this.#disk.list(this.#options.folder).catch((error) => (this.#note(error), null));
+    this.#isListed = files !== null;
+    for (const file of files ?? []) await this.#find(file);
+    this.#entries.sort((a, b) => a.epoch - b.epoch || a.seq - b.seq || a.bucket - b.bucket);
   }
 
   async #find(file: FileInfo): Promise<void> {
@@ -151,7 +155,7 @@ export class Spool {
       return;
     }
     const [epoch, bucket, seq] = parts.slice(1).map(Number);
-    if (epoch < this.#options.epochMin) return;
+    if (epoch < this.#options.epochMin || this.#epochs.has(epoch)) return;
     const { name, bytes, changedMs, isFile } = file;
     const entry = { name, epoch, bucket, seq, bytes, sealedMs: changedMs, file: null };
     // Not counted among the octets: nothing intact may be dropped to make room for it.
@@ -172,6 +176,7 @@ export class Spool {
   put(files: readonly BatchFile[]): Promise<void> {
     for (const file of files) {
       const { epoch, bucket, seq, sealed } = file.header;
+      this.#epochs.add(epoch);
       const bytes = file.bytes.length;
       this.#put.push({ name: nameOf(file.header), epoch, bucket, seq, bytes, sealedMs: sealed, file });
     }
@@ -184,6 +189,7 @@ export class Spool {
     const all = [...late, ...fresh];
     if (all.length === 0) return;
     this.#underWay = fresh.length;
+    if (!this.#isListed) await this.#findAll();
     try {
       await this.#makeRoom(sum(all), all.length);
       await this.#writeFiles(all);

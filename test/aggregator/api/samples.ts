@@ -103,6 +103,7 @@ export function sampleWrite(flows: Flow[]): IngestWrite {
     })),
     gaps: [],
     gapsReplaced: [],
+    sequences: [],
     deadLetters: [],
     offsets: [],
   };

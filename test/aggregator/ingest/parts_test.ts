@@ -168,14 +168,73 @@ Deno.test("gap book keeps its gaps bounded and never forgets a missing number", 
   const store = { readPositions: () => Promise.resolve([]), readGaps: () => Promise.resolve([]) };
   const book = new GapBook({ store });
   const key = { sensor: "a", epoch: 1, bucket: 0 };
-  await book.load([key]);
+  await book.load([{ ...key, seq: 2 }], [], nowMs);
   for (let seq = 2; seq <= 2_000; seq += 2) book.note(key, seq, nowMs);
   const { gaps, gapsReplaced } = book.changes(nowMs);
   assertEquals([gaps.length, gapsReplaced.length], [256, 0]);
   const isMissing = (seq: number) => gaps.some(({ from_seq, to_seq }) => from_seq <= seq && seq <= to_seq);
   for (let seq = 1; seq < 2_000; seq += 2) assert(isMissing(seq), String(seq));
   book.rollback();
-  assertEquals(book.changes(nowMs), { gaps: [], gapsReplaced: [] });
+  assertEquals(book.changes(nowMs), { gaps: [], gapsReplaced: [], sequences: [] });
+});
+
+/** A book, and what the store knows: of one sequence, that another instance goes on with. */
+function sharedBook() {
+  const stored = { highest: 0, gap: null as null | [number, number], reads: 0 };
+  const key = { sensor: "a", epoch: 1, bucket: 0 };
+  const book = new GapBook({
+    store: {
+      readPositions() {
+        stored.reads++;
+        return Promise.resolve([{ bucket: 0, seq_max: stored.highest, batches: stored.highest }]);
+      },
+      readGaps() {
+        const [from_seq, to_seq] = stored.gap ?? [0, 0];
+        const gap = { sensor_id: "a", epoch: 1, bucket: 0, from_seq, to_seq, found_ms: 1, closed_ms: null };
+        return Promise.resolve(stored.gap ? [gap] : []);
+      },
+    },
+  });
+  const take = async (seq: number, ms: number) => {
+    await book.load([{ ...key, seq }], [], ms);
+    book.note(key, seq, ms);
+    const { gaps } = book.changes(ms);
+    book.commit();
+    stored.highest = Math.max(stored.highest, seq);
+    return gaps.map(({ from_seq, to_seq, closed_ms }) => [from_seq, to_seq, closed_ms]);
+  };
+  return { book, stored, key, take };
+}
+
+Deno.test("gap book asks the store before it opens a gap: another instance may have taken these", async () => {
+  const { stored, take } = sharedBook();
+  for (const seq of [1, 2, 3]) assertEquals(await take(seq, nowMs), []);
+  assertEquals(stored.reads, 1, "in order nobody is asked");
+  stored.highest = 6;
+  assertEquals(await take(7, nowMs), []);
+  assertEquals(await take(9, nowMs), [[8, 8, null]]);
+});
+
+Deno.test("gap book asks the store before it expects a batch, and before it closes a gap", async () => {
+  const { book, stored, key, take } = sharedBook();
+  await take(1, nowMs);
+  assertEquals(await take(5, nowMs), [[2, 4, null]]);
+  stored.gap = [4, 4]; // 2 and 3 came to another instance.
+  assertEquals(await take(4, nowMs), [[4, 4, nowMs]]);
+  Object.assign(stored, { highest: 6, gap: null });
+  await book.load([], [{ ...key, seq: 6 }], nowMs);
+  book.expect(key, 6, nowMs);
+  assertEquals(book.changes(nowMs).gaps, []);
+});
+
+Deno.test("gap book asks again after half a minute what was taken, as the ledger forgets", async () => {
+  const { book, stored, key, take } = sharedBook();
+  await take(1, nowMs);
+  stored.highest = 2;
+  await book.load([{ ...key, seq: 2 }], [], nowMs + 29_999);
+  assertEquals(book.isTaken(key, 2), false);
+  await book.load([{ ...key, seq: 2 }], [], nowMs + 30_000);
+  assertEquals(book.isTaken(key, 2), true);
 });
 
 Deno.test("unpack hands on what is not compressed", () => {

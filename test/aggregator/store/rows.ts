@@ -20,6 +20,7 @@ export function nothing(): IngestWrite {
     traffic: [],
     gaps: [],
     gapsReplaced: [],
+    sequences: [],
     deadLetters: [],
     offsets: [],
   };

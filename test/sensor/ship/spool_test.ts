@@ -135,6 +135,36 @@ Deno.test("spool opens on a disk that gives nothing, and sends from memory", asy
   assertEquals([spool.batches, spool.unwritten], [0, 0]);
 });
 
+Deno.test("spool finds what an earlier run left as soon as a disk that failed at the start can be listed", async () => {
+  const disk = new FakeDisk();
+  const before = await openSpool(disk);
+  await before.spool.put([fileOf(1, 0, 1), fileOf(1, 0, 2)]);
+  disk.failAt = disk.operations + 2; // The folder is there, its list is not.
+  const { spool } = await openSpool(disk);
+  assertEquals([names(spool), spool.problem], [[], "Input/output error"]);
+  await spool.put([fileOf(2, 0, 1)]);
+  assertEquals(names(spool), ["1-0-1.batch", "1-0-2.batch", "2-0-1.batch"]);
+  assertEquals([spool.bytes, spool.problem], [disk.bytes, null]);
+  await spool.put([fileOf(2, 0, 2)]);
+  assertEquals(spool.batches, 4, "once");
+});
+
+Deno.test("spool that is listed late knows its own batches, also those it could not write or has sent", async () => {
+  const disk = new FakeDisk();
+  const before = await openSpool(disk);
+  await before.spool.put([fileOf(1, 0, 1)]);
+  disk.failRatio = 1;
+  Object.defineProperty(disk, "random", { value: () => 0.5 });
+  const { spool } = await openSpool(disk);
+  await spool.put([fileOf(2, 0, 1), fileOf(2, 0, 2)]);
+  const [sent] = spool.lend(1, 1e9);
+  await spool.acknowledge(sent);
+  disk.failRatio = 0;
+  await spool.put([fileOf(2, 0, 3)]);
+  assertEquals(names(spool), ["1-0-1.batch", "2-0-2.batch", "2-0-3.batch"]);
+  assertEquals(spool.bytes, disk.bytes);
+});
+
 Deno.test("spool lets no file that cannot be read or deleted stand in the way of the others", async () => {
   const disk = new FakeDisk();
   const { spool, reporter } = await openSpool(disk);

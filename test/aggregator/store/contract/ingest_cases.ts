@@ -93,6 +93,59 @@ export function ledgerCases(test: Test): void {
     assertEquals(await store.readGaps({ sensor_id: "other" }, 10), []);
   });
 
+  test("refuses a write that does not know what was taken of its sequences, whole", async ({ store }) => {
+    const key = { sensor_id: "s-fence", epoch: 5, bucket: 1 };
+    const row = (seq: number, bucket = 1) => ({ ...ledgerRow(seq), ...key, bucket });
+    const sequence = (batches: number, bucket = 1) => ({ ...key, bucket, batches });
+    const gap = { ...key, from_seq: 2, to_seq: 2, found_ms: nowMs, closed_ms: null };
+    await store.ingest({ ...nothing(), ledger: [row(1)], sequences: [sequence(1)] });
+    await store.ingest({
+      ...nothing(),
+      ledger: [row(3), row(1, 2)],
+      sequences: [sequence(2), sequence(1, 2)],
+    });
+    for (const batches of [1, 3]) {
+      const write = { ...nothing(), sequences: [sequence(1, 2), sequence(batches)], gaps: [gap] };
+      await assertRejects(() => store.ingest(write), LedgerConflict);
+      // One that knows of no batch before its own: another instance took them meanwhile.
+      const late = { ...write, ledger: [row(4)], sequences: [sequence(batches + 1)] };
+      await assertRejects(() => store.ingest(late), LedgerConflict);
+    }
+    assertEquals(await store.readGaps({ sensor_id: key.sensor_id }, 10), []);
+    assertEquals(
+      (await store.readPositions(key.sensor_id, 5)).map(({ seq_max, batches }) => [seq_max, batches]),
+      [[3, 2], [1, 1]],
+    );
+    await store.ingest({ ...nothing(), sequences: [sequence(2), sequence(0, 3)], gaps: [gap] });
+    assertEquals(await store.readGaps({ sensor_id: key.sensor_id }, 10), [gap]);
+  });
+
+  test("narrows gaps that were opened while their batches were on the way", async ({ store }) => {
+    const key = { sensor_id: "s-late", epoch: 5, bucket: 1 };
+    const row = (seq: number) => ({ ...ledgerRow(seq), ...key });
+    const gap = (from_seq: number, to_seq: number, closed_ms: number | null = null) => ({
+      ...key,
+      from_seq,
+      to_seq,
+      found_ms: nowMs,
+      closed_ms,
+    });
+    const left = async (open: boolean) =>
+      (await store.readGaps({ sensor_id: key.sensor_id, open }, 10)).map((one) => [one.from_seq, one.to_seq]);
+    await store.ingest({ ...nothing(), ledger: [row(10)], gaps: [gap(2, 2), gap(4, 8)] });
+    await store.ingest({ ...nothing(), ledger: [row(2), row(5), row(6)] });
+    assertEquals([await left(true), await left(false)], [[[4, 4], [7, 8]], [[2, 2]]]);
+    await store.ingest({ ...nothing(), ledger: [row(4), { ...row(7), bucket: 2 }] });
+    assertEquals(await left(true), [[7, 8]]);
+    await store.ingest({ ...nothing(), ledger: [row(8), row(7)] });
+    assertEquals([await left(true), await left(false)], [[], [[2, 2], [4, 4], [7, 8]]]);
+    // More than one question is asked for so many.
+    const many = Array.from({ length: 450 }, (_, i) => row(101 + i));
+    await store.ingest({ ...nothing(), gaps: [gap(100, 551)] });
+    await store.ingest({ ...nothing(), ledger: many });
+    assertEquals(await left(true), [[100, 100], [551, 551]]);
+  });
+
   test("keeps dead letters with the octets that came, newest first", async ({ store }) => {
     const letters = ["sha256", "ratio"].map(deadLetter);
     await store.ingest({ ...nothing(), deadLetters: letters });
