@@ -109,12 +109,9 @@ export class Site {
     return JSON.parse(text).health;
   }
 
+  /** What the aggregator knows of the sensor. */
   fleetShows(pattern: RegExp, seconds = 40): Promise<string> {
-    return this.machine.until(
-      "picket-aggregator sensors --json",
-      pattern,
-      seconds,
-    );
+    return this.machine.until("picket-aggregator sensor show roof --json", pattern, seconds);
   }
 
   async onePid(name: string): Promise<number> {
