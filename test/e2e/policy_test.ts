@@ -24,7 +24,7 @@ Deno.test({
       await wire.start();
       await world.start();
       const state = await world.enrol("wire");
-      const times = ["--check-in-s", "1", "--policy-trial-s", String(trialS)];
+      const times = ["--check-in-s", "1", "--policy-trial-s", String(trialS), "--other-idle-ms", "2000"];
       const sensor = world.spawnSensor(
         "run",
         "--interface",
