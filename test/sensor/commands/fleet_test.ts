@@ -149,7 +149,7 @@ machineTest("replay sets aside a batch that the aggregator refuses for good", as
 });
 
 machineTest(
-  "run captures, makes a packet visible within 1.5 s, and on a signal leaves nothing unsealed",
+  "run captures, makes a packet visible within 4.5 s, and on a signal leaves nothing unsealed",
   async (machine) => {
     await machine.enrol();
     machine.aggregator.clockAheadMs = 5_000;
@@ -159,7 +159,8 @@ machineTest(
     const fedMs = performance.now();
     machine.live.packet(Date.now() * 1_000);
     await until(() => machine.aggregator.flows === 1);
-    assert(performance.now() - fedMs < 1_500, `${performance.now() - fedMs} ms`);
+    // Its flow ends by silence, for which nobody waits: it is sealed within 3 s.
+    assert(performance.now() - fedMs < 4_500, `${performance.now() - fedMs} ms`);
     machine.live.packet(Date.now() * 1_000);
     stop();
     assertEquals(await ended, 0);
