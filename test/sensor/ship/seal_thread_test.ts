@@ -41,7 +41,7 @@ Deno.test("thread gives back signed batches of every row, in order, and counts t
   assertEquals(sealing.add(open, 1_000), null);
   open.clear(); // The page is ours again at once.
   assertEquals(await sealing.seal(1_001), []);
-  const [first, second] = [sealing.seal(20_000), sealing.seal(20_000, true)];
+  const [first, second] = [sealing.seal(30_000), sealing.seal(30_000, true)];
   assertEquals(sealing.pending, 2);
   const files = await first;
   assertEquals(await second, []);
