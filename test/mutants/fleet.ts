@@ -46,8 +46,8 @@ const publishMutants = mutantsOf(["test/aggregator/publish/publisher_test.ts"], 
   [
     "publish: a person's word is no change",
     threatStore,
-    "if (changed > 0) await noteChanges",
-    "if (changed > 1) await noteChanges",
+    "await noteChanges(dialect, session, found.map((id) => ({ id })));",
+    "",
     store,
   ],
 ]);
@@ -77,7 +77,12 @@ const policyMutants = mutantsOf(["test/sensor/control/policy_keeper_test.ts"], [
     "this.#held",
   ],
   ["policy: told to end, blamed for it", keeper, "this.#held = this.#trial.before;\n    await", "await"],
-  ["policy: a number says all", keeper, "a.version === b.version && a.name === b.name && ", "true || "],
+  [
+    "policy: a number says all",
+    keeper,
+    "a.version === b.version && a.name === b.name &&\n    policyDifference",
+    "a.version === b.version || policyDifference",
+  ],
   [
     "policy: a broken capture is borne",
     keeper,
