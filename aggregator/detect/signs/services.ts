@@ -1,8 +1,7 @@
 /** Who calls which service, and since when: whether a destination is everybody's or one host's alone.
  *
  * In: the beginnings of own hosts' flows. Out: {@link Service}, which goes on counting while a detector holds it.
- * Invariant: at most `servicesMax` services and `networksMax` networks are
- * known, and the half that was called longest ago is evicted.
+ * Invariant: at most `servicesMax` services and `networksMax` networks are known, and the half that was called longest ago is evicted.
  * Why by address and by name: a content network has many addresses for one name, an implant one address for many names. @module */
 
 import { z } from "../../../shared/schema.ts";
@@ -33,6 +32,8 @@ export interface ServiceView {
   /** Null where no name was read. */
   byName: Service | null;
   network: CallingNetwork;
+  /** Hours in which anything was called in the network, up to this call: `network` goes on counting. */
+  hours: number;
 }
 
 /** A network, with the hours in which anything was called, and its own hosts as those of a service. */
@@ -66,7 +67,7 @@ export class ServiceBook implements Learning {
     }
     watch(this.#last, atS);
     this.#last.callers.add(srcIp);
-    return { byAddress, byName, network: this.#last };
+    return { byAddress, byName, network: this.#last, hours: this.#last.hours };
   }
 
   save(): unknown {
