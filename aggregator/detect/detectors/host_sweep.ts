@@ -3,11 +3,13 @@
  * In: ARP, ICMP echo and neighbour solicitation flows. Out: one finding for each asking host and protocol.
  * Invariant: an ARP reply is no question, and proves that its sender is there; so does whatever else a host sent in the last ten
  * minutes, as a sensor on an ordinary switch port sees questions but no replies. Announcements of one's own address are no question.
- * A router that asks for scattered addresses passes on what comes from outside, and stays low. A fixed list asked again and again is no sweep. A solicitation goes to the group of an address's last 24 bits (RFC 4291, 2.7.1): whether
- * that address is there cannot be told, so that only fast ones count; a router that sends them passes on somebody else's sweep. @module */
+ * A router that asks for scattered addresses passes on what comes from outside, and stays low. A fixed list asked again and again is no
+ * sweep. A solicitation goes to the group of an address's last 24 bits (RFC 4291, 2.7.1): whether that address is there cannot be told, so
+ * that only fast ones count; a router that sends them passes on somebody else's sweep. @module */
 
 import { detector } from "../detector.ts";
 import { capScore, field, growingPoints, reason } from "../finding.ts";
+import { isLikelyGateway } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
 import { Distinct } from "../signs/distinct.ts";
@@ -178,11 +180,6 @@ export const hostSweep = detector({
   falseAlarm:
     "Network inventory, printers' software and routers ask whole networks too; they do so from known addresses and again and again.",
 });
-
-/** The first or the last address of a network, as most people number their routers. */
-function isLikelyGateway(ip: string): boolean {
-  return /\.(?:1|254)$/.test(ip);
-}
 
 /** Questions go to everybody; a reply, or a check on a known neighbour, to one. */
 function isBroadcast(mac: string): boolean {

@@ -1,7 +1,8 @@
 /** Horizontal port scan: one host tries the same port on many hosts, most of which do not answer.
  *
  * In: the attempts that TCP and UDP flows begin with. Out: one finding for each scanning host and protocol, with all its ports.
- * Invariant: whoever asks a server by its name (QUIC) was told of it, and does not scan; a host that mostly succeeds is no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer).
+ * Invariant: whoever asks a server by its name (QUIC) was told of it, and does not scan; a host that mostly succeeds is no scanner, and
+ * neither is one whose peers each listen elsewhere (peer-to-peer).
  * A fixed list asked again and again is no scan, though half of it may be off.
  * Source of the idea: Jung et al., "Fast Portscan Detection Using Sequential Hypothesis Testing" (2004): benign hosts succeed in
  * about 4 of 5 first contacts, scanners in 1 of 5. @module */
