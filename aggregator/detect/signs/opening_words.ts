@@ -1,7 +1,7 @@
 /** What the first octets of a session say that no ordinary program says there: shells, remote-control tools, payloads, chat of bots.
  *
  * In: `facts.first`, in hexadecimal, of a TCP session whose protocol has no name. Out: the kind of session, or null.
- * Invariant: a pattern is several octets long and stands at the very beginning, so that random octets fit one in 2^32 at most.
+ * Invariant: a pattern is three octets long at least and stands at the very beginning, so that random octets fit one in some millions.
  * Sources: the banners of cmd.exe, PowerShell, bash and dash; the published protocol analyses of Gh0st and njRAT; the stagers of Metasploit,
  * which send a length before the program (documentation of `reverse_tcp`); RFC 1459. @module */
 
