@@ -39,6 +39,7 @@ export class Suppressor {
       reporter.gauge("suppressions_in_force", rows.length);
       return before !== rows.map(({ id }) => id).join();
     } catch (error) {
+      reporter.count("suppression_reads_failed_total");
       reporter.warn("cannot read suppressions, those known before hold", { error });
       return false;
     }
