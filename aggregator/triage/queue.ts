@@ -44,8 +44,6 @@ export interface TriageQueueDeps {
 interface Later {
   threat: Threat;
   dueMs: number;
-  /** How often it was put off. */
-  times: number;
 }
 
 const answerTokensMax = 1_500;
@@ -109,6 +107,7 @@ export class TriageQueue {
   withdraw(threatId: string): void {
     this.#waiting.delete(threatId);
     this.#later.delete(threatId);
+    this.#times.delete(threatId);
   }
 
   /** Exactly what would leave for `threat`; null when the second check forbids it. */
@@ -229,7 +228,7 @@ export class TriageQueue {
     };
   }
 
-  /** How often each open threat was put off; those that wait later carry it along. */
+  /** How often each open threat was put off: of those that wait, now or later. */
   readonly #times = new Map<string, number>();
 
   #putOff(threat: Threat, isBudget: boolean): void {
@@ -243,7 +242,7 @@ export class TriageQueue {
     const times = this.#times.get(threat.id) ?? 0;
     const pauseMs = isBudget ? dayMs - nowMs % dayMs : Math.min(pauseMsFirst * 2 ** times, pauseMsMax);
     this.#times.set(threat.id, times + 1);
-    this.#later.set(threat.id, { threat, dueMs: nowMs + pauseMs, times });
+    this.#later.set(threat.id, { threat, dueMs: nowMs + pauseMs });
     this.#deps.reporter.count("triage_put_off_total");
     if (this.#alarm) this.#alarm.abort();
     else this.#wakeLater();
