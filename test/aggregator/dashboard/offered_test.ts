@@ -180,6 +180,7 @@ Deno.test({
       const told = panel.locator("dt", { hasText: "Ports that answered" });
       assertEquals(await told.locator("+ dd").innerText(), "10.0.0.9:22");
       await panel.getByRole("button", { name: "Show 30 flows" }).click();
+      await panel.locator("table.flows tbody tr").nth(29).waitFor();
       assertEquals(await panel.locator("table.flows tbody tr").count(), 30);
     }),
 });
