@@ -1,11 +1,11 @@
 /** Reads the source and says where it strays from the house rules, so that no review has to.
  *
- * In: every text file of the repository. Out: one problem a line, `path:line: rule`.
+ * In: every text file of the repository, and the names at its top. Out: one problem a line, `path:line: rule`.
  * Invariant: every exception stands in a table here, with its reason; an exception that no file needs any more is a problem too.
  * Why a test and not lint: the rules are about places (which file may read the clock), not about syntax. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { banned, exceptions, foreignOwners, hotPath, type Rule } from "./tidy_rules.ts";
+import { banned, exceptions, foreignOwners, hotPath, type Rule, topLevel } from "./tidy_rules.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 const linesMax = 400;
@@ -13,7 +13,7 @@ const linesMax = 400;
 const testLinesMax = 600;
 const functionLinesMax = 70;
 const filesMax = 2_000;
-const skippedFolders = new Set([".git", ".cache", "node_modules", "dist"]);
+const untracked = new Set([".git", ".cache", "node_modules", "dist"]);
 const textFile =
   /\.(tsx?|js|css|html|sh|md|yml|yaml|json|service|aggregator|xml)$|(^|\/)(run|LICENSE|\.gitignore)$/;
 
@@ -48,6 +48,15 @@ Deno.test("tidy finds nothing in the source", async () => {
   );
   assertEquals(left.map(({ path, line, rule, text }) => `${path}:${line}: ${rule}: ${text}`), []);
   assertEquals(unused, [], "exceptions that no file needs");
+});
+
+Deno.test("tidy finds at the top of the repository what a newcomer looks for, and nothing else", async () => {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(root)) {
+    if (!untracked.has(name)) found.push(isDirectory ? `${name}/` : name);
+  }
+  assertEquals(found.filter((name) => !topLevel.includes(name)), []);
+  assertEquals(topLevel.filter((name) => !found.includes(name)), []);
 });
 
 Deno.test("tidy finds a foreign package in one file only", async () => {
@@ -216,7 +225,7 @@ async function readFiles(): Promise<Map<string, string>> {
   async function read(folder: string): Promise<void> {
     for await (const entry of Deno.readDir(root + folder)) {
       const path = `${folder}${entry.name}`;
-      if (entry.isDirectory && !skippedFolders.has(entry.name)) await read(`${path}/`);
+      if (entry.isDirectory && !untracked.has(entry.name)) await read(`${path}/`);
       if (entry.isFile && textFile.test(path)) files.set(path, await Deno.readTextFile(root + path));
       if (files.size > filesMax) throw new RangeError(`Cannot read source as files must be <= ${filesMax}`);
     }
