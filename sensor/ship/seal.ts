@@ -24,7 +24,7 @@ export interface SealOptions {
   /** Fleet-wide number of buckets, from the enrolment. */
   buckets: number;
   epoch: number;
-  /** Of the end of a connection, so that it is seen within a second of its last packet. @default 400 */
+  /** Of the end of a connection, so that it is seen within a second of its last packet. @default 250 */
   sealAgeMs?: number;
   /** Whether anybody waits for the end of a connection; of a replay nobody does. @default true */
   isPrompt?: boolean;
