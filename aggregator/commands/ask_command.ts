@@ -1,6 +1,6 @@
 /** `picket-aggregator flows` and `threats`: what is stored, by a filter.
  *
- * In: a filter as the API takes it. Out: one line a flow, or a threat in words; or what the API answers, as JSON.
+ * In: a filter as the API takes it. Out: one line per flow, or a threat in words; or the API's answer as JSON.
  * Invariant: whatever came over the wire is escaped; at most one page is read. @module */
 
 import { escapeLine } from "../../shared/escape.ts";

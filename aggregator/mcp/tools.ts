@@ -1,7 +1,7 @@
-/** What an assistant may ask: one row a tool, each a bounded read of the API that a viewer's key allows.
+/** What an assistant may ask: one row per tool, each a bounded read of the API that a viewer's key allows.
  *
- * In: checked arguments. Out: the path to ask. Invariant: a tool reads; none changes anything. Descriptions are constants, so that no text
- * from the network ever stands where an assistant looks for instructions. @module */
+ * In: checked arguments. Out: the path to ask. Invariant: a tool reads; none changes anything. Descriptions are
+ * constants, so that no text from the network ever appears where an assistant looks for instructions. @module */
 
 import { parseIp } from "../../shared/ip.ts";
 import { z } from "../../shared/schema.ts";

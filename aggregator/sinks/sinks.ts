@@ -1,7 +1,7 @@
 /** All sinks of an aggregator: read from one file, started, reloaded, asked how they are.
  *
- * In: the file of sinks. Out: one sender a sink and one teller for all. Invariant: a file that cannot be used on a reload leaves the
- * sinks as they were; a sink that fails or hangs holds up no other one. @module */
+ * In: the file of sinks. Out: one sender per sink and one teller for all. Invariant: a file that cannot be used on a
+ * reload leaves the sinks as they were; a sink that fails or hangs does not hold up the others. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
