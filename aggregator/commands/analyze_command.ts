@@ -46,7 +46,7 @@ in the order given; "-" is standard input. Needs nothing but the files; without 
       timeline: {
         kind: "flag",
         default: false,
-        help: "Print one line a threat, in the order in which they began",
+        help: "Print one line per threat, in the order in which they began",
       },
       ...detectionOptions,
       ...triageOptions,

@@ -27,7 +27,7 @@ const options = {
     value: "FILTER",
     help: 'Only what fits: src_ip in 10.0.0.0/8 and dst_port in (22, 3389) and name ~ "example"',
   },
-  rows: { kind: "number", default: 50, min: 1, max: 1_000, help: "Rows at most" },
+  rows: { kind: "number", default: 50, min: 1, max: 1_000, help: "At most this many rows" },
 } as const;
 
 /** Each line short enough for a terminal. */

@@ -40,7 +40,7 @@ export class Suppressor {
       reporter.gauge("suppressions_in_force", rows.length);
       return before !== rows.map(({ id }) => id).join();
     } catch (error) {
-      reporter.warn("cannot read suppressions, those known before hold", { error });
+      reporter.warn("cannot read suppressions, those known before stay in force", { error });
       return false;
     }
   }

@@ -298,7 +298,7 @@ export class PacketEvidence {
 
   #complain(error: unknown): void {
     this.#deps.reporter.count("packet_turns_failed_total");
-    this.#deps.reporter.warn("cannot look after stored packets, will retry", { error });
+    this.#deps.reporter.warn("cannot tidy up stored packets, will retry", { error });
   }
 
   /** Gives up what expired, and lets leave what is too old or too much. */

@@ -31,7 +31,7 @@ export const detectionOptions = {
     kind: "text",
     default: "",
     value: "DIR",
-    help: "Look for what stands on the threat-intelligence lists in this folder: text, CSV, MISP, STIX",
+    help: "Match traffic against the threat-intelligence lists in this folder: text, CSV, MISP, STIX",
   },
 } as const satisfies OptionTable;
 

@@ -137,7 +137,7 @@ export class Retention {
       const fields = { day: dateOf(day), error: why };
       if (reason === "disk") {
         reporter.count("days_dropped_unarchived_total");
-        reporter.error("a day of flows leaves without an archive, as the disk budget is used up", fields);
+        reporter.error("a day of flows is dropped without an archive, as the disk budget is used up", fields);
       } else {
         reporter.error("cannot archive a day of flows, it stays until the disk budget is used up", fields);
       }

@@ -61,10 +61,10 @@ export class CertificateKeeper {
       use(found);
       this.#now = found;
       reporter.count("certificates_loaded_total");
-      reporter.info("another certificate is served from now on");
+      reporter.info("serving a new certificate");
     } catch (error) {
       reporter.count("certificates_refused_total");
-      reporter.error("cannot take another certificate, the one before stays", { error });
+      reporter.error("cannot use the new certificate, the old one stays", { error });
     }
   }
 }

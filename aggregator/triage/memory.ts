@@ -117,7 +117,7 @@ export class TriageMemory {
       return work();
     } catch (error) {
       this.#reporter.count("triage_memory_failures_total");
-      this.#reporter.warn("cannot keep or read what triage remembers", { error });
+      this.#reporter.warn("cannot write or read the memory of triage", { error });
       return null;
     }
   }

@@ -144,7 +144,7 @@ export class TriageQueue {
         await this.#deps.onResult(await this.#triage(next.value));
       } catch (error) {
         this.#deps.reporter.count("triage_results_lost_total");
-        this.#deps.reporter.error("cannot keep a triage result", { error });
+        this.#deps.reporter.error("cannot store a triage result", { error });
       }
     }
     this.#running = null;

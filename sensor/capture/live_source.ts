@@ -245,7 +245,7 @@ export class LiveSource {
     this.#reader.commit(count);
     // A dumpcap told to end while it writes may leave the packet it was at in pieces; the other one has it too.
     if (this.#reader.error === null || this.#isEnding) return true;
-    this.#reporter.error("capture stream is damaged, starting it anew", { error: this.#reader.error });
+    this.#reporter.error("capture stream is damaged, restarting it", { error: this.#reader.error });
     return this.#ended(child);
   }
 

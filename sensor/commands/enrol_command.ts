@@ -38,7 +38,8 @@ const options = {
   token: {
     kind: "text",
     default: "",
-    help: "One-time join token from `picket-aggregator token`; works for 15 minutes",
+    help:
+      "Join token from `picket-aggregator token create`; unless made otherwise it works once, for 15 minutes",
   },
   name: {
     kind: "text",

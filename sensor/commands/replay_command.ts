@@ -28,7 +28,7 @@ import {
 import type { Options } from "../../shared/options.ts";
 
 const options = {
-  flows: { kind: "flag", default: false, help: "Print every segment as one JSON object a line" },
+  flows: { kind: "flag", default: false, help: "Print every segment as one JSON object per line" },
   ship: { kind: "flag", default: false, help: "Ship the segments to the fleet this sensor is enrolled in" },
   again: {
     kind: "flag",

@@ -60,7 +60,7 @@ export async function carryOver(
     carried++;
   }
   reporter.count("batches_carried_over_total", undefined, carried);
-  if (carried > 0) reporter.info("sealed batches of the earlier identity anew", { batches: carried });
+  if (carried > 0) reporter.info("sealed batches of the earlier identity again", { batches: carried });
   return { carried, left };
 }
 

@@ -161,7 +161,7 @@ export class PolicyKeeper {
     const problem = await this.#deps.apply({});
     this.#held = this.#trial = null;
     await this.#save(null);
-    this.#deps.reporter.info("no policy holds any more, own options do", { problem });
+    this.#deps.reporter.info("no policy applies any more, the sensor's own options do", { problem });
   }
 
   async #goBack(reason: string): Promise<void> {
@@ -171,7 +171,7 @@ export class PolicyKeeper {
     this.#held = before;
     this.#refuse(tried, reason);
     const problem = await apply(withoutKept(before?.settings ?? {}, this.#own));
-    if (problem !== null) reporter.error("cannot go back to what held before", { problem });
+    if (problem !== null) reporter.error("cannot roll back to the earlier settings", { problem });
     await this.#save(null);
   }
 
@@ -179,7 +179,7 @@ export class PolicyKeeper {
     const { reporter } = this.#deps;
     this.#refused = { name, version, settings, reason: reason.slice(0, reasonCharactersMax) };
     reporter.count("policy_offers_total", { outcome: "rolled_back" });
-    reporter.error("policy rolled back, it is not tried again before it changes", { name, version, reason });
+    reporter.error("policy rolled back, it is not tried again until it changes", { name, version, reason });
   }
 
   async #watch(): Promise<void> {

@@ -66,7 +66,7 @@ export class Succession {
       await saveEnrolment(disk, folder, enrolment);
       return { ...outcome, ...done };
     } catch (error) {
-      reporter.error("cannot carry all batches over, the next run goes on with it", {
+      reporter.error("cannot carry all batches over, the next run continues", {
         error: (error as Error).message,
       });
       return { ...outcome, left: waiting.length };

@@ -92,7 +92,7 @@ function watch(source: CaptureSource, fastLane: FastLane, guard: OverloadGuard, 
   const one_in = 2 ** level;
   if (level > before) {
     edges.reporter.count("sampling_steps_total", { direction: "up" });
-    edges.reporter.error("overloaded, keeps fewer of the new flows", { one_in });
+    edges.reporter.error("overloaded, keeping fewer of the new flows", { one_in });
   } else {
     edges.reporter.count("sampling_steps_total", { direction: "down" });
     edges.reporter.info(level === 0 ? "keeps every flow again" : "keeps more of the new flows", { one_in });

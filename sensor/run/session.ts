@@ -82,7 +82,7 @@ export async function openSession(
   const { epoch, problem } = await raiseEpoch(deps.disk, folder, edges.clock.nowMs());
   if (problem !== null) {
     edges.reporter.count("epoch_file_errors_total");
-    edges.reporter.error("cannot keep the number of this start, the clock stands in for it", { problem });
+    edges.reporter.error("cannot store the epoch of this start, using the clock instead", { problem });
   }
   const epochMin = await carryBatches(folder, identity, edges, deps.disk);
   const opened = { folder, identity, client, transport, peers, lock, epoch, epochMin };
@@ -268,7 +268,10 @@ export class Session {
     const { clock, reporter } = this.#edges;
     const { epoch, problem } = await raiseEpoch(this.#disk, this.#opened.folder, clock.nowMs(), floor);
     reporter.count("epoch_rises_total");
-    reporter.warn("the aggregator knows a later start of this sensor, goes on above it", { epoch, problem });
+    reporter.warn("the aggregator knows a later start of this sensor, continuing above it", {
+      epoch,
+      problem,
+    });
     await this.outbox.renew(epoch);
     this.#sources.epoch = epoch;
   }

@@ -164,7 +164,7 @@ export class LiveFeed {
     try {
       for (const row of await this.#read(topic, ids)) this.#send(topic, row);
     } catch (error) {
-      this.#deps.reporter.warn("cannot read rows for those who watch", { error });
+      this.#deps.reporter.warn("cannot read rows for live clients", { error });
       this.#leaveOut(topic, ids.length);
     }
   }

@@ -22,7 +22,7 @@ import { Watcher } from "./watcher.ts";
 export const eventStream = "text/event-stream";
 
 export const live = resource({
-  summary: "Flows or threats as they are stored or change: server-sent events, on from Last-Event-ID",
+  summary: "Flows or threats as they are stored or change: server-sent events, resumed after Last-Event-ID",
   query: z.strictObject({ of: z.enum(topics).describe("What to watch"), ...filterQuery }),
   answerTypes: [eventStream],
   errors: ["busy"],

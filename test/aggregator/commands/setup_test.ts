@@ -142,7 +142,7 @@ Deno.test("after setup serve listens with TLS, offers its authority, and takes a
     child.kill("SIGTERM");
     assertEquals((await child.status).code, 0);
     await lines.cancel();
-    assertStringIncludes(await errors, "another certificate is served from now on");
+    assertStringIncludes(await errors, "serving a new certificate");
   }));
 
 /** Fingerprint of the certificate that a new connection gets. */

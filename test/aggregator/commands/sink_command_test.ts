@@ -65,7 +65,7 @@ Deno.test("serve --sinks tells of a threat; sink lists, tests, and shows what wa
       await child.status;
       await hook.shutdown();
     }
-    assertStringIncludes(await errors, "the old ones stay");
+    assertStringIncludes(await errors, "the old sinks stay");
   }));
 
 Deno.test("serve does not start with a file of sinks that cannot be used, and says why", () =>

@@ -86,7 +86,7 @@ Deno.test("the disk budget drops a day without an archive, as an error that name
   });
   assertEquals(calls, ["keep 0", "drop flows 0"]);
   assertEquals(count.get("days_dropped_unarchived_total"), 1);
-  assert(/error.*leaves without an archive/.test(lines) && lines.includes(date), lines);
+  assert(/error.*is dropped without an archive/.test(lines) && lines.includes(date), lines);
   assertEquals(problem, `${date}: no space left`);
 });
 

@@ -57,7 +57,7 @@ Deno.test("live feed samples under load, says so, and recovers", async () => {
   assertEquals(counters.get('sampling_steps_total{direction="up"}'), 2);
   assertEquals(counters.get('sampling_steps_total{direction="down"}'), 2);
   assert(
-    logs.some((line) => line.includes("overloaded, keeps fewer of the new flows") && line.includes("4")),
+    logs.some((line) => line.includes("overloaded, keeping fewer of the new flows") && line.includes("4")),
   );
   assert(logs.some((line) => line.includes("keeps every flow again")));
 });
