@@ -1,7 +1,8 @@
 /** Reads the source and says where it strays from the house rules, so that no review has to.
  *
  * In: every text file of the repository, and the names at its top. Out: one problem a line, `path:line: rule`.
- * Invariant: every exception stands in a table here, with its reason; an exception that no file needs any more is a problem too.
+ * Invariant: every exception stands in a table here, with its reason;
+ * an exception that no file needs any more is a problem too.
  * Why a test and not lint: the rules are about places (which file may read the clock), not about syntax. @module */
 
 import { assert, assertEquals } from "@std/assert";
@@ -203,7 +204,8 @@ function withoutComments(text: string): string {
     .replace(/(^|[\s;{])\/\/.*$/gm, "$1");
 }
 
-/** First lines of top-level functions and of methods, those of an object included, that are too long, by the indentation `deno fmt` gives. */
+/** First lines of top-level functions and of methods, those of an object included, that are too long,
+ * by the indentation `deno fmt` gives. */
 function longFunctions(lines: string[]): number[] {
   const long: number[] = [];
   const start =

@@ -7,7 +7,8 @@ import { cacheFolderOf } from "../../shared/common_options.ts";
 import { generalOptions } from "../options/store_options.ts";
 import { chooseDetectors, detectionOptions, onlyThese } from "../options/detection_options.ts";
 
-/** The file that joins sensor and aggregator is handed in by main.ts, so that nothing else here depends on the sensor. */
+/** The file that joins sensor and aggregator is handed in by main.ts,
+ * so that nothing else here depends on the sensor. */
 export interface Analysis {
   analyze: typeof analyzeFile;
   render: typeof renderAnalysis;

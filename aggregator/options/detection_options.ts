@@ -43,8 +43,8 @@ export interface DetectorChoice {
   lists: IntelLists | null;
 }
 
-/** Detectors that ship and those of the operator's folder, with their settings. A module that cannot be used is reported and left
- * out. @throws {CommandError} */
+/** Detectors that ship and those of the operator's folder, with their settings. A module that cannot be used is
+ * reported and left out. @throws {CommandError} */
 export async function chooseDetectors(
   options: Options<typeof detectionOptions>,
   edges: Pick<Edges, "reporter" | "clock" | "randomBytes">,

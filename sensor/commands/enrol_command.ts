@@ -165,7 +165,8 @@ class Enrolling {
     );
   }
 
-  /** The certificate authority to trust: of the option, of the fingerprint, or the one that is known for this address. */
+  /** The certificate authority to trust: of the option, of the fingerprint,
+   * or the one that is known for this address. */
   async #authority(
     { url, invitation }: Target,
     known: { aggregator: string; aggregator_ca: string | null } | null,

@@ -1,7 +1,7 @@
 /** `picket-sensor replay FILE...`: capture files through the data path of the live sensor.
  *
- * In: pcap or pcapng files, in the order of their packets; "-" is standard input. Out: segments as lines, or shipped to the fleet; last
- * the capture's account.
+ * In: pcap or pcapng files, in the order of their packets; "-" is standard input. Out: segments as lines, or shipped to
+ * the fleet; last the capture's account.
  * Invariant: packets = in_flows + left_out, and that account is printed however the file ends. @module */
 
 import type { SegmentSink } from "../pipeline.ts";

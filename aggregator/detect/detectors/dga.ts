@@ -1,11 +1,13 @@
 /** Computed domains: one host asks for many registered domains that look computed, whether they exist or not.
  *
  * In: DNS questions in facts. Out: one finding for each asking host.
- * Invariant: only the registered label counts, so that computed names below a domain, as content networks and trackers have them, are none;
- * and each domain counts once. A resolver asks for what others asked it for, and is none.
- * Why beside bursts of missing domains: a resolver that answers for all, a sinkhole, and malware that registered its names leave no errors.
- * Source of the idea: Antonakakis et al., "From Throw-Away Traffic to Bots" (2012); Plohmann et al., "A Comprehensive Measurement Study of
- * Domain Generating Malware" (2016): most families compute labels of 8 to 20 letters or digits. @module */
+ * Invariant: only the registered label counts, so that computed names below a domain, as content networks and trackers
+ * have them, are none; and each domain counts once. A resolver asks for what others asked it for, and is none.
+ * Why beside bursts of missing domains: a resolver that answers for all, a sinkhole,
+ * and malware that registered its names leave no errors.
+ * Source of the idea: Antonakakis et al., "From Throw-Away Traffic to Bots" (2012); Plohmann et al., "A Comprehensive
+ * Measurement Study of Domain Generating Malware" (2016): most families compute labels of 8 to 20 letters or digits.
+ * @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, percentOf, reason } from "../finding.ts";

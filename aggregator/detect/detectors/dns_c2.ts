@@ -2,7 +2,8 @@
  *
  * In: DNS answers in facts. Out: one finding for each client and registered domain.
  * Invariant: the TXT records that honest zones hold (SPF, DKIM, verification tokens, DMARC) are none, however long.
- * Source: ATT&CK T1071.004; DNSMessenger (Talos, 2017): PowerShell in TXT records; staged payloads of Cobalt Strike and Metasploit. @module */
+ * Source: ATT&CK T1071.004; DNSMessenger (Talos, 2017): PowerShell in TXT records;
+ * staged payloads of Cobalt Strike and Metasploit. @module */
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";

@@ -1,9 +1,10 @@
 /** Kerberoasting: a client collects tickets of many services to guess the passwords behind them at leisure.
  *
  * In: Kerberos messages of flows. Out: one finding for each asking client.
- * Invariant: tickets of computer accounts (host/, cifs/, names that end in "$") are worth nothing to a guesser and do not count; a client
- * that asks for a few services over a day is at work.
- * Sources: ATT&CK T1558.003 (tickets with RC4, which is fast to guess) and T1558.004 (accounts without pre-authentication). @module */
+ * Invariant: tickets of computer accounts (host/, cifs/, names that end in "$") are worth nothing to a guesser and do
+ * not count; a client that asks for a few services over a day is at work.
+ * Sources: ATT&CK T1558.003 (tickets with RC4, which is fast to guess) and T1558.004 (accounts without
+ * pre-authentication). @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";

@@ -1,4 +1,5 @@
-/** `setup`, and `serve` after it: what is printed, who may read the files, and a certificate that changes while connections go on. @module */
+/** `setup`, and `serve` after it:
+ * what is printed, who may read the files, and a certificate that changes while connections go on. @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { X509Certificate } from "node:crypto";

@@ -1,4 +1,5 @@
-/** Sinks of the real program: a threat becomes a line, a test becomes a request, and SIGHUP reads the file again. @module */
+/** Sinks of the real program: a threat becomes a line, a test becomes a request, and SIGHUP reads the file again.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";

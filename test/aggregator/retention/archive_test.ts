@@ -1,4 +1,5 @@
-/** A day leaves the store after its archive is whole; one that cannot be archived stays until the disk forces it. @module */
+/** A day leaves the store after its archive is whole; one that cannot be archived stays until the disk forces it.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { ArchiveThread, type DayKeeper } from "../../../aggregator/archive/archive_thread.ts";

@@ -1,7 +1,8 @@
 /** Every database that an earlier version made becomes the same as a new one, with its rows.
  *
- * Use: after a new step, `deno test -A test/aggregator/store/migrate_test.ts -- --write` writes the dump of the new version. A dump
- * that exists is never written again: it holds what that version made, and a step edited later differs from it. @module */
+ * Use: after a new step, `deno test -A test/aggregator/store/migrate_test.ts -- --write` writes the dump of the new
+ * version. A dump that exists is never written again: it holds what that version made,
+ * and a step edited later differs from it. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Database } from "../../../aggregator/store/database.ts";

@@ -1,4 +1,5 @@
-/** The loop of a live capture under a load that the test makes: level up, said; level down, said; silence by the right clock. @module */
+/** The loop of a live capture under a load that the test makes: level up, said; level down, said;
+ * silence by the right clock. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { feed } from "../../../sensor/run/live_feed.ts";
