@@ -8,6 +8,7 @@ export type Rule =
   | "environment"
   | "header"
   | "sides"
+  | "comment length"
   | "file length"
   | "function length"
   | "private"

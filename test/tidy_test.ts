@@ -13,10 +13,11 @@ const linesMax = 400;
 // A suite is a list of cases; it may be longer than what it tests, yet not without end.
 const testLinesMax = 600;
 const functionLinesMax = 70;
+const commentCharactersMax = 120;
 const filesMax = 2_000;
 const untracked = new Set([".git", ".cache", "node_modules", "dist"]);
 const textFile =
-  /\.(tsx?|js|css|html|sh|md|yml|yaml|json|service|aggregator|xml)$|(^|\/)(run|LICENSE|\.gitignore)$/;
+  /\.(tsx?|js|css|html|sh|md|yml|yaml|json|service|socket|env|aggregator|xml)$|(^|\/)(run|LICENSE|\.gitignore)$/;
 
 /** What `deno info --json` says, as far as it is read here. */
 interface ModuleGraph {
@@ -145,6 +146,11 @@ Deno.test("tidy sees each thing it bans", () => {
   assertEquals(rulesOf("sensor/a.ts", header + call), []);
   assertEquals(rulesOf("sensor/a.ts", `${header}class A {\n  private b = 1;\n}\n`), ["private"]);
   assertEquals(rulesOf("sensor/a.ts", `${header}export default 1;\n`), ["default export"]);
+  assertEquals(rulesOf("sensor/a.ts", `${header}// ${"a".repeat(117)}\n`), []);
+  assertEquals(rulesOf("sensor/a.ts", `${header}// ${"a".repeat(118)}\n`), ["comment length"]);
+  assertEquals(rulesOf("test/a.ts", `${header}/**\n * ${"a".repeat(118)} */\n`), ["comment length"]);
+  assertEquals(rulesOf("a.service", `# ${"a".repeat(119)}\n`), ["comment length"]);
+  assertEquals(rulesOf("a.md", `# ${"a".repeat(119)}\n`), []);
   assertEquals(rulesOf("a.sh", `# TO${"DO"}: later\n`), ["leftover"]);
   assertEquals(rulesOf("a.md", `see /ro${"ot"}/notes\n`), ["absolute path"]);
   assertEquals(rulesOf("a.md", `from registry.npm${"js"}.org\n`), ["registry"]);
@@ -157,6 +163,9 @@ function problemsOf(path: string, text: string): Problem[] {
   const add = (rule: Rule, line: number) =>
     problems.push({ path, line, rule, text: lines[line - 1]?.trim() ?? "" });
   for (const { rule, pattern } of banned.everywhere) addMatches(lines, pattern, (line) => add(rule, line));
+  lines.forEach((line, index) => {
+    if (line.length > commentCharactersMax && commentOf(path).test(line)) add("comment length", index + 1);
+  });
   if (!/\.tsx?$/.test(path)) return problems;
   if (!/^(?:#!.*\n)?\/\*\*(?:(?!\*\/)[\s\S])*@module \*\//.test(text)) add("header", 1);
   const most = path.startsWith("test/") ? testLinesMax : linesMax;
@@ -172,6 +181,11 @@ function problemsOf(path: string, text: string): Problem[] {
   });
   for (const line of longFunctions(lines)) add("function length", line);
   return problems;
+}
+
+/** Lines that are nothing but comment. Markdown has no such lines: there `#` is a heading. */
+function commentOf(path: string): RegExp {
+  return /\.(tsx?|js|css)$/.test(path) ? /^\s*(?:\/\*|\*|\/\/)/ : /\.(md|json)$/.test(path) ? /$^/ : /^\s*#/;
 }
 
 function addMatches(lines: string[], pattern: RegExp, add: (line: number) => void): void {
