@@ -156,7 +156,7 @@ export const arpSpoofing = detector({
     };
   },
   meaning:
-    "Who answers for another's address receives what is meant for it, and can read or change it on the way: passwords, web pages, commands to machines.",
+    "Whoever answers for another host's address receives what is meant for it, and can read or change it on the way: passwords, web pages, commands to machines.",
   action: ({ mac, own, taken }) =>
     `Look for the hardware address ${mac} in the tables of your switches, and see what is connected to that port${
       own.value === "not seen" ? "" : ` (it also uses ${own})`

@@ -54,13 +54,13 @@ const limitsTable = {
   callersMin: {
     value: 3,
     unit: "hosts",
-    why: "what several hosts call is a service, not one host's master",
+    why: "what several hosts call is a service, not one host's control server",
     range: [2, 4],
   },
   pollTargetsMin: {
     value: 3,
     unit: "targets",
-    why: "an implant has one or two masters, a monitor many targets",
+    why: "an implant has one or two control servers, a monitor many targets",
   },
   learningS: { value: 86_400, unit: "s", why: "a day shows most of what hosts call by habit" },
   renewS: {

@@ -80,7 +80,7 @@ export const cleartextCredentials = detector({
       dst_ips[0]
     } (SFTP or FTPS, IMAPS, SMTP with STARTTLS, SSH instead of Telnet), switch off the plain one, then change these passwords.`,
   falseAlarm:
-    "None as to the fact; on a closed network you may accept it, and suppress this threat for the server.",
+    "The fact is certain; on a closed network you may accept it, and suppress this threat for the server.",
 });
 
 interface Login {

@@ -117,7 +117,7 @@ export const dcsync = detector({
       src_ips[0]
     } now and find out which account asked. Treat every password of the domain as known to the attacker: reset that account, then krbtgt twice, then the administrators.`,
   falseAlarm:
-    "A new domain controller, or a directory synchronisation such as Microsoft Entra Connect, asks for changes too; then the host is known for it.",
+    "A new domain controller, or a directory synchronisation such as Microsoft Entra Connect, asks for changes too; then you know the host.",
 });
 
 function callsIn(rpc: readonly RpcFact[], name: string): number {

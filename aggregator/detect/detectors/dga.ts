@@ -87,7 +87,7 @@ export const dga = detector({
     };
   },
   meaning:
-    "Malware computes the names of its masters, so that nobody can close them all. It asks for one after another until one answers.",
+    "Malware computes the names of its control servers, so that nobody can shut them all down. It asks for one after another until one answers.",
   action: ({ found }, _finding, { client }) =>
     `Treat ${client.ip} as infected until shown otherwise: ${stopHost(client)}, and scan it. ${
       found.value === "none"

@@ -68,7 +68,7 @@ export const dnsC2 = detector({
       evidence,
     };
   },
-  meaning: "Malware fetches its orders and further parts by DNS, as nearly every network lets it through.",
+  meaning: "Malware fetches its commands and further parts by DNS, as nearly every network lets it through.",
   action: (_evidence, { src_ips }) =>
     `Isolate ${
       src_ips[0]

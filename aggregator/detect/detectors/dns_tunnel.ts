@@ -168,7 +168,7 @@ export const dnsTunnel = detector({
     };
   },
   meaning:
-    "Names that long, random and never repeated carry hidden data: this is how programs smuggle data or orders past a firewall that lets DNS through.",
+    "Names that long, random and never repeated carry hidden data: this is how programs smuggle data or commands past a firewall that lets DNS through.",
   action: ({ domain }, _finding, { client, resolver }) =>
     `${
       resolver.isPrivate

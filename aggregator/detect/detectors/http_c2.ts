@@ -70,7 +70,8 @@ export const httpC2 = detector({
       evidence,
     };
   },
-  meaning: "Malware tells its master what it found, and fetches orders, in the clothes of a browser.",
+  meaning:
+    "Malware reports what it found to its control server, and fetches commands, disguised as a browser.",
   action: (_evidence, { dst_ips }, { src }) =>
     `Find out which program on ${src.ip} sends this. If nobody can explain it, ${stopHost(src)}, and block ${
       dst_ips[0]

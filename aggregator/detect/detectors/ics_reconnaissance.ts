@@ -147,7 +147,7 @@ export const icsReconnaissance = detector({
     };
   },
   meaning:
-    "Before somebody changes a plant, he must learn which controllers there are, and what their values mean.",
+    "Before attackers change a plant, they must learn which controllers there are, and what their values mean.",
   action: (_evidence, _finding, { src, across }) =>
     `${findOut(src, "asks the controllers")} Tell the people who run the plant.${
       across.size > 0 ? " Close industrial ports at the firewall, and let maintenance in through a VPN." : ""

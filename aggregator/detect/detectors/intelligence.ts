@@ -95,7 +95,7 @@ export function intelligence(lists: Indicators | null): Declaration {
       }.`,
     action: ({ indicator }, _finding, matches) => actionOf(matches, `${indicator}`),
     falseAlarm:
-      "Lists grow old: an address has a new owner, a site was cleaned, a content network serves others too. Look at the list's own word on it, and at when it was written.",
+      "Lists grow old: an address has a new owner, a site was cleaned, a content network serves others too. See what the list says about it, and when that was written.",
   });
 }
 

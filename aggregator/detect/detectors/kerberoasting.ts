@@ -119,5 +119,5 @@ export const kerberoasting = detector({
   action:
     "Find out who uses the asking machine. Give the named service accounts long random passwords (or managed accounts), switch off RC4 for them, and require pre-authentication for all accounts.",
   falseAlarm:
-    "Old programs that know only RC4, and inventory tools that visit many services, look alike; then the machine is known for it.",
+    "Old programs that know only RC4, and inventory tools that visit many services, look the same; then you know the machine.",
 });

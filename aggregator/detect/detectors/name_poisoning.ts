@@ -85,7 +85,7 @@ export const namePoisoning = detector({
     };
   },
   meaning:
-    "Who answers for a mistyped name is then sent the password's hash of whoever asked. The tool Responder does so.",
+    "Whoever answers for a mistyped name is then sent the password hash of the user who asked. The tool Responder does so.",
   action: (_evidence, _finding, { responder }) =>
     `${
       findOut(responder, "answers")

@@ -95,7 +95,7 @@ export const nxdomainBurst = detector({
     };
   },
   meaning:
-    "Malware that computes the name of its master from the date asks for many random names until one of them exists.",
+    "Malware that computes the name of its control server from the date asks for many random names until one of them exists.",
   action: ({ found }, _finding, { client }) =>
     `Treat ${client.ip} as infected until shown otherwise: ${stopHost(client)}, and scan it. ${
       found.value === "none"
