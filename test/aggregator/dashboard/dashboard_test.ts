@@ -1,7 +1,7 @@
 /** The dashboard in a real browser: what a person sees and does on each page, and that hostile strings stay text.
  *
- * Method: every wire field of the store holds an attack; pages are read and clicked through, and anything that runs, opens a dialog or
- * asks another host fails the test. @module */
+ * Method: every wire field of the store holds an attack; pages are read and clicked through, and anything that runs,
+ * opens a dialog or asks another host fails the test. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";

@@ -1,7 +1,7 @@
 /** What an aggregator offers besides: hosts, packets, the filter language, flows of a threat, word of what was stored.
  *
- * Method: the API's description and these routes are answered by the test, so that the pages can be seen with and without them. The
- * shapes are those of the routes. @module */
+ * Method: the API's description and these routes are answered by the test, so that the pages can be seen with and
+ * without them. The shapes are those of the routes. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
