@@ -1,8 +1,8 @@
 /** Every database that an earlier version made becomes the same as a new one, with its rows.
  *
- * Use: after a new step, `deno test -A test/aggregator/store/migrate_test.ts -- --write` writes what it ran into versions/. A file that
- * exists is never written again: together with those before it, it is what that version made, and a step edited later differs from it.
- * @module */
+ * Use: after a new step, `deno test -A test/aggregator/store/migrate_test.ts -- --write` writes what it ran into
+ * versions/. A file that exists is never written again: together with those before it, it is what that version made,
+ * and a step edited later differs from it. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Database } from "../../../aggregator/store/database.ts";
