@@ -1,8 +1,10 @@
-/** FTP bounce: a client tells an FTP server to open its data connection to another machine, to scan or attack it in the server's name.
+/** FTP bounce: a client tells an FTP server to open its data connection to another machine,
+ * to scan or attack it in the server's name.
  *
- * In: FTP commands PORT and EPRT of flows. Out: one finding for each client and server; the attacker is whoever sends the command.
- * Invariant: a client behind address translation names its own private address, always the same one; that is none, but for ports of
- * services, on which no client waits for data.
+ * In: FTP commands PORT and EPRT of flows.
+ * Out: one finding for each client and server; the attacker is whoever sends the command.
+ * Invariant: a client behind address translation names its own private address, always the same one; that is none, but
+ * for ports of services, on which no client waits for data.
  * Sources: RFC 2577, section 3; CVE-1999-0017. @module */
 
 import { formatIp, isPrivateIp, parseIp } from "../../../shared/ip.ts";
@@ -122,7 +124,7 @@ function placeOfPort(argument: string): Place | null {
   return { ip: numbers.slice(0, 4).join("."), port: 256 * numbers[4] + numbers[5] };
 }
 
-/** The address in its canonical text, so that a client that spells its own address another way names no other machine. */
+/** The address in its canonical text: a client that spells its own address another way names no other machine. */
 function placeOfEprt(argument: string): Place | null {
   const [, ip = "", port] = /^\|[12]\|([0-9a-fA-F.:]{2,45})\|(\d{1,5})\|$/.exec(argument) ?? [];
   const bytes = parseIp(ip);

@@ -1,8 +1,10 @@
 /** SIP scan: a program that exists to find and try telephone systems names itself in its requests.
  *
  * In: the user agent of SIP requests. Out: one finding for each source.
- * Invariant: only names of such programs count; whoever hides his name is found by the ports he scans and the passwords he guesses.
- * Sources: SIPVicious ("friendly-scanner"), SIPPTS, sipcli, sundayddr, VaxSIPUserAgent, SIP Army Knife, iWar, smap; ATT&CK T1595. @module */
+ * Invariant: only names of such programs count;
+ * a scanner that hides its name is found by the ports it scans and the passwords it guesses.
+ * Sources: SIPVicious ("friendly-scanner"), SIPPTS, sipcli, sundayddr, VaxSIPUserAgent, SIP Army Knife,
+ * iWar, smap; ATT&CK T1595. @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";

@@ -1,8 +1,10 @@
 /** Who calls which service, and since when: whether a destination is everybody's or one host's alone.
  *
  * In: the beginnings of own hosts' flows. Out: {@link Service}, which goes on counting while a detector holds it.
- * Invariant: at most `servicesMax` services and `networksMax` networks are known, and the half that was called longest ago is evicted.
- * Why by address and by name: a content network has many addresses for one name, an implant one address for many names. @module */
+ * Invariant: at most `servicesMax` services and `networksMax` networks are
+ * known, and the half that was called longest ago is evicted.
+ * Why by address and by name: a content network has many addresses for one name, an implant one address for many names.
+ * @module */
 
 import { z } from "../../../shared/schema.ts";
 import {
