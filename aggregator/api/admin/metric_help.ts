@@ -163,6 +163,7 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   ],
   threats_suppressed_total: ["Times a threat that changed was hidden by a suppression."],
   suppressions_in_force: ["Suppressions in force, as this aggregator last read them."],
+  suppression_reads_failed_total: ["Times the suppressions could not be read; those known before hold."],
   suppression_changes_total: ["Suppressions made and ended by people.", "change"],
   threat_feedback_total: ["Feedback that people gave on threats.", "verdict"],
   incident_status_changes_total: ["Changes of an incident's status by people.", "status"],
