@@ -229,10 +229,7 @@ export class Session {
   }
 
   /** Keeps to the fleet's policy from here on; before `start`. */
-  async heed(
-    options: PolicyKeeperOptions,
-    deps: Pick<PolicyKeeperDeps, "apply" | "captureProblem">,
-  ): Promise<void> {
+  heed(options: PolicyKeeperOptions, deps: Pick<PolicyKeeperDeps, "apply" | "captureProblem">): void {
     const { clock, reporter } = this.#edges;
     const checkInProblem = () => this.#checkIn.problem;
     const { folder } = this.#opened;
@@ -244,7 +241,8 @@ export class Session {
       reporter,
       checkInProblem,
     });
-    await this.#policy.start();
+    // Not awaited: a dumpcap relieves another only while packets are read, which begins later.
+    void this.#policy.start();
   }
 
   /** Batches in the spool of a session that was not started. */
