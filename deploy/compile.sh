@@ -57,8 +57,8 @@ for side in sensor aggregator; do
   read_permissions $side
   built=$output/$name-$target
   say "compiling $built"
-  # Left out: what only tests and the dashboard's build import, and a file that changes with every run. A thread is a module of its own, which the compiler does
-  # not find by itself.
+  # Left out: what only tests and the dashboard's build import, and a file that changes with every run. A thread is a module of its
+  # own, which the compiler does not find by itself.
   includes=(--exclude node_modules/.deno/.setup-cache.bin)
   for path in node_modules/{,.deno/,.deno/node_modules/}{fast-check,pure-rand,playwright-core,axe-core,esbuild,@esbuild*,preact}{,@*}; do
     [ ! -e "$path" ] || includes+=(--exclude "$path")
