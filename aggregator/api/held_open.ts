@@ -1,7 +1,8 @@
-/** Tells of a stream when it is first read and when it is over.
+/** Calls back when a stream is first read and when it is over.
  *
  * In: a stream; what to call at the first read, which returns what to call at the end. Out: the same octets.
- * Invariant: each is called once, whether the stream ends, fails or is cancelled; a stream nobody reads calls neither. @module */
+ * Invariant: each is called once, whether the stream ends, fails or is cancelled; a stream nobody reads calls neither.
+ * @module */
 
 export function heldOpen(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,

@@ -1,7 +1,7 @@
 /** The files of packets in the state folder.
  *
- * In: ids that the store knows. Out: `ID.pcapng` in a folder of mode 0700, each file 0600. Invariant: a file is there whole or not at all, a
- * `.part` beside it at most; a name that is no id is left alone. @module */
+ * In: ids that the store knows. Out: `ID.pcapng` in a folder of mode 0700, each file 0600. Invariant: a file is
+ * complete or absent, with at most a `.part` beside it; files whose name is not an id are left alone. @module */
 
 const idForm = /^[0-9a-f]{16}$/;
 const fileForm = /^([0-9a-f]{16})\.(?:pcapng|part)$/;

@@ -1,4 +1,4 @@
-/** The order in which people look at sensors. The dashboard imports it too, so that nothing here needs the server. @module */
+/** The order in which people look at sensors. The dashboard imports it, so nothing here needs the server. @module */
 
 import type { SensorStatus } from "./fleet.ts";
 

@@ -1,10 +1,13 @@
 /** Stands before the HTTP server and keeps those out who take connections without using them.
  *
- * In: connections of anyone. Out: the same octets to the server behind, which listens on loopback; whose each connection is.
- * Invariant: a connection that brings no whole request head within `headMs`, or does nothing between two requests for `idleMs`, is
- * closed; one peer holds at most `peerMax` of them, all together at most `totalMax`; each one turned away is counted.
- * Why: the runtime's HTTP server waits for ever for the second half of a head. Behind this door the server can also be replaced by
- * one with another certificate while connections go on. TLS passes through untouched. What a body may take is body.ts' business.
+ * In: connections of anyone. Out: the same octets to the server behind, which listens on loopback;
+ * whose each connection is.
+ * Invariant: a connection that brings no whole request head within `headMs`, or does nothing between two requests for
+ * `idleMs`, is closed; one peer holds at most `peerMax` of them, all together at most `totalMax`;
+ * each one turned away is counted.
+ * Why: the runtime's HTTP server waits for ever for the second half of a head. Behind this door the server can also be
+ * replaced by one with another certificate while connections go on. TLS passes through untouched.
+ * What a body may take is body.ts' business.
  * Buffers are small while a connection is idle: thousands of sensors stay connected between two check-ins. @module */
 
 import { ownerOf, plain, type TrustedProxies } from "../model/client_address.ts";
@@ -17,7 +20,8 @@ export interface FrontDoorOptions {
   headMs?: number;
   /** @default 75000 */
   idleMs?: number;
-  /** As many as a fleet behind one address has. Trusted proxies are not counted: they bring everybody's. @default 2048 */
+  /** As many as a fleet behind one address has.
+   * Trusted proxies are not counted: they bring everybody's. @default 2048 */
   peerMax?: number;
   /** @default 16384 */
   totalMax?: number;

@@ -1,6 +1,6 @@
-/** Starts what comes in and what goes out of itself: ingest with its consumer, and the topics that are published.
+/** Starts the streams in and out: ingest with its consumer, and the published topics.
  *
- * In: the options of `serve`. Out: running stages, each of which leaves its end in `stops`. @module */
+ * In: the options of `serve`. Out: running stages, each of which adds how to stop it to `stops`. @module */
 
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";

@@ -1,4 +1,4 @@
-/** Starts what tells others: sinks. @module */
+/** Starts the sinks, which notify others. @module */
 
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";

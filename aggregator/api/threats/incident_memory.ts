@@ -1,10 +1,10 @@
-/** Incidents of a range, made anew only from what changed.
+/** Incidents of a range, recomputed only from what changed.
  *
- * In: the store, a range. Out: all incidents of its newest {@link threatsMax} threats. Invariant: every call compares what the store says of
- * each threat now (a mark: id, time of change, status) with what is held, so an answer never shows a threat as it was before; two threats
- * of one id, time and status are one.
+ * In: the store, a range. Out: all incidents of its newest {@link threatsMax} threats. Invariant: every call compares
+ * what the store now says of each threat (a mark: id, time of change, status) with what is held, so an answer never
+ * shows an outdated threat; two threats with the same id, time and status are the same.
  * Bound: twice {@link threatsMax} threats are held, without their evidence, and {@link answersMax} answers.
- * Why: pages ask every few seconds, and reading 5,000 threats anew took a tenth of a second of a core. @module */
+ * Why: pages ask every few seconds, and reading 5,000 threats each time took a tenth of a second of a core. @module */
 
 import { incidentsOf } from "../../detect/incidents.ts";
 import type { Incident } from "../../model/incident.ts";

@@ -1,8 +1,9 @@
 /** Word of what was just stored: the lists on the page are then asked for again, within a second.
  *
- * Why the rows themselves are not used: a list has filters, an order and pages of its own, and asking for it again gets them right.
- * Why it is opened again: a browser goes on by itself after a connection that broke, but never after an answer that is an error, such as a
- * proxy's while the aggregator restarts.
+ * Why the rows themselves are not used: a list has filters, an order and pages of its own,
+ * and asking for it again gets them right.
+ * Why it is opened again: a browser reconnects by itself after a broken connection, but never after an error status,
+ * such as a proxy's while the aggregator restarts.
  * Bound: one stream a topic and page; whatever number of rows come, `act` is called once in {@link nudgeMs}. @module */
 
 /// <reference no-default-lib="true" />

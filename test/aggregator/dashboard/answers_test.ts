@@ -1,6 +1,8 @@
-/** Pages over answers that the test gives in the API's place: hosts, packets, the filter language, flows of a threat, live mode.
+/** Pages over answers that the test gives in the API's place: hosts, packets, the filter language,
+ * flows of a threat, live mode.
  *
- * Why: what they show depends on states and sizes that a store takes long to be in. The shapes are those of the routes. @module */
+ * Why: the pages depend on states and sizes that take long to build up in a store. The shapes are those of the
+ * routes. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
@@ -155,6 +157,7 @@ Deno.test({
       const told = panel.locator("dt", { hasText: "Ports that answered" });
       assertEquals(await told.locator("+ dd").innerText(), "10.0.0.9:22");
       await panel.getByRole("button", { name: "Show 30 flows" }).click();
+      await panel.locator("table.flows tbody tr").nth(29).waitFor();
       assertEquals(await panel.locator("table.flows tbody tr").count(), 30);
     }),
 });
