@@ -93,9 +93,12 @@ export async function bringBack(store: Store, target: Target, path: string, forc
     stderr: "piped",
   });
   const said = new Response(child.stderr).text();
-  // A client that ends early closes the pipe; what it said is the reason.
-  await file.readable.pipeTo(child.stdin).catch(() => undefined);
+  const broken = await file.readable.pipeTo(child.stdin).then(() => null, (error: Error) => error);
+  // A client that ends early closes the pipe; what it said is the reason, and it may have said nothing.
   await ended(child, "mariadb", await said);
+  if (broken !== null) {
+    throw new BackupProblem(`Cannot restore from "${path}" as not all of it was read: ${broken.message}`);
+  }
 }
 
 /** A dump ends with a line that says so: one that was cut off does not have it. */
