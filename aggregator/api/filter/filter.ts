@@ -1,7 +1,8 @@
 /** The filter of a list: read from its parameter, and described for who completes it.
  *
  * In: text, the table it is about. Out: the checked tree, or an error that points at the place.
- * Invariant: a sensor goes by its name or its id; the tree names ids alone, as rows do. Another table is one more line of {@link tables}. @module */
+ * Invariant: a sensor goes by its name or its id; the tree names ids alone, as rows do. Another table is one more line of
+ * {@link tables}. @module */
 
 import { z } from "../../../shared/schema.ts";
 import { notesOf, type Table } from "../../filter/columns.ts";
