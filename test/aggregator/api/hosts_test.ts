@@ -90,6 +90,20 @@ Deno.test("one host is told in depth, with the threats of its own network", asyn
   });
 });
 
+Deno.test("threats of another network with the same address leave those of a host where they are", async () => {
+  const fixture = await startFixture();
+  const { store } = fixture.services;
+  await store.ingest(sampleWrite([sampleFlow(0)]));
+  const others = Array.from(
+    { length: 50 },
+    (_, i) => sampleThreat({ id: `00112233445577${i.toString(16).padStart(2, "0")}`, network: "branch" }),
+  );
+  await store.saveThreats([sampleThreat({ last_seen: sampleStart + 1 }), ...others]);
+  const { body } = await fixture.ask("GET", "/api/v1/hosts/10.0.0.5?network=lab", { role: "viewer" });
+  assertEquals(body.threats.map(({ id }: { id: string }) => id), ["00112233445566aa"]);
+  await fixture.stop();
+});
+
 Deno.test("services, domains, conversations and the number of hosts are told", async () => {
   await withHosts(async (get) => {
     const services = (await get("/services?port=443&protocol=tcp")).body.rows;
@@ -111,7 +125,7 @@ Deno.test("services, domains, conversations and the number of hosts are told", a
     assertEquals([day, rows.length], ["2027-01-15", 8]);
     assertEquals((await get("/conversations?ip=10.0.0.6&day=2027-01-15")).body.rows.length, 1);
     assertEquals((await get("/conversations?day=2027-01-14")).body.rows, []);
-    for (const wrong of ["day=2027-13-01", "day=today", "ip=10.0.0.0/8"]) {
+    for (const wrong of ["day=2027-13-01", "day=2027-02-31", "day=today", "ip=10.0.0.0/8"]) {
       assertEquals((await get(`/conversations?${wrong}`)).status, 400, wrong);
     }
     const counted = (await get(`/stats/unique-hosts?from=${sampleStart}&to=${sampleStart + 300}`)).body;
