@@ -1,4 +1,4 @@
-/** Starts what comes in and what goes out of itself: ingest with its consumer, and the topics that are published.
+/** Starts ingest with its consumer, and the publishers of its topics.
  *
  * In: the options of `serve`. Out: running stages, each of which leaves its end in `stops`. @module */
 
@@ -16,9 +16,8 @@ import { KafkaSink } from "../publish/kafka_sink.ts";
 import { type PublishedRecord, Publisher } from "../publish/publisher.ts";
 import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts";
 import type { Store } from "../store/store.ts";
+import type { Stop } from "./start.ts";
 import { WorkMeter } from "./work_meter.ts";
-
-type Stop = () => Promise<void>;
 
 export async function startIngest(
   options: ServeOptions,
