@@ -1,8 +1,10 @@
 /** Capture files in, flows and explained threats out: sensor and aggregator in one process, nothing to set up.
  *
- * In: the paths of pcap or pcapng files, "-" = standard input. Out: the account of what they hold, totals of its flows, its threats.
- * Several files are parts of one capture, as programs write that begin a new file each hour: what begins in one goes on in the next.
- * Invariant: the same stages as live: both lanes of the sensor, merging, detectors, triage; only spool, transport and store are left out.
+ * In: the paths of pcap or pcapng files, "-" = standard input. Out: the account of what they hold, totals of its flows,
+ * its threats. Several files are parts of one capture, as programs write that begin a new file each hour:
+ * what begins in one goes on in the next.
+ * Invariant: the same stages as live: both lanes of the sensor, merging, detectors, triage;
+ * only spool, transport and store are left out.
  * Why here: this is the only file that joins both sides. @module */
 
 import { systemClock } from "../shared/clock.ts";

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Builds dist/picket-sensor-TARGET and dist/picket-aggregator-TARGET: one file each, runtime and permissions inside.
 #
-#   ./deploy/compile.sh                                        for this machine; dist/picket-sensor then leads to its own
+#   ./deploy/compile.sh                                        for this machine; dist/picket-sensor links to its own
 #   ./deploy/compile.sh --target aarch64-unknown-linux-gnu     for a Raspberry Pi 3, 4 or 5 with a 64-bit system
 #   ./deploy/compile.sh --only picket-sensor --output DIR
 #
-# DENORT_BIN=FILE      the compile runtime to use instead of Deno's own download, of the same version as the Deno that compiles;
-#                      DENORT_X86_64 and DENORT_AARCH64 are the same for one target each
+# DENORT_BIN=FILE      the compile runtime to use instead of Deno's own download, of the version of the Deno that
+#                      compiles; DENORT_X86_64 and DENORT_AARCH64 are the same for one target each
 # COMPILE_DENO=FILE    the Deno that compiles (default: the one deploy/prepare.sh finds)
 #
 # The permissions are those of the tasks "sensor" and "aggregator" in deno.json, so that both ways to run have the same.
@@ -57,8 +57,8 @@ for side in sensor aggregator; do
   read_permissions $side
   built=$output/$name-$target
   say "compiling $built"
-  # Left out: what only tests and the dashboard's build import, and a file that changes with every run. A thread is a module of its own, which the compiler does
-  # not find by itself.
+  # Left out: what only tests and the dashboard's build import, and a file that changes with every run.
+  # A thread is a module of its own, which the compiler does not find by itself.
   includes=(--exclude node_modules/.deno/.setup-cache.bin)
   for path in node_modules/{,.deno/,.deno/node_modules/}{fast-check,pure-rand,playwright-core,axe-core,esbuild,@esbuild*,preact}{,@*}; do
     [ ! -e "$path" ] || includes+=(--exclude "$path")
@@ -67,7 +67,8 @@ for side in sensor aggregator; do
     sensor) includes+=(--include sensor/ship/seal_worker.ts) ;;
     aggregator) includes+=(--include aggregator/store/sqlite_worker.ts --include aggregator/archive/archive_worker.ts) ;;
   esac
-  # A part first: a compile that fails leaves no half binary. Types are the gate's business; another Deno would judge them its own way.
+  # A part first: a compile that fails leaves no half binary.
+  # Types are the gate's business; another Deno would judge them its own way.
   part=$output/.$name-$target.part
   DENORT_BIN=$runtime "$deno" compile --quiet --no-check --target "$target" "${PERMISSIONS[@]}" "${includes[@]}" \
     --output "$part" $side/main.ts >&2 ||

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs one program of Picket as a service, on a system with systemd and without apt; with apt, take the package instead.
+# Installs one program of Picket as a service, on a system with systemd but no apt; with apt, use the package.
 #
 #   sudo ./deploy/install.sh sensor|aggregator                the program from beside this script, or from dist/
 #   sudo ./deploy/install.sh sensor --program FILE
 #   sudo ./deploy/install.sh sensor --uninstall [--purge]     --purge removes key, spool, database and settings too
 #
-# Out: /usr/local/bin/picket-SIDE, its units in /etc/systemd/system, settings in /etc/picket/SIDE.env. Installing again is an upgrade:
-# settings and state stay, a service that runs is restarted.
+# Out: /usr/local/bin/picket-SIDE, its units in /etc/systemd/system, settings in /etc/picket/SIDE.env.
+# Installing again is an upgrade: settings and state stay, a running service is restarted.
 set -euo pipefail
 folder=$(cd "$(dirname "$0")" && pwd)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds Debian packages: dist/picket-sensor_VERSION_ARCH.deb and dist/picket-aggregator_VERSION_ARCH.deb. Needs no root.
+# Builds Debian packages: dist/picket-sensor_VERSION_ARCH.deb and dist/picket-aggregator_VERSION_ARCH.deb, without root.
 #
 #   ./deploy/package.sh                                 both programs, for amd64 and arm64
 #   ./deploy/package.sh --arch arm64 --only picket-sensor
@@ -8,7 +8,8 @@
 #   ./deploy/package.sh --compression gzip              a quarter of the time, a sixth larger than xz
 #
 # In: compiled programs, or what deploy/compile.sh needs to make them. Out: packages; progress on standard error.
-# Invariant: the same programs give the same packages, octet by octet: every time in them is that of the commit, or SOURCE_DATE_EPOCH.
+# Invariant: the same programs give the same packages, octet by octet:
+# every time in them is that of the commit, or SOURCE_DATE_EPOCH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/prepare.sh

@@ -1,6 +1,7 @@
-# Installs what a script of this repository needs, on Debian: sourced by deploy/quickstart.sh, deploy/compile.sh and test/run.sh.
+# Installs what a script of this repository needs, on Debian; the other scripts source it.
 #
-# In: `need_programs program=package ...`, `need_deno`, `need_packages`. Out: the programs on PATH; `$DENO`, the deno to use.
+# In: `need_programs program=package ...`, `need_deno`, `need_packages`.
+# Out: the programs on PATH; `$DENO`, the deno to use.
 # Invariant: nothing is installed that is already there; progress goes to standard error; a failed fetch is tried again.
 # Why one file: a fresh machine is prepared in exactly one way, whoever asks.
 
@@ -134,7 +135,8 @@ need_packages() {
   (cd "$repository" && try_again "$DENO" install --quiet) >&2
 }
 
-# The permissions of the task "sensor" or "aggregator" in deno.json, into the array PERMISSIONS: the one place that lists them.
+# Reads the permissions of the task "sensor" or "aggregator" from deno.json, the one place that lists them,
+# into the array PERMISSIONS.
 read_permissions() { # side
   local task
   task=$(sed -n "s|^ *\"$1\": \"deno run \(.*\) $1/main.ts\",*\$|\1|p" "$repository/deno.json")

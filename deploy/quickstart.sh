@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The whole path with one command: installs what is missing, starts an aggregator, enrols a sensor, sends packets through it, and
-# prints the fleet, the traffic and each threat. Dashboard and API stay up until Ctrl-C.
+# The whole path with one command: installs what is missing, starts an aggregator, enrols a sensor, sends packets
+# through it, and prints the fleet, the traffic and each threat. Dashboard and API stay up until Ctrl-C.
 #
 #   ./deploy/quickstart.sh                   replays the bundled capture, a made-up day in a small office
 #   ./deploy/quickstart.sh --capture FILE    replays any pcap or pcapng
-#   ./deploy/quickstart.sh --live [IFACE]    captures (root, or dumpcap allowed to); without IFACE the interface of the default route
-#   --once                                   ends after printing; exit code 0 only when flows and threats came out at the other end
+#   ./deploy/quickstart.sh --live [IFACE]    captures (root, or dumpcap allowed to); default: that of the default route
+#   --once                                   ends after printing; exit code 0 only when flows and threats came out
 #   --state DIR                              keeps keys and database in DIR instead of a temporary folder
 #   --json                                   prints the report as one JSON object
 #   --seconds N                              with --live: how long to capture before the first report (default 20)
@@ -145,7 +145,8 @@ fi
 
 step 'what the aggregator knows'
 report() { run_side aggregator report --url "$url" --key-file "$state/aggregator/admin.key" "${format[@]}" "$@"; }
-# Detectors run behind the sensor's acknowledgements; traffic that goes on never settles, but may need a moment to come in.
+# Detectors run behind the sensor's acknowledgements;
+# traffic that goes on never settles, but may need a moment to come in.
 settle=(--settle-ms 1500) tries=1
 [ $mode != live ] || settle=() tries=10
 for _ in $(seq $tries); do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a release of the commit that is checked out, in a checkout of its own: programs, packages, and what is needed to trust them.
+# Builds a release of the commit that is checked out, in a checkout of its own: programs, packages, what is in them.
 #
 #   ./deploy/release.sh                       into dist/release-VERSION/, which must not be there yet
 #   ./deploy/release.sh --output DIR

@@ -1,8 +1,8 @@
 /** What is inside the programs besides our own code: a CycloneDX 1.5 bill of materials, and the licences of all of it.
  *
- * In: the lock file, the installed packages, the import map, the version of the runtime. Out: JSON on standard output, or with
- * `--licences` one text. Invariant: every package the programs can reach is named with the digest of the lock file, and has a licence
- * text or a licence name; one without either ends the script. Packages that only tests or the
+ * In: the lock file, the installed packages, the import map, the version of the runtime. Out: JSON on standard output,
+ * or with `--licences` one text. Invariant: every package the programs can reach is named with the digest of the lock
+ * file, and has a licence text or a licence name; one without either ends the script. Packages that only tests or the
  * dashboard's build import are left out.
  *
  *     deno run --allow-read deploy/sbom.ts VERSION EPOCH_SECONDS RUNTIME_VERSION [--licences] @module */

@@ -1,7 +1,8 @@
 /** HTTP to the aggregator: one place that knows time limits, certificates, and what a failure means.
  *
  * In: path, headers, body. Out: status and parsed JSON, or why there is no answer; never an exception.
- * Invariant: an answer is read up to `answerBytesMax`, redirects are not followed, nothing waits longer than `timeoutMs`. @module */
+ * Invariant: an answer is read up to `answerBytesMax`, redirects are not followed,
+ * nothing waits longer than `timeoutMs`. @module */
 
 import { checkAuthority } from "./authority.ts";
 import { tlsFault } from "../shared/tls_fault.ts";
@@ -49,7 +50,8 @@ export class AggregatorClient {
     if (this.#ca !== null) checkAuthority(this.#ca);
   }
 
-  /** Trusts another authority from the next request on. @throws {TypeError} when it is none; then the one before stays. */
+  /** Trusts another authority from the next request on.
+   * @throws {TypeError} when it is none; then the one before stays. */
   trust(ca: string | null): void {
     if (ca !== null) checkAuthority(ca);
     this.#ca = ca;

@@ -1,8 +1,8 @@
 /** The certificate authority of an aggregator: read from a file, or fetched once and known by its fingerprint.
  *
  * In: PEM text; or address and SHA-256 of the authority's certificate. Out: the certificate, as PEM.
- * Invariant: what was fetched is kept only when its fingerprint is the one that was given, and nothing else of that connection is used:
- * who stands in between can keep the sensor from enrolling, and no more.
+ * Invariant: what was fetched is kept only when its fingerprint is the one that was given, and nothing else of that
+ * connection is used: who stands in between can keep the sensor from enrolling, and no more.
  * Why checked here: the runtime takes any text for an authority, and then trusts nobody without saying why. @module */
 
 import { X509Certificate } from "node:crypto";

@@ -1,11 +1,13 @@
 /** The disk as a dependency: the few operations that spool and identity are built from.
  *
  * In: paths and octets. Out: the same calls on the real disk; tests put one behind it that forgets, fails and fills up.
- * Invariant: nothing is durable before `sync` of the file and `syncFolder` of its folder have resolved. A file is measured before it is
- * read, and what is no plain file is neither opened nor followed: a FIFO would be waited for without end.
- * Owners: what root makes belongs to the owner of its folder, so that a command given as root leaves nothing that the service, which is
- * somebody else, cannot use.
- * Why asynchronous: an fsync on an SD card takes tens of milliseconds, and the capture pipe must be read meanwhile. @module */
+ * Invariant: nothing is durable before `sync` of the file and `syncFolder` of its folder have resolved. A file is
+ * measured before it is read, and what is no plain file is neither opened nor followed:
+ * a FIFO would be waited for without end.
+ * Owners: what root makes belongs to the owner of its folder, so that a command given as root leaves nothing that the
+ * service, which is somebody else, cannot use.
+ * Why asynchronous: an fsync on an SD card takes tens of milliseconds, and the capture pipe must be read meanwhile.
+ * @module */
 
 export interface FileInfo {
   name: string;

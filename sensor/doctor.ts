@@ -1,8 +1,8 @@
 /** The sensor's self-examination: one finding for each thing that must be right, with what to do when it is not.
  *
  * In: probes, each an edge of its own. Out: findings in a fixed order; nothing is changed on the machine.
- * Invariant: every check ends within its own time limit and never throws; `fail` only for what stops the sensor from working,
- * `warn` for what limits it or is not set up yet. @module */
+ * Invariant: every check ends within its own time limit and never throws; `fail` only for what stops the sensor from
+ * working, `warn` for what limits it or is not set up yet. @module */
 
 export const outcomes = ["ok", "warn", "fail"] as const;
 

@@ -1,7 +1,8 @@
 /** `picket-sensor`: captures traffic, turns it into flows and facts, ships them.
  *
  * In: the command line. Out: results on standard output, logs on standard error, an exit code.
- * The stages of the data path are imported in its order and wired here by hand; the commands decide which of them run. @module */
+ * The stages of the data path are imported in its order and wired here by hand; the commands decide which of them run.
+ * @module */
 
 import { FileSource } from "./capture/file_source.ts";
 import { FileCapture } from "./run/file_capture.ts";

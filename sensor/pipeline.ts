@@ -69,7 +69,7 @@ const pipelineDefaults: Readonly<PipelineOptions> = {
   noise: {},
 };
 
-/** Longest time between a packet's stamp and its coming out of an idle dumpcap, whose kernel buffer is emptied four times a second. */
+/** Longest lag of a packet out of an idle dumpcap, which empties the kernel's buffer four times a second. */
 const deliveryLagUs = 300_000;
 
 export class Pipeline {
@@ -162,7 +162,7 @@ export class Pipeline {
     this.#table.sampler.setLevel(level, this.#table.nowUs);
   }
 
-  /** Changes what a policy may change while packets come. Without facts no packet is chosen any more; those on their way are answered. */
+  /** Changes what a policy may, at run time. Without facts no packet is chosen; those on their way are answered. */
   tune({ timeouts, noise, facts }: Tuning): void {
     this.#table.retime(timeouts);
     this.#filter = new NoiseFilter(Object.fromEntries(noise.map((name) => [name, "count"])));
@@ -226,8 +226,8 @@ export class Pipeline {
     }
   }
 
-  /** Shows the innermost packet to the deep lane; `captured` and `onWire` are its octets from its IP header on. A function of its own, so
-   * that V8 has room to inline the counting, which every packet needs. */
+  /** Shows the innermost packet to the deep lane; `captured` and `onWire` are its octets from its IP header on. A
+   * function of its own, so that V8 has room to inline the counting, which every packet needs. */
   #look(
     lane: DeepLane,
     chooser: Chooser,
@@ -280,7 +280,7 @@ export class Pipeline {
     await this.#work();
   }
 
-  /** Live only: for `ms` more no packet came; the last one was `lagMs` old when it came, so that much time passed before. */
+  /** Live only: no packet came for `ms` more; the last was `lagMs` old on arrival, so that much had passed before. */
   async advance(ms: number, lagMs: number): Promise<void> {
     if (this.packets === 0) return await this.#work();
     this.#silentUs += ms * 1_000;
@@ -344,8 +344,8 @@ export class Pipeline {
     };
   }
 
-  /** `bytes_claimed`: octets that headers claim and the wire did not carry, in no count. `packets_copied`: packets that were seen a moment
-   * before, counted like any other. `stamps_refused`: packets whose stamp is no time; they have that of the packet before. */
+  /** `bytes_claimed`: octets that headers claim and the wire did not carry, in no count. `packets_copied`: seen a
+   * moment before, counted like any other. `stamps_refused`: no valid time; the packet before lends its stamp. */
   get #remarks(): Record<string, number> {
     return {
       bytes_claimed: this.#decoder.claimedBytes + this.#odd.claimedBytes,

@@ -1,17 +1,17 @@
 /** A batch: segments sealed together, as it travels in Kafka, over HTTP and on disk.
  *
- * | part      | where                        | form                                                                     |
- * | --------- | ---------------------------- | ------------------------------------------------------------------------ |
- * | value     | Kafka record value, HTTP body| columnar JSON, `{"start_us":[..],"src_ip":[..],..}`, see {@link segmentColumns} |
- * | sensor    | header `picket-sensor`       | sensor id                                                                |
- * | key       | header `picket-key`          | key id: first 16 hex digits of SHA-256 of the raw public key             |
- * | epoch     | header `picket-epoch`        | rises at each start of the sensor                                        |
- * | bucket    | header `picket-bucket`       | 0 .. buckets-1; also the Kafka record key                                |
- * | seq       | header `picket-seq`          | rises by one in each (epoch, bucket), from 1                             |
- * | flows     | header `picket-flows`        | rows in the value                                                        |
- * | sealed    | header `picket-sealed`       | sensor's clock when sealed, ms since the epoch                           |
- * | sha256    | header `picket-sha256`       | of the uncompressed value, hex                                           |
- * | signature | header `picket-signature`    | Ed25519 over {@link signedText}, base64                                  |
+ * | part      | where                         | form                                                               |
+ * | --------- | ----------------------------- | ------------------------------------------------------------------ |
+ * | value     | Kafka record value, HTTP body | columnar JSON, `{"start_us":[..], ..}`, see {@link segmentColumns} |
+ * | sensor    | header `picket-sensor`        | sensor id                                                          |
+ * | key       | header `picket-key`           | key id: first 16 hex digits of SHA-256 of the raw public key       |
+ * | epoch     | header `picket-epoch`         | rises at each start of the sensor                                  |
+ * | bucket    | header `picket-bucket`        | 0 .. buckets-1; also the Kafka record key                          |
+ * | seq       | header `picket-seq`           | rises by one in each (epoch, bucket), from 1                       |
+ * | flows     | header `picket-flows`         | rows in the value                                                  |
+ * | sealed    | header `picket-sealed`        | sensor's clock when sealed, ms since the epoch                     |
+ * | sha256    | header `picket-sha256`        | of the uncompressed value, hex                                     |
+ * | signature | header `picket-signature`     | Ed25519 over {@link signedText}, base64                            |
  *
  * In: segment columns and a private key. Out: header and value; on the other side a checked table, or a reason.
  * Invariant: nothing of a batch is used before its signature, size and every column have been checked.

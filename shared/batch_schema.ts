@@ -1,6 +1,7 @@
 /** The JSON Schema of a batch's value, for those who read the topic without Picket.
  *
- * In: {@link segmentColumns}. Out: a schema of JSON Schema 2020-12; the same stands in batch.schema.json, which a test compares.
+ * In: {@link segmentColumns}. Out: a schema of JSON Schema 2020-12;
+ * the same stands in batch.schema.json, which a test compares.
  * Invariant: its id is the topic's name, and so the version of the format. @module */
 
 import { batchTopic } from "./batch.ts";

@@ -1,7 +1,8 @@
 /** Time as a dependency, so that a test can own it.
  *
  * Out: wall time for stamps, monotonic time for durations, and a cancellable sleep.
- * Why: code that reads the clock itself cannot be replayed; everything below the edges takes `nowMs` as an argument. @module */
+ * Why: code that reads the clock itself cannot be replayed; everything below the edges takes `nowMs` as an argument.
+ * @module */
 
 export interface Clock {
   /** Wall clock, milliseconds since the epoch; may step. */

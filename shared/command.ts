@@ -1,7 +1,9 @@
 /** What a command of either program is, and what it gets from the outside.
  *
- * In: checked options. Out: results on standard output through `print`, everything else through the reporter, an exit code.
- * Invariant: a command touches clock, randomness, signals and environment only through {@link Edges}, so a test can own them. @module */
+ * In: checked options. Out: results on standard output through `print`, everything else through the reporter,
+ * an exit code.
+ * Invariant: a command touches clock, randomness, signals and environment only through {@link Edges},
+ * so a test can own them. @module */
 
 import type { Clock } from "./clock.ts";
 import type { Options, OptionTable } from "./options.ts";

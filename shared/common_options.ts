@@ -1,6 +1,7 @@
 /** Options that both programs have, each defined once, and what they mean.
  *
- * Out: tables to spread into a command's own; state and cache folder, access to brokers, the text of a file an option names. @module */
+ * Out: tables to spread into a command's own;
+ * state and cache folder, access to brokers, the text of a file an option names. @module */
 
 import { CommandError, exitCodes } from "./command.ts";
 import type { KafkaSettings } from "./kafka.ts";
@@ -136,7 +137,8 @@ export function stateFolderOf(
 }
 
 /** The cache folder of `program`: systemd's `CACHE_DIRECTORY`, or that of the user who runs it; null = there is none.
- * Why by user id, not by home as above: under sudo the home may be a user's, who could not replace what root leaves there. */
+ * Why by user id, not by home as above:
+ * under sudo the home may be a user's, who could not replace what root leaves there. */
 export function cacheFolderOf(
   program: string,
   env: (name: string) => string | undefined,

@@ -1,8 +1,10 @@
 /** Community ID v1, seed 0: one name for a flow that every tool computes alike.
  *
- * In: protocol number, addresses as bytes, ports (for ICMP: type and code). Out: the SHA-1 digest, its text, its bucket.
+ * In: protocol number, addresses as bytes, ports (for ICMP: type and code).
+ * Out: the SHA-1 digest, its text, its bucket.
  * Invariant: both directions of a flow have one digest; one-way ICMP types keep their direction.
- * Source: github.com/corelight/community-id-spec, README and reference implementation (ICMP tables as there). @module */
+ * Source: github.com/corelight/community-id-spec, README and reference implementation (ICMP tables as there).
+ * @module */
 
 import { Buffer } from "node:buffer";
 import { parseIp } from "./ip.ts";
@@ -40,7 +42,8 @@ export function icmpCounterpart(protocol: number, type: number): number {
 const data = new Uint8Array(40);
 const pair = new Uint8Array(32);
 
-/** 20-byte digest. Addresses have 4 or 16 bytes, both the same. For protocols 1 and 58 the ports are ICMP type and code. */
+/** 20-byte digest. Addresses have 4 or 16 bytes, both the same.
+ * For protocols 1 and 58 the ports are ICMP type and code. */
 export function communityIdDigest(
   protocol: number,
   src: Uint8Array,

@@ -1,8 +1,8 @@
 /** What sensor and aggregator say to each other over HTTP, besides batches.
  *
  * In, out: JSON bodies of `POST /api/v1/enrol` and `POST /api/v1/check-in`.
- * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; how wrong its clock is
- * does not matter, as one that is not newer than the last is not stored. @module */
+ * Invariant: a check-in is signed by the sensor's key over `checkInMessage` of control_messages.ts; how wrong its clock
+ * is does not matter, as one that is not newer than the last is not stored. @module */
 
 import { packetLimits } from "./packets.ts";
 import { z } from "./schema.ts";
@@ -40,7 +40,8 @@ const interfaceCounters = z.object({
   name: z.string().max(60),
   rx_packets: z.int().min(0),
   tx_packets: z.int().min(0),
-  /** Lost before any capture could have them: in the kernel's way to it, in the card for want of room, in the card's queue. */
+  /** Lost before any capture could have them: in the kernel's way to it, in the card for want of room,
+   * in the card's queue. */
   rx_dropped: z.int().min(0),
   rx_missed: z.int().min(0),
   rx_fifo: z.int().min(0),
@@ -121,7 +122,8 @@ export const checkInRequest = z.object({
     error: z.string().max(400).nullable(),
     sent_batches: z.int().min(0),
   }),
-  /** Recent packets that it keeps for questions; absent = it keeps none. Packets ever added = `packets` + `overwritten`. */
+  /** Recent packets that it keeps for questions; absent = it keeps none.
+   * Packets ever added = `packets` + `overwritten`. */
   ring: z.object({
     payload: z.string().regex(/^[a-z]{1,20}$/),
     bytes_max: z.int().min(0),
@@ -146,8 +148,9 @@ export const checkInRequest = z.object({
   }).optional(),
   /** Highest seq sealed in each bucket of this epoch, by bucket number: what the aggregator should have seen. */
   sealed: z.record(z.string().regex(/^[0-9]{1,4}$/), z.int().min(0)),
-  /** What is in these batches, as the ledger counts it; absent = unknown. `capture.in_flows` runs ahead of `packets` by what is in open flows:
-   * that much is gone when the epoch ends without a last report. A packet in a tunnel counts once for each of its headers here. */
+  /** What is in these batches, as the ledger counts it; absent = unknown. `capture.in_flows` runs ahead of `packets` by
+   * what is in open flows: that much is gone when the epoch ends without a last report. A packet in a tunnel counts
+   * once for each of its headers here. */
   sealed_totals: z.object({
     batches: z.int().min(0),
     flows: z.int().min(0),
@@ -157,7 +160,8 @@ export const checkInRequest = z.object({
 });
 export type CheckInRequest = z.infer<typeof checkInRequest>;
 
-/** Packets the aggregator wants; the sensor answers with `POST /api/v1/packets`. Listed until it is answered or expires. */
+/** Packets the aggregator wants; the sensor answers with `POST /api/v1/packets`.
+ * Listed until it is answered or expires. */
 export const packetRequest = z.object({
   id: z.string().regex(/^[0-9a-f]{16}$/),
   /** Times are the sensor's own. */
@@ -172,15 +176,18 @@ export const packetRequest = z.object({
 export type PacketRequest = z.infer<typeof packetRequest>;
 
 export const checkInResponse = z.object({
-  /** Aggregator's clock when the request came in and when the answer left; with the sensor's own two stamps: offset and delay. */
+  /** Aggregator's clock when the request came in and when the answer left; with the sensor's own two stamps:
+   * offset and delay. */
   received_ms: z.number(),
   answered_ms: z.number(),
   config_version: z.int().min(0),
   revoked: z.boolean(),
-  /** Highest epoch the aggregator knows of this sensor. One that starts below it, as from a backup, goes on above it. Absent = none. */
+  /** Highest epoch the aggregator knows of this sensor.
+   * One that starts below it, as from a backup, goes on above it. Absent = none. */
   epoch_max: z.int().min(0).optional(),
   packets: z.array(packetRequest).max(packetLimits.requestsMax).optional(),
-  /** The policy that it should have, null = none. Offered with each check-in, so that one that was missed is made up for. */
+  /** The policy that it should have, null = none.
+   * Offered with each check-in, so that one that was missed is made up for. */
   policy: z.object({
     name,
     version: z.int().min(1),

@@ -1,8 +1,9 @@
 /** From the command line to a command: help, version, options from all sources, exit code.
  *
- * In: arguments, the program with its commands, the edges. Out: the exit code; a problem is one line each on standard error.
- * Invariant: wrong options never start anything; all of them are said at once. A configuration file may hold the options of every
- * command, so that one file serves all; a key that no command knows is refused. @module */
+ * In: arguments, the program with its commands, the edges.
+ * Out: the exit code; a problem is one line each on standard error.
+ * Invariant: wrong options never start anything; all of them are said at once. A configuration file may hold the
+ * options of every command, so that one file serves all; a key that no command knows is refused. @module */
 
 import { type Command, CommandError, type Edges, exitCodes } from "./command.ts";
 import { escapeLine } from "./escape.ts";
@@ -114,7 +115,8 @@ function readConfig(program: Program, args: string[], edges: DispatchEdges): Con
   }
 }
 
-/** Keys of the file that are this command's; those of other commands are left alone, unknown ones go on to be refused. */
+/** Keys of the file that are this command's;
+ * those of other commands are left alone, unknown ones go on to be refused. */
 function keysFor(
   program: Program,
   chosen: Command,

@@ -16,15 +16,16 @@ export const factLimits = {
   countedMax: 64,
 } as const;
 
-/** One question of DNS, mDNS, LLMNR or NetBIOS (types "NB" and "NBSTAT") and its answer, as a line of Zeek's dns.log: a response stands with the query of the same flow and
- * segment, DNS id, name and type. */
+/** One question of DNS, mDNS, LLMNR or NetBIOS (types "NB" and "NBSTAT") and its answer, as a line of Zeek's dns.log: a
+ * response stands with the query of the same flow and segment, DNS id, name and type. */
 export interface DnsFact {
   /** Of the question; "" in a response that does not repeat it (mDNS). */
   name: string;
   type: string;
   /** "NOERROR", "NXDOMAIN", ... Absent: no answer was seen in this segment. */
   rcode?: string;
-  /** Addresses, names and text of the answer section, in order. Absent: none. Without `rcode` those that the asker knows already (mDNS). */
+  /** Addresses, names and text of the answer section, in order. Absent: none.
+   * Without `rcode` those that the asker knows already (mDNS). */
   answers?: string[];
   /** The question was not seen in this segment: lost, in an earlier one, or never asked (mDNS announcements). */
   unasked?: true;
@@ -48,8 +49,9 @@ export interface TlsFact {
   certificate_self_issued?: true;
 }
 
-/** One HTTP request or response. A request has `method`, a response has `status`; an entry with neither holds what is said of a body whose
- * header is in another segment. `body` and `magic` are told where the body's first octets come with the header or in the next packet. */
+/** One HTTP request or response. A request has `method`, a response has `status`; an entry with neither holds what is
+ * said of a body whose header is in another segment. `body` and `magic` are told where the body's first octets come
+ * with the header or in the next packet. */
 export interface HttpFact {
   method?: string;
   host?: string;
@@ -62,7 +64,8 @@ export interface HttpFact {
   length?: number;
   /** First 128 octets of a request's body; a dot for each that is not printable ASCII. */
   body?: string;
-  /** What a body begins with, whatever its type is said to be: a name of dissect/plain/http_body.ts ("exe", "elf", "script", ...). */
+  /** What a body begins with, whatever its type is said to be:
+   * a name of dissect/plain/http_body.ts ("exe", "elf", "script", ...). */
   magic?: string;
 }
 
@@ -108,7 +111,8 @@ export interface SmbFact {
 
 /** DCE/RPC, over TCP or in an SMB pipe: an interface that a client bound, or a call of it. */
 export interface RpcFact extends Counted {
-  /** "drsuapi", "svcctl", ... (dissect/facts/rpc_names.ts); the UUID of one without a name there; "" when no bind was seen. */
+  /** "drsuapi", "svcctl", ... (dissect/facts/rpc_names.ts); the UUID of one without a name there;
+   * "" when no bind was seen. */
   interface: string;
   /** Number of the operation. Absent: this is the bind. */
   opnum?: number;
@@ -119,7 +123,8 @@ export interface RpcFact extends Counted {
 /** A message of an industrial protocol. */
 export interface IcsFact extends Counted {
   protocol: "modbus" | "dnp3" | "s7comm" | "enip" | "cip" | "iec104" | "bacnet";
-  /** "write_single_coil", "plc_stop", "C_SC_NA_1", ... (dissect/facts/ics_names.ts); "function_99" where there is no name. */
+  /** "write_single_coil", "plc_stop", "C_SC_NA_1", ...
+   * (dissect/facts/ics_names.ts); "function_99" where there is no name. */
   operation: string;
   /** Modbus unit, DNP3 destination, IEC 104 common address. */
   unit?: number;
@@ -165,8 +170,8 @@ export interface LdapFact extends Counted {
   result?: number;
 }
 
-/** One try to log in, as far as it went, or what a server said of one whose beginning was not seen. FTP, SMB, LDAP and Kerberos have facts
- * of their own. */
+/** One try to log in, as far as it went, or what a server said of one whose beginning was not seen. FTP, SMB, LDAP and
+ * Kerberos have facts of their own. */
 export interface LoginFact extends Counted {
   service:
     | "pop3"
@@ -183,10 +188,11 @@ export interface LoginFact extends Counted {
     | "snmp";
   /** Absent: hidden, or not said yet. Of RDP the cookie `mstshash`, nine letters at most; of SNMP the community. */
   user?: string;
-  /** How: "login", "plain", ...; of SIP the method of the request; of RDP the security chosen: "rdp", "tls", "credssp", "rdstls". */
+  /** How: "login", "plain", ...; of SIP the method of the request; of RDP the security chosen:
+   * "rdp", "tls", "credssp", "rdstls". */
   method?: string;
-  /** "named": a user was named; "asked": a proof was sent, and no answer seen; "challenged": the server wants one. Of an INVITE "accepted"
-   * means that somebody took the call. */
+  /** "named": a user was named; "asked": a proof was sent, and no answer seen; "challenged": the server wants one. Of
+   * an INVITE "accepted" means that somebody took the call. */
   outcome: "named" | "asked" | "challenged" | "accepted" | "refused";
   /** The server's number for it: SIP status, SMTP reply, MySQL or SQL Server error. */
   code?: number;
@@ -207,8 +213,8 @@ export interface Facts {
   dhcp?: DhcpFact[];
   ftp?: { command: string; argument: string; reply?: number }[];
   smb?: SmbFact[];
-  /** First 16 octets of payload each way, in hexadecimal, of a flow whose protocol has no name. Of TCP seen from its middle they are the
-   * first that were seen. */
+  /** First 16 octets of payload each way, in hexadecimal, of a flow whose protocol has no name. Of TCP seen from its
+   * middle they are the first that were seen. */
   first?: { fwd?: string; bwd?: string };
   /** Anything else worth a word: NTLM user, Kerberos name, SIP method, ... keyed by tshark field name. */
   other?: Record<string, string>;

@@ -1,6 +1,7 @@
 /** IP addresses as bytes and as text.
  *
- * In: 4 or 16 bytes, or text. Out: canonical text (dotted IPv4, RFC 5952 IPv6), bytes, and whether an address is private.
+ * In: 4 or 16 bytes, or text. Out: canonical text (dotted IPv4, RFC 5952 IPv6), bytes,
+ * and whether an address is private.
  * Invariant: `formatIp(parseIp(text))` is the one canonical text of an address. @module */
 
 const dot = 46;

@@ -1,10 +1,12 @@
 /** The Kafka client, in one place: who connects, how sockets are set, how records are packed and read.
  *
  * In: brokers, TLS and SASL settings. Out: a `Kafka` from which a program makes its producer, consumer or admin.
- * Invariant: every connection has Nagle's algorithm off (kafkajs over TLS stalls 44 ms a request with it on). Fetched record sets are read
- * by kafka_records.ts and never by kafkajs, whose reader ends the consumer at the first set it cannot read.
- * Why the answer's decoder is replaced inside the package: it is the one place that knows topic, partition and octets. The version of
- * kafkajs is pinned, and {@link createKafka} fails at once if a package without that place were installed.
+ * Invariant: every connection has Nagle's algorithm off (kafkajs over TLS stalls 44 ms a request with it on). Fetched
+ * record sets are read by kafka_records.ts and never by kafkajs,
+ * whose reader ends the consumer at the first set it cannot read.
+ * Why the answer's decoder is replaced inside the package: it is the one place that knows topic, partition and octets.
+ * The version of kafkajs is pinned,
+ * and {@link createKafka} fails at once if a package without that place were installed.
  * Brokers must be of Kafka 2.3 (2019) or later, the first whose fetch answers have this form.
  * Why no idempotent producer and no transactions: the aggregator's ledger drops what arrives twice. @module */
 
@@ -30,12 +32,13 @@ export interface KafkaSettings {
   /** `host:port` of at least one broker. */
   brokers: string[];
   clientId: string;
-  /** Present: TLS, with an own certificate authority where the system's ones do not do, and a certificate of ours where brokers want one.
-   * All are PEM. */
+  /** Present: TLS, with an own certificate authority where the system's ones do not do, and a certificate of ours where
+   * brokers want one. All are PEM. */
   tls?: { ca?: string; cert?: string; key?: string };
   sasl?: { mechanism: SaslMechanism; username: string; password: string };
   reporter: Reporter;
-  /** Tries of kafkajs itself after the first; a group on a new broker needs several, a caller with an own loop few. @default 8 */
+  /** Tries of kafkajs itself after the first;
+   * a group on a new broker needs several, a caller with an own loop few. @default 8 */
   retriesMax?: number;
   /** @default 5000 */
   connectTimeoutMs?: number;
@@ -101,7 +104,8 @@ export async function ensureTopic(
   }
 }
 
-/** What is wrong with the certificate of a broker, given the words of a failed connection; null = they speak of none. */
+/** What is wrong with the certificate of a broker, given the words of a failed connection;
+ * null = they speak of none. */
 export function brokerFault(
   words: string,
   { brokers, tls }: Pick<KafkaSettings, "brokers" | "tls">,
@@ -182,7 +186,8 @@ function replaceReader(): void {
   requests.versions = ["11"];
 }
 
-/** kafkajs' log lines as ours; its errors are warnings here, since a retry follows and the caller says what was lost. */
+/** kafkajs' log lines as ours; its errors are warnings here,
+ * since a retry follows and the caller says what was lost. */
 function logTo(reporter: Reporter) {
   return ({ log }: { log: { message: string; [extra: string]: unknown } }) => {
     reporter.count("kafka_client_messages_total");
@@ -196,7 +201,8 @@ function logTo(reporter: Reporter) {
 
 let isSilenced = false;
 
-/** kafkajs 2.2.4 asks for timers in the past (tulios/kafkajs#1751); they fire at once, the warning says nothing more. */
+/** kafkajs 2.2.4 asks for timers in the past (tulios/kafkajs#1751);
+ * they fire at once, the warning says nothing more. */
 function silenceTimerWarning(): void {
   if (isSilenced) return;
   isSilenced = true;

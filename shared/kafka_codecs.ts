@@ -1,11 +1,13 @@
 /** Unpacks what a Kafka producer packed: gzip, Snappy (raw, or in snappy-java's frame), LZ4 frames, zstd.
  *
- * In: packed octets, a limit. Out: the octets, or why there are none: "too_large" beyond the limit, "compression" when they are no such
- * stream. Invariant: never more than the limit is allocated for the output, and no input makes it throw.
- * Why own decoders for Snappy and LZ4: two short formats, and only reading them is needed. The packages in question allocate what the
- * stream itself claims (snappyjs), have had no release for years (lz4js), or bring native code.
+ * In: packed octets, a limit. Out: the octets, or why there are none: "too_large" beyond the limit, "compression" when
+ * they are no such stream. Invariant: never more than the limit is allocated for the output,
+ * and no input makes it throw.
+ * Why own decoders for Snappy and LZ4: two short formats, and only reading them is needed. The packages in question
+ * allocate what the stream itself claims (snappyjs), have had no release for years (lz4js), or bring native code.
  * Sources: google/snappy format_description.txt, xerial/snappy-java SnappyOutputStream, lz4 doc/lz4_Frame_format.md and
- * lz4_Block_format.md. Checksums of frames are skipped: what is used of a record is covered by its own hash and signature. @module */
+ * lz4_Block_format.md. Checksums of frames are skipped: what is used of a record is covered by its own hash and
+ * signature. @module */
 
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 

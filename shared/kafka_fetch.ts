@@ -1,7 +1,8 @@
 /** Reads a fetch answer of Kafka (version 11), the record sets in it by kafka_records.ts.
  *
- * In: the octets after the header of an answer. Out: what kafkajs' own decoder would give. Invariant: counts in the answer are bounded by
- * its length. What is malformed around the record sets throws: that is a broken connection, not a broken record.
+ * In: the octets after the header of an answer. Out: what kafkajs' own decoder would give. Invariant: counts in the
+ * answer are bounded by its length.
+ * What is malformed around the record sets throws: that is a broken connection, not a broken record.
  * Source: "Fetch API" in Kafka's protocol guide. @module */
 
 import type { Buffer } from "node:buffer";

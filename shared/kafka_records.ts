@@ -1,11 +1,14 @@
 /** Reads Kafka's record sets (message format 2), so that nothing a producer sent can end a consumer.
  *
- * In: the octets of one partition in a fetch answer. Out: records in the shape kafkajs uses. A set that cannot be read is one record with
- * a `fault` at the set's last offset, so that a reader goes on behind it; what was good before the fault is kept.
- * Invariant: nothing throws; octets unpacked, records a set and headers a record are bounded. A set that is cut off at the end of the
- * answer is left for the next fetch; so is what exceeds {@link recordLimits.answerBytesMax}, but never the first set.
- * Why not kafkajs' own reader: it throws on a codec it lacks, on an unknown version, and on a malformed record, unpacks without limit,
- * reads headers in quadratic time and spreads a set onto the stack: each ends the consumer, again at every start.
+ * In: the octets of one partition in a fetch answer. Out: records in the shape kafkajs uses. A set that cannot be read
+ * is one record with a `fault` at the set's last offset, so that a reader goes on behind it;
+ * what was good before the fault is kept.
+ * Invariant: nothing throws; octets unpacked, records a set and headers a record are bounded. A set that is cut off at
+ * the end of the answer is left for the next fetch;
+ * so is what exceeds {@link recordLimits.answerBytesMax}, but never the first set.
+ * Why not kafkajs' own reader: it throws on a codec it lacks, on an unknown version, and on a malformed record, unpacks
+ * without limit, reads headers in quadratic time and spreads a set onto the stack:
+ * each ends the consumer, again at every start.
  * Source: "Record batch" in Kafka's documentation, implementation/message-format. @module */
 
 import type { Buffer } from "node:buffer";

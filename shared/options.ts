@@ -1,6 +1,7 @@
 /** Options of a command as one table: name, kind, default, unit, sentence.
  *
- * In: the table, arguments, environment, a configuration file (JSON object). Out: checked values, or every problem at once.
+ * In: the table, arguments, environment, a configuration file (JSON object).
+ * Out: checked values, or every problem at once.
  * Order of force: argument, environment (`PICKET_<NAME>`), file, default. Unknown names are refused everywhere.
  * The flag of `idleTimeoutMs` is `--idle-timeout-ms`, its variable `PICKET_IDLE_TIMEOUT_MS`. @module */
 

@@ -1,7 +1,8 @@
 /** Packets as evidence: how a sensor answers when the aggregator asked for the packets of some flows.
  *
  * In, out: the header fields of `POST /api/v1/packets`, whose body is a pcapng file, empty where there are no packets.
- * Invariant: the signature covers every field, the hash of the body among them; what is longer or of another form is not read.
+ * Invariant: the signature covers every field, the hash of the body among them;
+ * what is longer or of another form is not read.
  * Requests travel in the answer to a check-in (control.ts), so that a sensor behind NAT can be asked. @module */
 
 import type { KeyObject } from "node:crypto";
@@ -24,8 +25,8 @@ export interface WantedFlow {
   to_us: number;
 }
 
-/** `found`: the body holds packets. `too_late`: the ring begins after the flows did, and holds none of them. `absent`: the ring reaches far
- * enough back and holds none. `off`: the sensor keeps no packets. */
+/** `found`: the body holds packets. `too_late`: the ring begins after the flows did, and holds none of them. `absent`:
+ * the ring reaches far enough back and holds none. `off`: the sensor keeps no packets. */
 export const packetOutcomes = ["found", "too_late", "absent", "off"] as const;
 export type PacketOutcome = typeof packetOutcomes[number];
 

@@ -1,10 +1,13 @@
 /** Policies: what a fleet may set on its sensors from one place. One table of fields, which both programs use.
  *
- * In: settings, as an operator writes them or an aggregator offers them. Out: the settings, or which field is wrong and how.
- * Invariant: what passes the check is in the ranges of the sensor's own options; a field that is not in the table is refused, never ignored.
- * Whose word counts: an option set on the sensor itself wins over a policy. Whoever set it stands at the wire and may have a reason that the
- * centre does not know, such as a network that must not be captured; and a centre that was taken over cannot undo it. An option that has
- * its default counts as not set. The sensor says in its check-in, and in `status`, which fields it keeps for that reason. @module */
+ * In: settings, as an operator writes them or an aggregator offers them.
+ * Out: the settings, or which field is wrong and how.
+ * Invariant: what passes the check is in the ranges of the sensor's own options;
+ * a field that is not in the table is refused, never ignored.
+ * Precedence: an option set on the sensor itself wins over a policy. Whoever set it is on site and may have a reason
+ * that the centre does not know, such as a network that must not be captured; and a compromised centre cannot undo it.
+ * An option that has its default counts as not set.
+ * The sensor says in its check-in, and in `status`, which fields it keeps for that reason. @module */
 
 /** Classes of noise a sensor can leave out, each counted. */
 export const noiseClasses = [

@@ -39,7 +39,8 @@ function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): 
   for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
 }
 
-/** Who reads standard error. The variable alone says nothing: a program started by a service inherits it, whatever it writes to. */
+/** Who reads standard error. The variable alone says nothing: a program started by a service inherits it,
+ * whatever it writes to. */
 function lineReader(): LineReader {
   if (Deno.stderr.isTerminal()) return "terminal";
   const stream = readVariable("JOURNAL_STREAM");
@@ -60,7 +61,8 @@ function print(line: string): void {
 
 /** Each ends the program in order. QUIT dumps no core: what is open would be lost. */
 const stopSignals = ["SIGINT", "SIGTERM", "SIGQUIT", "SIGPWR", "SIGXCPU"] as const;
-/** Each would end the program at once, and none of them asks it to. A write beyond a limit fails by itself, with EFBIG. */
+/** Each would end the program at once, and none of them asks it to.
+ * A write beyond a limit fails by itself, with EFBIG. */
 const ignoredSignals = [
   "SIGUSR1",
   "SIGUSR2",
@@ -128,7 +130,8 @@ class Signals {
   }
 }
 
-/** From source, the runtime opens a debugger at SIGUSR1, whoever listens; everything the program knows would be readable there. */
+/** From source, the runtime opens a debugger at SIGUSR1, whoever listens;
+ * everything the program knows would be readable there. */
 async function closeDebugger(clock: Clock): Promise<void> {
   const inspector = await import("node:inspector");
   for (const waitMs of debuggerChecksMs) {

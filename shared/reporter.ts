@@ -1,8 +1,10 @@
 /** Counters and log lines: the one way anything in Picket says something happened.
  *
- * In: `count`, `gauge`, `observe`, `info`, `warn`, `error`. Out: a snapshot for `/metrics` and check-ins; log lines on standard error.
+ * In: `count`, `gauge`, `observe`, `info`, `warn`, `error`.
+ * Out: a snapshot for `/metrics` and check-ins; log lines on standard error.
  * Invariant: one message is written at most 3 times in 10 s; those held back are counted and said with the next one.
- * A line says its time, unless who reads it knows: the journal, or a person at a terminal. The journal gets the level as a priority.
+ * A line says its time, unless who reads it knows: the journal, or a person at a terminal.
+ * The journal gets the level as a priority.
  * Names: `<noun>_<unit>_total` for counters. Labels come from closed lists, never from the wire. @module */
 
 import type { Clock } from "./clock.ts";

@@ -1,8 +1,11 @@
 /** A segment: the part of a flow reported in one record, and the columns it travels in.
  *
- * In: the flow table of a sensor. Out: the columnar value of a batch, a line of `replay --flows`, the merger of the aggregator.
- * Invariant: {@link segmentColumns} names every field that travels, once; `community_id`, `end` and means are derived, not sent.
- * Why columns and integers: one JSON array a field compresses to a fraction of one object a flow, and any Kafka tool can read it.
+ * In: the flow table of a sensor.
+ * Out: the columnar value of a batch, a line of `replay --flows`, the merger of the aggregator.
+ * Invariant: {@link segmentColumns} names every field that travels, once;
+ * `community_id`, `end` and means are derived, not sent.
+ * Why columns and integers: one JSON array a field compresses to a fraction of one object a flow,
+ * and any Kafka tool can read it.
  * @module */
 
 import type { Facts } from "./facts.ts";
@@ -30,17 +33,19 @@ export const connStates = [
 ] as const;
 export type ConnState = typeof connStates[number];
 
-/** `dst_port` of an ARP segment: about another's address; about the sender's own, which it announces (RFC 5227, 3); from nobody, who looks
- * whether the address is free (RFC 5227, 1.1). */
+/** `dst_port` of an ARP segment: about another's address; about the sender's own, which it announces (RFC 5227, 3);
+ * from nobody, who looks whether the address is free (RFC 5227, 1.1). */
 export const arpKinds = { ordinary: 0, announcement: 1, probe: 2 } as const;
 
-/** One segment as a plain object. Byte counts are IP-layer octets (IPFIX `octetDeltaCount`); ARP counts its 28 octets. */
+/** One segment as a plain object.
+ * Byte counts are IP-layer octets (IPFIX `octetDeltaCount`); ARP counts its 28 octets. */
 export interface Segment {
   /** Community ID v1, seed 0; empty for protocols that have none (ARP). */
   community_id: string;
   /** 1 = outermost IP header of the frame, 2 = inside one tunnel, and so on. */
   ip_depth: number;
-  /** Tunnel this flow travels in: "" at depth 1, else "gre", "vxlan", "geneve", "ipip", "6in4", "4in6", "gtpu", "teredo", "erspan", ... */
+  /** Tunnel this flow travels in: "" at depth 1, else "gre", "vxlan", "geneve", "ipip", "6in4", "4in6",
+   * "gtpu", "teredo", "erspan", ... */
   tunnel: string;
   /** Outermost VLAN id, 0 = untagged. */
   vlan: number;
@@ -50,8 +55,8 @@ export interface Segment {
   protocol: string;
   /** Initiator. For ARP the sender's protocol address. */
   src_ip: string;
-  /** For ICMP the type, and `dst_port` the code, as in the Community ID specification. For ARP the operation, 1 = request, 2 = reply, and
-   * `dst_port` what it is beside that, see {@link arpKinds}. */
+  /** For ICMP the type, and `dst_port` the code, as in the Community ID specification. For ARP the operation, 1 =
+   * request, 2 = reply, and `dst_port` what it is beside that, see {@link arpKinds}. */
   src_port: number;
   dst_ip: string;
   dst_port: number;
@@ -86,14 +91,16 @@ export interface Segment {
   conn_state: ConnState;
   /** SYN to the ACK that completes the handshake, microseconds; 0 = handshake not seen. */
   handshake_rtt_us: number;
-  /** Initiator's TCP initial sequence number (from its SYN, or the SYN-ACK's acknowledgement minus 1); null = not seen. */
+  /** Initiator's TCP initial sequence number (from its SYN, or the SYN-ACK's acknowledgement minus 1);
+   * null = not seen. */
   tcp_isn: number | null;
   /** IP packet length over both directions, octets; mean and deviation rounded to 3 significant digits. */
   packet_length_min: number;
   packet_length_max: number;
   packet_length_mean: number;
   packet_length_deviation: number;
-  /** Time between packets of the flow, microseconds, both directions together; 0 with fewer than 2 packets; rounded to 3 significant digits. */
+  /** Time between packets of the flow, microseconds, both directions together; 0 with fewer than 2 packets;
+   * rounded to 3 significant digits. */
   interarrival_us_min: number;
   interarrival_us_max: number;
   interarrival_us_mean: number;
@@ -101,8 +108,9 @@ export interface Segment {
   /** 1 = nothing told who began the flow: `src_ip` sent the first packet seen, or has the likelier port. Absent = 0. */
   direction_guess?: number;
   end_reason: EndReason;
-  /** Sampling factor: the flow was kept as one of this many; 1 = every flow kept. Counts are what was seen of this flow, never scaled;
-   * sums over flows (totals, talkers, protocols, series) multiply each flow and its counts by its factor. */
+  /** Sampling factor: the flow was kept as one of this many; 1 = every flow kept. Counts are what was seen of this
+   * flow, never scaled; sums over flows (totals, talkers, protocols, series) multiply each flow and its counts by its
+   * factor. */
   factor: number;
   /** Application protocol as the deep lane names it ("dns", "tls", "http", ...), "" = not recognised. */
   app_protocol: string;
@@ -110,10 +118,12 @@ export interface Segment {
   facts: Facts | null;
 }
 
-/** Bounds of one segment and of one batch, so that whatever is computed from them can be stored and read back (2^53 - 1).
+/** Bounds of one segment and of one batch,
+ * so that whatever is computed from them can be stored and read back (2^53 - 1).
  * A sensor clamps what exceeds them; the aggregator refuses the batch. */
 export const segmentLimits = {
-  /** Microseconds since the epoch, of a segment's end too: in the year 2112. Two such times add up to less than 2^53. */
+  /** Microseconds since the epoch, of a segment's end too: in the year 2112.
+   * Two such times add up to less than 2^53. */
   timeUsMax: 2 ** 52,
   /** Of each count: 16 TiB in one segment is more than any wire carries in a minute. */
   countMax: 2 ** 44,
@@ -144,7 +154,8 @@ function column<Kind extends ColumnKind, Default>(kind: Kind, value: Default) {
 }
 
 /** Fields as they travel, in this order. Times travel as integer microseconds: `start_us` since the epoch,
- * `duration_us` = end - start, `flow_age_us` = start - flow_start. A column that holds only its `default` is left out, but those of {@link alwaysColumns} never are. */
+ * `duration_us` = end - start, `flow_age_us` = start - flow_start. A column that holds only its `default` is left out,
+ * but those of {@link alwaysColumns} never are. */
 export const segmentColumns = {
   start_us: column("time", 0),
   duration_us: column("time", 0),
@@ -193,8 +204,8 @@ export const segmentColumns = {
   facts: column("facts", null),
 } as const;
 export type SegmentColumn = keyof typeof segmentColumns;
-/** Columns that every batch has: the flow key and the counts. A reader that joins columns by position would lose every row of a batch without
- * its ports, and take a batch without its protocol for whatever came before. */
+/** Columns that every batch has: the flow key and the counts. A reader that joins columns by position would lose every
+ * row of a batch without its ports, and take a batch without its protocol for whatever came before. */
 export const alwaysColumns: ReadonlySet<SegmentColumn> = new Set<SegmentColumn>([
   "start_us",
   "duration_us",
@@ -244,5 +255,6 @@ export function roundTo3(value: number): number {
   return Math.round(value * unit) / unit;
 }
 
-/** The value of a batch: one array a column, all of one length. A column whose every value is its default may be absent. */
+/** The value of a batch: one array a column, all of one length.
+ * A column whose every value is its default may be absent. */
 export type SegmentTable = { [column in SegmentColumn]?: unknown[] };

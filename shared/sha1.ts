@@ -1,8 +1,8 @@
 /** SHA-1 of a message that fits one block, for names of flows.
  *
  * In: at most 55 octets. Out: 20 octets, written where the caller wants them. Invariant: nothing is allocated.
- * Why our own: such a message is hashed for every flow, and a call to the runtime's costs ten times the hash itself. It guards nothing:
- * signatures and content hashes use SHA-256 and Ed25519 of the runtime. @module */
+ * Why our own: such a message is hashed for every flow, and a call to the runtime's costs ten times the hash itself. It
+ * protects nothing: signatures and content hashes use SHA-256 and Ed25519 of the runtime. @module */
 
 /** Longest message that fits one block with its padding. */
 export const sha1OctetsMax = 55;

@@ -1,9 +1,10 @@
 /** Shapes: whether parsed JSON is what it should be.
  *
  * In: any value. Out: yes, and then TypeScript knows it; or no, and whoever asked says of what.
- * Invariant: a check reads, it never changes; keys that nobody asked for are let through, as a newer aggregator may send them.
- * Why not schema.ts, which the aggregator uses: that package is a third of a sensor's start and 11 MB of its memory, for four
- * small objects. @module */
+ * Invariant: a check reads, it never changes;
+ * keys that nobody asked for are let through, as a newer aggregator may send them.
+ * Why not schema.ts, which the aggregator uses: that package is a third of a sensor's start and 11 MB of its memory,
+ * for four small objects. @module */
 
 /** Says whether a value has its shape. */
 export type Check<T> = (value: unknown) => value is T;

@@ -1,9 +1,10 @@
 /** Tells systemd how a service is: ready, alive, stopping.
  *
  * In: the variables systemd sets for a service of `Type=notify`. Out: a {@link Supervisor}; null where nobody listens.
- * Invariant: telling never fails a program and never keeps it waiting; `alive` is sent at most three times in the span after which
- * systemd would end the program.
- * Why a socket of our own: a datagram can be sent from a bound socket alone, so one lies in the runtime folder while we run.
+ * Invariant: telling never fails a program and never keeps it waiting; `alive` is sent at most three times in the span
+ * after which systemd would end the program.
+ * Why a socket of our own: a datagram can be sent from a bound socket alone,
+ * so one lies in the runtime folder while we run.
  * @module */
 
 import type { Clock } from "./clock.ts";

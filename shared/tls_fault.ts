@@ -1,8 +1,9 @@
 /** Faults of a TLS connection, called what they are.
  *
- * In: the words of a TLS library: rustls, as Deno's `fetch` and `node:tls` have it. Out: a fault from a closed list, its cause and its cure,
- * both half sentences; null = the words speak of something else.
- * Why by words: the errors carry no code. Words that are not known still give `certificate`, as long as they speak of one. @module */
+ * In: the words of a TLS library: rustls, as Deno's `fetch` and `node:tls` have it. Out: a fault from a closed list,
+ * its cause and its cure, both half sentences; null = the words speak of something else.
+ * Why by words: the errors carry no code.
+ * Words that are not known still give `certificate`, as long as they speak of one. @module */
 
 export const tlsFaults = [
   "unknown_issuer",

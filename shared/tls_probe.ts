@@ -1,8 +1,10 @@
-/** Asks a server once more why its certificate is refused.
+/** Connects to a server once more to learn why its certificate is refused.
  *
- * In: an address, the authorities trusted there, what has to be said before TLS begins. Out: the words of rustls, which `tls_fault.ts` reads;
- * null = the certificate is accepted, or nobody answers in time. Invariant: nothing is sent after the handshake.
- * Why: `node:tls` says only "unable to verify" for an issuer, a date and a purpose alike, and does not say for whom a certificate is. @module */
+ * In: an address, the authorities trusted there, what has to be said before TLS begins. Out: the words of rustls, which
+ * `tls_fault.ts` reads; null = the certificate is accepted, or nobody answers in time.
+ * Invariant: nothing is sent after the handshake.
+ * Why: `node:tls` says only "unable to verify" for an issuer, a date and a purpose alike,
+ * and does not say for whom a certificate is. @module */
 
 import type { Clock } from "./clock.ts";
 import { type TlsFault, tlsFault } from "./tls_fault.ts";
@@ -19,7 +21,8 @@ export interface TlsTarget {
 const probeTimeoutMs = 3_000;
 const isVague = /unable to verify|self.signed certificate|altnames/;
 
-/** What is wrong with the certificate of one of `targets`, given the words of a failed connection; null = they speak of none. */
+/** What is wrong with the certificate of one of `targets`, given the words of a failed connection;
+ * null = they speak of none. */
 export async function askTlsFault(
   words: string,
   option: string,

@@ -1,8 +1,10 @@
 /** Arrows between folders run down: the table of what may import what, held against the imports that are there.
  *
- * In: every import of sensor/ and aggregator/. Out: one problem a line. A room is a folder below a program, or a file beside them.
- * Invariant: a room imports only rooms that stand below it in the table, so there is no arrow up and no circle; each room names
- * the ones it uses, so that a new arrow is a decision somebody reads, and an arrow that is gone leaves the table. @module */
+ * In: every import of sensor/ and aggregator/. Out: one problem a line.
+ * A room is a folder below a program, or a file beside them.
+ * Invariant: a room imports only rooms that stand below it in the table, so there is no arrow up and no circle; each
+ * room names the ones it uses, so that a new arrow is a decision somebody reads,
+ * and an arrow that is gone leaves the table. @module */
 
 import { assertEquals } from "@std/assert";
 

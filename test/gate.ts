@@ -1,10 +1,12 @@
 /** The gate: the one place that says what must hold before a change is done.
  *
- * Steps: format, lint, types, the examples of docstrings, services up, all tests, services down. Run as `deno task ok` or `./test/run.sh`.
- * In: test files or folders as arguments (none: all). Out: progress; last line `N passed, N failed`; exit code 0 when none failed.
- * Invariant: every step runs even when one before it failed; a step that fails counts as one failure, as does a service that is
- * there but does not start. Why: type errors are found once by the types step, so that one broken file does not hide the tests of
- * all others. @module */
+ * Steps: format, lint, types, the examples of docstrings, services up, all tests, services down.
+ * Run as `deno task ok` or `./test/run.sh`.
+ * In: test files or folders as arguments (none: all).
+ * Out: progress; last line `N passed, N failed`; exit code 0 when none failed.
+ * Invariant: every step runs even when one before it failed; a step that fails counts as one failure, as does a service
+ * that is there but does not start. Why: type errors are found once by the types step, so that one broken file does not
+ * hide the tests of all others. @module */
 
 import { browser } from "./services/browser.ts";
 import { kafka } from "./services/kafka.ts";

@@ -1,7 +1,7 @@
 /** A screenshot as a PNG with a palette: a quarter of the octets, and nobody sees the difference.
  *
- * In: pixels, RGBA. Out: a PNG of 8 bits a pixel. The {@link coloursMax} most frequent colours stay, the others become the nearest of
- * them. @module */
+ * In: pixels, RGBA. Out: a PNG of 8 bits a pixel. The {@link coloursMax} most frequent colours stay, the others become
+ * the nearest of them. @module */
 
 import { crc32, deflateSync } from "node:zlib";
 

@@ -1,10 +1,12 @@
 /** Mutation: breaks one line at a time and sees whether the tests that claim to pin it fail.
  *
- * In: the list in `mutant_list.ts`; an argument keeps the mutants whose name contains it. Out: one line a mutant, `killed` or `survived`
- * with the seconds; last line `N killed, N survived`; exit code 1 when one survived or the list is out of date.
- * Invariant: the checkout is only read. A copy of what git tracks is mutated, beside a link to `../shared`; packages and caches are
- * links. Each mutant must apply at exactly one place, all tests must pass without mutants, and a run in which no test
- * fails, as the changed file does not even load, is a broken mutant, not a killed one. A run that reaches its time limit counts as killed, as an endless loop is seen by the gate.
+ * In: the list in `mutant_list.ts`; an argument keeps the mutants whose name contains it. Out: one line a mutant,
+ * `killed` or `survived` with the seconds; last line `N killed, N survived`;
+ * exit code 1 when one survived or the list is out of date.
+ * Invariant: the checkout is only read. A copy of what git tracks is mutated, beside a link to `../shared`; packages
+ * and caches are links. Each mutant must apply at exactly one place, all tests must pass without mutants, and a run in
+ * which no test fails, as the changed file does not even load, is a broken mutant, not a killed one. A run that reaches
+ * its time limit counts as killed, as an endless loop is seen by the gate.
  * Run as `deno task mutants`, for some of them `deno task mutants beacon`. @module */
 
 import { type Mutant, mutants } from "./mutant_list.ts";

@@ -1,13 +1,14 @@
 /** Makes the pictures of the README out of the demo capture: `deno run -A test/pictures.ts`.
  *
- * In: deploy/quickstart.sh with its bundled capture, a headless browser. Out: docs/pictures/*.png, each at most {@link bytesMax}.
+ * In: deploy/quickstart.sh with its bundled capture, a headless browser.
+ * Out: deploy/demo/pictures/*.png, each at most {@link bytesMax}.
  * Why a script: a picture that nobody can make again shows what the dashboard was once. @module */
 
 import { indexedPng } from "./indexed_png.ts";
 import { browser as browserService, openBrowser, type Page } from "./services/browser.ts";
 
 const root = new URL("../", import.meta.url).pathname;
-const folder = `${root}docs/pictures/`;
+const folder = `${root}deploy/demo/pictures/`;
 const bytesMax = 150_000;
 
 interface Picture {

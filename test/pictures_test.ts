@@ -7,13 +7,13 @@ const root = new URL("../", import.meta.url);
 Deno.test("pictures are at most 150 KB, and the README shows those that the script makes and no others", async () => {
   const readme = await Deno.readTextFile(new URL("README.md", root));
   const script = await Deno.readTextFile(new URL("test/pictures.ts", root));
-  const shown = [...readme.matchAll(/!\[[^\]]+\]\(docs\/pictures\/([a-z_]+)\.png\)/g)].map(([, name]) =>
-    name
-  );
+  const shown = [...readme.matchAll(/!\[[^\]]+\]\(deploy\/demo\/pictures\/([a-z_]+)\.png\)/g)].map((
+    [, name],
+  ) => name);
   const made = [...script.matchAll(/name: "([a-z_]+)"/g)].map(([, name]) => name);
   const kept: string[] = [];
-  for await (const { name } of Deno.readDir(new URL("docs/pictures/", root))) {
-    const { size } = await Deno.stat(new URL(`docs/pictures/${name}`, root));
+  for await (const { name } of Deno.readDir(new URL("deploy/demo/pictures/", root))) {
+    const { size } = await Deno.stat(new URL(`deploy/demo/pictures/${name}`, root));
     assert(size <= 150_000, `${name} has ${size} octets`);
     kept.push(name.replace(/\.png$/, ""));
   }

@@ -1,5 +1,5 @@
-/** The commands of README and operator's guide exist, with the options it shows; its two first commands are run whole elsewhere: `quickstart.sh` in
- * test/deploy/quickstart_test.ts, and `run.sh` is what runs this. @module */
+/** The commands of README and operator's guide exist, with the options it shows; its two first commands are run whole
+ * elsewhere: `quickstart.sh` in test/deploy/quickstart_test.ts, and `run.sh` is what runs this. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromSource, run } from "./e2e/world.ts";

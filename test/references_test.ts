@@ -1,6 +1,7 @@
 /** The references of options and metrics: made from the tables that the programs run on, so that they cannot drift.
  *
- * Use: `deno test -A test/references_test.ts -- --write` writes sensor/OPTIONS.md, aggregator/OPTIONS.md and aggregator/METRICS.md anew.
+ * Use: `deno test -A test/references_test.ts -- --write` writes sensor/OPTIONS.md,
+ * aggregator/OPTIONS.md and aggregator/METRICS.md anew.
  * @module */
 
 import { assert, assertEquals } from "@std/assert";
@@ -107,7 +108,8 @@ for (const [path, text] of Object.entries(references)) {
   });
 }
 
-// Goal: no metric without its HELP line, and no line for a metric that is gone. Method: every name that the source counts or sets.
+// Goal: no metric without its HELP line, and no line for a metric that is gone.
+// Method: every name that the source counts or sets.
 Deno.test("every metric of the aggregator has its sentence, and every sentence its metric", async () => {
   const names = new Set<string>();
   for (const path of await sourceFiles("aggregator/", "shared/")) {

@@ -1,9 +1,10 @@
 /** Adds up what the gate's steps found, and says it on one line.
  *
- * In: Deno's closing line of a test run (`ok | 12 passed (3 steps) | 0 failed | 1 ignored (5s)`), an exit code, a JUnit report.
+ * In: Deno's closing line of a test run (`ok | 12 passed (3 steps) | 0 failed | 1 ignored (5s)`), an exit code,
+ * a JUnit report.
  * Out: totals and `N passed, N failed`.
- * Why: the JUnit report leaves out a file that failed to load, the closing line counts it; the names of skipped tests stand only in
- * the report. An exit code that says failure wins over a line that says none. @module */
+ * Why: the JUnit report leaves out a file that failed to load, the closing line counts it; the names of skipped tests
+ * stand only in the report. An exit code that says failure wins over a line that says none. @module */
 
 export interface Totals {
   passed: number;

@@ -8,6 +8,7 @@ export type Rule =
   | "environment"
   | "header"
   | "sides"
+  | "comment length"
   | "file length"
   | "function length"
   | "private"
@@ -67,3 +68,20 @@ export const hotPath: Record<string, string> = {};
 
 /** Packages that are more than one file's business: where they may be imported, and why. */
 export const foreignOwners: Record<string, { below: string; reason: string }> = {};
+
+/** All that lies at the top of the repository, apart from what git ignores. */
+export const topLevel: readonly string[] = [
+  ".ci/",
+  ".gitignore",
+  "CHANGELOG.md",
+  "LICENSE",
+  "README.md",
+  "SECURITY.md",
+  "aggregator/",
+  "deno.json",
+  "deno.lock",
+  "deploy/",
+  "sensor/",
+  "shared/",
+  "test/",
+];

@@ -1,21 +1,23 @@
 /** Reads the source and says where it strays from the house rules, so that no review has to.
  *
- * In: every text file of the repository. Out: one problem a line, `path:line: rule`.
- * Invariant: every exception stands in a table here, with its reason; an exception that no file needs any more is a problem too.
+ * In: every text file of the repository, and the names at its top. Out: one problem a line, `path:line: rule`.
+ * Invariant: every exception stands in a table here, with its reason;
+ * an exception that no file needs any more is a problem too.
  * Why a test and not lint: the rules are about places (which file may read the clock), not about syntax. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { banned, exceptions, foreignOwners, hotPath, type Rule } from "./tidy_rules.ts";
+import { banned, exceptions, foreignOwners, hotPath, type Rule, topLevel } from "./tidy_rules.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 const linesMax = 400;
 // A suite is a list of cases; it may be longer than what it tests, yet not without end.
 const testLinesMax = 600;
 const functionLinesMax = 70;
+const commentCharactersMax = 120;
 const filesMax = 2_000;
-const skippedFolders = new Set([".git", ".cache", "node_modules", "dist"]);
+const untracked = new Set([".git", ".cache", "node_modules", "dist"]);
 const textFile =
-  /\.(tsx?|js|css|html|sh|md|yml|yaml|json|service|aggregator|xml)$|(^|\/)(run|LICENSE|\.gitignore)$/;
+  /\.(tsx?|js|css|html|sh|md|yml|yaml|json|service|socket|env|aggregator|xml)$|(^|\/)(run|LICENSE|\.gitignore)$/;
 
 /** What `deno info --json` says, as far as it is read here. */
 interface ModuleGraph {
@@ -48,6 +50,15 @@ Deno.test("tidy finds nothing in the source", async () => {
   );
   assertEquals(left.map(({ path, line, rule, text }) => `${path}:${line}: ${rule}: ${text}`), []);
   assertEquals(unused, [], "exceptions that no file needs");
+});
+
+Deno.test("tidy finds at the top of the repository what a newcomer looks for, and nothing else", async () => {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(root)) {
+    if (!untracked.has(name)) found.push(isDirectory ? `${name}/` : name);
+  }
+  assertEquals(found.filter((name) => !topLevel.includes(name)), []);
+  assertEquals(topLevel.filter((name) => !found.includes(name)), []);
 });
 
 Deno.test("tidy finds a foreign package in one file only", async () => {
@@ -135,6 +146,11 @@ Deno.test("tidy sees each thing it bans", () => {
   assertEquals(rulesOf("sensor/a.ts", header + call), []);
   assertEquals(rulesOf("sensor/a.ts", `${header}class A {\n  private b = 1;\n}\n`), ["private"]);
   assertEquals(rulesOf("sensor/a.ts", `${header}export default 1;\n`), ["default export"]);
+  assertEquals(rulesOf("sensor/a.ts", `${header}// ${"a".repeat(117)}\n`), []);
+  assertEquals(rulesOf("sensor/a.ts", `${header}// ${"a".repeat(118)}\n`), ["comment length"]);
+  assertEquals(rulesOf("test/a.ts", `${header}/**\n * ${"a".repeat(118)} */\n`), ["comment length"]);
+  assertEquals(rulesOf("a.service", `# ${"a".repeat(119)}\n`), ["comment length"]);
+  assertEquals(rulesOf("a.md", `# ${"a".repeat(119)}\n`), []);
   assertEquals(rulesOf("a.sh", `# TO${"DO"}: later\n`), ["leftover"]);
   assertEquals(rulesOf("a.md", `see /ro${"ot"}/notes\n`), ["absolute path"]);
   assertEquals(rulesOf("a.md", `from registry.npm${"js"}.org\n`), ["registry"]);
@@ -147,6 +163,9 @@ function problemsOf(path: string, text: string): Problem[] {
   const add = (rule: Rule, line: number) =>
     problems.push({ path, line, rule, text: lines[line - 1]?.trim() ?? "" });
   for (const { rule, pattern } of banned.everywhere) addMatches(lines, pattern, (line) => add(rule, line));
+  lines.forEach((line, index) => {
+    if (line.length > commentCharactersMax && commentOf(path).test(line)) add("comment length", index + 1);
+  });
   if (!/\.tsx?$/.test(path)) return problems;
   if (!/^(?:#!.*\n)?\/\*\*(?:(?!\*\/)[\s\S])*@module \*\//.test(text)) add("header", 1);
   const most = path.startsWith("test/") ? testLinesMax : linesMax;
@@ -162,6 +181,11 @@ function problemsOf(path: string, text: string): Problem[] {
   });
   for (const line of longFunctions(lines)) add("function length", line);
   return problems;
+}
+
+/** Lines that are nothing but comment. Markdown has no such lines: there `#` is a heading. */
+function commentOf(path: string): RegExp {
+  return /\.(tsx?|js|css)$/.test(path) ? /^\s*(?:\/\*|\*|\/\/)/ : /\.(md|json)$/.test(path) ? /$^/ : /^\s*#/;
 }
 
 function addMatches(lines: string[], pattern: RegExp, add: (line: number) => void): void {
@@ -194,7 +218,8 @@ function withoutComments(text: string): string {
     .replace(/(^|[\s;{])\/\/.*$/gm, "$1");
 }
 
-/** First lines of top-level functions and of methods, those of an object included, that are too long, by the indentation `deno fmt` gives. */
+/** First lines of top-level functions and of methods, those of an object included, that are too long,
+ * by the indentation `deno fmt` gives. */
 function longFunctions(lines: string[]): number[] {
   const long: number[] = [];
   const start =
@@ -216,7 +241,7 @@ async function readFiles(): Promise<Map<string, string>> {
   async function read(folder: string): Promise<void> {
     for await (const entry of Deno.readDir(root + folder)) {
       const path = `${folder}${entry.name}`;
-      if (entry.isDirectory && !skippedFolders.has(entry.name)) await read(`${path}/`);
+      if (entry.isDirectory && !untracked.has(entry.name)) await read(`${path}/`);
       if (entry.isFile && textFile.test(path)) files.set(path, await Deno.readTextFile(root + path));
       if (files.size > filesMax) throw new RangeError(`Cannot read source as files must be <= ${filesMax}`);
     }

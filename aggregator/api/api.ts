@@ -1,9 +1,10 @@
 /** The HTTP edge: from a request to a route of the table and back.
  *
  * In: requests, with the address and security of their connection. Out: answers, always with the same headers.
- * Order of checks: host, route, key or session, role, same origin, query, length, body. Nothing of a body is read before all the others
- * are passed, and never more than the route's limit.
- * Invariant: the only file that knows the HTTP library. No CORS header is ever sent: other origins get nothing. @module */
+ * Order of checks: host, route, key or session, role, same origin, query, length, body. Nothing of a body is read
+ * before all the others are passed, and never more than the route's limit.
+ * Invariant: the only file that knows the HTTP library. No CORS header is ever sent: other origins get nothing.
+ * @module */
 
 import { type Context, Hono } from "hono";
 import { getCookie, setCookie } from "hono/cookie";
@@ -22,9 +23,11 @@ import { mayCall, routes } from "./routes.ts";
 import { withStamps } from "./stamps.ts";
 
 export interface ApiOptions {
-  /** Names this server answers for; null = any. Set on loopback, where a page of the web could otherwise rebind its name. */
+  /** Names this server answers for; null = any.
+   * Set on loopback, where a page of the web could otherwise rebind its name. */
   hostnames: string[] | null;
-  /** Address under which browsers and sensors reach this server, with the path prefix a proxy puts before it; null = as they ask. */
+  /** Address under which browsers and sensors reach this server, with the path prefix a proxy puts before it;
+   * null = as they ask. */
   publicUrl: URL | null;
   proxies: TrustedProxies;
   /** Paths of the routes that are served; null or absent = all. */
@@ -182,7 +185,8 @@ interface Site {
   path: string;
 }
 
-/** How the browser behind this request sees the server: by the public address if its page came from there, else as asked. */
+/** How the browser behind this request sees the server: by the public address if its page came from there,
+ * else as asked. */
 function siteOf(context: Context<Env>, { publicUrl }: ApiOptions): Site {
   const origin = context.req.header("origin") ?? "";
   const isPublic = publicUrl !== null && origin === publicUrl.origin;

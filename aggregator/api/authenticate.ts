@@ -1,7 +1,8 @@
 /** Who is calling: an API key in the header, or a session in the cookie.
  *
- * Invariant: a right key is never refused for what others behind the same address did: only failures count, and only failures are
- * told to wait. A session counts only for calls that the dashboard itself makes, which the browser vouches for with `Origin`. @module */
+ * Invariant: a right key is never refused for what others behind the same address did: only failures count, and only
+ * failures are told to wait. A session counts only for calls that the dashboard itself makes,
+ * which the browser vouches for with `Origin`. @module */
 
 import { ApiError } from "./errors.ts";
 import type { EdgeCapabilities } from "./capabilities.ts";
@@ -65,8 +66,9 @@ export function checkOrigin(header: Header, caller: Caller | null, own: readonly
   }
 }
 
-/** Origins of the page that a request may come from. A plain connection may be the inner side of a TLS proxy that keeps the host
- * name, so there both schemes are its own; one with TLS is what the browser sees. `publicUrl`: as browsers see the server. */
+/** Origins of the page that a request may come from. A plain connection may be the inner side of a TLS proxy that keeps
+ * the host name, so there both schemes are its own; one with TLS is what the browser sees.
+ * `publicUrl`: as browsers see the server. */
 export function ownOrigins(requestUrl: URL, isSecure: boolean, publicUrl: URL | null): string[] {
   const own = isSecure
     ? [`https://${requestUrl.host}`]

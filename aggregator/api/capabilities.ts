@@ -1,7 +1,8 @@
 /** Everything a handler can ask for, by name. It gets what it names in `needs`, and nothing else.
  *
  * Out: the list of names with their types; the store's topics as capabilities. Wired in serve/start.ts, faked in tests.
- * Why by name: what a route can touch is read in its own declaration; a route whose needs are not there is not served. @module */
+ * Why by name: what a route can touch is read in its own declaration; a route whose needs are not there is not served.
+ * @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

@@ -1,8 +1,9 @@
 /** Bounds how much of one kind of work runs at once, so that slow callers cannot take the whole aggregator.
  *
  * In: a piece of work, and whose it is. Out: its result, or the error `busy` at once when too many already wait.
- * Invariant: at most `activeMax` run, of which at most `activePerKeyMax` have one key, and at most `waitingMax` wait; the rest is
- * refused and counted. Who waits goes in order of arrival, but past those whose key has its full share already. @module */
+ * Invariant: at most `activeMax` run, of which at most `activePerKeyMax` have one key, and at most `waitingMax` wait;
+ * the rest is refused and counted.
+ * Who waits goes in order of arrival, but past those whose key has its full share already. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import { ApiError } from "./errors.ts";

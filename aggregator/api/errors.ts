@@ -1,7 +1,8 @@
 /** Every error the API can answer, in one closed table.
  *
  * Out: problem details (RFC 9457) with two members of ours, `code` and `field`, and the status that goes with the code.
- * Invariant: code, status and title are public and fixed; `detail` names the parameter, rule and value, and never holds a secret.
+ * Invariant: code, status and title are public and fixed;
+ * `detail` names the parameter, rule and value, and never holds a secret.
  * Why one table: it is also the list of errors in the OpenAPI page, so neither can drift from the other. @module */
 
 export const apiErrors = {

@@ -1,8 +1,8 @@
-/** Tags of answers, so that who asks again and again gets a body only when something has changed.
+/** ETags, so that a client that polls gets a body only when something has changed.
  *
- * In: an answer; the tags its caller has. Out: its tag; whether the caller has it.
- * Invariant: two answers with one tag say the same. Why weak: `now_ms` differs in every answer and tells nothing new; the header
- * `Date` of a 304 has it. @module */
+ * In: an answer; the tags its caller has. Out: its tag; whether the caller already has it.
+ * Invariant: two answers with one tag have the same content. Why weak: `now_ms` differs in every answer and is no news;
+ * the `Date` header of a 304 carries it. @module */
 
 import { sha256Hex } from "../../shared/batch.ts";
 

@@ -2,7 +2,8 @@
  *
  * In: text. Out: typed values, or an error that names the parameter, the rule and the value.
  * Invariant: a parameter nobody declared is an error, as a misspelt filter would otherwise select everything.
- * Why no coercion by the schema: `z.coerce` reads "" as 0 and says nothing in OpenAPI; here the declared type decides. @module */
+ * Why no coercion by the schema: `z.coerce` reads "" as 0 and says nothing in OpenAPI; here the declared type decides.
+ * @module */
 
 import { z } from "../../shared/schema.ts";
 import { readTime } from "../model/time_text.ts";
@@ -83,8 +84,8 @@ function parameterKinds(schema: z.ZodObject): Map<string, Kind> {
   return kinds;
 }
 
-/** Text that is no number, time or boolean stays text, so that the schema refuses it and the message shows it. A word of a closed list
- * counts in any case. */
+/** Text that is no number, time or boolean stays text, so that the schema refuses it and the message shows it. A word
+ * of a closed list counts in any case. */
 function convert({ type, format, enum: words }: Kind, text: string, nowMs: number): unknown {
   if (format === "time") return readTime(text, nowMs) ?? text;
   if (type === "integer" || type === "number") {

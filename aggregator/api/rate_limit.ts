@@ -1,8 +1,8 @@
 /** Limits how often one source may try something: a token bucket for each, refilled by time.
  *
  * In: a source's address and `nowMs`. Out: whether it may go on, and after how many seconds it may try again.
- * Invariant: at most `sourcesMax` sources are remembered. When full, the one asked about longest ago is forgotten; forgetting
- * gives that source a fresh bucket, never a refusal to an honest one.
+ * Invariant: at most `sourcesMax` sources are remembered. When full, the one asked about longest ago is forgotten;
+ * forgetting gives that source a fresh bucket, never a refusal to an honest one.
  * Why by /64 for IPv6: a single host commonly owns that many addresses. @module */
 
 import { ownerOf } from "../model/client_address.ts";
@@ -46,8 +46,8 @@ export class RateLimit {
     return tokens >= 1 ? null : Math.ceil((1 - tokens) * this.#refillMs / 1_000);
   }
 
-  /** The limit as headers tell it (draft-ietf-httpapi-ratelimit-headers): what there is in all, what `source` has left, and the
-   * seconds until it has one more. */
+  /** The limit as headers tell it (draft-ietf-httpapi-ratelimit-headers): what there is in all, what `source` has left,
+   * and the seconds until it has one more. */
   headers(name: string, source: string, nowMs: number): Record<string, string> {
     const { tokens } = this.#bucket(source, nowMs);
     const windowS = Math.ceil(this.#burst * this.#refillMs / 1_000);

@@ -55,7 +55,7 @@ export interface Answer {
   text?: { body: string; type: string };
   /** To be saved under its name. */
   file?: { body: Uint8Array; type: string; name: string };
-  /** Sent while it is made, and cancelled when the caller goes away; to be saved under its name, where it has one. */
+  /** Sent while it is made, and cancelled when the caller goes away; saved under its name, where it has one. */
   stream?: { body: ReadableStream<Uint8Array<ArrayBuffer>>; type: string; name?: string };
   headers?: Record<string, string>;
   /** The browser keeps this id as its session; an age of 0 ends it. */
@@ -80,7 +80,8 @@ export interface Route {
   /** Of a good answer. */
   status: number;
   answer?: z.ZodType;
-  /** Media type of a body without schema, and those of an answer without one. With a schema and types an answer is any of them. */
+  /** Media type of a body without schema, and those of an answer without one.
+   * With a schema and types an answer is any of them. */
   bodyType: string;
   answerTypes: readonly string[];
   /** Request headers it needs, each with what it holds. */

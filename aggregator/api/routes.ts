@@ -1,8 +1,8 @@
 /** Every route of the aggregator and who may call it, in one table.
  *
- * Invariant: what is not in this table is 404, and nobody gets past `access` without a key of that role or a higher one; the tests
- * and the OpenAPI page are made from it. `public` and `sensor` rows are the only ones without a key; a sensor's rows check its
- * signature themselves. @module */
+ * Invariant: what is not in this table is 404, and nobody gets past `access` without a key of that role or a higher
+ * one; the tests and the OpenAPI page are made from it. `public` and `sensor` rows are the only ones without a key; a
+ * sensor's rows check its signature themselves. @module */
 
 import { assets } from "../dashboard/assets.ts";
 import { type Role, roles } from "../model/access.ts";

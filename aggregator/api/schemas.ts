@@ -1,6 +1,7 @@
 /** Shapes of parameters and answers that several resources share; the OpenAPI page is printed from them.
  *
- * Invariant: every list has a largest page, every text a largest length. Answers are described, not checked: the store is ours. @module */
+ * Invariant: every list has a largest page, every text a largest length.
+ * Answers are described, not checked: the store is ours. @module */
 
 import { z } from "../../shared/schema.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";

@@ -1,8 +1,8 @@
 /** Sessions of the dashboard: a random id in a cookie stands for an API key.
  *
  * In: the hash of a key that was just checked. Out: an id for a cookie; later the hash again.
- * Invariant: an id is 192 random bits, made at login (never taken from the browser), kept only as its SHA-256, gone after
- * `idleMs` without use or `lifeMs` in all; at most `sessionsMax` exist, the oldest goes first.
+ * Invariant: an id is 192 random bits, made at login (never taken from the browser), kept only as its SHA-256, gone
+ * after `idleMs` without use or `lifeMs` in all; at most `sessionsMax` exist, the oldest goes first.
  * Why in memory: a restart costs people one login and leaves no secret on disk. @module */
 
 import { Buffer } from "node:buffer";

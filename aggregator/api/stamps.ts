@@ -1,8 +1,8 @@
 /** Times as RFC 3339 beside those in numbers: `start` (epoch seconds) gets `start_at`, `stored_ms` gets `stored_at`.
  *
  * In: an answer, or the JSON Schema of one. Out: the same with the stamps.
- * Invariant: the one place that makes them, for what is answered and for what is described. What came from the wire or from a sensor
- * is not looked into. @module */
+ * Invariant: the one place that adds them, to answers and to their schemas.
+ * Values from the wire or from a sensor are not examined. @module */
 
 import { writeTime } from "../model/time_text.ts";
 

@@ -1,4 +1,4 @@
-/** The archive as retention sees it: a day is kept, or there is a reason why not.
+/** The archive as retention sees it: a day is archived, or there is a reason why not.
  *
  * Invariant: one thread at a time, ended with its day or with the signal. @module */
 

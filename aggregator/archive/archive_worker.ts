@@ -1,6 +1,8 @@
-/** Keeps a day on a thread of its own: packing a flow takes some 40 us, and ingest must not wait for five million of them.
+/** Archives a day on a thread of its own: packing a flow takes some 40 us,
+ * and ingest must not wait for five million of them.
  *
- * In: one request. Out: one answer. The thread opens the store anew, so that nothing is shared with the main thread. @module */
+ * In: one request. Out: one answer. The thread opens the store itself, so that nothing is shared with the main thread.
+ * @module */
 
 import { createReporter } from "../../shared/reporter.ts";
 import { openStore } from "../store/open.ts";

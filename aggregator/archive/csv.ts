@@ -1,8 +1,9 @@
-/** CSV (RFC 4180) that a spreadsheet may open: nothing in it is taken for a formula.
+/** CSV (RFC 4180) that is safe to open in a spreadsheet: nothing in it is read as a formula.
  *
- * In: rows of cells. Out: lines, the first with the names of the columns. Invariant: a text that begins with what starts a formula gets an
- * apostrophe before it, also behind what does not show; each text that is not plain stands in quotes, so that no separator of any locale, quote or
- * line end of it makes a cell of its own. Numbers are written as they are. Control characters but tab and line ends are shown as U+FFFD. @module */
+ * In: rows of cells. Out: lines, the first with the names of the columns. Invariant: a text that begins like a formula,
+ * invisible characters aside, gets an apostrophe before it; each text that is not plain is quoted, so that no quote,
+ * line end or separator of any locale in it starts a new cell. Numbers are written as they are. Control characters
+ * other than tab and line ends become U+FFFD. @module */
 
 import type { Cell, Cells, Kind, Table } from "./parquet.ts";
 

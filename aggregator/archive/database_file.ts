@@ -1,8 +1,10 @@
-/** The whole database as one file: a backup, and its way back.
+/** The whole database as one file: backup and restore.
  *
- * In: the URL of a store, the name of a file. Out: the file, whole under its name after fsync, or the database made from it.
- * Invariant: a file that is there is never written over. SQLite's file is exchanged only when nobody has it open.
- * Why MariaDB's own programs: they know every version of the server, its views and its partitions, and take one consistent view. @module */
+ * In: the URL of a store, the name of a file.
+ * Out: the file, whole under its name after fsync, or the database made from it.
+ * Invariant: an existing file is never overwritten. SQLite's file is replaced only when nobody has it open.
+ * Why MariaDB's own programs: they know every version of the server, its views and its partitions,
+ * and read one consistent snapshot. @module */
 
 import { openDatabase } from "../store/open.ts";
 import { SqliteFile } from "../store/sqlite_file.ts";
@@ -64,7 +66,8 @@ async function dump(url: string, password: string, file: Deno.FsFile): Promise<v
   await ended(child, "mariadb-dump", await said);
 }
 
-/** Makes the database anew from a file. `store` is the present one, open; it is closed in between. @throws {BackupProblem} */
+/** Makes the database anew from a file.
+ * `store` is the present one, open; it is closed in between. @throws {BackupProblem} */
 export async function bringBack(store: Store, target: Target, path: string, force: boolean): Promise<void> {
   if (!force && !await store.isEmpty()) {
     throw new BackupProblem(

@@ -1,8 +1,8 @@
 /** Flows as rows of a table that people and their tools read: Parquet, CSV.
  *
  * In: flows of the API, or archived ones. Out: cells by column, and archived flows again.
- * Invariant: the columns are the API's fields, under the same names; lists and facts are JSON text. What an archive holds gives back
- * the same flow. `deno check` fails when a field of a flow has no column. @module */
+ * Invariant: the columns are the API's fields, under the same names; lists and facts are JSON text. An archived flow is
+ * restored exactly. `deno check` fails when a field of a flow has no column. @module */
 
 import type { ArchivedFlow } from "../model/archived.ts";
 import type { Flow } from "../model/flow.ts";

@@ -1,7 +1,8 @@
-/** Gives archived days back to a store.
+/** Restores archived days to a store.
  *
- * In: a manifest and its file. Out: rows of the store. Invariant: nothing is given back from a file that is not what its manifest says;
- * what stopped half way is done again from its start, and flows that are there already stay as they are. @module */
+ * In: a manifest and its file. Out: rows of the store. Invariant: nothing is restored from a file that does not match
+ * its manifest; an import that stopped half way is repeated from its start,
+ * and flows that are already there stay as they are. @module */
 
 import { addToSums, type ArchivedFlow, type DaySums, noSums } from "../model/archived.ts";
 import { readFlowId } from "../model/flow_id.ts";

@@ -1,9 +1,11 @@
-/** Keeps a day of flows in a folder, whole, before it leaves the store.
+/** Archives a whole day of flows in a folder before it is dropped from the store.
  *
  * In: a store, a day, a folder. Out: one Parquet file and its manifest, durable.
- * Invariant: memory holds {@link rowsPerGroup} flows, however many the day has. A final part is never written over: what came after
- * its day had left is the next part. A day that came back from its archive and did not change gives the same octets, and is no new part.
- * Why one file a day for all sites: `network` is a column; a fleet of 300 sites would make 300 small files a day. @module */
+ * Invariant: memory holds {@link rowsPerGroup} flows, however many the day has. A final part is never overwritten:
+ * flows that arrive after their day was dropped become the next part. A day that was restored and did not change gives
+ * the same octets, and no new part.
+ * Why one file a day for all sites: `network` is a column; a fleet of 300 sites would make 300 small files a day.
+ * @module */
 
 import { createHash } from "node:crypto";
 import { addToSums, type ArchivedFlow, type DaySums, noSums } from "../model/archived.ts";

@@ -1,7 +1,8 @@
 /** What an archived day is, in a small JSON file beside it.
  *
- * In: what was written. Out: manifests of a folder, checked. Invariant: a manifest is there only when its file is whole on the disk under
- * its name; so a day without one is not archived. Every file appears by rename, after fsync. @module */
+ * In: what was written. Out: manifests of a folder, checked. Invariant: a manifest exists only once its file is
+ * complete on disk under its name; so a day without one is not archived. Every file appears by rename, after fsync.
+ * @module */
 
 import { createHash } from "node:crypto";
 import { z } from "../../shared/schema.ts";

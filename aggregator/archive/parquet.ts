@@ -1,15 +1,16 @@
 /** Parquet files, written and read a row group at a time. The one file that imports the Parquet libraries.
  *
- * In: rows as plain objects, a table of columns. Out: octets of a file as they come; rows again.
- * Invariant: memory holds one row group and the index of those before, whatever the size of the file. Every value is of its column's
- * kind, so that a file of any day can be read beside that of any other.
- * Why zstd by the runtime: every reader of today knows it, and it needs no further package. @module */
+ * In: rows as plain objects, a table of columns. Out: octets of a file as they are made; rows again.
+ * Invariant: memory holds one row group and the index of those before, whatever the size of the file. Every value is of
+ * its column's kind, so that files of different days can be read together.
+ * Why the runtime's zstd: every current reader knows it, and it needs no further package. @module */
 
 import { parquetMetadataAsync, parquetReadObjects, type SchemaElement } from "hyparquet";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
-/** What a column holds. `small` is an integer below 2^31; `time` is epoch seconds to the microsecond; `json` is text or null. */
+/** What a column holds. `small` is an integer below 2^31; `time` is epoch seconds to the microsecond;
+ * `json` is text or null. */
 export type Kind = "text" | "json" | "small" | "integer" | "integer or null" | "real" | "flag" | "time";
 export type Cell = string | number | boolean | null;
 export type Table = Readonly<Record<string, Kind>>;
@@ -96,7 +97,8 @@ function encoded(cell: Cell, kind: Kind): unknown {
 /** A group is unpacked as a whole. */
 const groupRowsMax = 200_000;
 
-/** Rows of a file, at most `rowsMax` at a time. @throws {RangeError} when the file is no Parquet, is damaged, or has other columns. */
+/** Rows of a file, at most `rowsMax` at a time.
+ * @throws {RangeError} when the file is no Parquet, is damaged, or has other columns. */
 export async function* readParquet(path: string, table: Table, rowsMax: number): AsyncGenerator<Cells[]> {
   const file = await Deno.open(path, { read: true });
   try {

@@ -1,8 +1,9 @@
-/** Rows as a file people take away: NDJSON, CSV or Parquet, in pieces.
+/** Rows as a file to export: NDJSON, CSV or Parquet, in pieces.
  *
  * In: rows, a page at a time; at the end whether there are more. Out: octets.
- * Invariant: a file says at its end that it is whole, or where it was cut; one without that end was broken off. NDJSON and CSV say it in a
- * last line, `{"picket_export": {...}}` or a row that begins with `#`; Parquet, which has an end of its own, in its metadata. @module */
+ * Invariant: a file says at its end that it is complete, or where it was cut; one without that end was broken off.
+ * NDJSON and CSV say so in a last line, `{"picket_export": {...}}` or a row that begins with `#`; Parquet, which marks
+ * its end anyway, in its metadata. @module */
 
 import type { Flow } from "../model/flow.ts";
 import type { Threat } from "../model/threat.ts";

@@ -1,4 +1,5 @@
-/** The API as an operator's commands call it: that of a running aggregator, or the same one over the database of the state folder.
+/** The API as an operator's commands call it:
+ * that of a running aggregator, or the same one over the database of the state folder.
  *
  * In: the options of a command. Out: `get`, `post`, `remove`, whose answers are those of the API.
  * Invariant: a command is written once; what it may do and what is checked is the API's business in both cases.

@@ -1,8 +1,8 @@
 /** The API as commands call it: `report`, and everything given `--url`.
  *
  * In: address, key. Out: JSON, or an error that says what to do.
- * Invariant: nothing waits longer than 15 s, or 60 s for the next piece of a download; redirects are not followed, as they would carry
- * the key elsewhere. @module */
+ * Invariant: nothing waits longer than 15 s, or 60 s for the next piece of a download; redirects are not followed, as
+ * they would carry the key elsewhere. @module */
 
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Options } from "../../shared/options.ts";
@@ -166,7 +166,8 @@ export async function readAnswer<Body>(from: string, response: Response): Promis
   throw new CommandError(code, `Cannot get an answer from ${from}: ${response.status} ${words}`);
 }
 
-/** A client for `--url`, or for the aggregator of the state folder, with the key of `--key-file` and the authority of `--ca`. */
+/** A client for `--url`, or for the aggregator of the state folder,
+ * with the key of `--key-file` and the authority of `--ca`. */
 export async function openClient(
   url: string,
   options: Options<typeof remoteOptions> & Pick<Options<typeof storeOptions>, "state">,

@@ -1,7 +1,8 @@
-/** The whole fleet, for commands: every page of the API's list, put together.
+/** The whole fleet, for commands: all pages of the API's list joined.
  *
  * In: a way to ask the API. Out: what one page says of the fleet, with the rows of all.
- * Invariant: at most {@link pagesMax} pages are asked for; a sensor that moves between two pages is listed once. @module */
+ * Invariant: at most {@link pagesMax} pages are asked for; a sensor that moves between two pages is listed once.
+ * @module */
 
 import type { FleetPage, FleetRow } from "../fleet/page.ts";
 

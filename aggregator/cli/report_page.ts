@@ -1,7 +1,7 @@
 /** The report as one page: for people who never log in, on paper or as a file.
  *
- * In: what the API answered. Out: HTML. Invariant: self-contained: no script, no link, no request, as its policy says too; every string
- * goes through {@link escapeHtml}. Bound: lists are cut, and say how much was left out. @module */
+ * In: what the API answered. Out: HTML. Invariant: self-contained: no script, no link, no request, as its policy says
+ * too; every string goes through {@link escapeHtml}. Bound: lists are cut, and say how much was left out. @module */
 
 import { escapeHtml } from "../../shared/escape.ts";
 import type { WholeFleet } from "./fleet_pages.ts";

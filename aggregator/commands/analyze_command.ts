@@ -7,7 +7,8 @@ import { cacheFolderOf } from "../../shared/common_options.ts";
 import { generalOptions } from "../options/store_options.ts";
 import { chooseDetectors, detectionOptions, onlyThese } from "../options/detection_options.ts";
 
-/** The file that joins sensor and aggregator is handed in by main.ts, so that nothing else here depends on the sensor. */
+/** The file that joins sensor and aggregator is handed in by main.ts,
+ * so that nothing else here depends on the sensor. */
 export interface Analysis {
   analyze: typeof analyzeFile;
   render: typeof renderAnalysis;
@@ -46,7 +47,7 @@ in the order given; "-" is standard input. Needs nothing but the files; without 
       timeline: {
         kind: "flag",
         default: false,
-        help: "Print one line a threat, in the order in which they began",
+        help: "Print one line per threat, in the order in which they began",
       },
       ...detectionOptions,
       ...triageOptions,

@@ -1,6 +1,6 @@
 /** `picket-aggregator flows` and `threats`: what is stored, by a filter.
  *
- * In: a filter as the API takes it. Out: one line a flow, or a threat in words; or what the API answers, as JSON.
+ * In: a filter as the API takes it. Out: one line per flow, or a threat in words; or the API's answer as JSON.
  * Invariant: whatever came over the wire is escaped; at most one page is read. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
@@ -27,7 +27,7 @@ const options = {
     value: "FILTER",
     help: 'Only what fits: src_ip in 10.0.0.0/8 and dst_port in (22, 3389) and name ~ "example"',
   },
-  rows: { kind: "number", default: 50, min: 1, max: 1_000, help: "Rows at most" },
+  rows: { kind: "number", default: 50, min: 1, max: 1_000, help: "At most this many rows" },
 } as const;
 
 /** Each line short enough for a terminal. */

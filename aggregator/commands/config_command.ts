@@ -17,7 +17,7 @@ configuration file. Secrets are left out.`,
   examples: ["config --dump", "config --config /etc/picket/aggregator.json --listen 127.0.0.1:9000"],
   options: {
     ...serveOptions,
-    dump: { kind: "flag", default: false, help: "Print all of it; also what happens without" },
+    dump: { kind: "flag", default: false, help: "Print all of it, which is the default" },
   },
   async run(options, operands, edges) {
     noOperands(operands);

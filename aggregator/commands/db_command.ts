@@ -1,7 +1,7 @@
 /** `picket-aggregator db`: size, upkeep, archives and backups of the store, also while `serve` runs.
  *
- * Invariant: a verb that was stopped goes on where it was when it is called again: days that are kept, or given back, are passed over.
- * Progress goes to a terminal's standard error, the result to standard output. @module */
+ * Invariant: a verb that was stopped continues where it was when it is called again: days already archived or imported
+ * are skipped. Progress goes to a terminal's standard error, the result to standard output. @module */
 
 import { DamagedArchive, eachChunk, giveBack } from "../archive/give_back.ts";
 import { backUp, BackupProblem, bringBack } from "../archive/database_file.ts";

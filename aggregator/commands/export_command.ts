@@ -1,7 +1,7 @@
-/** `picket-aggregator export`: flows or threats of a running aggregator in a file.
+/** `picket-aggregator export`: writes flows or threats of a running aggregator to a file.
  *
- * Invariant: a file gets its name when it is whole. What came before a download was broken off stays beside it, as NDJSON, and the next
- * call with the same question goes on from its last whole row. @module */
+ * Invariant: a file gets its name once it is complete. What arrived before a download broke off stays beside it, as
+ * NDJSON, and the next call with the same options continues from its last whole row. @module */
 
 import {
   flowShape,

@@ -1,7 +1,8 @@
 /** `picket-aggregator mcp`: answers an assistant over standard input and output.
  *
- * In: requests of the Model Context Protocol, one a line; a running aggregator. Out: answers alone on standard output, all else on standard
- * error. Invariant: one request is worked on at a time, and the next is read after its answer, so nothing piles up. @module */
+ * In: requests of the Model Context Protocol, one a line; a running aggregator. Out: only answers on standard output,
+ * everything else on standard error.
+ * Invariant: one request is handled at a time, and the next is read after its answer, so nothing piles up. @module */
 
 import { openClient } from "../cli/api_client.ts";
 import { answerLine } from "../mcp/conversation.ts";

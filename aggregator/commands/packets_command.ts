@@ -1,7 +1,8 @@
 /** `picket-aggregator packets ID -o FILE`: the packets of a threat or a flow as one pcapng file.
  *
- * In: the id, a running aggregator. Out: the file, made by this user alone; how it stands meanwhile.
- * Invariant: nothing waits longer than `--wait-s`; what has arrived by then is written, and who is still awaited is said. @module */
+ * In: the id, a running aggregator. Out: the file, readable by this user only; progress meanwhile.
+ * Invariant: nothing waits longer than `--wait-s`;
+ * what has arrived by then is written, and the sensors still missing are named. @module */
 
 import type { PacketStatus } from "../model/packets.ts";
 import { type ApiClient, openClient } from "../cli/api_client.ts";

@@ -1,4 +1,4 @@
-/** `picket-aggregator policy`: what the fleet sets on its sensors, and how far each version has come. @module */
+/** `picket-aggregator policy`: what the fleet sets on its sensors, and how many have each version. @module */
 
 import { type Command, command, CommandError, exitCodes, noOperands } from "../../shared/command.ts";
 import { escapeLine } from "../../shared/escape.ts";

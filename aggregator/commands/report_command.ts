@@ -1,4 +1,5 @@
-/** `picket-aggregator report`: fleet, totals and every threat in words, from a running aggregator; or as a page. @module */
+/** `picket-aggregator report`: fleet, totals and every threat in words, from a running aggregator; or as a page.
+ * @module */
 
 import type { Incident } from "../model/incident.ts";
 import type { Threat } from "../model/threat.ts";
@@ -134,7 +135,8 @@ interface Reading {
   incidents: Incident[];
 }
 
-/** What the aggregator knows, once two readings `settleMs` apart agree: detection runs behind the sensors' acknowledgements. */
+/** What the aggregator knows, once two readings `settleMs` apart agree:
+ * detection runs behind the sensors' acknowledgements. */
 async function readSettled(
   client: ApiClient,
   settleMs: number,

@@ -1,4 +1,5 @@
-/** `picket-aggregator sensor`, `sensors` and `revoke`: who is enrolled, how they are, and what an operator decides about them. @module */
+/** `picket-aggregator sensor`, `sensors` and `revoke`:
+ * who is enrolled, how they are, and what an operator decides about them. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
 import type { SensorHealth } from "../fleet/fleet.ts";

@@ -1,4 +1,5 @@
-/** `picket-aggregator sink`: sinks of a running aggregator, listed, tested, and what they gave up. @module */
+/** `picket-aggregator sink`: lists and tests the sinks of a running aggregator, and shows their dead letters.
+ * @module */
 
 import { openClient } from "../cli/api_client.ts";
 import { readVerb } from "../cli/admin_api.ts";

@@ -1,4 +1,4 @@
-/** `picket-aggregator suppress`: hides threats that people know, with a reason and an end.
+/** `picket-aggregator suppress`: hides known threats, with a reason and an expiry.
  *
  * In: conditions, of which all must hold. Out: what is hidden, or would be, in words or as JSON. @module */
 

@@ -39,7 +39,7 @@ const options = {
   approve: {
     kind: "flag",
     default: false,
-    help: "Who enrols with it waits until an operator approves it",
+    help: "A sensor that enrols with it waits until an operator approves it",
   },
   qr: { kind: "flag", default: false, help: "Print the line for the sensor as a QR code too" },
 } as const;

@@ -1,9 +1,9 @@
 /** The dashboard as it is served: two pages, one style sheet, their scripts, one picture.
  *
  * Out: texts by path. They hold no data and need no key; the scripts fetch what they show with the session.
- * Why imported as text: a compiled binary then carries them without unpacking anything to disk. Links in them are relative, so that they
- * work behind any path prefix. The scripts are made by build.ts out of `browser/`; nothing is fetched from elsewhere, so that the policy
- * `script-src 'self'` holds without exceptions. @module */
+ * Why imported as text: a compiled binary then carries them without unpacking anything to disk. Links in them are
+ * relative, so that they work behind any path prefix. The scripts are made by build.ts out of `browser/`; nothing is
+ * fetched from elsewhere, so that the policy `script-src 'self'` holds without exceptions. @module */
 
 import style from "./assets/dashboard.css" with { type: "text" };
 import docsPage from "./assets/docs.html" with { type: "text" };

@@ -1,7 +1,7 @@
 /** Makes the scripts that browsers get out of `browser/`: `deno run -A aggregator/dashboard/build.ts`.
  *
- * In: TypeScript that linter and type checker see, one entry a page. Out: `assets/main.js` and `assets/docs.js`, checked in, each whole
- * and without its types. A test compares them.
+ * In: TypeScript that linter and type checker see, one entry a page. Out: `assets/main.js` and `assets/docs.js`,
+ * checked in, each whole and without its types. A test compares them.
  * Why checked in: an aggregator from a checkout needs no bundler, and what browsers get is reviewed. @module */
 
 import { build, stop } from "esbuild";

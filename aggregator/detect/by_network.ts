@@ -1,9 +1,10 @@
-/** A map for each network: the same private address is another host in another network.
+/** A map for each network: the same private address is a different host in another network.
  *
- * In: network and key. Out: values. The network asked last is at hand, as nearly all of a batch is of one.
+ * In: network and key. Out: values.
+ * The map of the last network is at hand, as nearly all of a batch is from one network.
  * Bound: the caller's, by `size`.
- * Why not one map with the network in its keys: detectors share the texts that they use as keys, and V8 hashes a text once. Joining
- * network and key anew for each detector and update made texts that live for one look-up. @module */
+ * Why not one map with the network in its keys: detectors share the texts that they use as keys, and V8 hashes a text
+ * once. Joining network and key for each detector and update made strings that lived for one lookup. @module */
 
 export class ByNetwork<Value> {
   size = 0;

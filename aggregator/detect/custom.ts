@@ -1,10 +1,11 @@
 /** Operators' own detectors, from a folder of modules.
  *
- * In: a folder; each `.ts` or `.js` file in it exports `detector`, of the shape of {@link Declaration}. Out: the declarations, in the
- * order of their file names; a file that cannot be used is reported and left out.
- * A compiled program holds no TypeScript compiler: it takes `.js` files, and `.ts` files only as far as they are JavaScript.
- * Invariant: nothing is loaded unasked; a module runs with the rights of the aggregator, so its folder must be as well kept as the
- * program. @module */
+ * In: a folder; each `.ts` or `.js` file in it exports `detector`, of the shape of {@link Declaration}. Out: the
+ * declarations, in the order of their file names; a file that cannot be used is reported and left out.
+ * A compiled program holds no TypeScript compiler: it takes `.js` files,
+ * and `.ts` files only as far as they are JavaScript.
+ * Invariant: nothing is loaded unasked; a module runs with the rights of the aggregator, so its folder must be as well
+ * kept as the program. @module */
 
 import type { Declaration, Limit } from "./detector.ts";
 import { rangeOf } from "./settings.ts";

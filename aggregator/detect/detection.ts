@@ -1,10 +1,12 @@
 /** From stored flows to stored, explained threats.
  *
- * In: updates of each ingest transaction, after its commit. Out: threats in the store, explained by rules at once and by a model later.
- * A threat without news for days is closed, here and in the store. What was learned over days is kept every hour and at the end.
- * Invariant: a threat that could not be stored is kept, at most `unsavedMax`, and stored with the next ones; triage never blocks ingest.
- * Why stored flows are stepped through again at the start, not only remembered: between a commit and its detection the process may
- * have been killed; known threats come first, so that what is found again is the same threat. @module */
+ * In: updates of each ingest transaction, after its commit. Out: threats in the store, explained by rules at once and
+ * by a model later. A threat without news for days is closed, here and in the store.
+ * What was learned over days is kept every hour and at the end.
+ * Invariant: a threat that could not be stored is kept, at most `unsavedMax`, and stored with the next ones;
+ * triage never blocks ingest.
+ * Why stored flows are stepped through again at the start, not only remembered: between a commit and its detection the
+ * process may have been killed; known threats come first, so that what is found again is the same threat. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

@@ -1,9 +1,11 @@
 /** What a detector is: one declaration, and the state that runs it.
  *
  * In: prepared updates, in any order of time. Out: findings of the episodes above their threshold.
- * Invariant: a declaration is data and pure functions; all state is in the episodes, which are bounded. No detector reads a clock:
- * times are those of packets. A finding carries its whole episode, so a later finding of the same identity replaces the earlier one.
- * Why `step` and `collect` apart: a flood steps ten thousand times a second, but is worth one finding a batch. @module */
+ * Invariant: a declaration is data and pure functions; all state is in the episodes, which are bounded. No detector
+ * reads a clock: times are those of packets. A finding carries its whole episode, so a later finding of the same
+ * identity replaces the earlier one.
+ * Why `step` and `collect` apart: a flood steps ten thousand times a second, but is worth one finding a batch.
+ * @module */
 
 import { isLearning, type Learning } from "./learned.ts";
 import type { Facts } from "../../shared/facts.ts";
@@ -37,7 +39,8 @@ export type LimitValues<Table extends Limits> = { readonly [Name in keyof Table]
 export interface Window {
   /** A silence longer than this ends an episode. */
   quietS: Limit;
-  /** An episode older than this that is still below its threshold starts again, so that rare failures of months never add up. */
+  /** An episode older than this that is still below its threshold starts again,
+   * so that rare failures of months never add up. */
   ageS: Limit;
 }
 
@@ -63,22 +66,26 @@ export interface Declaration<
   readonly title: string;
   /** One sentence for the list of detectors: what it finds. */
   readonly about: string;
-  /** Facts without which it finds nothing. Where the data has none of them the detector is reported as "not evaluable". */
+  /** Facts without which it finds nothing.
+   * Where the data has none of them the detector is reported as "not evaluable". */
   readonly needs?: readonly FactKind[];
-  /** What else it would have to be given and has not got now, without which it finds nothing: reported in the same way. Null = nothing. */
+  /** What else it would have to be given and has not got now, without which it finds nothing:
+   * reported in the same way. Null = nothing. */
   readonly lacks?: () => string | null;
   readonly limits: Table;
   readonly window: Window;
   /** Episodes followed at once. @default 20000 */
   readonly keysMax?: number;
-  /** What one update is taken apart into (DNS questions, HTTP requests), when it steps more than once. @default the update, once */
+  /** What one update is taken apart into (DNS questions, HTTP requests), when it steps more than once.
+   * @default the update, once */
   readonly items?: (update: PreparedUpdate) => readonly Item[];
-  /** What the episode is about, without the network, which is always part of it. Null: the update is not this detector's business. */
+  /** What the episode is about, without the network, which is always part of it.
+   * Null: the update is not this detector's business. */
   readonly key: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => string | null;
   /** False: the update counts only where an episode is there already. @default always true */
   readonly opens?: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => boolean;
-  /** What all episodes of one running detector share, when they must know of each other. Bound it. One that is {@link Learning} survives a
-   * restart. */
+  /** What all episodes of one running detector share, when they must know of each other. Bound it. One that is
+   * {@link Learning} survives a restart. */
   readonly shared?: () => Shared;
   /** State of a new episode, from the update that begins it; `step` is called with the same update next. */
   readonly open: (update: PreparedUpdate, item: Item, shared: Shared) => State;
@@ -105,7 +112,8 @@ export type Words<Evidences extends Fields, State = never> =
   | string
   | ((evidence: Evidences, finding: Omit<Finding, "words">, state: State) => string);
 
-/** Declares a detector. Its functions see the types of its limits, state, items and evidence; to everybody else they are opaque.
+/** Declares a detector. Its functions see the types of its limits, state, items and evidence;
+ * to everybody else they are opaque.
  *
  * @example The least that a detector is.
  * ```ts
@@ -161,7 +169,8 @@ export interface Detector {
   readonly declaration: Declaration;
   /** Adds one update. */
   step(update: PreparedUpdate): void;
-  /** Findings of the episodes above their threshold that changed since the last call; without `isAll` only of new and of grown ones. */
+  /** Findings of the episodes above their threshold that changed since the last call;
+   * without `isAll` only of new and of grown ones. */
   collect(isAll?: boolean): FreshFinding[];
   /** Ends the episode of an identity: what comes next opens another. */
   end(identity: string): void;

@@ -1,9 +1,9 @@
 /** Engine: runs every detector over the updates and keeps one threat for each identity.
  *
- * In: updates of one ingest transaction, after it was stored. Out: threats that are new or changed, for store and triage, and the flows
- * to link to them.
- * Invariant: a detector that throws costs its own findings and nothing else; what makes two findings the same threat stands in
- * threat_table.ts. @module */
+ * In: updates of one ingest transaction, after it was stored. Out: threats that are new or changed, for store and
+ * triage, and the flows to link to them.
+ * Invariant: a detector that throws costs its own findings and nothing else; what makes two findings the same threat
+ * stands in threat_table.ts. @module */
 
 import { factLists, factParts, type Facts } from "../../shared/facts.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -93,7 +93,8 @@ export class Engine {
     return this.#table.silent(nowMs);
   }
 
-  /** After a restart: known threats first, so that nothing is raised again, then the stored flows to fill the detectors. */
+  /** After a restart: known threats first, so that nothing is raised again,
+   * then the stored flows to fill the detectors. */
   warm(threats: readonly Threat[], flows: readonly Flow[]): void {
     for (const threat of threats) this.#table.add(threat);
     this.#stepAll(flows.map(updateOfFlow));
@@ -116,7 +117,8 @@ export class Engine {
     return this.#table.amend(id, change);
   }
 
-  /** A person's word on a threat known here. What comes after a closed one is another threat, and its episode begins anew. */
+  /** A person's word on a threat known here.
+   * What comes after a closed one is another threat, and its episode begins anew. */
   setStatus(id: string, status: ThreatStatus): void {
     const threat = this.#table.amend(id, { status });
     if (threat && status === "closed") {
@@ -136,7 +138,8 @@ export class Engine {
     return this.#table.threats;
   }
 
-  /** In portions: what is made of an update for the detectors is then gone before V8 takes it for something that lasts. */
+  /** In portions: what is made of an update for the detectors is then gone before V8 takes it for something that
+   * lasts. */
   #stepAll(updates: readonly FlowUpdate[]): void {
     for (let from = 0; from < updates.length; from += portion) {
       this.#stepPortion(updates.slice(from, from + portion));
@@ -155,8 +158,8 @@ export class Engine {
     });
   }
 
-  /** Steps a detector through `updates` from `first` on, as far as it comes; returns the next one. A detector that throws, perhaps an
-   * operator's own, costs its own findings and nothing else. */
+  /** Steps a detector through `updates` from `first` on, as far as it comes; returns the next one. A detector that
+   * throws, perhaps an operator's own, costs its own findings and nothing else. */
   #stepSome(
     detector: Detector,
     needed: number,
@@ -244,7 +247,8 @@ export class Engine {
   }
 }
 
-/** What any update has, and a bit for each kind of fact: a detector sees the updates that share a bit with what it needs. */
+/** What any update has, and a bit for each kind of fact:
+ * a detector sees the updates that share a bit with what it needs. */
 const anything = 1;
 const factBits = Object.fromEntries(
   [...factLists, ...factParts].map((kind, index) => [kind, 2 << index]),

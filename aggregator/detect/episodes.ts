@@ -2,11 +2,13 @@
  *
  * In: a key and a prepared update. Out: the state of the key's present episode in the update's network.
  * Invariant: at most `keysMax` keys; when there is no room the half that was touched longest ago is evicted, counted.
- * Why halves: taking single oldest keys out of a large Map makes V8 walk over all the holes left before; under a flood of new keys
- * that took nearly half of the detectors' time.
- * Why episodes and no sweep by time: a packet time may jump by decades or run backwards (several sensors, replayed captures). A gap
- * longer than `quietS`, in either direction, starts a new episode; nothing else ever depends on the order of times.
- * Why plain lists for flows and sensors: a million keys of one flow each must stay small; most never reach a second flow. @module */
+ * Why halves: taking single oldest keys out of a large Map makes V8 walk over all the holes left before; under a flood
+ * of new keys that took nearly half of the detectors' time.
+ * Why episodes and no sweep by time: a packet time may jump by decades or run backwards (several sensors, replayed
+ * captures). A gap longer than `quietS`, in either direction, starts a new episode; nothing else ever depends on the
+ * order of times.
+ * Why plain lists for flows and sensors: a million keys of one flow each must stay small;
+ * most never reach a second flow. @module */
 
 import { ByNetwork } from "./by_network.ts";
 import { findingLimits } from "./finding.ts";
@@ -60,7 +62,8 @@ export class Episodes<State extends object> {
   readonly #options: EpisodeOptions<State>;
   #young = new ByNetwork<State & Episode>();
   #old = new ByNetwork<State & Episode>();
-  /** Touched since they were taken last, those that ended meanwhile included: a replayed capture goes through years in one batch. */
+  /** Touched since they were taken last, those that ended meanwhile included:
+   * a replayed capture goes through years in one batch. */
   #changed: (State & Episode)[] = [];
   /** Keys, and ended episodes above the threshold, that were evicted because the table was full. */
   evicted = 0;
@@ -76,8 +79,8 @@ export class Episodes<State extends object> {
     return this.#young.size + this.#old.size;
   }
 
-  /** The episode of `key` in the network and at the time of `update`; opened, or started again, where needed. Null: there is none and
-   * `opens` is false. */
+  /** The episode of `key` in the network and at the time of `update`; opened, or started again, where needed. Null:
+   * there is none and `opens` is false. */
   touch(key: string, update: PreparedUpdate, item?: unknown, opens = true): State & Episode | null {
     const { network, segment: { start, end } } = update;
     let episode = this.#young.get(network, key);
@@ -102,9 +105,9 @@ export class Episodes<State extends object> {
     return episode;
   }
 
-  /** Episodes touched since they were taken last that are above the threshold, in the order of their first touch. A threat, or a
-   * busy one, is judged again when it has grown by a tenth, when it is over, or when `isAll`: judging and describing it anew after every
-   * batch costs more than all the rest. */
+  /** Episodes touched since they were taken last that are above the threshold, in the order of their first touch. A
+   * threat, or a busy one, is judged again when it has grown by a tenth, when it is over, or when `isAll`: judging and
+   * describing it anew after every batch costs more than all the rest. */
   takeChanged(isAll = true): (State & Episode)[] {
     const changed = this.#changed, taken: (State & Episode)[] = [];
     this.#changed = [];

@@ -1,8 +1,8 @@
 /** What a detector says about one episode: who, to whom, how often, the reasons, and the measured values it rests on.
  *
  * In: fields, points and sentences of a detector. Out: the parts of a {@link Finding}.
- * Invariant: a measured value is one {@link Field}. Its label, its place among the evidence and its mark as hostile belong to it, and
- * the sentences use the field itself, so that text and evidence cannot disagree.
+ * Invariant: a measured value is one {@link Field}. Its label, its place among the evidence and its mark as hostile
+ * belong to it, and the sentences use the field itself, so that text and evidence cannot disagree.
  * Why no lookup by label: a label may be reworded at any time; a field that does not exist does not compile. @module */
 
 import { type Evidence, type Finding, type Reason, threatAddressesMax } from "../model/threat.ts";

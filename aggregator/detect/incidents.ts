@@ -1,13 +1,14 @@
 /** Incidents: the threats of one attacker as one story, in the order in which an attack unfolds.
  *
  * In: threats. Out: incidents with their timeline, the most severe first; a threat is in exactly one.
- * Two threats belong together when one machine acts in both, or when the second's actor is a machine that the first had reached into
- * (beyond looking at it), and less than {@link incidentLimits.pauseS} lies between them. Sources beyond `actorsMax` are a crowd: then the
- * one target is the machine in question.
- * Severity is that of the worst threat; each further stage of the chain that was reached raises it by one step, at most to critical, as a
- * scan, a break-in and a spread are more than the worst of the three. Noise does not chain: threats below medium raise nothing.
- * Its status is that of its threats: a new threat of the same attacker within {@link incidentLimits.pauseS} opens a closed one again; a
- * later one begins another.
+ * Two threats belong together when one machine acts in both, or when the second's actor is a machine that the first had
+ * reached into (beyond looking at it), and less than {@link incidentLimits.pauseS} lies between them. Sources beyond
+ * `actorsMax` are a crowd: then the one target is the machine in question.
+ * Severity is that of the worst threat; each further stage of the chain that was reached raises it by one step, at most
+ * to critical, as a scan, a break-in and a spread are more than the worst of the three.
+ * Noise does not chain: threats below medium raise nothing.
+ * Its status is that of its threats: a new threat of the same attacker within {@link incidentLimits.pauseS} opens a
+ * closed one again; a later one begins another.
  * Why computed and not stored: it follows from the threats alone, so it can never contradict them. @module */
 
 import { type Incident, type IncidentStep, type Stage, stages } from "../model/incident.ts";
@@ -75,7 +76,8 @@ const stageOfDetector: Readonly<Record<string, Stage>> = {
   spam: "impact",
 };
 
-/** "exposure" for what is a weakness rather than a step: cleartext passwords, old TLS, new devices, operators' own detectors. */
+/** "exposure" for what is a weakness rather than a step:
+ * cleartext passwords, old TLS, new devices, operators' own detectors. */
 export function stageOf(detector: string): Stage {
   return stageOfDetector[detector] ?? "exposure";
 }
@@ -120,8 +122,8 @@ export function storiesOf(threats: readonly Threat[]): Story[] {
   );
 }
 
-/** The open threat that says most about an incident: the gravest by the rules; of several the one that a model spoke about already, else
- * the first one. Null = none is open. */
+/** The open threat that says most about an incident: the gravest by the rules; of several the one that a model spoke
+ * about already, else the first one. Null = none is open. */
 export function leadOf({ threats }: Pick<Story, "threats">): Threat | null {
   let lead: Threat | null = null;
   for (const threat of threats) {

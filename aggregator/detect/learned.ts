@@ -1,8 +1,9 @@
-/** What detection learned over days and cannot find again in the flows of the last one: who calls which service, which devices are known.
+/** What detection learned over days and cannot learn again from the flows of the last day: who calls which service,
+ * which devices are known.
  *
  * In: the parts that learn, each with a name; text of an earlier run. Out: text for the next one.
- * Invariant: a part that cannot be read is begun anew, and counted; it costs no other part anything. Each part bounds what it keeps, and so
- * does what it takes back. @module */
+ * Invariant: a part that cannot be read starts empty, and is counted; the other parts are not affected. Each part
+ * bounds what it holds and what it reads back. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import { z } from "../../shared/schema.ts";
@@ -35,7 +36,8 @@ export interface Watched {
   /** Different hours in which anything was seen, as far as their order tells. */
   hours: number;
   lastHour: number;
-  /** Hours up to this one were counted by an earlier run, and come again when flows are stepped through at the start. */
+  /** Hours up to this one were counted by an earlier run,
+   * and come again when flows are stepped through at the start. */
   knownHour: number;
 }
 

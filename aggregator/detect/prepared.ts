@@ -1,7 +1,8 @@
-/** An update prepared once for all detectors: what several of them ask of it is worked out at the first question and kept.
+/** An update prepared once for all detectors: what several of them ask of it is worked out at the first question and
+ * kept.
  *
- * In: a {@link FlowUpdate}. Out: its segment, its two ends (parsed; group, private, own), what came of the attempt it begins, its
- * DNS questions turned the right way, the name of the service it calls.
+ * In: a {@link FlowUpdate}. Out: its segment, its two ends (parsed; group, private, own), what came of the attempt it
+ * begins, its DNS questions turned the right way, the name of the service it calls.
  * Invariant: nothing here changes after it was read; a detector may keep strings and numbers of it, but not the object.
  * Why lazily: most updates interest few detectors. @module */
 
@@ -12,7 +13,8 @@ import { type DnsQuestions, readDnsQuestions } from "./signs/dns_questions.ts";
 import { type ProbeOutcome, probeOutcome } from "./signs/probe.ts";
 import { ServiceBook, type ServiceView } from "./signs/services.ts";
 
-/** S7, Modbus, OPC UA, IEC 104, DNP3, EtherNet/IP, BACnet, Niagara Fox, FINS, CODESYS, GE SRTP (IANA; CISA ICS advisories). */
+/** S7, Modbus, OPC UA, IEC 104, DNP3, EtherNet/IP, BACnet, Niagara Fox, FINS, CODESYS,
+ * GE SRTP (IANA; CISA ICS advisories). */
 export const industrialPorts: ReadonlySet<number> = new Set([
   102,
   502,
@@ -40,7 +42,8 @@ export class PreparedUpdate {
   /** The initiator's address, and the other end's. */
   readonly src: Address;
   readonly dst: Address;
-  /** Who calls the service that this flow calls; null for all but the beginnings of own hosts' TCP and UDP flows to one host. */
+  /** Who calls the service that this flow calls;
+   * null for all but the beginnings of own hosts' TCP and UDP flows to one host. */
   readonly service: ServiceView | null;
   #pair: string | undefined;
   #protocolPair: string | undefined;
@@ -94,13 +97,15 @@ export class PreparedUpdate {
     return this.#probe;
   }
 
-  /** DNS questions and answers with client and resolver the right way round; null when there are none (mDNS and LLMNR are none). */
+  /** DNS questions and answers with client and resolver the right way round;
+   * null when there are none (mDNS and LLMNR are none). */
   get dns(): DnsQuestions | null {
     if (this.#dns === undefined) this.#dns = readDnsQuestions(this.segment);
     return this.#dns;
   }
 
-  /** Name of the service called: TLS or QUIC server name, else the HTTP host; "" when none was read. Chosen by the sender. */
+  /** Name of the service called: TLS or QUIC server name, else the HTTP host; "" when none was read.
+   * Chosen by the sender. */
   get serverName(): string {
     if (this.#serverName === undefined) {
       const { facts } = this.segment;

@@ -1,7 +1,8 @@
 /** What operators may set of the detectors: limits, and which detectors are off.
  *
  * In: `--limit NAME.LIMIT=VALUE`, `--detector-off NAME`, or the same in the configuration file; the declarations.
- * Out: checked settings, or every problem at once. Invariant: a limit in force lies within its declared range. @module */
+ * Out: checked settings, or every problem at once. Invariant: a limit in force lies within its declared range.
+ * @module */
 
 import { type Declaration, type Limit, settableLimits } from "./detector.ts";
 

@@ -1,7 +1,8 @@
-/** Which of the threats that were just found are hidden: nobody is told of them, no model and no sensor is asked about them.
+/** Which of the threats just found are hidden: nobody is notified of them, and no model or sensor is asked about them.
  *
- * In: suppressions in force, from the store. Out: yes or no, without waiting. Invariant: as the store decides when it saves the threat,
- * but for {@link everyMs}: another aggregator may have made a suppression meanwhile. While the store is away the last list holds. @module */
+ * In: suppressions in force, from the store. Out: yes or no, without waiting. Invariant: the same as the store decides
+ * when it saves the threat, at most {@link everyMs} late: another aggregator may have added a suppression meanwhile.
+ * While the store is unreachable the last list applies. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -39,7 +40,7 @@ export class Suppressor {
       reporter.gauge("suppressions_in_force", rows.length);
       return before !== rows.map(({ id }) => id).join();
     } catch (error) {
-      reporter.warn("cannot read suppressions, those known before hold", { error });
+      reporter.warn("cannot read suppressions, those known before stay in force", { error });
       return false;
     }
   }

@@ -1,10 +1,11 @@
 /** Threats known to the engine: one for each identity, from its first finding to its end.
  *
  * In: fresh findings, a person's status, a model's answer. Out: threats, and whether a change is worth storing.
- * Invariant: a closed threat is over, and so is one that was silent for {@link engineLimits.repeatS}: what comes later is another
- * threat. A score never falls: words, reasons and evidence are those of the strongest episode, taken together. The severity in force is
- * at least the rules', whatever was asked how often.
- * Why findings replace and not add: a finding carries its whole episode; an episode after a pause is added to those before. @module */
+ * Invariant: a closed threat is over, and so is one that was silent for {@link engineLimits.repeatS}: what comes later
+ * is another threat. A score never falls: words, reasons and evidence are those of the strongest episode, taken
+ * together. The severity in force is at least the rules', whatever was asked how often.
+ * Why findings replace and not add: a finding carries its whole episode;
+ * an episode after a pause is added to those before. @module */
 
 import { sha256Hex } from "../../shared/batch.ts";
 import {
@@ -25,7 +26,8 @@ export const engineLimits = {
   repeatS: 86_400,
   /** An open threat without news for this long, on the aggregator's clock, is closed. */
   endMs: 3 * 86_400_000,
-  /** Changed threats are handed on when they are new, rise in severity, or grew by this factor; the rest when `flush` is called. */
+  /** Changed threats are handed on when they are new, rise in severity, or grew by this factor;
+   * the rest when `flush` is called. */
   growthFactor: 1.5,
 } as const;
 
@@ -185,7 +187,8 @@ export class ThreatTable {
   }
 }
 
-/** 16 hex digits of SHA-256 of the identity and the time of first sight; the successor of an earlier threat takes its id into its own. */
+/** 16 hex digits of SHA-256 of the identity and the time of first sight;
+ * the successor of an earlier threat takes its id into its own. */
 export function threatId(finding: Pick<Finding, "identity" | "first_seen">, earlierId?: string): string {
   const from = earlierId ?? String(Math.floor(finding.first_seen / 86_400));
   return sha256Hex(`${finding.identity}|${from}`).slice(0, 16);

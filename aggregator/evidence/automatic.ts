@@ -1,8 +1,9 @@
-/** Asks by itself for the packets of grave threats.
+/** Asks for the packets of severe threats without being told to.
  *
- * In: threats, as often as they grow. Out: one request for each, soon, as a sensor's ring reaches back for minutes only.
- * Invariant: detection never waits for it. Bounds: threats that wait, threats remembered, `burst` requests at once and then one every
- * `refillMs`; what is over a bound is counted, and an analyst can still ask. A threat that was asked for before a restart is not again. @module */
+ * In: threats, as often as they grow. Out: one request for each, soon, as a sensor's ring reaches back only minutes.
+ * Invariant: detection never waits for it. Bounds: threats that wait, threats remembered, `burst` requests at once and
+ * then one every `refillMs`; what exceeds a bound is counted, and an analyst can still ask. A threat that was asked for
+ * before a restart is not asked for again. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -14,7 +15,8 @@ export interface AutomaticOptions {
   refillMs?: number;
   /** Threats that wait. @default 200 */
   waitingMax?: number;
-  /** The flows of a threat are stored, and the first of its packets are in the ring, before anybody asks. @default 1000 */
+  /** The flows of a threat are stored, and the first of its packets are in the ring,
+   * before anybody asks. @default 1000 */
   everyMs?: number;
 }
 

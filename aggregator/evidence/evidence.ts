@@ -1,11 +1,14 @@
-/** Packets as evidence: asks sensors for those of a threat or a flow, takes what they upload, keeps it, and says how it stands.
+/** Packets as evidence: asks sensors for those of a threat or a flow, stores what they upload,
+ * and reports what has arrived.
  *
- * In: subjects with their flows, uploads whose signature was checked. Out: requests for the answers to check-ins, files, one download of all
- * sensors, a status in words.
- * Invariant: nothing is taken that was not asked for of that very sensor, nor twice; a file has a row, and a row that says `arrived` has its
- * file or says so when it is asked for. Bounds: sensors and flows of a request, requests that wait for a sensor and in all, octets of a file
- * and of all files, age. Packets leave with the day of their newest flow.
- * Why requests are read from the store and not only remembered: they outlive a restart, and another aggregator may have made them. @module */
+ * In: subjects with their flows, uploads whose signature was checked. Out: requests for the answers to check-ins,
+ * files, one download with the packets of all sensors, a status in words.
+ * Invariant: only what was requested from that very sensor is accepted, and only once; every file has a row, and a row
+ * that says `arrived` has its file, or reports it missing when asked. Bounds: sensors and flows of a request, requests
+ * that wait for a sensor and in all, octets of a file and of all files, age.
+ * Packets are deleted with the day of their newest flow.
+ * Why requests are read from the store and not just from memory: they outlive a restart,
+ * and another aggregator may have made them. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import { packetLimits, type PacketsHeader } from "../../shared/packets.ts";
@@ -105,7 +108,8 @@ export class PacketEvidence {
     }
   }
 
-  /** Asks the sensors that saw these flows; those that were asked already, or whose packets are here, are not asked again. */
+  /** Asks the sensors that saw these flows;
+   * those that were asked already, or whose packets are here, are not asked again. */
   async ask(subject: string, flowIds: readonly string[], by: string, nowMs: number): Promise<PacketStatus> {
     const { store, directory, reporter, randomBytes } = this.#deps;
     const { bytesMax, expireMs } = this.#options;
@@ -155,8 +159,8 @@ export class PacketEvidence {
     return "";
   }
 
-  /** What a sensor's next check-in is answered with. Where more wait than fit into one answer they take turns, so that those a sensor
-   * cannot answer hold up no other. Never rejects: a check-in does not fail for it. */
+  /** What a sensor's next check-in is answered with. Where more wait than fit into one answer they take turns, so that
+   * those a sensor cannot answer hold up no other. Never rejects: a check-in does not fail for it. */
   async wanted(sensorId: string, nowMs: number): Promise<PacketRequest[]> {
     try {
       await this.#refresh(nowMs, refreshMs);
@@ -269,7 +273,8 @@ export class PacketEvidence {
     return parts.length === 0 ? null : writeCapture(`Packets of ${subject.replace("/", " ")}`, parts);
   }
 
-  /** The flows of a day leave, and their packets with them. Never rejects: flows leave anyway, and packets then leave for their age. */
+  /** The flows of a day leave, and their packets with them.
+   * Never rejects: flows leave anyway, and packets then leave for their age. */
   async dropDay(day: number): Promise<void> {
     const those = { changedBeforeMs: 0, flowsFromUs: day * 1e6, flowsToUs: (day + 86_400) * 1e6 };
     await this.#prune(those).catch((error) => this.#complain(error));
@@ -293,7 +298,7 @@ export class PacketEvidence {
 
   #complain(error: unknown): void {
     this.#deps.reporter.count("packet_turns_failed_total");
-    this.#deps.reporter.warn("cannot look after stored packets, will retry", { error });
+    this.#deps.reporter.warn("cannot tidy up stored packets, will retry", { error });
   }
 
   /** Gives up what expired, and lets leave what is too old or too much. */

@@ -1,7 +1,8 @@
 /** The files of packets in the state folder.
  *
- * In: ids that the store knows. Out: `ID.pcapng` in a folder of mode 0700, each file 0600. Invariant: a file is there whole or not at all; what
- * no request stands for is removed at the start; a name that is no id is left alone. @module */
+ * In: ids that the store knows. Out: `ID.pcapng` in a folder of mode 0700, each file 0600. Invariant: a file is
+ * complete or absent; files without a request are removed at the start; files whose name is not an id are left alone.
+ * @module */
 
 const idForm = /^[0-9a-f]{16}$/;
 const fileForm = /^([0-9a-f]{16})\.(?:pcapng|part)$/;

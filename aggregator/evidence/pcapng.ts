@@ -1,9 +1,10 @@
 /** Reads the capture files that sensors upload, and joins several into one.
  *
- * In: octets that a sensor signed, which may still be anything. Out: its packets, or a word for what is wrong; one pcapng file, in which each
- * sensor has interfaces of its own, with its name.
- * Invariant: only the form that sensor/ring/search.ts writes is taken: one little-endian section, interface descriptions, enhanced packets
- * with stamps in microseconds. Nothing of an uploaded file is copied into a download but packets, their stamps, lengths and link types.
+ * In: octets that a sensor signed, which may still be anything. Out: their packets, or the reason why not; one pcapng
+ * file, in which each sensor has interfaces of its own, with its name.
+ * Invariant: only the form that sensor/ring/search.ts writes is accepted: one little-endian section, interface
+ * descriptions, enhanced packets with stamps in microseconds. Nothing of an uploaded file is copied into a download but
+ * packets, their stamps, lengths and link types.
  * Format: pcapng (draft-ietf-opsawg-pcapng). @module */
 
 export interface CapturedPacket {

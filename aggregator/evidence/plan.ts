@@ -1,8 +1,10 @@
 /** Which sensor is asked for which packets.
  *
- * In: stored flows. Out: one plan a sensor that saw any of them, with the flows in that sensor's own time; why one cannot be asked.
- * Bound: {@link sensorsMax} sensors, those that saw most of the flows. A flow is asked for from a second before its first packet to a minute
- * after its last one, longer while it goes on: its end may not have been stored yet. @module */
+ * In: stored flows. Out: one plan for each sensor that saw any of them, with the flows in that sensor's own time;
+ * why one cannot be asked.
+ * Bound: {@link sensorsMax} sensors, those that saw most of the flows. A flow is asked for from a second before its
+ * first packet to a minute after its last one, longer while it goes on: its end may not have been stored yet.
+ * @module */
 
 import { packetLimits, type WantedFlow } from "../../shared/packets.ts";
 import type { Flow } from "../model/flow.ts";

@@ -1,6 +1,7 @@
-/** How it stands with packets, in words.
+/** The status of requested packets, in words.
  *
- * In: requests with their outcomes. Out: one status a subject, a reason for each upload, the name and comment of a sensor's interface.
+ * In: requests with their outcomes.
+ * Out: one status per subject, a reason for each upload, the name and comment of a sensor's interface.
  * Invariant: names are those an operator gave; nothing here was chosen by whoever sent the packets. @module */
 
 import type { PacketsHeader } from "../../shared/packets.ts";

@@ -1,8 +1,9 @@
-/** What a table lets people filter by: its columns, their types, and what can be asked of each type.
+/** What a table lets people filter by: its columns, their types, and the operators of each type.
  *
- * Out: {@link Table} and the list that the API gives to who completes a filter line.
- * Invariant: what is not in a table cannot be asked; a column reads its values from the row as it is answered, so that a filter holds in
- * memory exactly where it holds in the database. Another table is another constant of this type. @module */
+ * Out: {@link Table} and the list that the API gives to clients that complete a filter line.
+ * Invariant: what is not in a table cannot be asked for; a column reads its values from the row as the API answers it,
+ * so that a filter matches in memory exactly what it matches in the database.
+ * Another table is another constant of this type. @module */
 
 export type ColumnType = "address" | "number" | "size" | "span" | "time" | "choice" | "word" | "text";
 

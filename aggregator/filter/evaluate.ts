@@ -1,6 +1,7 @@
-/** Whether a row meets a filter, in memory: for live streams, and for what SQL can only narrow down.
+/** Whether a row matches a filter, in memory: for live streams, and where SQL can only narrow rows down.
  *
- * In: a checked filter, a row. Out: yes or no. Invariant: gives what the database gives for the same row; linear in the filter. @module */
+ * In: a checked filter, a row. Out: yes or no.
+ * Invariant: gives what the database gives for the same row; linear in the filter. @module */
 
 import { type Filter, type FilterValue, lowerAscii, type Test } from "../model/filter.ts";
 import { isWithin, type Network } from "../model/network.ts";

@@ -1,8 +1,11 @@
 /** Reads a filter: `src_ip in 10.0.0.0/8 and dst_port in (22, 3389) and bytes > 1MB and name ~ "example"`.
  *
- * In: text, the table it is about, the time. Out: a tree whose columns and values are checked, or an error that points at the place.
- * Grammar: `or` binds least, then `and`, then `not`; parentheses; a test is a column, an operator and a value, or `in` and a list.
- * Bounds: characters (tokens.ts), {@link depthMax} levels, {@link valuesMax} values in all: what a database can answer quickly. @module */
+ * In: text, the table it is about, the time.
+ * Out: a tree whose columns and values are checked, or an error that points at the place.
+ * Grammar: `or` binds least, then `and`, then `not`; parentheses;
+ * a test is a column, an operator and a value, or `in` and a list.
+ * Bounds: characters (tokens.ts), {@link depthMax} levels, {@link valuesMax} values in all:
+ * what a database can answer quickly. @module */
 
 import type { Filter, Test, TestOperator } from "../model/filter.ts";
 import { operatorsOf, type Table } from "./columns.ts";

@@ -1,7 +1,7 @@
 /** Splits a filter into words, each with its place.
  *
- * In: text. Out: tokens. Invariant: at most {@link charactersMax} characters are looked at, each once; what is none of a filter's
- * characters is an error at its place, never left out. @module */
+ * In: text. Out: tokens. Invariant: at most {@link charactersMax} characters are looked at, each once; a character that
+ * no filter has is an error at its place, never skipped. @module */
 
 export const charactersMax = 2_000;
 

@@ -1,6 +1,7 @@
 /** Reads what a filter compares a column with, by the column's type.
  *
- * In: text of one value. Out: the value as {@link FilterValue}, or what it must be. Invariant: never NaN, never beyond 2^53 - 1. @module */
+ * In: text of one value. Out: the value as {@link FilterValue}, or what it must be.
+ * Invariant: never NaN, never beyond 2^53 - 1. @module */
 
 import { type FilterValue, lowerAscii } from "../model/filter.ts";
 import { readNetwork } from "../model/network.ts";

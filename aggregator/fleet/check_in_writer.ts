@@ -1,9 +1,11 @@
 /** Stores check-ins, many in one transaction.
  *
  * In: check-ins that were accepted. Out: rows; whether the store takes them.
- * Invariant: at most one check-in a sensor waits, its latest, for at most `everyMs` while the store answers; what an operator has to see
- * at once does not wait. While the store refuses them this is said to whoever checks in, and the latest ones are kept and tried again.
- * Why: 1,000 sensors check in 100 times a second, and each transaction waits for the disk. A crash costs a second of health. @module */
+ * Invariant: at most one check-in a sensor waits, its latest, for at most `everyMs` while the store answers; what an
+ * operator has to see at once does not wait. While the store refuses them this is said to whoever checks in, and the
+ * latest ones are kept and tried again.
+ * Why: 1,000 sensors check in 100 times a second, and each transaction waits for the disk.
+ * A crash costs a second of health. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { CheckInWrite } from "../model/sensor.ts";

@@ -1,9 +1,10 @@
 /** How far each sensor's clock is from the aggregator's, estimated from its check-ins.
  *
- * In: the stamp a sensor put on a check-in and the aggregator's clock when it came. Out: sensor minus aggregator, milliseconds.
+ * In: the stamp a sensor put on a check-in and the aggregator's clock when it came.
+ * Out: sensor minus aggregator, milliseconds.
  * Invariant: at most `sensorsMax` sensors are remembered, 8 check-ins each.
- * Why the largest of the last few: every difference is too small by the time the request was under way, which is never negative,
- * so the fastest request of the window is the best witness. @module */
+ * Why the largest of the last few: every difference is too small by the time the request was under way, which is never
+ * negative, so the fastest request of the window is the best witness. @module */
 
 const windowMax = 8;
 

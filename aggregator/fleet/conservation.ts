@@ -1,7 +1,8 @@
 /** The two equations that show that nothing was lost on the way.
  *
  * In: what sensors say of their capture and their batches, what the ledger holds. Out: both sides, and the difference.
- * Invariant: packets = in_flows + sum(left_out) + unaccounted; sealed = stored + spooled + dropped + in_flight. @module */
+ * Invariant: packets = in_flows + sum(left_out) + unaccounted; sealed = stored + spooled + dropped + in_flight.
+ * @module */
 
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";

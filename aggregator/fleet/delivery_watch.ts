@@ -1,13 +1,16 @@
 /** Notices what a sensor counted and the store never got: batches of any epoch, and packets of an epoch that is over.
  *
- * In: the last check-in of each sensor and of each epoch that ended, and the ledger. Out: batches that ingest should expect, which opens a
- * gap; packets that are missing, written to the store, which makes a hole in the sensor's health.
- * Rule: a sensor that says its spool is empty has handed over all it sealed. What the ledger still lacks {@link WatchOptions.graceMs} later,
- * without having come any further meanwhile, is missing: lost with a topic, never read, or not yet sealed when the sensor was killed.
- * A gap closes when its batches come after all; so does a hole, which is looked at again every {@link WatchOptions.againMs}.
+ * In: the last check-in of each sensor and of each epoch that ended, and the ledger. Out: batches that ingest should
+ * expect, which opens a gap; packets that are missing, written to the store, which makes a hole in the sensor's health.
+ * Rule: a sensor that says its spool is empty has handed over all it sealed. What the ledger still lacks
+ * {@link WatchOptions.graceMs} later, without having come any further meanwhile, is missing: lost with a topic, never
+ * read, or not yet sealed when the sensor was killed.
+ * A gap closes when its batches come after all;
+ * so does a hole, which is looked at again every {@link WatchOptions.againMs}.
  * Why the check-in: numbers that are missing between others show themselves; those at the end, or all of them, do not.
- * Why both: a sensor that is killed loses packets that were in no batch yet. Bound: {@link watchedMax} of each, the oldest giving way.
- * What is in memory is only since when something is missed, so that a restart costs another wait and nothing else. @module */
+ * Why both: a sensor that is killed loses packets that were in no batch yet. Bound: {@link watchedMax} of each, the
+ * oldest giving way. Memory holds only since when something is missing,
+ * so that a restart costs another wait and nothing else. @module */
 
 import type { CheckInRequest } from "../../shared/control.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -146,7 +149,8 @@ export class DeliveryWatch {
     return true;
   }
 
-  /** Whether the wait is over; what came meanwhile begins a new one. A clock that steps back makes it longer, never shorter. */
+  /** Whether the wait is over; what came meanwhile begins a new one.
+   * A clock that steps back makes it longer, never shorter. */
   #isOver(wait: Wait, stored: number, nowMs: number): boolean {
     if (stored !== wait.stored) Object.assign(wait, { stored, sinceMs: nowMs });
     return nowMs - wait.sinceMs >= this.#options.graceMs;

@@ -1,8 +1,8 @@
 /** The sensors, as read from the store a moment ago.
  *
  * In: the store. Out: one sensor by id, or all.
- * Invariant: nothing answered is older than `maxAgeMs`, which bounds how long a revoked sensor is still taken for a good one;
- * an unknown id reads the store again, but not more often than every `unknownMs`.
+ * Invariant: nothing answered is older than `maxAgeMs`, which bounds how long a revoked sensor is still taken for a
+ * good one; an unknown id reads the store again, but not more often than every `unknownMs`.
  * Why a copy: 1,000 sensors check in 100 times a second; each would otherwise cost a query. @module */
 
 import type { SensorRow } from "../model/sensor.ts";

@@ -1,8 +1,11 @@
 /** Says of every sensor whether it sees what it should, and why not, in words with numbers.
  *
- * In: sensor rows with their last check-in, open gaps, batches stored, and `nowMs`. Out: one status a sensor, with its reasons.
- * Invariant: packets captured = packets in flows + packets left out, by cause; a difference is itself a reason, never rounded away.
- * What it does not mean: `healthy` says that the sensor reports and loses nothing, not that the right cable is plugged in. @module */
+ * In: sensor rows with their last check-in, open gaps, batches stored, and `nowMs`.
+ * Out: one status a sensor, with its reasons.
+ * Invariant: packets captured = packets in flows + packets left out, by cause;
+ * a difference is itself a reason, never rounded away.
+ * What it does not mean: `healthy` says that the sensor reports and loses nothing,
+ * not that the right cable is plugged in. @module */
 
 import type { Gap } from "../model/ledger.ts";
 import type { EndedEpoch, SensorRow } from "../model/sensor.ts";
@@ -38,8 +41,8 @@ export const fleetLimits = {
   lateAfterMs: 30_000,
   /** A network without one ARP or broadcast in this time is unplugged, or the port mirror is off. */
   blindAfterS: 60,
-  /** Packets dropped by the kernel or dumpcap, or by the card, as a share of all: since the start, or of the last minute. Below it a reader
-   * could not notice it in any count. */
+  /** Packets dropped by the kernel or dumpcap, or by the card, as a share of all: since the start, or of the last
+   * minute. Below it a reader could not notice it in any count. */
   dropShareMax: 0.001,
   /** Packets chosen for tshark that the bounded deep lane did not take, as a share of those chosen. */
   factRefusalShareMax: 0.01,

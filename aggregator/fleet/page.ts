@@ -1,9 +1,12 @@
-/** The fleet as a list: one light row a sensor, the unwell first, a page at a time.
+/** The fleet as a list: one short row per sensor, those in trouble first, a page at a time.
  *
- * In: the health of all sensors, a filter, the cursor of the page before. Out: the rows of one page, and how many sensors fit.
- * Invariant: a row has no counters of its own making and bounded texts, so that a page weighs at most 1 kB a row; all there is of a sensor
- * stands on its own page. A sensor whose status changes between two pages may show on both or on neither; the next reading has it right.
- * Why not worst first, as statuses are chosen: revoked sensors ask for nothing, and would fill the first page. @module */
+ * In: the health of all sensors, a filter, the cursor of the page before.
+ * Out: the rows of one page, and how many sensors fit.
+ * Invariant: a row leaves out the sensor's own counters and its texts are bounded, so that a page takes at most 1 kB
+ * per row; everything about a sensor is on its own page. A sensor whose status changes between two pages may show on
+ * both or on neither; the next reading has it right.
+ * Why not worst first, as statuses are chosen: revoked sensors need no attention, and would fill the first page.
+ * @module */
 
 import { Buffer } from "node:buffer";
 import type { FleetHealth, SensorHealth, SensorStatus } from "./fleet.ts";

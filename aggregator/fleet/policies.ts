@@ -1,11 +1,11 @@
 /** Which policy a sensor should have.
  *
- * In: every version of every policy, a sensor. Out: at most one policy for it; what the policies in force are.
- * Rule: of one name, the newest version whose target fits the sensor; of several names, the one with the closest target (sensor before tag
- * before all), and of these the newest. So a version for `tag=canary` reaches the canaries alone while the others keep what they had, and
- * the same settings for `all` later reach everybody.
- * Invariant: what is answered is at most `maxAgeMs` old. A sensor has one policy or none: settings of two are never mixed, so that a
- * version alone says what holds. @module */
+ * In: every version of every policy, a sensor. Out: at most one policy for it; the policies in force.
+ * Rule: of one name, the newest version whose target fits the sensor; of several names, the one with the closest target
+ * (sensor before tag before all), and of these the newest. So a version for `tag=canary` reaches the canaries alone
+ * while the others keep what they had, and the same settings for `all` later reach everybody.
+ * Invariant: what is answered is at most `maxAgeMs` old. A sensor has one policy or none: settings of two are never
+ * mixed, so that a version alone says which settings apply. @module */
 
 import type { Policy } from "../../shared/policy.ts";
 import type { PolicyRow } from "../model/policy.ts";
@@ -68,7 +68,8 @@ export class PolicyBook {
   }
 }
 
-/** Of each name and target the newest, unless a later one for all took its place or the policy ended. The oldest first. */
+/** Of each name and target the newest, unless a later one for all took its place or the policy ended.
+ * The oldest first. */
 export function policiesInForce(rows: readonly PolicyRow[]): PolicyInForce[] {
   const byName = new Map<string, Map<string, PolicyInForce>>();
   for (const row of rows) {

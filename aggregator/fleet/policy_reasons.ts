@@ -1,6 +1,7 @@
 /** What a sensor's check-in says of its policy, in words.
  *
- * Invariant: a policy that a sensor rolled back is said until its version changes; one it has just been told of is not. @module */
+ * Invariant: a policy that a sensor rolled back is reported until its version changes;
+ * one that was only just offered is not. @module */
 
 import type { CheckInRequest } from "../../shared/control.ts";
 

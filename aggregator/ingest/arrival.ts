@@ -1,8 +1,9 @@
 /** A segment on its way into a flow: whose it is, when it was by our clock, which way round.
  *
- * In: a row of a batch, its source, `nowMs`. Out: corrected times and whether they can be trusted; counts as the flow has its ends.
- * Invariant: the sensor's own times stay as they are; what was added to them is kept beside them. One {@link Arrival} is used again for
- * every row, so nobody holds on to it. @module */
+ * In: a row of a batch, its source, `nowMs`.
+ * Out: corrected times and whether they can be trusted; counts as the flow has its ends.
+ * Invariant: the sensor's own times stay as they are; what was added to them is kept beside them. One {@link Arrival}
+ * is used again for every row, so nobody holds on to it. @module */
 
 import { icmpCounterpart } from "../../shared/community_id.ts";
 import type { NumberColumns, SegmentColumns } from "./columns.ts";

@@ -1,9 +1,10 @@
-/** Which buckets' flows memory has.
+/** The buckets whose flows are in memory.
  *
- * In: what was read from the store, what another instance has now, or wrote. Out: buckets to forget, buckets to read before a group.
- * Invariant: a bucket is never merged into memory that is older than the store: whoever loses it forgets it, whoever gets it reads it, and
- * no other bucket is read for its sake. With a consumer the buckets of its partitions are read together, others when a batch of theirs
- * comes (over HTTP, say). @module */
+ * In: what was read from the store, what another instance has now, or wrote.
+ * Out: buckets to forget, buckets to read before a group.
+ * Invariant: a bucket is never merged into memory that is older than the store: an instance that loses it forgets it,
+ * one that gets it reads it, and no other bucket is read because of that. With a consumer the buckets of its partitions
+ * are read together, others when a batch of theirs comes (over HTTP, say). @module */
 
 export class BucketsHeld {
   readonly #all: readonly number[];

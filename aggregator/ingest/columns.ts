@@ -1,10 +1,11 @@
 /** Segments of one batch as typed columns: the form in which they go through ingest.
  *
- * In: the value of a verified batch, or segments as objects. Out: checked numbers, addresses as octets, and the digest by which
- * sightings of one flow meet, in the order of start; or a reason.
- * Invariant: every cell was checked to be of its kind, and times and sums of them to be such that they can be stored and read back.
- * A digest is equal for both directions of a flow and for every sensor; ARP, whose flows have one direction and are told apart by the
- * sender's MAC, has one of its own.
+ * In: the value of a verified batch, or segments as objects. Out: checked numbers, addresses as octets, and the digest
+ * by which sightings of one flow meet, in the order of start; or a reason.
+ * Invariant: every cell was checked to be of its kind,
+ * and times and sums of them to be such that they can be stored and read back.
+ * A digest is equal for both directions of a flow and for every sensor; ARP, whose flows have one direction and are
+ * told apart by the sender's MAC, has one of its own.
  * Hot path: no object, string or closure for a segment; strings and facts are those that `JSON.parse` made. @module */
 
 import { createHash } from "node:crypto";
@@ -312,7 +313,8 @@ function addDigests(columns: SegmentColumns): void {
   }
 }
 
-/** The key of a row whose own digest is no name: ARP's, told apart by the sender's MAC and by what it asks for, and pairs of two families. */
+/** The key of a row whose own digest is no name: ARP's, told apart by the sender's MAC and by what it asks for,
+ * and pairs of two families. */
 export function ownKey(columns: SegmentColumns, row: number): Uint8Array {
   const hash = createHash("sha1").update(columns.protocol[row]);
   if (columns.hasMacs[row] & 1) hash.update(columns.macs.subarray(12 * row, 12 * row + 6));

@@ -1,10 +1,11 @@
 /** Consumes batches from Kafka, and goes on doing so.
  *
  * In: records of the batch topic. Out: submissions to ingest (partitions.ts); what is wrong, for health.
- * Invariant: whatever happens to brokers, group or connection, the consumer is made anew, with pauses that grow to {@link pauseMsMax}, until
- * it is stopped. Nothing else of the aggregator waits for Kafka, not even its start.
- * Why kafkajs' own restart is off: it decides by error whether to come back, and gives up for good on some that pass. A client that neither
- * fetches nor beats for {@link silentMsMax} is given up as well: it can hang on a dead socket without an error. @module */
+ * Invariant: whatever happens to brokers, group or connection, the consumer is made anew, with pauses that grow to
+ * {@link pauseMsMax}, until it is stopped. Nothing else of the aggregator waits for Kafka, not even its start.
+ * Why kafkajs' own restart is off: it decides by error whether to come back, and gives up for good on some that pass. A
+ * client that neither fetches nor beats for {@link silentMsMax} is given up as well:
+ * it can hang on a dead socket without an error. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import { type Consumer, disconnect, ensureTopic, type Kafka } from "../../shared/kafka.ts";
@@ -38,7 +39,8 @@ export interface ConsumeDeps {
 
 const defaults = { replicationFactor: 1, sessionMs: 30_000 };
 const heartbeatMs = 3_000;
-/** How long a broker holds a fetch when nothing comes. Leaving the group, and every rebalance, waits for the fetch under way. */
+/** How long a broker holds a fetch when nothing comes.
+ * Leaving the group, and every rebalance, waits for the fetch under way. */
 const fetchWaitMs = 500;
 const pauseMsFirst = 500;
 const pauseMsMax = 30_000;

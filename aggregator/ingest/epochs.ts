@@ -1,10 +1,11 @@
 /** Tells a cloned sensor from one that was started again.
  *
  * In: the epochs of a sensor and the header of a batch. Out: whether two copies of it are alive.
- * Rule: a sensor raises its epoch at each start, so an older epoch seals nothing any more once a newer one is at work. What an older
- * epoch had spooled may come at any time and is fine: it was sealed before. A batch is proof of a clone when it was sealed more than
- * {@link slackMs} after the newer epoch sealed its first batch by the sensor's clock, and also after that first batch reached us by our
- * clock. Both, because a sensor without a battery clock may wake up in the past. A stamp in our future proves nothing.
+ * Rule: a sensor raises its epoch at each start, so an older epoch seals nothing any more once a newer one is at work.
+ * What an older epoch had spooled may come at any time and is fine: it was sealed before. A batch is proof of a clone
+ * when it was sealed more than {@link slackMs} after the newer epoch sealed its first batch by the sensor's clock, and
+ * also after that first batch reached us by our clock. Both, because a sensor without a battery clock may wake up in
+ * the past. A stamp in our future proves nothing.
  * Two copies with the same epoch are found by the ledger: one number, two contents. @module */
 
 import type { EpochRow } from "../model/ledger.ts";

@@ -1,9 +1,11 @@
 /** Keeps a fact that two sensors read in the same packet from being told twice.
  *
  * In: facts of a segment and the sighting they belong to. Out: those facts that no other sighting has told before.
- * Invariant: a fact belongs to the sighting that told it first; the same one may tell it again, since a question asked twice is two
- * facts. Of a DNS question that one sensor saw without its answer, another tells the answer: its query and its response are two facts.
- * Bounds: {@link factsPerFlowMax} a flow and `factsMax` in all; beyond, only the sighting that the caller calls trusted is believed.
+ * Invariant: a fact belongs to the sighting that told it first; the same one may tell it again, since a question asked
+ * twice is two facts. Of a DNS question that one sensor saw without its answer, another tells the answer:
+ * its query and its response are two facts.
+ * Bounds: {@link factsPerFlowMax} a flow and `factsMax` in all;
+ * beyond, only the sighting that the caller calls trusted is believed.
  * Why 32 bits of hash: equal facts meet, and within one flow others rarely do by chance. @module */
 
 import {

@@ -1,7 +1,8 @@
 /** From a 64-bit fingerprint to the newest row that has it: open addressing over two typed arrays.
  *
- * In: fingerprint as two 32-bit halves, a row. Out: the row, or -1. Invariant: at most half of the slots are full, so a probe is short;
- * a removal moves later entries of the probe back, so that no slot ever has to be marked as deleted. @module */
+ * In: fingerprint as two 32-bit halves, a row. Out: the row, or -1. Invariant: at most half of the slots are full, so a
+ * probe is short; a removal moves later entries of the probe back, so that no slot ever has to be marked as deleted.
+ * @module */
 
 const firstSlots = 4_096;
 

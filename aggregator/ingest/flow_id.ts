@@ -1,7 +1,7 @@
 /** How sightings of a flow meet, and the slot of its id.
  *
- * In: network, digest. Out: 64 bits of fingerprint; from these and the initial sequence number 11 bits, so that the same batches give
- * the same ids again. @module */
+ * In: network, digest. Out: 64 bits of fingerprint; from these and the initial sequence number 11 bits, so that the
+ * same batches give the same ids again. @module */
 
 import { createHash } from "node:crypto";
 import { slots } from "../model/flow_id.ts";

@@ -1,10 +1,11 @@
 /** Keeps the books of batch numbers: which are missing, and when they came after all.
  *
- * In: headers of new batches, and what a sensor says it sealed. Out: gap rows. Invariant: for each (sensor, epoch, bucket) the numbers 1 to the highest known are those taken in
- * plus those in open gaps; replays never get here. A gap whose last batch came is closed with its stored bounds.
+ * In: headers of new batches, and what a sensor says it sealed. Out: gap rows. Invariant: for each (sensor, epoch,
+ * bucket) the numbers 1 to the highest known are those taken in plus those in open gaps; replays never get here. A gap
+ * whose last batch came is closed with its stored bounds.
  * Bounds: {@link holesMax} gaps a sequence; beyond, neighbours become one gap that names some batches too many.
- * {@link sequencesMax} sequences in memory; the store has all of them. Memory is never older than {@link readAgainMs}, and never the
- * reason for a gap: over HTTP several instances take batches of one sequence. @module */
+ * {@link sequencesMax} sequences in memory; the store has all of them. Memory is never older than {@link readAgainMs},
+ * and never the reason for a gap: over HTTP several instances take batches of one sequence. @module */
 
 import type { Gap, IngestWrite } from "../model/ledger.ts";
 import type { Store } from "../store/store.ts";
@@ -12,7 +13,8 @@ import type { Store } from "../store/store.ts";
 const holesMax = 256;
 const sequencesMax = 50_000;
 const gapsReadMax = 100_000;
-/** Another instance may have taken what seems to be the next batch. The ledger says so, but forgets it long after this. */
+/** Another instance may have taken what seems to be the next batch.
+ * The ledger says so, but forgets it long after this. */
 const readAgainMs = 30_000;
 
 export interface SequenceKey {
@@ -48,8 +50,8 @@ export class GapBook {
     this.#store = deps.store;
   }
 
-  /** Reads what the store knows of the epochs of these batches, and again where they are not the next ones: before a gap is opened or
-   * closed it is asked whether another instance took what seems to be missing. */
+  /** Reads what the store knows of the epochs of these batches, and again where they are not the next ones: before a
+   * gap is opened or closed it is asked whether another instance took what seems to be missing. */
   async load(
     batches: readonly SequenceNumber[],
     expected: readonly SequenceNumber[],
@@ -96,8 +98,8 @@ export class GapBook {
     return true;
   }
 
-  /** Whether a number was taken in, by what was stored before: it is not above the highest, and in no gap. Its row in the ledger may be
-   * gone by then. */
+  /** Whether a number was taken in, by what was stored before: it is not above the highest, and in no gap. Its row in
+   * the ledger may be gone by then. */
   isTaken(key: SequenceKey, seq: number): boolean {
     const sequence = this.#sequences.get(nameOf(key));
     return sequence !== undefined && seq <= sequence.highest &&

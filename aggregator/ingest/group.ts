@@ -1,8 +1,9 @@
 /** One group of batches on its way into one transaction.
  *
- * In: waiting batches. Out: the write, the outcome of each, updates. Invariant: between `merge` and `commit` or `rollback` everything
- * remembered can be taken back. A batch whose number is in the ledger is a replay when its hash is the same; with another hash, or
- * sealed by an epoch that a newer one has replaced, its sensor is a clone: quarantined, its batch a dead letter. @module */
+ * In: waiting batches. Out: the write, the outcome of each, updates. Invariant: between `merge` and `commit` or
+ * `rollback` everything remembered can be taken back. A batch whose number is in the ledger is a replay when its hash
+ * is the same; with another hash, or sealed by an epoch that a newer one has replaced, its sensor is a clone:
+ * quarantined, its batch a dead letter. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { DeadLetter, EpochRow, IngestWrite, LedgerRow, OffsetRow } from "../model/ledger.ts";
@@ -101,8 +102,8 @@ export class GroupWriter {
     group.batches.push({ waiting, verified });
   }
 
-  /** Reads what the store knows of these batches, and quarantines clones. What was verified a while ago is asked again: its sensor may
-   * be revoked meanwhile. */
+  /** Reads what the store knows of these batches, and quarantines clones. What was verified a while ago is asked again:
+   * its sensor may be revoked meanwhile. */
   async read(group: Group, nowMs: number): Promise<void> {
     await this.#verifier.prepare(group.batches.map(({ waiting }) => waiting.get), nowMs);
     for (const batch of group.batches) {
@@ -271,7 +272,8 @@ export class GroupWriter {
     return isSecondLiveEpoch(epochs, header, source.clock_offset_ms, nowMs);
   }
 
-  /** Buckets of which another instance stored some of these since memory was read: then memory does not have their flows. */
+  /** Buckets of which another instance stored some of these since memory was read: then memory does not have their
+   * flows. */
   #foreignOf(rows: readonly LedgerRow[]): Set<number> {
     const buckets = new Set<number>();
     for (const row of rows) {

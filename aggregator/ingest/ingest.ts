@@ -1,10 +1,13 @@
 /** Takes batches in: verify, drop replays, merge, store, and only then acknowledge.
  *
- * In: batches over HTTP or from Kafka, one at a time or many at once. Out: an outcome for each, after its transaction is committed; updates
- * for the detectors. Invariant: an outcome is given only when the store has the batch; memory never keeps what the store does not have.
+ * In: batches over HTTP or from Kafka, one at a time or many at once. Out: an outcome for each, after its transaction
+ * is committed; updates for the detectors. Invariant: an outcome is given only when the store has the batch; memory
+ * never keeps what the store does not have.
  * One group of batches at a time is merged and stored: all that wait, up to a limit, become one transaction.
- * Refused batches become dead letters with their reason, at most {@link IngestOptions.deadLettersPerMinuteMax}, and never block.
- * A store that does not answer is asked again with growing pauses; meanwhile the queue fills and callers are told to wait. @module */
+ * Refused batches become dead letters with their reason, at most {@link IngestOptions.deadLettersPerMinuteMax},
+ * and never block.
+ * A store that does not answer is asked again with growing pauses;
+ * meanwhile the queue fills and callers are told to wait. @module */
 
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -69,7 +72,8 @@ export class Ingest {
     this.#writer = new GroupWriter(this.#options, { ...deps, tells: deps.onStored !== undefined });
   }
 
-  /** Reads back recent flows and begins to work; `isLater`: each bucket's when it is known that they are ours. @throws {StoreUnavailable} */
+  /** Reads back recent flows and begins to work; `isLater`:
+   * each bucket's when it is known that they are ours. @throws {StoreUnavailable} */
   async start({ isLater = false } = {}): Promise<void> {
     if (!isLater) await this.#read(new Set([0]));
     this.#running = this.#run();
@@ -101,8 +105,8 @@ export class Ingest {
   }
 
   /** Takes one batch; `body` is its value, as it is or as one zstd frame. Resolves after its transaction is committed.
-   * With `position` the queue's limits do not hold: a consumer is bounded by itself, and refusing one record of a partition but not the
-   * next would store an offset beyond it.
+   * With `position` the queue's limits do not hold: a consumer is bounded by itself, and refusing one record of a
+   * partition but not the next would store an offset beyond it.
    * @throws {StoreUnavailable} when it has to be sent again later. */
   submit(
     get: HeaderGetter,
@@ -132,7 +136,8 @@ export class Ingest {
     this.#wake();
   }
 
-  /** Our Kafka partitions of `count`, and those of them that another instance wrote since we did. Of these alone memory is read anew. */
+  /** Our Kafka partitions of `count`, and those of them that another instance wrote since we did.
+   * Of these alone memory is read anew. */
   assign(partitions: readonly number[], changed: readonly number[], count: number): void {
     this.#held.assign(partitions, changed, count);
   }
@@ -248,7 +253,8 @@ export class Ingest {
     try {
       await this.#deps.store.ingest(write);
     } catch (error) {
-      // After a lost reply the ledger tells whether our own commit went through: then its rows are ours to the millisecond.
+      // After a lost reply the ledger tells whether our own commit went through: then its rows are ours to the
+      // millisecond.
       if (error instanceof LedgerConflict && await this.#isStored(write.ledger)) return;
       throw error;
     }

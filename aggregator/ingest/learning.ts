@@ -1,6 +1,7 @@
 /** What a flow as a whole learns from a segment.
  *
- * In: an arrival whose counts were accepted. Out: the flow's states, times and flags; whether anything of it is news to the store.
+ * In: an arrival whose counts were accepted.
+ * Out: the flow's states, times and flags; whether anything of it is news to the store.
  * Invariant: false = the stored flow is as it would be with this segment, so nothing has to be written. @module */
 
 import { connStates, endReasons } from "../../shared/segment.ts";
@@ -32,8 +33,8 @@ export function noteFlow(
   if (brings !== 0) columns.has[flow] |= brings;
   const fwdFlags = columns.fwdFlags[flow] | arrival.fwdFlags;
   const bwdFlags = columns.bwdFlags[flow] | arrival.bwdFlags;
-  // The least factor is that of the sensor that left out least: the flow was bound to be seen by it. What was added to the sums
-  // before it was heard of stays as it is.
+  // The least factor is that of the sensor that left out least: the flow was bound to be seen by it. What was added to
+  // the sums before it was heard of stays as it is.
   const factor = Math.min(
     columns.factor[flow] === 0 ? factorMax : columns.factor[flow],
     Math.max(1, given.numbers.factor[row]),

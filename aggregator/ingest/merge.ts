@@ -1,12 +1,14 @@
 /** Merges what several sensors saw: segments in, flows out.
  *
- * In: columns of one sensor's segments and `nowMs`. Out: rows to write, what to tell the detectors, whose traffic it was.
- * Invariant: for each direction of a flow the counts are those of one vantage (sensor, VLAN, tunnel depth), at any moment. That vantage is
- * the first that shows the direction; ownership.ts says when another one takes over, and the flow's counts become that one's. Every
- * vantage's own counts go to its sighting, so nothing reported is lost.
- * Same flow: same network, same Community ID, and equal TCP initial sequence numbers, or, where one is unknown, times that overlap
- * within `slackMs`.
- * Approximate: on a take-over, payload octets and flag counts go on from the new vantage; what it had before is not known here.
+ * In: columns of one sensor's segments and `nowMs`.
+ * Out: rows to write, what to tell the detectors, whose traffic it was.
+ * Invariant: for each direction of a flow the counts are those of one vantage (sensor, VLAN, tunnel depth), at any
+ * moment. That vantage is the first that shows the direction; ownership.ts says when another one takes over, and the
+ * flow's counts become that one's. Every vantage's own counts go to its sighting, so nothing reported is lost.
+ * Same flow: same network, same Community ID, and equal TCP initial sequence numbers, or, where one is unknown, times
+ * that overlap within `slackMs`.
+ * Approximate: on a take-over, payload octets and flag counts go on from the new vantage;
+ * what it had before is not known here.
  * State is bounded by `flowsMax`; what was evicted and comes again is found in the store by its id, and read back.
  * Hot path: what a segment changes goes from typed columns to typed columns; see also row_filler.ts. @module */
 
@@ -106,8 +108,8 @@ export class Merger {
     this.#hints.clear();
   }
 
-  /** After a rollback: ids that were given to new flows are taken, by stored flows that memory had forgotten, or by two new ones at once.
-   * The stored ones come back. */
+  /** After a rollback: ids that were given to new flows are taken, by stored flows that memory had forgotten, or by two
+   * new ones at once. The stored ones come back. */
   bringBack(
     stored: readonly Flow[],
     taken: readonly { us: number; slot: number }[],
@@ -118,7 +120,8 @@ export class Merger {
     for (const { us, slot } of taken) this.#taken.add(`${us}|${slot}`);
   }
 
-  /** Optional, before `take`: learns from segments that saw the SYN which way round a flow is, for another sensor's that did not. */
+  /** Optional, before `take`: learns from segments that saw the SYN which way round a flow is,
+   * for another sensor's that did not. */
   learn(columns: SegmentColumns, source: Source): void {
     const { tcp_isn } = columns.numbers;
     for (let row = 0; row < columns.size; row++) {
@@ -152,7 +155,8 @@ export class Merger {
     this.#forget((_, flow) => buckets.has(bucket[flow]));
   }
 
-  /** Takes stored flows back into memory, those of some buckets. Facts are held to be those of the vantage that has the initiator's direction. */
+  /** Takes stored flows back into memory, those of some buckets.
+   * Facts are held to be those of the vantage that has the initiator's direction. */
   restore(flows: readonly Flow[], buckets: BucketChoice = allBuckets): void {
     restoreFlows(flows, this.#state, this.#vantages, this.#salts, buckets, {
       remember: (stored, flow) =>

@@ -1,7 +1,7 @@
 /** What the merger remembers of each flow: rows of flows and of sightings, found by fingerprint.
  *
- * In: a fingerprint of network and Community ID. Out: rows. Invariant: flows of one fingerprint form a chain, newest first; each flow's
- * sightings form another. Between `begin` and `commit` everything can be taken back.
+ * In: a fingerprint of network and Community ID. Out: rows. Invariant: flows of one fingerprint form a chain, newest
+ * first; each flow's sightings form another. Between `begin` and `commit` everything can be taken back.
  * Bound: by the caller, who evicts before a transaction; rows are about 170 octets a flow with one sighting. @module */
 
 import { FingerprintIndex } from "./fingerprint_index.ts";

@@ -1,4 +1,4 @@
-/** What one transaction writes and tells: where the merger puts what it found. @module */
+/** What one transaction writes and reports: where the merger puts its results. @module */
 
 import { FlowRows } from "../model/flow_rows.ts";
 import { SightingRows } from "../model/sighting_rows.ts";

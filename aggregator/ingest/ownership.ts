@@ -1,9 +1,11 @@
 /** Whose counts a direction of a flow has, and what of a segment is new to the flow.
  *
- * In: an arrival whose counts its sighting already has. Out: its packets and bytes become those that the flow did not have yet.
+ * In: an arrival whose counts its sighting already has.
+ * Out: its packets and bytes become those that the flow did not have yet.
  * Invariant: after each call the flow's counts of a direction are the totals of the sighting that owns it.
- * The owner is the first that shows the direction. Silent: its last packet is `silenceMs` older than the other's; or it said that the
- * flow goes on, or was cut off, and the other has seen a later end. Then the most complete sighting takes over. @module */
+ * The owner is the first that shows the direction. Silent: its last packet is `silenceMs` older than the other's; or it
+ * said that the flow goes on, or was cut off, and the other has seen a later end.
+ * Then the most complete sighting takes over. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import { endReasons } from "../../shared/segment.ts";

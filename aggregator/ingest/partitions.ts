@@ -1,14 +1,16 @@
 /** Reads the partitions of one topic, each from where the database says.
  *
- * In: the partitions given to us at each join, records of a partition. Out: submissions to ingest in the order of the partition; seeks and
- * commits. Invariant: the database's offset decides, Kafka's own is a hint, committed after the database.
- * A stored offset belongs to one log. It is kept with a mark of the record before it, and reading begins with that record: another one
- * there, or a log that ends before it, is another log under the same name (topic made anew, cluster rebuilt, restored or mirrored). That
- * one is read from its start; the ledger drops what was stored before. Where retention took the marked record, all that is left lies
- * behind it, and both ways to read are the same.
+ * In: the partitions given to us at each join, records of a partition. Out: submissions to ingest in the order of the
+ * partition; seeks and commits.
+ * Invariant: the database's offset decides, Kafka's own is a hint, committed after the database.
+ * A stored offset belongs to one log. It is kept with a mark of the record before it, and reading begins with that
+ * record: another one there, or a log that ends before it, is another log under the same name (topic made anew, cluster
+ * rebuilt, restored or mirrored). That one is read from its start; the ledger drops what was stored before. Where
+ * retention took the marked record, all that is left lies behind it, and both ways to read are the same.
  * Why a mark and not the topic's id: a log restored from a backup keeps its id, and kafkajs does not know ids.
- * The same offset says whose flows memory has: a partition whose stored offset is the one we stored ourselves was nobody else's meanwhile.
- * A record that ingest cannot store whatever is tried becomes a dead letter and does not stop its partition. @module */
+ * The same offset says whose flows memory has: a partition whose stored offset is the one we stored ourselves was
+ * nobody else's meanwhile. A record that ingest cannot store whatever is tried becomes a dead letter and does not stop
+ * its partition. @module */
 
 import { createHash } from "node:crypto";
 import type { Clock } from "../../shared/clock.ts";

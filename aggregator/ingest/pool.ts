@@ -1,10 +1,10 @@
 /** Rows of numbers in typed arrays, taken and given back by index.
  *
- * In: a specification, column to array type. Out: indexes and columns. Invariant: a row that is given back is taken again before new ones;
- * between `begin` and `commit` the first `touch` of a row keeps its values, so that `rollback` restores them. A row taken since `begin`
- * is not kept: whoever took it gives it back.
- * Why typed arrays: a merge keeps hundreds of thousands of flows for an hour; as objects each would cost several times as much. Columns
- * are replaced as the pool grows, so nobody holds on to one. @module */
+ * In: a specification, column to array type. Out: indexes and columns. Invariant: a row that is given back is taken
+ * again before new ones; between `begin` and `commit` the first `touch` of a row keeps its values, so that `rollback`
+ * restores them. A row taken since `begin` is not kept: whoever took it gives it back.
+ * Why typed arrays: a merge keeps hundreds of thousands of flows for an hour; as objects each would cost several times
+ * as much. Columns are replaced as the pool grows, so nobody holds on to one. @module */
 
 type NumberArray = Float64Array | Uint32Array | Int32Array | Uint16Array | Uint8Array;
 type NumberArrayType = new (length: number) => NumberArray;

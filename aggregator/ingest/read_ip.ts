@@ -1,7 +1,7 @@
 /** Addresses of a batch as octets, without a string or an object of our own.
  *
- * In: text, where to write. Out: 4, 16, or 0 when it is none. Invariant: agrees with `parseIp`, which reads what is not dotted
- * IPv4. @module */
+ * In: text, where to write. Out: 4, 16, or 0 when it is none. Invariant: agrees with `parseIp`, which reads what is not
+ * dotted IPv4. @module */
 
 import { parseIp } from "../../shared/ip.ts";
 

@@ -1,4 +1,5 @@
-/** MAC addresses of a batch as octets. In: text. Out: six octets, or false when it is not "aa:bb:cc:dd:ee:ff". @module */
+/** MAC addresses of a batch as octets. In: text. Out: six octets, or false when it is not "aa:bb:cc:dd:ee:ff".
+ * @module */
 
 export function readMac(text: string, into: Uint8Array, at: number): boolean {
   if (text.length !== 17) return false;

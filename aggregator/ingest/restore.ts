@@ -1,7 +1,9 @@
 /** Stored flows back in memory.
  *
- * In: flows with their sightings, the buckets that are wanted. Out: the rows the merger would have if it had never stopped.
- * Approximate: the store does not keep why a sighting's last segment ended; the flow's own reason stands for it. @module */
+ * In: flows with their sightings, the buckets that are wanted.
+ * Out: the rows the merger would have if it had never stopped.
+ * Approximate: the store does not keep why a sighting's last segment ended; the flow's own reason stands for it.
+ * @module */
 
 import { bucketOf } from "../../shared/community_id.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";

@@ -1,8 +1,9 @@
 /** A segment as a row of flow columns: what it says of its flow, turned the flow's way.
  *
- * In: an arrival whose counts are those that the flow did not have yet. Out: the row, but for what the merger itself knows: id, times,
- * states, owners, facts. Invariant: payload octets and flag counts go with the direction that the sighting owns.
- * Hot path: called once a segment. @module */
+ * In: an arrival whose counts are those that the flow did not have yet. Out: the row, but for what the merger itself
+ * knows: id, times, states, owners, facts.
+ * Invariant: payload octets and flag counts go with the direction that the sighting owns.
+ * Hot path: called once per segment. @module */
 
 import type { FlowRows } from "../model/flow_rows.ts";
 import { type Arrival, type Sides, sidesOf, turnedPorts } from "./arrival.ts";

@@ -1,7 +1,8 @@
 /** What each vantage has seen of a flow: in memory always, in the store once a second vantage saw it.
  *
- * In: arrivals. Out: rows of sightings. Invariant: the only sighting of a flow has no row, as its counts are the flow's; the second one
- * brings a row for both, each the whole of what it has seen, and from then on increments are written. @module */
+ * In: arrivals. Out: rows of sightings. Invariant: the only sighting of a flow has no row, as its counts are the
+ * flow's; the second one brings a row for both, each the whole of what it has seen,
+ * and from then on increments are written. @module */
 
 import type { SightingRows } from "../model/sighting_rows.ts";
 import type { Arrival } from "./arrival.ts";

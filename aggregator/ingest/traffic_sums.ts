@@ -1,8 +1,10 @@
 /** Spreads what segments add over the seconds they lasted.
  *
- * In: packets and bytes of a span of packet time. Out: traffic rows. Invariant: the rows' sums are what was added, to the last packet.
- * Bounds: a span has at most {@link stepsMax} steps; a longer one is spread in longer steps. Once there are {@link rowsMax} rows, all of a
- * span is counted in its first second: spans that a sensor made up must not make more rows than it sent segments. @module */
+ * In: packets and bytes of a span of packet time. Out: traffic rows.
+ * Invariant: the rows' sums are what was added, to the last packet.
+ * Bounds: a span has at most {@link stepsMax} steps; a longer one is spread in longer steps. Once there are
+ * {@link rowsMax} rows, all of a span is counted in its first second:
+ * spans that a sensor made up must not make more rows than it sent segments. @module */
 
 import { SumTable } from "../model/sum_table.ts";
 import type { TrafficRow } from "../model/traffic.ts";
@@ -19,7 +21,8 @@ export class TrafficSums {
   /** Spans counted in their first second, as there were {@link rowsMax} rows. */
   lumped = 0;
 
-  /** `flows` are counted in the first second. Times are microseconds since the epoch, of the first and the last packet. */
+  /** `flows` are counted in the first second.
+   * Times are microseconds since the epoch, of the first and the last packet. */
   add(
     firstUs: number,
     lastUs: number,

@@ -1,4 +1,5 @@
-/** Connection states and facts seen the other way round, and states of flows whose two directions came from two vantages.
+/** Connection states and facts seen the other way round,
+ * and states of flows whose two directions came from two vantages.
  *
  * Invariant: turning twice gives the state again, those without a mirror image excepted. @module */
 
@@ -33,7 +34,8 @@ export function turnFacts(facts: Facts | null): Facts | null {
 
 const fin = 1, syn = 2, rst = 4;
 
-/** State of a flow of which no single vantage saw both directions, from the flags of each. The order of resets is not known then. */
+/** State of a flow of which no single vantage saw both directions, from the flags of each.
+ * The order of resets is not known then. */
 export function joinedState(protocol: string, fwdFlags: number, bwdFlags: number): ConnState {
   if (protocol !== "tcp") return "SF";
   if (!(fwdFlags & syn)) {

@@ -1,8 +1,9 @@
 /** What one merged segment adds to a flow, as the detectors see it.
  *
- * In: a row of a batch and what of it was accepted. Out: a {@link FlowUpdate} whose segment is made anew when it is asked for, so that it
- * lives no longer than whoever asked needs it.
- * Invariant: it says the same whenever it is asked: it holds its own numbers and the batch's columns, never the merger's. @module */
+ * In: a row of a batch and what of it was accepted. Out: a {@link FlowUpdate} whose segment object is built on demand,
+ * so that it lives no longer than the caller needs it.
+ * Invariant: it says the same whenever it is asked:
+ * it holds its own numbers and the batch's columns, never the merger's. @module */
 
 import { formatCommunityId } from "../../shared/community_id.ts";
 import type { Facts } from "../../shared/facts.ts";

@@ -1,6 +1,7 @@
 /** Numbers for vantages, so that a sighting holds four octets instead of a name.
  *
- * Bound: {@link vantagesMax}; a hostile sensor that invents VLANs beyond it gets one vantage for all of them. @module */
+ * Bound: {@link vantagesMax}; a hostile sensor that invents VLANs beyond it gets one vantage for all of them.
+ * @module */
 
 const vantagesMax = 200_000;
 

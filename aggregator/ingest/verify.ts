@@ -1,9 +1,12 @@
 /** Decides whether a batch may be used at all.
  *
- * In: headers and body as they came, from a sensor or from whoever can reach us. Out: its segments, or a reason from a closed list.
- * Invariant: header, sensor, key and size are checked before a body is unpacked, unpacking has a fixed limit, and nothing of a value is
- * parsed before its signature is good. Keys are at most {@link keyAgeMsMax} old, so that revoking a sensor works within 5 s.
- * Why the body's own magic number says whether it is compressed: Kafka hands records on unpacked, HTTP as they were sent. @module */
+ * In: headers and body as they came, from a sensor or from whoever can reach us.
+ * Out: its segments, or a reason from a closed list.
+ * Invariant: header, sensor, key and size are checked before a body is unpacked, unpacking has a fixed limit, and
+ * nothing of a value is parsed before its signature is good.
+ * Keys are at most {@link keyAgeMsMax} old, so that revoking a sensor works within 5 s.
+ * Why the body's own magic number says whether it is compressed:
+ * Kafka hands records on unpacked, HTTP as they were sent. @module */
 
 import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
@@ -81,7 +84,8 @@ export class Verifier {
     this.#reporter = deps.reporter;
   }
 
-  /** Makes the keys fresh enough for batches with these headers. @throws {StoreUnavailable} when they are too old and cannot be read. */
+  /** Makes the keys fresh enough for batches with these headers.
+   * @throws {StoreUnavailable} when they are too old and cannot be read. */
   async prepare(getters: readonly HeaderGetter[], nowMs: number): Promise<void> {
     // A clock set back makes keys look young for ever.
     const ageMs = nowMs < this.#readMs ? Infinity : nowMs - this.#readMs;
@@ -183,8 +187,9 @@ function sourceOf(row: SensorRow): Source {
   };
 }
 
-/** Whether all times of a batch are still ones that can be read back once the sensor's clock offset is taken off. Those of a replayed file,
- * or of a clock that lost its mind, may not be; they stay as they are, and are flagged as any odd time. */
+/** Whether all times of a batch are still ones that can be read back once the sensor's clock offset is taken off. Those
+ * of a replayed file, or of a clock that lost its mind, may not be;
+ * they stay as they are, and are flagged as any odd time. */
 function canCorrect({ size, numbers }: SegmentColumns, offsetMs: number): boolean {
   const { start_us, duration_us, flow_age_us } = numbers;
   const offsetUs = offsetMs * 1e3;

@@ -1,10 +1,12 @@
 /** The forms in which threat intelligence comes: plain text, CSV, MISP events and STIX 2.1 bundles.
  *
- * In: the text of a list. Out: each indicator with what the list says about it, given to `add`; what was skipped, counted by reason.
- * Invariant: a list that is not of its form is refused as a whole, by an error that says where; a single odd line is skipped and counted.
+ * In: the text of a list. Out: each indicator with what the list says about it, given to `add`;
+ * what was skipped, counted by reason.
+ * Invariant: a list that is not of its form is refused as a whole, by an error that says where;
+ * a single odd line is skipped and counted.
  * Why by content and not only by the file's name: both MISP and STIX are `.json`, and many CSV lists are called `.txt`.
- * Sources: the STIX 2.1 patterning language (OASIS, section 9), as far as equality comparisons joined by OR; the MISP core format
- * (draft-dulaunoy-misp-core-format), attributes with `to_ids`. @module */
+ * Sources: the STIX 2.1 patterning language (OASIS, section 9), as far as equality comparisons joined by OR; the MISP
+ * core format (draft-dulaunoy-misp-core-format), attributes with `to_ids`. @module */
 
 import { type Indicator, type IndicatorKind, readIndicator, type SkipReason } from "./indicator.ts";
 
@@ -129,7 +131,8 @@ export function readJson(text: string, add: AddIndicator): Skipped {
 
 type Take = (found: Indicator | SkipReason, note: string) => void;
 
-/** Comparisons `object:property = 'value'`; others (NOT, LIKE, AND of several objects) say less than equality and are left out. */
+/** Comparisons `object:property = 'value'`;
+ * others (NOT, LIKE, AND of several objects) say less than equality and are left out. */
 const stixComparison = /([a-z0-9-]+):([A-Za-z0-9_.'-]+)\s*=\s*'((?:[^'\\]|\\.)*)'/g;
 
 function readStixObject(object: unknown, take: Take): void {
@@ -180,7 +183,8 @@ const mispKinds: Readonly<Record<string, IndicatorKind | "file">> = {
   "sha256": "file",
 };
 
-/** Attributes wherever they stand: in the event, in its objects, in a list of events. False when there is no event at all. */
+/** Attributes wherever they stand: in the event, in its objects, in a list of events.
+ * False when there is no event at all. */
 function readMisp(value: unknown, info: string, take: Take, depth: number): boolean {
   if (typeof value !== "object" || value === null || depth > depthMax) return false;
   if (Array.isArray(value)) {

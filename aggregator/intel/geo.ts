@@ -1,9 +1,11 @@
 /** Where an address is and whose network it is in, out of MaxMind-format files (GeoLite2 Country or City, and ASN).
  *
- * In: `*.mmdb` files of a folder; an address as text. Out: country, city and autonomous system, as far as the files know them.
- * Invariant: the only file that knows the MaxMind library. A file that is broken, or breaks on one address, is set aside and counted; the
- * aggregator goes on without it. Nothing is downloaded.
- * Bounds: {@link filesMax} files of {@link fileBytesMax} octets, held in memory; {@link answersMax} remembered answers. @module */
+ * In: `*.mmdb` files of a folder; an address as text.
+ * Out: country, city and autonomous system, as far as the files know them.
+ * Invariant: the only file that knows the MaxMind library. A file that is broken, or breaks on one address, is set
+ * aside and counted; the aggregator goes on without it. Nothing is downloaded.
+ * Bounds: {@link filesMax} files of {@link fileBytesMax} octets, held in memory; {@link answersMax} remembered answers.
+ * @module */
 
 import { Buffer } from "node:buffer";
 import { Reader, type Response } from "mmdb-lib";

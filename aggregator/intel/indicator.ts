@@ -1,9 +1,9 @@
 /** What can stand on a threat-intelligence list, and how one word becomes it.
  *
- * In: a word of a list, perhaps "defanged" (`hxxp://`, `[.]`). Out: an indicator of one kind in its one canonical form, or the reason why
- * it cannot be used.
- * Invariant: nothing is accepted that would match a whole network or a whole registry: one careless line of a list must not turn
- * everything into a threat. @module */
+ * In: a word of a list, perhaps "defanged" (`hxxp://`, `[.]`). Out: an indicator of one kind in its one canonical form,
+ * or the reason why it cannot be used.
+ * Invariant: nothing is accepted that would match a whole network or a whole registry: one careless line of a list must
+ * not turn everything into a threat. @module */
 
 import { formatIp, isPrivateIp, parseIp } from "../../shared/ip.ts";
 
@@ -88,7 +88,8 @@ export function maskTo(bytes: Uint8Array, prefix: number): Uint8Array {
   });
 }
 
-/** MD5 is a JA3, SHA-1 and SHA-256 are certificates: hashes of files are never seen on the wire, and lists that name them say so. */
+/** MD5 is a JA3, SHA-1 and SHA-256 are certificates:
+ * hashes of files are never seen on the wire, and lists that name them say so. */
 function readHash(hex: string, hint: IndicatorKind | null): Indicator | SkipReason {
   if (hex.length === 32) return { kind: "ja3", value: hex };
   if (hex.length !== 40 && hex.length !== 64) return "not_an_indicator";

@@ -1,9 +1,11 @@
 /** The threat-intelligence lists of a folder, read again when they change.
  *
- * In: a folder of `.txt`, `.csv`, `.list`, `.netset`, `.ioc` and `.json` files. Out: look-ups over all lists; what became of each file.
- * Invariant: a list that is broken, empty, or half as long as the one it replaces is refused, said and counted, and the one before it stays
- * in force: a feed that failed half-way must not look like peace. A list that is taken away is forgotten; put back, it is taken as it is.
- * Nothing is downloaded. Bounds: {@link listsMax} files, {@link listBytesMax} octets each, {@link entriesMax} entries in all. @module */
+ * In: a folder of `.txt`, `.csv`, `.list`, `.netset`, `.ioc` and `.json` files.
+ * Out: look-ups over all lists; what became of each file.
+ * Invariant: a list that is broken, empty, or half as long as the one it replaces is refused, said and counted, and the
+ * one before it stays in force: a feed that failed half-way must not look like peace. A list that is taken away is
+ * forgotten; put back, it is taken as it is. Nothing is downloaded. Bounds: {@link listsMax} files,
+ * {@link listBytesMax} octets each, {@link entriesMax} entries in all. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

@@ -1,9 +1,10 @@
 /** The indicators of one list in typed arrays: over a million look-ups a second among a million and a half entries.
  *
- * In: indicators while the list is read; addresses, names and hashes of flows afterwards. Out: the number of a note, or -1.
+ * In: indicators while the list is read; addresses, names and hashes of flows afterwards.
+ * Out: the number of a note, or -1.
  * Layout: open addressing over 64-bit fingerprints of (kind, octets), at most two thirds full, 12 octets a slot.
- * Invariant: a miss is certain. A hit is wrong with a probability of 2^-64 for each entry: the fingerprint is keyed with random numbers
- * of this process, so nobody can choose a name that collides.
+ * Invariant: a miss is certain. A hit is wrong with a probability of 2^-64 for each entry: the fingerprint is keyed
+ * with random numbers of this process, so nobody can choose a name that collides.
  * Why domains are hashed from their end: one pass over a name gives the fingerprint of each of its parents. @module */
 
 import { parseIp } from "../../shared/ip.ts";

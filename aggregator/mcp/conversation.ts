@@ -1,11 +1,12 @@
 /** The Model Context Protocol, as far as a server of read-only tools needs it: JSON-RPC 2.0, one message a line.
  *
- * In: a line. Out: the line to answer with, or null for what wants no answer.
- * Invariant: every request gets one answer, a fault of it too, in words; nothing is kept between two lines; an answer has at most
- * {@link octetsMax} octets in each of its two forms, and says where it was cut.
- * Why no SDK: the official one needs 95 npm packages, among them two web servers and a JOSE library, and 30 MB on the disk; of it a
- * server of tools would use the four methods below. Revisions: https://modelcontextprotocol.io/specification/2025-11-25. The one of
- * 2025-03-26 is left out, as it demands batches. @module */
+ * In: a line. Out: the line to answer with, or null where no answer is due.
+ * Invariant: every request gets one answer, a faulty one a message; nothing is kept between two lines; an answer has at
+ * most {@link octetsMax} octets in each of its two forms, and says where it was cut.
+ * Why no SDK: the official one needs 95 npm packages, among them two web servers and a JOSE library, and 30 MB on the
+ * disk; a server of tools would use four methods of it, those below. Revisions:
+ * https://modelcontextprotocol.io/specification/2025-11-25. That of 2025-03-26 is left out, as it requires batches.
+ * @module */
 
 import { z } from "../../shared/schema.ts";
 import { version } from "../../shared/version.ts";

@@ -1,6 +1,6 @@
 /** Cuts an answer to a number of octets.
  *
- * In: JSON, the octets it may take. Out: the same without the ends of its longest lists, and where it was cut, in words.
+ * In: JSON, the octets it may take. Out: the same with its longest lists shortened, and where it was cut, in words.
  * Invariant: ends after {@link passesMax} halvings at the latest; what still does not fit then is null. @module */
 
 import type { Json, JsonObject } from "./untrusted.ts";

@@ -1,8 +1,9 @@
 /** Lines of a stream of octets, each of bounded length.
  *
- * In: pieces as they come. Out: each line without its end; null in place of one that has more than {@link octetsMax} octets or is not
- * UTF-8. Invariant: at most {@link octetsMax} octets are held, and the line after a long one is whole. What follows the last line end is
- * a line too. @module */
+ * In: pieces as they come. Out: each line without its end;
+ * null in place of one that is longer than {@link octetsMax} octets or is not UTF-8.
+ * Invariant: at most {@link octetsMax} octets are held, and the line after a long one is whole. What follows the last
+ * line end is a line too. @module */
 
 export const octetsMax = 256 * 1024;
 const lineEnd = 10;

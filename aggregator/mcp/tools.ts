@@ -1,7 +1,7 @@
-/** What an assistant may ask: one row a tool, each a bounded read of the API that a viewer's key allows.
+/** What an assistant may ask: one row per tool, each a bounded read of the API that a viewer's key allows.
  *
- * In: checked arguments. Out: the path to ask. Invariant: a tool reads; none changes anything. Descriptions are constants, so that no text
- * from the network ever stands where an assistant looks for instructions. @module */
+ * In: checked arguments. Out: the path to ask. Invariant: a tool reads; none changes anything. Descriptions are
+ * constants, so that no text from the network ever appears where an assistant looks for instructions. @module */
 
 import { parseIp } from "../../shared/ip.ts";
 import { z } from "../../shared/schema.ts";
@@ -22,7 +22,7 @@ export interface Tool {
 
 const text = (max: number) => z.string().min(1).max(max);
 const id = z.string().regex(/^[0-9a-f]{16}$/, "must be an id: 16 hexadecimal digits");
-const limit = z.int().min(1).max(100).default(20).describe("Rows at most");
+const limit = z.int().min(1).max(100).default(20).describe("At most this many rows");
 const cursor = text(200).optional().describe("next_cursor of the page before");
 const range = {
   from: text(40).optional().describe(`Earliest: ${timeForms}`),

@@ -1,11 +1,12 @@
 /** Splits an answer of the API into what Picket says and what the network says.
  *
- * In: any JSON. Out: the same objects; in each, every text that a packet, a sensor's owner or a model may have worded sits under
- * `untrusted`, inert and of bounded length.
- * Invariant: a text is outside `untrusted` only when its key is listed here and the text has the form that the key demands. A field
- * nobody listed is untrusted with all below it, so that a new one is never trusted by oversight.
- * Why by key and form: a name like `ignore.all.previous.instructions.example` has the form of many harmless words, and a key alone would
- * let through whatever a faulty row holds. @module */
+ * In: any JSON. Out: the same objects; in each, every text that a packet, a sensor's owner or a model may have worded
+ * sits under `untrusted`, inert and of bounded length.
+ * Invariant: a text is outside `untrusted` only when its key is listed here and the text has the form that the key
+ * demands. A field that is not listed is untrusted with everything below it,
+ * so that a new one is never trusted by oversight.
+ * Why by key and form: a name like `ignore.all.previous.instructions.example` has the form of many harmless words, and
+ * a key alone would let anything through that a faulty row holds. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
 import { parseIp } from "../../shared/ip.ts";

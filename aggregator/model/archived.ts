@@ -1,4 +1,5 @@
-/** A flow with all that leaves the store together with it: what an archive holds, and what gives it back. @module */
+/** A flow with everything that is dropped from the store together with it: what an archive holds and restores.
+ * @module */
 
 import type { Flow } from "./flow.ts";
 

@@ -1,9 +1,10 @@
 /** Whose request it is, when a proxy hands it on.
  *
  * In: the connection's address, and what `X-Forwarded-For` or `Forwarded` (RFC 7239) say. Out: the caller's address.
- * Invariant: what a header says counts only as far as trusted proxies vouch for it: read from the right, each address is believed as
- * long as the one that added it is trusted, so a caller cannot make itself another one.
- * Why neither header counts when both are there and differ: a proxy commonly sets one and hands the other on as the caller wrote it. @module */
+ * Invariant: what a header says counts only as far as trusted proxies vouch for it: read from the right, each address
+ * is believed as long as the one that added it is trusted, so a caller cannot make itself another one.
+ * Why neither header counts when both are there and differ: a proxy commonly sets one and hands the other on as the
+ * caller wrote it. @module */
 
 import { formatIp, parseIp } from "../../shared/ip.ts";
 import { isWithin, type Network, readNetwork } from "./network.ts";

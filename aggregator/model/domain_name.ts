@@ -1,10 +1,11 @@
 /** Splits DNS names into the part somebody registered and the part they chose freely.
  *
- * In: a name from the wire. Out: {@link DomainName}, lower-case. What was registered says the Public Suffix List (publicsuffix.org, by
- * `tldts`): a third label under "co.uk", a second under "net". Its private part is left out: "d111.cloudfront.net" is one of a provider's
- * own names, and its label was computed by the provider.
- * Invariant: at most `namesMax` names are remembered, the half asked for longest ago goes first.
- * Why remembered: a network asks for the same few thousand names all day, and detectors and sums use their parts as keys. @module */
+ * In: a name from the wire. Out: {@link DomainName}, lower-case. What counts as registered is decided by the Public
+ * Suffix List (publicsuffix.org, by `tldts`): a third label under "co.uk", a second under "net". Its private part is
+ * left out: "d111.cloudfront.net" is one of a provider's own names, and its label was computed by the provider.
+ * Invariant: at most `namesMax` names are remembered, the half asked for longest ago is evicted first.
+ * Why remembered: a network asks for the same few thousand names all day,
+ * and detectors and sums use their parts as keys. @module */
 
 import { parse } from "tldts";
 import { Halves } from "./halves.ts";
@@ -23,8 +24,8 @@ export interface DomainName {
 const namesMax = 16_384;
 const names = new Halves<string, DomainName>(namesMax);
 
-/** The parts of a name. A name whose end can be no top-level domain was never registered: tools that talk to their own server put a
- * tag in front ("dnscat.<data>"), which then stands for the domain. */
+/** The parts of a name. A name whose end can be no top-level domain was never registered: tools that talk to their own
+ * server put a tag in front ("dnscat.<data>"), which then stands for the domain. */
 export function readDomainName(name: string): DomainName {
   return names.get(name, split);
 }

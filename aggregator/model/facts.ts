@@ -1,6 +1,7 @@
 /** Two sets of facts as one.
  *
- * In: facts of one flow. Out: facts. Invariant: the result is within `factLimits`; what does not fit is counted in `cut`. @module */
+ * In: facts of one flow. Out: facts.
+ * Invariant: the result is within `factLimits`; what does not fit is counted in `cut`. @module */
 
 import { factLimits, factLists, factParts, type Facts } from "../../shared/facts.ts";
 

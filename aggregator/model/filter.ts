@@ -1,7 +1,7 @@
 /** A filter as a tree, already checked: every column is known to its table, every value is of the column's type.
  *
- * Invariant: `!=` and `in` are gone: they are `not` and `=` with several values. A column may hold several values in a row (`ip`: both
- * ends); a test holds when any of them meets any of the test's. @module */
+ * Invariant: `!=` and `in` are gone: they are `not` and `=` with several values. A column may hold several values in a
+ * row (`ip`: both ends); a test holds when any of them meets any of the test's. @module */
 
 import type { Network } from "./network.ts";
 

@@ -5,8 +5,8 @@
 
 import type { Segment } from "../../shared/segment.ts";
 
-/** One vantage's view of a flow. A vantage is a sensor, a VLAN and a tunnel depth: a sensor that sees a packet before and
- * after a router or a tunnel has two. Times are the sensor's own, epoch seconds. */
+/** One vantage's view of a flow. A vantage is a sensor, a VLAN and a tunnel depth: a sensor that sees a packet before
+ * and after a router or a tunnel has two. Times are the sensor's own, epoch seconds. */
 export interface Sighting {
   sensor_id: string;
   vlan: number;

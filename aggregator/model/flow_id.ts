@@ -1,8 +1,8 @@
 /** Ids of flows: when a flow began, in microseconds, and a slot that tells flows of one microsecond apart.
  *
  * In: 52 bits of time, 11 bits of slot. Out: one 63-bit number, as 16 hex digits or as a bigint for the database.
- * Invariant: ids sort by time; two flows never share one, as ingest moves a flow on whose id is taken. Why one number: it is the key of
- * the flow table, and what other tables and analysts' SQL join by. @module */
+ * Invariant: ids sort by time; two flows never share one, as ingest moves a flow on whose id is taken. Why one number:
+ * it is the key of the flow table, and what other tables and analysts' SQL join by. @module */
 
 export const slots = 2_048;
 /** Ids below and at or above these times are not given; microseconds since the epoch. */

@@ -1,10 +1,13 @@
 /** Flows as columns of numbers: what a transaction writes, and what is read before it adds.
  *
- * In: merged segments, or stored flows. Out: rows that the store encodes, and flows as objects for those who ask for few.
- * Invariant: a row is a whole flow or an increment to one; {@link FlowRows.add} is the one place where an increment meets a flow, in
- * memory and in the store alike, so that a flow is the same however its segments were grouped. No sum passes 2^53 - 1.
+ * In: merged segments, or stored flows.
+ * Out: rows that the store encodes, and flows as objects for those who ask for few.
+ * Invariant: a row is a whole flow or an increment to one; {@link FlowRows.add} is the one place where an increment
+ * meets a flow, in memory and in the store alike, so that a flow is the same however its segments were grouped.
+ * No sum passes 2^53 - 1.
  * Hot path: one row a segment goes through here, so columns are typed arrays and nothing is allocated for a row.
- * Why squares instead of deviations: means of values and of squares combine by weight. Means themselves follow from other columns. @module */
+ * Why squares instead of deviations: means of values and of squares combine by weight.
+ * Means themselves follow from other columns. @module */
 
 import { formatIp, parseIp } from "../../shared/ip.ts";
 import { connStates, endReasons, roundTo3 } from "../../shared/segment.ts";

@@ -1,9 +1,9 @@
-/** A bounded map that forgets what was asked for longest ago.
+/** A bounded map that evicts what was asked for longest ago.
  *
- * In: keys, and how to make a value that is missing. Out: values. Invariant: at most `max` values; when there is no room, the half that
- * was asked for longest ago goes.
- * Why halves and not one key at a time, as in an LRU list: taking single oldest keys out of a large Map makes V8 walk over the holes
- * that those before them left. @module */
+ * In: keys, and how to make a value that is missing. Out: values. Invariant: at most `max` values; when it is full, the
+ * half that was asked for longest ago is evicted.
+ * Why halves and not one key at a time, as in an LRU list: deleting the oldest keys of a large Map one by one makes V8
+ * walk over the holes that earlier deletions left. @module */
 
 export class Halves<Key, Value> {
   #young = new Map<Key, Value>();

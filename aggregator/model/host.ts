@@ -1,4 +1,5 @@
-/** What is asked about hosts, and what is known of them: sums over flows. Times are epoch ms, sizes octets of IP packets. @module */
+/** Queries about hosts, and what is known of them: sums over flows. Times are epoch ms, sizes octets of IP packets.
+ * @module */
 
 /** Addresses from one on and up to another, of 4 or 16 octets alike. */
 export interface AddressRange {

@@ -1,7 +1,8 @@
 /** The one line with which a sensor joins.
  *
- * In: where sensors reach this aggregator, a join token, its authority's fingerprint. Out: `picket://HOST:PORT/TOKEN#FINGERPRINT` in a
- * command to copy. Behind a path prefix, which that string cannot carry, the command names the address instead. @module */
+ * In: where sensors reach this aggregator, a join token, its authority's fingerprint. Out:
+ * `picket://HOST:PORT/TOKEN#FINGERPRINT` in a command to copy. Behind a path prefix, which that string cannot carry,
+ * the command names the address instead. @module */
 
 export interface Place {
   /** `https://host:port`, as sensors reach it. */

@@ -1,6 +1,7 @@
 /** The books of ingest: which batches were taken in, which are missing, and how far each Kafka partition was read.
  *
- * Invariant: (sensor_id, epoch, bucket, seq) names one batch for ever. One {@link IngestWrite} is one database transaction. @module */
+ * Invariant: (sensor_id, epoch, bucket, seq) names one batch for ever.
+ * One {@link IngestWrite} is one database transaction. @module */
 
 import type { FlowRows } from "./flow_rows.ts";
 import type { SightingRows } from "./sighting_rows.ts";
@@ -72,8 +73,8 @@ export interface IngestWrite {
   gaps: Gap[];
   /** Gaps whose missing batches came: closed or narrowed, by replacing all open gaps of a (sensor, epoch, bucket). */
   gapsReplaced: Pick<Gap, "sensor_id" | "epoch" | "bucket">[];
-  /** Sequences whose gaps change, and how many batches of them are taken in after this write. If it is another number, somebody else
-   * wrote meanwhile, and the gaps may be none: the write fails as with a ledger key that is taken. */
+  /** Sequences whose gaps change, and how many batches of them are taken in after this write. If it is another number,
+   * somebody else wrote meanwhile, and the gaps may be none: the write fails as with a ledger key that is taken. */
   sequences: (Pick<Gap, "sensor_id" | "epoch" | "bucket"> & { batches: number })[];
   deadLetters: DeadLetter[];
   offsets: OffsetRow[];

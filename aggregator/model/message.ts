@@ -1,6 +1,7 @@
 /** A message to a sink: what happened, in a form that any format can be made of.
  *
- * Invariant: bounded; strings in it may come from the wire and are as hostile as they came: each format makes them inert. @module */
+ * Invariant: bounded; strings in it may come from the wire and are as hostile as they came:
+ * each format makes them inert. @module */
 
 import type { Severity } from "./threat.ts";
 

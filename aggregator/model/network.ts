@@ -1,7 +1,8 @@
-/** A range of addresses: one, or those with a common beginning.
+/** A range of addresses: a single one, or those with a common prefix.
  *
  * In: an address in any spelling, or CIDR. Out: its first and last address as octets.
- * Invariant: both ends have the same length, 4 or 16: IPv4 and IPv6 never mix. Octets behind the prefix are ignored. @module */
+ * Invariant: both ends have the same length, 4 or 16: IPv4 and IPv6 never mix. Octets behind the prefix are ignored.
+ * @module */
 
 import { formatIp, parseIp } from "../../shared/ip.ts";
 

@@ -1,11 +1,12 @@
-/** Packets as evidence: what was asked of which sensor for a threat or a flow, and what came of it.
+/** Packets as evidence: what was requested from which sensor for a threat or a flow, and the outcome.
  *
- * Invariant: a request belongs to one subject and one sensor; there is one at a time. Its id is also the name of its file. @module */
+ * Invariant: a request belongs to one subject and one sensor; there is one at a time.
+ * Its id is also the name of its file. @module */
 
 import type { WantedFlow } from "../../shared/packets.ts";
 
-/** `asked`: the sensor has not answered. `arrived`: its packets are stored. `gone`: they cannot be had any more. `refused`: they were not
- * asked for, or what came could not be used. */
+/** `asked`: the sensor has not answered. `arrived`: its packets are stored. `gone`: they cannot be had any more.
+ * `refused`: they were not asked for, or what came could not be used. */
 export const packetStates = ["asked", "arrived", "gone", "refused"] as const;
 export type PacketState = typeof packetStates[number];
 

@@ -3,7 +3,8 @@
 import type { Filter } from "./filter.ts";
 import type { ThreatStatus } from "./threat.ts";
 
-/** At most 1,000 rows, newest first unless asked otherwise. `cursor` is what the last page gave. Keyset: each page costs what it holds. */
+/** At most 1,000 rows, newest first unless asked otherwise. `cursor` is what the last page gave.
+ * Keyset: each page costs what it holds. */
 export interface PageRequest {
   limit: number;
   /** @default false */

@@ -1,6 +1,7 @@
-/** A policy as the fleet keeps it: every version, and for whom.
+/** A policy as the fleet stores it: every version, and which sensors it is for.
  *
- * Invariant: rows are added, never changed, so that what a sensor reports as its version can always be looked up. @module */
+ * Invariant: rows are added, never changed, so that what a sensor reports as its version can always be looked up.
+ * @module */
 
 import type { PolicySettings } from "../../shared/policy.ts";
 

@@ -1,4 +1,5 @@
-/** What is kept for how long: days of flows, and series that get coarser with age. Days are UTC and named by their first second. @module */
+/** How long data is kept: days of flows, and series that get coarser with age.
+ * Days are UTC and named by their first second. @module */
 
 /** What a day holds, each with a lifetime of its own. */
 export const dayParts = ["flows", "seconds", "tens", "minutes", "hours"] as const;

@@ -1,8 +1,8 @@
 /** Sightings as columns of numbers, for flows that more than one vantage saw.
  *
- * In: what a vantage adds to its view of a flow. Out: rows that the store encodes. Invariant: a row with `isNew` is the whole of what
- * that vantage has seen so far; any other is an increment. Of a flow that one vantage alone saw there is no row: its counts are the
- * flow's. @module */
+ * In: what a vantage adds to its view of a flow. Out: rows that the store encodes. Invariant: a row with `isNew` is the
+ * whole of what that vantage has seen so far; any other is an increment. Of a flow that one vantage alone saw there is
+ * no row: its counts are the flow's. @module */
 
 const spec = {
   isNew: Uint8Array,

@@ -1,7 +1,8 @@
 /** Sums by a key of two 32-bit numbers: open addressing over typed arrays.
  *
- * In: key and counts. Out: rows in the order in which their keys came. Invariant: at most half of the slots are full; no sum passes
- * 2^53 - 1. Why: rollups add several sums a segment, and a map of text keys costs more than all the rest of a segment. @module */
+ * In: key and counts. Out: rows in the order in which their keys came. Invariant: at most half of the slots are full;
+ * no sum passes 2^53 - 1. Why: rollups add several sums a segment,
+ * and a map of text keys costs more than all the rest of a segment. @module */
 
 const firstSlots = 1_024;
 

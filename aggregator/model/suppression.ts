@@ -1,9 +1,9 @@
 /** Suppressions: which threats people do not want to see, why, and until when.
  *
  * In: conditions, a threat. Out: whether it meets all of them.
- * Invariant: a suppression hides; it never changes severity or status. Every condition must hold. An address condition holds when every
- * address of that side lies in it, so that an attack from a suppressed scanner and a stranger is shown; a threat whose list of addresses
- * is full meets none, as nobody knows the rest.
+ * Invariant: a suppression hides; it never changes severity or status. Every condition must hold. An address condition
+ * holds when every address of that side lies in it, so that an attack from a suppressed scanner and a stranger is
+ * shown; a threat whose list of addresses is full meets none, as nobody knows the rest.
  * Linear in the addresses and the evidence of the threat. @module */
 
 import { parseIp } from "../../shared/ip.ts";

@@ -1,6 +1,7 @@
 /** A threat: what a detector found, with the reasons and the evidence a person needs to believe it.
  *
- * Invariant: repeats carry the same `identity` and are one threat; severity follows from the score, the score from the reasons. @module */
+ * Invariant: repeats carry the same `identity` and are one threat;
+ * severity follows from the score, the score from the reasons. @module */
 
 export const severities = ["info", "low", "medium", "high", "critical"] as const;
 export type Severity = typeof severities[number];
@@ -109,8 +110,8 @@ export interface TriageResult {
   triage: Triage;
 }
 
-/** A stored threat. Words, reasons and evidence are those of its strongest episode, taken together; times, counts, addresses, flows and
- * sensors are those of all its episodes. */
+/** A stored threat. Words, reasons and evidence are those of its strongest episode, taken together; times, counts,
+ * addresses, flows and sensors are those of all its episodes. */
 export interface Threat extends Finding, Triage {
   /** 16 hex digits. What comes after a closed or long silent threat of the same identity has another. */
   id: string;
@@ -118,7 +119,8 @@ export interface Threat extends Finding, Triage {
   score: number;
   /** What the score says. */
   rules_severity: Severity;
-  /** Severity in force: the rules', or up to one step more that a model gave; asking again gives what asking once gave. */
+  /** Severity in force: the rules', or up to one step more that a model gave;
+   * asking again gives what asking once gave. */
   severity: Severity;
   /** Times the identity came back after a pause, plus one. */
   episodes: number;

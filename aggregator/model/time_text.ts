@@ -1,8 +1,9 @@
 /** Times as people write them, and as programs read them.
  *
- * In: RFC 3339, a date, epoch seconds or milliseconds, or a word: `now`, `now-1h`, `today`, `yesterday`. Out: epoch seconds; and a
- * time as RFC 3339.
- * Invariant: a text has one meaning or none. A date and time without an offset is UTC, as every time Picket prints is. @module */
+ * In: RFC 3339, a date, epoch seconds or milliseconds, or a word: `now`, `now-1h`, `today`, `yesterday`. Out: epoch
+ * seconds; and a time as RFC 3339.
+ * Invariant: a text has one meaning or none. A date and time without an offset is UTC, as every time Picket prints is.
+ * @module */
 
 /** From here on a number is milliseconds: as seconds it would be the year 5138, as milliseconds it is March 1973. */
 const millisecondsFrom = 1e11;

@@ -31,7 +31,7 @@ export const detectionOptions = {
     kind: "text",
     default: "",
     value: "DIR",
-    help: "Look for what stands on the threat-intelligence lists in this folder: text, CSV, MISP, STIX",
+    help: "Match traffic against the threat-intelligence lists in this folder: text, CSV, MISP, STIX",
   },
 } as const satisfies OptionTable;
 
@@ -43,8 +43,8 @@ export interface DetectorChoice {
   lists: IntelLists | null;
 }
 
-/** Detectors that ship and those of the operator's folder, with their settings. A module that cannot be used is reported and left
- * out. @throws {CommandError} */
+/** Detectors that ship and those of the operator's folder, with their settings. A module that cannot be used is
+ * reported and left out. @throws {CommandError} */
 export async function chooseDetectors(
   options: Options<typeof detectionOptions>,
   edges: Pick<Edges, "reporter" | "clock" | "randomBytes">,

@@ -41,7 +41,7 @@ export const serveOptions = {
     kind: "list",
     default: [],
     value: "CIDR,..",
-    help: "Proxies whose X-Forwarded-For or Forwarded is believed",
+    help: "Proxies whose X-Forwarded-For or Forwarded is trusted",
   },
   site: { kind: "text", default: "default", help: "Site of join tokens that name none" },
   buckets: {
@@ -55,7 +55,7 @@ export const serveOptions = {
     kind: "list",
     default: [],
     value: "ingest,detect,triage,api",
-    help: "What this instance does of all that several share on one database; else everything",
+    help: "The parts that this instance does, where several share one database; else all",
   },
   retainDays: {
     kind: "number",
@@ -101,14 +101,14 @@ export const serveOptions = {
     default: 200,
     min: 0,
     max: 1_000_000,
-    help: "Calls of the model a day",
+    help: "Calls to the model per day",
   },
   geminiTokensPerDay: {
     kind: "number",
     default: 1_000_000,
     min: 1,
     max: 1_000_000_000,
-    help: "Tokens sent to the model and back a day",
+    help: "Tokens per day, sent to the model and received",
   },
 } as const satisfies OptionTable;
 export type ServeOptions = Options<typeof serveOptions>;

@@ -1,6 +1,7 @@
 /** What `setup` decided and `serve` does, as other commands of the same machine find it in the state folder.
  *
- * Files: `setup.json`, the address to listen on that was given to `setup`; `address`, where the last `serve` answers on this machine.
+ * Files: `setup.json`, the address to listen on that was given to `setup`;
+ * `address`, where the last `serve` answers on this machine.
  * Invariant: both are hints. A file that is damaged is as one that is not there. @module */
 
 import { parseIp } from "../../shared/ip.ts";

@@ -45,7 +45,7 @@ export const storeOptions = {
     kind: "text",
     default: "",
     value: "FILE",
-    help: "Speak TLS to MariaDB, and trust this certificate authority (PEM) for it",
+    help: "Use TLS to MariaDB, and trust this certificate authority (PEM) for it",
   },
 } as const satisfies OptionTable;
 

@@ -1,7 +1,8 @@
 /** Records to a topic of Kafka.
  *
- * In: records. Out: resolved once all in-sync replicas have them (`acks` -1). Invariant: one request at a time, so that records of a key
- * keep their order; after an error the producer is made anew. The topic is made where it is missing. @module */
+ * In: records. Out: resolved once all in-sync replicas have them (`acks` -1). Invariant: one request at a time, so that
+ * records of a key keep their order; after an error a new producer is created. The topic is created if it is missing.
+ * @module */
 
 import { disconnect, ensureTopic, type Kafka, type Producer, zstdCompression } from "../../shared/kafka.ts";
 import type { Clock } from "../../shared/clock.ts";

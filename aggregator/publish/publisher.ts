@@ -1,8 +1,9 @@
-/** Publishes what the store has to a topic, in the background.
+/** Publishes rows of the store to a topic, in the background.
  *
- * In: a source that says what changed after a position. Out: records, sent before their position is noted: each change at least once, and
- * nothing that was not committed. Invariant: ingest never waits for it; what could not be sent is read again later, with pauses that grow
- * to {@link pauseMsMax}. Of several aggregators the one with the lease publishes; a position moves only under its lease.
+ * In: a source that says what changed after a position. Out: records, sent before their position is saved: each change
+ * at least once, and nothing that was not committed. Invariant: ingest never waits for it; what could not be sent is
+ * read and sent again later, with pauses that grow to {@link pauseMsMax}. Of several aggregators the one with the lease
+ * publishes; a position moves only under its lease.
  * Bound: one chunk in memory. A source may forget what waits too long; how much is counted. @module */
 
 import type { Clock } from "../../shared/clock.ts";

@@ -1,8 +1,9 @@
-/** What is published: flows as merged so far, and threats, one JSON object a record, keyed by source host.
+/** What is published: flows as merged so far, and threats, one JSON object per record, keyed by source address.
  *
- * In: the store. Out: chunks for {@link Publisher}. A flow or threat comes again whenever it changed; the one with the greatest
- * `updated_ms` holds. A threat that a suppression hides is left out while it does. Invariant: no value passes {@link valueBytesMax}: facts that are larger are left out and counted, and lists of a
- * threat are cut. flow.schema.json and threat.schema.json in shared/ describe the values. @module */
+ * In: the store. Out: chunks for {@link Publisher}. A flow or threat is published again whenever it changed; the record
+ * with the greatest `updated_ms` is valid. A threat is left out while a suppression hides it. Invariant: no value
+ * passes {@link valueBytesMax}: facts that are larger are left out and counted, and lists of a threat are cut.
+ * flow.schema.json and threat.schema.json in shared/ describe the values. @module */
 
 import { Buffer } from "node:buffer";
 import type { Reporter } from "../../shared/reporter.ts";

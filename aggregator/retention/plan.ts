@@ -1,9 +1,11 @@
-/** What has to leave, and why.
+/** What has to be dropped, and why.
  *
- * In: the days that are stored, the octets they take, the limits, the time. Out: parts of days to drop, oldest first, each with a reason.
- * Invariant: a part leaves when its day is over and nothing came for it for its lifetime: a capture of long ago lives as long as one of
- * today. For want of disk flows leave before anything else, oldest day first, but never those of the newest day; then the fine series.
- * Why two watermarks: what is dropped at once makes room for a while, so that dropping is rare. @module */
+ * In: the days that are stored, the octets they take, the limits, the time.
+ * Out: parts of days to drop, oldest first, each with a reason.
+ * Invariant: a part is dropped when its day is over and nothing was added to it for its lifetime: an old capture lives
+ * as long as one of today. When disk space is short, flows are dropped before anything else, oldest day first, but
+ * never those of the newest day; then the fine series.
+ * Why two watermarks: one drop makes room for a while, so that drops are rare. @module */
 
 import { type DayPart, dayParts, dayS, type StoredDay } from "../model/retention.ts";
 

@@ -1,11 +1,11 @@
-/** Lets stored days leave in order, while everything else goes on.
+/** Drops stored days in order, while everything else goes on.
  *
- * In: limits. Out: dropped days, each counted with its reason and told. Of several aggregators of a database the one with the lease does
- * it. Invariant: one thing at a time; what fails is tried again at the
- * next turn, and never ends the program. Batches are kept in the ledger by their hash for {@link ledgerMs}, so that two contents of one
- * number are seen; after that ranges say that they came.
- * With an archive, a day of flows leaves once its archive is whole and nothing came since. One that cannot be archived stays, until the
- * disk budget forces it: then it leaves as an error that names it. @module */
+ * In: limits. Out: dropped days, each counted by its reason and logged. Of several aggregators on one database the one
+ * with the lease does it. Invariant: one drop at a time; a failure is tried again at the next turn, and never ends the
+ * program. Batches are kept in the ledger by their hash for {@link ledgerMs}, so that a second content under one number
+ * is noticed; after that ranges say that they arrived. With an archive, a day of flows is dropped once its archive is
+ * complete and nothing came since. A day that cannot be archived stays until the disk budget forces it out: that is an
+ * error that names the day. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -137,7 +137,7 @@ export class Retention {
       const fields = { day: dateOf(day), error: why };
       if (reason === "disk") {
         reporter.count("days_dropped_unarchived_total");
-        reporter.error("a day of flows leaves without an archive, as the disk budget is used up", fields);
+        reporter.error("a day of flows is dropped without an archive, as the disk budget is used up", fields);
       } else {
         reporter.error("cannot archive a day of flows, it stays until the disk budget is used up", fields);
       }

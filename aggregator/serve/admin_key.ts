@@ -2,7 +2,8 @@
  *
  * In: the state folder and the store. Out: `admin.key` (0600), whose key the store knows.
  * Invariant: a key is made only where the store has no live admin key at all; the file is never overwritten.
- * Why the file's key is added to a store that does not know it: the same folder may be started on another database. @module */
+ * Why the file's key is added to a store that does not know it: the same folder may be started on another database.
+ * @module */
 
 import { ApiKeys, makeApiKey } from "../api/api_keys.ts";
 import { sha256Hex } from "../../shared/batch.ts";

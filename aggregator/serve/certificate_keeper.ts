@@ -1,7 +1,8 @@
 /** Keeps the certificate that is served in step with its files, without a restart.
  *
  * In: a way to read the certificate, which makes the own one anew when it is time. Out: calls of `use` when it changed.
- * Invariant: a certificate that cannot be read or used never replaces one that works; it is said and counted, and tried again.
+ * Invariant: a certificate that cannot be read or used never replaces one that works;
+ * it is said and counted, and tried again.
  * When: every hour, and when the operator says so (SIGHUP). @module */
 
 import type { Clock } from "../../shared/clock.ts";
@@ -61,10 +62,10 @@ export class CertificateKeeper {
       use(found);
       this.#now = found;
       reporter.count("certificates_loaded_total");
-      reporter.info("another certificate is served from now on");
+      reporter.info("serving a new certificate");
     } catch (error) {
       reporter.count("certificates_refused_total");
-      reporter.error("cannot take another certificate, the one before stays", { error });
+      reporter.error("cannot use the new certificate, the old one stays", { error });
     }
   }
 }

@@ -1,10 +1,13 @@
 /** Stands before the HTTP server and keeps those out who take connections without using them.
  *
- * In: connections of anyone. Out: the same octets to the server behind, which listens on loopback; whose each connection is.
- * Invariant: a connection that brings no whole request head within `headMs`, or for `idleMs` neither asks nor takes what is streamed to
- * it, is closed; one peer holds at most `peerMax` of them, all together at most `totalMax`; each one turned away is counted.
- * Why: the runtime's HTTP server waits for ever for the second half of a head. Behind this door the server can also be replaced by
- * one with another certificate while connections go on. TLS passes through untouched. What a body may take is body.ts' business.
+ * In: connections of anyone. Out: the same octets to the server behind, which listens on loopback;
+ * whose each connection is.
+ * Invariant: a connection that brings no whole request head within `headMs`, or for `idleMs` neither asks nor takes
+ * what is streamed to it, is closed; one peer holds at most `peerMax` of them, all together at most `totalMax`;
+ * each one turned away is counted.
+ * Why: the runtime's HTTP server waits for ever for the second half of a head. Behind this door the server can also be
+ * replaced by one with another certificate while connections go on. TLS passes through untouched.
+ * What a body may take is body.ts' business.
  * Buffers are small while a connection is idle: thousands of sensors stay connected between two check-ins. @module */
 
 import { ownerOf, plain, type TrustedProxies } from "../model/client_address.ts";
@@ -17,7 +20,8 @@ export interface FrontDoorOptions {
   headMs?: number;
   /** @default 75000 */
   idleMs?: number;
-  /** As many as a fleet behind one address has. Trusted proxies are not counted: they bring everybody's. @default 2048 */
+  /** As many as a fleet behind one address has.
+   * Trusted proxies are not counted: they bring everybody's. @default 2048 */
   peerMax?: number;
   /** @default 16384 */
   totalMax?: number;
@@ -98,8 +102,8 @@ export class FrontDoor {
     };
   }
 
-  /** An answer will be sent. What comes in meanwhile may be HTTP/2's own, and is no head; who takes nothing is idle. Call what is
-   * returned at its end. */
+  /** An answer will be sent; call what is returned at its end. What comes in meanwhile may be HTTP/2's own, and is no
+   * head; a peer that takes nothing is idle. */
   send(port: number): () => void {
     const guest = this.#byPort.get(port);
     if (!guest) return () => undefined;

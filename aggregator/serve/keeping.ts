@@ -1,6 +1,6 @@
 /** Starts what decides how long flows and packets stay.
  *
- * In: the options of `serve`. Out: running stages, each of which leaves its end in `stops`. @module */
+ * In: the options of `serve`. Out: running stages, each of which adds how to stop it to `stops`. @module */
 
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { ArchiveThread } from "../archive/archive_thread.ts";

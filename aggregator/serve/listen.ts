@@ -1,8 +1,9 @@
 /** Opens the port of API and dashboard.
  *
- * In: address, certificate, the API. Out: the URL; a way to take another certificate; a function that ends it: nothing new is taken,
- * what runs has 8 s to end.
- * The HTTP server itself listens on a free port of loopback and answers only what comes through the front door. @module */
+ * In: address, certificate, the API. Out: the URL; a way to take another certificate; a function that ends it: nothing
+ * new is taken, what runs has 8 s to end.
+ * The HTTP server itself listens on a free port of loopback and answers only what comes through the front door.
+ * @module */
 
 import type { Api } from "../api/api.ts";
 import type { TrustedProxies } from "../model/client_address.ts";

@@ -1,6 +1,7 @@
 /** Starts the service that a package installed, for commands that run as root.
  *
- * Out: what came of it. Invariant: nothing is tried where systemd does not run or the service is not installed. @module */
+ * Out: what came of it. Invariant: nothing is tried where systemd does not run or the service is not installed.
+ * @module */
 
 const unit = "picket-aggregator.service";
 

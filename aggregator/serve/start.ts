@@ -1,7 +1,8 @@
 /** Wires the data path by hand and starts it, from the store outwards.
  *
- * In: the options of `serve`. Out: a running aggregator. Invariant: each stage leaves its end in `stops`; they run in reverse, so that
- * nothing is taken in that could not be stored, also when a later stage does not start. @module */
+ * In: the options of `serve`. Out: a running aggregator. Invariant: each stage adds how to stop it to `stops`; these
+ * run in reverse, so that nothing is accepted that could not be stored, even when a later stage does not start.
+ * @module */
 
 import type { Threat } from "../model/threat.ts";
 import type { Retention } from "../retention/retention.ts";

@@ -1,6 +1,6 @@
-/** Starts ingest with its consumer, and the publishers of its topics.
+/** Starts the streams in and out: ingest with its consumer, and the published topics.
  *
- * In: the options of `serve`. Out: running stages, each of which leaves its end in `stops`. @module */
+ * In: the options of `serve`. Out: running stages, each of which adds how to stop it to `stops`. @module */
 
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { brokerFault, createKafka, type Kafka, type KafkaSettings } from "../../shared/kafka.ts";

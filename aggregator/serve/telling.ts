@@ -1,6 +1,6 @@
-/** Starts the sinks, which tell others.
+/** Starts the sinks, which notify others.
  *
- * In: the file that names them. Out: running sinks, which leave their end in `stops`. @module */
+ * In: the file that names them. Out: running sinks, which add how to stop them to `stops`. @module */
 
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";

@@ -1,8 +1,11 @@
 /** Stands before ingest and sees whether what comes in gets done.
  *
- * In: batches from HTTP and Kafka on their way to ingest. Out: how many wait, since when nothing was stored, and since when all fail.
- * Why not ingest's own last store time: after a quiet night the first batch would look as if it had waited since evening.
- * Why failures are remembered: a database that refuses each batch at once leaves none waiting, and stores none. @module */
+ * In: batches from HTTP and Kafka on their way to ingest.
+ * Out: how many wait, since when nothing was stored, and since when all fail.
+ * Why not ingest's own last store time:
+ * after a quiet night the first batch would look as if it had waited since evening.
+ * Why failures are remembered: a database that refuses each batch at once leaves none waiting, and stores none.
+ * @module */
 
 import type { Progress } from "../api/capabilities.ts";
 import type { Clock } from "../../shared/clock.ts";

@@ -1,7 +1,8 @@
 /** E-mail over SMTP, with STARTTLS or TLS from the first octet.
  *
- * Invariant: nothing goes out in clear: a server that offers no STARTTLS is a failure; certificates are checked against the system's
- * authorities or the one that is given. The HTML part holds text and no links, no images, no styles from elsewhere. @module */
+ * Invariant: nothing is sent in the clear: a server that offers no STARTTLS is a failure; certificates are checked
+ * against the system's authorities or the one that is given.
+ * The HTML part holds text and no links, no images, no styles from elsewhere. @module */
 
 import nodemailer from "nodemailer";
 import type { SinkMessage } from "../model/message.ts";

@@ -1,6 +1,7 @@
 /** A file of lines, rotated by size: `path`, then `path.1`, the newest, and so on.
  *
- * Invariant: a line is on the disk before it counts as taken; a file that was cut short by a crash gets an end of line first. @module */
+ * Invariant: a line is on disk before it counts as sent;
+ * a file that was cut short by a crash gets an end of line first. @module */
 
 import type { Receiver } from "./sender.ts";
 import { lineOf } from "./formats.ts";

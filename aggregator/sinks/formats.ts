@@ -1,8 +1,8 @@
 /** Messages as EVE, ECS, OCSF and CEF: one table says where each value goes in each of them.
  *
- * In: a message. Out: an object of the format, or a CEF line. Invariant: what a format has no place for is left out, never put where it
- * means something else; strings lose control and bidirectional characters. EVE has no alert without a signature number: it is made of the
- * detector's name. @module */
+ * In: a message. Out: an object of the format, or a CEF line. Invariant: a value that a format has no field for is left
+ * out, never put into a field that means something else; strings lose control and bidirectional characters. EVE has no
+ * alert without a signature number: it is derived from the detector's name. @module */
 
 import { Buffer } from "node:buffer";
 import { sha256Hex } from "../../shared/batch.ts";

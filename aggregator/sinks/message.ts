@@ -1,4 +1,4 @@
-/** Makes messages of incidents, and digests of many.
+/** Makes messages about incidents, and digests of many.
  *
  * Bound: lists and texts are cut, so that a message is a few KiB whatever the incident. @module */
 

@@ -1,4 +1,4 @@
-/** Whether a sink is told of an incident, and when.
+/** Whether a sink is notified of an incident, and when.
  *
  * In: an incident with its threats, the sink's rules, the time. Out: at once, with a digest, or not at all. @module */
 

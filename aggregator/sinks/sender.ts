@@ -1,9 +1,11 @@
 /** Sends what waits for one sink, in the background.
  *
- * In: the outbox. Out: messages, forgotten after the receiver took them: each at least once, under the same id.
- * Invariant: a failure puts the message off and pauses this sink alone, longer each time up to {@link pauseMsMax}; what the receiver
- * refuses for good, and what could not be sent for {@link giveUpMs}, becomes a dead letter, the newest {@link deadMax} of which are
- * kept. Of several aggregators the one with the lease sends. Bound: one message in memory and {@link timeoutMs} a try. @module */
+ * In: the outbox. Out: messages, deleted once the receiver has accepted them:
+ * each sent at least once, under the same id.
+ * Invariant: a failure postpones the message and pauses only this sink, longer each time up to {@link pauseMsMax}; what
+ * the receiver refuses for good, and what could not be sent for {@link giveUpMs}, becomes a dead letter, the newest
+ * {@link deadMax} of which are kept. Of several aggregators the one with the lease sends.
+ * Bound: one message in memory and {@link timeoutMs} per try. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

@@ -1,7 +1,7 @@
-/** The file of sinks: what to tell whom, and how.
+/** The file of sinks: whom to notify of what, and how.
  *
- * In: JSON. Out: settings, or every problem in words. Invariant: a secret stands in a file or an environment variable, never here:
- * `{"file": PATH}` or `{"env": NAME}`; names are unique. @module */
+ * In: JSON. Out: settings, or every problem in words. Invariant: a secret is in a file or an environment variable,
+ * never here: `{"file": PATH}` or `{"env": NAME}`; names are unique. @module */
 
 import { z } from "../../shared/schema.ts";
 import { severities } from "../model/threat.ts";

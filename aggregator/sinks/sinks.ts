@@ -1,7 +1,7 @@
 /** All sinks of an aggregator: read from one file, started, reloaded, asked how they are.
  *
- * In: the file of sinks. Out: one sender a sink and one teller for all. Invariant: a file that cannot be used on a reload leaves the
- * sinks as they were; a sink that fails or hangs holds up no other one. @module */
+ * In: the file of sinks. Out: one sender per sink and one teller for all. Invariant: a file that cannot be used on a
+ * reload leaves the sinks as they were; a sink that fails or hangs does not hold up the others. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -85,7 +85,7 @@ export class Sinks {
       this.#deps.reporter.info("sinks read", { sinks: this.#running.length });
     } catch (error) {
       this.#deps.reporter.count("sink_reloads_failed_total");
-      this.#deps.reporter.error("cannot use the file of sinks, the old ones stay", { error });
+      this.#deps.reporter.error("cannot use the file of sinks, the old sinks stay", { error });
     }
   }
 
@@ -194,7 +194,7 @@ export class Sinks {
     while (!signal.aborted) {
       const result = await teller.turn().catch((error) => {
         reporter.count("sink_turns_failed_total");
-        reporter.warn("cannot decide what sinks are told, will retry", { error });
+        reporter.warn("cannot decide what to send to sinks, will retry", { error });
         return "idle" as const;
       });
       if (result !== "more") await clock.sleep(result === "idle" ? tellEveryMs : standbyMs, signal);

@@ -1,7 +1,8 @@
-/** Syslog as in RFC 5424: over TLS (RFC 5425) and TCP (RFC 6587) with octet counting, over UDP (RFC 5426) one datagram a message.
+/** Syslog as in RFC 5424: over TLS (RFC 5425) and TCP (RFC 6587) with octet counting,
+ * over UDP (RFC 5426) one datagram per message.
  *
- * Invariant: a connection a message: TCP says nothing of what a receiver has read, yet a connection that was closed in order has
- * delivered what was written. UDP says nothing at all; what is sent counts as taken. @module */
+ * Invariant: one connection per message: TCP does not tell what a receiver has read, but a connection that was closed
+ * cleanly has delivered what was written. UDP tells nothing; what is sent counts as delivered. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
 import type { SinkMessage } from "../model/message.ts";

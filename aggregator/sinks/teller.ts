@@ -1,11 +1,13 @@
-/** Decides what sinks are told: one message per incident, and one per rise of its severity; the rest of a storm in a digest.
+/** Decides what sinks are told: one message per incident, and one per rise of its severity;
+ * the rest of a storm in a digest.
  *
- * In: threats that changed. Out: messages in the outbox of each sink, in the transaction that ticks the changes off.
- * Invariant: an incident is known by the machines that act in it, as incidents are grouped by them: a machine that a sink was told of
- * is not told of again while its story goes on, unless it becomes more severe. At most `messages_per_hour` are told at once; what comes
- * beyond is counted in one digest an hour. Of several aggregators the one with the lease decides.
- * Bounds: {@link changesMax} changes and {@link contextMax} threats around them in memory. What changed before the first start with a
- * sink is not told. An hour's limit begins anew with a restart. @module */
+ * In: threats that changed. Out: messages in the outbox of each sink,
+ * in the transaction that marks the changes as handled.
+ * Invariant: an incident is identified by the machines that act in it, as incidents are grouped by them: a sink is not
+ * notified of a machine again while its story goes on, unless it becomes more severe. At most `messages_per_hour` are
+ * sent at once; those beyond are counted in one digest an hour. Of several aggregators the one with the lease decides.
+ * Bounds: {@link changesMax} changes and {@link contextMax} threats around them in memory. Changes from before the
+ * first start with a sink are not sent. The hourly limit starts over after a restart. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

@@ -1,8 +1,9 @@
 /** A signed webhook.
  *
- * Out: POST with `x-picket-timestamp` (epoch seconds), `x-picket-id` (the same for each try) and, with a secret, `x-picket-signature:
- * sha256=HEX`, the HMAC-SHA256 of `timestamp.body`. Invariant: redirects are not followed; an address that is private, loopback or
- * link-local is refused unless the settings allow it, whatever name leads there: the name is looked up before each try. @module */
+ * Out: POST with `x-picket-timestamp` (epoch seconds), `x-picket-id` (the same for each try) and, with a secret,
+ * `x-picket-signature: sha256=HEX`, the HMAC-SHA256 of `timestamp.body`. Invariant: redirects are not followed; an
+ * address that is private, loopback or link-local is refused unless the settings allow it, whatever name resolves to
+ * it: the name is looked up before each try. @module */
 
 import { createHmac } from "node:crypto";
 import { lookup } from "node:dns/promises";

@@ -1,7 +1,7 @@
 /** A message in words, and strings made inert for where they go.
  *
- * Invariant: control, format and bidirectional characters never leave as they came. Each mark-up has its own escape: what the wire
- * chose can be read there, and does nothing. @module */
+ * Invariant: control, format and bidirectional characters are never sent as they came. Each markup has its own escape:
+ * text from the wire stays readable and does nothing. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
 import type { SinkMessage } from "../model/message.ts";
@@ -44,8 +44,8 @@ export function oneLine(message: SinkMessage): string {
   return `${headline(message)}. ${escapeLine(message.summary)}`;
 }
 
-/** Slack reads `<...>` as a link or a mention, and `*_~` and the grave accent as mark-up: a zero-width word joiner would be hostile, so
- * they are replaced by what looks alike. */
+/** Slack reads `<...>` as a link or a mention, and `*_~` and the grave accent as mark-up: a zero-width word joiner
+ * would be hostile, so they are replaced by what looks alike. */
 export function escapeSlack(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
     .replace(/[*_~`]/g, (character) => ({ "*": "∗", "_": "＿", "~": "∼", "`": "ˋ" })[character]!);

@@ -1,4 +1,5 @@
-/** Numbers for the addresses of one write: open addressing, compared octet by octet. In: 4 or 16 octets. Out: a number from 0. @module */
+/** Numbers for the addresses of one write: open addressing, compared octet by octet. In: 4 or 16 octets.
+ * Out: a number from 0. @module */
 
 import { Buffer } from "node:buffer";
 

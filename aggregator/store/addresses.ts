@@ -1,4 +1,4 @@
-/** Addresses as the store keeps them: 4 or 16 octets, so that one address has one form. INET6 would fold IPv4 and mapped IPv6 into one.
+/** Addresses as stored: 4 or 16 octets, so that one address has one form. INET6 would merge IPv4 and mapped IPv6.
  * @module */
 
 import { Buffer } from "node:buffer";
@@ -16,7 +16,8 @@ export function ipOut(value: Value): string {
   return formatIp(value as Uint8Array);
 }
 
-/** Whether `column` holds an address of the range. Octets compare from the left, so a longer address can lie between two shorter. */
+/** Whether `column` holds an address of the range.
+ * Octets compare from the left, so a longer address can lie between two shorter. */
 export function isAddressOf(column: string, { low, high, isOne }: Network): Condition {
   if (isOne) return { sql: `${column} = ?`, values: [Buffer.from(low)] };
   return {

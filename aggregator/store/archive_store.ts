@@ -1,9 +1,11 @@
-/** The topic of archives: a day of flows with all that leaves with it, a chunk at a time, and its way back.
+/** The topic of archives: a day of flows with everything that is dropped with it, a chunk at a time,
+ * and its restoration.
  *
- * In: a day and where to go on; archived flows. Out: flows with the sightings and threat links that are stored; rows again.
- * Invariant: a flow that comes back is the row it was. One that is in the store already stays as it is there, so that giving back
- * twice is giving back once. A day that came back lives as long as one that came today. Rollups and totals are not touched: they
- * still count what left. @module */
+ * In: a day and where to go on; archived flows.
+ * Out: flows with the sightings and threat links that are stored; rows again.
+ * Invariant: a restored flow is the row it was. One that is already in the store stays as it is there, so that
+ * restoring twice equals restoring once. A restored day lives as long as one of today. Rollups and totals are not
+ * touched: they still count what was dropped. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { ArchivedFlow } from "../model/archived.ts";

@@ -1,7 +1,8 @@
 /** The topic of the audit: who changed what.
  *
- * In: deeds, each inside the transaction that does it. Out: pages, newest first.
- * Invariant: a deed and its row are stored together or not at all. Bound: {@link rowsMax} rows, and the age that retention says. @module */
+ * In: changes, each inside the transaction that makes it. Out: pages, newest first.
+ * Invariant: a change and its row are stored together or not at all.
+ * Bound: {@link rowsMax} rows, and the age that retention sets. @module */
 
 import type { Actor, AuditAction, AuditRow } from "../model/audit.ts";
 import type { PageRequest } from "../model/page.ts";

@@ -1,7 +1,8 @@
-/** Check-ins: the last one of each sensor, and what the last one of each epoch that ended had counted.
+/** Check-ins: the last one of each sensor, and the counts in the last one of each epoch that ended.
  *
  * In: check-ins, and what was found to be missing since. Out: rows.
- * Invariant: a check-in and the epoch it ends are one transaction; at most {@link endedMax} epochs of a sensor are there, the newest; noting one again changes nothing. @module */
+ * Invariant: a check-in and the epoch it ends are one transaction; at most {@link endedMax} epochs of a sensor are
+ * stored, the newest; storing one again changes nothing. @module */
 
 import type { CheckInWrite, EndedEpoch } from "../model/sensor.ts";
 import type { Database, Session } from "./database.ts";

@@ -1,9 +1,11 @@
 /** The seam between the store's statements and the two database packages.
  *
- * In: SQL text of ours with `?` for every value; rows that are encoded as the database wants them. Out: rows as plain objects; errors as
- * {@link LedgerConflict} or StoreUnavailable.
- * Invariant: statements of one {@link Session} given to `transaction` are one database transaction, never mixed with another's.
- * Why: SQLite and MariaDB differ in types, in upserts and in how they fail; everything else of the store is written once. @module */
+ * In: SQL text of ours with `?` for every value; rows that are encoded as the database wants them. Out: rows as plain
+ * objects; errors as {@link LedgerConflict} or StoreUnavailable.
+ * Invariant: statements of one {@link Session} given to `transaction` are one database transaction,
+ * never mixed with another's.
+ * Why: SQLite and MariaDB differ in types, in upserts and in how they fail;
+ * everything else of the store is written once. @module */
 
 /** What can be bound. Booleans are 0 and 1. */
 export type Value = string | number | bigint | null | Uint8Array;

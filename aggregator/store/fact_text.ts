@@ -1,8 +1,10 @@
-/** Facts as the store keeps them: JSON in which frequent parts are one control character each.
+/** Facts as stored: JSON in which frequent parts are one control character each.
  *
- * In: facts. Out: text, and back. Invariant: with each character of {@link parts} replaced by its part the text is the JSON of the facts;
- * JSON itself holds no control character, so both ways are exact, and names stand in the text as they are, to be searched by SQL.
- * Why: three of five octets of such JSON are keys and punctuation. NUL, tab, newline and carriage return are not used: tools trip over them.
+ * In: facts. Out: text, and back. Invariant: with each character of {@link parts} replaced by its part the text is the
+ * JSON of the facts; JSON itself contains no control characters, so both directions are exact, and names are in the
+ * text unchanged, to be searched by SQL.
+ * Why: three of five octets of such JSON are keys and punctuation.
+ * NUL, tab, newline and carriage return are not used: tools trip over them.
  * @module */
 
 import type { DnsFact, Facts } from "../../shared/facts.ts";

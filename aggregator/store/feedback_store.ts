@@ -1,4 +1,5 @@
-/** The topic of feedback: what people say of threats, and what that says of detectors. Invariant: one word a threat, the last one. @module */
+/** The topic of feedback: what people say about threats, and what that says about detectors.
+ * Invariant: one verdict per threat, the last one. @module */
 
 import type { Feedback, Verdict } from "../model/threat.ts";
 import { writeAudit } from "./audit_store.ts";

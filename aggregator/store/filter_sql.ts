@@ -1,9 +1,9 @@
 /** A checked filter as a WHERE clause.
  *
- * In: a filter, and how a test of each column is said in SQL. Out: SQL of ours with a mark for every value.
- * Invariant: the clause holds for every row that meets the filter. Where it holds for others too it is not exact, and whoever reads the
- * rows asks each one in memory; under a `not` what is not exact is turned round, so that nothing is lost there either.
- * No test of SQL gives NULL where it is turned round. @module */
+ * In: a filter, and how a test of each column is said in SQL. Out: SQL of ours with a placeholder for every value.
+ * Invariant: the clause holds for every row that meets the filter. Where it also holds for others it is not exact, and
+ * the reader of the rows tests each one in memory; under a `not` an inexact test is inverted, so that no row is lost
+ * there either. No SQL test yields NULL where it is inverted. @module */
 
 import { type Filter, lowerAscii, type Test } from "../model/filter.ts";
 import type { Network } from "../model/network.ts";

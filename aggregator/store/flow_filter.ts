@@ -1,6 +1,7 @@
-/** How each column of the filter of flows is said in SQL.
+/** How each column of the flow filter is expressed in SQL.
  *
- * In: the words of the store. Out: {@link SqlTests}. Invariant: a column of flow_table.ts is here; a test compares the two. @module */
+ * In: the words of the store. Out: {@link SqlTests}.
+ * Invariant: a column of flow_table.ts is here; a test compares the two. @module */
 
 import { flowIdNumber, idUsMax } from "../model/flow_id.ts";
 import { lowerAscii, type Test } from "../model/filter.ts";

@@ -1,11 +1,13 @@
 /** Pages of flows by time, for any filter.
  *
  * In: a {@link FlowQuery}, a cursor, a limit. Out: rows and the next cursor.
- * Invariant: no value is ever in the SQL text; a page reads at most {@link sliceRowsMax} candidates a step and stops between steps
- * when its time is up, with a cursor to go on from. So a filter that matches nothing costs a bounded time, in SQLite too, which
- * cannot be interrupted. Candidates come from the narrowest index the filter has: an address, a threat, else time.
+ * Invariant: no value is ever in the SQL text; a page reads at most {@link sliceRowsMax} candidates a step and stops
+ * between steps when its time is up, with a cursor to go on from. So a filter that matches nothing costs a bounded
+ * time, in SQLite too, which cannot be interrupted.
+ * Candidates come from the narrowest index the filter has: an address, a threat, else time.
  * Why keyset: an id begins with the start time, so each page costs what it holds, however deep it is.
- * Why some filters are asked twice: SQL finds what may match a name or a Community ID, and the flow itself tells. @module */
+ * Why some filters are asked twice: SQL finds what may match a name or a Community ID, and the flow itself tells.
+ * @module */
 
 import type { Flow } from "../model/flow.ts";
 import { flowIdText, idUsMax, readFlowId, slots } from "../model/flow_id.ts";
@@ -142,7 +144,8 @@ function isBefore(a: Key, b: Key): boolean {
   return a.us < b.us || (a.us === b.us && a.slot < b.slot);
 }
 
-/** Where candidates come from: sources whose union holds every match. A range of addresses is none: its rows are not in order. */
+/** Where candidates come from: sources whose union holds every match.
+ * A range of addresses is none: its rows are not in order. */
 function driversOf(query: FlowQuery): { table: string; where: string; value: Value }[] {
   const by = (column: string, ip: string) => ({ table: "flows", where: `${column} = ?`, value: ipIn(ip) });
   if (query.threat_id !== undefined) {
@@ -158,7 +161,8 @@ function driversOf(query: FlowQuery): { table: string; where: string; value: Val
 
 type Drivers = ReturnType<typeof driversOf>;
 
-/** The key that ends the next slice of candidates, or begins it when the newest come first; null = the rest is one slice. */
+/** The key that ends the next slice of candidates, or begins it when the newest come first;
+ * null = the rest is one slice. */
 async function sliceEnd(
   { dialect, session, drivers, isUp }: Asked,
   left: Range,
@@ -257,7 +261,8 @@ async function conditionsOf(
   return found;
 }
 
-/** Asked also of what chose the candidates: an address and a threat may be given at once, and a range is never what chose. */
+/** Asked also of what chose the candidates: an address and a threat may be given at once,
+ * and a range is never what chose. */
 function addAddresses(query: FlowQuery, add: (sql: string, ...values: Value[]) => void): void {
   const test = (column: string, text: string) => isAddressIn(`flows.${column}`, text);
   const drivers = driversOf(query);
@@ -285,7 +290,8 @@ function isWord(column: string): boolean {
   return flowTable.columns[column].type === "word";
 }
 
-/** What a filter says of times and single addresses chooses candidates too. A microsecond more does no harm: the filter is asked. */
+/** What a filter says of times and single addresses chooses candidates too.
+ * A microsecond more does no harm: the filter is asked. */
 function narrowed(query: FlowQuery): FlowQuery {
   if (query.filter === undefined) return query;
   const narrow = { ...query };

@@ -1,14 +1,15 @@
 /** A flow as a row of the table `flows`, and back.
  *
  * In: rows of {@link FlowRows}. Out: values in the order of {@link flowColumns}; rows again.
- * Invariant: what was written is read back, but for deviations and gaps between packets, which keep three significant digits.
+ * Invariant: what was written is read back, except that deviations and gaps between packets have three significant
+ * digits.
  *
- * The column `more` packs what is read with one flow at a time. Numbers are varints (seven bits an octet, low first), `s` = with a sign,
- * `f` = two octets, a number of three digits times a power of ten:
+ * The column `more` packs what is read with one flow at a time. Numbers are varints (seven bits an octet, low first),
+ * `s` = with a sign, `f` = two octets, a number of three digits times a power of ten:
  *
  * | field | when |
  * | --- | --- |
- * | marks: 1 source MAC, 2 destination MAC, 4 sequence number, 8 flag counts are 0 or 1, 16 times, 32 tunnel, 64 several segments, 128 depth | always |
+ * | marks, see below | always |
  * | IP depth, where it is not 1 | mark 128 |
  * | 6 octets source MAC; 6 octets destination MAC; 4 octets initial sequence number | by mark |
  * | SYN, FIN, RST forward, then backward: one octet of bits by mark 8, else six numbers | always |
@@ -20,7 +21,8 @@
  * | number of the tunnel's word; inner VLAN | mark 32 |
  * | segments of the only vantage | mark 64 |
  *
- * @module */
+ * Marks are bits: 1 source MAC, 2 destination MAC, 4 sequence number, 8 flag counts are 0 or 1, 16 times, 32 tunnel,
+ * 64 several segments, 128 depth. @module */
 
 import { Buffer } from "node:buffer";
 import { connStates, endReasons } from "../../shared/segment.ts";

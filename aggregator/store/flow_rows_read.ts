@@ -1,7 +1,8 @@
 /** Rows of the table `flows` as flows with who saw them.
  *
- * In: rows selected with {@link flowSelection}. Out: flows. Invariant: a row that cannot be read is left out and counted; it keeps nobody
- * from reading the others. A flow that one vantage alone saw has no sighting in the store: it follows from the flow. @module */
+ * In: rows selected with {@link flowSelection}. Out: flows. Invariant: a row that cannot be read is left out and
+ * counted; the others are still read.
+ * A flow that only one vantage saw has no sighting in the store: it follows from the flow. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import { communityId } from "../../shared/community_id.ts";

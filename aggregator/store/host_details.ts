@@ -1,7 +1,8 @@
 /** One host in depth: what it offers, uses and talks to, its traffic by the hour, and which sensors see it.
  *
- * In: an address and its network. Out: bounded lists. Invariant: the newest {@link conversationsMax} conversations of each direction are
- * read, and the newest {@link flowsMax} flows for the sensors, each by an index; sums over them are of those alone. @module */
+ * In: an address and its network. Out: bounded lists. Invariant: the newest {@link conversationsMax} conversations of
+ * each direction are read, and the newest {@link flowsMax} flows for the sensors, each by an index;
+ * sums cover only those. @module */
 
 import type { HostDetails, OfferedService, Peer, Service, UsedService } from "../model/host.ts";
 import { ipIn, ipOut } from "./addresses.ts";

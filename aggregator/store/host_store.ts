@@ -1,8 +1,8 @@
 /** The topic of hosts: pages of hosts, services, domains and conversations, one host in depth, and how many there were.
  *
- * In: filters. Out: rows. Invariant: only rollups are read; every question goes by an index. A host is shown while
+ * In: filters. Out: rows. Invariant: only rollups are read; every query uses an index. A host is shown while
  * a flow of it is counted.
- * Why keyset: a page costs what it holds, however deep it is. @module */
+ * Why keyset: a page costs what it contains, however deep it is. @module */
 
 import type {
   Conversation,

@@ -1,15 +1,19 @@
 /** What the flows of one transaction add to hosts, their hours, services, conversations and neighbours.
  *
  * In: flows as they are stored, and as they were before. Out: sums by key.
- * Invariant: what a flow counts for follows from its row alone, so a change counts for what the new row gives less what the old one
- * gave, and the rollups are at any moment what the stored flows give, however these came: replays, several sensors, take-overs.
- * Which addresses get a row: one inside (private) that sent something; one outside that answered, or that asked and went on once it was
- * answered: in TCP with an ACK, else with a second packet. So neither a scan of addresses nor a flood from invented ones fills the
- * tables: nobody behind these ever answers. What a flood from invented inside addresses adds is bounded in row_caps.ts.
- * A service is a port that accepted (TCP) or answered; ports from 49152 up only where the application was recognised, as RFC 6335
- * leaves them to clients. A conversation of another port counts under port 0.
- * A MAC belongs to an address when ARP says so, or when the packets crossed no router: their TTL is one that systems start with.
- * Counts are scaled by the flow's sampling factor, as talkers are. Times are the flow's, or those of its id when they are suspect.
+ * Invariant: what a flow counts for follows from its row alone, so a change counts for what the new row gives less what
+ * the old one gave, and the rollups are at any moment what the stored flows give, however these came:
+ * replays, several sensors, take-overs.
+ * Which addresses get a row: one inside (private) that sent something; one outside that answered, or that asked and
+ * went on once it was answered: in TCP with an ACK, else with a second packet. So neither a scan of addresses nor a
+ * flood from invented ones fills the tables: nobody behind these ever answers. What a flood from invented inside
+ * addresses adds is bounded in row_caps.ts.
+ * A service is a port that accepted (TCP) or answered; ports from 49152 up only where the application was recognised,
+ * as RFC 6335 leaves them to clients. A conversation of another port counts under port 0.
+ * A MAC belongs to an address when ARP says so, or when the packets crossed no router:
+ * their TTL is one that systems start with.
+ * Counts are scaled by the flow's sampling factor, as talkers are.
+ * Times are the flow's, or those of its id when they are suspect.
  * Hot path: called once a flow; typed tables, no object and no string for a row. @module */
 
 import { connStates } from "../../shared/segment.ts";

@@ -1,7 +1,7 @@
 /** The topic of identities: sensors, join tokens and API keys.
  *
- * In: hashes, never secrets. Out: rows. Invariant: of many redemptions at once of one token exactly as many enrol as it has
- * uses, as each is one transaction that reads the token for update; no two live sensors have one name. @module */
+ * In: hashes, never secrets. Out: rows. Invariant: of many redemptions at once of one token exactly as many enrol as it
+ * has uses, as each is one transaction that reads the token for update; no two live sensors have one name. @module */
 
 import type { Database, Row, Session, Value } from "./database.ts";
 import { marks } from "./database.ts";

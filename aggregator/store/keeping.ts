@@ -1,4 +1,5 @@
-/** What keeps stored rows in order, and hands them on: retention, archives, upkeep, and leases of work that one of several aggregators does.
+/** Upkeep of stored rows: retention, archives, maintenance,
+ * and leases for work that only one of several aggregators does.
  *
  * Out: topics of the store; see store.ts, which joins them with the others. @module */
 

@@ -1,7 +1,8 @@
 /** Pages by key for tables whose order is a value, the greatest first, and then their key.
  *
- * In: conditions, the cursor of the page before. Out: the end of a SELECT and its values. Invariant: no value is in the SQL text; each
- * row is on one page. A cursor holds values of the last row: a person may change it, and then sees another page, never another table. @module */
+ * In: conditions, the cursor of the page before. Out: the end of a SELECT and its values. Invariant: no value is in the
+ * SQL text; each row is on one page.
+ * A cursor holds values of the last row: someone who changes it sees another page, never another table. @module */
 
 import { Buffer } from "node:buffer";
 import type { AddressRange } from "../model/host.ts";

@@ -1,8 +1,10 @@
-/** The topic of leases: work that one of several aggregators of a database does, and how far it is.
+/** The topic of leases: work that only one of several aggregators on a database does, and how far it has got.
  *
- * In: a name, a holder. Out: a lease, or null while another one has it. Invariant: of two that hold a lease in turn the earlier one can
- * move nothing any more, whatever its clock says: positions move only under the generation of the last holder.
- * Why the database's clock: those of the machines differ. A lease that ends later than any could is of a clock that was set back. @module */
+ * In: a name, a holder. Out: a lease, or null while another one has it. Invariant: of two successive holders the
+ * earlier one can no longer move anything, whatever its clock says:
+ * a position moves only under the generation of the last holder.
+ * Why the database's clock: those of the machines differ.
+ * A lease that ends later than any could shows a clock that was set back. @module */
 
 import type { Database, Session } from "./database.ts";
 import type { Lease, LeaseStore } from "./store.ts";

@@ -1,7 +1,7 @@
-/** A part of a name as a pattern for facts as the store keeps them.
+/** A part of a name as a pattern for facts as they are stored.
  *
- * Invariant: every fact whose names (fact_names.ts) hold the part matches; others may. Only ASCII letters count in any case, as SQLite
- * folds no others. @module */
+ * Invariant: every fact whose names (fact_names.ts) hold the part matches; others may.
+ * Only ASCII letters ignore case, as SQLite folds no others. @module */
 
 import { lowerAscii } from "../model/filter.ts";
 

@@ -1,11 +1,12 @@
 /** MariaDB behind the database seam: the fleet's store. The one file that imports its client.
  *
- * In: host, port, user, password, database. Out: sessions. Invariant: a statement that the server gave up on for a deadlock or a lock
- * wait has changed nothing, so its transaction is run again, at most {@link triesMax} times in all. A connection that leads to the wrong
- * place (a server that has become read-only, is shutting down, left its cluster, or ended the session) is closed, never pooled again; the
- * others of its time lead there too and go with it.
+ * In: host, port, user, password, database. Out: sessions. Invariant: a statement that the server gave up on for a
+ * deadlock or a lock wait has changed nothing, so its transaction is run again, at most {@link triesMax} times in all.
+ * A connection that leads to the wrong place (a server that has become read-only, is shutting down, left its cluster,
+ * or ended the session) is closed, never pooled again; the others of its time lead there too and go with it.
  * Each session sets its own SQL mode, time zone and isolation: what is stored must not depend on a server's defaults.
- * Why one pool for writers and one for readers: a slow dashboard query must never hold a connection that ingest waits for.
+ * Why one pool for writers and one for readers: a slow dashboard query must never hold a connection that ingest waits
+ * for.
  * Why `checkNumberRange`: a count beyond 2^53 is an error, never a rounded number. @module */
 
 import type { Pool, PoolConnection } from "mariadb";
@@ -214,7 +215,8 @@ export class MariadbDatabase implements Database {
     }
   }
 
-  /** Lets both pools go, when the one that failed is still in use: their connections were opened when its were, and lead where they led. */
+  /** Lets both pools go, when the one that failed is still in use:
+   * their connections were opened when its were, and lead where they led. */
   #abandon(failed: Pool): void {
     if (failed !== this.#writers && failed !== this.#readers) return;
     this.#reporter.count("store_pools_abandoned_total");
@@ -237,16 +239,16 @@ export class MariadbDatabase implements Database {
   }
 }
 
-/** The client asks for the memory limit as soon as it is loaded, and Deno before 2.7 cannot say one: 0 means that there is none. It is loaded
- * only by those who use it, which also spares everyone else its start. */
+/** The client asks for the memory limit as soon as it is loaded, and Deno before 2.7 cannot say one: 0 means that there
+ * is none. It is loaded only by those who use it, which also spares everyone else its start. */
 async function loadClient(): Promise<typeof import("mariadb")> {
   const asked = process as { constrainedMemory?: () => number };
   asked.constrainedMemory ??= () => 0;
   return await import("mariadb");
 }
 
-/** Opens sockets for the client, which listens on one only once it is connected: listening before makes Deno before 2.7 fail as a whole
- * when nobody answers. */
+/** Opens sockets for the client, which listens on one only once it is connected: listening before makes Deno before 2.7
+ * fail as a whole when nobody answers. */
 function socketTo(host: string, port: number) {
   return function open(done: (error?: Error, socket?: Socket) => void): void {
     const socket = connect({ host, port, timeout: connectTimeoutMs });
@@ -359,8 +361,8 @@ function bindable(value: Value): string | number | bigint | null | Buffer {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }
 
-/** In a bulk, a column whose type changes from row to row costs a round trip at each change, and a number is of one of two types by
- * its size: as text it is always of one. The server reads it back without loss. */
+/** In a bulk, a column whose type changes from row to row costs a round trip at each change, and a number is of one of
+ * two types by its size: as text it is always of one. The server reads it back without loss. */
 function uniform(row: readonly Value[]): (string | null | Buffer)[] {
   return row.map((value) =>
     typeof value === "number" || typeof value === "bigint"

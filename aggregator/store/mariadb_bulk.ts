@@ -1,10 +1,12 @@
 /** Rows as the octets that `LOAD DATA LOCAL INFILE` reads, streamed from memory.
  *
- * In: a row source. Out: chunks of tab-separated text, made while the server works on those before. Invariant: no file is ever read; a
- * server that asks for one gets nothing. Special octets are escaped, so a value never ends a field or a row.
- * Why not the bulk protocol: measured with 5,000 rows and more a transaction it is slower, as its client converts every value; see the
- * bench. Why the server counts: this statement leaves out rows whose key is taken and bends values that do not fit, both with a warning
- * and no error; so the caller compares how many went in, and any other warning fails the transaction. @module */
+ * In: a row source. Out: chunks of tab-separated text, made while the server works on earlier ones. Invariant: no file
+ * is ever read; a server that asks for one gets nothing.
+ * Special octets are escaped, so a value never ends a field or a row.
+ * Why not the bulk protocol: measured with 5,000 rows and more a transaction it is slower, as its client converts every
+ * value; see the bench. Why the server counts: this statement skips rows whose key is taken and alters values that do
+ * not fit, both with a warning and no error;
+ * so the caller compares how many rows were added, and any other warning fails the transaction. @module */
 
 import { Buffer } from "node:buffer";
 import { systemClock } from "../../shared/clock.ts";
@@ -25,7 +27,8 @@ export interface ChunkStream {
   on(event: string, listener: (chunk: Uint8Array) => void): ChunkStream;
 }
 
-/** Gives the rows to the client chunk by chunk; between two of them the event loop turns, so that the server works meanwhile. */
+/** Gives the rows to the client chunk by chunk;
+ * between two of them the event loop turns, so that the server works meanwhile. */
 export function streamRows(rows: RowSource): ChunkStream {
   const listeners = new Map<string, (value: never) => void>();
   const text = new RowText();

@@ -1,8 +1,9 @@
-/** TLS to MariaDB: what the client is told, and what is wrong with a certificate.
+/** TLS to MariaDB: options for the client, and what is wrong with a certificate.
  *
  * In: the server's address, the authorities trusted for it. Out: options of the client; a failed connection explained.
  * Invariant: certificate and name are always verified.
- * Why an authority must be named: without one, newer servers are trusted by a password alone, older ones not at all. @module */
+ * Why an authority must be named: without one, newer servers are trusted because of the password alone,
+ * older ones not at all. @module */
 
 import { isIP } from "node:net";
 import { systemClock } from "../../shared/clock.ts";

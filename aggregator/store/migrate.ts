@@ -1,9 +1,10 @@
 /** Brings a database to the present version, step by step.
  *
- * In: a database of any version, or an empty one. Out: the present schema. Invariant: a released step is never edited; a new one
- * follows it, with SQL spelt out, never derived from today's columns, so that every database of a version is the same.
- * Each statement of a step can be run again, as MariaDB keeps what a step did before it broke. A database that a newer version made is
- * refused, not guessed at. @module */
+ * In: a database of any version, or an empty one. Out: the present schema. Invariant: a released step is never edited;
+ * a new one follows it, with SQL spelt out, never derived from today's columns,
+ * so that every database of a version is the same.
+ * Each statement of a step can be run again, as MariaDB keeps what a step did before it broke. A database that a newer
+ * version made is refused, not guessed at. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

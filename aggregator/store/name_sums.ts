@@ -1,12 +1,13 @@
-/** What the facts of one transaction say of names: which host has which name, and which domains were asked for.
+/** What the facts of one transaction say about names: which host has which name, and which domains were asked for.
  *
- * In: flows with the facts that are new to them, each once. Out: sums by key. Names are hostile text: lower-case, at most
- * {@link nameCharactersMax} characters, control characters and blanks replaced.
- * A name of a host comes from an answer of DNS or mDNS, a lease of DHCP, or a client that asked the host for it (SNI, Host).
- * A domain is the registered part of a question of DNS (not of mDNS, LLMNR, NetBIOS), so names made up below one domain are one row.
- * Who asked is kept as 128 bits by a hash of the address; their number is an estimate from that, see {@link estimateAskers}. The same
- * asker sets the same bit, whatever sensor or replay tells of it.
- * Bound: {@link factsPerFlowMax} entries of a list, {@link namesMax} names a write; the rest is counted. @module */
+ * In: flows with the facts that are new to them, each once. Out: sums by key. Names are hostile text: lower-case, at
+ * most {@link nameCharactersMax} characters, control characters and blanks replaced.
+ * A name of a host comes from an answer of DNS or mDNS, a lease of DHCP, or a client that asked the host for it (SNI,
+ * Host).
+ * A domain is the registered part of a question of DNS (not of mDNS, LLMNR, NetBIOS), so names made up below one domain
+ * are one row. The askers are a bitmap of 128 bits, one set per hash of an address; their number is estimated from it,
+ * see {@link estimateAskers}. The same asker sets the same bit, whichever sensor or replay reports it.
+ * Bound: {@link factsPerFlowMax} entries per list, {@link namesMax} names per write; the rest is counted. @module */
 
 import type { Facts } from "../../shared/facts.ts";
 import { parseIp } from "../../shared/ip.ts";

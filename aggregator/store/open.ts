@@ -1,6 +1,7 @@
 /** Which store a URL names.
  *
- * In: `sqlite:PATH`, `sqlite::memory:` or `mariadb://user:password@host:port/database`. Out: a store that is not started yet.
+ * In: `sqlite:PATH`, `sqlite::memory:` or `mariadb://user:password@host:port/database`.
+ * Out: a store that is not started yet.
  * Why a variable for the password: an argument is visible to every user of the machine. @module */
 
 import type { Clock } from "../../shared/clock.ts";

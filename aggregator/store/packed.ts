@@ -1,6 +1,7 @@
 /** Numbers in few octets: what flow_record.ts packs with.
  *
- * Invariant: a reader never goes past its end; damaged octets are a {@link RangeError}. Numbers are whole and below 2^53. @module */
+ * Invariant: a reader never goes past its end; damaged octets are a {@link RangeError}.
+ * Numbers are whole and below 2^53. @module */
 
 const powers = Array.from({ length: 64 }, (_, i) => 10 ** (i - 10));
 

@@ -1,8 +1,8 @@
-/** The topic of packets as evidence: requests to sensors, and what came of them.
+/** The topic of packets as evidence: requests to sensors, and their outcomes.
  *
  * In: requests and their outcomes. Out: those of a subject, those that are waited for, those whose files are stored.
- * Invariant: one request for a subject and a sensor; one that is waited for or has arrived is never replaced, and only one that is waited
- * for gets an outcome. @module */
+ * Invariant: one request per subject and sensor;
+ * one that is pending or has arrived is never replaced, and only a pending one gets an outcome. @module */
 
 import type { WantedFlow } from "../../shared/packets.ts";
 import type { PacketRequestRow, PacketState, StoredPackets } from "../model/packets.ts";

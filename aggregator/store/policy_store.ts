@@ -1,7 +1,8 @@
 /** The topic of policies: every version of each.
  *
- * In: a new version. Out: all of them, or those of one name. Invariant: rows are added, never changed; a version is given by the
- * database, so that no two are alike. Names and versions of a name have a limit, and what goes beyond it is refused. @module */
+ * In: a new version. Out: all of them, or those of one name. Invariant: rows are added, never changed; version numbers
+ * come from the database, so that no two are alike.
+ * Names, and versions of a name, have a limit; what exceeds it is refused. @module */
 
 import { policyLimits, type PolicyRow } from "../model/policy.ts";
 import type { Database, Row, Session } from "./database.ts";

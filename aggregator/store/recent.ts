@@ -1,7 +1,9 @@
-/** Which flows were written last: to rebuild memory without an index over the times of all flows, and to tell others what changed.
+/** Which flows were written last: to rebuild memory without an index over the times of all flows,
+ * and to publish what changed.
  *
- * In: the rows of a transaction. Out: keys, the newest first, or those behind a position in order. Invariant: part of the transaction that writes the flows.
- * Bound: about {@link flowsNamedMax} names in all; the oldest are removed by retention. @module */
+ * In: the rows of a transaction. Out: keys, the newest first, or those behind a position in order. Invariant: part of
+ * the transaction that writes the flows.
+ * Bound: about {@link flowsNamedMax} keys in all; the oldest are removed by retention. @module */
 
 import { Buffer } from "node:buffer";
 import type { FlowRows } from "../model/flow_rows.ts";
@@ -65,8 +67,9 @@ function addKeys(found: Map<string, Key>, octets: Uint8Array): void {
   }
 }
 
-/** Keys named after `position`: whole transactions, until there are `limit`. A position is the id of the last row read and how many flows
- * had been named up to its end. Transactions are named in the order of their commits: see write.ts. */
+/** Keys named after `position`: whole transactions, until there are `limit`. A position is the id of the last row read
+ * and how many flows had been named up to its end.
+ * Transactions are named in the order of their commits: see write.ts. */
 export async function readChanges(
   session: Session,
   position: string,

@@ -1,11 +1,11 @@
-/** The topic of retention: which days are stored, and how they leave.
+/** The topic of retention: which days are stored, and how they are dropped.
  *
- * In: days, parts of them. Out: what is stored, in days and in octets. Invariant: a part of a day leaves as a whole: in MariaDB its
- * partition is dropped; where a day has none of its own (a capture from long ago), and in SQLite, a range of the key is deleted, at most
- * {@link rowsPerDelete} rows a transaction, with a pause after each, so that ingest goes on meanwhile: SQLite's calls leave
- * nobody else a turn between two of them.
- * The ledger forgets batches that were taken long ago: positions and open gaps say that they were. What lies in an open gap stays, as a
- * gap may name more batches than are missing. @module */
+ * In: days, parts of them. Out: what is stored, in days and in octets. Invariant: a part of a day is dropped as a
+ * whole: in MariaDB its partition is dropped; where a day has none of its own (a capture from long ago), and in SQLite,
+ * a range of the key is deleted, at most {@link rowsPerDelete} rows a transaction, with a pause after each, so that
+ * ingest goes on meanwhile: without it SQLite's calls would leave others no turn.
+ * The ledger forgets batches that were stored long ago: positions and open gaps show that they were. Rows inside an
+ * open gap stay, as a gap may name more batches than are missing. @module */
 
 import { systemClock } from "../../shared/clock.ts";
 import { type DayPart, dayParts, dayS, type StoredDay } from "../model/retention.ts";
@@ -178,7 +178,8 @@ async function dropHosts(database: Database, day: number): Promise<void> {
   }
 }
 
-/** Rows whose `column` is in a range, some thousand a transaction. SQLite is asked for the keys, as its DELETE has no limit. */
+/** Rows whose `column` is in a range, some thousand a transaction.
+ * SQLite is asked for the keys, as its DELETE has no limit. */
 async function deleteRange(
   database: Database,
   table: string,

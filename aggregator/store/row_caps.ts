@@ -1,8 +1,10 @@
 /** Bounds of the tables that grow with what the network shows: hosts, services, names and the like.
  *
- * In: how many rows a transaction wrote to a table. Out: rows taken away, counted. Invariant: no table has more than its rows and those
- * written since it was counted last, at most {@link countEvery}. Part of the transaction that wrote them.
- * What goes: first what was seen in one flow alone, as what a flood invents is; then the oldest. What is seen again later begins anew.
+ * In: how many rows a transaction wrote to a table. Out: rows deleted, counted. Invariant: no table has more rows than
+ * its limit plus those written since it was last counted, at most {@link countEvery}.
+ * Part of the transaction that wrote them.
+ * Deleted first: what was seen in only one flow, as the inventions of a flood are; then the oldest.
+ * What is seen again later starts over.
  * Why counted now and then: counting costs a scan. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";

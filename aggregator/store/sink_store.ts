@@ -1,8 +1,9 @@
-/** The topic of sinks: which threats they have not seen, what they were told, and the messages that wait for them.
+/** The topic of sinks: which threats they have not seen, what they were notified of,
+ * and the messages that wait for them.
  *
- * In: what one turn decided for all sinks. Out: messages that are due. Invariant: changes are ticked off, told rows and messages are
- * written in one transaction, and only under the lease of the turn: nothing is told twice by two aggregators, and nothing is ticked off
- * that no message tells of. @module */
+ * In: what one turn decided for all sinks. Out: messages that are due. Invariant: marking changes as handled and
+ * writing told rows and messages is one transaction, and only under the lease of the turn: two aggregators never send
+ * the same twice, and no change is marked without its message. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

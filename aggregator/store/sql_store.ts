@@ -1,7 +1,7 @@
 /** The store over a database: its topics joined, opened, and migrated.
  *
- * In: a {@link Database}. Out: a {@link Store}. Invariant: whatever writes runs in one transaction; whatever only reads never waits
- * for a writer (SQLite in memory excepted). @module */
+ * In: a {@link Database}. Out: a {@link Store}. Invariant: whatever writes runs in one transaction; whatever only reads
+ * never waits for a writer (SQLite in memory excepted). @module */
 
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

@@ -1,11 +1,12 @@
 /** SQLite behind the database seam: the embedded default, one file, nothing to set up.
  *
- * In: a path, or ":memory:". Out: sessions. Invariant: one writer at a time in this process; readers see only what is committed; nobody
- * waits for a lock without letting others run, and nobody for longer than {@link lockMsMax}.
- * Why several connections: the calls are synchronous, but a transaction awaits between them; a reader on the writer's connection would
- * see it half done. People's questions have threads of their own. In memory there can be only one connection, so readers wait for the
- * writer there.
- * A write that failed for want of space, lock or file stays known until one succeeds, so that a ping can say so. @module */
+ * In: a path, or ":memory:". Out: sessions. Invariant: one writer at a time in this process; readers see only what is
+ * committed; nobody waits for a lock without letting others run, and nobody for longer than {@link lockMsMax}.
+ * Why several connections: the calls are synchronous, but a transaction awaits between them; a reader on the writer's
+ * connection would see it half done. People's questions have threads of their own. In memory there can be only one
+ * connection, so readers wait for the writer there.
+ * A write that failed for want of space, lock or file stays known until one succeeds, so that a ping can say so.
+ * @module */
 
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -19,8 +20,8 @@ const lockMsMax = 5_000;
 const lockPauseMsMax = 250;
 const sqliteBusy = 5;
 const sqliteConstraintUnique = [1555, 2067];
-/** Permission, busy, locked, no memory, read-only, interrupted, I/O error, damaged, full, cannot open, lock protocol, no database: time or an
- * operator can help. */
+/** Permission, busy, locked, no memory, read-only, interrupted, I/O error, damaged, full, cannot open, lock protocol,
+ * no database: time or an operator can help. */
 const unavailableCodes = new Set([3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26]);
 
 export class SqliteDatabase implements Database {

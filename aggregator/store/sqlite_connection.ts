@@ -1,10 +1,11 @@
 /** One connection to a SQLite file.
  *
- * In: a path. Out: rows; errors with SQLite's code in `errcode`. Invariant: nothing here waits longer than {@link busyMs} for a lock: the
- * calls are synchronous, and whoever must wait longer does so between calls.
- * Why transactions begin and end with prepared statements: in Deno 2.9, errors of `exec()` carry no code, so that a full or a locked
- * database could not be told from a fault of ours.
- * Why synchronous=FULL: an acknowledged batch is deleted by its sensor, so a commit must survive a power cut. @module */
+ * In: a path. Out: rows; errors with SQLite's code in `errcode`. Invariant: nothing here waits longer than
+ * {@link busyMs} for a lock: the calls are synchronous, and whoever must wait longer does so between calls.
+ * Why transactions begin and end with prepared statements: in Deno 2.9, errors of `exec()` carry no code, so that a
+ * full or a locked database could not be told from a fault of ours.
+ * Why synchronous=FULL: an acknowledged batch is deleted by its sensor, so a commit must survive a power cut.
+ * @module */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Clock, systemClock } from "../../shared/clock.ts";
@@ -51,9 +52,10 @@ export class Connection implements Session {
     }
   }
 
-  /** Makes every statement that reads a row of a table stop with an error once `isOver` says so; for a connection that only reads.
-   * A view of the same name stands before each table and asks for every row. The function answers with something that SQLite cannot take:
-   * one that throws is called again for the next row (Deno 2.9). */
+  /** Makes every statement that reads a row of a table stop with an error once `isOver` says so;
+   * for a connection that only reads.
+   * A view of the same name stands before each table and asks for every row. The function answers with something that
+   * SQLite cannot take: one that throws is called again for the next row (Deno 2.9). */
   interruptWhen(isOver: () => boolean): void {
     let calls = 0;
     this.#database.function("picket_go_on", () => {
@@ -85,7 +87,8 @@ export class Connection implements Session {
 
   async batch(sql: string, rows: readonly (readonly Value[])[], clock: Clock = systemClock): Promise<void> {
     for (let from = 0; from < rows.length; from += rowsPerTurn) {
-      // Requests are answered between turns; the transaction is the writer's own connection, so nobody sees it half done.
+      // Requests are answered between turns;
+      // the transaction is the writer's own connection, so nobody sees it half done.
       if (from > 0) await clock.sleep(0);
       const statement = this.#prepare(sql);
       for (const row of rows.slice(from, from + rowsPerTurn)) statement.run(...row);
@@ -159,8 +162,9 @@ class RowValues implements RowSink {
   }
 }
 
-/** Only its owner may read the file; SQLite gives its other files the same mode. A file that is there is never opened: closing it would
- * drop the locks of every other connection of this process, and the next program to leave the database would delete its log. */
+/** Only its owner may read the file; SQLite gives its other files the same mode. A file that is there is never opened:
+ * closing it would drop the locks of every other connection of this process,
+ * and the next program to leave the database would delete its log. */
 function makePrivate(path: string): void {
   try {
     Deno.openSync(path, { createNew: true, write: true, mode: 0o600 }).close();

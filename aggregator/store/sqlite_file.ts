@@ -1,7 +1,8 @@
-/** The file of a SQLite database, copied and exchanged as a whole.
+/** The file of a SQLite database, copied and replaced as a whole.
  *
- * In: the file of a backup. Out: the database made from it, or why not; a copy as of one moment, while others write. Invariant: nothing is changed unless the backup is a sound database
- * of a version known here and nobody has the present one open; a crash leaves the old one or the new one. @module */
+ * In: the file of a backup. Out: the database restored from it, or why not; a copy as of one moment, while others
+ * write. Invariant: nothing is changed unless the backup is a sound database of a version known here and nobody has the
+ * present one open; a crash leaves the old one or the new one. @module */
 
 import { backup, DatabaseSync } from "node:sqlite";
 import { steps } from "./migrate.ts";
@@ -16,8 +17,9 @@ export class SqliteFile {
     this.#path = path;
   }
 
-  /** Copies in one step: between two of them somebody's write would make the copy begin anew. The copy has no log beside it, so that
-   * it can be read where nobody may write. Not by `VACUUM INTO`, which the runtime refuses to a program without all permissions. */
+  /** Copies in one step: between two of them somebody's write would make the copy begin anew. The copy has no log
+   * beside it, so that it can be read where nobody may write. Not by `VACUUM INTO`, which the runtime refuses to a
+   * program without all permissions. */
   async copyInto(path: string): Promise<void> {
     const database = new DatabaseSync(this.#path);
     try {

@@ -1,9 +1,11 @@
 /** The threads that read for people, as the database sees them.
  *
- * In: work on a session. Out: what it returns, its statements run one after another on one of the threads. Invariant: ingest, check-ins and
- * health never wait for it; a statement ends after {@link QueryLimits.statementMs}, and a thread that does not answer a second later is
- * replaced. Whoever waits longer than {@link QueryLimits.waitMs} for a thread is told so.
- * Why one core fewer than there are, and at least one thread: the main thread keeps its core, however many people ask. @module */
+ * In: work on a session. Out: what it returns, its statements run one after another on one of the threads. Invariant:
+ * ingest, check-ins and health never wait for it; a statement ends after {@link QueryLimits.statementMs}, and a thread
+ * that does not answer a second later is replaced.
+ * Whoever waits longer than {@link QueryLimits.waitMs} for a thread is told so.
+ * Why one core fewer than there are, and at least one thread: the main thread keeps its core, however many people ask.
+ * @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

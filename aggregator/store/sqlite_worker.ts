@@ -1,7 +1,7 @@
 /** Reads for people, on a thread of its own: what they ask may take seconds, and SQLite's calls wait for it.
  *
- * In: the path first, then a statement at a time with its values and the time it may take. Out: rows, or SQLite's message and code; a
- * statement whose time is up ends with {@link timeUp}. @module */
+ * In: the path first, then a statement at a time with its values and the time it may take. Out: rows, or SQLite's
+ * message and code; a statement whose time is up ends with {@link timeUp}. @module */
 
 import { systemClock } from "../../shared/clock.ts";
 import type { Row, Value } from "./database.ts";

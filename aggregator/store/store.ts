@@ -1,10 +1,11 @@
-/** The store, as the rest of the aggregator sees it: sixteen topics, joined. Two implementations: SQLite (embedded) and MariaDB (fleet).
+/** The store, as the rest of the aggregator sees it: sixteen topics, joined.
+ * Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
  * Invariant: `ingest` is one database transaction: ledger, flows, sightings, traffic, gaps, dead letters and offsets
  * together, or nothing. A second write of a ledger key fails as a whole with {@link LedgerConflict}.
- * Why topics: who needs the ledger does not see people's keys; each topic has one file of SQL and one contract suite, which both
- * implementations keep. @module */
+ * Why topics: who needs the ledger does not see people's keys; each topic has one file of SQL and one contract suite,
+ * which both implementations keep. @module */
 
 import type { ApiKeyRow } from "../model/access.ts";
 import type { Actor, AuditRow } from "../model/audit.ts";
@@ -49,7 +50,8 @@ import type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } fro
 
 export type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
 
-/** Thrown by {@link IngestStore.ingest} when a ledger key is already there: read the ledger again and drop the replays. */
+/** Thrown by {@link IngestStore.ingest} when a ledger key is already there:
+ * read the ledger again and drop the replays. */
 export class LedgerConflict extends Error {
   override name = "LedgerConflict";
 }
@@ -59,8 +61,8 @@ export interface FlowKey {
   slot: number;
 }
 
-/** Thrown by {@link IngestStore.ingest} when some of the flows that it was to insert are there already, or two of them have one id: read
- * them, and merge again. */
+/** Thrown by {@link IngestStore.ingest} when some of the flows that it was to insert are there already, or two of them
+ * have one id: read them, and merge again. */
 export class FlowConflict extends Error {
   override name = "FlowConflict";
 
@@ -106,11 +108,12 @@ export interface FlowStore {
   readFlowsById(flowIds: readonly string[]): Promise<Flow[]>;
   /** Those of `keys` that are taken, by rows that can be read or not. */
   findFlowKeys(keys: readonly FlowKey[]): Promise<FlowKey[]>;
-  /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a next one:
-   * an unselective filter stops when its time is up. */
+  /** By start time as first known, newest first. A page may hold fewer rows than asked for, even none, and still have a
+   * next one: an unselective filter stops when its time is up. */
   readFlows(query: FlowQuery, page: PageRequest): Promise<Page<Flow>>;
-  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and detector state.
-   * With `buckets` only those that may be of these: a flow's bucket is the first four octets of its digest modulo `count`. */
+  /** Flows updated since `sinceMs` (aggregator clock), the newest `limit` of them, oldest first: to rebuild merge and
+   * detector state. With `buckets` only those that may be of these:
+   * a flow's bucket is the first four octets of its digest modulo `count`. */
   readRecentFlows(sinceMs: number, limit: number, buckets?: SomeBuckets): Promise<Flow[]>;
   /** Flows as they are now that changed after `position` ("" = from the oldest change that is known), about `limit`. */
   readFlowChanges(position: string, limit: number): Promise<FlowChanges>;
@@ -134,8 +137,8 @@ export interface FlowChanges {
 }
 
 export interface ThreatStore {
-  /** Inserts or replaces by id; replacing keeps `status` and `stored_ms`: people set the status. Links `flow_ids` (a bounded sample) and
-   * `links` to the threats, beside those linked before. */
+  /** Inserts or replaces by id; replacing keeps `status` and `stored_ms`: people set the status. Links `flow_ids` (a
+   * bounded sample) and `links` to the threats, beside those linked before. */
   saveThreats(threats: Threat[], links?: readonly ThreatLinks[]): Promise<void>;
   readThreat(id: string): Promise<Threat | null>;
   readThreats(query: ThreatQuery, page: PageRequest): Promise<Page<Threat>>;
@@ -199,7 +202,8 @@ export interface FeedbackCounts {
 export interface AuditStore {
   /** Newest first. */
   readAudit(page: PageRequest): Promise<Page<AuditRow>>;
-  /** Forgets rows from before, and the oldest beyond 1,000,000; suppressions that ended before go with what they hid. */
+  /** Forgets rows from before, and the oldest beyond 1,000,000;
+   * suppressions that ended before go with what they hid. */
   pruneDecisions(beforeMs: number): Promise<void>;
 }
 
@@ -216,8 +220,8 @@ export type KnownCheckIns = ReadonlyMap<string, Pick<SensorRow, "last_check_in_m
 /** Sensors, join tokens, API keys. `by`: a person, whose deed is noted in the same transaction. */
 export interface IdentityStore {
   addJoinToken(row: JoinTokenRow, by?: Actor): Promise<void>;
-  /** Atomic: of many redemptions at once of one token exactly as many enrol as it has uses. Adds `sensor` (its site and tags from the
-   * token). The name of a revoked or quarantined sensor is free. */
+  /** Atomic: of many redemptions at once of one token exactly as many enrol as it has uses. Adds `sensor` (its site and
+   * tags from the token). The name of a revoked or quarantined sensor is free. */
   redeemJoinToken(
     tokenHash: string,
     sensor: Pick<SensorRow, "sensor_id" | "name" | "key_id" | "public_key">,
@@ -265,7 +269,8 @@ export interface TrafficStore {
   readTotals(): Promise<Totals>;
 }
 
-/** What hosts do, from rollups that ingest writes: at any moment what the stored flows give, but for rows that went as a table was full. */
+/** What hosts do, from rollups that ingest writes:
+ * at any moment what the stored flows give, but for rows that went as a table was full. */
 export interface HostStore {
   readHosts(query: HostQuery, page: PageRequest): Promise<Page<Host>>;
   /** Without a network the one in which the address was seen last. */
@@ -318,8 +323,8 @@ export interface SinkStore {
   readTold(sink: string, subjects: readonly string[]): Promise<ToldRow[]>;
   /** The digest that is due after this and can still be added to. */
   readOpenDigest(sink: string, afterMs: number): Promise<OutboxMessage | null>;
-  /** In one transaction; false = the lease is another one's meanwhile, and nothing was noted. A message with an id that is there takes
-   * its place. */
+  /** In one transaction; false = the lease is another one's meanwhile, and nothing was noted. A message with an id that
+   * is there takes its place. */
   noteForSinks(
     name: string,
     lease: Lease,

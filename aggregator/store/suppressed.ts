@@ -1,7 +1,7 @@
 /** Which suppressions a threat meets, as rows: noted when a threat is saved and when a suppression is made.
  *
- * Invariant: a threat is hidden while one of those it meets is in force, so that an end and an expiry need no work to take effect.
- * What ended keeps its rows: they are its count. @module */
+ * Invariant: a threat is hidden while one of those it meets is in force, so that ending or expiring needs no work to
+ * take effect. An ended suppression keeps its rows: they are its count. @module */
 
 import {
   conditionNames,

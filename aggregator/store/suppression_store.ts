@@ -1,8 +1,10 @@
 /** The topic of suppressions: made, listed with what each hides, ended.
  *
- * In: suppressions that were checked. Out: rows. Invariant: one that was made applies to stored threats when its maker gets the answer;
- * an end shows at once what nothing else hides, and notes it as changed, so that those who follow changes hear of it.
- * Bound: {@link suppressionLimits.activeMax} in force; stored threats are looked through {@link sliceRows} a transaction. @module */
+ * In: suppressions that were checked. Out: rows. Invariant: a new one applies to stored threats by the time its creator
+ * gets the answer; ending one shows at once what nothing else hides, and marks it as changed,
+ * so that subscribers see it.
+ * Bound: {@link suppressionLimits.activeMax} in force; stored threats are searched {@link sliceRows} per transaction.
+ * @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

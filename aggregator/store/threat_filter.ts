@@ -1,5 +1,6 @@
-/** How each column of the filter of threats is said in SQL. Invariant: a column of threat_table.ts is here; a test compares the two.
- * What stands only in the body is asked in memory: threats are few. @module */
+/** How each column of the threat filter is expressed in SQL.
+ * Invariant: a column of threat_table.ts is here; a test compares the two.
+ * What is only in the body is tested in memory: threats are few. @module */
 
 import type { Test } from "../model/filter.ts";
 import { threatStatuses } from "../model/threat.ts";

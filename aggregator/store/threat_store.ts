@@ -1,7 +1,8 @@
 /** The topic of threats: as rows, the columns that lists filter by, and the whole threat as JSON beside them.
  *
- * In: threats of the engine. Out: pages of them. Invariant: the status is the column's, set by people; saving a threat again never
- * touches it, nor the time it was first stored. Which suppressions a threat meets is noted when it is saved. @module */
+ * In: threats of the engine. Out: pages of them. Invariant: the status is the column's, set by people; saving a threat
+ * again never touches it, nor the time it was first stored.
+ * Which suppressions a threat meets is noted when it is saved. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -246,7 +247,8 @@ async function selectThreat(session: Session, id: string, { reporter, clock }: D
   return row ? threatFromRow(row, reporter) : null;
 }
 
-/** By last sight, the newest first unless asked otherwise. What SQL cannot answer is asked of each threat, a slice at a time. */
+/** By last sight, the newest first unless asked otherwise.
+ * What SQL cannot answer is asked of each threat, a slice at a time. */
 async function queryThreats(
   { session, reporter, clock }: Deps & { session: Session },
   query: ThreatQuery,

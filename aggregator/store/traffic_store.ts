@@ -1,7 +1,7 @@
 /** The topic of traffic, summed up: talkers, protocols, series, totals.
  *
- * In: a range of packet time. Out: rows. Invariant: only roll-ups are read, never flows; at most {@link rollupRowsMax} rows of them,
- * the newest ones. @module */
+ * In: a range of packet time. Out: rows. Invariant: only roll-ups are read, never flows; at most {@link rollupRowsMax}
+ * rows of them, the newest ones. @module */
 
 import { type Database, type Dialect, marks, type Session, type Value } from "./database.ts";
 import { ipOut } from "./addresses.ts";

@@ -1,7 +1,7 @@
 /** The topic of upkeep: how large the store is, whether it is sound, and what keeps it fast.
  *
- * In: nothing but a day. Out: sizes, sums, problems in words. Invariant: nothing here changes a row, and nothing holds up ingest for
- * longer than one short statement; `quick_check` of SQLite reads beside it. @module */
+ * In: nothing but a day. Out: sizes, sums, problems in words. Invariant: nothing here changes a row or holds up ingest
+ * for longer than one short statement; SQLite's `quick_check` reads alongside it. @module */
 
 import { dayS, type StoredDay } from "../model/retention.ts";
 import type { DaySums } from "../model/archived.ts";

@@ -1,4 +1,5 @@
-/** The values of rows as lists, for statements that bind them one by one. Octets are copied, so a list outlives the row it is of. @module */
+/** The values of rows as lists, for statements that bind them one by one.
+ * Octets are copied, so a list outlives its row. @module */
 
 import { Buffer } from "node:buffer";
 import type { Dialect, RowSink, Value } from "./database.ts";

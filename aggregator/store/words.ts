@@ -1,8 +1,9 @@
-/** Names that rows mean by number: sites, protocols, applications, tunnels, sensors.
+/** Names that rows refer to by number: sites, protocols, applications, tunnels, sensors.
  *
  * In: words of rows that are to be written; numbers of rows that were read. Out: the other of the two.
- * Invariant: a word keeps its number for ever, so what is remembered here never gets old; 0 is no name.
- * Bound: {@link wordsMax}; a hostile sensor that invents names beyond it gets "other" for all of them, counted. @module */
+ * Invariant: a word keeps its number forever, so what is remembered here never goes stale; 0 is no name.
+ * Bound: {@link wordsMax}; a hostile sensor that invents names beyond it gets "other" for all of them, counted.
+ * @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { FlowRows } from "../model/flow_rows.ts";
@@ -47,7 +48,8 @@ export class Words {
     return this.#words[number] !== undefined;
   }
 
-  /** Gives numbers to the words of these rows, in transactions of its own: a number that no row uses in the end does no harm. */
+  /** Gives numbers to the words of these rows, in transactions of its own:
+   * a number that no row uses in the end does no harm. */
   async need(flows: FlowRows, sightings: SightingRows): Promise<void> {
     const missing = new Set<string>();
     for (

@@ -1,7 +1,8 @@
 /** One ingest transaction: everything an accepted group of batches changes.
  *
- * In: an {@link IngestWrite}. Out: rows. Invariant: runs inside one transaction of the caller; the ledger goes first, so that a replay
- * that slipped through fails before anything else is done. Rows are written in key order: two writers then lock in one order.
+ * In: an {@link IngestWrite}. Out: rows. Invariant: runs inside one transaction of the caller; the ledger goes first,
+ * so that a replay that slipped through fails before anything else is done.
+ * Rows are written in key order: two writers then lock in one order.
  * Bound: {@link deadLettersMax} dead letters in all, the newest. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
@@ -37,9 +38,9 @@ export async function writeIngest(
   for (let i = 0; i < write.flows.size; i++) names.add(write.flows, i);
   names.finish();
   await writeSightings(target, write.sightings);
-  // None of these needs what another one does: they are sent without waiting, in this order for every writer. The totals first: theirs is
-  // one row, which a writer has until it commits. So what follows is done by one writer at a time, none waits for another in a circle,
-  // and recent changes are named in the order of their commits.
+  // None of these needs what another one does: they are sent without waiting, in this order for every writer. The
+  // totals first: theirs is one row, which a writer has until it commits. So what follows is done by one writer at a
+  // time, none waits for another in a circle, and recent changes are named in the order of their commits.
   await Promise.all([
     writeTotals(target, write.flows, write.newSightings),
     writeSensors(database, session, write),
@@ -102,8 +103,8 @@ async function writeLedger(database: Database, session: Session, { ledger }: Ing
   await session.batch(positions, ledger.map((row) => [row.sensor_id, row.epoch, row.bucket, row.seq, 1]));
 }
 
-/** Whether nobody else took batches of these sequences since they were read. After our own rows are written, so that they are ours
- * until the end of the transaction. @throws {LedgerConflict} */
+/** Whether nobody else took batches of these sequences since they were read. After our own rows are written, so that
+ * they are ours until the end of the transaction. @throws {LedgerConflict} */
 async function checkSequences(session: Session, { sequences }: IngestWrite): Promise<void> {
   for (let from = 0; from < sequences.length; from += keysPerQuery) {
     const some = sequences.slice(from, from + keysPerQuery);
@@ -120,7 +121,8 @@ async function checkSequences(session: Session, { sequences }: IngestWrite): Pro
   }
 }
 
-/** A row for each sensor, whose other buckets another instance may have at the same time: not before the flows are written. */
+/** A row for each sensor, whose other buckets another instance may have at the same time:
+ * not before the flows are written. */
 async function writeSensors({ dialect }: Database, session: Session, { ledger }: IngestWrite): Promise<void> {
   if (ledger.length === 0) return;
   const epochs = dialect.upsert(
@@ -146,8 +148,8 @@ async function writeSensors({ dialect }: Database, session: Session, { ledger }:
   await Promise.all([dated, heard]);
 }
 
-/** Takes out the open gaps in which batches of this write lie, and returns what is left of them: another instance opened them while
- * these batches were on their way. */
+/** Takes out the open gaps in which batches of this write lie, and returns what is left of them: another instance
+ * opened them while these batches were on their way. */
 async function narrowGaps(session: Session, { ledger, sequences }: IngestWrite): Promise<Gap[]> {
   const known = new Set(sequences.map(sequenceOf));
   const rows = ledger.filter((row) => !known.has(sequenceOf(row)));

@@ -1,9 +1,11 @@
 /** The flows and sightings of one ingest transaction.
  *
  * In: rows of {@link FlowRows}: new flows, and increments to stored ones. Out: rows of the database.
- * Invariant: a new flow whose id is taken is never written over: everything is taken back and {@link FlowConflict} says which ids, so that
- * memory learns those flows and the group is merged again. An increment meets its flow in {@link FlowRows.add}, read for update.
- * Rows are written in key order: two writers then lock in one order, and a new row goes to the end of the tree. @module */
+ * Invariant: a new flow never overwrites one whose id it shares: everything is rolled back and {@link FlowConflict}
+ * says which ids, so that memory learns those flows and the group is merged again. An increment meets its flow in
+ * {@link FlowRows.add}, read for update.
+ * Rows are written in key order: two writers then lock in one order, and a new row goes to the end of the tree.
+ * @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import { FlowRows } from "../model/flow_rows.ts";

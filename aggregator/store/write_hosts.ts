@@ -1,8 +1,8 @@
 /** Writes what flows and facts of one transaction add to the rollups of hosts.
  *
- * In: sums of {@link HostSums} and {@link NameSums}. Out: rows that are added to. Invariant: part of the transaction that writes the
- * flows; rows are written in key order, so that two writers lock in one order. A sum may sink, where a flow's factor or what it counts
- * for changed; readers pass over rows that no flow is left of. @module */
+ * In: sums of {@link HostSums} and {@link NameSums}. Out: rows that are added to. Invariant: part of the transaction
+ * that writes the flows; rows are written in key order, so that two writers lock in one order. A sum may shrink when a
+ * flow's factor or role changed; readers skip rows that no flow is left of. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Database, Session, Value } from "./database.ts";

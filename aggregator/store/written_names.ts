@@ -1,9 +1,10 @@
-/** Names of hosts that the store has, so that they are not written again with every answer.
+/** Names of hosts that the store already has, so that they are not written again with every answer.
  *
- * In: a name or an answered question, and what a transaction would write of it. Out: whether that is new, by whole hours.
+ * In: a name or an answered question, and what a transaction would write of it.
+ * Out: whether that is new, by whole hours.
  * Invariant: only what was committed counts as written.
- * Bounds: {@link namesMax} names and as many questions are remembered, then all are forgotten; after {@link forgetWrites} writes as
- * well, so that what retention or another instance took away is written again. @module */
+ * Bounds: {@link namesMax} names and as many questions are remembered, then all are forgotten; after
+ * {@link forgetWrites} writes as well, so that what retention or another instance deleted is written again. @module */
 
 const namesMax = 50_000;
 const forgetWrites = 10_000;

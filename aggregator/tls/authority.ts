@@ -1,9 +1,11 @@
 /** The aggregator's own certificate authority, and the certificate it serves with.
  *
- * Files, in `tls/` of the state folder (0700): `ca.pem`, `ca.key`, `server.pem` (with the authority's behind it), `server.key`, all 0600.
- * Invariant: the authority is made once, by `setup`, and never replaced here, as every sensor knows it by its fingerprint; the server's
- * certificate is made anew when it has less than {@link renewMs} left, when the machine has other names or addresses, or when the
- * files are damaged. A file is whole or not there: each is written beside its place and renamed.
+ * Files, in `tls/` of the state folder (0700):
+ * `ca.pem`, `ca.key`, `server.pem` (with the authority's behind it), `server.key`, all 0600.
+ * Invariant: the authority is made once, by `setup`, and never replaced here, as every sensor knows it by its
+ * fingerprint; the server's certificate is made anew when it has less than {@link renewMs} left, when the machine has
+ * other names or addresses, or when the files are damaged.
+ * A file is whole or not there: each is written beside its place and renamed.
  * Why a day before now: a sensor's clock may be behind. @module */
 
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
@@ -73,7 +75,8 @@ export async function ensureAuthority(folder: string, name: string, deps: Author
   return (await readAuthority(folder))!;
 }
 
-/** The certificate to serve with, made anew when it has to be. @throws {CommandError} when the authority is damaged or not there. */
+/** The certificate to serve with, made anew when it has to be.
+ * @throws {CommandError} when the authority is damaged or not there. */
 export async function serverCertificate(
   folder: string,
   names: readonly string[],

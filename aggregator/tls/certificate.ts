@@ -1,9 +1,11 @@
 /** Makes X.509 v3 certificates: an authority's own, and a server's that it signs.
  *
- * In: names, times, a serial number, keys. Out: PEM. Everything is ECDSA P-256 with SHA-256, which every client understands.
- * Invariant: an authority may only sign (CA, path length 0), a server's certificate may only serve (no CA, serverAuth): TLS libraries
- * refuse one in the other's place.
- * Why written out here: it is one fixed structure that is only ever written; the library that does it brings twenty packages. @module */
+ * In: names, times, a serial number, keys. Out: PEM.
+ * Everything is ECDSA P-256 with SHA-256, which every client understands.
+ * Invariant: an authority may only sign (CA, path length 0), a server's certificate may only serve (no CA, serverAuth):
+ * TLS libraries refuse one in the other's place.
+ * Why written out here: it is one fixed structure that is only ever written;
+ * the library that does it brings twenty packages. @module */
 
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { parseIp } from "../../shared/ip.ts";

@@ -1,6 +1,7 @@
 /** Where sensors reach this aggregator, as its own words to them say.
  *
- * In: the address under which a person asked, the public address, the own authority's fingerprint. Out: an address for other machines.
+ * In: the address under which a person asked, the public address, the own authority's fingerprint.
+ * Out: an address for other machines.
  * Why: who asks from this machine says "localhost", which is another machine to everyone else. @module */
 
 import type { Place } from "../model/invitation.ts";

@@ -1,9 +1,11 @@
 /** Checks what a model answered, and decides what it may change.
  *
- * In: text from a model, the threat it is about. Out: explanation, action and severity, or the reason why the rules' text stands.
- * Invariant: severity is never below the rules' and at most one step above; nothing in an answer can close, hide or reroute a threat,
- * as there is no field for it; every claim rests on evidence that the threat has.
- * Why one step: a model may see that reasons belong together, but must not be talked into an alarm by text from the wire. @module */
+ * In: text from a model, the threat it is about.
+ * Out: explanation, action and severity, or the reason why the rules' text stands.
+ * Invariant: severity is never below the rules' and at most one step above; nothing in an answer can close, hide or
+ * reroute a threat, as there is no field for it; every claim rests on evidence that the threat has.
+ * Why one step: a model may see that reasons belong together,
+ * but must not be talked into an alarm by text from the wire. @module */
 
 import { z } from "../../shared/schema.ts";
 import { severities, type Severity, type Threat } from "../model/threat.ts";

@@ -1,10 +1,11 @@
 /** Gemini through the client's SDK, `npm:@google/generative-ai`; the one file that imports it.
  *
  * In: a question. Out: the text of the answer, or why there is none. Invariant: tries and time are bounded by tries.ts.
- * Models that think count their thoughts against `maxOutputTokens`: the budget for thoughts is said, and room left beside it. A model that
- * knows no such budget refuses it once, and is not asked for it again.
- * Why the wrapped `fetch`: the SDK retries nothing and drops the headers of a refusal, and Retry-After is one of them. The wrapper only
- * looks at calls made inside {@link Gemini.ask} and changes none. Why no `timeout` of the SDK: it leaves its timer running. @module */
+ * Models that think count their thoughts against `maxOutputTokens`: the budget for thoughts is said, and room left
+ * beside it. A model that knows no such budget refuses it once, and is not asked for it again.
+ * Why the wrapped `fetch`: the SDK retries nothing and drops the headers of a refusal, and Retry-After is one of them.
+ * The wrapper only looks at calls made inside {@link Gemini.ask} and changes none.
+ * Why no `timeout` of the SDK: it leaves its timer running. @module */
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import {

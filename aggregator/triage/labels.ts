@@ -1,8 +1,8 @@
 /** Labels: what stands for addresses and names in anything that leaves the site.
  *
  * In: a threat. Out: text with HOST_1, MAC_1, NAME_1, SENSOR_1, SITE_1 in place of what identifies; the way back.
- * Invariant: no value from the wire leaves at all, only its label and its shape; {@link Labels.leaks} is a second, independent look at
- * the finished text, and whoever sends must refuse when it finds anything.
+ * Invariant: no value from the wire leaves at all, only its label and its shape; {@link Labels.leaks} is a second,
+ * independent look at the finished text, and whoever sends must refuse when it finds anything.
  * Why by order of appearance: equal threats then have equal text and can share one answer. @module */
 
 import type { Evidence, Threat } from "../model/threat.ts";
@@ -22,7 +22,8 @@ const namePattern =
   /(?<![\w.-])(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{2,59})(?![\w-])/gi;
 /** A label wherever it stands in a text. */
 export const labelPattern = /\b(?:HOST|MAC|NAME|SENSOR|SITE)_[0-9]{1,4}\b/g;
-/** Shorter words are found inside our own sentences; what they stand for is only ever sent as a label, never inside a text. */
+/** Shorter words are found inside our own sentences;
+ * what they stand for is only ever sent as a label, never inside a text. */
 const wordMin = 4;
 
 export class Labels {
@@ -95,7 +96,8 @@ export class Labels {
     return [...this.#originals];
   }
 
-  /** Originals that can stand inside a text, the longest first: a name must not be torn apart by a shorter one inside it. */
+  /** Originals that can stand inside a text, the longest first:
+   * a name must not be torn apart by a shorter one inside it. */
   #words(): string[] {
     const words = [...this.#labels.keys()].filter((word) => {
       // A sender who calls himself HOST_1 must not turn our own label into his.

@@ -1,11 +1,11 @@
 /** What triage remembers: answers that may be shared, and what was spent today.
  *
- * In: answers by the likeness of their threats, calls and tokens. Out: the same, also after a restart: nothing is paid for twice, and a
- * program that keeps starting anew does not spend a day's budget each time.
- * Invariant: at most `answersMax` answers; the file is whole or the one before, readable by its owner only. What cannot be read is begun
- * anew, and counted: a lost memory costs calls, never an explanation.
- * The soft limit of a day is {@link softShare} of the hard one: beyond it only severe threats are asked about, so that a noisy morning
- * leaves room for the one that matters. @module */
+ * In: answers by the likeness of their threats, calls and tokens. Out: the same, also after a restart: nothing is paid
+ * for twice, and a program that keeps starting anew does not spend a day's budget each time.
+ * Invariant: at most `answersMax` answers; the file is whole or the one before, readable by its owner only. What cannot
+ * be read is begun anew, and counted: a lost memory costs calls, never an explanation.
+ * The soft limit of a day is {@link softShare} of the hard one: beyond it only severe threats are asked about, so that
+ * a noisy morning leaves room for the one that matters. @module */
 
 import { sha256Hex } from "../../shared/batch.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -117,7 +117,7 @@ export class TriageMemory {
       return work();
     } catch (error) {
       this.#reporter.count("triage_memory_failures_total");
-      this.#reporter.warn("cannot keep or read what triage remembers", { error });
+      this.#reporter.warn("cannot write or read the memory of triage", { error });
       return null;
     }
   }

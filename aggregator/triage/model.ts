@@ -2,7 +2,8 @@
  *
  * Invariant: `ask` never throws; whatever a model or the network does wrong is a {@link ModelFailure}.
  * Tokens are counted for failures too: they are paid for.
- * Why an interface: the client's SDK for Gemini is at its end of life; its successor, or any other model, is one more file. @module */
+ * Why an interface: the client's SDK for Gemini is at its end of life;
+ * its successor, or any other model, is one more file. @module */
 
 export const modelFailures = [
   "timeout",

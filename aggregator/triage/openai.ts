@@ -1,9 +1,10 @@
 /** Any endpoint that speaks OpenAI's chat completions: OpenAI itself, Ollama, vLLM, llama.cpp.
  *
- * In: a question. Out: the text of the answer, or why there is none. Invariant: tries and time are bounded by tries.ts, an answer by
- * {@link bodyBytesMax}; a redirect is refused, as it would take the key along.
- * What an endpoint does not know it refuses with 400: the question is then put in a plainer form, which is kept for the next ones. Every
- * answer is checked against the schema here, whatever was promised. Source: platform.openai.com/docs/api-reference/chat. @module */
+ * In: a question. Out: the text of the answer, or why there is none. Invariant: tries and time are bounded by tries.ts,
+ * an answer by {@link bodyBytesMax}; a redirect is refused, as it would take the key along.
+ * What an endpoint does not know it refuses with 400: the question is then put in a plainer form, which is kept for the
+ * next ones. Every answer is checked against the schema here, whatever was promised. Source:
+ * platform.openai.com/docs/api-reference/chat. @module */
 
 import { answerSchemaForModel } from "./answer.ts";
 import type { ModelAnswer, ModelQuestion, TriageModel } from "./model.ts";

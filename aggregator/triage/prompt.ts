@@ -1,8 +1,8 @@
 /** What a model is asked: a constant instruction, and the evidence as JSON.
  *
  * In: a threat and its labels. Out: the content that would leave, or the leaks that forbid it.
- * Invariant: the instruction holds nothing from the wire; the content holds no address, no name and no string that a sender of
- * packets chose, and is at most {@link promptLimits.contentMax} characters long. @module */
+ * Invariant: the instruction holds nothing from the wire; the content holds no address, no name and no string that a
+ * sender of packets chose, and is at most {@link promptLimits.contentMax} characters long. @module */
 
 import type { Threat } from "../model/threat.ts";
 import type { Labels } from "./labels.ts";
@@ -67,8 +67,8 @@ function valuesOf(part: unknown): string[] {
   return Object.values(part).flatMap(valuesOf);
 }
 
-/** Equal for threats that may share one answer: the same kind, the same reasons with the same weight, the same evidence by name. Their
- * numbers differ, which is why an answer names evidence ids in place of numbers. */
+/** Equal for threats that may share one answer: the same kind, the same reasons with the same weight, the same evidence
+ * by name. Their numbers differ, which is why an answer names evidence ids in place of numbers. */
 function likenessKey(threat: Threat): string {
   return JSON.stringify([
     threat.detector,

@@ -1,11 +1,14 @@
 /** Asks a model about threats, one at a time, beside everything else.
  *
- * In: threats, offered without waiting. Out: a {@link TriageResult} for each, given to `onResult`; an audit row for each call.
- * Invariant: never in the way of ingest. The rules' words always stand; a model's are put beside them once they passed every check. After
- * any failure the reason is in `fallback`; one that passes (quota, outage, a spent budget) is tried again with pauses that grow to
- * {@link pauseMsMax}, while the threat is open. Severity is bounded against what the rules alone give: asking n times gives what asking
- * once gives. Bounds: threats waiting now and later, calls and tokens a day, answers kept.
- * Why an answer is kept with its labels in it: equal threats share one call, each puts its own addresses back. @module */
+ * In: threats, offered without waiting.
+ * Out: a {@link TriageResult} for each, given to `onResult`; an audit row for each call.
+ * Invariant: never in the way of ingest. The rules' words always stand; a model's are put beside them once they passed
+ * every check. After any failure the reason is in `fallback`; one that passes (quota, outage, a spent budget) is tried
+ * again with pauses that grow to {@link pauseMsMax}, while the threat is open. Severity is bounded against what the
+ * rules alone give: asking n times gives what asking once gives.
+ * Bounds: threats waiting now and later, calls and tokens a day, answers kept.
+ * Why an answer is kept with its labels in it: equal threats share one call, each puts its own addresses back.
+ * @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import { escapeLine } from "../../shared/escape.ts";
@@ -144,7 +147,7 @@ export class TriageQueue {
         await this.#deps.onResult(await this.#triage(next.value));
       } catch (error) {
         this.#deps.reporter.count("triage_results_lost_total");
-        this.#deps.reporter.error("cannot keep a triage result", { error });
+        this.#deps.reporter.error("cannot store a triage result", { error });
       }
     }
     this.#running = null;
@@ -185,8 +188,8 @@ export class TriageQueue {
     return applied;
   }
 
-  /** The answer with this threat's own addresses and values in it, beside the rules' words; null when it names what this threat does not
-   * have. */
+  /** The answer with this threat's own addresses and values in it, beside the rules' words; null when it names what
+   * this threat does not have. */
   #apply(threat: Threat, answer: Answer, labels: Labels): TriageResult | null {
     const explanation = restore(answer.explanation, threat, labels);
     const action = restore(answer.suggested_action, threat, labels);
@@ -281,7 +284,8 @@ function rulesOf({ rules, explanation, suggested_action }: Threat): NonNullable<
   return rules ?? { explanation, suggested_action };
 }
 
-/** Puts back addresses and measured values, and makes control characters visible; null when a label or an id is unknown.
+/** Puts back addresses and measured values, and makes control characters visible;
+ * null when a label or an id is unknown.
  * One pass: what is put back may look like a label or an id itself, and is not read again. */
 function restore(text: string, threat: Threat, labels: Labels): string | null {
   let isKnown = true;

@@ -1,8 +1,8 @@
 /** The explanation every threat has, model or not: from the detector's own words and measured values.
  *
  * In: a finding, its severity. Out: {@link Triage} with `engine: "rules"`.
- * Invariant: says what happened, who, to whom, when, how sure and why, what to do next and how to rule out a false alarm; strings from
- * the wire stand in it with control characters made visible. @module */
+ * Invariant: says what happened, who, to whom, when, how sure and why, what to do next and how to rule out a false
+ * alarm; strings from the wire stand in it with control characters made visible. @module */
 
 import { escapeLine } from "../../shared/escape.ts";
 import { findingLimits } from "../detect/finding.ts";

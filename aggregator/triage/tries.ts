@@ -1,8 +1,9 @@
 /** Tries of one question: how often, how long, and what comes of waiting.
  *
- * In: one try, as an adapter makes it. Out: the answer, or why there is none. Invariant: at most `triesMax` tries and `deadlineMs` in all;
- * a refusal that passes is waited for as long as the server says, with jitter. An answer that was cut for want of room is asked for once
- * more, with {@link moreRoom} times as much: a model that thinks spends the room before it writes. @module */
+ * In: one try, as an adapter makes it. Out: the answer, or why there is none. Invariant: at most `triesMax` tries and
+ * `deadlineMs` in all; a refusal that passes is waited for as long as the server says, with jitter. An answer that was
+ * cut for want of room is asked for once more, with {@link moreRoom} times as much:
+ * a model that thinks spends the room before it writes. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";

@@ -1,7 +1,9 @@
-/** Makes `office-day.pcap`: 25 minutes of a small office's traffic with four attacks inside, for the quickstart and the tests.
+/** Makes `office-day.pcap`: 25 minutes of a small office's traffic with four attacks inside,
+ * for the quickstart and the tests.
  *
  * Usage: deno run --allow-write=deploy/demo deploy/demo/make.ts [OUTPUT]
- * Invariant: the same bytes each time; addresses and names only from ranges reserved for documentation (RFC 5737, RFC 2606) and RFC 1918.
+ * Invariant: the same bytes each time;
+ * addresses and names only from ranges reserved for documentation (RFC 5737, RFC 2606) and RFC 1918.
  *
  * | minute | attacker        | what                                                          |
  * | ------ | --------------- | ------------------------------------------------------------- |
@@ -118,7 +120,8 @@ function lookUp(
   );
 }
 
-/** Every 60 s with 10 % jitter, always the same small request, and no server name in it, as implants do that call an address. */
+/** Every 60 s with 10 % jitter, always the same small request, and no server name in it,
+ * as implants do that call an address. */
 function addBeacon(capture: Capture): void {
   const host = lan(14), name = "sync.example.net", ip = "198.51.100.23";
   lookUp(capture, host, officeStartS + 3, name, "A", parseIp(ip)!);

@@ -1,6 +1,8 @@
-/** Builds Ethernet frames and writes them as a capture file: for the bundled demonstration and for tests that need a scenario.
+/** Builds Ethernet frames and writes them as a capture file: for the bundled demonstration and for tests that need a
+ * scenario.
  *
- * In: addresses, ports, payloads, times. Out: frames with valid lengths and checksums; a pcap file of them in order of time.
+ * In: addresses, ports, payloads, times.
+ * Out: frames with valid lengths and checksums; a pcap file of them in order of time.
  * Invariant: the same seed gives the same bytes.
  * Bound: the caller's; a scenario is a few thousand packets. @module */
 

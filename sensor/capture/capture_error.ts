@@ -38,8 +38,8 @@ export const captureErrorTexts: Readonly<Record<CaptureError, string>> = {
 /** Captured octets of one packet; Wireshark refuses longer ones too. */
 export const packetBytesMax = 262_144;
 
-/** Takes packets one at a time, in the order of the capture. The buffer is reused as soon as this returns. `timeUs` is what the capture
- * says, which may be no time at all, see {@link isTimeUs}. */
+/** Takes packets one at a time, in the order of the capture. The buffer is reused as soon as this returns. `timeUs` is
+ * what the capture says, which may be no time at all, see {@link isTimeUs}. */
 export interface PacketHandler {
   packet(
     buffer: Uint8Array,
@@ -53,7 +53,8 @@ export interface PacketHandler {
 
 /** Parses the records of one format out of a buffer that is refilled. */
 export interface RecordParser {
-  /** Parses whole records in `bytes[from, to)`; returns where the first incomplete one begins (may lie past `to`: skip up to there). */
+  /** Parses whole records in `bytes[from, to)`; returns where the first incomplete one begins (may lie past `to`:
+   * skip up to there). */
   parse(bytes: Uint8Array, from: number, to: number): number;
   /** Set when nothing more can be read. */
   readonly error: CaptureError | null;
@@ -63,7 +64,8 @@ export interface RecordParser {
   readonly interfaceIndex?: number;
 }
 
-/** Largest stamp that is taken for one, the last of 32-bit seconds (February 2106): two of them add up to less than 2^53. */
+/** Largest stamp that is taken for one, the last of 32-bit seconds (February 2106):
+ * two of them add up to less than 2^53. */
 export const timeUsMax = 4_294_967_295_999_999;
 
 /** Stamp of a packet whose capture says none. */

@@ -1,8 +1,10 @@
 /** Push parser of a capture: bytes in as they come, packets out.
  *
  * In: `space()` says where the next bytes go, `commit(n)` that they are there. Out: packets to the handler, in order.
- * Invariant: every whole packet before the first error is handed on; bytes are copied only to join a record cut by a chunk's end.
- * Bound: one buffer of `bufferBytes`; longer records are refused by the formats, longer blocks skipped without being held.
+ * Invariant: every whole packet before the first error is handed on;
+ * bytes are copied only to join a record cut by a chunk's end.
+ * Bound: one buffer of `bufferBytes`;
+ * longer records are refused by the formats, longer blocks skipped without being held.
  * @module */
 
 import { type CaptureError, packetBytesMax, type PacketHandler, type RecordParser } from "./capture_error.ts";

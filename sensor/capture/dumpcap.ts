@@ -1,8 +1,8 @@
 /** dumpcap as a child: the only program that opens an interface.
  *
  * In: interfaces, filter, lengths. Out: pcapng bytes; a classified reason when it cannot start or ends by itself.
- * Invariant: standard error is always read, so that a talkative child never blocks; `stop` is SIGINT, and what was captured by then still
- * comes through `read`; a child that does not obey within `stopTimeoutMs` is killed.
+ * Invariant: standard error is always read, so that a talkative child never blocks; `stop` is SIGINT, and what was
+ * captured by then still comes through `read`; a child that does not obey within `stopTimeoutMs` is killed.
  * Why a child: capture rights stay with a small, audited program; the sensor itself needs none. @module */
 
 import type { Clock } from "../../shared/clock.ts";
@@ -133,8 +133,8 @@ export class Dumpcap {
     await child.status;
   }
 
-  /** What the child said at its end: a failure, and packets lost, `flushed` of them as it had been told to end. Call after `read` returned
-   * null. */
+  /** What the child said at its end: a failure, and packets lost, `flushed` of them as it had been told to end. Call
+   * after `read` returned null. */
   async ending(): Promise<{ isFailure: boolean; message: string; drops: number; flushed: number }> {
     await this.#wordsRead;
     const status = await this.#child?.status;
@@ -166,8 +166,9 @@ function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
   }
 }
 
-/** Arguments: what stands before the first `-i` holds for every interface. Of several interfaces dumpcap makes a queue of its own behind
- * those of the kernel; left as it is, it holds 1,000 packets and loses a third of the traffic that fits into a buffer like the kernel's. */
+/** Arguments: what stands before the first `-i` holds for every interface. Of several interfaces dumpcap makes a queue
+ * of its own behind those of the kernel; left as it is, it holds 1,000 packets and loses a third of the traffic that
+ * fits into a buffer like the kernel's. */
 export function dumpcapArguments(options: DumpcapOptions): string[] {
   const { interfaces, filter, snaplen, bufferMb } = options;
   const args = ["-q", "-s", String(snaplen > 0 ? snaplen : 262_144), "-B", String(bufferMb)];
@@ -179,7 +180,8 @@ export function dumpcapArguments(options: DumpcapOptions): string[] {
   return [...args, "-w", "-"];
 }
 
-/** Packets lost, from the line "Packets received/dropped on interface 'x': 10/2 (pcap:1/dumpcap:0/flushed:1/..." of each interface. */
+/** Packets lost, from the line "Packets received/dropped on interface 'x':
+ * 10/2 (pcap:1/dumpcap:0/flushed:1/..." of each interface. */
 export function dropsIn(words: string): { drops: number; flushed: number } {
   let drops = 0, flushed = 0;
   const line =

@@ -1,8 +1,9 @@
 /** A capture file, or a pipe, as a source of bytes.
  *
  * In: a path ("-" = standard input). Out: bytes into the caller's buffer, so that nothing is copied twice.
- * Invariant: a file that cannot be opened is an error with its cause; one that breaks later ends with a {@link CaptureError}.
- * Compressed captures are unpacked, wherever they come from, as every Wireshark tool does. @module */
+ * Invariant: a file that cannot be opened is an error with its cause; one that breaks later ends with a
+ * {@link CaptureError}. Compressed captures are unpacked, wherever they come from, as every Wireshark tool does.
+ * @module */
 
 import type { CaptureError } from "./capture_error.ts";
 import { CutError } from "./pieces.ts";

@@ -1,11 +1,14 @@
 /** What the kernel counts for each interface, beside what is captured on it: a loss in the card is seen nowhere else.
  *
- * In: names of interfaces. Out: totals since `start`; null for what has none (as "any"), or where /sys is not mounted: unknown, not zero.
- * Invariant: nothing depends on it; a counter that falls, as those of an interface that went and came do, goes on from there.
- * Meaning: while somebody captures, `rx_dropped` counts no frame of an unknown protocol (measured: 1,000 of 1,000 without a capture, none
- * with one), so that dropped + missed + fifo never reached a capture. libpcap adds missed and fifo in the same way.
- * Why `cat`: Deno opens /proc and /sys to nobody below --allow-all; `dumpcap -S` counts for a handle of its own; `ip` (iproute2) gives up
- * under the shipped unit, where it cannot drop its capabilities. A reading takes 2 ms.
+ * In: names of interfaces. Out: totals since `start`;
+ * null for what has none (as "any"), or where /sys is not mounted: unknown, not zero.
+ * Invariant: nothing depends on it;
+ * a counter that falls, as those of an interface that went and came do, goes on from there.
+ * Meaning: while somebody captures, `rx_dropped` counts no frame of an unknown protocol (measured: 1,000 of 1,000
+ * without a capture, none with one), so that dropped + missed + fifo never reached a capture. libpcap adds missed and
+ * fifo in the same way.
+ * Why `cat`: Deno opens /proc and /sys to nobody below --allow-all; `dumpcap -S` counts for a handle of its own; `ip`
+ * (iproute2) gives up under the shipped unit, where it cannot drop its capabilities. A reading takes 2 ms.
  * @module */
 
 import type { Clock } from "../../shared/clock.ts";

@@ -1,18 +1,20 @@
 /** Live capture: keeps dumpcap running and hands its packets on.
  *
  * In: capture options and a handler. Out: packets, chunk by chunk; packets lost; what is wrong right now.
- * Invariant: only the first start fails aloud; later ends are restarted with growing pauses until `stop`, each counted. Every child
- * begins a new pcapng section, so a child that died in the middle of a block spoils nothing after it.
+ * Invariant: only the first start fails aloud; later ends are restarted with growing pauses until `stop`, each counted.
+ * Every child begins a new pcapng section, so a child that died in the middle of a block spoils nothing after it.
  * Why never give up: an interface may come back; a sensor that stopped trying would look like a quiet network.
- * Why hand over: the kernel tells its drops only to the process that captures, and dumpcap tells them only when it ends. So every
- * `handOverMs` a second dumpcap begins beside the first, which is ended once all that it had got before has been read; what both have is
- * handed on once, see seam.ts. A start costs 10 ms of CPU, and for half a second the kernel's buffer twice. `dropped` may count a packet
- * that the other one had, never one too few. When the clock is set just then, some packets come twice; none is lost.
- * Considered: `dumpcap -S` (counts for a handle of its own, on every interface), its signals and `-Z` (say drops at the end only),
- * `ss -0`, /proc/net/packet and ptype (show no drops of a ring), the interface's packets minus ours (wrong with a filter).
- * Delay: dumpcap reads with a fixed time-out of 250 ms, up to the present 4.x (`--update-interval` is another thing), so that a packet
- * waits for 125 ms in the mean, less where the kernel's block of 256 KiB is full before; no `-B`, `-s`, `-t` and no `tshark -w -` changes
- * that. @module */
+ * Why hand over: the kernel tells its drops only to the process that captures, and dumpcap tells them only when it
+ * ends. So every `handOverMs` a second dumpcap begins beside the first, which is ended once all that it had got before
+ * has been read; what both have is handed on once, see seam.ts. A start costs 10 ms of CPU, and for half a second the
+ * kernel's buffer twice. `dropped` may count a packet that the other one had, never one too few. When the clock is set
+ * just then, some packets come twice; none is lost.
+ * Considered: `dumpcap -S` (counts for a handle of its own, on every interface), its signals and `-Z` (say drops at the
+ * end only), `ss -0`, /proc/net/packet and ptype (show no drops of a ring), the interface's packets minus ours (wrong
+ * with a filter).
+ * Delay: dumpcap reads with a fixed time-out of 250 ms, up to the present 4.x (`--update-interval` is another thing),
+ * so that a packet waits for 125 ms in the mean, less where the kernel's block of 256 KiB is full before; no `-B`,
+ * `-s`, `-t` and no `tshark -w -` changes that. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -45,7 +47,8 @@ const handOverMsDefault = 20_000;
 /** The old dumpcap must be read up to the start of the new one in this time. */
 const handOverMsMax = 10_000;
 const handOverStepMs = 5;
-/** For so long at least both capture: what only the old one has must be too old to be taken for what only the new one has. */
+/** For so long at least both capture: what only the old one has must be too old to be taken for what only the new one
+ * has. */
 const overlapMs = 5;
 /** A clock that is only slowed down or sped up changes by less between two chunks, and the seam bears that. */
 const clockSetMs = 15;
@@ -123,8 +126,8 @@ export class LiveSource {
     this.attach({ packet() {} });
   }
 
-  /** Packets lost in the kernel or in dumpcap, up to the last hand-over. A queue that is about to overflow is seen earlier, by its lag; see
-   * prefilter/overload.ts. */
+  /** Packets lost in the kernel or in dumpcap, up to the last hand-over. A queue that is about to overflow is seen
+   * earlier, by its lag; see prefilter/overload.ts. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -160,9 +163,10 @@ export class LiveSource {
     return this.#tuning;
   }
 
-  /** Captures with these from now on: a dumpcap begins with them beside the one that captures, and relieves it, so that no packet is lost.
-   * Resolves with the words of one that cannot begin, and then nothing has changed; null = it does. While nothing is captured the next try to
-   * start has them. Packets that are about to be handed on may come twice when either snaplen is below the octets that the seam compares. */
+  /** Captures with these from now on: a dumpcap begins with them beside the one that captures, and relieves it, so that
+   * no packet is lost. Resolves with the words of one that cannot begin, and then nothing has changed; null = it does.
+   * While nothing is captured the next try to start has them. Packets that are about to be handed on may come twice
+   * when either snaplen is below the octets that the seam compares. */
   async retune(tuning: Tuning): Promise<string | null> {
     const before = this.#tuning;
     await this.#handingOver;
@@ -219,7 +223,8 @@ export class LiveSource {
     return await (await this.read())();
   }
 
-  /** Waits for the next chunk; its packets are handed on when what it resolves with is called, which says as `next` whether there are more.
+  /** Waits for the next chunk; its packets are handed on when what it resolves with is called,
+   * which says as `next` whether there are more.
    * Not to be asked again before. */
   async read(): Promise<() => boolean | Promise<boolean>> {
     const child = this.#child;
@@ -245,7 +250,7 @@ export class LiveSource {
     this.#reader.commit(count);
     // A dumpcap told to end while it writes may leave the packet it was at in pieces; the other one has it too.
     if (this.#reader.error === null || this.#isEnding) return true;
-    this.#reporter.error("capture stream is damaged, starting it anew", { error: this.#reader.error });
+    this.#reporter.error("capture stream is damaged, restarting it", { error: this.#reader.error });
     return this.#ended(child);
   }
 
@@ -336,8 +341,8 @@ export class LiveSource {
     // One that writes nonsense need not end by itself.
     if (this.#reader.error !== null && !this.#isEnding) await child.close();
     const { message, drops, flushed } = await child.ending();
-    // What it threw away once it was told to end, the one that relieves it has. Else words and capture count the same losses; whichever
-    // saw more of them is right.
+    // What it threw away once it was told to end, the one that relieves it has. Else words and capture count the same
+    // losses; whichever saw more of them is right.
     this.#dropped += this.#next !== null ? drops - flushed : Math.max(drops, this.#reader.drops);
     await child.close();
     this.#child = this.#next;

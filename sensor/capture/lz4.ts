@@ -2,7 +2,8 @@
  *
  * In: the octets of a frame behind its magic number. Out: chunks, each good until the next is asked for.
  * Invariant: writes only into its own buffer; a block that says more than that holds is damage.
- * Bound: one block of 4 MiB (old format: 8 MiB) and the 64 KiB before it. Not checked: checksums; the capture format finds damage. @module */
+ * Bound: one block of 4 MiB (old format: 8 MiB) and the 64 KiB before it.
+ * Not checked: checksums; the capture format finds damage. @module */
 
 import type { Pieces } from "./pieces.ts";
 
@@ -35,7 +36,8 @@ export async function* readLz4Frame(pieces: Pieces): AsyncGenerator<Uint8Array> 
   if ((flags & 4) !== 0) await pieces.skip(4);
 }
 
-/** What a frame of the old format holds: blocks up to the end, or up to the next magic number, which is returned; 0 = the end. */
+/** What a frame of the old format holds: blocks up to the end, or up to the next magic number, which is returned;
+ * 0 = the end. */
 export async function* readOldLz4Frame(pieces: Pieces): AsyncGenerator<Uint8Array, number> {
   const block = new BlockReader(oldBlockBytes);
   while (!await pieces.isOver()) {

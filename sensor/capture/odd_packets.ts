@@ -1,9 +1,12 @@
 /** Odd packets: those whose stamp is no time, or whose length is none that a frame can have.
  *
- * In: packets as the capture has them. Out: the same with a stamp and a length that can be counted, to the handler, in their order.
- * Rule: a packet without a time takes that of the packet before it; before the first time it is kept, and takes that one.
+ * In: packets as the capture has them.
+ * Out: the same with a stamp and a length that can be counted, to the handler, in their order.
+ * Rule: a packet without a time takes that of the packet before it;
+ * before the first time it is kept, and takes that one.
  * Invariant: each is handed on once, at the latest by `finish`, with stamp 0 where no time ever comes.
- * Bound: {@link keptBytesMax} octets kept; when they are full, what is kept gets stamp 0, and so does what follows without a time. @module */
+ * Bound: {@link keptBytesMax} octets kept;
+ * when they are full, what is kept gets stamp 0, and so does what follows without a time. @module */
 
 import { isTimeUs, type PacketHandler, timeUsMax, wireBytesMax } from "./capture_error.ts";
 

@@ -1,7 +1,8 @@
 /** pcapng blocks.
  *
  * In: bytes from the first section header on. Out: packets to the handler, drop counts of interface statistics.
- * Invariant: a block is used whole or not at all; blocks of unknown type are skipped, however long; a contradiction ends the reading.
+ * Invariant: a block is used whole or not at all; blocks of unknown type are skipped, however long;
+ * a contradiction ends the reading.
  * A length that is no multiple of four is rounded up, as other readers do: the next block begins at a whole word.
  * Hot path: no allocation per packet; sections and interfaces allocate.
  *
@@ -23,7 +24,8 @@ import {
 import { readInterface, readInterfaceDrops } from "./pcapng_options.ts";
 import type { PcapngInterface } from "./pcapng_interface.ts";
 
-/** A description block longer than this is damaged; packets may be as long as {@link packetBytesMax} and some options. */
+/** A description block longer than this is damaged;
+ * packets may be as long as {@link packetBytesMax} and some options. */
 const blockBytesMax = packetBytesMax + 65_536;
 const interfacesMax = 65_536;
 

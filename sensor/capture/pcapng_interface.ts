@@ -1,7 +1,8 @@
 /** One interface of a pcapng section: link type and how its stamps are to be read.
  *
  * In: the two halves of a 64-bit stamp. Out: microseconds since the epoch.
- * Why not BigInt: a stamp a packet would be an allocation a packet; the division is split so that every step stays exact. @module */
+ * Why not BigInt: a stamp a packet would be an allocation a packet;
+ * the division is split so that every step stays exact. @module */
 
 export class PcapngInterface {
   drops = 0;

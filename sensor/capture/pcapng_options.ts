@@ -1,6 +1,7 @@
 /** Options of pcapng blocks: what a description and a statistics block say beyond their fixed part.
  *
- * In: a whole block. Out: an interface, or a drop count. Invariant: never reads past the block, whatever the option lengths say.
+ * In: a whole block. Out: an interface, or a drop count.
+ * Invariant: never reads past the block, whatever the option lengths say.
  * @module */
 
 import { PcapngInterface } from "./pcapng_interface.ts";

@@ -1,7 +1,8 @@
 /** Pieces: exact numbers of octets out of chunks of any length.
  *
  * In: chunks as they come. Out: copies of what was asked for, or views of what there is.
- * Invariant: every octet is handed out once, in order. Bound: what one chunk leaves over, and what is asked for. @module */
+ * Invariant: every octet is handed out once, in order. Bound: what one chunk leaves over, and what is asked for.
+ * @module */
 
 /** The octets ended in the middle of something. */
 export class CutError extends Error {}

@@ -1,6 +1,7 @@
 /** Moves a capture through: bytes from a source to the reader, packets to their handler, a turn between chunks.
  *
- * In: a started source. Out: what was wrong with the capture, null = nothing. Returns when the source ends or `signal` aborts.
+ * In: a started source. Out: what was wrong with the capture, null = nothing.
+ * Returns when the source ends or `signal` aborts.
  * Why turns: all I/O of the sensor happens between chunks, so the packet path itself never waits. @module */
 
 import type { CaptureError, PacketHandler } from "./capture_error.ts";

@@ -1,12 +1,17 @@
 /** Where two captures of the same interfaces meet: hands on each packet once, although both have it.
  *
- * In: the packets of the first capture, from before the second begins; then those of the second. Out: packets to the handler.
- * Rule: a packet of the second capture is left out when it was stamped well before the last one the first handed on of its interface
- * (the first had its turn with it: it was handed on, or dropped and counted), or when it is one of the last of the first.
- * Why not by stamp alone: two captures give a packet one stamp, as both ask the kernel for it (0 of 600,000 differed at 200,000/s), but
- * what this machine sends over TCP they stamp each for itself (up to 50 us apart), and two CPUs may reach them in different order.
- * Why octets: a hash of the first {@link hashedBytesMax} tells packets apart that are within {@link skewUs}; equal ones by their number.
- * Bounds: the last {@link rememberedMax} packets of each of `interfacesMax` interfaces; of more interfaces all packets are handed on.
+ * In: the packets of the first capture, from before the second begins; then those of the second.
+ * Out: packets to the handler.
+ * Rule: a packet of the second capture is left out when it was stamped well before the last one the first handed on of
+ * its interface (the first had its turn with it: it was handed on, or dropped and counted),
+ * or when it is one of the last of the first.
+ * Why not by stamp alone: two captures give a packet one stamp, as both ask the kernel for it (0 of 600,000 differed at
+ * 200,000/s), but what this machine sends over TCP they stamp each for itself (up to 50 us apart), and two CPUs may
+ * reach them in different order.
+ * Why octets: a hash of the first {@link hashedBytesMax} tells packets apart that are within {@link skewUs};
+ * equal ones by their number.
+ * Bounds: the last {@link rememberedMax} packets of each of `interfacesMax` interfaces;
+ * of more interfaces all packets are handed on.
  * Hot path: between two meetings one comparison and a call more a packet. @module */
 
 import type { PacketHandler } from "./capture_error.ts";

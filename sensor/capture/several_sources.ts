@@ -1,9 +1,12 @@
-/** Several interfaces as one source: a dumpcap each, so that one which is gone, down, late or of another kind costs the others nothing.
+/** Several interfaces as one source: a dumpcap each, so that one which is gone, down,
+ * late or of another kind costs the others nothing.
  *
  * In: capture options and a handler. Out: the packets of all, chunk by chunk; how each interface is.
- * Invariant: packets reach the handler only while `next` is being answered; who waits longest has its turn first. Starting fails aloud
- * only when no interface can be captured; each that fails is tried again by its own source, with growing pauses.
- * Why not one dumpcap for all: it ends when one of its interfaces does, and takes one link type's refusal of a filter for all. @module */
+ * Invariant: packets reach the handler only while `next` is being answered; who waits longest has its turn first.
+ * Starting fails aloud only when no interface can be captured;
+ * each that fails is tried again by its own source, with growing pauses.
+ * Why not one dumpcap for all: it ends when one of its interfaces does,
+ * and takes one link type's refusal of a filter for all. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { PacketHandler } from "./capture_error.ts";
@@ -97,7 +100,8 @@ export class SeveralSources {
     return null;
   }
 
-  /** Starts capturing, on those that take long in the background. @throws {CaptureStartError} when no interface can be captured. */
+  /** Starts capturing, on those that take long in the background.
+   * @throws {CaptureStartError} when no interface can be captured. */
   async start(): Promise<void> {
     const starts = this.#sources.map((source) => source.start());
     starts.forEach((start, i) => this.#started.set(this.#sources[i], start.catch(() => {})));
@@ -111,7 +115,8 @@ export class SeveralSources {
     given.abort();
   }
 
-  /** Hands on the packets of the next chunk of any interface; false = stopped, and everything captured was handed on. */
+  /** Hands on the packets of the next chunk of any interface;
+   * false = stopped, and everything captured was handed on. */
   async next(): Promise<boolean> {
     for (const source of this.#sources) this.#ask(source);
     while (this.#ready.length === 0) {

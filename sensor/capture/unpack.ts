@@ -1,6 +1,7 @@
 /** Unpacks compressed captures: gzip of any number of members, zstd and LZ4 frames one after the other.
  *
- * In: the octets of a file, from its first. Out: what they hold, chunk by chunk; each is good until the next is asked for.
+ * In: the octets of a file, from its first.
+ * Out: what they hold, chunk by chunk; each is good until the next is asked for.
  * Invariant: everything before a cut or damage is handed on; then a {@link CutError}, or another error for damage.
  * Bound: a few chunks, whatever the octets unpack to; of zstd a window of 128 MiB, of LZ4 a block of 8 MiB.
  * Why frames are walked here: the decompressor stops at the end of a zstd frame and loses what follows it. @module */
@@ -92,7 +93,8 @@ function windowOf(descriptor: number): number {
   return base + base / 8 * (descriptor & 7);
 }
 
-/** Runs the decompressor in step with its consumer: a piece is written when all of the one before has been handed on. */
+/** Runs the decompressor in step with its consumer: a piece is written when all of the one before has been handed
+ * on. */
 async function* inflate(
   stream: Gunzip | ZstdDecompress,
   pieces: AsyncIterable<Uint8Array>,

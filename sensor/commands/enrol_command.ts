@@ -38,7 +38,8 @@ const options = {
   token: {
     kind: "text",
     default: "",
-    help: "One-time join token from `picket-aggregator token`; works for 15 minutes",
+    help:
+      "Join token from `picket-aggregator token create`; unless made otherwise it works once, for 15 minutes",
   },
   name: {
     kind: "text",
@@ -164,7 +165,8 @@ class Enrolling {
     );
   }
 
-  /** The certificate authority to trust: of the option, of the fingerprint, or the one that is known for this address. */
+  /** The certificate authority to trust: of the option, of the fingerprint,
+   * or the one that is known for this address. */
   async #authority(
     { url, invitation }: Target,
     known: { aggregator: string; aggregator_ca: string | null } | null,

@@ -1,7 +1,7 @@
 /** `picket-sensor replay FILE...`: capture files through the data path of the live sensor.
  *
- * In: pcap or pcapng files, in the order of their packets; "-" is standard input. Out: segments as lines, or shipped to the fleet; last
- * the capture's account.
+ * In: pcap or pcapng files, in the order of their packets; "-" is standard input. Out: segments as lines, or shipped to
+ * the fleet; last the capture's account.
  * Invariant: packets = in_flows + left_out, and that account is printed however the file ends. @module */
 
 import type { SegmentSink } from "../pipeline.ts";
@@ -28,7 +28,7 @@ import {
 import type { Options } from "../../shared/options.ts";
 
 const options = {
-  flows: { kind: "flag", default: false, help: "Print every segment as one JSON object a line" },
+  flows: { kind: "flag", default: false, help: "Print every segment as one JSON object per line" },
   ship: { kind: "flag", default: false, help: "Ship the segments to the fleet this sensor is enrolled in" },
   again: {
     kind: "flag",

@@ -1,8 +1,8 @@
 /** `picket-sensor run`: captures until it is told to stop.
  *
  * In: interfaces. Out: sealed batches in the spool and on their way. Aggregator, brokers and tshark may all be absent.
- * Invariant: on SIGINT, SIGTERM or SIGQUIT dumpcap is asked to stop, what it had is read, sealed and spooled, in bounded time; on SIGHUP
- * the certificate authority is read again. @module */
+ * Invariant: on SIGINT, SIGTERM or SIGQUIT dumpcap is asked to stop, what it had is read, sealed and spooled, in
+ * bounded time; on SIGHUP the certificate authority is read again. @module */
 
 import type { Options } from "../../shared/options.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";

@@ -1,4 +1,5 @@
-/** `picket-sensor status`: how the sensor of this state folder is doing, from the file it writes at each check-in. @module */
+/** `picket-sensor status`: how the sensor of this state folder is doing, from the file it writes at each check-in.
+ * @module */
 
 import { cardDrops } from "../../shared/control_messages.ts";
 import { escapeLine } from "../../shared/escape.ts";
@@ -115,7 +116,8 @@ function wallsText(walls: Status["health"]["facts"]["walls"]): string {
   return missing.length === 0 ? around : `${around}; MISSING: ${missing.join(", ")}`;
 }
 
-/** "3 dropped by the kernel, 0 by the card (eth0: 10 in, 2 out, 0 with errors); of the last 60 s 3 by the kernel, 0 by the card". */
+/** "3 dropped by the kernel, 0 by the card (eth0: 10 in, 2 out, 0 with errors);
+ * of the last 60 s 3 by the kernel, 0 by the card". */
 function lossText({ dropped, interfaces, recent }: Capture): string {
   const kernel = `${dropped} dropped by the kernel`;
   if (!interfaces) return `${kernel}; what the card dropped is not known`;

@@ -33,7 +33,8 @@ const isPacketRequest = object<PacketRequest>({
   bytes_max: integer(1, packetLimits.fileBytesMax),
 });
 
-/** Packets that an answer asks for, and how many requests in it cannot be read. One that is odd costs no other, and not the check-in. */
+/** Packets that an answer asks for, and how many requests in it cannot be read.
+ * One that is odd costs no other, and not the check-in. */
 export function packetRequestsIn(answer: CheckInResponse): { requests: PacketRequest[]; odd: number } {
   const given: unknown = answer.packets ?? [];
   if (!Array.isArray(given)) return { requests: [], odd: 1 };

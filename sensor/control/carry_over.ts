@@ -1,9 +1,12 @@
-/** Batches that an earlier identity sealed, carried over to the one that took its place: sealed anew, so that the fleet takes them.
+/** Batches that an earlier identity sealed, carried over to the one that took its place:
+ * sealed anew, so that the fleet takes them.
  *
  * In: the spool's folder, the identity, and which one was before. Out: how many were carried, how many could not be.
- * They get an epoch of their own, with seq from 1 in each bucket, as the aggregator expects of a sensor it does not know.
- * Invariant: each batch is there once, before and after, wherever this is interrupted: the new file is durable before the old one goes, and
- * a batch that has both is recognised by its content. Done again until `carry` is off the identity. @module */
+ * They get an epoch of their own, with seq from 1 in each bucket,
+ * as the aggregator expects of a sensor it does not know.
+ * Invariant: each batch is there once, before and after, wherever this is interrupted: the new file is durable before
+ * the old one goes, and a batch that has both is recognised by its content.
+ * Done again until `carry` is off the identity. @module */
 
 import { Buffer } from "node:buffer";
 import { type BatchHeader, publicKeyFromRaw, signedText, signText, verifyText } from "../../shared/batch.ts";
@@ -60,7 +63,7 @@ export async function carryOver(
     carried++;
   }
   reporter.count("batches_carried_over_total", undefined, carried);
-  if (carried > 0) reporter.info("sealed batches of the earlier identity anew", { batches: carried });
+  if (carried > 0) reporter.info("sealed batches of the earlier identity again", { batches: carried });
   return { carried, left };
 }
 

@@ -1,8 +1,10 @@
-/** Check-in: every 10 s a signed health report to the aggregator, whose answer says how the clocks differ and whether to go on shipping.
+/** Check-in: every 10 s a signed health report to the aggregator,
+ * whose answer says how the clocks differ and whether to go on shipping.
  *
  * In: a function that makes the report. Out: clock offset, `isRevoked`; the last problem in words.
  * Invariant: nothing depends on it: without an aggregator the sensor captures, spools and ships as before.
- * Clock offset, as in NTP: ((received - sent) + (answered - got)) / 2; positive = the aggregator's clock is ahead. @module */
+ * Clock offset, as in NTP: ((received - sent) + (answered - got)) / 2; positive = the aggregator's clock is ahead.
+ * @module */
 
 import type { CheckInRequest, PacketRequest } from "../../shared/control.ts";
 import { checkInMessage } from "../../shared/control_messages.ts";
@@ -18,7 +20,8 @@ export interface CheckInDeps {
   identity: Identity;
   /** Health of this moment; `sent_ms` is filled in here. */
   report: () => Omit<CheckInRequest, "sent_ms">;
-  /** Called after every try, with whether this sensor is revoked where that was said, and the highest epoch the aggregator knows, 0 = not said. */
+  /** Called after every try, with whether this sensor is revoked where that was said, and the highest epoch the
+   * aggregator knows, 0 = not said. */
   onAnswer: (revoked: boolean | null, epochKnown: number) => void | Promise<void>;
   /** Called with the packets that an answer asks for, when it asks for any. */
   onPacketRequests?: (requests: PacketRequest[]) => void;
@@ -71,8 +74,8 @@ export class CheckIn {
     await this.#running;
   }
 
-  /** Ends the loop; with `last` after one more report, which has `lastReportMs` to come through: an aggregator that is just
-   * being started again should still hear how it ended. */
+  /** Ends the loop; with `last` after one more report, which has `lastReportMs` to come through: an aggregator that is
+   * just being started again should still hear how it ended. */
   async stop(last = false): Promise<void> {
     await this.halt();
     const { clock, client } = this.#deps;

@@ -1,9 +1,10 @@
 /** Enrolment: a join token and a key for a place in the fleet.
  *
  * In: aggregator, token, name, key. Out: the enrolment, or an outcome from a closed list with what to do next.
- * Invariant: only the public key and a signature leave the machine. The same key with the same token gives the same sensor again.
- * Waiting: an aggregator that is busy, as with a hundred sensors that are set up at once, says when to come again; for at most
- * {@link waitMsMax} in all. @module */
+ * Invariant: only the public key and a signature leave the machine.
+ * The same key with the same token gives the same sensor again.
+ * Waiting: an aggregator that is busy, as with a hundred sensors that are set up at once, says when to come again; for
+ * at most {@link waitMsMax} in all. @module */
 
 import { enrolMessage } from "../../shared/control_messages.ts";
 import { isEnrolResponse } from "./answers.ts";

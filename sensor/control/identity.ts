@@ -1,11 +1,13 @@
 /** Who a sensor is: its Ed25519 key, what the aggregator made of it, and the number of this start.
  *
  * In: the state folder. Out: a signer for batches and check-ins, the enrolment, the epoch.
- * Files: `identity.json` (0600; the seed of the key, the enrolment or null, and whose batches are to be carried over), `identity-next.json`
- * (the same of a new key until it is enrolled: the old one is in force meanwhile), `epoch` (a number).
- * Invariant: the key exists on disk before it is ever shown to an aggregator, so that a lost answer can be asked for again with the
- * same token; the epoch of a run is above all before it: those known here, and the clock in ms, so that it rises even where
- * the file is an old one, as after a backup was restored. It is durable before the first batch is sealed, if the disk allows.
+ * Files: `identity.json` (0600; the seed of the key, the enrolment or null, and whose batches are to be carried over),
+ * `identity-next.json` (the same of a new key until it is enrolled: the old one is in force meanwhile),
+ * `epoch` (a number).
+ * Invariant: the key exists on disk before it is ever shown to an aggregator, so that a lost answer can be asked for
+ * again with the same token; the epoch of a run is above all before it: those known here, and the clock in ms, so that
+ * it rises even where the file is an old one, as after a backup was restored.
+ * It is durable before the first batch is sealed, if the disk allows.
  * The seed leaves this file only as a signature. @module */
 
 import type { KeyObject } from "node:crypto";
@@ -91,8 +93,8 @@ export async function nextIdentity(disk: Disk, folder: string, seed: Uint8Array)
   return identityOf(file);
 }
 
-/** Writes what the aggregator answered beside the key, and whose batches are to be carried over. With `isNext` the next key is in force from
- * then on. */
+/** Writes what the aggregator answered beside the key, and whose batches are to be carried over. With `isNext` the next
+ * key is in force from then on. */
 export async function saveEnrolment(
   disk: Disk,
   folder: string,
@@ -105,8 +107,9 @@ export async function saveEnrolment(
   if (isNext) await disk.remove(`${folder}/${next}`); // Last: until then the same command does the same again.
 }
 
-/** Raises the epoch of a state folder above what it was, above `floor`, and at least to the clock in milliseconds; makes it durable. `problem` says
- * why that failed: the sensor starts nevertheless, and the clock will keep the next epoch apart from this one. */
+/** Raises the epoch of a state folder above what it was, above `floor`, and at least to the clock in milliseconds;
+ * makes it durable. `problem` says why that failed:
+ * the sensor starts nevertheless, and the clock will keep the next epoch apart from this one. */
 export async function raiseEpoch(
   disk: Disk,
   folder: string,

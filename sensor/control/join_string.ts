@@ -1,7 +1,8 @@
 /** The string that invites a sensor: `picket://HOST:PORT/TOKEN#FINGERPRINT`, as the aggregator prints it.
  *
- * In: text from a command line. Out: address, join token and fingerprint of the aggregator's certificate authority; null = it is none.
- * Without a fingerprint the aggregator's certificate must be of an authority that is trusted already; only on loopback there is no TLS. @module */
+ * In: text from a command line. Out: address, join token and fingerprint of the aggregator's certificate authority;
+ * null = it is none. Without a fingerprint the aggregator's certificate must be of an authority that is trusted
+ * already; only on loopback there is no TLS. @module */
 
 import { parseIp } from "../../shared/ip.ts";
 import { readFingerprint } from "../authority.ts";

@@ -1,9 +1,11 @@
 /** Answers the aggregator's requests for packets: searches the ring, and uploads what is there as a signed pcapng.
  *
- * In: requests, as the answers to check-ins list them. Out: one upload a request, empty where the ring has nothing of it.
- * Invariant: nothing is uploaded that was not asked for. One search or upload at a time, with a pause after each; at most `hourBytesMax`
- * octets an hour. An upload that failed is tried again when a later check-in still asks, ever later and at most `triesMax` times.
- * Check-ins and capture never wait for it. Nothing is remembered over a restart: the aggregator asks until it has its answer. @module */
+ * In: requests, as the answers to check-ins list them.
+ * Out: one upload per request, empty where the ring has nothing for it.
+ * Invariant: nothing is uploaded that was not asked for. One search or upload at a time, with a pause after each; at
+ * most `hourBytesMax` octets an hour. An upload that failed is tried again when a later check-in still asks, ever later
+ * and at most `triesMax` times. Check-ins and capture never wait for it. Nothing is remembered across a restart: the
+ * aggregator asks until it has its answer. @module */
 
 import type { PacketRequest } from "../../shared/control.ts";
 import { type PacketOutcome, signPackets, writePacketsHeader } from "../../shared/packets.ts";
@@ -52,7 +54,8 @@ export class PacketAnswers {
     this.#deps = deps;
   }
 
-  /** Begins to answer. While earlier requests are being answered these are left for the next check-in, which lists them again. */
+  /** Begins to answer. While earlier requests are being answered these are left for the next check-in,
+   * which lists them again. */
   take(requests: readonly PacketRequest[]): void {
     if (this.#running !== null || this.#stopping.signal.aborted) return;
     this.#running = this.#answerAll(requests).finally(() => this.#running = null);

@@ -1,13 +1,15 @@
-/** Keeps to the fleet's policy: takes what is offered, tries it, and goes back by itself when it does harm.
+/** Applies the fleet's policy: tries what is offered, and rolls it back by itself when it does harm.
  *
- * In: the policy in each answer to a check-in; how capture and check-ins go. Out: settings to apply; what holds, for the next check-in.
- * Rule: a new version is applied at once and on trial for `trialMs`. It is rolled back when it cannot be applied, when nothing is captured for
- * `brokenMs` of the trial, or when no check-in got through by its end: who cannot be reached any more could not be put right from the
- * centre either. A version that was rolled back is remembered and not tried again; another version is. A version is the same only when name
- * and settings are too: another fleet, or one whose database was restored, counts anew.
- * File: `policy.json` in the state folder: what holds, what is on trial, what was rolled back. A sensor that ends during a trial without
- * being told to finds it there and has gone back before it captures again. Without the file, or with a damaged one, its own options hold
- * until the next check-in.
+ * In: the policy in each answer to a check-in; how capture and check-ins go.
+ * Out: settings to apply; the policy in force, for the next check-in.
+ * Rule: a new version is applied at once and on trial for `trialMs`. It is rolled back when it cannot be applied, when
+ * nothing is captured for `brokenMs` of the trial, or when no check-in got through by its end: a sensor that cannot be
+ * reached could not be repaired from the centre either. A version that was rolled back is remembered and not tried
+ * again; another version is. A version is the same only when name and settings are too: another fleet, or one whose
+ * database was restored, counts anew.
+ * File: `policy.json` in the state folder: what holds, what is on trial, what was rolled back. A sensor that ends
+ * during a trial without being told to finds it there and has gone back before it captures again. Without the file, or
+ * with a damaged one, its own options hold until the next check-in.
  * Invariant: one change at a time; `apply` is given all settings that hold, never a difference. @module */
 
 import type { Clock } from "../../shared/clock.ts";
@@ -34,7 +36,8 @@ export interface PolicyKeeperDeps {
   folder: string;
   clock: Clock;
   reporter: Reporter;
-  /** Makes these settings hold, and for every other field the sensor's own option. Returns why that is not possible, null = it was. */
+  /** Makes these settings hold, and for every other field the sensor's own option.
+   * Returns why that is not possible, null = it was. */
   apply: (settings: PolicySettings) => Promise<string | null>;
   /** Why nothing is captured just now; null = packets are. */
   captureProblem: () => string | null;
@@ -158,7 +161,7 @@ export class PolicyKeeper {
     const problem = await this.#deps.apply({});
     this.#held = this.#trial = null;
     await this.#save(null);
-    this.#deps.reporter.info("no policy holds any more, own options do", { problem });
+    this.#deps.reporter.info("no policy applies any more, the sensor's own options do", { problem });
   }
 
   async #goBack(reason: string): Promise<void> {
@@ -168,7 +171,7 @@ export class PolicyKeeper {
     this.#held = before;
     this.#refuse(tried, reason);
     const problem = await apply(withoutKept(before?.settings ?? {}, this.#own));
-    if (problem !== null) reporter.error("cannot go back to what held before", { problem });
+    if (problem !== null) reporter.error("cannot roll back to the earlier settings", { problem });
     await this.#save(null);
   }
 
@@ -176,7 +179,7 @@ export class PolicyKeeper {
     const { reporter } = this.#deps;
     this.#refused = { name, version, settings, reason: reason.slice(0, reasonCharactersMax) };
     reporter.count("policy_offers_total", { outcome: "rolled_back" });
-    reporter.error("policy rolled back, it is not tried again before it changes", { name, version, reason });
+    reporter.error("policy rolled back, it is not tried again until it changes", { name, version, reason });
   }
 
   async #watch(): Promise<void> {

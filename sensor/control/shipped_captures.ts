@@ -1,11 +1,11 @@
 /** Captures that were shipped, so that none is shipped twice without being asked for: its flows would be counted twice.
  *
  * In: the first packets of a capture. Out: whether one that begins with them was shipped before, and when.
- * Meaning: stamp, lengths and octets of up to {@link packetsMax} packets; so that a copy, a compressed one, one that comes through a pipe,
- * and one of more packets that has grown since are recognised too.
- * File: `shipped.json` in the state folder, the last {@link capturesMax}. A capture is noted before its first batch, and once more when
- * all of it was sealed: what was interrupted was shipped in part. Without the file, or with a damaged one, nothing is recognised and
- * shipping goes on. @module */
+ * Meaning: stamp, lengths and octets of up to {@link packetsMax} packets; so that a copy, a compressed one, one that
+ * comes through a pipe, and one of more packets that has grown since are recognised too.
+ * File: `shipped.json` in the state folder, the last {@link capturesMax}. A capture is noted before its first batch,
+ * and once more when all of it was sealed: what was interrupted was shipped in part. Without the file, or with a
+ * damaged one, nothing is recognised and shipping goes on. @module */
 
 import { createHash, type Hash } from "node:crypto";
 import { flag, integer, listOf, object, text } from "../../shared/shape.ts";

@@ -10,8 +10,8 @@ const waitMs = 300;
 /** Takes the lock; null when another process holds it. */
 export async function lockState(folder: string, clock: Clock): Promise<{ release(): void } | null> {
   const file = await Deno.open(folder, { read: true });
-  // A lock that is held elsewhere is waited for without end, as not every runtime that we support can only try; nobody minds the waiting
-  // thread, as the program gives up.
+  // A lock that is held elsewhere is waited for without end, as not every runtime that we support can only try; nobody
+  // minds the waiting thread, as the program gives up.
   const taken = file.lock(true).then(() => true);
   const given = new AbortController();
   const isOurs = await Promise.race([taken, clock.sleep(waitMs, given.signal).then(() => false)]);

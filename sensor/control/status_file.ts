@@ -1,8 +1,9 @@
 /** The status file: the last health report, for people on the sensor itself.
  *
- * In: the report of each check-in. Out: `status.json` in the state folder; the same read back by `picket-sensor status`.
- * Invariant: never half written while the disk has room; without room it is written over in place, for which it keeps some blanks at its
- * end. Not synced, since a power cut makes it worthless anyway. @module */
+ * In: the report of each check-in.
+ * Out: `status.json` in the state folder; the same read back by `picket-sensor status`.
+ * Invariant: never half written while the disk has room; without room it is written over in place, for which it keeps
+ * some blanks at its end. Not synced, since a power cut makes it worthless anyway. @module */
 
 import type { CheckInRequest } from "../../shared/control.ts";
 import { type Disk, isDiskFull } from "../disk.ts";

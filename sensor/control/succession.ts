@@ -1,8 +1,8 @@
 /** One identity takes the place of another in a state folder, and what waits in the spool goes with it.
  *
  * In: the identity there was, the one that was enrolled now. Out: the new one in force; what became of the batches.
- * Invariant: no batch is lost but by `discard`. The new identity is in force, with a note of whose batches are to be carried over, before the
- * first of them is touched; a session that finds the note finishes the work. @module */
+ * Invariant: no batch is lost but by `discard`. The new identity is in force, with a note of whose batches are to be
+ * carried over, before the first of them is touched; a session that finds the note finishes the work. @module */
 
 import type { Edges } from "../../shared/command.ts";
 import type { Disk } from "../disk.ts";
@@ -66,7 +66,7 @@ export class Succession {
       await saveEnrolment(disk, folder, enrolment);
       return { ...outcome, ...done };
     } catch (error) {
-      reporter.error("cannot carry all batches over, the next run goes on with it", {
+      reporter.error("cannot carry all batches over, the next run continues", {
         error: (error as Error).message,
       });
       return { ...outcome, left: waiting.length };

@@ -37,7 +37,8 @@ export class Cursor {
     this.#nested = 0;
   }
 
-  /** Whether one more frame may begin inside this one. Without a bound a single packet of nothing but headers would exhaust the stack. */
+  /** Whether one more frame may begin inside this one.
+   * Without a bound a single packet of nothing but headers would exhaust the stack. */
   nests(): boolean {
     return ++this.#nested <= nestedMax;
   }

@@ -1,7 +1,9 @@
 /** Decoder: one frame to its network headers, outermost first.
  *
- * In: a frame in a buffer, its link type. Out: 0 and `layers[0 .. layerCount)`, or the reason why there is not even one layer.
- * Invariant: reads only `[offset, offset + capturedLength)`; a fault inside a tunnel leaves the outer layers standing, see `innerFault`.
+ * In: a frame in a buffer, its link type.
+ * Out: 0 and `layers[0 .. layerCount)`, or the reason why there is not even one layer.
+ * Invariant: reads only `[offset, offset + capturedLength)`; a fault inside a tunnel leaves the outer layers standing,
+ * see `innerFault`.
  * Hot path: everything is reused; the caller must be done with the layers before the next frame. @module */
 
 import { Cursor, etherTypes } from "./cursor.ts";

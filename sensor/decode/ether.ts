@@ -1,7 +1,9 @@
-/** From an EtherType to a network header: VLAN tags, MPLS labels, PPPoE, LLC and SNAP, and what switches put around a frame.
+/** From an EtherType to a network header: VLAN tags, MPLS labels, PPPoE, LLC and SNAP,
+ * and what switches put around a frame.
  *
  * In: cursor behind the EtherType. Out: 0 and the cursor at an IPv4, IPv6 or ARP header, or a reason.
- * Invariant: at most {@link tagsMax} tags and labels are stepped over, and as many frames inside frames as the cursor allows. Hot path.
+ * Invariant: at most {@link tagsMax} tags and labels are stepped over,
+ * and as many frames inside frames as the cursor allows. Hot path.
  * @module */
 
 import { type Cursor, etherTypes } from "./cursor.ts";

@@ -1,8 +1,8 @@
 /** IPv4, IPv6 and ARP headers into a {@link Packet}.
  *
  * In: cursor at a network header. Out: 0 and the packet's network fields, or a reason.
- * Invariant: lengths come from headers, so that padding never counts, but are never more than was on the wire: what a header claims
- * beyond that is added to `claimedBytes` of the cursor. What was captured of a frame changes no count.
+ * Invariant: lengths come from headers, so that padding never counts, but are never more than was on the wire: what a
+ * header claims beyond that is added to `claimedBytes` of the cursor. What was captured of a frame changes no count.
  * Hot path. @module */
 
 import { arpProtocol } from "../../shared/protocols.ts";

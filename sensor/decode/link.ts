@@ -1,7 +1,7 @@
 /** Link types: from the first octet of a frame to its network header.
  *
- * In: cursor at a frame, its LINKTYPE number (tcpdump.org/linktypes.html). Out: 0 and the cursor at an IPv4, IPv6 or ARP header, or
- * a reason. Hot path for Ethernet; the other types are rare enough for a call more. @module */
+ * In: cursor at a frame, its LINKTYPE number (tcpdump.org/linktypes.html). Out: 0 and the cursor at an IPv4, IPv6 or
+ * ARP header, or a reason. Hot path for Ethernet; the other types are rare enough for a call more. @module */
 
 import type { Cursor } from "./cursor.ts";
 import { afterEtherType, ethernet, llc, pppoe } from "./ether.ts";
@@ -84,7 +84,8 @@ function linuxCooked2(cursor: Cursor, b: Uint8Array): number {
   return cookedProtocol(cursor, b, b[o + 8] << 8 | b[o + 9], b[o] << 8 | b[o + 1]);
 }
 
-/** Below 0x0600 the field holds Linux' own numbers; netlink and radiotap devices put something else there altogether. */
+/** Below 0x0600 the field holds Linux' own numbers;
+ * netlink and radiotap devices put something else there altogether. */
 function cookedProtocol(cursor: Cursor, b: Uint8Array, device: number, protocol: number): number {
   if (device === 824) return reason.other_ethertype; // netlink
   if (device === 803) return radiotap(cursor, b);
@@ -93,7 +94,8 @@ function cookedProtocol(cursor: Cursor, b: Uint8Array, device: number, protocol:
   return protocol < 0x0600 ? reason.other_ethertype : afterEtherType(cursor, b, protocol);
 }
 
-/** Files of a BSD may hold its own number for a link type: 12 is raw IP to most, and loopback to OpenBSD. IP begins with its version. */
+/** Files of a BSD may hold its own number for a link type: 12 is raw IP to most, and loopback to OpenBSD.
+ * IP begins with its version. */
 function rawOrLoopback(cursor: Cursor, b: Uint8Array): number {
   const o = cursor.offset;
   return o < cursor.limit && b[o] === 0 ? loopback(cursor, b) : rawIp(cursor, b);

@@ -1,8 +1,11 @@
 /** Packet: one network header of a frame and what is inside it, in one reused struct.
  *
- * In: the decoder fills it. Out: the flow table, the prefilter and the chooser read it before the next frame is decoded.
- * Invariant: offsets point into the buffer of the frame and are valid only until the next frame; nothing here is allocated per packet.
- * Hot path: plain integer fields, addresses as four 32-bit words (IPv4 in the first), so that V8 keeps one hidden class. @module */
+ * In: the decoder fills it. Out: the flow table,
+ * the prefilter and the chooser read it before the next frame is decoded.
+ * Invariant: offsets point into the buffer of the frame and are valid only until the next frame;
+ * nothing here is allocated per packet.
+ * Hot path: plain integer fields, addresses as four 32-bit words (IPv4 in the first),
+ * so that V8 keeps one hidden class. @module */
 
 /** How the addresses of a packet are to be read. */
 export const family = { ipv4: 4, ipv6: 6, arp: 1 } as const;
@@ -57,7 +60,8 @@ export class Packet {
   srcMacOffset = -1;
   dstMacOffset = -1;
   ttl = 0;
-  /** IP-layer octets by the header (ARP: 28), at most those on the wire; by the wire alone where segmentation offload left 0. */
+  /** IP-layer octets by the header (ARP: 28), at most those on the wire;
+   * by the wire alone where segmentation offload left 0. */
   ipBytes = 0;
   /** Where the IP header begins. */
   ipOffset = 0;

@@ -1,6 +1,7 @@
 /** Link types that are seldom met: old networks, and what other systems write in front of a frame.
  *
- * In: cursor at the frame. Out: 0 and the cursor at a network header, or a reason. A link type that stands nowhere is searched.
+ * In: cursor at the frame. Out: 0 and the cursor at a network header, or a reason.
+ * A link type that stands nowhere is searched.
  * Why it matters that they are known: a search finds IP, but neither MAC addresses nor tags. @module */
 
 import type { Cursor } from "./cursor.ts";
@@ -134,7 +135,8 @@ function sunAtm(cursor: Cursor, b: Uint8Array): number {
   return traffic === 2 ? llc(cursor, b) : reason.other_ethertype;
 }
 
-/** Extensible record format of capture cards: 16 octets, then extensions of 8 as long as their highest bit announces one more. */
+/** Extensible record format of capture cards: 16 octets,
+ * then extensions of 8 as long as their highest bit announces one more. */
 function erf(cursor: Cursor, b: Uint8Array): number {
   let o = cursor.offset + 16;
   if (o + 2 > cursor.limit) return cursor.short(o + 2);

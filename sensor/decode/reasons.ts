@@ -1,7 +1,9 @@
 /** Why a packet is in no flow: the closed list of reasons, as numbers on the hot path and as words elsewhere.
  *
- * Invariant: the number of a reason is its index; 0 = in a flow. The words are keys of `capture.left_out` and labels of counters.
- * What they do not mean: a reason of an inner header (see {@link innerFaults}) leaves its packet in the flow of the outer header.
+ * Invariant: the number of a reason is its index; 0 = in a flow.
+ * The words are keys of `capture.left_out` and labels of counters.
+ * What they do not mean: a reason of an inner header (see {@link innerFaults}) leaves its packet in the flow of the
+ * outer header.
  * @module */
 
 import { noiseClasses } from "../../shared/policy.ts";

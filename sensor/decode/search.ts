@@ -1,10 +1,12 @@
 /** Search: the network header in a frame of a link type that nobody taught us.
  *
  * In: cursor at a frame. Out: 0 and the cursor at an IPv4 or IPv6 header, or `link_type_unknown`.
- * Invariant: taken is only what proves itself: an IPv4 header by its checksum, an IPv6 header by its next header and addresses in use,
- * and both by a length that ends where the frame does, give or take a trailer; one in a million frames of noise passes. Of Ethernet, radio and tunnel headers before it nothing is read: no MAC, no VLAN.
- * Why not leave the frames to the dissector alone, slow as it is: its facts need a flow to belong to. Most of the two hundred
- * link types carry plain IP behind a header of their own (PKTAP, pflog, IP over InfiniBand, token ring, router vendors'). @module */
+ * Invariant: taken is only what proves itself: an IPv4 header by its checksum, an IPv6 header by its next header and
+ * addresses in use, and both by a length that ends where the frame does, give or take a trailer; one in a million
+ * frames of noise passes. Of Ethernet, radio and tunnel headers before it nothing is read: no MAC, no VLAN.
+ * Why not leave the frames to the dissector alone, slow as it is: its facts need a flow to belong to. Most of the two
+ * hundred link types carry plain IP behind a header of their own (PKTAP, pflog, IP over InfiniBand, token ring, router
+ * vendors'). @module */
 
 import type { Cursor } from "./cursor.ts";
 import { afterEtherType } from "./ether.ts";
@@ -46,7 +48,8 @@ function isIpv6(cursor: Cursor, b: Uint8Array, o: number): boolean {
     endsWithFrame(cursor, o + 40 + (b[o + 4] << 8 | b[o + 5]), trailerBytesMax.ipv6);
 }
 
-/** Global, unique local or link-local unicast (RFC 4291, RFC 4193), or an address of zeros as far as is worth a look. */
+/** Global, unique local or link-local unicast (RFC 4291, RFC 4193),
+ * or an address of zeros as far as is worth a look. */
 function isInUse(b: Uint8Array, o: number): boolean {
   const first = b[o];
   return first >> 5 === 1 || (first & 0xfe) === 0xfc || (first === 0xfe && b[o + 1] >> 6 === 2) ||

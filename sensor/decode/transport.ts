@@ -1,6 +1,7 @@
 /** Ports, TCP fields and payload bounds of an IP packet.
  *
- * In: a packet with its network fields. Out: its transport fields. Never fails: what was not captured stays 0, the packet counts.
+ * In: a packet with its network fields. Out: its transport fields.
+ * Never fails: what was not captured stays 0, the packet counts.
  * Hot path. @module */
 
 import type { Cursor } from "./cursor.ts";

@@ -1,8 +1,10 @@
 /** Tunnels: from a transport header to the network header inside it.
  *
- * In: the outer packet, and the cursor that is to be moved. Out: {@link noTunnel}, {@link notIp}, the tunnel's number (see packet.ts)
- * with the cursor at the inner network header, or minus a reason when the inner headers are damaged or cut.
- * Invariant: a port alone makes no tunnel; the header behind it must fit too, or the payload is just payload. @module */
+ * In: the outer packet, and the cursor that is to be moved. Out: {@link noTunnel}, {@link notIp}, the tunnel's number
+ * (see packet.ts) with the cursor at the inner network header,
+ * or minus a reason when the inner headers are damaged or cut.
+ * Invariant: a port alone makes no tunnel; the header behind it must fit too, or the payload is just payload.
+ * @module */
 
 import type { Cursor } from "./cursor.ts";
 import { afterEtherType, ethernet, mpls, serviceHeader } from "./ether.ts";
@@ -227,7 +229,8 @@ function capwap(p: Packet, cursor: Cursor, b: Uint8Array): number {
 /** Tagged fields of one TZSP header. */
 const tzspFieldsMax = 64;
 
-/** TaZmen Sniffer Protocol, in which routers and access points send what they see: version, type, encapsulation, tagged fields. */
+/** TaZmen Sniffer Protocol, in which routers and access points send what they see:
+ * version, type, encapsulation, tagged fields. */
 function tzsp(p: Packet, cursor: Cursor, b: Uint8Array): number {
   let o = p.payloadOffset;
   if (b[o] !== 1) return noTunnel;
@@ -261,7 +264,8 @@ function tzsp(p: Packet, cursor: Cursor, b: Uint8Array): number {
   }
 }
 
-/** Locator/identifier separation (RFC 9300): eight octets of which any may stand for anything, so the packet behind them must fill the rest. */
+/** Locator/identifier separation (RFC 9300):
+ * eight octets of which any may stand for anything, so the packet behind them must fill the rest. */
 function lisp(p: Packet, cursor: Cursor, b: Uint8Array): number {
   const o = p.payloadOffset + 8;
   if (o + 6 > cursor.limit) return noTunnel;
@@ -277,7 +281,8 @@ function lisp(p: Packet, cursor: Cursor, b: Uint8Array): number {
   return inside(rawIp(cursor, b), tunnel.lisp);
 }
 
-/** Teredo: IPv6 behind optional headers at a server's port; between clients any port, so the address prefix must fit. */
+/** Teredo: IPv6 behind optional headers at a server's port;
+ * between clients any port, so the address prefix must fit. */
 function teredo(p: Packet, cursor: Cursor, b: Uint8Array, isServer: boolean): number {
   let o = p.payloadOffset;
   if (!isServer && b[o] >> 4 !== 6) return noTunnel;

@@ -7,8 +7,8 @@ import type { Cursor } from "./cursor.ts";
 import { ethernet, llc } from "./ether.ts";
 import { reason } from "./reasons.ts";
 
-/** 802.11 without a radio header. `isPadded`: the header is filled up to four octets, as some drivers do. `isSwapped`: its first two
- * octets stand the other way round. */
+/** 802.11 without a radio header. `isPadded`: the header is filled up to four octets, as some drivers do. `isSwapped`:
+ * its first two octets stand the other way round. */
 export function wlan(cursor: Cursor, b: Uint8Array, isPadded = false, isSwapped = false): number {
   const o = cursor.offset;
   if (o + 2 > cursor.limit) return cursor.short(o + 2);

@@ -1,8 +1,10 @@
 /** Chooses the packets that carry meaning, for the deep lane.
  *
- * In: a decoded packet, how many payload packets its direction had before, and the memory of that direction. Out: yes or no, in the memory.
- * Invariant: what begins a message that matters is chosen whatever the port, and so is what continues it over a segment border,
- * unless the capture cut it or all that is wanted of it was read (`settle`); bulk data is not. A segment seen before (by its sequence number) is never chosen again, so that retransmissions add no facts.
+ * In: a decoded packet, how many payload packets its direction had before, and the memory of that direction.
+ * Out: yes or no, in the memory.
+ * Invariant: what begins a message that matters is chosen whatever the port, and so is what continues it over a segment
+ * border, unless the capture cut it or all that is wanted of it was read (`settle`); bulk data is not. A segment seen
+ * before (by its sequence number) is never chosen again, so that retransmissions add no facts.
  * Hot path: no allocation; a few bytes of the payload are compared, and five numbers are kept for each direction, in a
  * table whose oldest place is taken over when it is full: a flow needs no goodbye.
  * Why this split of work: tshark dissects 50-90 thousand packets a second, the fast lane a million. @module */
@@ -34,7 +36,8 @@ import {
 import { bounds } from "./choose_limits.ts";
 import { mayHaveName } from "./udp_signs.ts";
 
-/** Data this far behind is not a retransmission: the segment before it lied about its place, or the numbers began anew. */
+/** Data this far behind is not a retransmission: the segment before it lied about its place,
+ * or the numbers began anew. */
 const resyncBytes = 1_048_576;
 
 /** What the next segment of a direction continues. */
@@ -171,8 +174,8 @@ export class PacketChooser implements Chooser, ChosenPacket {
     return isStart;
   }
 
-  /** Data is missing before `seq`. A record with a known end goes on behind the hole, a header does not; "early" counts packets and does
-   * not mind. */
+  /** Data is missing before `seq`. A record with a known end goes on behind the hole, a header does not; "early" counts
+   * packets and does not mind. */
   #skips(state: number, seq: number): void {
     const current = this.#mode[state];
     if (current === mode.records || current === mode.message) {

@@ -7,7 +7,8 @@ export const bounds = {
   firstQuicPortPackets: 3,
   /** After an SSH banner: the key exchange, for its fingerprint. */
   sshPackets: 3,
-  /** Payload packets each way that begin HTTP/2 without TLS: its headers refer to those before, so they must be read without a hole. */
+  /** Payload packets each way that begin HTTP/2 without TLS:
+   * its headers refer to those before, so they must be read without a hole. */
   http2Packets: 8,
   /** Lines each way of FTP; of SMTP, POP, IMAP and IRC only the first ones, up to STARTTLS. */
   ftpPacketsMax: 250,

@@ -1,7 +1,8 @@
 /** Remembers of datagrams in fragments whether their first one was chosen.
  *
  * In: first fragments, and others that follow. Out: what was decided of the first, null = not known.
- * Invariant: one answer for each of {@link fragmentsMax} places; a datagram that shares a place takes it over. @module */
+ * Invariant: one answer for each of {@link fragmentsMax} places; a datagram that shares a place takes it over.
+ * @module */
 
 import type { Packet } from "../decode/packet.ts";
 

@@ -1,12 +1,15 @@
 /** Joins facts to segments: what was read in the packets of each segment of each flow.
  *
- * In: lines of the dissector, or payloads read on the spot, with the flow and the segment their packet was counted in. Out: the JSON of
- * their {@link Facts} when that segment is reported. Answers lag, so facts of several segments of one flow may be held at a time.
- * Invariant: facts stand in the segment whose packets brought them; those that come after it was reported stand in a later one. The
- * name of a flow's application protocol stays known for its later segments.
- * Bounds: `flowsMax` flows; when there is no place for one more, of eight the flow goes that was added to longest ago, counted where its
- * facts were unread. `charactersMax` characters in all and {@link segmentCharactersMax} in one segment; a packet beyond is counted in `cut`.
- * Why places and not a Map: flow numbers rise one by one, so their last bits are a good hash, and eight of them are one cache line.
+ * In: lines of the dissector, or payloads read on the spot, with the flow and the segment their packet was counted in.
+ * Out: the JSON of their {@link Facts} when that segment is reported.
+ * Answers lag, so facts of several segments of one flow may be held at a time.
+ * Invariant: facts stand in the segment whose packets brought them; those that come after it was reported stand in a
+ * later one. The name of a flow's application protocol stays known for its later segments.
+ * Bounds: `flowsMax` flows; when there is no place for one more, of eight the flow goes that was added to longest ago,
+ * counted where its facts were unread. `charactersMax` characters in all and {@link segmentCharactersMax} in one
+ * segment; a packet beyond is counted in `cut`.
+ * Why places and not a Map: flow numbers rise one by one, so their last bits are a good hash,
+ * and eight of them are one cache line.
  * @module */
 
 import type { Octets } from "../flow/octets.ts";
@@ -32,7 +35,8 @@ export class FactsJoin {
   /** By place: the flow, NaN = none, and when it was added to last. */
   readonly #flows: Float64Array;
   readonly #touched: Float64Array;
-  /** By place: application protocol, segments reported so far, facts in the order of the first of each segment; mostly one. */
+  /** By place: application protocol, segments reported so far, facts in the order of the first of each segment;
+   * mostly one. */
   readonly #apps: string[];
   readonly #taken: Int32Array;
   readonly #firsts: (SegmentFacts | null)[];
@@ -94,8 +98,8 @@ export class FactsJoin {
     this.#starts.keep(flowId, direction, buffer, at, captured);
   }
 
-  /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns the application
-   * protocol, "" = not recognised. The segments of a flow are asked for in order, each once. */
+  /** Adds the JSON of what was read in the packets of this segment to `out`, nothing when there was nothing; returns
+   * the application protocol, "" = not recognised. The segments of a flow are asked for in order, each once. */
   take(flowId: number, segment: number, out: Octets): string {
     const place = this.#find(flowId);
     const app = place < 0 ? "" : this.#apps[place];

@@ -1,11 +1,12 @@
 /** The deep lane: chosen packets through supervised dissector children, their facts joined to flows.
  *
  * In: packets offered by the pipeline. Out: tickets answered in order, facts by flow, health.
- * Invariant: every ticket is answered (by a child, or at once where the packet can be read here) or given up; packets offered to children
- * = answered + given up + waiting. The fast lane never waits in live mode: what does not fit is refused and counted. In replay mode
- * `turn` waits instead, so that nothing is refused.
- * Supervision: a child that owes answers, or its end, and says nothing for `silenceMs` is killed, one that dies is replaced after a growing delay,
- * one that has seen `handOverPackets` is relieved: the new child takes the new packets, the old one finishes the messages it has begun.
+ * Invariant: every ticket is answered (by a child, or at once where the packet can be read here) or given up; packets
+ * offered to children = answered + given up + waiting. The fast lane never waits in live mode: what does not fit is
+ * refused and counted. In replay mode `turn` waits instead, so that nothing is refused.
+ * Supervision: a child that owes answers, or its end, and says nothing for `silenceMs` is killed, one that dies is
+ * replaced after a growing delay, one that has seen `handOverPackets` is relieved: the new child takes the new packets,
+ * the old one finishes the messages it has begun.
  * Why hand over: tshark keeps 100-500 bytes for every packet it has ever seen. @module */
 
 import type { Clock } from "../../shared/clock.ts";

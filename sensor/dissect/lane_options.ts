@@ -1,6 +1,7 @@
 /** Options of the deep lane: names, defaults, bounds.
  *
- * In: what the caller sets. Out: all options, checked. Invariant: every number is at least 1; the first wrong one is named. @module */
+ * In: what the caller sets. Out: all options, checked.
+ * Invariant: every number is at least 1; the first wrong one is named. @module */
 
 export interface LaneOptions {
   /** Live: refuse what does not fit. Otherwise wait for room. */
@@ -22,7 +23,8 @@ export interface LaneOptions {
   /** A child is relieved after this many packets, or after this time. */
   handOverPackets: number;
   handOverMs: number;
-  /** After a hand-over the old child goes on with messages it has begun, until the new one took this many packets, or for this time. */
+  /** After a hand-over the old child goes on with messages it has begun, until the new one took this many packets,
+   * or for this time. */
   overlapPackets: number;
   overlapMs: number;
   /** First and last delay between a crash and the next child. */

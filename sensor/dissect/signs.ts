@@ -1,6 +1,7 @@
 /** Signs by which the first bytes of a payload, or a port, tell what it is.
  *
- * In: bytes at an offset. Out: yes or no. Invariant: reads only bytes the caller says are there (at least 4, see each function).
+ * In: bytes at an offset. Out: yes or no.
+ * Invariant: reads only bytes the caller says are there (at least 4, see each function).
  * Hot path: integer comparisons, no allocation. @module */
 
 import type { Packet } from "../decode/packet.ts";
@@ -83,7 +84,8 @@ export function isHttpStart(buffer: Uint8Array, at: number): boolean {
   return matches(httpStarts, buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]);
 }
 
-/** Nine bytes or more: begins HTTP/2 without TLS (RFC 9113, 3.4), with the client's preface or the server's settings. */
+/** Nine bytes or more: begins HTTP/2 without TLS (RFC 9113, 3.4),
+ * with the client's preface or the server's settings. */
 export function isHttp2Start(buffer: Uint8Array, at: number): boolean {
   const start = buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3];
   if (start === http2Preface) {
@@ -121,7 +123,8 @@ function quicVersion(buffer: Uint8Array, at: number): number {
   return (buffer[at + 1] << 24 | buffer[at + 2] << 16 | buffer[at + 3] << 8 | buffer[at + 4]) >>> 0;
 }
 
-/** Up to six zeros: what fills an Ethernet frame of 60 octets behind an empty segment, and some senders count as data. */
+/** Up to six zeros: what fills an Ethernet frame of 60 octets behind an empty segment,
+ * and some senders count as data. */
 export function isPadding(buffer: Uint8Array, at: number, length: number): boolean {
   if (length > 6) return false;
   for (let i = at; i < at + length; i++) if (buffer[i] !== 0) return false;
@@ -133,7 +136,8 @@ export function isGnutella(buffer: Uint8Array, at: number): boolean {
   return (buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]) === gnutellaStart;
 }
 
-/** Twenty bytes or more, after a zero byte: an SMB message that names something (negotiation, login, share, file), not a read or write. */
+/** Twenty bytes or more, after a zero byte:
+ * an SMB message that names something (negotiation, login, share, file), not a read or write. */
 export function smbMatters(buffer: Uint8Array, at: number): boolean {
   if (buffer[at + 5] !== 0x53 || buffer[at + 6] !== 0x4d || buffer[at + 7] !== 0x42) return false;
   if (buffer[at + 4] === 0xfe) {
@@ -145,7 +149,8 @@ export function smbMatters(buffer: Uint8Array, at: number): boolean {
   return command === 0x72 || command === 0x73 || command === 0x75 || command === 0xa2 || command === 0x2d;
 }
 
-/** A message of a KDC's port: an ASN.1 application tag from 10 (AS-REQ) to 30 (KRB-ERROR), in TCP behind its length. Five octets or more in TCP. */
+/** A message of a KDC's port: an ASN.1 application tag from 10 (AS-REQ) to 30 (KRB-ERROR),
+ * in TCP behind its length. Five octets or more in TCP. */
 export function isKerberos(packet: Packet, buffer: Uint8Array): boolean {
   if (lowerPort(packet) !== 88) return false;
   const tag = buffer[packet.payloadOffset + (packet.protocol === udp ? 0 : 4)];
@@ -193,8 +198,8 @@ export function hasHeaderEnd(buffer: Uint8Array, at: number, length: number): bo
   return false;
 }
 
-/** What the next segment goes on with when these bytes end with the header they hold: a body of `plainKind`; `none` = they do not, or it
- * is a request that has none. */
+/** What the next segment goes on with when these bytes end with the header they hold: a body of `plainKind`; `none` =
+ * they do not, or it is a request that has none. */
 export function bodyExpected(buffer: Uint8Array, at: number, length: number): number {
   const last = at + length - 1;
   if (length < 16 || buffer[last] !== 10 || buffer[last - 1] !== 13 || buffer[last - 2] !== 10) {

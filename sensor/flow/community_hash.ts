@@ -1,14 +1,17 @@
 /** SHA-1 of the one block that a Community ID needs.
  *
- * In: up to 55 octets in `block`. Out: 20 octets of digest. Equal to `communityIdDigest` in shared/, which says what is hashed.
- * Why not node:crypto: an object a flow costs ten times the hash itself; a segment has microseconds, not tens of them. @module */
+ * In: up to 55 octets in `block`. Out: 20 octets of digest.
+ * Equal to `communityIdDigest` in shared/, which says what is hashed.
+ * Why not node:crypto: an object a flow costs ten times the hash itself; a segment has microseconds, not tens of them.
+ * @module */
 
 import { icmpCounterpart } from "../../shared/community_id.ts";
 
 const block = new Uint8Array(64);
 const schedule = new Int32Array(80);
 
-/** Writes the 20 octets of the Community ID digest (version 1, seed 0) to `out`. Addresses are big-endian words, `count` (1 or 4) of them. */
+/** Writes the 20 octets of the Community ID digest (version 1, seed 0) to `out`.
+ * Addresses are big-endian words, `count` (1 or 4) of them. */
 export function communityHash(
   protocol: number,
   words: Int32Array,

@@ -1,11 +1,13 @@
 /** Copies: packets that a mirror port, or a router beside it, showed a second time.
  *
  * In: the outermost packet of each frame. Out: whether the same packet was seen a moment ago.
- * Rule: the same addresses, ports, identification, sequence numbers or checksum, and length, within {@link windowUs}; TTL, MAC addresses
- * and VLAN may differ, as they do behind a router. A retransmission carries another identification, and comes later.
+ * Rule: the same addresses, ports, identification, sequence numbers or checksum, and length, within {@link windowUs};
+ * TTL, MAC addresses and VLAN may differ, as they do behind a router.
+ * A retransmission carries another identification, and comes later.
  * Not judged: acknowledgements without identification (IPv6 and some systems), which a receiver repeats in good faith.
- * Of a long capture one packet in {@link sampleOf} is judged, chosen by what it holds, as its copy is then chosen too; a copy found then
- * stands for that many. Bound: {@link slots} packets, each in one place. Hot path: no allocation. @module */
+ * Of a long capture one packet in {@link sampleOf} is judged, chosen by what it holds, as its copy is then chosen too;
+ * a copy found then stands for that many. Bound: {@link slots} packets, each in one place. Hot path: no allocation.
+ * @module */
 
 import { family, type Packet } from "../decode/packet.ts";
 

@@ -1,7 +1,9 @@
 /** Deep marks: what the deep lane and its chooser keep in a flow of the table.
  *
- * In: a place, see find.ts. Out: plain numbers. Invariant: good for as long as the flow is open; places are those just looked up.
- * Why apart from the table: nobody outside this folder knows where in a flow's memory something stands. Hot path. @module */
+ * In: a place, see find.ts. Out: plain numbers.
+ * Invariant: good for as long as the flow is open; places are those just looked up.
+ * Why apart from the table: nobody outside this folder knows where in a flow's memory something stands. Hot path.
+ * @module */
 
 import type { Packet } from "../decode/packet.ts";
 import { directionOf, flowOf } from "./find.ts";

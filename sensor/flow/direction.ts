@@ -1,8 +1,8 @@
 /** Direction: who began a flow, as far as its first packet tells.
  *
  * In: a packet that begins a flow here. Out: one of {@link side}, "unknown" when nothing in it tells.
- * Order: SYN or ICMP type; what the protocol says (DNS, TLS, HTTP, QUIC, DHCP, NTP, STUN); for the table to ask in between, the
- * direction an ended flow had; last the ports, a service's against an ephemeral one.
+ * Order: SYN or ICMP type; what the protocol says (DNS, TLS, HTTP, QUIC, DHCP, NTP, STUN); for the table to ask in
+ * between, the direction an ended flow had; last the ports, a service's against an ephemeral one.
  * Invariant: reads only captured payload; nobody behind a multicast or broadcast address begins anything.
  * Why: after a silence, a restart or an eviction the packet seen first is as often the server's as the client's.
  * Not on the hot path: asked once a flow, and for the first payloads of a flow whose direction is a guess. @module */
@@ -64,8 +64,9 @@ function isToMany(p: Packet): boolean {
   return p.family === family.ipv6 && p.dst0 >>> 24 === 255;
 }
 
-/** By the ports alone; of one service against another, or of two clients, nothing can be said. A datagram from a service's port is an
- * answer only to a port that is a client's: whoever scans from port 53 is not to hide behind those scanned. */
+/** By the ports alone; of one service against another, or of two clients, nothing can be said. A datagram from a
+ * service's port is an answer only to a port that is a client's:
+ * whoever scans from port 53 is not to hide behind those scanned. */
 export function senderByPorts(protocol: number, srcPort: number, dstPort: number): number {
   if (protocol !== tcp && protocol !== udp) return unknown;
   const src = portClass[srcPort], dst = portClass[dstPort];
@@ -74,7 +75,8 @@ export function senderByPorts(protocol: number, srcPort: number, dstPort: number
   return protocol === udp && dst === registered ? unknown : responder;
 }
 
-/** Windows gives the first of its dynamic ports, 49152 and up, to services, which start before any client does (RPC). */
+/** Windows gives the first of its dynamic ports, 49152 and up, to services,
+ * which start before any client does (RPC). */
 const windowsServicesMin = 49_152, windowsServicesMax = 49_919;
 
 /** A registered port against an ephemeral one: better than nothing where a connection is joined in its middle. */
@@ -166,8 +168,8 @@ function senderOfHttp(b: Uint8Array, at: number, length: number): number {
   return isTarget || (end - at === 7 && b[at] === 0x43 && b[at + 3] === 0x4e) ? initiator : unknown;
 }
 
-/** A long header (RFC 9000, 17.2). Only a server negotiates a version or asks for a retry, only a client sends 0-RTT or a token; it
- * addresses the server by at least eight octets until it knows better. */
+/** A long header (RFC 9000, 17.2). Only a server negotiates a version or asks for a retry, only a client sends 0-RTT or
+ * a token; it addresses the server by at least eight octets until it knows better. */
 function senderOfQuic(b: Uint8Array, at: number, length: number): number {
   const version = (b[at + 1] << 24 | b[at + 2] << 16 | b[at + 3] << 8 | b[at + 4]) >>> 0;
   const toBytes = b[at + 5];

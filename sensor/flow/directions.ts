@@ -1,9 +1,11 @@
-/** Directions of flows: decided at their first packet, doubted as long as they are a guess, remembered when they end and may go on.
+/** Directions of flows: decided at their first packet, doubted as long as they are a guess,
+ * remembered when they end and may go on.
  *
  * In: packets that begin a flow, flows that end. Out: a {@link side} for each first packet.
  * Order: what the packet says, what is remembered of the same two ends, what their ports say; see direction.ts.
  * Invariant: a memory is that of the last flow between the same two ends, no older than {@link memoryUs} of table time.
- * Bound: {@link slots} flows, two places each; the one noted longer ago makes room. Nothing is allocated after the first note.
+ * Bound: {@link slots} flows, two places each; the one noted longer ago makes room.
+ * Nothing is allocated after the first note.
  * Why only flows whose ports do not say the same: HTTPS and DNS would fill the memory, and need it least. @module */
 
 import type { Packet } from "../decode/packet.ts";
@@ -87,8 +89,8 @@ export class Directions {
   }
 }
 
-/** The direction of the flow at `place` is a guess: a packet that says more turns the flow round, as long as nothing of it was
- * reported. Returns the packet's place. */
+/** The direction of the flow at `place` is a guess: a packet that says more turns the flow round, as long as nothing of
+ * it was reported. Returns the packet's place. */
 export function doubted(
   words: Int32Array,
   floats: Float64Array,

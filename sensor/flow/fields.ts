@@ -1,9 +1,9 @@
 /** Fields: how each column of a segment is read from the words of its flow.
  *
- * In: the memory of a flow as layout.ts places it, in the table or in a page of exported segments. Out: one number a field, and its word
- * where the column holds words. Invariant: what is read here is what shared/segment.ts documents.
- * Why numbers first: a segment is copied, sorted, compared with defaults and written to bytes as numbers; a string is made only for
- * those who want an object. @module */
+ * In: the memory of a flow as layout.ts places it, in the table or in a page of exported segments. Out: one number a
+ * field, and its word where the column holds words. Invariant: what is read here is what shared/segment.ts documents.
+ * Why numbers first: a segment is copied, sorted, compared with defaults and written to bytes as numbers; a string is
+ * made only for those who want an object. @module */
 
 import { formatIp } from "../../shared/ip.ts";
 import { protocolName } from "../../shared/protocols.ts";

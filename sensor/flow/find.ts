@@ -1,7 +1,9 @@
 /** Looks a packet's flow up in the hash chains, whichever of its ends sent the packet.
  *
- * In: the table's memory, the chains, a key and its packet. Out: a place, the flow and the packet's direction in one number.
- * Invariant: no place is negative; {@link none} = no such flow. Hot path: a place costs no allocation and leaves nothing behind. @module */
+ * In: the table's memory, the chains, a key and its packet.
+ * Out: a place, the flow and the packet's direction in one number.
+ * Invariant: no place is negative; {@link none} = no such flow.
+ * Hot path: a place costs no allocation and leaves nothing behind. @module */
 
 import type { Packet } from "../decode/packet.ts";
 import type { FlowKey } from "./flow_key.ts";

@@ -2,7 +2,8 @@
  *
  * In: a packet. Out: the words that are compared, and a hash that is the same for both directions.
  * Invariant: one reused object; `ports` and `reverse` are the key's port word seen from either side.
- * Why a seeded hash: whoever sends packets chooses addresses and ports, and must not be able to choose the hash chain. Hot path. @module */
+ * Why a seeded hash: whoever sends packets chooses addresses and ports,
+ * and must not be able to choose the hash chain. Hot path. @module */
 
 import { icmpCounterpart } from "../../shared/community_id.ts";
 import type { Packet } from "../decode/packet.ts";

@@ -1,6 +1,7 @@
 /** Options of the flow table, their defaults and their check.
  *
- * Why these numbers: design section 3; argus and Zeek use the same order of magnitude. All times are packet time. @module */
+ * Why these numbers: design section 3; argus and Zeek use the same order of magnitude. All times are packet time.
+ * @module */
 
 export interface FlowOptions {
   /** Open flows; when reached the one due next is exported early. */
@@ -16,7 +17,8 @@ export interface FlowOptions {
   lingerMs: number;
   /** Longest segment of a flow that goes on. */
   activeMs: number;
-  /** A step back of the packets' clock beyond this starts the clock anew; below it, packets were merely out of order. */
+  /** A step back of the packets' clock beyond this starts the clock anew;
+   * below it, packets were merely out of order. */
   stepBackMs: number;
   /** Makes hash values unpredictable to those who choose addresses and ports. */
   hashSeed: number;

@@ -1,7 +1,8 @@
 /** What a packet changes in an open flow.
  *
  * In: the table's memory, the flow's base, a packet, its direction and stamp. Out: nothing but changed words.
- * Invariant: counts are of the current segment; state, TTLs, initial sequence number and chooser memory are of the whole flow.
+ * Invariant: counts are of the current segment;
+ * state, TTLs, initial sequence number and chooser memory are of the whole flow.
  * Hot path: plain functions over typed arrays, small enough to be inlined. @module */
 
 import type { Packet } from "../decode/packet.ts";

@@ -1,9 +1,11 @@
 /** Fragments: counts every fragment to the flow of its datagram, though only the first one carries ports.
  *
- * In: packets that are fragments. Out: the place (see find.ts) each was counted at, or -1 while the first fragment has not come.
- * Invariant: every fragment is counted in exactly one flow, at the latest by `flush`: with the first fragment's ports when that came
- * within `lifetimeUs`, before or after; else in a flow with ports 0.
- * Bound: {@link entriesMax} datagrams, four to a set; the one untouched longest makes room. Hot path for fragmented traffic only.
+ * In: packets that are fragments.
+ * Out: the place (see find.ts) each was counted at, or -1 while the first fragment has not come.
+ * Invariant: every fragment is counted in exactly one flow, at the latest by `flush`: with the first fragment's ports
+ * when that came within `lifetimeUs`, before or after; else in a flow with ports 0.
+ * Bound: {@link entriesMax} datagrams, four to a set; the one untouched longest makes room.
+ * Hot path for fragmented traffic only.
  * @module */
 
 import { Packet } from "../decode/packet.ts";

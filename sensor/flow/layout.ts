@@ -1,7 +1,8 @@
 /** Layout of one open flow in the flow table's memory: 72 words of 32 bits, part of them read as 64-bit floats.
  *
  * Invariant: `strideWords` is even and every float field lies behind the integer fields, so no two fields overlap.
- * Hot path: the first 16 words are what every packet reads, one cache line. Floats hold integers up to 2^53: microseconds, octets. @module */
+ * Hot path: the first 16 words are what every packet reads, one cache line.
+ * Floats hold integers up to 2^53: microseconds, octets. @module */
 
 export const strideWords = 72;
 

@@ -2,7 +2,8 @@
  *
  * In: octets, ASCII, numbers, strings. Out: `bytes[0, length)`.
  * Invariant: `length` <= `bytes.length`; methods that say so need room asked for with {@link Octets.ensure} before.
- * Why: a string of each piece, and one of them all, costs more than reading the packets they came from. Hot path: no allocation but growth.
+ * Why: a string of each piece, and one of them all, costs more than reading the packets they came from.
+ * Hot path: no allocation but growth.
  * @module */
 
 const encoder = new TextEncoder();

@@ -1,11 +1,12 @@
 /** Table time: packet time that never steps back, and live never jumps ahead.
  *
- * In: the stamp of each packet, in the order of the capture; live also the time in which none came. Out: `nowUs`, in which all
- * time-outs are measured.
- * Invariant: `nowUs` never falls. A packet a little out of order leaves it alone; after a step back of more than `stepBackUs` the
- * new stamps are taken as the present, so that one packet of the year 2100 cannot stop the clock for those after it. Live, a stamp
- * further ahead than the time that has really passed is a step of the wall clock: the new stamps are the present too, so that setting
- * a clock ends no flow. A capture file has no second clock: there a jump ahead is silence. @module */
+ * In: the stamp of each packet, in the order of the capture; live also the time in which none came. Out: `nowUs`, in
+ * which all time-outs are measured.
+ * Invariant: `nowUs` never falls. A packet a little out of order leaves it alone; after a step back of more than
+ * `stepBackUs` the new stamps are taken as the present, so that one packet of the year 2100 cannot stop the clock for
+ * those after it. Live, a stamp further ahead than the time that has really passed is a step of the wall clock: the new
+ * stamps are the present too, so that setting a clock ends no flow.
+ * A capture file has no second clock: there a jump ahead is silence. @module */
 
 /** Live stamps may run ahead of the second clock by this: small corrections add up until the next silence. */
 const aheadUs = 5_000_000;
@@ -17,7 +18,8 @@ export class PacketClock {
   #offsetUs = 0;
   #stepBackUs: number;
   #isStarted = false;
-  /** Live: a clock that never steps; the table time at one of its times; how far stamps may go before it is asked again. */
+  /** Live: a clock that never steps; the table time at one of its times;
+   * how far stamps may go before it is asked again. */
   #elapsedUs: (() => number) | null;
   #anchorUs = 0;
   #anchorElapsedUs = 0;

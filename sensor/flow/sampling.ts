@@ -1,12 +1,13 @@
 /** Flow sampling: which flows a sensor keeps while it is overloaded, the same ones on every sensor of a fleet.
  *
  * In: the first packet of a flow that is not in the table. Out: kept or left out, for as long as the flow lasts.
- * Rule: at level L a flow is kept when the last L bits of its Community ID are zero: one flow in 2^L, and what level 3 keeps, level 2
- * keeps too. The first bits choose the bucket of a batch, so the two do not interfere.
- * Invariant: a flow kept at its start is kept to its end (it is in the table, nobody asks here again); one left out stays left out,
- * also when the level falls meanwhile, so that `factor` = 2^L at its start is right for the whole flow.
- * Why a memory of flows left out: it makes that invariant true for protocols without a first packet, and spares the SHA-1 for all but
- * the first packet. It forgets under pressure; a flow forgotten is judged anew, which only matters in the minutes after a fall.
+ * Rule: at level L a flow is kept when the last L bits of its Community ID are zero: one flow in 2^L, and what level 3
+ * keeps, level 2 keeps too. The first bits choose the bucket of a batch, so the two do not interfere.
+ * Invariant: a flow kept at its start is kept to its end (it is in the table, nobody asks here again); one left out
+ * stays left out, also when the level falls meanwhile, so that `factor` = 2^L at its start is right for the whole flow.
+ * Why a memory of flows left out: it makes that invariant true for protocols without a first packet, and spares the
+ * SHA-1 for all but the first packet.
+ * It forgets under pressure; a flow forgotten is judged anew, which only matters in the minutes after a fall.
  * ARP is never left out: it is small, and evidence. Hot path while sampling. @module */
 
 import type { Packet } from "../decode/packet.ts";

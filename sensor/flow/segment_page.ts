@@ -1,10 +1,10 @@
 /** Exported segments, as the flow table left them: each the words of its flow at the moment it was cut.
  *
  * In: the flow table appends. Out: words for the sealer, objects for `replay --flows` and `analyze`.
- * Invariant: segment `i` lies at `i * strideWords`; a page holds at most {@link pageRowsMax} of them. A page is lent: whoever takes it copies
- * what it keeps, since the page is used again.
- * Why words and not columns of values: exporting is then one copy; what was 46 pushes and six strings a segment cost more than
- * counting its packets. @module */
+ * Invariant: segment `i` lies at `i * strideWords`; a page holds at most {@link pageRowsMax} of them. A page is lent:
+ * whoever takes it copies what it keeps, since the page is used again.
+ * Why words and not columns of values: exporting is then one copy; what was 46 pushes and six strings a segment cost
+ * more than counting its packets. @module */
 
 import { formatCommunityId } from "../../shared/community_id.ts";
 import type { Facts } from "../../shared/facts.ts";
@@ -114,7 +114,8 @@ export function copyFlow(from: Int32Array, at: number, to: Int32Array, target: n
   for (let i = 0; i < strideWords; i++) to[target + i] = from[at + i];
 }
 
-/** Writes the digest that places the flow at `base` in a bucket: its Community ID's, for ARP one over both addresses alone. */
+/** Writes the digest that places the flow at `base` in a bucket:
+ * its Community ID's, for ARP one over both addresses alone. */
 export function flowHash(words: Int32Array, floats: Float64Array, base: number, out: Uint8Array): void {
   const protocol = protocolOf(words, floats, base);
   const isArp = protocol === arpProtocol;

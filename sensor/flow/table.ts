@@ -2,7 +2,8 @@
  *
  * In: packets and their stamps, in the order of the capture. Out: exported segments, each packet in exactly one.
  * Invariant: packets counted = packets in exported segments + packets in open flows; at most `flowsMax` flows are open.
- * Why one block of memory a flow: a packet then touches two or three cache lines, and nothing for the garbage collector.
+ * Why one block of memory a flow: a packet then touches two or three cache lines,
+ * and nothing for the garbage collector.
  * Hot path: typed arrays only. @module */
 
 import type { Packet } from "../decode/packet.ts";
@@ -124,8 +125,8 @@ export class FlowTable {
     if (nowUs >= this.#wheel.nextUs) this.#turn(nowUs);
   }
 
-  /** The place of a packet (see find.ts) in its open flow, which is made if there is none, or {@link notSampled}. `bytes` is the buffer of
-   * the frame. */
+  /** The place of a packet (see find.ts) in its open flow, which is made if there is none, or {@link notSampled}.
+   * `bytes` is the buffer of the frame. */
   locate(p: Packet, bytes: Uint8Array, timeUs: number): number {
     const key = this.#key;
     key.of(p);
@@ -186,7 +187,8 @@ export class FlowTable {
     this.floats[(base >> 1) + touchedUs] = this.#clock.nowUs;
   }
 
-  /** Ends every flow, the oldest first: the capture is over. Pauses now and then, so that what it exported can be handed on. */
+  /** Ends every flow, the oldest first: the capture is over.
+   * Pauses now and then, so that what it exported can be handed on. */
   *endAll(): Generator<void> {
     const { words, floats } = this;
     const open = new Int32Array(this.openFlows);

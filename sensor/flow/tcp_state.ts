@@ -1,8 +1,10 @@
 /** TCP connection state in Zeek's words, from flags alone.
  *
  * In: the state bits of a flow, the direction and flags of a packet. Out: the new bits; at export the `conn_state`.
- * Source: Zeek's TCPSessionAdapter (endpoint states and their transitions) and base/protocols/conn/main.zeek (the words).
- * What it does not mean: sequence numbers are not checked, so a forged RST counts as one. Hot path: integers only. @module */
+ * Source: Zeek's TCPSessionAdapter (endpoint states and their transitions) and base/protocols/conn/main.zeek (the
+ * words).
+ * What it does not mean: sequence numbers are not checked, so a forged RST counts as one. Hot path: integers only.
+ * @module */
 
 import type { ConnState } from "../../shared/segment.ts";
 

@@ -1,9 +1,11 @@
 /** Segments on their way out: those whose flow has questions open in the deep lane wait for the answers.
  *
  * In: exported segments with the last ticket of their flow. Out: pages of segments, with facts where there are any.
- * Invariant: every segment leaves once; those that wait leave in the order they came, and no later than `waitMs` (Infinity in a replay).
+ * Invariant: every segment leaves once;
+ * those that wait leave in the order they came, and no later than `waitMs` (Infinity in a replay).
  * Bound: `rowsMax` waiting segments; beyond it the oldest leave with the facts there are, counted in `hurried`.
- * Why pages: segments that came together wait together and leave as they are; pages handed back are filled again. @module */
+ * Why pages: segments that came together wait together and leave as they are; pages handed back are filled again.
+ * @module */
 
 import { float, strideWords, word } from "./layout.ts";
 import type { Octets } from "./octets.ts";

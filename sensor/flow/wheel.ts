@@ -1,8 +1,10 @@
 /** Timer wheel over the flows of the table.
  *
- * In: a flow and when it is due. Out: the flows whose slot has come, each once; the caller decides whether they are really due.
+ * In: a flow and when it is due.
+ * Out: the flows whose slot has come, each once; the caller decides whether they are really due.
  * Invariant: every open flow is in exactly one slot; a turn visits at most all slots once, however far time has jumped.
- * Why lazy: a packet only notes when it came; the wheel is touched when a flow's old due time comes, not a packet at a time. @module */
+ * Why lazy: a packet only notes when it came;
+ * the wheel is touched when a flow's old due time comes, not a packet at a time. @module */
 
 import { strideWords, word } from "./layout.ts";
 

@@ -1,6 +1,7 @@
 /** The filter expression that dumpcap hands to the kernel.
  *
- * In: the sensor's own peers, the noise classes to drop, the operator's expression. Out: one BPF expression, "" = everything.
+ * In: the sensor's own peers, the noise classes to drop, the operator's expression.
+ * Out: one BPF expression, "" = everything.
  * Invariant: the sensor's own traffic is always excluded; only checked addresses and ports reach the text. @module */
 
 import { innerHost } from "../../shared/inner_host.ts";
@@ -55,7 +56,8 @@ export function kernelFilter(
     if (action === "drop") unwanted.push(classFilters[name as NoiseClass]);
   }
   const parts = unwanted.map((filter) => `not (${filter})`);
-  // Last: libpcap looks for everything behind "vlan", "mpls", "pppoes" or "geneve" some octets further on, be it negated or not.
+  // Last: libpcap looks for everything behind "vlan", "mpls", "pppoes" or "geneve" some octets further on,
+  // be it negated or not.
   if (expression.trim() !== "") parts.push(`(${expression.trim()})`);
   return parts.join(" and ");
 }

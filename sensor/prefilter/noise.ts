@@ -1,8 +1,10 @@
 /** Prefilter: leaves out classes of noise, by policy.
  *
  * In: the outermost header of a frame. Out: 0 = keep, or the reason it is left out.
- * Policy: `keep` (the default for all), `count` (left out here, counted), `drop` (left out by the kernel where it can, else here).
- * Why keep ARP by default: it is noise in volume but evidence in content. Hot path: one test when everything is kept. @module */
+ * Policy: `keep` (the default for all), `count` (left out here, counted),
+ * `drop` (left out by the kernel where it can, else here).
+ * Why keep ARP by default: it is noise in volume but evidence in content. Hot path: one test when everything is kept.
+ * @module */
 
 import type { Packet } from "../decode/packet.ts";
 import { reason } from "../decode/reasons.ts";

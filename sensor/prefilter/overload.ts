@@ -1,14 +1,16 @@
 /** Overload: from how far the sensor is behind to how many flows it keeps.
  *
- * In: the lag of each chunk of packets (wall clock minus the stamp of its last packet), octets read, flows evicted; every second a
- * verdict. Out: a sampling level, see flow/sampling.ts. Pure; all times are arguments.
- * Rule: octets that wait = lag x octets per second (Little's law). When more than half of the kernel's buffer waited during two whole
- * seconds, or packets came late by `lagMsMax`, or the flow table evicts, one level up; after `calmS` seconds of calm one level down.
- * Why lag: the kernel tells its drops only to the process that captures, and dumpcap tells them only at its end; the stamps are there
- * all the time, and show the queue before it overflows. Why the least lag of a second: one pause is no overload, a queue that is never
- * empty is. Why not the spool: it grows when the aggregator is away, and that must not blind the sensor.
- * Invariant: a clock that steps, or stamps of another clock, cannot cause a level: negative lags count as none, the least lag ever seen
- * is taken as the way itself, and a jump lasts less than two seconds. @module */
+ * In: the lag of each chunk of packets (wall clock minus the stamp of its last packet), octets read, flows evicted;
+ * every second a verdict. Out: a sampling level, see flow/sampling.ts. Pure; all times are arguments.
+ * Rule: octets that wait = lag x octets per second (Little's law). When more than half of the kernel's buffer waited
+ * during two whole seconds, or packets came late by `lagMsMax`, or the flow table evicts, one level up; after `calmS`
+ * seconds of calm one level down.
+ * Why lag: the kernel tells its drops only to the process that captures, and dumpcap tells them only at its end; the
+ * stamps are there all the time, and show the queue before it overflows. Why the least lag of a second: one pause is no
+ * overload, a queue that is never empty is.
+ * Why not the spool: it grows when the aggregator is away, and that must not blind the sensor.
+ * Invariant: a clock that steps, or stamps of another clock, cannot cause a level: negative lags count as none, the
+ * least lag ever seen is taken as the way itself, and a jump lasts less than two seconds. @module */
 
 import { samplingLevelMax } from "../flow/sampling.ts";
 

@@ -1,9 +1,10 @@
 /** The sensor's own traffic, looked for a second time: what the kernel's filter let through.
  *
- * In: aggregator and brokers by address and port; the headers of a frame. Out: whether one of them is of such a TCP connection.
+ * In: aggregator and brokers by address and port; the headers of a frame.
+ * Out: whether one of them is of such a TCP connection.
  * Why again: a tag or a tunnel hides addresses from the kernel's filter, and so may an expression of the operator's.
- * Invariant: no more than {@link ownPeersMax} peers, the newest; a packet whose ports are none of theirs costs two lookups in a bitmap,
- * and none is paid for with memory. @module */
+ * Invariant: no more than {@link ownPeersMax} peers, the newest; a packet whose ports are none of theirs costs two
+ * lookups in a bitmap, and none is paid for with memory. @module */
 
 import { innerHost } from "../../shared/inner_host.ts";
 import { parseIp } from "../../shared/ip.ts";

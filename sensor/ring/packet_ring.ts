@@ -1,13 +1,13 @@
 /** The most recent packets, kept in memory so that an analyst can still ask for those of a threat.
  *
  * In: every packet the decoder understood, with where its innermost payload begins. Out: the packets of one time span.
- * Invariant: memory is one block of `bytesMax` octets, whatever comes; the oldest packets give way. A packet is there whole, as far as
- * the payload policy keeps it, or not at all. Packets added = packets held + packets overwritten.
- * Layout: pages of 128 KiB, filled one after another and then again from the first; whoever begins a page overwrites all of it, so that
- * nothing is done for a packet that gives way. In a page records one after another, 8-aligned: stamp f64, wire length u32, captured length
- * and link type u16 each, then the packet.
- * Why no index: writing costs one copy a packet and nothing else. A search looks at the stamps and decodes what lies in the span again, in
- * portions, so that capture goes on; it is asked for a few times an hour.
+ * Invariant: memory is one block of `bytesMax` octets, whatever comes; the oldest packets give way. A packet is there
+ * whole, as far as the payload policy keeps it, or not at all. Packets added = packets held + packets overwritten.
+ * Layout: pages of 128 KiB, filled one after another and then again from the first; whoever begins a page overwrites
+ * all of it, so that nothing is done for a packet that gives way. In a page records one after another, 8-aligned: stamp
+ * f64, wire length u32, captured length and link type u16 each, then the packet.
+ * Why no index: writing costs one copy a packet and nothing else. A search looks at the stamps and decodes what lies in
+ * the span again, in portions, so that capture goes on; it is asked for a few times an hour.
  * Hot path: no allocation per packet. @module */
 
 export const payloadPolicies = ["headers", "start", "full"] as const;
@@ -148,8 +148,8 @@ export class PacketRing {
     this.added++;
   }
 
-  /** Stored packets stamped within the span, in the order they came; those added meanwhile are left out. `visit` returns false to end.
-   * Yields to its caller after each `portion` packets looked at. */
+  /** Stored packets stamped within the span, in the order they came; those added meanwhile are left out. `visit`
+   * returns false to end. Yields to its caller after each `portion` packets looked at. */
   *walk(
     fromUs: number,
     toUs: number,

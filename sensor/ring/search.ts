@@ -1,10 +1,13 @@
 /** Finds the packets of some flows in the ring and writes them as pcapng.
  *
- * In: Community IDs, each with a time span, and a limit of octets, as the aggregator asks for them. Out: a capture file that Wireshark opens,
- * with the wire's own lengths also where payload was cut, and a comment that says whose packets these are.
- * Invariant: never more than `bytesMax` octets; what did not fit is counted in `left_out`. Capture goes on between portions.
+ * In: Community IDs, each with a time span, and a limit of octets, as the aggregator asks for them. Out: a capture file
+ * that Wireshark opens, with the wire's own lengths also where payload was cut,
+ * and a comment that says whose packets these are.
+ * Invariant: never more than `bytesMax` octets; what did not fit is counted in `left_out`.
+ * Capture goes on between portions.
  * What it does not find: ARP, which has no Community ID, and fragments after the first, which carry no ports.
- * Format: pcapng (draft-ietf-opsawg-pcapng): one section, an interface description for each link type, enhanced packets. @module */
+ * Format: pcapng (draft-ietf-opsawg-pcapng):
+ * one section, an interface description for each link type, enhanced packets. @module */
 
 import { Decoder } from "../decode/decoder.ts";
 import type { Packet } from "../decode/packet.ts";

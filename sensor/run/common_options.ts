@@ -194,7 +194,8 @@ export function cacheFolder(env: (name: string) => string | undefined): string |
   return cacheFolderOf("picket-sensor", env);
 }
 
-/** The authority in force: of the option, else what was remembered. @throws {CommandError} when the file cannot be used. */
+/** The authority in force: of the option, else what was remembered.
+ * @throws {CommandError} when the file cannot be used. */
 export async function authorityFor(file: string, remembered: string | null): Promise<string | null> {
   if (file === "") return remembered;
   const pem = await readOptionFile("--aggregator-ca", file);
@@ -213,7 +214,8 @@ export async function authorityFor(file: string, remembered: string | null): Pro
   }
 }
 
-/** A client for the aggregator at `url`, which trusts `ca` too. @throws {CommandError} when one of them is not usable. */
+/** A client for the aggregator at `url`, which trusts `ca` too.
+ * @throws {CommandError} when one of them is not usable. */
 export function openAggregator(url: string, ca: string | null, timeoutMs = 10_000): AggregatorClient {
   try {
     return new AggregatorClient({ url, ca, timeoutMs });

@@ -1,6 +1,7 @@
 /** A capture file as a source of packets.
  *
- * In: the bytes of a file. Out: packets to the handler, one buffer at a time; what was wrong with the capture, if anything.
+ * In: the bytes of a file. Out: packets to the handler, one buffer at a time;
+ * what was wrong with the capture, if anything.
  * Invariant: only `start` fails aloud; anything later ends the reading, not the program. @module */
 
 import { type CaptureError, captureErrorTexts, type PacketHandler } from "../capture/capture_error.ts";

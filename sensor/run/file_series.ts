@@ -1,7 +1,9 @@
 /** Several capture files, one after the other, as a source of packets.
  *
- * In: sources in the order of their packets. Out: their packets as if they were of one capture: a flow goes on in the next file.
- * Invariant: all are opened before the first packet; what is wrong with one of them costs that file alone, and the first such is told.
+ * In: sources in the order of their packets.
+ * Out: their packets as if they were of one capture: a flow goes on in the next file.
+ * Invariant: all are opened before the first packet;
+ * what is wrong with one of them costs that file alone, and the first such is told.
  * Bound: {@link filesMax}, as all are open at once. @module */
 
 import type { PacketHandler } from "../capture/capture_error.ts";

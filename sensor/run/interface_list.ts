@@ -1,7 +1,8 @@
 /** Interfaces of this machine: what dumpcap can open, joined with the addresses the system knows.
  *
  * In: the output of `dumpcap -D`, the system's addresses. Out: one entry an interface, in dumpcap's order.
- * Why not all of dumpcap's: Bluetooth, DBus, USB and the like are no networks; they are left out unless they have an address. @module */
+ * Why not all of dumpcap's: Bluetooth, DBus, USB and the like are no networks;
+ * they are left out unless they have an address. @module */
 
 import { CommandError, exitCodes } from "../../shared/command.ts";
 import type { CaptureInterface } from "./stages.ts";

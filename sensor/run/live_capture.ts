@@ -1,7 +1,7 @@
 /** Live capture as a source of packets for the commands.
  *
- * In: capture options. Out: what the live sources give, and the counters of their interfaces meanwhile; a first start that fails on every
- * interface as an error with the right exit code. @module */
+ * In: capture options. Out: what the live sources give, and the counters of their interfaces meanwhile; a first start
+ * that fails on every interface as an error with the right exit code. @module */
 
 import { CaptureStartError } from "../capture/dumpcap.ts";
 import { InterfaceWatch, type ReadCounters } from "../capture/interface_counters.ts";

@@ -2,7 +2,8 @@
  *
  * In: a started source. Out: packets in the fast lane, whose clock goes on while none come; its sampling level.
  * Invariant: once `signal` aborts, what the source still has is read, for at most `stopTimeoutMs`.
- * Why the monotonic clock for silence: the wall clock may be set while the sensor runs, and that must end no flow. @module */
+ * Why the monotonic clock for silence: the wall clock may be set while the sensor runs, and that must end no flow.
+ * @module */
 
 import type { Edges } from "../../shared/command.ts";
 import type { OverloadGuard } from "../prefilter/overload.ts";
@@ -14,7 +15,8 @@ const tickMs = 25;
 const silenceMsMin = 5;
 /** A tick later than this says that the program stood still, not that the network was silent. */
 const passedMsMax = 200;
-/** The kernel hands packets to dumpcap four times a second; one that is told to end leaves there what it has not got yet. */
+/** The kernel hands packets to dumpcap four times a second;
+ * one that is told to end leaves there what it has not got yet. */
 const deliveryMs = 300;
 const stopTimeoutMs = 5_000;
 
@@ -92,7 +94,7 @@ function watch(source: CaptureSource, fastLane: FastLane, guard: OverloadGuard, 
   const one_in = 2 ** level;
   if (level > before) {
     edges.reporter.count("sampling_steps_total", { direction: "up" });
-    edges.reporter.error("overloaded, keeps fewer of the new flows", { one_in });
+    edges.reporter.error("overloaded, keeping fewer of the new flows", { one_in });
   } else {
     edges.reporter.count("sampling_steps_total", { direction: "down" });
     edges.reporter.info(level === 0 ? "keeps every flow again" : "keeps more of the new flows", { one_in });

@@ -1,8 +1,11 @@
 /** Addresses of the sensor's own peers, so that its own traffic is left out.
  *
- * In: hosts and ports of aggregator and brokers. Out: the same with addresses in place of names, again whenever they change.
- * Bounds: {@link peersMax} addresses; one that a name no longer has is kept until newer ones need its place, since connections outlive it.
- * Why here: dumpcap resolves names itself, but refuses to start when it cannot; a sensor must start without a name server. @module */
+ * In: hosts and ports of aggregator and brokers.
+ * Out: the same with addresses in place of names, again whenever they change.
+ * Bounds: {@link peersMax} addresses;
+ * one that a name no longer has is kept until newer ones need its place, since connections outlive it.
+ * Why here: dumpcap resolves names itself, but refuses to start when it cannot;
+ * a sensor must start without a name server. @module */
 
 import { lookup } from "node:dns/promises";
 import { parseIp } from "../../shared/ip.ts";

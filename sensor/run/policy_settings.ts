@@ -1,8 +1,8 @@
-/** A policy's settings, applied to a sensor that runs.
+/** Applies a policy's settings to a running sensor.
  *
- * In: the running stages, the sensor's own options. Out: a function that makes settings hold.
- * Invariant: a field that is not set has the sensor's own option. Capture is begun anew for filter and snaplen alone, beside the one that
- * runs; when that fails, nothing else is changed either. @module */
+ * In: the running stages, the sensor's own options. Out: a function that applies settings.
+ * Invariant: a field that is not set has the sensor's own option. Only filter and snaplen restart capture, beside the
+ * running one; when that fails, nothing else is changed either. @module */
 
 import { policyFields, type PolicySettings } from "../../shared/policy.ts";
 import type { OverloadGuard } from "../prefilter/overload.ts";

@@ -159,7 +159,8 @@ export function brokerCheck(
     if (!isKafka) return ok("not needed, batches travel over HTTP");
     const settings = await kafkaSettings(options, enrolment?.kafka ?? null, "picket-doctor", edges);
     const shown = settings.brokers.join(", ");
-    const { brokerFault, createKafka, disconnect } = await import("../../shared/kafka.ts"); // As in session.ts: only where it is used.
+    // As in session.ts: loaded only where it is used.
+    const { brokerFault, createKafka, disconnect } = await import("../../shared/kafka.ts");
     const admin = createKafka({ ...settings, connectTimeoutMs: 2_000, requestTimeoutMs: 3_000 }).admin();
     const topic = options.kafkaTopic || enrolment?.kafka?.topic || batchTopic;
     try {
@@ -184,7 +185,8 @@ export function brokerCheck(
 
 type WallLists = { readonly standing: readonly string[]; readonly missing: readonly string[] };
 
-/** A known packet goes through the deep lane and its name comes back; says which walls stand around the tshark that counts. */
+/** A known packet goes through the deep lane and its name comes back;
+ * says which walls stand around the tshark that counts. */
 export function canaryCheck(
   stages: Stages,
   { tsharkPath, keyPath, running }: {

@@ -1,7 +1,10 @@
-/** The fleet side of `run` and `replay --ship`: identity, epoch, spool, transport, check-ins, as one thing that starts and stops.
+/** The fleet side of `run` and `replay --ship`:
+ * identity, epoch, spool, transport, check-ins, as one thing that starts and stops.
  *
- * In: options and the capture's health. Out: an outbox for segments. Nothing here needs aggregator or broker to be there.
- * Invariant: one session in a state folder at a time; a revoked sensor goes on capturing and spooling but ships nothing. @module */
+ * In: options and the capture's health. Out: an outbox for segments.
+ * Nothing here needs aggregator or broker to be there.
+ * Invariant: one session in a state folder at a time;
+ * a revoked sensor goes on capturing and spooling but ships nothing. @module */
 
 import type { Options } from "../../shared/options.ts";
 import type { AggregatorClient } from "../aggregator_client.ts";
@@ -82,14 +85,15 @@ export async function openSession(
   const { epoch, problem } = await raiseEpoch(deps.disk, folder, edges.clock.nowMs());
   if (problem !== null) {
     edges.reporter.count("epoch_file_errors_total");
-    edges.reporter.error("cannot keep the number of this start, the clock stands in for it", { problem });
+    edges.reporter.error("cannot store the epoch of this start, using the clock instead", { problem });
   }
   const epochMin = await carryBatches(folder, identity, edges, deps.disk);
   const opened = { folder, identity, client, transport, peers, lock, epoch, epochMin };
   return new Session(mode, options, edges, deps, opened);
 }
 
-/** Carries over what an earlier identity left, where an enrolment could not do so. Returns the lowest epoch that can be shipped. */
+/** Carries over what an earlier identity left, where an enrolment could not do so.
+ * Returns the lowest epoch that can be shipped. */
 async function carryBatches(folder: string, identity: Identity, edges: Edges, disk: Disk): Promise<number> {
   if (identity.carry === null || identity.enrolment === null) return 0;
   try {
@@ -135,7 +139,8 @@ export class Session {
   readonly #reload: () => Promise<void>;
   #policy: PolicyKeeper | null = null;
   #forgetReload: () => void = () => {};
-  /** The aggregator has said which epoch it knows. Heeded once: a later one of it is a copy's, and who rose above it would hide that. */
+  /** The aggregator has said which epoch it knows.
+   * Heeded once: a later one of it is a copy's, and who rose above it would hide that. */
   #isEpochKnown = false;
 
   constructor(
@@ -262,13 +267,16 @@ export class Session {
     this.release();
   }
 
-  /** The aggregator knows a later start of this sensor, as after a backup was restored on a machine whose clock had run fast: what is sealed
-   * from now on must be later still. */
+  /** The aggregator knows a later start of this sensor, as after a backup was restored on a machine whose clock had run
+   * fast: what is sealed from now on must be later still. */
   async #rise(floor: number): Promise<void> {
     const { clock, reporter } = this.#edges;
     const { epoch, problem } = await raiseEpoch(this.#disk, this.#opened.folder, clock.nowMs(), floor);
     reporter.count("epoch_rises_total");
-    reporter.warn("the aggregator knows a later start of this sensor, goes on above it", { epoch, problem });
+    reporter.warn("the aggregator knows a later start of this sensor, continuing above it", {
+      epoch,
+      problem,
+    });
     await this.outbox.renew(epoch);
     this.#sources.epoch = epoch;
   }

@@ -40,7 +40,8 @@ export interface CaptureSource {
   next(): Promise<boolean>;
   /** Live: leaves the traffic of these out as soon as it can. */
   exclude?(peers: readonly OwnPeer[]): void;
-  /** Live: captures with these from now on. Resolves with why that is not possible, and then nothing has changed; null = it does. */
+  /** Live: captures with these from now on.
+   * Resolves with why that is not possible, and then nothing has changed; null = it does. */
   retune?(change: { filter: string; snaplen: number }): Promise<string | null>;
   /** Live: no new packets; those already captured still come through `next`. */
   stop(): void;

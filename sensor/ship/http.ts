@@ -1,7 +1,8 @@
 /** Batches to the aggregator over HTTP: `POST /api/v1/batches`, one batch a request.
  *
- * In: batches. Out: 200 `stored` or `replay` = taken; 400, 413, 422 = refused for good; 401, 403 = this sensor is not accepted (now);
- * anything else = later. Headers are those of `writeHeader`, the body is the spooled zstd frame as it is.
+ * In: batches. Out: 200 `stored` or `replay` = taken; 400, 413, 422 = refused for good; 401, 403 = this sensor is not
+ * accepted (now); anything else = later.
+ * Headers are those of `writeHeader`, the body is the spooled zstd frame as it is.
  * Invariant: buckets go side by side, within a bucket one request at a time, in order of seq. @module */
 
 import { type AggregatorClient, type Answer, refusalOf, wordsOf } from "../aggregator_client.ts";

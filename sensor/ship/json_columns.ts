@@ -1,10 +1,11 @@
 /** JSON columns: segments written as the value of a batch, straight from their words.
  *
- * In: slots of open rows, in the order wanted, facts as JSON. Out: octets of `{"start_us":[..],"src_ip":[..],..}`, as shared/batch.ts
- * documents it.
- * Invariant: parsed, it equals the objects of the same segments, field by field; a column that holds only its default is left out,
- * unless it is one that every reader needs ({@link alwaysColumns}).
- * Why not JSON.stringify: it wants an array of values a column; making those costs five times what writing digits does. @module */
+ * In: slots of open rows, in the order wanted, facts as JSON. Out: octets of `{"start_us":[..],"src_ip":[..],..}`, as
+ * shared/batch.ts documents it.
+ * Invariant: parsed, it equals the objects of the same segments, field by field; a column that holds only its default
+ * is left out, unless it is one that every reader needs ({@link alwaysColumns}).
+ * Why not JSON.stringify: it wants an array of values a column; making those costs five times what writing digits does.
+ * @module */
 
 import { alwaysColumns, type SegmentColumn, segmentColumns } from "../../shared/segment.ts";
 import {

@@ -1,8 +1,10 @@
-/** Batches to Kafka: one record a batch, key and partition from the bucket, headers from `writeHeader`, compressed by Kafka's codec.
+/** Batches to Kafka: one record a batch, key and partition from the bucket, headers from `writeHeader`,
+ * compressed by Kafka's codec.
  *
- * In: batches. Out: taken once all in-sync replicas have them (`acks` -1); refused when the broker will never take such a record.
- * Invariant: one request is under way at a time, so records of a bucket keep their order. The producer is closed after any error
- * and made anew: kafkajs can be left with a connection that never answers.
+ * In: batches. Out: taken once all in-sync replicas have them (`acks` -1);
+ * refused when the broker will never take such a record.
+ * Invariant: one request is under way at a time, so records of a bucket keep their order. The producer is closed after
+ * any error and made anew: kafkajs can be left with a connection that never answers.
  * The topic is made by the aggregator; until it exists every send is a problem that passes. @module */
 
 import { Buffer } from "node:buffer";
@@ -18,7 +20,8 @@ interface Record {
   value: Uint8Array;
 }
 
-/** Uncompressed octets of one request; a single larger batch still goes alone. Below the broker's standard limit of 1 MiB. */
+/** Uncompressed octets of one request; a single larger batch still goes alone.
+ * Below the broker's standard limit of 1 MiB. */
 const requestBytesMax = 950_000;
 /** Brokers that are remembered. */
 const brokersMax = 32;
@@ -26,7 +29,8 @@ const brokersMax = 32;
 export interface KafkaTransportOptions {
   /** @default batchTopic */
   topic?: string;
-  /** What is wrong with a broker's certificate, given the words of a failed connection. @default by these words alone */
+  /** What is wrong with a broker's certificate, given the words of a failed connection.
+   * @default by these words alone */
   faultOf?: (words: string) => Promise<TlsFault | null>;
 }
 

@@ -3,7 +3,8 @@
  * In: sealable rows, each with its bucket. Out: all rows of one bucket, as slots of one block of memory.
  * Invariant: rows added = rows given back + rows open; at most `rowsMax` are open, whatever the number of buckets, and
  * `factsBytesMax` octets of facts and those of one row.
- * Why one block with chains through it: a thousand buckets that may each hold thousands of rows need no memory of their own. @module */
+ * Why one block with chains through it: a thousand buckets that may each hold thousands of rows need no memory of their
+ * own. @module */
 
 import { endReasons } from "../../shared/segment.ts";
 import { strideWords, word } from "../flow/layout.ts";

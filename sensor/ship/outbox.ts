@@ -2,8 +2,8 @@
  *
  * In: pages of exported segments. Out: signed batches on disk as soon as {@link Sealer} says, then on the other side.
  * Invariant: rows taken = rows in spooled batches + rows open. Live, capture waits for sealing thread and disk
- * only while they owe `parcelsWait` parcels, or `unwrittenBatchesWait` batches are not on disk; a replay waits for the transport
- * too, since a file can. @module */
+ * only while they owe `parcelsWait` parcels, or `unwrittenBatchesWait` batches are not on disk; a replay waits for the
+ * transport too, since a file can. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -80,7 +80,8 @@ export class Outbox {
     await this.#put(await sealing.renew(epoch, clock.nowMs()));
   }
 
-  /** Resolves true when everything is on the other side, false when `signal` aborts first or nothing can be shipped any more. */
+  /** Resolves true when everything is on the other side,
+   * false when `signal` aborts first or nothing can be shipped any more. */
   async drained(signal: AbortSignal): Promise<boolean> {
     const { spool, clock, shipper } = this.#deps;
     while (spool.batches > 0 || spool.unwritten > 0) {

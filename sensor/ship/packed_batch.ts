@@ -2,11 +2,12 @@
  *
  * | part   | form                                                              |
  * | ------ | ----------------------------------------------------------------- |
- * | header | one line of JSON: `{"picket-sensor": "...", ..}` as `writeHeader` makes it, and `body`, the SHA-256 of what follows |
+ * | header | one line of JSON: what `writeHeader` makes, and the SHA-256 `body` |
  * | body   | the value, one zstd frame                                         |
  *
  * In: a sealed batch. Out: its octets; on the way back the batch, or why it cannot be used.
- * Invariant: a body never unpacks to more than `batchLimits.ratioMax` times its size, so that no receiver takes it for a bomb. @module */
+ * Invariant: a body never unpacks to more than `batchLimits.ratioMax` times its size,
+ * so that no receiver takes it for a bomb. @module */
 
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import {

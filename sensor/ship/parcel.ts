@@ -1,7 +1,7 @@
 /** Parcels: segments on their way to another thread.
  *
- * In: pages, however little there is in each. Out: parcels of {@link parcelRowsMax} rows, fewer when their facts are many; on the other
- * side rows that can be sealed.
+ * In: pages, however little there is in each. Out: parcels of {@link parcelRowsMax} rows, fewer when their facts are
+ * many; on the other side rows that can be sealed.
  * Invariant: rows packed = rows in parcels taken + rows packed since.
  * Why parcels: a message from thread to thread costs as much as forty rows. @module */
 

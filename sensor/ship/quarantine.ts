@@ -1,7 +1,9 @@
-/** Where the spool sets aside what it cannot use, `quarantine/` below it: for somebody to look at, and never in the way.
+/** Where the spool sets aside what it cannot use, `quarantine/` below it:
+ * for somebody to look at, and never in the way.
  *
  * In: the name of a file in the spool, and why. Out: the file moved, counted; how many there are.
- * Bound: `filesMax`; the oldest make room. Never rejects: a file that the disk keeps where it is will be set aside by the next run. @module */
+ * Bound: `filesMax`; the oldest make room.
+ * Never rejects: a file that the disk keeps where it is will be set aside by the next run. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Disk } from "../disk.ts";

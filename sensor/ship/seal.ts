@@ -1,15 +1,16 @@
 /** Seals segments into signed batches: rows to buckets, buckets to batches.
  *
  * In: sealable rows and `nowMs`. Out: batches, each row in exactly one, in the bucket of its Community ID.
- * Invariant: rows taken = rows in batches returned + rows open; no end of a connection stays open longer than `sealAgeMs` after it came,
- * and no other row longer than {@link patience} times that, as long as `seal` is asked; seq rises by one in each bucket. Bound:
- * `openRowsMax`; the fullest bucket is sealed when it is reached.
- * Why by need: each batch costs a signature, 400 octets of headers, a transaction and a row of the ledger, however few rows are in it. Only
- * the end of a connection is waited for: a flow that ended by silence has been silent for half a minute and more, and one that goes on is
- * reported once a minute. Why not a batch of several buckets, which would be fewer still: a bucket is a partition of the topic, and the
- * unit that moves between aggregators.
+ * Invariant: rows taken = rows in batches returned + rows open; no end of a connection stays open longer than
+ * `sealAgeMs` after it came, and no other row longer than {@link patience} times that, as long as `seal` is asked; seq
+ * rises by one in each bucket. Bound: `openRowsMax`; the fullest bucket is sealed when it is reached.
+ * Why by need: each batch costs a signature, 400 octets of headers, a transaction and a row of the ledger, however few
+ * rows are in it. Only the end of a connection is waited for: a flow that ended by silence has been silent for half a
+ * minute and more, and one that goes on is reported once a minute. Why not a batch of several buckets, which would be
+ * fewer still: a bucket is a partition of the topic, and the unit that moves between aggregators.
  * Why a limit of 900 kB uncompressed: whatever it shrinks to, Kafka's standard record limit of 1 MiB takes it.
- * Why sorted by service, size and addresses, not by time: what stands together is alike, and a batch is a sixth smaller. @module */
+ * Why sorted by service, size and addresses, not by time:
+ * what stands together is alike, and a batch is a sixth smaller. @module */
 
 import type { KeyObject } from "node:crypto";
 import { type Batch, batchLimits, sealBatch } from "../../shared/batch.ts";
@@ -24,7 +25,7 @@ export interface SealOptions {
   /** Fleet-wide number of buckets, from the enrolment. */
   buckets: number;
   epoch: number;
-  /** Of the end of a connection, so that it is seen within a second of its last packet. @default 400 */
+  /** Of the end of a connection, so that it is seen within a second of its last packet. @default 250 */
   sealAgeMs?: number;
   /** Whether anybody waits for the end of a connection; of a replay nobody does. @default true */
   isPrompt?: boolean;

@@ -1,9 +1,10 @@
 /** Sealing on a thread of its own, as the outbox sees it.
  *
  * In: pages of segments, ticks. Out: files of batches, in the order they were asked for.
- * Invariant: rows added = rows in files returned + rows in the thread; requests are answered in order. A thread that fails rejects every
- * request from then on: nothing is lost in silence.
- * Why a thread: writing, hashing, signing and compressing a batch takes tens of milliseconds, in which packets would wait. @module */
+ * Invariant: rows added = rows in files returned + rows in the thread; requests are answered in order. A thread that
+ * fails rejects every request from then on: nothing is lost in silence.
+ * Why a thread: writing, hashing, signing and compressing a batch takes tens of milliseconds,
+ * in which packets would wait. @module */
 
 import type { KeyObject } from "node:crypto";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -71,7 +72,8 @@ export class SealThread {
     return { ...this.#totals };
   }
 
-  /** Copies the page. Null: there is room for more before the thread is asked; else resolves with the batches that became full. */
+  /** Copies the page. Null: there is room for more before the thread is asked;
+   * else resolves with the batches that became full. */
   add(page: SegmentPage, nowMs: number): Promise<BatchFile[]> | null {
     let answer: Promise<BatchFile[]> | null = null;
     for (let row = 0; row < page.length; row++) {

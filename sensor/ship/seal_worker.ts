@@ -1,7 +1,8 @@
 /** The sealing thread: rows in, files of signed batches out. Started by seal_thread.ts.
  *
  * In: `open` once, then `add` and `seal`. Out: one answer to each, in order.
- * Invariant: it knows no clock, no disk and no network; what it cannot do ends it, and seal_thread.ts says so. @module */
+ * Invariant: it knows no clock, no disk and no network; what it cannot do ends it, and seal_thread.ts says so.
+ * @module */
 
 import { type Batch, keysFromSeed } from "../../shared/batch.ts";
 import { type BatchFile, packBatch } from "./packed_batch.ts";

@@ -1,10 +1,11 @@
 /** The shipping loop: head of the spool to the transport, and only then out of the spool.
  *
  * In: a spool, a transport, a wake-up when batches were spooled. Out: an emptier spool, or the reason why it is not.
- * Invariant: a batch leaves the spool after the other side has it, or after it was set aside and counted. Nothing here stops capture.
- * Waiting: doubling from `backoffMinMs` to `backoffMaxMs` while sends fail, each time a random half of it, so that a fleet does not
- * come back in one wave. A retry is not a drop. With a limit on octets a second, each send is followed by as long a wait as it may take, for at
- * most {@link paceMsMax}. @module */
+ * Invariant: a batch leaves the spool after the other side has it, or after it was set aside and counted.
+ * Nothing here stops capture.
+ * Waiting: doubling from `backoffMinMs` to `backoffMaxMs` while sends fail, each time a random half of it, so that a
+ * fleet does not come back in one wave. A retry is not a drop. With a limit on octets a second, each send is followed
+ * by as long a wait as it may take, for at most {@link paceMsMax}. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -78,7 +79,8 @@ export class Shipper {
     this.#running ??= this.#loop();
   }
 
-  /** Ends the loop after the send under way, but does not wait for it longer than 3 s: what it carries is still in the spool. */
+  /** Ends the loop after the send under way, but does not wait for it longer than 3 s:
+   * what it carries is still in the spool. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#nap.abort();
@@ -212,7 +214,8 @@ export class Shipper {
   }
 }
 
-/** The largest batch at the smallest limit takes longer; then the limit gives way, so that the spool does not stand still. */
+/** The largest batch at the smallest limit takes longer;
+ * then the limit gives way, so that the spool does not stand still. */
 const paceMsMax = 60_000;
 /** How often an empty spool is looked at even without `wake`. */
 const idleMs = 1_000;

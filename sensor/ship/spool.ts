@@ -1,13 +1,13 @@
 /** The spool: sealed batches on disk until the other side has them. One file each, `<epoch>-<bucket>-<seq>.batch`.
  *
  * In: files of sealed batches. Out: the oldest ones to send; deleted when acknowledged.
- * Invariant: a batch for which `put` resolved with nothing left unwritten survives a power cut until `acknowledge`, unless the limit
- * (`bytesMax`, `filesMax`) dropped it, and that is counted. Writing: file, fsync, rename, fsync folder; all of it may be done again.
- * Recovery: list the folder. No file is opened, so it takes the same memory whatever is there; what cannot be read is found when
- * its turn comes, goes to `quarantine/` (bounded) and is counted, never in the way. What is too large, or no file, goes there at once.
- * Full: the oldest batches go first. The aggregator sees the hole in their seq as a gap; `droppedBatches` says how many.
- * A disk that takes nothing, for whatever reason: batches wait in memory (`unwrittenBatchesMax`) and are sent from there; `problem` says so.
- * Why one file a batch: no reader and writer ever share a file, so nothing needs a cursor that could be wrong. @module */
+ * Invariant: a batch for which `put` resolved with nothing left unwritten survives a power cut until `acknowledge`,
+ * unless a limit (`bytesMax`, `filesMax`) dropped it, counted. Writing: file, fsync, rename, fsync folder.
+ * Recovery: list the folder. No file is opened, so memory does not depend on what is there. What cannot be read, found
+ * in its turn, goes to `quarantine/` (bounded) and is counted; what is too large, or no file, goes there at once.
+ * Full: the oldest batches go first. The aggregator sees the hole in seq as a gap; `droppedBatches` counts them.
+ * A disk that takes nothing: batches wait in memory (`unwrittenBatchesMax`) and are sent from there; see `problem`.
+ * Why one file a batch: reader and writer never share a file, so no cursor can be wrong. @module */
 
 import { type BatchHeader, batchLimits } from "../../shared/batch.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -130,8 +130,8 @@ export class Spool {
     return oldest ? Math.max(0, nowMs - oldest.sealedMs) / 1_000 : 0;
   }
 
-  /** Finds what an earlier run left. Half-written files go; they were never promised to anybody. Never rejects: a disk that fails now may do
-   * its part later, and what is captured meanwhile is sent from memory. */
+  /** Finds what an earlier run left. Half-written files go; they were never promised to anybody. Never rejects: a disk
+   * that fails now may do its part later, and what is captured meanwhile is sent from memory. */
   async start(): Promise<void> {
     const { folder } = this.#options;
     await this.#disk.makeFolder(`${folder}/quarantine`).catch((error) => this.#note(error));
@@ -139,7 +139,7 @@ export class Spool {
     await this.#quarantine.start();
   }
 
-  /** A disk that cannot be listed is asked again before each write: what is on it has been promised. Batches of this run are known. */
+  /** A disk that cannot be listed is tried again before each write: its batches were promised. This run's are known. */
   async #findAll(): Promise<void> {
     const files = await this.#disk.list(this.#options.folder).catch((error) => (this.#note(error), null));
     this.#isListed = files !== null;
@@ -286,8 +286,8 @@ export class Spool {
     this.#reporter.error("spool dropped its oldest batches", { reason, batches: count });
   }
 
-  /** The oldest batches, lent until `acknowledge`, `quarantine` or `giveBack`. Those of one start of the sensor at a time: what an earlier one
-   * sealed has been taken before anything newer is sent, whatever the clock said then. */
+  /** The oldest batches, lent until `acknowledge`, `quarantine` or `giveBack`. Those of one start of the sensor at a
+   * time: what an earlier one sealed has been taken before anything newer is sent, whatever the clock said then. */
   lend(batchesMax: number, bytesMax: number): SpoolEntry[] {
     const isReadable = (entry: Held) => !this.#unreadable.has(entry);
     const readable = this.#lendOf(isReadable, batchesMax, bytesMax);
@@ -312,8 +312,8 @@ export class Spool {
     this.#lent.delete(entry);
   }
 
-  /** Reads a lent batch. Null: it cannot be used and has been set aside. Rejects when the disk fails, which may pass; the batch comes after
-   * all others then. */
+  /** Reads a lent batch. Null: it cannot be used and has been set aside. Rejects when the disk fails, which may pass;
+   * the batch comes after all others then. */
   async read(entry: SpoolEntry, identity: { sensor: string; key: string }): Promise<PackedBatch | null> {
     let file: Uint8Array;
     try {

@@ -1,6 +1,7 @@
 /** The way batches leave a sensor: one interface, over HTTP or Kafka.
  *
- * In: unpacked batches, oldest first. Out: which of them the other side has for good, which it will never take, and why the rest stays.
+ * In: unpacked batches, oldest first.
+ * Out: which of them the other side has for good, which it will never take, and why the rest stays.
  * Invariant: within a bucket nothing is reported as taken that follows a batch which is not.
  * A transport keeps no batch: whatever it does not name stays in the spool. @module */
 

@@ -1,7 +1,7 @@
 /** Detection alone: updates a second with all detectors on, and memory when a million hosts were seen.
  *
- * In: nothing; updates are made here, from a seed. Out: updates a second over a mix of ordinary traffic and attacks; the same, and
- * the growth of the heap, over a million hosts that each try something once.
+ * In: nothing; updates are made here, from a seed. Out: updates a second over a mix of ordinary traffic and attacks;
+ * the same, and the growth of the heap, over a million hosts that each try something once.
  * Seconds are those of the processor, V8's helper threads included, so that a busy machine changes little.
  * Use: `deno run -A --v8-flags=--expose-gc test/bench/detect.ts [--updates 400000] [--hosts 1000000]`.
  * What it does not mean: merging and storing are not in it. @module */

@@ -1,7 +1,8 @@
 /** What one JSON document for each packet would weigh.
  *
- * In: a capture. Out: octets a packet of `tshark -T ek`, the form Elasticsearch takes, and of the least document anyone would send, of
- * 13 fields; both over the first packets. Why uncompressed: a document a packet is sent as it is. @module */
+ * In: a capture. Out: octets a packet of `tshark -T ek`, the form Elasticsearch takes, and of the least document anyone
+ * would send, of 13 fields; both over the first packets. Why uncompressed: a document a packet is sent as it is.
+ * @module */
 
 import { flowFields } from "./programs.ts";
 

@@ -2,11 +2,11 @@
  *
  *     deno run -A test/bench/fleet.ts [--sensors 1000] [--seconds 60] [--every 10] [--counters 200]
  *
- * Method: a real aggregator over SQLite, in a process of its own. So many sensors enrol, then each checks in every so many seconds, evenly
- * spread, signed, with as many counters as a busy sensor has, and with a policy that it has been given. Beside that one page of the fleet is
- * asked for every half second.
- * Out: check-ins sent, answered and lost; p50 and p99 of a check-in and of the page; octets of the page; CPU of the aggregator as a share of
- * one core; the share of this program too, as it signs for all and can be what is slow.
+ * Method: a real aggregator over SQLite, in a process of its own. So many sensors enrol, then each checks in every so
+ * many seconds, evenly spread, signed, with as many counters as a busy sensor has, and with a policy that it has been
+ * given. Beside that one page of the fleet is asked for every half second.
+ * Out: check-ins sent, answered and lost; p50 and p99 of a check-in and of the page; octets of the page; CPU of the
+ * aggregator as a share of one core; the share of this program too, as it signs for all and can be what is slow.
  * Aim, 1,000 sensors: check-in p99 <= 50 ms, none lost, page p99 <= 100 ms and <= 200 kB. @module */
 
 import { Buffer } from "node:buffer";

@@ -1,13 +1,16 @@
 /** Speed, thrift and size of the whole ingest beside what the database itself can do with the same rows, in one run.
  *
- * Use: `deno run -A test/bench/ingest.ts [CAPTURE] [--runs N] [--instances N] [--kafka]`. Without a capture the one that `test/bench/sensor.ts` keeps in
- * .cache/bench is used; the sensor's batches are recorded once and kept there too.
- * What is compared: ingest into MariaDB (see ingest_run.ts for what is in it) with `LOAD DATA` of the rows it wrote into the same two
- * tables, in the order in which the flows came, and, which is easier for the server than any arrival, in the order of the key; into SQLite with prepared inserts of the same rows in transactions of 5,000; the same with all detectors, and with two sensors
- * on one path. In turns; medians count. Each run is a process of its own with a fresh database; commits are durable in all of them.
- * With `--instances N` it is one and N aggregators on one MariaDB instead, see instances.ts, and with `--kafka` through a real broker.
- * Out: segments/s, ratios, CPU a segment of the aggregator alone, memory, octets a flow. What it does not mean: no broker is in it. On a
- * machine where other programs run, ratios and CPU say more than rates: the load is printed. @module */
+ * Use: `deno run -A test/bench/ingest.ts [CAPTURE] [--runs N] [--instances N] [--kafka]`. Without a capture the one
+ * that `test/bench/sensor.ts` keeps in .cache/bench is used; the sensor's batches are recorded once and kept there too.
+ * What is compared: ingest into MariaDB (see ingest_run.ts for what is in it) with `LOAD DATA` of the rows it wrote
+ * into the same two tables, in the order in which the flows came, and, which is easier for the server than any arrival,
+ * in the order of the key; into SQLite with prepared inserts of the same rows in transactions of 5,000; the same with
+ * all detectors, and with two sensors on one path. In turns; medians count. Each run is a process of its own with a
+ * fresh database; commits are durable in all of them. With `--instances N` it is one and N aggregators on one MariaDB
+ * instead, see instances.ts, and with `--kafka` through a real broker.
+ * Out: segments/s, ratios, CPU a segment of the aggregator alone, memory, octets a flow. What it does not mean: no
+ * broker is in it. On a machine where other programs run, ratios and CPU say more than rates: the load is printed.
+ * @module */
 
 import { parseArgs } from "@std/cli/parse-args";
 import { DatabaseSync } from "node:sqlite";

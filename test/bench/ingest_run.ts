@@ -1,8 +1,9 @@
 /** One run of ingest in a process of its own, so that CPU and memory are its alone.
  *
  * Use: by ingest.ts. In: store URL, recording, number of sensors, "detect" or "". Out: one line of JSON.
- * What is in it: header, signature, zstd, hash, columns, merge, ledger, gaps, offsets, rollups, commit; with "detect" all detectors and
- * their threats too. A part of the batches goes into a store in memory before, to warm up. What is not: the broker's own protocol. Batches are given as a consumer gives them, some hundred at once. @module */
+ * What is in it: header, signature, zstd, hash, columns, merge, ledger, gaps, offsets, rollups, commit; with "detect"
+ * all detectors and their threats too. A part of the batches goes into a store in memory before, to warm up. What is
+ * not: the broker's own protocol. Batches are given as a consumer gives them, some hundred at once. @module */
 
 import { Buffer } from "node:buffer";
 import process from "node:process";
@@ -43,7 +44,8 @@ const detection = detect === "detect"
     reporter,
   })
   : null;
-/** Code is compiled as it runs, so the first seconds of a process cost more than all that follow; what is measured is the rest. */
+/** Code is compiled as it runs, so the first seconds of a process cost more than all that follow;
+ * what is measured is the rest. */
 async function warmUp(): Promise<void> {
   const other = openStore("sqlite::memory:", { reporter });
   await other.start();

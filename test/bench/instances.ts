@@ -1,7 +1,8 @@
 /** What several aggregators on one MariaDB cost beside one: CPU a segment in all, and the rate.
  *
- * In: a recording of batches. Out: lines for 1 and N instances, with the processors' share each had. Where there are fewer cores than
- * processes, the rate says little and the CPU all: the aim is that a segment costs at most a tenth more. @module */
+ * In: a recording of batches. Out: lines for 1 and N instances, with the processors' share each had. Where there are
+ * fewer cores than processes, the rate says little and the CPU all:
+ * the aim is that a segment costs at most a tenth more. @module */
 
 import { openStore } from "../../aggregator/store/open.ts";
 import { createReporter } from "../../shared/reporter.ts";

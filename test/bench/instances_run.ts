@@ -1,8 +1,9 @@
 /** One of several aggregators that ingest at once, in a process of its own, so that CPU and memory are its alone.
  *
- * Use: by instances.ts. In: {@link InstanceJob} as JSON; a line on standard input when all are ready. Out: a line "ready", then one of JSON.
- * Without a broker each has the batches of its share of buckets, given as a consumer gives them; with one, those of the partitions that
- * the group gives it. Everything of ingest_run.ts is in it but detection, and with a broker its protocol. @module */
+ * Use: by instances.ts. In: {@link InstanceJob} as JSON; a line on standard input when all are ready. Out: a line
+ * "ready", then one of JSON. Without a broker each has the batches of its share of buckets, given as a consumer gives
+ * them; with one, those of the partitions that the group gives it. Everything of ingest_run.ts is in it but detection,
+ * and with a broker its protocol. @module */
 
 import { Buffer } from "node:buffer";
 import process from "node:process";

@@ -2,7 +2,8 @@
  *
  *     deno run -A test/bench/intel.ts [--entries 1500000]
  *
- * Out: seconds to read lists of that many entries from files, look-ups a second for addresses and names (half of them on a list), memory.
+ * Out: seconds to read lists of that many entries from files,
+ * look-ups a second for addresses and names (half of them on a list), memory.
  * Aim: >= 1,000,000 look-ups a second over 1,500,000 entries. @module */
 
 import { IntelLists } from "../../aggregator/intel/lists.ts";

@@ -1,14 +1,15 @@
-/** The sensor on a live wire: how fast until the first packet is lost, how soon a packet is captured, and how soon the end of a flow is
- * visible in the API.
+/** The sensor on a live wire: how fast until the first packet is lost, how soon a packet is captured, and how soon the
+ * end of a flow is visible in the API.
  *
- * In: a capture to send (argument; default the demo day). Out: a table of rates with packets sent, captured, dropped by the kernel, CPU
- * and the sensor's own peak of memory; the time from a packet's stamp to the sensor's hands at three rates; then p50, p99 and the slowest
- * of the times from a TCP connection's end on the wire to its row in the API, everything durable.
+ * In: a capture to send (argument; default the demo day). Out: a table of rates with packets sent, captured, dropped by
+ * the kernel, CPU and the sensor's own peak of memory; the time from a packet's stamp to the sensor's hands at three
+ * rates; then p50, p99 and the slowest of the times from a TCP connection's end on the wire to its row in the API,
+ * everything durable.
  * Use (as root): `deno run -A test/bench/live.ts [CAPTURE] [--flows 300] [--seconds 5] [--rates 20000,50000,...]
  * [--only rates|delay|latency]`.
- * What it does not mean: sender, dumpcap, both lanes, tshark and the aggregator share this machine's cores; on a sensor of its own
- * the first drop comes later. CPU is that of the processes alive: a dumpcap that was relieved, every 20 s, is no longer among them. Rates
- * stop at the first step that loses packets twice, the latencies are polled every 5 ms.
+ * What it does not mean: sender, dumpcap, both lanes, tshark and the aggregator share this machine's cores; on a sensor
+ * of its own the first drop comes later. CPU is that of the processes alive: a dumpcap that was relieved, every 20 s,
+ * is no longer among them. Rates stop at the first step that loses packets twice, the latencies are polled every 5 ms.
  * @module */
 
 import { parseArgs } from "@std/cli/parse-args";
@@ -87,7 +88,8 @@ async function step(world: World, wire: Wire, capture: string, rate: number, sec
   const sent = await wire.send(capture, rate === 0 ? null : rate, seconds);
   const after = await cpuSeconds(sensor.pid);
   const ownBytes = await peakBytes(sensor.pid);
-  // dumpcap empties the kernel's buffer four times a second; what it has not taken when it is told to stop, nobody counts.
+  // dumpcap empties the kernel's buffer four times a second;
+  // what it has not taken when it is told to stop, nobody counts.
   await new Promise((resolve) => setTimeout(resolve, 600));
   const { capture: summary, dropped } = await sensor.stop();
   const cpu = new Map([...after].map(([name, value]) => [name, value - (before.get(name) ?? 0)]));

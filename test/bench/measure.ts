@@ -1,8 +1,10 @@
 /** Runs one program to its end and measures it: wall clock, CPU of all its processes, memory of each.
  *
- * In: a command. Out: {@link Measured}. Wall and CPU come from bash's `time`, which also counts children that were waited for; memory is
- * sampled from /proc, because a program's own peak and that of the child it watches are two things.
- * What it does not mean: a process that lives for less than `sampleMs` may never be seen, so its memory may be missing. @module */
+ * In: a command. Out: {@link Measured}. Wall and CPU come from bash's `time`, which also counts children that were
+ * waited for; memory is sampled from /proc,
+ * because a program's own peak and that of the child it watches are two things.
+ * What it does not mean: a process that lives for less than `sampleMs` may never be seen, so its memory may be missing.
+ * @module */
 
 export interface Sample {
   /** Octets of the capture that had been read. */
@@ -76,7 +78,8 @@ async function tail(stream: ReadableStream<Uint8Array>): Promise<string> {
   return new TextDecoder().decode(kept);
 }
 
-/** Looks at the processes below a shell: the first is `timeout`, the next the program itself, all others are its children. */
+/** Looks at the processes below a shell: the first is `timeout`, the next the program itself,
+ * all others are its children. */
 class Watch {
   readonly #shell: number;
   readonly #capture: string;

@@ -1,8 +1,9 @@
 /** The programs that are compared, and how each is got.
  *
- * Out: command lines over one capture. Each peer runs with its own defaults; what it writes goes into a folder that is thrown away.
- * Why these: tshark is what people script when they want facts; nfstream is the nearest Python has; softflowd, nfpcapd and argus are flow
- * meters in C that read no payload. @module */
+ * Out: command lines over one capture.
+ * Each peer runs with its own defaults; what it writes goes into a folder that is thrown away.
+ * Why these: tshark is what people script when they want facts; nfstream is the nearest Python has; softflowd, nfpcapd
+ * and argus are flow meters in C that read no payload. @module */
 
 import { slotFields } from "../../sensor/dissect/columns/slots.ts";
 

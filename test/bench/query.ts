@@ -1,14 +1,15 @@
 /** What pages and queries cost while flows come in, beside a scan of all flows, in one run.
  *
- * Use: `deno run -A test/bench/query.ts [--store sqlite|mariadb] [--flows 1000000] [--rounds 100] [--only WORD]`. Both stores are measured
- * unless one is named; a MariaDB is started for it. The sizes that we promise: `--store sqlite --flows 5000000`,
- * `--store mariadb --flows 10000000`.
- * Method: ten days of flows and 10,000 threats (see query_rows.ts), ANALYZE, a real aggregator over them that takes some 1,000 new flows
- * a second. The pages are asked for in turn by one client, over HTTP, so that none has the cache to itself; then the views that analysts
- * use, over a connection of their own.
- * Out: p50, p99 and the longest, ms, octets of the answer, and p99 as a share of the scan, which reads each flow's facts once.
- * What it does not mean: one client asks, the flows are alike, and client, aggregator and database share the machine. Of 100 rounds the
- * p99 is the second longest.
+ * Use: `deno run -A test/bench/query.ts [--store sqlite|mariadb] [--flows 1000000] [--rounds 100] [--only WORD]`. Both
+ * stores are measured unless one is named; a MariaDB is started for it. The sizes that we promise:
+ * `--store sqlite --flows 5000000`, `--store mariadb --flows 10000000`.
+ * Method: ten days of flows and 10,000 threats (see query_rows.ts), ANALYZE, a real aggregator over them that takes
+ * some 1,000 new flows a second. The pages are asked for in turn by one client, over HTTP, so that none has the cache
+ * to itself; then the views that analysts use, over a connection of their own.
+ * Out: p50, p99 and the longest, ms, octets of the answer, and p99 as a share of the scan,
+ * which reads each flow's facts once.
+ * What it does not mean: one client asks, the flows are alike, and client, aggregator and database share the machine.
+ * Of 100 rounds the p99 is the second longest.
  * Aim: p99 <= 25 ms for pages. Searches that no index serves end after 2 s with a cursor, and are marked. @module */
 
 import { zstdCompressSync } from "node:zlib";

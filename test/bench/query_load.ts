@@ -2,10 +2,11 @@
  *
  *     deno run -A test/bench/query_load.ts [--flows 200000] [--searchers 40] [--seconds 10]
  *
- * Method: a real aggregator over a SQLite store of that many flows. Health, readiness, and batches of a hundred segments are asked for in
- * turn, first alone, then while clients search all flows for a name that none has. Both are done twice, and the better of each is kept, so
- * that neither a cold start nor a busy moment decides.
- * Out: p50 and p99 of each kind of request, alone and beside the searches, and their ratio; searches answered and interrupted.
+ * Method: a real aggregator over a SQLite store of that many flows. Health, readiness, and batches of a hundred
+ * segments are asked for in turn, first alone, then while clients search all flows for a name that none has. Both are
+ * done twice, and the better of each is kept, so that neither a cold start nor a busy moment decides.
+ * Out: p50 and p99 of each kind of request, alone and beside the searches, and their ratio;
+ * searches answered and interrupted.
  * Aim: the p99 of others moves by less than 20 %. @module */
 
 import { zstdCompressSync } from "node:zlib";

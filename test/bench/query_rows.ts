@@ -1,10 +1,10 @@
 /** Days of rows for `test/bench/query.ts`: one day goes in as ingest writes it, and SQL copies it into the days before.
  *
  * In: an open store over the same database, a number of flows. Out: a store that is full, and what to ask it for.
- * Invariant: the copies have the rollups that belong to their flows, so pages show what they would after that many flows had come. Hosts
- * return on each day; each day has the same services and names.
- * The day: inside machines that ask a busy server and the outside, which few reach often and most once; a third of the flows has names, a
- * tenth was seen by two sensors. @module */
+ * Invariant: the copies have the rollups that belong to their flows, so pages show what they would after that many
+ * flows had come. Hosts return on each day; each day has the same services and names.
+ * The day: inside machines that ask a busy server and the outside, which few reach often and most once; a third of the
+ * flows has names, a tenth was seen by two sensors. @module */
 
 import type { Database } from "../../aggregator/store/database.ts";
 import type { Store } from "../../aggregator/store/store.ts";

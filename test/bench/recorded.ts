@@ -1,7 +1,9 @@
 /** Batches for the ingest bench: a real sensor's, recorded once, sealed again by as many sensors as a run wants.
  *
- * In: a capture. Out: values and their buckets, in the order in which the sensor shipped them; kept in a folder for the next run.
- * Why sealed again: a run needs fresh identities, and two sensors on one path ship the same values under two names. @module */
+ * In: a capture. Out: values and their buckets, in the order in which the sensor shipped them;
+ * kept in a folder for the next run.
+ * Why sealed again: a run needs fresh identities, and two sensors on one path ship the same values under two names.
+ * @module */
 
 import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";

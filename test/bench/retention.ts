@@ -1,11 +1,14 @@
 /** What it costs ingest that a day is archived, and that it leaves, in one run.
  *
- * Use: `deno run -A test/bench/retention.ts [--flows N] [--quiet-s N] [--store sqlite|mariadb]`. Both stores are measured unless one is
- * named; a MariaDB is started for it.
- * What is compared: the time of transactions of 200 new flows of today, one every 50 ms, first with nothing beside them, then while a day of
- * N flows is archived by the thread that `serve` uses, then while it is dropped. Commits are durable.
- * Out: seconds of archive and drop, octets a flow in the archive, p50 and p99 of the transactions in each part, and the ratios of p99.
- * What it does not mean: the flows are alike, so the archive packs them better than real ones; there are no sensors and no detectors. @module */
+ * Use: `deno run -A test/bench/retention.ts [--flows N] [--quiet-s N] [--store sqlite|mariadb]`. Both stores are
+ * measured unless one is named; a MariaDB is started for it.
+ * What is compared: the time of transactions of 200 new flows of today, one every 50 ms, first with nothing beside
+ * them, then while a day of N flows is archived by the thread that `serve` uses, then while it is dropped.
+ * Commits are durable.
+ * Out: seconds of archive and drop, octets a flow in the archive, p50 and p99 of the transactions in each part,
+ * and the ratios of p99.
+ * What it does not mean: the flows are alike, so the archive packs them better than real ones;
+ * there are no sensors and no detectors. @module */
 
 import { parseArgs } from "@std/cli/parse-args";
 import { ArchiveThread } from "../../aggregator/archive/archive_thread.ts";

@@ -1,10 +1,10 @@
 /** What the ring of recent packets costs: paired replays with it and without, in alternating order.
  *
- * Use: `deno run -A test/bench/ring.ts CAPTURE [--pairs N] [--payload start|headers|full] [--facts]`. Flows only unless --facts is given,
- * where the ring weighs most. Out: CPU seconds of both, and the median of the pairs' ratios: above 1.11 a sensor that is bound by its
- * CPU loses more than 10 % of its packet rate.
- * Why CPU time and pairs: both stand what else runs on the machine better than wall time does. The start of the program, the same in
- * both, is measured apart on an empty capture and left out of the ratio. @module */
+ * Use: `deno run -A test/bench/ring.ts CAPTURE [--pairs N] [--payload start|headers|full] [--facts]`. Flows only unless
+ * --facts is given, where the ring weighs most. Out: CPU seconds of both, and the median of the pairs' ratios: above
+ * 1.11 a sensor that is bound by its CPU loses more than 10 % of its packet rate.
+ * Why CPU time and pairs: both stand what else runs on the machine better than wall time does. The start of the
+ * program, the same in both, is measured apart on an empty capture and left out of the ratio. @module */
 
 import { parseArgs } from "@std/cli/parse-args";
 import { measure } from "./measure.ts";

@@ -1,9 +1,12 @@
-/** What a live sensor's batches cost: how many there are, how full, how many octets a segment, and how long the end of a connection waits.
+/** What a live sensor's batches cost:
+ * how many there are, how full, how many octets a segment, and how long the end of a connection waits.
  *
- * In: a capture (argument; default the one that `test/bench/sensor.ts` keeps in .cache/bench). Its packets are given with stamps of their
- * own, evenly at each rate, to the flow table, and its segments to the sealer, in the time of these stamps.
- * Out: for each rate batches a second, segments and octets a batch and a segment (as a body of HTTP with its headers), and the time from a
- * TCP connection's last packet to its sealed batch. What it does not mean: no facts are in it, nor disk and network.
+ * In: a capture (argument; default the one that `test/bench/sensor.ts` keeps in .cache/bench). Its packets are given
+ * with stamps of their own, evenly at each rate, to the flow table, and its segments to the sealer,
+ * in the time of these stamps.
+ * Out: for each rate batches a second, segments and octets a batch and a segment (as a body of HTTP with its headers),
+ * and the time from a TCP connection's last packet to its sealed batch.
+ * What it does not mean: no facts are in it, nor disk and network.
  * Use: `deno run -A test/bench/seal.ts [CAPTURE] [--rates 3000,100] [--seconds 120]`. @module */
 
 import { parseArgs } from "@std/cli/parse-args";

@@ -1,12 +1,15 @@
 /** Speed, memory and thrift of the whole sensor beside what else could stand in its place, in one run.
  *
- * Use: `deno run -A test/bench/sensor.ts [CAPTURE] [--packets N] [--snaplen N] [--runs N] [--only NAME,NAME]`. Without a capture the one of
- * ../shared/data/make-perf-pcap.sh is made, of N packets (default 1,000,000) cut to the snaplen, and kept in .cache/bench.
- * What is compared: the whole sensor as a process (start-up, both lanes, seal, spool with fsync, zstd, signature, HTTP until the last
- * acknowledgement); the same without shipping; flows only; tshark printing the fields that the deep lane reads; nfstream, softflowd,
- * nfpcapd and argus with their defaults. All in turns, so that a change of the machine's mood meets everyone; medians count.
- * Out: packets/s, wall and CPU seconds, memory, ratios; the sensor's own memory apart from tshark's; octets shipped against one JSON
- * document a packet. What it does not mean: nobody else here reads payloads and ships durably; the C meters use one core, we two.
+ * Use: `deno run -A test/bench/sensor.ts [CAPTURE] [--packets N] [--snaplen N] [--runs N] [--only NAME,NAME]`. Without
+ * a capture the one of ../shared/data/make-perf-pcap.sh is made,
+ * of N packets (default 1,000,000) cut to the snaplen, and kept in .cache/bench.
+ * What is compared: the whole sensor as a process (start-up, both lanes, seal, spool with fsync, zstd, signature, HTTP
+ * until the last acknowledgement); the same without shipping; flows only; tshark printing the fields that the deep lane
+ * reads; nfstream, softflowd, nfpcapd and argus with their defaults. All in turns, so that a change of the machine's
+ * mood meets everyone; medians count.
+ * Out: packets/s, wall and CPU seconds, memory, ratios; the sensor's own memory apart from tshark's; octets shipped
+ * against one JSON document a packet.
+ * What it does not mean: nobody else here reads payloads and ships durably; the C meters use one core, we two.
  * @module */
 
 import { parseArgs } from "@std/cli/parse-args";

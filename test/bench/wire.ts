@@ -1,8 +1,10 @@
-/** A wire of our own: a veth pair between this network namespace and another, and what is needed to send and to measure on it.
+/** A wire of our own: a veth pair between this network namespace and another,
+ * and what is needed to send and to measure on it.
  *
- * Out: `near`, where a sensor captures; a sender of captures at a given rate; a TCP server at the far end; CPU time of a process tree.
- * Invariant: `stop()` takes down everything that `start()` made. Addresses are of 198.18.0.0/15, the network set aside for benchmarks.
- * Needs root for `ip netns`. @module */
+ * Out: `near`, where a sensor captures; a sender of captures at a given rate; a TCP server at the far end;
+ * CPU time of a process tree.
+ * Invariant: `stop()` takes down everything that `start()` made. Addresses are of 198.18.0.0/15, the network set aside
+ * for benchmarks. Needs root for `ip netns`. @module */
 
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { run } from "../e2e/world.ts";
@@ -85,7 +87,8 @@ export class Wire {
     return { port, endMs: Date.now() };
   }
 
-  /** Sends datagrams that the far end may send and the near end may not take: it counts each as dropped, and no capture sees one. */
+  /** Sends datagrams that the far end may send and the near end may not take: it counts each as dropped,
+   * and no capture sees one. */
   async sendTooLong(count: number): Promise<void> {
     const script = `
       const socket = Deno.listenDatagram({ hostname: "${this.farAddress}", port: 0, transport: "udp" });

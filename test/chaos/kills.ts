@@ -3,10 +3,12 @@
  *     deno run -A test/chaos/kills.ts --victim sensor --way http --kills 1000
  *     deno run -A test/chaos/kills.ts --victim aggregator --way kafka --kills 1000 --seed 7
  *
- * In: who is killed (`sensor`, `aggregator`), how batches travel (`http` into SQLite, `kafka` into MariaDB), how often, a seed for the
- * moments. Out: kills, batches, repeats, packets spooled and stored; exit code 1 when one was lost or doubled.
- * Method: real processes, SIGKILL, no clean end; each run replays a capture of flows that no other run has, so every packet of every batch
- * counts once in the totals. Afterwards the spool is drained and the totals are compared. @module */
+ * In: who is killed (`sensor`, `aggregator`), how batches travel (`http` into SQLite, `kafka` into MariaDB), how often,
+ * a seed for the moments. Out: kills, batches, repeats, packets spooled and stored;
+ * exit code 1 when one was lost or doubled.
+ * Method: real processes, SIGKILL, no clean end; each run replays a capture of flows that no other run has, so every
+ * packet of every batch counts once in the totals. Afterwards the spool is drained and the totals are compared.
+ * @module */
 
 import { parseArgs } from "node:util";
 import { Capture } from "../../deploy/demo/packets.ts";
@@ -95,7 +97,8 @@ async function killAggregators(world: World, state: string, options: KillOptions
   for (let kill = 1; kill <= options.kills; kill++) {
     await sleep(random() * aggregatorLifeMs);
     await world.killAggregator();
-    // In its old group it would wait half a minute for the member that was killed; the database's offsets hold for any group.
+    // In its old group it would wait half a minute for the member that was killed;
+    // the database's offsets hold for any group.
     await world.start(...options.way === "kafka" ? ["--kafka-group", `chaos-${options.seed}-${kill}`] : []);
     if (kill % 10 === 0) options.onProgress?.(kill);
   }

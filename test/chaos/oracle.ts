@@ -1,9 +1,10 @@
-/** What was spooled, as somebody saw it who is neither sensor nor aggregator: the reference for "nothing lost, nothing doubled".
+/** What was spooled, as somebody saw it who is neither sensor nor aggregator:
+ * the reference for "nothing lost, nothing doubled".
  *
- * In: batches on their way, by a proxy in front of the aggregator, or out of the Kafka topic. Out: the packets and octets of all different
- * batches, each once however often it was sent.
- * Invariant: whatever a sensor delivers passes here first, and a sensor whose spool is empty has delivered all it ever spooled. So, once
- * the spool is empty, the aggregator's totals must be the oracle's, no more and no less. @module */
+ * In: batches on their way, by a proxy in front of the aggregator, or out of the Kafka topic. Out: the packets and
+ * octets of all different batches, each once however often it was sent.
+ * Invariant: whatever a sensor delivers passes here first, and a sensor whose spool is empty has delivered all it ever
+ * spooled. So, once the spool is empty, the aggregator's totals must be the oracle's, no more and no less. @module */
 
 import { zstdDecompressSync } from "node:zlib";
 import { readHeader } from "../../shared/batch.ts";

@@ -1,7 +1,8 @@
-/** The packages in use: installed, upgraded, rebooted, downgraded, removed and purged on a booted machine; then the same by install.sh.
+/** The packages in use: installed, upgraded, rebooted, downgraded, removed and purged on a booted machine;
+ * then the same by install.sh.
  *
- * Method: after each act, what must be there is there, and the sensor still is who it was; after a purge a search of the whole disk finds
- * nothing of Picket. @module */
+ * Method: after each act, what must be there is there, and the sensor still is who it was; after a purge a search of
+ * the whole disk finds nothing of Picket. @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { findProgram } from "../services/guarded_child.ts";

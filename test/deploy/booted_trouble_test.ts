@@ -1,8 +1,8 @@
-/** What happens to machines in the field, under the units as shipped: a program that stands still, a full disk on either side, a program
- * that is replaced or broken while it runs.
+/** What happens to machines in the field, under the units as shipped: a program that stands still, a full disk on
+ * either side, a program that is replaced or broken while it runs.
  *
- * Method: each trouble begins and ends on a booted machine; afterwards the same sensor is healthy again by itself, and every packet sent
- * on the wire is in the store. @module */
+ * Method: each trouble begins and ends on a booted machine; afterwards the same sensor is healthy again by itself, and
+ * every packet sent on the wire is in the store. @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bootable, Site } from "./site.ts";

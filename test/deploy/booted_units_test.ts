@@ -1,8 +1,8 @@
-/** The units as shipped, under a real systemd: what the tshark of the running sensor may do is read in its /proc, and each of the three
- * parts dies in turn.
+/** The units as shipped, under a real systemd: what the tshark of the running sensor may do is read in its /proc, and
+ * each of the three parts dies in turn.
  *
- * Method: compiled programs, units copied as they are, the services under their own users; every packet is one that only tshark reads,
- * so that a fact in the store came through the walls. @module */
+ * Method: compiled programs, units copied as they are, the services under their own users; every packet is one that
+ * only tshark reads, so that a fact in the store came through the walls. @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bootable, Site } from "./site.ts";

@@ -1,6 +1,7 @@
 /** deploy/compile.sh makes real binaries: both run here, and the sensor runs as aarch64 under emulation.
  *
- * The binaries are left in `.cache/compiled` for the end-to-end tests; `compiled.ts` builds them once for a state of the source. @module */
+ * The binaries are left in `.cache/compiled` for the end-to-end tests;
+ * `compiled.ts` builds them once for a state of the source. @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { findProgram } from "../services/guarded_child.ts";

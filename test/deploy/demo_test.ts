@@ -1,4 +1,5 @@
-/** The bundled capture: the one its script makes, without a fault that tshark would see, without a foreign address or name. @module */
+/** The bundled capture: the one its script makes, without a fault that tshark would see,
+ * without a foreign address or name. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { isPrivateIp, parseIp } from "../../shared/ip.ts";

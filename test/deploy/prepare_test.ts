@@ -1,6 +1,8 @@
-/** deploy/prepare.sh finds or fetches a Deno by whichever way works, asks apt only for what is missing, and tries again.
+/** deploy/prepare.sh finds or fetches a Deno by whichever way works, asks apt only for what is missing,
+ * and tries again.
  *
- * Method: a copy of the script in a folder of its own, with made-up npm, python3, apt-get and deno on a PATH of ours. @module */
+ * Method: a copy of the script in a folder of its own, with made-up npm, python3, apt-get and deno on a PATH of ours.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { run } from "./compiled.ts";

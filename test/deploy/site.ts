@@ -1,7 +1,8 @@
 /** A booted machine with Picket on it: an aggregator, an enrolled sensor on a wire, packets that only tshark reads.
  *
  * In: files to lay into the machine. Out: the questions and acts that tests of units and packages share.
- * Why DHCP: the sensor reads none of it by itself, so a fact in the store came through tshark, and so through the walls. @module */
+ * Why DHCP: the sensor reads none of it by itself, so a fact in the store came through tshark,
+ * and so through the walls. @module */
 
 import { assertEquals } from "@std/assert";
 import { dhcpCapture } from "../golden/dhcp_capture.ts";
@@ -76,7 +77,8 @@ export class Site {
 
   /** The sensor that runs now captures, and the fleet has heard of it. */
   async isHealthy(): Promise<void> {
-    // A service of type notify is active once it captures; its status is that of this run as soon as it holds this process.
+    // A service of type notify is active once it captures;
+    // its status is that of this run as soon as it holds this process.
     await this.machine.until("systemctl is-active picket-sensor", /^active/, 40);
     const pid = "$(systemctl show -p MainPID --value picket-sensor)";
     await this.machine.until(`grep -c '"pid":'${pid}, /var/lib/picket-sensor/status.json`, /^1/, 40);

@@ -1,4 +1,5 @@
-/** The systemd units stay hardened: their exposure score is gated as systemd 252 (Debian 12, Pi OS) computes it. @module */
+/** The systemd units stay hardened: their exposure score is gated as systemd 252 (Debian 12, Pi OS) computes it.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { findProgram } from "../services/guarded_child.ts";

@@ -1,4 +1,5 @@
-/** What is shipped for Grafana and Prometheus: its SQL runs on the real database, its PromQL names what `/metrics` has. @module */
+/** What is shipped for Grafana and Prometheus: its SQL runs on the real database, its PromQL names what `/metrics` has.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { metricHelp } from "../../aggregator/api/admin/metric_help.ts";

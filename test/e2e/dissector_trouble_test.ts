@@ -1,8 +1,8 @@
-/** A tshark that is stopped while the sensor runs as people run it: at most five seconds of facts are lost, that is said, and every count
- * is that of an undisturbed run.
+/** A tshark that is stopped while the sensor runs as people run it: at most five seconds of facts are lost, that is
+ * said, and every count is that of an undisturbed run.
  *
- * Method: the programs themselves with their own time-outs; a capture in which every packet is a flow that only tshark can read, paced by
- * its own clock, so that the flows without facts show for how long facts were lost. @module */
+ * Method: the programs themselves with their own time-outs; a capture in which every packet is a flow that only tshark
+ * can read, paced by its own clock, so that the flows without facts show for how long facts were lost. @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { dhcpAddress, dhcpCapture } from "../golden/dhcp_capture.ts";
@@ -64,7 +64,8 @@ async function dissectorOf(pid: number): Promise<number> {
   throw new Error(`The sensor ${pid} has no tshark that reads packets`);
 }
 
-/** Replays in the capture's own time, with trouble on the way; then the same without, at full speed and without tshark. */
+/** Replays in the capture's own time, with trouble on the way;
+ * then the same without, at full speed and without tshark. */
 async function pacedReplay(folder: string, trouble: (pid: number) => Promise<void>) {
   const file = `${folder}/dhcp.pcap`;
   const [program, ...first] = fromSource.sensor;
@@ -96,7 +97,8 @@ function checkLoss(starts: number[], log: string): string {
     ...log.matchAll(/the dissector ended, facts of these packets are lost packets=(\d+) reason=(.*)/g),
   ];
   assertEquals(said.length, 1, log);
-  // Until the next one runs, packets are refused: a replay counts them, but only a sensor of a fleet has somebody to tell.
+  // Until the next one runs, packets are refused:
+  // a replay counts them, but only a sensor of a fleet has somebody to tell.
   const refused = starts.length - Number(said[0][1]);
   assert(refused >= 0 && refused <= packetsPerSecond, `${refused} more than were said`);
   return said[0][2];

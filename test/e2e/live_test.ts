@@ -1,8 +1,8 @@
-/** Live capture: packets sent over a veth pair between two network namespaces come out as flows in the API, once each, also while one
- * dumpcap relieves another; what kernel and card drop is said while it happens, each for itself.
+/** Live capture: packets sent over a veth pair between two network namespaces come out as flows in the API, once each,
+ * also while one dumpcap relieves another; what kernel and card drop is said while it happens, each for itself.
  *
- * Method: dumpcap on one end, `tcpreplay` and oversized datagrams into the other; the sensor reaches the aggregator on loopback, which it
- * shares. Needs root for `ip netns`; skipped loudly otherwise. @module */
+ * Method: dumpcap on one end, `tcpreplay` and oversized datagrams into the other; the sensor reaches the aggregator on
+ * loopback, which it shares. Needs root for `ip netns`; skipped loudly otherwise. @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { LiveSource } from "../../sensor/capture/live_source.ts";

@@ -1,7 +1,9 @@
-/** Packets as evidence with real processes: a threat's packets come by themselves, a flow's when they are asked for, and what tshark reads in
- * the download is what was on the wire, cut to what the ring keeps. After a restart of the sensor the ring is empty, and that is said.
+/** Packets as evidence with real processes: a threat's packets come by themselves, a flow's when they are asked for,
+ * and what tshark reads in the download is what was on the wire, cut to what the ring keeps. After a restart of the
+ * sensor the ring is empty, and that is said.
  *
- * Method: a capture is played over a veth pair; sensors reach the aggregator through a relay with another address, as behind NAT.
+ * Method: a capture is played over a veth pair;
+ * sensors reach the aggregator through a relay with another address, as behind NAT.
  * Needs root for `ip netns`; skipped loudly otherwise. @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";

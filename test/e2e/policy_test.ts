@@ -1,6 +1,8 @@
-/** Policies with the real dumpcap: applied while it captures, rolled back by the sensor when they do harm, said in the fleet.
+/** Policies with the real dumpcap: applied while it captures, rolled back by the sensor when they do harm,
+ * said in the fleet.
  *
- * Method: as in live_test.ts, with a trial of four seconds instead of sixty. Needs root for `ip netns`; skipped loudly otherwise. @module */
+ * Method: as in live_test.ts, with a trial of four seconds instead of sixty.
+ * Needs root for `ip netns`; skipped loudly otherwise. @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { PolicySettings } from "../../shared/policy.ts";

@@ -1,5 +1,5 @@
-/** Two aggregators on one MariaDB and one group of Kafka, real processes: what they merged is published once they stored it, by one of
- * them, and by the other one when that ends. @module */
+/** Two aggregators on one MariaDB and one group of Kafka, real processes: what they merged is published once they
+ * stored it, by one of them, and by the other one when that ends. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { publishedTopics } from "../../aggregator/publish/sources.ts";

@@ -15,7 +15,8 @@ interface Totals {
   bytes: number;
 }
 
-/** One sensor delivers every packet and at least four explained threats; two sensors on one path count once, both in `seen_by`. */
+/** One sensor delivers every packet and at least four explained threats;
+ * two sensors on one path count once, both in `seen_by`. */
 export async function twoSensorsCountOnce(one: World, two: World): Promise<void> {
   try {
     await one.start();

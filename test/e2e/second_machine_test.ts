@@ -1,7 +1,8 @@
-/** The second machine, as a person sets it up: three commands, TLS by the own authority, a login in a browser, a real scan found; and the
- * same behind nginx with a path prefix.
+/** The second machine, as a person sets it up: three commands, TLS by the own authority, a login in a browser, a real
+ * scan found; and the same behind nginx with a path prefix.
  *
- * Method: the sensor lives in a network namespace of its own, joined to ours by a veth pair. Needs root for `ip netns`; else skipped. @module */
+ * Method: the sensor lives in a network namespace of its own, joined to ours by a veth pair.
+ * Needs root for `ip netns`; else skipped. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";

@@ -1,7 +1,8 @@
-/** What signals do to both programs, from source and compiled: what was counted is never lost, nothing ends that was not asked to, and no
- * debugger opens.
+/** What signals do to both programs, from source and compiled: what was counted is never lost, nothing ends that was
+ * not asked to, and no debugger opens.
  *
- * Method: a sensor captures on loopback, one datagram passes, then the signal comes. Needs root to capture; skipped loudly otherwise.
+ * Method: a sensor captures on loopback, one datagram passes, then the signal comes.
+ * Needs root to capture; skipped loudly otherwise.
  * @module */
 
 import { assert, assertEquals } from "@std/assert";

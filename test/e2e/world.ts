@@ -1,6 +1,7 @@
 /** A small fleet of real processes for end-to-end tests: one aggregator, any number of sensors, temporary state.
  *
- * In: which programs (source or compiled binaries) and where the aggregator stores. Out: functions that enrol, replay, ask the API.
+ * In: which programs (source or compiled binaries) and where the aggregator stores.
+ * Out: functions that enrol, replay, ask the API.
  * Invariant: every process it started is gone, and its folder removed, when `stop()` returns. @module */
 
 import { freePort } from "../services/guarded_child.ts";

@@ -1,8 +1,9 @@
 /** Judges how our flows and those of argus agree, conversation by conversation.
  *
- * In: both meters' flows of a capture, and its frames. Out: a verdict for each conversation, and what nobody can explain.
- * Invariant: every verdict but `fuzzed`, `not_ip` and that on the outer header of a `tunnel` rests on equal packet counts; octets are brought
- * to one unit by adding up the link headers.
+ * In: both meters' flows of a capture, and its frames.
+ * Out: a verdict for each conversation, and what nobody can explain.
+ * Invariant: every verdict but `fuzzed`, `not_ip` and that on the outer header of a `tunnel` rests on equal packet
+ * counts; octets are brought to one unit by adding up the link headers.
  * Why argus: it is older than NetFlow, reads packets by itself, and knows no word of Picket. @module */
 
 import { type Frame, type MeterFlow, sentBy } from "./meters.ts";
@@ -98,7 +99,8 @@ function addressOf(key: string, end: string): string {
   return /^(tcp|udp) /.test(key) ? end.slice(0, end.lastIndexOf(":")) : end;
 }
 
-/** Packets and octets that `address` sent to the other address of `key`, over all flows of the protocol, whatever the ports. */
+/** Packets and octets that `address` sent to the other address of `key`, over all flows of the protocol,
+ * whatever the ports. */
 function addressSum(capture: Capture, key: string, address: string, meter: "ours" | "theirs") {
   const addresses = endsOf(key).map((end) => addressOf(key, end));
   const [protocol] = key.split(" ");

@@ -1,7 +1,9 @@
 /** Adds up segments and truth tables into conversations, so that both can be compared.
  *
- * In: a capture through the real pipeline; the tables of ../shared/data/truth. Out: packets and IP octets a direction, by conversation.
- * Why conversations and not flows: idle and active time-outs cut flows; tshark's streams know none, so sums are what is equal.
+ * In: a capture through the real pipeline; the tables of ../shared/data/truth.
+ * Out: packets and IP octets a direction, by conversation.
+ * Why conversations and not flows: idle and active time-outs cut flows;
+ * tshark's streams know none, so sums are what is equal.
  * @module */
 
 import { FileSource } from "../../sensor/capture/file_source.ts";

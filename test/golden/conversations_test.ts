@@ -1,8 +1,9 @@
 /** Golden check: every capture of ../shared/data through the real pipeline, against what tshark counted.
  *
- * Method: packets and IP octets of each TCP and UDP conversation each way equal `truth/conv`; packets of each pair of addresses equal
- * `truth/conv-ip` (fragments and ICMP included); Community IDs equal `truth/communityid`. A table of differences is printed, and each
- * difference must have one of the names in {@link explanations}. Skipped loudly where ../shared is absent. @module */
+ * Method: packets and IP octets of each TCP and UDP conversation each way equal `truth/conv`; packets of each pair of
+ * addresses equal `truth/conv-ip` (fragments and ICMP included); Community IDs equal `truth/communityid`. A table of
+ * differences is printed, and each difference must have one of the names in {@link explanations}.
+ * Skipped loudly where ../shared is absent. @module */
 
 import { assertEquals } from "@std/assert";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";

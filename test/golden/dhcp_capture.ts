@@ -1,6 +1,8 @@
-/** A capture in which every packet is a flow of its own that only tshark can read: a fact lost is one flow without facts.
+/** A capture in which every packet is a flow of its own that only tshark can read: a fact lost is one flow without
+ * facts.
  *
- * Out: DHCP requests, each from another address and with another host name; no payload that the sensor reads by itself. @module */
+ * Out: DHCP requests, each from another address and with another host name; no payload that the sensor reads by itself.
+ * @module */
 
 import { bytes, ethernet, ipv4, pcap, u16, udp } from "../sensor/frames.ts";
 

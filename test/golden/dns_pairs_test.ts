@@ -1,8 +1,9 @@
 /** DNS questions and their answers, put together by the whole sensor as tshark puts them together (`dns.response_to`).
  *
- * In: captures of ../shared/data/pcap, where they are. Out: as many pairs as tshark finds, but for those that a segment or an idle time
- * cuts apart: these are told as one question without an answer, and one answer that is `unasked`.
- * Why these: over UDP and TCP, one question a flow, a thousand in one flow, and hundreds that wait at a time. @module */
+ * In: captures of ../shared/data/pcap, where they are. Out: as many pairs as tshark finds, but for those that a segment
+ * or an idle time cuts apart: these are told as one question without an answer, and one answer that is `unasked`.
+ * Why these: over UDP and TCP, one question a flow, a thousand in one flow, and hundreds that wait at a time.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../shared/clock.ts";

@@ -1,8 +1,9 @@
 /** DNS messages as tshark's fields tell them, for comparing with what the sensor reads.
  *
- * In: every occurrence of {@link dnsFields} in one packet. Out: names, types, response codes and values of the answer section.
- * Invariant: nothing here is shared with the sensor but the words for types and codes; sections are told apart by the counts of the
- * headers, the strings of a text record by their lengths, which the sensor does not have. @module */
+ * In: every occurrence of {@link dnsFields} in one packet.
+ * Out: names, types, response codes and values of the answer section.
+ * Invariant: nothing here is shared with the sensor but the words for types and codes; sections are told apart by the
+ * counts of the headers, the strings of a text record by their lengths, which the sensor does not have. @module */
 
 import { dnsTypeName, rcodeName } from "../../sensor/dissect/facts/dns_names.ts";
 

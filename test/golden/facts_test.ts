@@ -1,7 +1,7 @@
 /** Facts at equal yield: the deep lane reads of chosen packets what tshark reads of all.
  *
- * In: ../shared/data/pcap, where it is. Out: at most one fact in a thousand missed, and one more than tshark has; `facts_yield.ts`
- * prints both lists.
+ * In: ../shared/data/pcap, where it is. Out: at most one fact in a thousand missed, and one more than tshark has;
+ * `facts_yield.ts` prints both lists.
  * Why few files at a time: each reading takes one tshark and one deep lane. @module */
 
 import { assert, assertEquals } from "@std/assert";
@@ -47,8 +47,9 @@ Deno.test({
     await forgetProgram();
     assert(facts > 100_000);
     assert(missed <= facts / 1_000, `${missed} of ${facts} missed:\n${list.slice(0, 50).join("\n")}`);
-    // What the sensor says beyond tshark was on the wire: HTTP messages whose body does not end in the capture, data that tshark
-    // takes for retransmitted although it was not captured before, or does not put in order, and HTTP in a Teredo tunnel on another port than 3544.
+    // What the sensor says beyond tshark was on the wire: HTTP messages whose body does not end in the capture, data
+    // that tshark takes for retransmitted although it was not captured before, or does not put in order, and HTTP in a
+    // Teredo tunnel on another port than 3544.
     assert(
       extra <= facts / 1_000,
       `${extra} of ${facts} beyond what tshark reads:\n${more.slice(0, 50).join("\n")}`,

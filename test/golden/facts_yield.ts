@@ -1,10 +1,11 @@
 /** Yield of the deep lane: what it reads of a capture, against what tshark reads when it dissects every packet.
  *
- * In: captures (arguments; default all of ../shared/data/pcap). Out: a table file / facts / missed / extra, and the miss list.
- * Invariant: both sides are multisets of "kind value"; the chosen packets pass the real decoder, chooser and child. DNS questions and
- * answers are put together as in any flow, and taken apart again to be compared.
- * Why a flow for each packet, and a segment for few of DNS: facts of a segment are bounded; what is compared here is what was read,
- * not what was kept. @module */
+ * In: captures (arguments; default all of ../shared/data/pcap).
+ * Out: a table file / facts / missed / extra, and the miss list.
+ * Invariant: both sides are multisets of "kind value"; the chosen packets pass the real decoder, chooser and child. DNS
+ * questions and answers are put together as in any flow, and taken apart again to be compared.
+ * Why a flow for each packet, and a segment for few of DNS: facts of a segment are bounded; what is compared here is
+ * what was read, not what was kept. @module */
 
 import { dnsMessages, type Facts } from "../../shared/facts.ts";
 import { systemClock } from "../../shared/clock.ts";
@@ -116,7 +117,8 @@ async function readBanners(file: string): Promise<string[]> {
   );
 }
 
-/** One tshark, prepared once for all captures. Its folder goes when the process that uses this does not want it any more. */
+/** One tshark, prepared once for all captures.
+ * Its folder goes when the process that uses this does not want it any more. */
 class SharedProgram implements DissectorProgram {
   readonly #tshark = new Tshark();
   #prepared: Promise<void> | null = null;

@@ -1,6 +1,7 @@
 /** Facts across hand-overs from child to child, through the whole pipeline.
  *
- * In: two captures of ../shared/data/pcap, where they are. Out: every segment has the facts it has without hand-overs. @module */
+ * In: two captures of ../shared/data/pcap, where they are. Out: every segment has the facts it has without hand-overs.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../shared/clock.ts";

@@ -1,6 +1,8 @@
-/** HTTP/2 without TLS, as tshark reads it for us: with authority, method, path and status on ports of HTTP, by its name on others.
+/** HTTP/2 without TLS, as tshark reads it for us:
+ * with authority, method, path and status on ports of HTTP, by its name on others.
  *
- * Method: a connection made here, octet by octet (RFC 9113, RFC 7541), through the program. Skipped loudly without tshark. @module */
+ * Method: a connection made here, octet by octet (RFC 9113, RFC 7541), through the program.
+ * Skipped loudly without tshark. @module */
 
 import { assertEquals } from "@std/assert";
 import { skipLoudly } from "../services/services.ts";

@@ -1,9 +1,10 @@
 /** Flows as other meters report them, and ours brought to the same form, so that both can be compared.
  *
- * In: a capture through the real pipeline; argus and ipfixprobe tables of ../shared/data/truth. Out: flows by conversation.
+ * In: a capture through the real pipeline; argus and ipfixprobe tables of ../shared/data/truth.
+ * Out: flows by conversation.
  * Invariant: times are integer microseconds; counts are from the flow's own `src` to its `dst` and back.
- * Why the frames are read once more: argus counts octets on the link, segments count IP octets; the difference, link headers and
- * padding, is added up from the frames themselves. @module */
+ * Why the frames are read once more: argus counts octets on the link, segments count IP octets; the difference, link
+ * headers and padding, is added up from the frames themselves. @module */
 
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import { Decoder } from "../../sensor/decode/decoder.ts";

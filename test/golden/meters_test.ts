@@ -1,10 +1,12 @@
 /** Golden check of flow features against two independent flow meters: argus and ipfixprobe, from ../shared/data/truth.
  *
- * Method: ipfixprobe's flows must be equal in all, to the microsecond and the octet, or turned round where the first packet is an answer. argus's must be equal in initiator, start, end and packets
- * each way, flow by flow; octets are equal by conversation, since link headers are added up there; states are compared where all this
- * is equal. Where both cut a conversation at different silences, sums and extent are compared instead. What still differs must have
- * a name, see argus.ts. What this does not mean: `fuzzed`, `not_ip` and the outer header of a `tunnel` are named by what they are, their
- * numbers are not compared; `icmp_errors` looks for an ICMP packet of either end at that moment, not into what it quotes. @module */
+ * Method: ipfixprobe's flows must be equal in all, to the microsecond and the octet, or turned round where the first
+ * packet is an answer. argus's must be equal in initiator, start, end and packets each way, flow by flow; octets are
+ * equal by conversation, since link headers are added up there; states are compared where all this is equal. Where both
+ * cut a conversation at different silences, sums and extent are compared instead. What still differs must have a name,
+ * see argus.ts. What this does not mean: `fuzzed`, `not_ip` and the outer header of a `tunnel` are named by what they
+ * are, their numbers are not compared;
+ * `icmp_errors` looks for an ICMP packet of either end at that moment, not into what it quotes. @module */
 
 import { assertEquals } from "@std/assert";
 import { skipLoudly } from "../services/services.ts";

@@ -1,7 +1,7 @@
 /** Ten thousand damaged captures through reader, decoder and flow table: no crash, no hang, every packet accounted for.
  *
- * Method: the captures of own_captures.ts, as pcap and as pcapng, with octets flipped, cut out, doubled or swapped by a seeded
- * generator. The seed is in every failure message; `SEED=n` replays it. @module */
+ * Method: the captures of own_captures.ts, as pcap and as pcapng, with octets flipped, cut out, doubled or swapped by a
+ * seeded generator. The seed is in every failure message; `SEED=n` replays it. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";

@@ -1,7 +1,9 @@
 /** Damages captures, the same way for the same seed.
  *
- * In: octets of a capture, or its frames. Out: a copy with bits flipped, parts cut out, doubled or moved, lengths that lie, headers swapped.
- * Why two levels: damage to the file mostly ends the reading; damage to a frame goes on to the decoder, the flow table and tshark.
+ * In: octets of a capture, or its frames.
+ * Out: a copy with bits flipped, parts cut out, doubled or moved, lengths that lie, headers swapped.
+ * Why two levels: damage to the file mostly ends the reading;
+ * damage to a frame goes on to the decoder, the flow table and tshark.
  * @module */
 
 import { bytes, type CapturedPacket } from "../sensor/frames.ts";

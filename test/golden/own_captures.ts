@@ -1,7 +1,7 @@
 /** Captures made here, one for each way a packet can be wrapped, for machines without ../shared/data.
  *
- * Out: named captures with their link types. Each packet carries TCP or UDP between 10.0.0.1 and 10.0.0.2 (or 2001:db8::1 and ::2), so
- * that any other tool can be asked what it sees in them. @module */
+ * Out: named captures with their link types. Each packet carries TCP or UDP between 10.0.0.1 and 10.0.0.2 (or
+ * 2001:db8::1 and ::2), so that any other tool can be asked what it sees in them. @module */
 
 import {
   ack,

@@ -1,4 +1,5 @@
-/** Differential check on captures made here: what the decoder sees in each packet, layer by layer, is what tshark sees. @module */
+/** Differential check on captures made here: what the decoder sees in each packet, layer by layer, is what tshark sees.
+ * @module */
 
 import { assertEquals } from "@std/assert";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";

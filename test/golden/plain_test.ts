@@ -19,7 +19,8 @@ import { newFacts, type Reading, takenFrom, written } from "../sensor/dissect/re
 import { forgetProgram, program } from "./facts_yield.ts";
 
 const folder = new URL("../../../shared/data/pcap", import.meta.url).pathname;
-/** Kinds tshark does not know on the ports they are read on, and those of which it is not asked what we read: see calls_test.ts. */
+/** Kinds tshark does not know on the ports they are read on, and those of which it is not asked what we read:
+ * see calls_test.ts. */
 const beyondTshark: ReadonlySet<number> = new Set([
   plainKind.ssh,
   plainKind.gnutella,
@@ -35,7 +36,8 @@ const beyondTshark: ReadonlySet<number> = new Set([
 
 const bodies: ReadonlySet<number> = new Set([plainKind.requestBody, plainKind.responseBody]);
 
-/** Reads every chosen packet with the dissector, and the plain ones on the spot too; gives each packet a flow of its own. */
+/** Reads every chosen packet with the dissector, and the plain ones on the spot too;
+ * gives each packet a flow of its own. */
 class TwiceRead implements DeepLane {
   readonly here = new Map<number, Reading>();
   /** Hellos on ports where tshark guesses, and takes some for BitTorrent's or for nothing. */
@@ -114,7 +116,8 @@ class TwiceRead implements DeepLane {
   }
 }
 
-/** tshark lists the parts of a certificate's names apart, and where the lists do not add up we take none; read here they do. */
+/** tshark lists the parts of a certificate's names apart, and where the lists do not add up we take none;
+ * read here they do. */
 function withoutNames(reading: Reading): Reading {
   const { app_protocol, facts } = reading;
   if (!facts?.tls) return reading;

@@ -1,6 +1,7 @@
 /** Segments of a capture, as the sensor reports them: reader, decoder, flow table, chooser, the real tshark.
  *
- * In: the path of a capture and a prepared program. Out: every segment with its facts. Invariant: what a detector would be given. @module */
+ * In: the path of a capture and a prepared program. Out: every segment with its facts.
+ * Invariant: what a detector would be given. @module */
 
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";
 import type { DissectorProgram } from "../../sensor/dissect/child/tshark.ts";

@@ -1,6 +1,7 @@
 /** Captures of short talks, octet by octet, and what tshark says of them.
  *
- * In: who says what, as hex or text. Out: a capture of whole TCP connections or datagrams; fields of it; what the sensor reads.
+ * In: who says what, as hex or text.
+ * Out: a capture of whole TCP connections or datagrams; fields of it; what the sensor reads.
  * Invariant: sequence numbers follow on, so that tshark and the sensor see one stream each way. @module */
 
 import type { Facts } from "../../shared/facts.ts";

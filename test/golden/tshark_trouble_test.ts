@@ -1,8 +1,9 @@
-/** A tshark that is killed, stopped or hogs memory in the middle of a replay: not one packet of the counts is lost, and the facts that
- * are lost are few and said.
+/** A tshark that is killed, stopped or hogs memory in the middle of a replay: not one packet of the counts is lost, and
+ * the facts that are lost are few and said.
  *
- * Method: one flow for each of thousands of DHCP packets, so that every fact lost is one segment without facts; the trouble begins when the
- * first answers are there. Where a silence is to end the child it is shorter than in life; ../e2e/dissector_trouble_test.ts has it as it is.
+ * Method: one flow for each of thousands of DHCP packets, so that every fact lost is one segment without facts; the
+ * trouble begins when the first answers are there. Where a silence is to end the child it is shorter than in life;
+ * ../e2e/dissector_trouble_test.ts has it as it is.
  * @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -68,7 +69,8 @@ for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
   });
 }
 
-/** Stands where tshark is expected. The first that reads packets answers some, then eats memory for as long as it may. */
+/** Stands where tshark is expected.
+ * The first that reads packets answers some, then eats memory for as long as it may. */
 const hog = `#!/bin/sh
 case "$*" in *"-r -"*) mkdir "$0.eaten" 2>/dev/null || exec tshark "$@" ;; *) exec tshark "$@" ;; esac
 head -c 200000 | tshark "$@" 2>/dev/null

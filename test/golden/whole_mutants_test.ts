@@ -1,7 +1,9 @@
-/** Damaged captures through the whole sensor, with the real tshark: no crash, no hang, every packet accounted for, no child left.
+/** Damaged captures through the whole sensor, with the real tshark:
+ * no crash, no hang, every packet accounted for, no child left.
  *
  * Method: the captures of own_captures.ts, the demo capture in pieces and, where they are, the beginnings of those in
- * ../shared/data/pcap, damaged by a seeded generator, many through one sensor. `MUTANTS=n` raises their number, `SEED=n` replays a failure. @module */
+ * ../shared/data/pcap, damaged by a seeded generator, many through one sensor.
+ * `MUTANTS=n` raises their number, `SEED=n` replays a failure. @module */
 
 import { assert } from "@std/assert";
 import { CaptureReader } from "../../sensor/capture/capture_reader.ts";

@@ -1,8 +1,12 @@
-/** The whole sensor in one process: reader, decoder, flow table, the real tshark, sealer, and a receiver that trusts nothing.
+/** The whole sensor in one process: reader, decoder, flow table, the real tshark, sealer,
+ * and a receiver that trusts nothing.
  *
- * In: the octets of captures, as they are or damaged. Out: what arrived, in signed batches that were packed, unpacked and verified.
- * Invariant: every packet read is in a verified batch or counted as left out; {@link WholeSensor.close} checks nothing, it adds up.
- * Why not `replay` as a process: hundreds of captures pass through one tshark, and its child can be killed at a chosen packet.
+ * In: the octets of captures, as they are or damaged.
+ * Out: what arrived, in signed batches that were packed, unpacked and verified.
+ * Invariant: every packet read is in a verified batch or counted as left out;
+ * {@link WholeSensor.close} checks nothing, it adds up.
+ * Why not `replay` as a process:
+ * hundreds of captures pass through one tshark, and its child can be killed at a chosen packet.
  * @module */
 
 import { assert, assertEquals } from "@std/assert";
@@ -35,7 +39,8 @@ export class WholeSensor {
   /** Packets of outermost headers in verified batches. */
   packetsShipped = 0;
   rowsShipped = 0;
-  /** Rows with anything that a dissector read in their payload; the first octets of a flow that none knew are no such thing. */
+  /** Rows with anything that a dissector read in their payload;
+   * the first octets of a flow that none knew are no such thing. */
   factsShipped = 0;
   #sealer: Sealer;
 

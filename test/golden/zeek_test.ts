@@ -1,7 +1,7 @@
 /** Golden check of flow features against an independent meter: Zeek's own baseline logs in ../shared/data/truth/zeek.
  *
- * Method: each row of a `conn.log` must have a flow of the same ends, packets, IP octets, `conn_state` and duration, to the
- * microsecond; what has not must have one of the names in {@link explanations}, and its check must hold. @module */
+ * Method: each row of a `conn.log` must have a flow of the same ends, packets, IP octets, `conn_state` and duration, to
+ * the microsecond; what has not must have one of the names in {@link explanations}, and its check must hold. @module */
 
 import { assertEquals } from "@std/assert";
 import type { Segment } from "../../shared/segment.ts";

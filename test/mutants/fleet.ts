@@ -1,4 +1,5 @@
-/** What several aggregators share: leases, topics that they publish, buckets that move; and when a sensor seals. @module */
+/** What several aggregators share: leases, topics that they publish, buckets that move; and when a sensor seals.
+ * @module */
 
 import { type Mutant, mutantsOf } from "./mutant.ts";
 

@@ -1,4 +1,5 @@
-/** What answers and remembers in the aggregator: API, sessions, triage, detection's memory, retention, the store's queries. @module */
+/** What answers and remembers in the aggregator: API, sessions, triage, detection's memory, retention,
+ * the store's queries. @module */
 
 import { type Mutant, mutantsOf } from "./mutant.ts";
 

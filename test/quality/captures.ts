@@ -1,6 +1,7 @@
 /** The captures of others, with what is known of them, and what Picket finds in them.
  *
- * In: ../shared/data/pcap with MANIFEST.tsv and labels.tsv, and the field cases; not part of the repository. Out: one row a threat.
+ * In: ../shared/data/pcap with MANIFEST.tsv and labels.tsv, and the field cases; not part of the repository.
+ * Out: one row a threat.
  * Invariant: a capture that takes longer than `deadlineMs` fails instead of holding up the gate. @module */
 
 import { assertEquals } from "@std/assert";

@@ -1,7 +1,9 @@
-/** Findings over the captures of others, compared with the table that was reviewed last: a change of a detector shows here. Attackers and
- * victims are those of the labels, ordinary traffic is quiet, and every sentence is true of the evidence beside it.
+/** Findings over the captures of others, compared with the table that was reviewed last: a change of a detector shows
+ * here. Attackers and victims are those of the labels, ordinary traffic is quiet,
+ * and every sentence is true of the evidence beside it.
  *
- * Use: `deno test -A test/quality/golden_test.ts -- --write` writes the table anew; read its difference before you commit it. @module */
+ * Use: `deno test -A test/quality/golden_test.ts -- --write` writes the table anew;
+ * read its difference before you commit it. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import type { AnalyzedThreat } from "../../aggregator/analyze.ts";
@@ -102,7 +104,8 @@ Deno.test(
   },
 );
 
-/** Whether the addresses that a label names are among those found; a label that names none stands for many, a network for its hosts. */
+/** Whether the addresses that a label names are among those found;
+ * a label that names none stands for many, a network for its hosts. */
 function areThere(label: string, found: readonly string[]): boolean {
   const [network] = /\d+\.\d+\.\d+(?=\.0\/24)/.exec(label) ?? [];
   if (network !== undefined) return found.some((ip) => ip.startsWith(`${network}.`));

@@ -1,4 +1,5 @@
-/** A simulated office of 12 PCs, a monitor, printers, a router and phones: what honest programs send when left as they were installed.
+/** A simulated office of 12 PCs, a monitor, printers, a router and phones:
+ * what honest programs send when left as they were installed.
  *
  * In: a seed, days. Out: flow updates in the order of time, as the merger gives them. Nothing here is an attack.
  * Periods and jitter are the programs' defaults; the source stands beside each. Names are made up. @module */
@@ -56,7 +57,8 @@ export class Office {
   #browse(host: string, fromS: number): void {
     const random = this.#random;
     for (let atS = fromS + officeHours.from; atS < fromS + officeHours.to;) {
-      // Think times are log-normal (Mah 1997; Barford and Crovella 1998): median half a minute, now and then half an hour.
+      // Think times are log-normal (Mah 1997; Barford and Crovella 1998):
+      // median half a minute, now and then half an hour.
       atS += Math.min(3_600, 30 * Math.exp(1.5 * normal(random)));
       const site = Math.floor(400 * random.random() ** 3);
       const name = `www.site${site}.example.com`;

@@ -1,8 +1,8 @@
 /** A day of capture at packet time in one process: nothing grows, nothing is missing, the dissector is handed over.
  *
- * Method: 24 hours of an office made here, minute by minute, through the real pipeline, chooser and deep lane; once with the real tshark, once
- * with a fake that answers, where what grows can be nothing but our own. Each hour ends with a quiet minute, so that every segment is out
- * and the account must be exact. @module */
+ * Method: 24 hours of an office made here, minute by minute, through the real pipeline, chooser and deep lane; once
+ * with the real tshark, once with a fake that answers, where what grows can be nothing but our own. Each hour ends with
+ * a quiet minute, so that every segment is out and the account must be exact. @module */
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -198,7 +198,8 @@ async function captureDay(program: DissectorProgram): Promise<void> {
   if (program instanceof Tshark) assert(calls > 0.999 * expected, `${calls} calls of ${expected}`);
 }
 
-/** One flow all day: its segments follow each other without a hole, and count all its packets. Those that wait for facts leave later. */
+/** One flow all day: its segments follow each other without a hole, and count all its packets.
+ * Those that wait for facts leave later. */
 function checkLogins(given: Segment[]): void {
   const all = given.toSorted((one, other) => one.segment - other.segment);
   assertEquals(all.map((s) => s.segment), all.map((_, index) => index));

@@ -1,10 +1,12 @@
 /** A Debian with a real systemd as its first process, for tests of units and packages.
  *
  * In: files to lay into it before it boots. Out: `run` for commands inside; the process ids inside as seen from here.
- * Invariant: every machine starts as debootstrap left it, in an overlay of its own that goes with it; when the test run ends in any way,
- * so does the machine. What debootstrap made is kept in `.cache/booted`, so that only the first run takes its minute.
- * Why systemd-nspawn and not a container image: the units are tested, so what starts them must be what starts them in the field. It has
- * no cgroup of the memory controller, so MemoryMax is not enforced in it; the limits of a process are. @module */
+ * Invariant: every machine starts as debootstrap left it, in an overlay of its own that goes with it; when the test run
+ * ends in any way, so does the machine.
+ * What debootstrap made is kept in `.cache/booted`, so that only the first run takes its minute.
+ * Why systemd-nspawn and not a container image: the units are tested, so what starts them must be what starts them in
+ * the field. It has no cgroup of the memory controller, so MemoryMax is not enforced in it;
+ * the limits of a process are. @module */
 
 import { fileURLToPath } from "node:url";
 import { findProgram, GuardedChild } from "./guarded_child.ts";

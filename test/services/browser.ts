@@ -2,8 +2,8 @@
  *
  * Out: the DevTools address of a headless browser with an empty profile; `openBrowser` connects to it.
  * Invariant: the only file that imports playwright-core.
- * Why: the browser runs under the same guard as the other services instead of being launched by playwright, as a test run that is
- * killed would leave it behind. @module */
+ * Why: the browser runs under the same guard as the other services instead of being launched by playwright, as a test
+ * run that is killed would leave it behind. @module */
 
 import type { Browser } from "playwright-core";
 import { findProgram, GuardedChild } from "./guarded_child.ts";

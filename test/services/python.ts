@@ -22,7 +22,8 @@ export function runPython(args: string[], cwd?: string): Promise<string> {
   return run(python, args, cwd);
 }
 
-/** Why scripts with these imports cannot be run; undefined when they can. `packages` are installed when they are missing. */
+/** Why scripts with these imports cannot be run; undefined when they can.
+ * `packages` are installed when they are missing. */
 export async function missingPython(imports: string[], packages: string[]): Promise<string | undefined> {
   try {
     if (await Deno.stat(python).then(() => false, () => true)) await run("python3", ["-m", "venv", folder]);

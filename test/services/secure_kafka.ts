@@ -1,8 +1,9 @@
 /** A real Kafka that wants TLS, users and permission: one node with five listeners.
  *
- * Out: addresses by name. `plain` is the administrator's: whoever comes there may do everything. `scram` wants a user of
- * SCRAM-SHA-512 or SCRAM-SHA-256, `certificate` a client's certificate; `expired` and `named` are as `scram`, but their certificates
- * are expired, or for another name. Permissions are StandardAuthorizer's: what is not allowed is forbidden. @module */
+ * Out: addresses by name. `plain` is the administrator's: whoever comes there may do everything. `scram` wants a user
+ * of SCRAM-SHA-512 or SCRAM-SHA-256, `certificate` a client's certificate; `expired` and `named` are as `scram`, but
+ * their certificates are expired, or for another name.
+ * Permissions are StandardAuthorizer's: what is not allowed is forbidden. @module */
 
 import type { Certificates } from "../sensor/certificates.ts";
 import { freePort } from "./guarded_child.ts";

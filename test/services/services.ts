@@ -9,7 +9,8 @@
  *       const url = await createDatabase(mariadb.address);
  *
  * Invariant: a missing service is said aloud and counted as skipped; with `CI=true` it fails the file instead.
- * Why: without the variables the file starts its own service outside any test, so that no test leaks it; the guard ends it. @module */
+ * Why: without the variables the file starts its own service outside any test, so that no test leaks it;
+ * the guard ends it. @module */
 
 import { mariadb } from "./mariadb.ts";
 import { kafka } from "./kafka.ts";

@@ -1,7 +1,8 @@
-/** The value of a batch, written and read in the plainest way; a sensor writes its own from the words of its flows, and ingest reads it
- * with readers of its own.
+/** The value of a batch, written and read in the plainest way; a sensor writes its own from the words of its flows, and
+ * ingest reads it with readers of its own.
  *
- * In: arrays of one length. Out: octets, columns of nothing but defaults left out as a sensor does; and back. @module */
+ * In: arrays of one length. Out: octets, columns of nothing but defaults left out as a sensor does; and back.
+ * @module */
 
 import type { Refusal } from "../../shared/batch.ts";
 import { areFacts } from "../../shared/facts.ts";
@@ -26,8 +27,8 @@ export function encodeValue(columns: SegmentTable): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(Object.fromEntries(kept)));
 }
 
-/** Reads what {@link encodeValue}, or a sensor, wrote: every column known, of `flows` rows, every cell of its kind; absent ones with their
- * default. Slow and plain, so that ingest's own reader can be compared with it. */
+/** Reads what {@link encodeValue}, or a sensor, wrote: every column known, of `flows` rows, every cell of its kind;
+ * absent ones with their default. Slow and plain, so that ingest's own reader can be compared with it. */
 export function decodeValue(value: Uint8Array, flows: number): Required<SegmentTable> | Refusal {
   let parsed: unknown;
   try {

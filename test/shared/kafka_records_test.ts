@@ -1,4 +1,5 @@
-/** Tests of the reader of record sets: what is whole is read, what is not is one fault that can be gone past. @module */
+/** Tests of the reader of record sets: what is whole is read, what is not is one fault that can be gone past.
+ * @module */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";

@@ -1,4 +1,5 @@
-/** The client with a real broker that wants TLS and users: who gets in, what a sensor's user may do, and what is said of the others.
+/** The client with a real broker that wants TLS and users: who gets in, what a sensor's user may do,
+ * and what is said of the others.
  * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";

@@ -1,4 +1,5 @@
-/** The table of policy fields: what is taken, what is refused, and that it is the sensor's own options it speaks of. @module */
+/** The table of policy fields: what is taken, what is refused, and that it is the sensor's own options it speaks of.
+ * @module */
 
 import { assertEquals } from "@std/assert";
 import {

@@ -1,5 +1,5 @@
-/** What others read of our topics: the published schemas are the code's, and the snippets of shared/READERS.md give the rows that were sent.
- * The snippets run in a Python environment of their own, made once in `.cache/readers`. @module */
+/** What others read of our topics: the published schemas are the code's, and the snippets of shared/READERS.md give the
+ * rows that were sent. The snippets run in a Python environment of their own, made once in `.cache/readers`. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";

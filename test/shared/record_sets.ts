@@ -1,7 +1,7 @@
 /** Record sets of Kafka, made by hand, so that a test can make any of them wrong.
  *
- * Out: {@link recordSet}, one set in message format 2; {@link fetchAnswer} around sets. The checksum stays zero: our reader leaves it to the
- * broker. @module */
+ * Out: {@link recordSet}, one set in message format 2; {@link fetchAnswer} around sets. The checksum stays zero: our
+ * reader leaves it to the broker. @module */
 
 import { Buffer } from "node:buffer";
 

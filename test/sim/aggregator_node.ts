@@ -1,8 +1,9 @@
-/** A simulated aggregator: the real ingest, and the real reader of partitions, over one SQLite database in memory that several share.
+/** A simulated aggregator: the real ingest, and the real reader of partitions,
+ * over one SQLite database in memory that several share.
  *
  * In: a world, a database, the broker where there is one. Out: answers to batches; rows.
- * The database is reached over a way that fails before anything is done, in the middle (a deadlock), and after COMMIT was done but before
- * its reply was read. A killed process neither asks nor hears any more. @module */
+ * The database is reached over a way that fails before anything is done, in the middle (a deadlock), and after COMMIT
+ * was done but before its reply was read. A killed process neither asks nor hears any more. @module */
 
 import { Ingest } from "../../aggregator/ingest/ingest.ts";
 import type { Database, Session } from "../../aggregator/store/database.ts";

@@ -1,7 +1,8 @@
 /** A simulated broker: one topic, its logs, its group; and the producer that a sensor has of it.
  *
  * In: records of producers, joins of consumers. Out: records by offset, assignments.
- * Faults of a request: not reached, appended in part, appended without an answer, appended long after the sender gave up, appended twice.
+ * Faults of a request: not reached, appended in part, appended without an answer,
+ * appended long after the sender gave up, appended twice.
  * Invariant: what a log has is read by everybody alike, until the topic is made anew. @module */
 
 import type { Buffer } from "node:buffer";

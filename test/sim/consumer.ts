@@ -1,7 +1,8 @@
 /** A simulated member of the consumer group: what kafkajs does around the real reader of partitions.
  *
- * In: assignments of the broker, records. Out: calls of the reader, as the client makes them: one at a time for a partition, stale after a
- * seek or a rebalance, from the first record where its position is none. A reader that fails is made anew. @module */
+ * In: assignments of the broker, records. Out: calls of the reader, as the client makes them: one at a time for a
+ * partition, stale after a seek or a rebalance, from the first record where its position is none.
+ * A reader that fails is made anew. @module */
 
 import type { Ingest } from "../../aggregator/ingest/ingest.ts";
 import { PartitionReader, type StoredPlaces } from "../../aggregator/ingest/partitions.ts";

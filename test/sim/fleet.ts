@@ -1,7 +1,10 @@
-/** The delivery path of a whole fleet in one process, from a seed: three sensors, a broker or HTTP, two aggregators, one database.
+/** The delivery path of a whole fleet in one process, from a seed:
+ * three sensors, a broker or HTTP, two aggregators, one database.
  *
- * In: a seed, which draws the way, the traffic and every fault. Out: what differs from the oracle, in words; counts of what happened.
- * Course: a minute of faults, then everything heals and must come to rest: spools empty, topic read. Then the books are compared.
+ * In: a seed, which draws the way, the traffic and every fault.
+ * Out: what differs from the oracle, in words; counts of what happened.
+ * Course: a minute of faults, then everything heals and must come to rest: spools empty, topic read.
+ * Then the books are compared.
  * Invariant: the same seed is the same run, to the last waking; `trace` says so. @module */
 
 import { Buffer } from "node:buffer";

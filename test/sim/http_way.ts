@@ -1,7 +1,7 @@
 /** The simulated way of a sensor to the aggregators over HTTP: delays, duplicates, lost answers, partitions.
  *
- * In: a request of the real transport. Out: an aggregator's answer, or that there was none. A request may arrive long after its sender gave
- * up, and twice. @module */
+ * In: a request of the real transport. Out: an aggregator's answer, or that there was none. A request may arrive long
+ * after its sender gave up, and twice. @module */
 
 import { HttpTransport } from "../../sensor/ship/http.ts";
 import type { Transport } from "../../sensor/ship/transport.ts";

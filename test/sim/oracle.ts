@@ -1,7 +1,9 @@
-/** What was spooled, by name, and what must have become of it: the reference that neither sensors nor aggregators know of.
+/** What was spooled, by name, and what must have become of it:
+ * the reference that neither sensors nor aggregators know of.
  *
- * In: every batch as it went to a spool, which of them the spool promised to keep, which of those a fault destroyed. Out: what differs
- * between that and the store, in words; nothing = each batch is stored once or listed as a gap, and totals are those of the batches stored.
+ * In: every batch as it went to a spool, which of them the spool promised to keep, which of those a fault destroyed.
+ * Out: what differs between that and the store, in words; nothing = each batch is stored once or listed as a gap, and
+ * totals are those of the batches stored.
  * Invariant: only a batch that was never promised, or was destroyed by a fault on purpose, may be missing. @module */
 
 import type { Store } from "../../aggregator/store/store.ts";

@@ -1,7 +1,7 @@
 /** Runs simulations from the command line.
  *
- * In: `--seed N` (that one) or `--seeds N` (1 to N; 1,000 without). Out: each seed that fails, with what differs and how to run it again;
- * last line `N seeds, N failed`; exit code 1 when one failed. @module */
+ * In: `--seed N` (that one) or `--seeds N` (1 to N; 1,000 without). Out: each seed that fails, with what differs and
+ * how to run it again; last line `N seeds, N failed`; exit code 1 when one failed. @module */
 
 import { simulate } from "./fleet.ts";
 import { replayOf } from "./replay.ts";

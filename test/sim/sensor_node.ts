@@ -1,8 +1,8 @@
 /** A simulated sensor: the real sealer, outbox, spool and shipper over a disk and a way that fail.
  *
  * In: a world, the way to the aggregators. Out: batches, noted by the oracle as they reach the spool.
- * Invariant: whatever is on the disk outlives a start; nothing else does. Only the sealing thread is replaced, by the same sealer on the
- * thread there is. @module */
+ * Invariant: whatever is on the disk outlives a start; nothing else does. Only the sealing thread is replaced, by the
+ * same sealer on the thread there is. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Disk } from "../../sensor/disk.ts";

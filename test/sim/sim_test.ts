@@ -1,6 +1,8 @@
-/** The delivery path of a whole fleet under every fault there is, from seeds: nothing lost, nothing doubled, what is missing is named.
+/** The delivery path of a whole fleet under every fault there is, from seeds:
+ * nothing lost, nothing doubled, what is missing is named.
  *
- * In: 50 seeds in the gate; nightly 1,000. Out: for a seed that fails, what differs and the command that runs it again. @module */
+ * In: 50 seeds in the gate; nightly 1,000. Out: for a seed that fails, what differs and the command that runs it again.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { simulate } from "./fleet.ts";

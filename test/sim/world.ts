@@ -1,8 +1,11 @@
 /** Time and chance of a simulation: one queue of sleepers, one seeded source of numbers, nothing of the real clock.
  *
- * In: a seed. Out: processes with clocks of their own that can be paused, killed and set wrong; `run` wakes one sleeper after another.
- * Invariant: between two sleepers everything settles that waits for nothing but the event loop, so the same seed gives the same order.
- * Why sleeps are late by chance: nobody may rely on a timer that is on time, and a simulated minute costs fewer wakings. @module */
+ * In: a seed. Out: processes with clocks of their own that can be paused, killed and set wrong;
+ * `run` wakes one sleeper after another.
+ * Invariant: between two sleepers everything settles that waits for nothing but the event loop,
+ * so the same seed gives the same order.
+ * Why sleeps are late by chance: nobody may rely on a timer that is on time,
+ * and a simulated minute costs fewer wakings. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import { prng } from "../sensor/ship/helpers.ts";

@@ -1,6 +1,7 @@
 /** The own certificate authority, for sensors and browsers that are to trust it.
  *
- * Why without a key: a certificate is no secret. Who fetches it compares it with the fingerprint that came another way. @module */
+ * Why without a key: a certificate is no secret. Who fetches it compares it with the fingerprint that came another way.
+ * @module */
 
 import { ApiError } from "../errors.ts";
 import { resource } from "../route.ts";

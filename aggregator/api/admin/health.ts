@@ -1,7 +1,7 @@
 /** Is it working: for load balancers, watchdogs and people.
  *
- * Invariant: `/healthz` tells of progress, not of life: a process that answers but stores nothing while batches wait or fail is not well.
- * Neither answer waits for the database longer than {@link pingMsMax}.
+ * Invariant: `/healthz` tells of progress, not of life: a process that answers but stores nothing while batches wait or
+ * fail is not well. Neither answer waits for the database longer than {@link pingMsMax}.
  * Why no key is needed: a watchdog has none, and the answer holds no data. @module */
 
 import { z } from "../../../shared/schema.ts";

@@ -1,7 +1,8 @@
 /** API keys: made, listed, revoked.
  *
- * Invariant: the text of a key is in exactly one answer, the one that makes it; the identityStore has its hash. What people call a key by is its
- * name, or the beginning of that hash where a name stands twice. A session ends with its key. @module */
+ * Invariant: the text of a key is in exactly one answer, the one that makes it; the identityStore has its hash. What
+ * people call a key by is its name, or the beginning of that hash where a name stands twice.
+ * A session ends with its key. @module */
 
 import { z } from "../../../shared/schema.ts";
 import { type ApiKeyRow, roles } from "../../model/access.ts";

@@ -1,7 +1,7 @@
 /** Login of the dashboard: an API key in, a session cookie out.
  *
- * Invariant: a right key gets in however many wrong ones came from the same address; a session has the role of its key and ends when
- * the key is revoked. @module */
+ * Invariant: a right key gets in however many wrong ones came from the same address; a session has the role of its key
+ * and ends when the key is revoked. @module */
 
 import { z } from "../../../shared/schema.ts";
 import { roles } from "../../model/access.ts";

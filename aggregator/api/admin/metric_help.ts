@@ -2,7 +2,8 @@
  *
  * In: nothing. Out: a table from a name, without `picket_`, to one sentence and the metric's labels.
  * Invariant: every counter and gauge of the aggregator has a line here; a test compares the table with the source.
- * Why one table and not a sentence at each counter: some are counted in several places, and operators read them side by side. @module */
+ * Why one table and not a sentence at each counter: some are counted in several places,
+ * and operators read all of them in one list. @module */
 
 type MetricHelp = readonly [sentence: string, ...labels: string[]];
 

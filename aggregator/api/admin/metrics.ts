@@ -1,8 +1,8 @@
 /** Counters and gauges in Prometheus' text format: the aggregator's own, and each sensor's health.
  *
  * In: `reporter.snapshot()` and the fleet. Out: text, format 0.0.4.
- * Invariant: every name begins with `picket_`; names that end in `_total` are counters, those in `_lag_seconds` and `_duration_seconds`
- * histograms; label values are escaped; each family has its HELP and its TYPE line. @module */
+ * Invariant: every name begins with `picket_`; names that end in `_total` are counters, those in `_lag_seconds` and
+ * `_duration_seconds` histograms; label values are escaped; each family has its HELP and its TYPE line. @module */
 
 import type { FleetHealth } from "../../fleet/fleet.ts";
 import { sensorStatuses } from "../../fleet/fleet.ts";

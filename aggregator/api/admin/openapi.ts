@@ -1,7 +1,7 @@
 /** The OpenAPI 3.1 page, printed from the route table and its schemas.
  *
- * Invariant: a route cannot be missing here, as the page is made from the table that serves it; neither can a status, as tests compare
- * each answer they get with what is described. @module */
+ * Invariant: a route cannot be missing here, as the page is made from the table that serves it; neither can a status,
+ * as tests compare each answer they get with what is described. @module */
 
 import { checkInRequest, checkInResponse, enrolRequest, enrolResponse } from "../../../shared/control.ts";
 import { z } from "../../../shared/schema.ts";

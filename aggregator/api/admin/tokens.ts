@@ -1,7 +1,7 @@
 /** Join tokens: what lets a sensor in.
  *
- * Invariant: the text of a token is in exactly one answer, the one that makes it; the identityStore has its hash. What people call a token by is
- * the beginning of that hash. @module */
+ * Invariant: the text of a token is in exactly one answer, the one that makes it; the identityStore has its hash. What
+ * people call a token by is the beginning of that hash. @module */
 
 import { Buffer } from "node:buffer";
 import { sha256Hex } from "../../../shared/batch.ts";

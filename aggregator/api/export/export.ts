@@ -1,11 +1,12 @@
-/** Flows and threats as files: NDJSON, CSV, Parquet, sent while they are read.
+/** Flows and threats as files: NDJSON, CSV, Parquet, streamed while they are read.
  *
  * In: the filters of the lists. Out: a stream, newest first, that says at its end whether it is whole.
- * Invariant: a page is read only when the caller has taken the one before, so memory holds one page whatever is asked for; between two
- * pages everybody else's queries have their turn. A caller who goes away ends the reading; one who takes nothing is sent away by the
- * front door. What fails on the way breaks the stream off, so that half a file is never taken for a whole one.
- * Bound: {@link rowsMax} rows, {@link pagesMax} pages, {@link emptyPagesMax} pages without a row on end, and as many exports at once as
- * the limit allows. @module */
+ * Invariant: a page is read only once the caller has consumed the one before, so memory holds one page whatever is
+ * asked for, and other queries run between two pages. A caller that disconnects ends the reading; one that stops
+ * reading is disconnected by the front door.
+ * A failure on the way aborts the stream, so that half a file is never mistaken for a whole one.
+ * Bound: {@link rowsMax} rows, {@link pagesMax} pages, {@link emptyPagesMax} pages in succession without a row, and as
+ * many exports at once as the limit allows. @module */
 
 import {
   type End,

@@ -1,8 +1,8 @@
-/** The filter of a list: read from its parameter, and described for who completes it.
+/** The filter of a list: read from its parameter, and described for clients that complete it.
  *
  * In: text, the table it is about. Out: the checked tree, or an error that points at the place.
- * Invariant: a sensor goes by its name or its id; the tree names ids alone, as rows do. Another table is one more line of
- * {@link tables}. @module */
+ * Invariant: a sensor may be given by name or id; the tree holds ids only, as rows do.
+ * Another table is one more line of {@link tables}. @module */
 
 import { z } from "../../../shared/schema.ts";
 import { notesOf, type Table } from "../../filter/columns.ts";

@@ -1,6 +1,7 @@
 /** Flows: by page, the latest, by any filter, and one with all its sightings.
  *
- * Invariant: newest first, pages by key, so that page 1,000 costs what page 1 does and no row is shown twice. @module */
+ * Invariant: newest first, pages by key, so that page 1,000 costs what page 1 does and no row is shown twice.
+ * @module */
 
 import { z } from "../../../shared/schema.ts";
 import { ApiError } from "../errors.ts";

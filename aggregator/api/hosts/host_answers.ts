@@ -1,4 +1,4 @@
-/** Shapes of what is told of hosts. Names, and all text below them, were chosen by whoever sent the packets. @module */
+/** Shapes of answers about hosts. Names, and all text below them, were chosen by whoever sent the packets. @module */
 
 import { z } from "../../../shared/schema.ts";
 import { port, threatAnswer } from "../schemas.ts";

@@ -1,7 +1,7 @@
-/** Hosts, services, domains, conversations: by page, and one host in depth.
+/** Hosts, services, domains, conversations: in pages, and one host in depth.
  *
- * Invariant: pages go by key, and every list has a largest length. A host has a row when it answered somebody, or is inside and sent
- * something; see store/host_sums.ts. @module */
+ * Invariant: pages are by key, and every list has a maximum length. A host has a row when it answered somebody, or is
+ * inside and sent something; see store/host_sums.ts. @module */
 
 import { isPrivateIp, parseIp } from "../../../shared/ip.ts";
 import { z } from "../../../shared/schema.ts";

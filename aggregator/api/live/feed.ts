@@ -1,8 +1,10 @@
-/** What has just been stored, for those who watch it.
+/** What has just been stored, for clients that watch it.
  *
- * In: ids of flows and threats, after their commit. Out: rows in the order in which they were stored, each with a number.
- * Invariant: whoever stores never waits and, while nobody watches, does nothing; at most {@link LiveLimits.idsMax} ids wait, the last
- * {@link LiveLimits.rowsMax} rows are kept for who comes back, and who is too slow is told how many rows it missed. Each is counted.
+ * In: ids of flows and threats, after their commit.
+ * Out: rows in the order in which they were stored, each with a number.
+ * Invariant: storing never waits for it and, while nobody watches, does nothing for it; at most
+ * {@link LiveLimits.idsMax} ids wait, the last {@link LiveLimits.rowsMax} rows are kept for clients that reconnect, and
+ * a client that is too slow is told how many rows it missed. Each is counted.
  * Why rows are read back by id: a row is then what the API answers for it, whoever changed it. @module */
 
 import type { Clock } from "../../../shared/clock.ts";
@@ -164,7 +166,7 @@ export class LiveFeed {
     try {
       for (const row of await this.#read(topic, ids)) this.#send(topic, row);
     } catch (error) {
-      this.#deps.reporter.warn("cannot read rows for those who watch", { error });
+      this.#deps.reporter.warn("cannot read rows for live clients", { error });
       this.#leaveOut(topic, ids.length);
     }
   }

@@ -1,7 +1,9 @@
 /** `GET /api/v1/live`: flows and threats as this aggregator stores them, as server-sent events.
  *
- * In: topic, filter, the id of the last event seen. Out: a stream that ends with its session, its key or the aggregator.
- * Invariant: a stream nobody reads holds no place: it joins the feed when it is first read, and leaves when it is cancelled. @module */
+ * In: topic, filter, the id of the last event seen.
+ * Out: a stream that ends with its session, its key or the aggregator.
+ * Invariant: a stream nobody reads takes no place:
+ * it joins the feed when it is first read, and leaves when it is cancelled. @module */
 
 import { z } from "../../../shared/schema.ts";
 import { meets } from "../../filter/evaluate.ts";
@@ -21,7 +23,7 @@ export const eventStream = "text/event-stream";
 
 export const live = resource({
   summary:
-    "Flows or threats as this aggregator stores or changes them: server-sent events, on from Last-Event-ID",
+    "Flows or threats as this aggregator stores or changes them: server-sent events, resumed after Last-Event-ID",
   query: z.strictObject({ of: z.enum(topics).describe("What to watch"), ...filterQuery }),
   answerTypes: [eventStream],
   errors: ["busy"],

@@ -1,9 +1,9 @@
-/** One who watches: rows that fit its filter, as a stream of server-sent events.
+/** One live client: rows that fit its filter, as a stream of server-sent events.
  *
- * In: rows of the feed. Out: text, a piece at a time: `flow` or `threat` with the row, `missed` with how many rows are not in the stream
- * (null = not known), `end` with why; a comment where there is nothing to say.
- * Invariant: at most {@link queuedMax} events and {@link queuedCharactersMax} characters wait; beyond that rows are missed, said and
- * counted, and nobody else waits. @module */
+ * In: rows of the feed. Out: text, piece by piece: `flow` or `threat` with the row, `missed` with how many rows are not
+ * in the stream (null = not known), `end` with why; a comment where there is nothing to say.
+ * Invariant: at most {@link queuedMax} events and {@link queuedCharactersMax} characters wait; beyond that rows are
+ * dropped, reported and counted, and no other client waits. @module */
 
 import type { Clock } from "../../../shared/clock.ts";
 import type { Reporter } from "../../../shared/reporter.ts";

@@ -1,10 +1,12 @@
 /** Batches over HTTP, for sensors without Kafka.
  *
- * In: the header fields of a batch, its value compressed with zstd. Out: `stored` or `replay` once the transaction is committed.
+ * In: the header fields of a batch, its value compressed with zstd.
+ * Out: `stored` or `replay` once the transaction is committed.
  * Invariant: the sensor's acknowledgement goes out after the commit; the upload limit bounds the bodies in memory, and
- * one sensor's share of them. Who holds no sensor's key gets no place there: the signature covers the header fields, the value's hash
- * among them, and is checked before a body is waited for.
- * What a sensor does with an error: 400, 413, 422 = this batch never gets in; 401, 403 = keep spooling; the rest = try again. @module */
+ * one sensor's share of them. Who holds no sensor's key gets no place there: the signature covers the header fields,
+ * the value's hash among them, and is checked before a body is waited for.
+ * What a sensor does with an error: 400, 413, 422 = this batch never gets in; 401, 403 = keep spooling;
+ * the rest = try again. @module */
 
 import { Buffer } from "node:buffer";
 import { batchLimits, publicKeyFromRaw, readHeader, signedText, verifyText } from "../../../shared/batch.ts";

@@ -1,7 +1,7 @@
 /** What an operator decides about a sensor: let in, let go on, named, tagged, sent away, forgotten.
  *
- * In: its id, or its name. Out: the sensor's id and name. Invariant: a name means the sensor that has it now; one that was revoked is
- * meant only where no other has its name. @module */
+ * In: its id, or its name. Out: the sensor's id and name. Invariant: a name means the sensor that has it now; one that
+ * was revoked is meant only where no other has its name. @module */
 
 import { z } from "../../../shared/schema.ts";
 import type { SensorChange, SensorRow } from "../../model/sensor.ts";

@@ -1,9 +1,10 @@
 /** Check-in: a sensor's health, every 10 s, signed by its key.
  *
- * In: the signed body. Out: the aggregator's two time stamps, from which the sensor knows its clock, whether it is revoked, and the
- * highest epoch known of it; the policy it should have.
- * Invariant: nothing is stored of a check-in whose signature does not fit, or which is not newer than the last one; so a recorded
- * check-in cannot be played back as today's health. Its clock may be off by any amount: that is measured, and said.
+ * In: the signed body. Out: the aggregator's two time stamps, from which the sensor knows its clock, whether it is
+ * revoked, and the highest epoch known of it; the policy it should have.
+ * Invariant: nothing is stored of a check-in whose signature does not fit, or which is not newer than the last one; so
+ * a recorded check-in cannot be played back as today's health.
+ * Its clock may be off by any amount: that is measured, and said.
  * Why a revoked sensor still gets an answer: it must learn that it is. @module */
 
 import { Buffer } from "node:buffer";
@@ -107,7 +108,8 @@ async function save(
   reporter.count("check_ins_total", { outcome: "stored" });
 }
 
-/** Later epoch; or, of the same epoch, a later stamp, or any total that has grown: a clock may be set back, a total cannot go back.
+/** Later epoch; or, of the same epoch, a later stamp, or any total that has grown:
+ * a clock may be set back, a total cannot go back.
  * A recorded check-in has neither. */
 function isNewer(now: CheckInRequest, last: CheckInRequest | null): boolean {
   if (!last || now.epoch > last.epoch) return true;

@@ -1,8 +1,11 @@
 /** Enrolment: a one-time token and a fresh key make a sensor.
  *
- * In: token, name, public key, and a signature that proves the sensor holds the private half. Out: sensor id and where batches go.
- * Invariant: of any number of redemptions of one token at once exactly one enrols: the identityStore decides, in one statement.
- * A valid token is never refused for what others behind the same address did: only failures count, and only they are told to wait. @module */
+ * In: token, name, public key, and a signature that proves the sensor holds the private half.
+ * Out: sensor id and where batches go.
+ * Invariant: of any number of redemptions of one token at once exactly one enrols:
+ * the identityStore decides, in one statement.
+ * A valid token is never refused for what others behind the same address did: only failures count,
+ * and only they are told to wait. @module */
 
 import { Buffer } from "node:buffer";
 import { keyId, publicKeyFromRaw, sha256Hex, verifyText } from "../../../shared/batch.ts";

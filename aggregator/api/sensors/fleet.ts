@@ -39,7 +39,7 @@ async function readPositions(
 }
 
 export const fleet = resource({
-  summary: "How the sensors are, the unwell first; counts by status are those of the whole fleet",
+  summary: "Health of the sensors, those in trouble first; counts by status are those of the whole fleet",
   query: z.strictObject({
     ...pageQuery,
     limit: pageQuery.limit.default(100),

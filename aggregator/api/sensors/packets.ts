@@ -1,8 +1,10 @@
-/** Packets that a sensor was asked for, uploaded by it.
+/** Packets that a sensor uploads because it was asked to.
  *
- * In: header fields, a pcapng file, empty where there are no packets. Out: `stored` or `replay` once the file and its row are on disk.
- * Invariant: signature, request and length are checked before a body is waited for, and uploads share the bound of batches. Each refusal is
- * counted by its reason. What cannot be used ends its request, so that nobody sends it again. @module */
+ * In: header fields, a pcapng file, empty where there are no packets.
+ * Out: `stored` or `replay` once the file and its row are on disk.
+ * Invariant: signature, request and length are checked before a body is waited for, and uploads share the bound of
+ * batches. Each refusal is counted by its reason.
+ * An unusable upload ends its request, so that the sensor does not send it again. @module */
 
 import { Buffer } from "node:buffer";
 import { publicKeyFromRaw, sha256Hex, verifyText } from "../../../shared/batch.ts";

@@ -1,7 +1,9 @@
 /** Policies: what the fleet sets on its sensors, and how far each has come.
  *
- * In: a name, for whom, settings. Out: the version it became; how many sensors should have it, have it, and rolled it back.
- * Invariant: settings are checked before they are stored, by the table of fields that the sensors use too. A version is never changed.
+ * In: a name, for whom, settings.
+ * Out: the version it became; how many sensors should have it, have it, and rolled it back.
+ * Invariant: settings are checked before they are stored, by the table of fields that the sensors use too.
+ * A version is never changed.
  * @module */
 
 import { checkPolicy } from "../../../shared/policy.ts";

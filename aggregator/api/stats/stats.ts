@@ -102,7 +102,7 @@ export const series = resource({
     ...rangeQuery,
     step: z.int().min(1).max(86_400).optional().describe("Seconds of a point"),
     sensor_id: sensorId.optional(),
-    by: z.enum(["protocol", "sensor"]).optional().describe("Tells the parts as well, in stacks"),
+    by: z.enum(["protocol", "sensor"]).optional().describe("Gives the parts as well, in stacks"),
   }),
   isQuery: true,
   answer: z.object({

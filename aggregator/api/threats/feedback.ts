@@ -1,4 +1,5 @@
-/** What people say of threats, and what that says of the detectors. Invariant: feedback changes no severity and no status. @module */
+/** What people say about threats, and what that says about the detectors.
+ * Invariant: feedback changes no severity and no status. @module */
 
 import { z } from "../../../shared/schema.ts";
 import { verdicts } from "../../model/threat.ts";

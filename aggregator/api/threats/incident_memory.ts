@@ -1,10 +1,9 @@
-/** Incidents of a range, made anew only from what changed.
+/** Incidents of a range, recomputed only from what changed.
  *
- * In: the store, a range. Out: all incidents of its newest {@link threatsMax} threats.
- * Invariant: every call compares what the store says of each threat now, its mark, with what is held, so an answer never shows a threat
- * as it was before.
+ * In: the store, a range. Out: all incidents of its newest {@link threatsMax} threats. Invariant: every call compares
+ * what the store now says of each threat, its mark, with what is held, so an answer never shows an outdated threat.
  * Bound: twice {@link threatsMax} threats are held, without their evidence, and {@link answersMax} answers.
- * Why: pages ask every few seconds, and reading 5,000 threats anew took a tenth of a second of a core. @module */
+ * Why: pages ask every few seconds, and reading 5,000 threats each time took a tenth of a second of a core. @module */
 
 import { incidentsOf } from "../../detect/incidents.ts";
 import type { Incident } from "../../model/incident.ts";

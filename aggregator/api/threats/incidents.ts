@@ -1,9 +1,11 @@
-/** Incidents: what people look at first. They follow from the threats, so they are made from those around the range at hand.
+/** Incidents: what people look at first.
+ * They follow from the threats, so they are computed from those around the range in question.
  *
- * In: a range, or the id of any of its threats. Out: incidents, each whole. Invariant: an incident goes by the id of its first threat, the
- * same in every answer, as threats of the {@link marginS} before a range are read too; its status is that of its threats, so setting it
- * sets theirs, in one transaction. Threats that a suppression hides are in none.
- * Bound: 5,000 threats are read, for the list the newest (see incident_memory.ts); the answer says when there are more. @module */
+ * In: a range, or the id of any of its threats. Out: incidents, each whole. Invariant: an incident has the id of its
+ * first threat, the same in every answer, as threats of the {@link marginS} before a range are read too; its status is
+ * that of its threats, so setting it sets theirs, in one transaction. Threats that a suppression hides are in none.
+ * Bound: 5,000 threats are read, for the list the newest (see incident_memory.ts); the answer says when there are more.
+ * @module */
 
 import { z } from "../../../shared/schema.ts";
 import { storiesOf, type Story } from "../../detect/incidents.ts";

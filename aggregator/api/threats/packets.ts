@@ -1,7 +1,8 @@
-/** Packets of a threat or of a flow: ask sensors for them, see how it stands, and fetch them.
+/** Packets of a threat or of a flow: ask sensors for them, see what has arrived, and fetch them.
  *
- * Invariant: who asks and who fetches is logged with the subject. A GET without packets is a 404 that says in words why there are none.
- * Why analysts only: payload is more than a viewer gets to see anywhere else. @module */
+ * Invariant: who asks and who fetches is logged with the subject.
+ * A GET without packets is a 404 that says in words why there are none.
+ * Why analysts only: nowhere else does a viewer get to see payload. @module */
 
 import { z } from "../../../shared/schema.ts";
 import type { Capabilities } from "../capabilities.ts";

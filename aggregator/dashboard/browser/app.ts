@@ -1,8 +1,10 @@
-/** What every page needs to know: who is signed in, what this aggregator offers, the newest packet, and when that was asked.
+/** What every page needs to know: who is signed in, what this aggregator offers, the newest packet,
+ * and when that was asked.
  *
- * In: the session, `openapi.json`, `/stats/totals` every {@link refreshMs}. Out: `useApp()`, which draws again when any of it changes.
- * Invariant: an answer 401 to anything ends the session here and leaves the address alone, so that signing in leads back to the same
- * place. Nothing is asked again while an answer is awaited. @module */
+ * In: the session, `openapi.json`, `/stats/totals` every {@link refreshMs}.
+ * Out: `useApp()`, which draws again when any of it changes.
+ * Invariant: an answer 401 to anything ends the session here and leaves the address alone, so that signing in leads
+ * back to the same place. Nothing is asked again while an answer is awaited. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />

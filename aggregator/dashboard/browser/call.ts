@@ -1,8 +1,9 @@
 /** Calls of the API from its own pages.
  *
- * In: paths below the page, so that it works behind any path prefix. Out: answers whose every string is inert; a problem carries the
- * server's own words and the field it is about.
- * Invariant: no string of an answer reaches a page but through here, so none holds a control, zero-width or direction character. @module */
+ * In: paths below the page, so that it works behind any path prefix. Out: answers whose every string is inert; a
+ * problem carries the server's own words and the field it is about.
+ * Invariant: no string of an answer reaches a page but through here, so none holds a control,
+ * zero-width or direction character. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />

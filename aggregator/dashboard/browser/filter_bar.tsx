@@ -1,6 +1,7 @@
 /** A line of filters whose state is the address.
  *
- * Invariant: a filter counts once it is sent (Enter, or leaving a list); what the API says is wrong stands at its own field. @module */
+ * Invariant: a filter counts once it is sent (Enter, or leaving a list);
+ * what the API says is wrong stands at its own field. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />

@@ -1,6 +1,7 @@
 /** A line in the filter language, completed word by word from the columns that the API describes.
  *
- * In: `/filter/columns`. Out: what may stand next: a column, then an operator, then a value, then `and` or `or`. @module */
+ * In: `/filter/columns`. Out: what may stand next: a column, then an operator, then a value, then `and` or `or`.
+ * @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />

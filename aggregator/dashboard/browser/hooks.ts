@@ -1,7 +1,7 @@
 /** How pages ask the API: one answer, or a list that grows page by page.
  *
- * Invariant: what is on the page stays until its successor is there; an answer to an older question is thrown away; a list holds at
- * most {@link rowsMax} rows, and says when there are more. @module */
+ * Invariant: what is on the page stays until its successor is there; an answer to an older question is thrown away; a
+ * list holds at most {@link rowsMax} rows, and says when there are more. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
@@ -84,7 +84,8 @@ interface Pages<Row> {
   problem: Problem | null;
 }
 
-/** A list whose first page follows what comes in; once a person has asked for more, it stands still until the question changes. */
+/** A list whose first page follows what comes in;
+ * once a person has asked for more, it stands still until the question changes. */
 export function useList<Row>(path: string | null, query: Query, isLive = true): List<Row> {
   const { tick } = useApp();
   const { query: { range } } = usePlace();

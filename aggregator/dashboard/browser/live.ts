@@ -1,6 +1,8 @@
-/** Word of what was just stored, where the aggregator sends it: the lists on the page are then asked for again, within a second.
+/** Word of what was just stored, where the aggregator sends it:
+ * the lists on the page are then asked for again, within a second.
  *
- * Why the rows themselves are not used: a list has filters, an order and pages of its own, and asking for it again gets them right.
+ * Why the rows themselves are not used: a list has filters, an order and pages of its own,
+ * and asking for it again gets them right.
  * Bound: one stream a topic and page; whatever number of rows come, `act` is called once in {@link nudgeMs}. @module */
 
 /// <reference no-default-lib="true" />

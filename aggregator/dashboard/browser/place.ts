@@ -1,8 +1,8 @@
 /** Where the person is: page, what is open on it, and every choice, all in the address after `#`.
  *
  * In: "#/threats?severity_min=high&id=00ff". Out: `{page: "threats", item: "", query: {...}}`, and back.
- * Invariant: what is shown follows from the address alone, so that back, reload and sharing work. `range` goes from page to page, the
- * rest belongs to its page. @module */
+ * Invariant: what is shown follows from the address alone, so that back, reload and sharing work. `range` goes from
+ * page to page, the rest belongs to its page. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />

@@ -1,6 +1,7 @@
 /** The one time range of all pages.
  *
- * In: "24h" (up to the newest packet), "24h-now", "all", "1790000000..1790003600" (epoch seconds). Out: `from` and `to` for the API.
+ * In: "24h" (up to the newest packet), "24h-now", "all", "1790000000..1790003600" (epoch seconds).
+ * Out: `from` and `to` for the API.
  * Why up to the newest packet: what a sensor replays, and what reaches a stopped fleet, lies in the past. @module */
 
 type Range =

@@ -1,4 +1,5 @@
-/** The sign-in. It stands in place of a page and leaves the address alone, so that it leads back to where the person was. @module */
+/** The sign-in. It stands in place of a page and leaves the address alone,
+ * so that it leads back to where the person was. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />

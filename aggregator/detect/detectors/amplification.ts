@@ -1,4 +1,5 @@
-/** Amplification: many servers send large answers to a host that never asked, because somebody forged its address in the questions.
+/** Amplification: many servers send large answers to a host that never asked,
+ * because somebody forged its address in the questions.
  *
  * In: updates of UDP flows. Out: one finding for each flooded host and service.
  * Invariant: answers to questions that were seen are none; a single server that streams to one host is none.
@@ -123,7 +124,8 @@ interface Answers {
   bytes: number;
 }
 
-/** Answers without a question; null when there are none. A sensor that knows them for answers names the victim as the one who asked. */
+/** Answers without a question; null when there are none.
+ * A sensor that knows them for answers names the victim as the one who asked. */
 function answersOf({ segment, src, dst }: PreparedUpdate): Answers | null {
   const { protocol, src_port, dst_port, fwd_packets, fwd_bytes, bwd_packets, bwd_bytes } = segment;
   if (protocol !== "udp" || (fwd_packets === 0) === (bwd_packets === 0)) return null;

@@ -1,10 +1,11 @@
 /** ARP spoofing: one machine answers for the addresses of others, so that their packets pass through it.
  *
  * In: ARP flows. Out: one finding for each hardware address that claims what is another's.
- * Invariant: a network card that was replaced, a standby that took over, two cards of one host, and the shared addresses of VRRP, HSRP,
- * CARP and GLBP are none (signs/arp_claims.ts). A bridge of virtual machines, a proxy and a wireless repeater stay low.
- * Why "asks for what it claims": whoever sits in between needs the true hardware address to pass packets on; an owner never asks for its
- * own address but to announce or probe it. @module */
+ * Invariant: a network card that was replaced, a standby that took over, two cards of one host, and the shared
+ * addresses of VRRP, HSRP, CARP and GLBP are none (signs/arp_claims.ts).
+ * A bridge of virtual machines, a proxy and a wireless repeater stay low.
+ * Why "asks for what it claims": whoever sits in between needs the true hardware address to pass packets on; an owner
+ * never asks for its own address but to announce or probe it. @module */
 
 import { arpKinds } from "../../../shared/segment.ts";
 import type { Reason } from "../../model/threat.ts";
@@ -155,7 +156,7 @@ export const arpSpoofing = detector({
     };
   },
   meaning:
-    "Who answers for another's address receives what is meant for it, and can read or change it on the way: passwords, web pages, commands to machines.",
+    "Whoever answers for another host's address receives what is meant for it, and can read or change it on the way: passwords, web pages, commands to machines.",
   action: ({ mac, own, taken }) =>
     `Look for the hardware address ${mac} in the tables of your switches, and see what is connected to that port${
       own.value === "not seen" ? "" : ` (it also uses ${own})`
@@ -178,7 +179,8 @@ function contestedOf(
   return [...claimed].filter((ip) => book.rivals(place, ip, mac, turnsMin).length > 0);
 }
 
-/** Addresses that it claims towards one another, by answers that nobody asked for, as whoever sits between two hosts does. */
+/** Addresses that it claims towards one another, by answers that nobody asked for,
+ * as whoever sits between two hosts does. */
 function betweenOf(
   { book, place, mac, claimed, answers }: {
     book: ArpClaims;

@@ -1,11 +1,12 @@
-/** Beacon: one host calls the same outside service at regular times with calls of regular size, as implants do to fetch orders.
+/** Beacon: one host calls the same outside service at regular times with calls of regular size,
+ * as implants do to fetch orders.
  *
- * In: beginnings of TCP and UDP flows, and the later segments of quiet TCP sessions. Out: one finding for each caller, callee and port;
- * one for a source that polls several targets alike.
- * Invariant: regularity alone is never more than low, as most programs poll; more needs a second, independent sign. A service inside, an
- * inbound caller, a service that several own hosts call, a poller of several targets, and calls that are not answered stay low whatever
- * else. Calls inside one connection are reported with a second sign only: keep-alives are regular by design. Services that are regular
- * by design (time, names, discovery) are not followed.
+ * In: beginnings of TCP and UDP flows, and the later segments of quiet TCP sessions. Out: one finding for each caller,
+ * callee and port; one for a source that polls several targets alike.
+ * Invariant: regularity alone is never more than low, as most programs poll; more needs a second, independent sign. A
+ * service inside, an inbound caller, a service that several own hosts call, a poller of several targets, and calls that
+ * are not answered stay low whatever else. Calls inside one connection are reported with a second sign only:
+ * keep-alives are regular by design. Services that are regular by design (time, names, discovery) are not followed.
  * ATT&CK T1573 where it is encrypted. @module */
 
 import type { Segment } from "../../../shared/segment.ts";
@@ -53,13 +54,13 @@ const limitsTable = {
   callersMin: {
     value: 3,
     unit: "hosts",
-    why: "what several hosts call is a service, not one host's master",
+    why: "what several hosts call is a service, not one host's control server",
     range: [2, 4],
   },
   pollTargetsMin: {
     value: 3,
     unit: "targets",
-    why: "an implant has one or two masters, a monitor many targets",
+    why: "an implant has one or two control servers, a monitor many targets",
   },
   learningS: { value: 86_400, unit: "s", why: "a day shows most of what hosts call by habit" },
   renewS: {
@@ -71,8 +72,8 @@ const limitsTable = {
 } as const;
 type Limits = LimitValues<typeof limitsTable>;
 
-/** Ports of services whose clients ask at fixed times by specification: DNS, DHCP, NTP, NetBIOS, SNMP, syslog, SSDP, STUN, Teredo,
- * NAT-PMP, mDNS, LLMNR, IPsec keep-alive, DHCPv6, RIP. */
+/** Ports of services whose clients ask at fixed times by specification: DNS, DHCP, NTP, NetBIOS, SNMP, syslog, SSDP,
+ * STUN, Teredo, NAT-PMP, mDNS, LLMNR, IPsec keep-alive, DHCPv6, RIP. */
 const regularByDesign = new Set([
   ...[53, 67, 68, 123, 137, 138, 161, 162, 500, 514, 520, 546, 547, 1_900, 3_478, 3_544, 3_702, 4_500],
   ...[5_350, 5_351, 5_353, 5_355],
@@ -206,8 +207,8 @@ function isOpened({ fwd_syn_count }: Segment): boolean {
   return fwd_syn_count > 0;
 }
 
-/** A part of a TCP session that only keeps contact: little is said, and there is a pause in it. Two service ports: the direction is
- * not known. */
+/** A part of a TCP session that only keeps contact: little is said, and there is a pause in it. Two service ports: the
+ * direction is not known. */
 function isQuietSession(segment: Segment): boolean {
   if (segment.protocol !== "tcp" || isOpened(segment) || segment.src_port < 1024) return false;
   if (segment.fwd_payload_bytes === 0 || segment.fwd_payload_bytes + segment.bwd_payload_bytes > 16_384) {
@@ -216,8 +217,8 @@ function isQuietSession(segment: Segment): boolean {
   return segment.interarrival_us_max >= 2e6 || segment.segment === 0;
 }
 
-/** Seconds between calls inside a session: since the part before it, when it was silent between them, else the longest pause in this
- * part. */
+/** Seconds between calls inside a session: since the part before it, when it was silent between them, else the longest
+ * pause in this part. */
 function sessionGap(segment: Segment, lastS: number | undefined): number | null {
   const sinceS = lastS === undefined ? 0 : segment.start - lastS;
   if (sinceS > 90) return sinceS;

@@ -1,11 +1,12 @@
-/** Session by a master's certificate: an encrypted session with a host of the Internet whose certificate is a remote-control tool's own, or
- * that shows three signs at once of a server nobody published.
+/** Session with a C2 server's certificate: an encrypted session with a host of the Internet whose certificate is that
+ * of a remote-control tool, or that shows three signs at once of a server not meant for the public.
  *
  * In: certificates of TLS flows. Out: one finding for each own host and server.
- * Invariant: a certificate that vouches for itself is ordinary inside a network, and so is one sign or two outside. Three signs in one
- * session are those of file sharing, chat and private networks too: without a tool's name only a server that is called again and again counts.
- * Sources: names that AsyncRAT, DcRat, Quasar, VenomRAT, Orcus, BitRAT, Cobalt Strike and Covenant put into the certificates they make;
- * ATT&CK T1573.002, T1219. @module */
+ * Invariant: a self-signed certificate is ordinary inside a network, and so is one sign or two outside. Three signs in
+ * one session are those of file sharing, chat and private networks too:
+ * without a tool's name only a server that is called again and again counts.
+ * Sources: names that AsyncRAT, DcRat, Quasar, VenomRAT, Orcus, BitRAT, Cobalt Strike and Covenant put into the
+ * certificates they make; ATT&CK T1573.002, T1219. @module */
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";

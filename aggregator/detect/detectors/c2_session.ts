@@ -2,7 +2,8 @@
  *
  * In: the first octets of TCP sessions that have no other name. Out: one finding for each pair of hosts.
  * Invariant: Telnet, SSH and whatever else was recognised has a name and is none; IRC on its usual port stays low.
- * Why the caller matters: a shell that calls is one that somebody made call; a shell that is called waits behind an open port. @module */
+ * Why the caller matters: a shell that connects out was made to do so;
+ * a shell that is connected to waits behind an open port. @module */
 
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";

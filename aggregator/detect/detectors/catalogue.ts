@@ -1,6 +1,7 @@
 /** The detectors that Picket ships, in the order in which they see an update.
  *
- * Out: their declarations, and for people the list of them: in the API, in the documentation, in the help of options. @module */
+ * Out: their declarations, and for people the list of them: in the API, in the documentation, in the help of options.
+ * @module */
 
 import {
   type Declaration,

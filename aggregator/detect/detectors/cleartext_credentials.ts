@@ -1,7 +1,8 @@
 /** Cleartext credentials: a password travels where anybody in between can read it.
  *
  * In: FTP and login facts of flows. Out: one finding for each server and port.
- * Invariant: an anonymous login has no password, and a login whose proof is a hash is none. Never more than low: a weakness, no attack.
+ * Invariant: an anonymous login has no password, and a login whose proof is a hash is none.
+ * Never more than low: a weakness, no attack.
  * Source: ATT&CK T1552, T1040; RFC 2577 (FTP), RFC 2595 and 8314 (mail). @module */
 
 import type { LoginFact } from "../../../shared/facts.ts";
@@ -79,7 +80,7 @@ export const cleartextCredentials = detector({
       dst_ips[0]
     } (SFTP or FTPS, IMAPS, SMTP with STARTTLS, SSH instead of Telnet), switch off the plain one, then change these passwords.`,
   falseAlarm:
-    "None as to the fact; on a closed network you may accept it, and suppress this threat for the server.",
+    "The fact is certain; on a closed network you may accept it, and suppress this threat for the server.",
 });
 
 interface Login {

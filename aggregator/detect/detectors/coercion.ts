@@ -1,9 +1,10 @@
 /** Coercion: a host makes a Windows server log in to a machine of the attacker's choice, whose login is then relayed.
  *
  * In: DCE/RPC calls of flows, log-ins of machine accounts by NTLM. Out: one finding for each pair of hosts.
- * Invariant: print clients ask their print server to be told of changes; that one call alone stays low, unless the server then logs in to the
- * caller with its machine account, which is what an attacker wants.
- * Sources: MS-EFSR (PetitPotam), MS-RPRN (PrinterBug), MS-DFSNM (DFSCoerce), MS-FSRVP (ShadowCoerce), MS-EVEN (CheeseOunce); ATT&CK T1187. @module */
+ * Invariant: print clients ask their print server to be told of changes; that one call alone stays low, unless the
+ * server then logs in to the caller with its machine account, which is what an attacker wants.
+ * Sources: MS-EFSR (PetitPotam), MS-RPRN (PrinterBug), MS-DFSNM (DFSCoerce), MS-FSRVP (ShadowCoerce),
+ * MS-EVEN (CheeseOunce); ATT&CK T1187. @module */
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";

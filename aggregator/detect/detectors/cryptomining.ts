@@ -1,9 +1,11 @@
 /** Cryptomining: an own host works for a mining pool.
  *
- * In: the first octets of sessions that have no other name, ports, names of pools in DNS questions and TLS. Out: one finding for each host.
- * Invariant: a name alone, or a port alone, stays low: people read about pools, and ports are free to use. The language of pools decides:
- * lines of JSON with an id or a method, right at the beginning of a TCP session to the Internet.
- * Source: the Stratum protocol (en.bitcoin.it/wiki/Stratum_mining_protocol); ports as XMRig's and pools' own instructions name them. @module */
+ * In: the first octets of sessions that have no other name, ports, names of pools in DNS questions and TLS.
+ * Out: one finding for each host.
+ * Invariant: a name alone, or a port alone, stays low: people read about pools, and ports are free to use. The language
+ * of pools decides: lines of JSON with an id or a method, right at the beginning of a TCP session to the Internet.
+ * Source: the Stratum protocol (en.bitcoin.it/wiki/Stratum_mining_protocol);
+ * ports as XMRig's and pools' own instructions name them. @module */
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";

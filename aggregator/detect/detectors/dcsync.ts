@@ -1,9 +1,11 @@
-/** DCSync: a host that is no domain controller asks one for the directory's changes, and with them for every password hash.
+/** DCSync: a host that is no domain controller asks one for the directory's changes,
+ * and with them for every password hash.
  *
  * In: DCE/RPC calls of flows; flows that show who serves a directory. Out: one finding for each asking host.
- * Invariant: a host that itself serves Kerberos or LDAP, or is asked to replicate, is a domain controller, and controllers do this all day.
- * A connection seen from its middle names no interface; the calls of mimikatz' DCSync, DRSDomainControllerInfo (16), DRSCrackNames (12)
- * and DRSGetNCChanges (3) on one connection, are told by their numbers, and are less sure.
+ * Invariant: a host that itself serves Kerberos or LDAP, or is asked to replicate, is a domain controller, and
+ * controllers do this all day. A connection seen from its middle names no interface; the calls of mimikatz' DCSync,
+ * DRSDomainControllerInfo (16), DRSCrackNames (12) and DRSGetNCChanges (3) on one connection,
+ * are told by their numbers, and are less sure.
  * Source: MS-DRSR 4.1.10, IDL_DRSGetNCChanges; ATT&CK T1003.006. @module */
 
 import type { RpcFact } from "../../../shared/facts.ts";
@@ -115,7 +117,7 @@ export const dcsync = detector({
       src_ips[0]
     } now and find out which account asked. Treat every password of the domain as known to the attacker: reset that account, then krbtgt twice, then the administrators.`,
   falseAlarm:
-    "A new domain controller, or a directory synchronisation such as Microsoft Entra Connect, asks for changes too; then the host is known for it.",
+    "A new domain controller, or a directory synchronisation such as Microsoft Entra Connect, asks for changes too; then you know the host.",
 });
 
 function callsIn(rpc: readonly RpcFact[], name: string): number {

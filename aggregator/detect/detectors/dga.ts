@@ -1,11 +1,13 @@
 /** Computed domains: one host asks for many registered domains that look computed, whether they exist or not.
  *
  * In: DNS questions in facts. Out: one finding for each asking host.
- * Invariant: only the registered label counts, so that computed names below a domain, as content networks and trackers have them, are none;
- * and each domain counts once. A resolver asks for what others asked it for, and is none.
- * Why beside bursts of missing domains: a resolver that answers for all, a sinkhole, and malware that registered its names leave no errors.
- * Source of the idea: Antonakakis et al., "From Throw-Away Traffic to Bots" (2012); Plohmann et al., "A Comprehensive Measurement Study of
- * Domain Generating Malware" (2016): most families compute labels of 8 to 20 letters or digits. @module */
+ * Invariant: only the registered label counts, so that computed names below a domain, as content networks and trackers
+ * have them, are none; and each domain counts once. A resolver asks for what others asked it for, and is none.
+ * Why beside bursts of missing domains: a resolver that answers for all, a sinkhole,
+ * and malware that registered its names leave no errors.
+ * Source of the idea: Antonakakis et al., "From Throw-Away Traffic to Bots" (2012); Plohmann et al., "A Comprehensive
+ * Measurement Study of Domain Generating Malware" (2016): most families compute labels of 8 to 20 letters or digits.
+ * @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, percentOf, reason } from "../finding.ts";
@@ -85,7 +87,7 @@ export const dga = detector({
     };
   },
   meaning:
-    "Malware computes the names of its masters, so that nobody can close them all. It asks for one after another until one answers.",
+    "Malware computes the names of its control servers, so that nobody can shut them all down. It asks for one after another until one answers.",
   action: ({ found }, _finding, { client }) =>
     `Treat ${client.ip} as infected until shown otherwise: ${stopHost(client)}, and scan it. ${
       found.value === "none"

@@ -1,8 +1,8 @@
 /** DHCP starvation: one machine asks for addresses in the name of many, until the server has none left.
  *
  * In: DHCP messages of clients. Out: one finding for each VLAN.
- * Invariant: a network that gets its power back asks fast too, so that many clients alone stay low; computed hardware addresses show
- * themselves by having as many makers as there are addresses. @module */
+ * Invariant: a network that gets its power back asks fast too, so that many clients alone stay low; computed hardware
+ * addresses show themselves by having as many makers as there are addresses. @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, percentOf, reason } from "../finding.ts";

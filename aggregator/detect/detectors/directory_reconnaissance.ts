@@ -1,11 +1,13 @@
 /** Directory reconnaissance: a client lists the users, groups, sessions and weak accounts of a Windows domain.
  *
- * In: LDAP searches, SAMR and LSA calls, Kerberos errors, zone transfers of flows. Out: one finding for each asking host.
- * Invariant: a host that looks up itself, its user and its groups, as every Windows client does, is none; what counts is asking for all of a
- * kind, or for the properties that only attackers sort by.
- * Sources: ATT&CK T1087.002, T1069.002, T1482; the collection methods of SharpHound (session, local admin, ACL) and of Impacket's
- * lookupsid, samrdump, rpcdump and GetUserSPNs; PsLoggedOn (the users' keys of the registry, and the names of their owners); KDC errors when
- * user names are tried (kerbrute); RFC 5936 (whole zones, which secondary name servers fetch: a host that answers DNS may). @module */
+ * In: LDAP searches, SAMR and LSA calls, Kerberos errors, zone transfers of flows.
+ * Out: one finding for each asking host.
+ * Invariant: a host that looks up itself, its user and its groups, as every Windows client does, is none; what counts
+ * is asking for all of a kind, or for the properties that only attackers sort by.
+ * Sources: ATT&CK T1087.002, T1069.002, T1482; the collection methods of SharpHound (session, local admin, ACL) and of
+ * Impacket's lookupsid, samrdump, rpcdump and GetUserSPNs; PsLoggedOn (the users' keys of the registry, and the names
+ * of their owners); KDC errors when user names are tried (kerbrute); RFC 5936 (whole zones, which secondary name
+ * servers fetch: a host that answers DNS may). @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";
@@ -17,7 +19,8 @@ const namesMax = 1_024;
 interface Question {
   /** What was asked for: "all users", "sessions", ... */
   kind: string;
-  /** 1: programs ask this too. 2: administrators' tools do. 3: hardly anybody but attackers. 4: a whole directory at once. */
+  /** 1: programs ask this too. 2: administrators' tools do. 3: hardly anybody but attackers.
+   * 4: a whole directory at once. */
   weight: number;
   /** A user name that was tried and does not exist. */
   unknownUser?: string;

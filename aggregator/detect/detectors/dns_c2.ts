@@ -2,7 +2,8 @@
  *
  * In: DNS answers in facts. Out: one finding for each client and registered domain.
  * Invariant: the TXT records that honest zones hold (SPF, DKIM, verification tokens, DMARC) are none, however long.
- * Source: ATT&CK T1071.004; DNSMessenger (Talos, 2017): PowerShell in TXT records; staged payloads of Cobalt Strike and Metasploit. @module */
+ * Source: ATT&CK T1071.004; DNSMessenger (Talos, 2017): PowerShell in TXT records;
+ * staged payloads of Cobalt Strike and Metasploit. @module */
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
@@ -67,7 +68,7 @@ export const dnsC2 = detector({
       evidence,
     };
   },
-  meaning: "Malware fetches its orders and further parts by DNS, as nearly every network lets it through.",
+  meaning: "Malware fetches its commands and further parts by DNS, as nearly every network lets it through.",
   action: (_evidence, { src_ips }) =>
     `Isolate ${
       src_ips[0]

@@ -1,11 +1,12 @@
 /** DNS tunnel: data hidden in the names of DNS questions, and in the answers.
  *
  * In: DNS facts of flows to a resolver. Out: one finding for each client and registered domain.
- * Invariant: reverse lookups, service discovery, block lists and virus scanners' lookups are not counted; repeated names (content
- * networks) carry nothing.
+ * Invariant: reverse lookups, service discovery, block lists and virus scanners' lookups are not counted; repeated
+ * names (content networks) carry nothing.
  * ATT&CK also T1572, Protocol Tunneling.
- * Sources: Born and Gustafson, "Detecting DNS Tunnels Using Character Frequency Analysis" (2010); the SANS paper of Farnham, "Detecting
- * DNS Tunneling" (2013): names longer than 52 characters, many different names a domain, record types TXT, NULL, KEY. @module */
+ * Sources: Born and Gustafson, "Detecting DNS Tunnels Using Character Frequency Analysis" (2010); the SANS paper of
+ * Farnham, "Detecting DNS Tunneling" (2013):
+ * names longer than 52 characters, many different names a domain, record types TXT, NULL, KEY. @module */
 
 import type { DnsFact } from "../../../shared/facts.ts";
 import type { Reason } from "../../model/threat.ts";
@@ -66,9 +67,9 @@ const oddTypes = new Set([
   "TYPE65399",
 ]);
 
-/** Zones whose names are long or carry hashes for honest work: virus scanners, reputation and mail checks, and hosters who name each
- * machine. Nobody but their owner answers for them through a resolver; since a client may also speak to a server of its own, they need
- * `carrierFactor` times the names and are not left out. */
+/** Zones whose names are long or carry hashes for honest work: virus scanners, reputation and mail checks, and hosters
+ * who name each machine. Nobody but their owner answers for them through a resolver; since a client may also speak to a
+ * server of its own, they need `carrierFactor` times the names and are not left out. */
 const honestCarriers = new Set(
   ("mcafee.com sophosxl.net sophosxl.com cymru.com e5.sk eset.com trendmicro.com kaspersky.com kaspersky-labs.com bitdefender.net " +
     "spamhaus.org spamhaus.net spamcop.net surbl.org uribl.com barracudacentral.org sorbs.net senderbase.org dnswl.org abuseat.org " +
@@ -167,7 +168,7 @@ export const dnsTunnel = detector({
     };
   },
   meaning:
-    "Names that long, random and never repeated carry hidden data: this is how programs smuggle data or orders past a firewall that lets DNS through.",
+    "Names that long, random and never repeated carry hidden data: this is how programs smuggle data or commands past a firewall that lets DNS through.",
   action: ({ domain }, _finding, { client, resolver }) =>
     `${
       resolver.isPrivate

@@ -1,9 +1,11 @@
-/** Executable download: a program or script is fetched over plain HTTP from a place, or under a name, that honest software does not use.
+/** Executable download: a program or script is fetched over plain HTTP from a place, or under a name,
+ * that honest software does not use.
  *
  * In: HTTP requests and responses of flows. Out: one finding for each client and server.
- * Invariant: a program from a named host whose answer or address says that it is one is ordinary (updates come like that) and is none.
- * Source: how droppers fetch their second stage: a bare address, a false type, names of IoT architectures (ATT&CK T1105); how exploit kits
- * serve theirs: a program, by its first octets, in answer to a page (T1189). @module */
+ * Invariant: a program from a named host whose answer or address says that it is one is ordinary (updates come like
+ * that) and is none.
+ * Source: how droppers fetch their second stage: a bare address, a false type, names of IoT architectures (ATT&CK
+ * T1105); how exploit kits serve theirs: a program, by its first octets, in answer to a page (T1189). @module */
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";

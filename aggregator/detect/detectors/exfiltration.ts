@@ -1,8 +1,9 @@
-/** Exfiltration: an own host sends far more to one place outside than it ever sends, to a place that no other own host calls.
+/** Exfiltration: an own host sends far more to one place outside than it ever sends,
+ * to a place that no other own host calls.
  *
  * In: updates of TCP and UDP flows from own hosts to hosts outside. Out: one finding for each host and destination.
- * Invariant: what other hosts call too (clouds, backup services) stays low, as do replies to whoever called from outside. Without a history
- * of the host a large transfer alone stays low: the first hour of a sensor knows nobody.
+ * Invariant: what other hosts call too (clouds, backup services) stays low, as do replies to whoever called from
+ * outside. Without a history of the host a large transfer alone stays low: in its first hour a sensor knows no host.
  * Source: ATT&CK T1048; the volume follows the host's own past, as services differ by orders of magnitude. @module */
 
 import { detector } from "../detector.ts";
@@ -14,7 +15,8 @@ import { oddSignsOf } from "../signs/odd_service.ts";
 import type { Service } from "../signs/services.ts";
 
 const lowMax = 35;
-/** A part of a transfer that is worth following: most flows send far less in a minute, and they are nearly all there are. */
+/** A part of a transfer that is worth following: most flows send far less in a minute,
+ * and they are nearly all there are. */
 const partMin = 20_000;
 
 interface Transfer {

@@ -1,9 +1,10 @@
 /** Flood: more packets or connections than a host can serve, whatever the protocol.
  *
- * In: one-way UDP, ICMP, TCP without a beginning, other protocols; connections to web servers. Out: one finding for each victim and
- * kind, and for connections also for each source.
- * Invariant: downloads, backups and calls are conversations and add nothing (signs/flood_share.ts). One stream that goes one way, such as
- * video, stays low until it is faster than any; so do collectors of logs, and connections between own hosts that are all served.
+ * In: one-way UDP, ICMP, TCP without a beginning, other protocols; connections to web servers. Out: one finding for
+ * each victim and kind, and for connections also for each source.
+ * Invariant: downloads, backups and calls are conversations and add nothing (signs/flood_share.ts). One stream that
+ * goes one way, such as video, stays low until it is faster than any;
+ * so do collectors of logs, and connections between own hosts that are all served.
  * Left to others: half-open connections (syn_flood), answers without a question (amplification, reflection). @module */
 
 import type { Reason } from "../../model/threat.ts";

@@ -1,8 +1,10 @@
-/** FTP bounce: a client tells an FTP server to open its data connection to another machine, to scan or attack it in the server's name.
+/** FTP bounce: a client tells an FTP server to open its data connection to another machine,
+ * to scan or attack it in the server's name.
  *
- * In: FTP commands PORT and EPRT of flows. Out: one finding for each client and server; the attacker is whoever sends the command.
- * Invariant: a client behind address translation names its own private address, always the same one; that is none, but for ports of
- * services, on which no client waits for data.
+ * In: FTP commands PORT and EPRT of flows.
+ * Out: one finding for each client and server; the attacker is whoever sends the command.
+ * Invariant: a client behind address translation names its own private address, always the same one; that is none, but
+ * for ports of services, on which no client waits for data.
  * Sources: RFC 2577, section 3; CVE-1999-0017. @module */
 
 import { parseIp } from "../../../shared/ip.ts";

@@ -1,10 +1,13 @@
 /** Host sweep: one host asks a whole network who is there, by ARP, by ping, or by IPv6's neighbour discovery.
  *
  * In: ARP, ICMP echo and neighbour solicitation flows. Out: one finding for each asking host and protocol.
- * Invariant: an ARP reply is no question, and proves that its sender is there; so does whatever else a host sent in the last ten
- * minutes, as a sensor on an ordinary switch port sees questions but no replies. Announcements of one's own address are no question.
- * A router that asks for scattered addresses passes on what comes from outside, and stays low. A fixed list asked again and again is no sweep. A solicitation goes to the group of an address's last 24 bits (RFC 4291, 2.7.1): whether
- * that address is there cannot be told, so that only fast ones count; a router that sends them passes on somebody else's sweep. @module */
+ * Invariant: an ARP reply is no question, and proves that its sender is there; so does whatever else a host sent in the
+ * last ten minutes, as a sensor on an ordinary switch port sees questions but no replies.
+ * Announcements of one's own address are no question.
+ * A router that asks for scattered addresses passes on what comes from outside, and stays low. A fixed list asked again
+ * and again is no sweep. A solicitation goes to the group of an address's last 24 bits (RFC 4291, 2.7.1): whether that
+ * address is there cannot be told, so that only fast ones count;
+ * a router that sends them passes on somebody else's sweep. @module */
 
 import { detector } from "../detector.ts";
 import { capScore, field, growingPoints, reason } from "../finding.ts";

@@ -1,8 +1,9 @@
-/** Orders over HTTP: a program that calls itself a browser posts to a bare address of the Internet, at a path that looks computed.
+/** C2 over HTTP: a program that calls itself a browser posts to a bare address of the Internet,
+ * at a path that looks computed.
  *
  * In: HTTP requests of flows. Out: one finding for each own host and server.
- * Invariant: pages have names, and browsers come to them by names; a device that reports to a bare address names a path that means
- * something, and does not call itself a browser.
+ * Invariant: pages have names, and browsers come to them by names; a device that reports to a bare address names a path
+ * that means something, and does not call itself a browser.
  * Source: published analyses of Emotet, TrickBot and Dridex; ATT&CK T1071.001. @module */
 
 import type { HttpFact } from "../../../shared/facts.ts";
@@ -69,7 +70,8 @@ export const httpC2 = detector({
       evidence,
     };
   },
-  meaning: "Malware tells its master what it found, and fetches orders, in the clothes of a browser.",
+  meaning:
+    "Malware reports what it found to its control server, and fetches commands, disguised as a browser.",
   action: (_evidence, { dst_ips }, { src }) =>
     `Find out which program on ${src.ip} sends this. If nobody can explain it, ${stopHost(src)}, and block ${
       dst_ips[0]

@@ -99,11 +99,12 @@ export const icmpTunnel = detector({
     "Somebody who measures a line with pings of many sizes looks the same for a short time; ask your network staff.",
 });
 
-/** Every link carries IPv6 packets of this size (RFC 8200, 5); larger pings are cut on some, and most parts are then full. */
+/** Every link carries IPv6 packets of this size (RFC 8200, 5);
+ * larger pings are cut on some, and most parts are then full. */
 const linkOctetsMin = 1_280;
 
-/** Pings too large for the link: their parts differ in size, though the pings do not. Answers repeat the question (RFC 792), as those of
- * tunnels do not; or nearly all parts are full. */
+/** Pings too large for the link: their parts differ in size, though the pings do not. Answers repeat the question (RFC
+ * 792), as those of tunnels do not; or nearly all parts are full. */
 function isInFragments({ lengthMax, bytes, askedBytes, packets }: {
   lengthMax: number;
   bytes: number;

@@ -1,9 +1,10 @@
 /** Industrial command: a host that is not the one in charge changes a controller, or any host stops or loads it.
  *
  * In: requests of Modbus, DNP3, S7, CIP, IEC 104 and BACnet. Out: one finding for each controller.
- * Invariant: the host that asks a controller most is in charge of it, and may change values as it likes; an engineering station that was
- * there from the beginning, too. Loading a program into a controller that nobody else is in charge of is engineering, and stays low; stopping
- * or restarting it is not, but by a host that has asked it for long. Plant equipment is never told to be isolated.
+ * Invariant: the host that asks a controller most is in charge of it, and may change values as it likes; an engineering
+ * station that was there from the beginning, too. Loading a program into a controller that nobody else is in charge of
+ * is engineering, and stays low; stopping or restarting it is not, but by a host that has asked it for long. Plant
+ * equipment is never told to be isolated.
  * Sources: ATT&CK for ICS T0855 (unauthorized command message), T0816 (restart), T0858 (operating mode). @module */
 
 import { detector } from "../detector.ts";

@@ -1,8 +1,10 @@
-/** Industrial reconnaissance: a host finds out what controllers are there and what they do, or reaches them from the Internet.
+/** Industrial reconnaissance: a host finds out what controllers are there and what they do,
+ * or reaches them from the Internet.
  *
- * In: messages of industrial protocols, and conversations at their ports with addresses outside. Out: one finding for each asking host.
- * Invariant: polling, however often, is none: it asks the same few things and is answered. Discovery that building control does all day
- * (BACnet who-is) does not count.
+ * In: messages of industrial protocols, and conversations at their ports with addresses outside.
+ * Out: one finding for each asking host.
+ * Invariant: polling, however often, is none: it asks the same few things and is answered. Discovery that building
+ * control does all day (BACnet who-is) does not count.
  * Source: ATT&CK for ICS T0846 (remote system discovery), T0888 (remote system information discovery). @module */
 
 import { detector } from "../detector.ts";
@@ -145,7 +147,7 @@ export const icsReconnaissance = detector({
     };
   },
   meaning:
-    "Before somebody changes a plant, he must learn which controllers there are, and what their values mean.",
+    "Before attackers change a plant, they must learn which controllers there are, and what their values mean.",
   action: (_evidence, _finding, { src, across }) =>
     `${findOut(src, "asks the controllers")} Tell the people who run the plant.${
       across.size > 0 ? " Close industrial ports at the firewall, and let maintenance in through a VPN." : ""

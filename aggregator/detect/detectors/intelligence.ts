@@ -1,11 +1,13 @@
-/** Intelligence: a host is in contact with an address, name or URL on one of the operator's lists, or has a listed TLS fingerprint.
+/** Intelligence: a host is in contact with an address, name or URL on one of the operator's lists,
+ * or has a listed TLS fingerprint.
  *
- * In: both ends of each flow, DNS questions, server names, HTTP requests, fingerprints; the lists, handed in. Out: one finding for each
- * host and indicator; the calls of a listed stranger that nobody answered are one finding, whomever they were meant for.
- * Invariant: a list's note is shown as evidence from outside and stands in no sentence of ours. A host that answers
+ * In: both ends of each flow, DNS questions, server names, HTTP requests, fingerprints; the lists, handed in. Out: one
+ * finding for each host and indicator;
+ * the calls of a listed stranger that nobody answered are one finding, whatever hosts they were meant for.
+ * Invariant: a list's note is shown as evidence from outside and never within our own sentences. A host that answers
  * DNS questions of others is not accused for a question alone: it may pass on what others asked.
- * Severity: high when the listed end answered; medium when it was asked for or called in vain, when a listed stranger was let in, and for
- * a fingerprint, which honest programs may share; a scan is info. @module */
+ * Severity: high when the listed end answered; medium when it was asked for or called in vain, when a listed stranger
+ * was let in, and for a fingerprint, which honest programs may share; a scan is info. @module */
 
 import { type Declaration, detector } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
@@ -93,7 +95,7 @@ export function intelligence(lists: Indicators | null): Declaration {
       }.`,
     action: ({ indicator }, _finding, matches) => actionOf(matches, `${indicator}`),
     falseAlarm:
-      "Lists grow old: an address has a new owner, a site was cleaned, a content network serves others too. Look at the list's own word on it, and at when it was written.",
+      "Lists grow old: an address has a new owner, a site was cleaned, a content network serves others too. See what the list says about it, and when that was written.",
   });
 }
 

@@ -1,9 +1,10 @@
 /** Kerberoasting: a client collects tickets of many services to guess the passwords behind them at leisure.
  *
  * In: Kerberos messages of flows. Out: one finding for each asking client.
- * Invariant: tickets of computer accounts (host/, cifs/, names that end in "$") are worth nothing to a guesser and do not count; a client
- * that asks for a few services over a day is at work.
- * Sources: ATT&CK T1558.003 (tickets with RC4, which is fast to guess) and T1558.004 (accounts without pre-authentication). @module */
+ * Invariant: tickets of computer accounts (host/, cifs/, names that end in "$") are worth nothing to a guesser and do
+ * not count; a client that asks for a few services over a day is at work.
+ * Sources: ATT&CK T1558.003 (tickets with RC4, which is fast to guess) and T1558.004 (accounts without
+ * pre-authentication). @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";
@@ -118,5 +119,5 @@ export const kerberoasting = detector({
   action:
     "Find out who uses the asking machine. Give the named service accounts long random passwords (or managed accounts), switch off RC4 for them, and require pre-authentication for all accounts.",
   falseAlarm:
-    "Old programs that know only RC4, and inventory tools that visit many services, look alike; then the machine is known for it.",
+    "Old programs that know only RC4, and inventory tools that visit many services, look the same; then you know the machine.",
 });

@@ -1,11 +1,12 @@
-/** Lateral movement: one own host has working sessions of remote control or file shares with many own hosts that nobody else uses so.
+/** Lateral movement: one own host has working sessions of remote control or file shares with many own hosts that nobody
+ * else uses so.
  *
  * In: the beginnings of SMB, RDP, WinRM, SSH and DCE/RPC flows between own hosts. Out: one finding for each source.
- * Invariant: a service that three or more hosts use is a server and does not count, so that domain controllers, file servers and jump
- * hosts are none; attempts that fail are a scan. A server of software distribution does the same every day, so that the fan alone stays
- * low until it is wide; administrative shares, or several ways in, raise it.
- * Controllers answer; a session between two of them is told at once, but for what controllers do: exchange values, and report to
- * servers.
+ * Invariant: a service that three or more hosts use is a server and does not count, so that domain controllers, file
+ * servers and jump hosts are none; attempts that fail are a scan. A server of software distribution does the same every
+ * day, so that the fan alone stays low until it is wide; administrative shares, or several ways in, raise it.
+ * Controllers answer; a session between two of them is told at once, but for what controllers do: exchange values, and
+ * report to servers.
  * Source: ATT&CK T1021. @module */
 
 import { detector } from "../detector.ts";
@@ -28,7 +29,8 @@ const ways: Readonly<Record<number, string>> = {
   5985: "WinRM",
   5986: "WinRM",
 };
-/** What controllers call by themselves: names, time, web, mail, logs, MQTT, databases; and the ports of industrial protocols. */
+/** What controllers call by themselves: names, time, web, mail, logs, MQTT, databases;
+ * and the ports of industrial protocols. */
 const controllerPorts = new Set([
   ...[
     25,

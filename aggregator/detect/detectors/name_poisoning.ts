@@ -1,8 +1,8 @@
 /** Name poisoning: one host answers for names that are not its own, so that others log in to it.
  *
  * In: LLMNR answers. Out: one finding for each answering host.
- * Invariant: a host answers for its own name, and may have an old one; nobody answers for many. mDNS is none, as hosts announce names of
- * services there.
+ * Invariant: a host answers for its own name, and may have an old one; nobody answers for many. mDNS is none, as hosts
+ * announce names of services there.
  * Source: ATT&CK T1557.001; RFC 4795: a responder answers for names it owns. @module */
 
 import { detector } from "../detector.ts";
@@ -85,7 +85,7 @@ export const namePoisoning = detector({
     };
   },
   meaning:
-    "Who answers for a mistyped name is then sent the password's hash of whoever asked. The tool Responder does so.",
+    "Whoever answers for a mistyped name is then sent the password hash of the user who asked. The tool Responder does so.",
   action: (_evidence, _finding, { responder }) =>
     `${
       findOut(responder, "answers")

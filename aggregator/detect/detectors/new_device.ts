@@ -1,8 +1,10 @@
-/** New device: a hardware address that was never seen in this network speaks, after a time in which the others were learned.
+/** New device: a hardware address that was never seen in this network speaks,
+ * after a time in which the others were learned.
  *
  * In: ARP flows. Out: one finding for each new hardware address.
- * Invariant: never above low; nothing is new before the network was watched for `learningS`. Addresses that several machines share by
- * design are no devices. At most `knownMax` addresses are known; when that many were seen the half that spoke longest ago is forgotten.
+ * Invariant: never above low; nothing is new before the network was watched for `learningS`. Addresses that several
+ * machines share by design are not devices.
+ * At most `knownMax` addresses are known; beyond that the half that was heard longest ago is forgotten.
  * Why ARP: behind a router all packets carry the router's hardware address. @module */
 
 import { z } from "../../../shared/schema.ts";

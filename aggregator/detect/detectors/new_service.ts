@@ -1,9 +1,10 @@
-/** New service: an own host answers on a port on which nobody called anything before, after a time in which the others were learned.
+/** New service: an own host answers on a port on which nobody called anything before,
+ * after a time in which the others were learned.
  *
  * In: beginnings of TCP conversations between own hosts. Out: one finding for each serving host, with its new ports.
- * Invariant: never above low; nothing is new before the network was watched for `learningS`. Ports that systems hand out to clients, and
- * to services for a moment (FTP, RPC), are none.
- * ATT&CK T1543, T1205: what an intruder leaves to come back by, listens. @module */
+ * Invariant: never above low; nothing is new before the network was watched for `learningS`. Ports that systems hand
+ * out to clients, and to services for a moment (FTP, RPC), are none.
+ * ATT&CK T1543, T1205: a back door listens. @module */
 
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";

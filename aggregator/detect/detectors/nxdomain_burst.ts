@@ -1,8 +1,11 @@
-/** NXDOMAIN burst: a host asks for many domains that do not exist, as malware does that computes its master's name anew each day.
+/** NXDOMAIN burst: a host asks for many domains that do not exist,
+ * as malware does that computes its master's name anew each day.
  *
  * In: DNS answers in facts. Out: one finding for each asking host.
- * Invariant: counted by registered domain: a mistyped search suffix or a block list fails below one domain, however often.
- * Source of the idea: Antonakakis et al., "From Throw-Away Traffic to Bots" (2012): bots fail on hundreds of domains, hosts on few. @module */
+ * Invariant: counted by registered domain:
+ * a mistyped search suffix or a block list fails below one domain, however often.
+ * Source of the idea: Antonakakis et al., "From Throw-Away Traffic to Bots" (2012):
+ * bots fail on hundreds of domains, hosts on few. @module */
 
 import { detector } from "../detector.ts";
 import { field, firstOf, growingPoints, hostile, reason } from "../finding.ts";
@@ -92,7 +95,7 @@ export const nxdomainBurst = detector({
     };
   },
   meaning:
-    "Malware that computes the name of its master from the date asks for many random names until one of them exists.",
+    "Malware that computes the name of its control server from the date asks for many random names until one of them exists.",
   action: ({ found }, _finding, { client }) =>
     `Treat ${client.ip} as infected until shown otherwise: ${stopHost(client)}, and scan it. ${
       found.value === "none"

@@ -1,9 +1,9 @@
 /** Obsolete TLS: a server still speaks a version of TLS that must not be used any more.
  *
- * In: TLS facts of flows whose handshake was answered. Out: one finding for each own server and port; for outside servers one for each
- * client.
- * Invariant: an offer is no agreement: only flows in which the server said something count. Never more than low: it is a weakness, not an
- * attack. Source: RFC 8996 (TLS 1.0 and 1.1), RFC 7568 (SSL 3.0), RFC 6176 (SSL 2.0). @module */
+ * In: TLS facts of flows whose handshake was answered. Out: one finding for each own server and port; for outside
+ * servers one for each client.
+ * Invariant: an offer is no agreement: only flows in which the server said something count. Never more than low: it is
+ * a weakness, not an attack. Source: RFC 8996 (TLS 1.0 and 1.1), RFC 7568 (SSL 3.0), RFC 6176 (SSL 2.0). @module */
 
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";

@@ -1,9 +1,11 @@
-/** Pass the hash: a client proves who it is to Kerberos by a stolen key instead of a password, and can use only the old kind of key.
+/** Pass the hash: a client proves who it is to Kerberos by a stolen key instead of a password,
+ * and can use only the old kind of key.
  *
  * In: Kerberos requests of flows. Out: one finding for each asking client.
- * Invariant: only requests that carry a proof count; a client that would also take AES, or that asks for DES as Windows XP did, has the
- * password. Encryption type 0 is none that exists: mimikatz leaves it where the keys it was not given stood.
- * Sources: RFC 3961, section 8 (type 0 is reserved); MS-KILE 3.1.5.2 (clients list what they support); ATT&CK T1550.002. @module */
+ * Invariant: only requests that carry a proof count; a client that would also take AES, or that asks for DES as Windows
+ * XP did, has the password. Encryption type 0 does not exist: mimikatz leaves it in place of the keys it was not given.
+ * Sources: RFC 3961, section 8 (type 0 is reserved); MS-KILE 3.1.5.2 (clients list what they support);
+ * ATT&CK T1550.002. @module */
 
 import type { KerberosFact } from "../../../shared/facts.ts";
 import { detector } from "../detector.ts";

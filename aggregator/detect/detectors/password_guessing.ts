@@ -1,7 +1,7 @@
 /** Password guessing: one host tries to log in to a service again and again.
  *
- * In: updates of TCP flows to SSH, FTP, Telnet, RDP, SMB, VNC, mail and web logins, on whatever port they are. Out: one finding for
- * each attacker, victim and port.
+ * In: updates of TCP flows to SSH, FTP, Telnet, RDP, SMB, VNC, mail and web logins, on whatever port they are. Out: one
+ * finding for each attacker, victim and port.
  * Invariant: a few typos are none; a client that mostly gets in is none. @module */
 
 import { detector, type LimitValues } from "../detector.ts";

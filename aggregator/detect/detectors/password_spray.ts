@@ -1,8 +1,8 @@
 /** Password spray: one host tries a few passwords on many accounts, or on many hosts, so that no account is locked.
  *
  * In: log-ins that were read: Kerberos, LDAP, SMB, FTP, mail, databases, SIP. Out: one finding for each source.
- * Invariant: a source whose log-ins mostly succeed, such as a mail or terminal server that serves many people, is none; many tries on one
- * account of one host are password guessing.
+ * Invariant: a source whose log-ins mostly succeed, such as a mail or terminal server that serves many people, is none;
+ * many tries on one account of one host are password guessing.
  * Source: ATT&CK T1110.003. @module */
 
 import { detector } from "../detector.ts";

@@ -1,10 +1,12 @@
 /** Horizontal port scan: one host tries the same port on many hosts, most of which do not answer.
  *
- * In: the attempts that TCP and UDP flows begin with. Out: one finding for each scanning host and protocol, with all its ports.
- * Invariant: whoever asks a server by its name (QUIC) was told of it, and does not scan; a host that mostly succeeds is no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer).
- * A fixed list asked again and again is no scan, though half of it may be off.
- * Source of the idea: Jung et al., "Fast Portscan Detection Using Sequential Hypothesis Testing" (2004): benign hosts succeed in
- * about 4 of 5 first contacts, scanners in 1 of 5. @module */
+ * In: the attempts that TCP and UDP flows begin with.
+ * Out: one finding for each scanning host and protocol, with all its ports.
+ * Invariant: whoever asks a server by its name (QUIC) was told of it, and does not scan; a host that mostly succeeds is
+ * no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer). A fixed list asked again and again
+ * is no scan, though half of it may be off.
+ * Source of the idea: Jung et al., "Fast Portscan Detection Using Sequential Hypothesis Testing" (2004): benign hosts
+ * succeed in about 4 of 5 first contacts, scanners in 1 of 5. @module */
 
 import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
@@ -17,8 +19,9 @@ import { PeakRate } from "../signs/peak_rate.ts";
 
 const portsMax = 256, hostsMax = 4_096;
 
-/** Ports that monitors, printer servers and backups ask on lists of their own, of which half may be off: printing, SNMP, NTP, IPMI,
- * node exporters, agents of Zabbix, Nagios and Bacula. A first round of few hosts there may be such a list's. */
+/** Ports that monitors, printer servers and backups ask on lists of their own, of which half may be off: printing,
+ * SNMP, NTP, IPMI, node exporters, agents of Zabbix, Nagios and Bacula.
+ * A first round of few hosts there may be such a list's. */
 const polledPorts = new Set([123, 161, 515, 623, 631, 5666, 9090, 9100, 9102, 10050]);
 const lowMax = 35;
 

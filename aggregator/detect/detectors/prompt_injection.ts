@@ -1,7 +1,8 @@
 /** Prompt injection: somebody writes orders to a language model into what a network monitor reads.
  *
  * In: facts of flows: requests, names, certificates, banners. Out: one finding for each pair of hosts.
- * Invariant: the attempt is found whoever it is meant for. It moves nothing here: strings from the wire reach a model as labels only.
+ * Invariant: the attempt is found whoever it is meant for.
+ * It moves nothing here: strings from the wire reach a model as labels only.
  * Limits: each string is looked at up to a length, and a flow's first strings only. @module */
 
 import { detector } from "../detector.ts";

@@ -1,7 +1,8 @@
 /** Protocol scan: one host tries which IP protocols another understands.
  *
  * In: flows of any IP protocol. Out: one finding for each pair of hosts.
- * Invariant: TCP, UDP and ICMP, which every pair may use, do not count; nor does a protocol that is answered in kind. @module */
+ * Invariant: TCP, UDP and ICMP, which every pair may use, do not count; nor does a protocol that is answered in kind.
+ * @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";

@@ -1,8 +1,12 @@
-/** Reflection: many servers answer a host that never asked, because somebody forged its address; counted by servers, on any port.
+/** Reflection: many servers answer a host that never asked, because somebody forged its address;
+ * counted by servers, on any port.
  *
- * In: answers without a question: UDP and ICMP seen one way, and SYN-ACKs without a SYN. Out: one finding for each victim, protocol and port.
- * Invariant: a connection that carries payload was asked for; services with large answers are the amplification detector's.
- * Source: Kührer et al., "Hell of a Handshake: Abusing TCP for Reflective Amplification DDoS Attacks" (2014). @module */
+ * In: answers without a question: UDP and ICMP seen one way, and SYN-ACKs without a SYN.
+ * Out: one finding for each victim, protocol and port.
+ * Invariant: a connection that carries payload was asked for;
+ * services with large answers are the amplification detector's.
+ * Source: Kührer et al., "Hell of a Handshake: Abusing TCP for Reflective Amplification DDoS Attacks" (2014).
+ * @module */
 
 import { detector } from "../detector.ts";
 import { capScore, field, growingPoints, reason } from "../finding.ts";
@@ -15,8 +19,9 @@ import { amplifyingPorts } from "./amplification.ts";
 const serversMax = 4_096;
 /** Whoever asks a group is answered by each neighbour: NetBIOS, SSDP, WS-Discovery, mDNS, LLMNR. */
 const discoveryPorts = new Set([137, 1900, 3702, 5353, 5355]);
-/** Ports from which an answer comes, whoever is taken for the beginner of its flow: those of amplification, IKE, SQL Server's browser,
- * STUN, CoAP, Ubiquiti's and Dahua's discovery, Steam, BACnet (Shadowserver's scans of open UDP services). */
+/** Ports from which an answer comes, whoever is taken for the beginner of its flow: those of amplification, IKE, SQL
+ * Server's browser, STUN, CoAP, Ubiquiti's and Dahua's discovery, Steam,
+ * BACnet (Shadowserver's scans of open UDP services). */
 const answeringPorts = new Set([
   ...amplifyingPorts,
   ...[500, 1434, 3478, 4500, 5683, 10001, 27015, 37810, 47808],

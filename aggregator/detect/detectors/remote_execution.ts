@@ -2,9 +2,11 @@
  *
  * In: DCE/RPC calls, SMB files and web requests of flows. Out: one finding for each pair of hosts.
  * Invariant: looking at services, tasks or keys is none; only what creates, changes or starts is.
- * WinRM carries commands encrypted: requests for its shell service count, those of event forwarding do not (MS-WSMV; they name "WEC").
- * Sources: ATT&CK T1569.002 (service), T1053.002/005 (task), T1047 (WMI), T1021.003 (DCOM: MMC, Excel, ShellWindows), T1021.006 (WinRM),
- * T1112 (registry); file names of PsExec (Sysinternals) and Impacket's smbexec, wmiexec, atexec. @module */
+ * WinRM carries commands encrypted: requests for its shell service count,
+ * those of event forwarding do not (MS-WSMV; they name "WEC").
+ * Sources: ATT&CK T1569.002 (service), T1053.002/005 (task), T1047 (WMI), T1021.003 (DCOM: MMC, Excel, ShellWindows),
+ * T1021.006 (WinRM), T1112 (registry); file names of PsExec (Sysinternals) and Impacket's smbexec, wmiexec, atexec.
+ * @module */
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";

@@ -1,8 +1,9 @@
 /** Rogue DHCP: a second server hands out addresses, with another gateway or other name servers than the first.
  *
  * In: DHCP offers and acknowledgements that go to clients. Out: one finding for each server that came later.
- * Invariant: two servers that say the same are a pair that shares the work, and stay low. Answers to relays belong to other networks and
- * do not count. Where no client hears both, and their addresses are far apart, a sensor may see two networks: that stays low, too. @module */
+ * Invariant: two servers that say the same are a pair that shares the work, and stay low. Answers to relays belong to
+ * other networks and do not count. Where no client hears both, and their addresses are far apart,
+ * a sensor may see two networks: that stays low, too. @module */
 
 import { detector } from "../detector.ts";
 import { capScore, field, hostile, reason } from "../finding.ts";

@@ -2,9 +2,9 @@
  *
  * In: DCE/RPC calls of flows. Out: one finding for each pair of hosts.
  * Invariant: calls that administrators' programs make too stay low alone; two different kinds together are more.
- * Sources: MS-LSAD 3.1.4.6.4 (private data, where the domain's backup key lies), MS-RRP 3.1.5.20 (saved keys: SAM and SECURITY),
- * MS-EVEN and MS-EVEN6 (cleared logs), MS-SAMR (accounts, passwords, groups), MS-DRSR 4.1.19 (DCShadow: a domain controller is added);
- * ATT&CK T1003.004, T1003.002, T1070.001, T1098, T1136.002, T1207. @module */
+ * Sources: MS-LSAD 3.1.4.6.4 (private data, where the domain's backup key lies), MS-RRP 3.1.5.20 (saved keys: SAM and
+ * SECURITY), MS-EVEN and MS-EVEN6 (cleared logs), MS-SAMR (accounts, passwords, groups), MS-DRSR 4.1.19 (DCShadow: a
+ * domain controller is added); ATT&CK T1003.004, T1003.002, T1070.001, T1098, T1136.002, T1207. @module */
 
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";

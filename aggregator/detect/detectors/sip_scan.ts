@@ -1,7 +1,8 @@
 /** SIP scan: a program that exists to find and try telephone systems names itself in its requests.
  *
  * In: the user agent of SIP requests. Out: one finding for each source.
- * Invariant: only names of such programs count; whoever hides his name is found by the ports he scans and the passwords he guesses.
+ * Invariant: only names of such programs count;
+ * a scanner that hides its name is found by the ports it scans and the passwords it guesses.
  * Sources: SIPVicious ("friendly-scanner"), SIPPTS, sipcli, sundayddr, VaxSIPUserAgent; ATT&CK T1595. @module */
 
 import { detector } from "../detector.ts";

@@ -1,8 +1,9 @@
 /** Spam: an own host delivers mail to many mail servers of others, though it is no mail server.
  *
  * In: SMTP flows, and MX questions. Out: one finding for each sending host.
- * Invariant: a host that is given mail, from inside or outside, is a mail server, and may deliver wherever it likes; people's mail programs
- * use one or two servers, on other ports. Hosts that do not answer are a scan, not mail. @module */
+ * Invariant: a host that is given mail, from inside or outside, is a mail server, and may deliver wherever it likes;
+ * people's mail programs use one or two servers, on other ports. Hosts that do not answer are a scan, not mail.
+ * @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";

@@ -1,10 +1,12 @@
 /** Stack fingerprinting: one host sends another packets that no program sends, to tell its system by how it answers.
  *
- * In: beginnings of TCP flows with flags that contradict each other, and ICMP questions that systems no longer ask. Out: one finding for
- * each pair of hosts.
- * Invariant: one odd kind alone is none: a damaged packet, a stealth scan of ports (found as such), a clock asked by timestamp.
- * Sources: nmap's second-generation probes (T2 without flags, T3 with SYN, FIN, PSH and URG, T7 with FIN, PSH and URG; IE with code 9);
- * Arkin, "ICMP Usage in Scanning" (2001), for xprobe; RFC 6918, which deprecates ICMP's information and address mask requests. @module */
+ * In: beginnings of TCP flows with flags that contradict each other, and ICMP questions that systems no longer ask.
+ * Out: one finding for each pair of hosts.
+ * Invariant: one odd kind alone is none:
+ * a damaged packet, a stealth scan of ports (found as such), a clock asked by timestamp.
+ * Sources: nmap's second-generation probes (T2 without flags, T3 with SYN, FIN, PSH and URG, T7 with FIN, PSH and URG;
+ * IE with code 9); Arkin, "ICMP Usage in Scanning" (2001), for xprobe; RFC 6918, which deprecates ICMP's information
+ * and address mask requests. @module */
 
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";

@@ -1,8 +1,9 @@
 /** Web attack: a client sends strings to a web server that only make sense as an attack on the program behind it.
  *
  * In: HTTP requests of flows. Out: one finding for each client and server.
- * Invariant: the attempt is found, not its success: whether it worked stands in the server's log. Strings inside the address of a page
- * that somebody merely reads, without the grammar of an attack around them, are none (signs/web_strings.ts). @module */
+ * Invariant: the attempt is found, not its success: whether it worked stands in the server's log. Strings inside the
+ * address of a page that somebody merely reads, without the grammar of an attack around them,
+ * are none (signs/web_strings.ts). @module */
 
 import type { HttpFact } from "../../../shared/facts.ts";
 import { detector } from "../detector.ts";

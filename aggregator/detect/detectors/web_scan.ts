@@ -1,8 +1,8 @@
 /** Web scan: a client tries many pages of a web server that are not there, or names itself as a scanner.
  *
  * In: HTTP requests and responses of flows. Out: one finding for each client and server.
- * Invariant: a crawler that follows links gets few refusals and is none; a page with many dead pictures asks for each once from a browser
- * that also gets what it asks for. @module */
+ * Invariant: a crawler that follows links gets few refusals and is none; a page with many dead pictures asks for each
+ * once from a browser that also gets what it asks for. @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";

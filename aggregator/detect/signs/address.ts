@@ -1,7 +1,8 @@
 /** Addresses of one network, parsed once and remembered: group, private, own, and when they spoke last.
  *
- * In: textual addresses of segments. Out: {@link Address}. Invariant: at most `addressesMax` addresses that look private and as many others are
- * remembered; when there is no room the half that was asked for longest ago goes. Strangers never crowd out own hosts. @module */
+ * In: textual addresses of segments. Out: {@link Address}. Invariant: at most `addressesMax` addresses that look
+ * private and as many others are remembered; when there is no room the half that was asked for longest ago goes.
+ * Strangers never crowd out own hosts. @module */
 
 import { Halves } from "../../model/halves.ts";
 import { isPrivate as isPrivateBytes, parseIp } from "../../../shared/ip.ts";
@@ -51,8 +52,8 @@ function looksInside(ip: string): boolean {
   return ip.startsWith("10.") || ip.startsWith("192.168.") || ip.startsWith("172.") || ip.startsWith("f");
 }
 
-/** Multicast and broadcast, but not the reserved 240.0.0.0/4, over which programs that make captures anonymous scatter hosts; an IPv4
- * address that ends in 255 is taken for its network's broadcast address. */
+/** Multicast and broadcast, but not the reserved 240.0.0.0/4, over which programs that make captures anonymous scatter
+ * hosts; an IPv4 address that ends in 255 is taken for its network's broadcast address. */
 function isGroupBytes(bytes: Uint8Array): boolean {
   if (bytes.length === 16) return bytes[0] === 0xff;
   return (bytes[0] & 0xf0) === 224 || bytes[3] === 255 || bytes.every((byte) => byte === 0);

@@ -1,7 +1,7 @@
 /** What to do about a host, by what it is: one of one's own, plant equipment, or a stranger.
  *
- * In: addresses. Out: parts of sentences. Invariant: plant equipment is never told to be isolated: a controller cut off may do more
- * harm than the attack. @module */
+ * In: addresses. Out: parts of sentences. Invariant: plant equipment is never told to be isolated: a controller cut off
+ * may do more harm than the attack. @module */
 
 import type { Address } from "./address.ts";
 

@@ -1,10 +1,12 @@
 /** Which hardware addresses claim which addresses by ARP, and who asks for them.
  *
- * In: ARP flows, each a claim of its sender's address. Out: rivals for an address, turns between them, answers that nobody asked for.
- * Invariant: at most `addressesMax` addresses and as many MACs are remembered, the half that was claimed longest ago goes; at most
- * `rivalsMax` MACs an address. Hardware addresses that several machines share by design claim nothing: {@link isSharedMac}.
- * Why turns: a network card that was replaced, and a standby that takes over, change an address once; whoever forges it must do so again
- * and again, against the owner's own packets. @module */
+ * In: ARP flows, each a claim of its sender's address.
+ * Out: rivals for an address, turns between them, answers that nobody asked for.
+ * Invariant: at most `addressesMax` addresses and as many MACs are remembered, the half that was claimed longest ago
+ * goes; at most `rivalsMax` MACs an address.
+ * Hardware addresses that several machines share by design claim nothing: {@link isSharedMac}.
+ * Why turns: a network card that was replaced, and a standby that takes over, change an address once; whoever forges it
+ * must do so again and again, against the owner's own packets. @module */
 
 import { Halves } from "../../model/halves.ts";
 import { Distinct } from "./distinct.ts";
@@ -20,8 +22,8 @@ export function isSharedMac(mac: string): boolean {
   return /^(?:00:00:5e:00:0[12]|00:00:0c:07:ac|00:00:0c:9f:f|00:07:b4|0[23]:bf):?/.test(mac);
 }
 
-/** Network cards of virtual machines, as their makers registered them with the IEEE: VirtualBox, VMware, Xen, Hyper-V, Parallels, and
- * those that QEMU and Docker make up. */
+/** Network cards of virtual machines, as their makers registered them with the IEEE: VirtualBox, VMware, Xen, Hyper-V,
+ * Parallels, and those that QEMU and Docker make up. */
 export function isVirtualMac(mac: string): boolean {
   return /^(?:08:00:27|0a:00:27|00:0c:29|00:50:56|00:05:69|00:1c:14|00:16:3e|00:15:5d|00:1c:42|52:54:00|02:42)/
     .test(mac);
@@ -73,8 +75,8 @@ export class ArpClaims {
     this.#claimed(place, ip).questions += packets;
   }
 
-  /** Other MACs that claim `ip` and hold fewer addresses than `mac`, in turns with it. A host with two network cards answers with either
-   * for both of its addresses, so that neither holds more. */
+  /** Other MACs that claim `ip` and hold fewer addresses than `mac`, in turns with it. A host with two network cards
+   * answers with either for both of its addresses, so that neither holds more. */
   rivals(place: string, ip: string, mac: string, turnsMin: number): string[] {
     const { claims, turns } = this.#claimed(place, ip);
     if (turns < turnsMin || !claims.has(mac)) return [];

@@ -1,13 +1,14 @@
-/** The hosts that one source asks: whether it is a fixed list asked again and again, and whether it is a range walked through.
+/** The hosts that one source asks: whether it is a fixed list asked again and again,
+ * and whether it is a range walked through.
  *
  * In: an address and the packet time of each question. Out: shares. Invariant: at most `hostsMax` hosts are followed.
- * Why: monitors, printer servers and backups ask a list of their own, half of which may be off, round after round; a scanner asks
- * everybody once, and repeats what was silent within seconds (nmap after 1 s, ARP after 1 s). @module */
+ * Why: monitors, printer servers and backups ask a list of their own, half of which may be off, round after round; a
+ * scanner asks everybody once, and repeats what was silent within seconds (nmap after 1 s, ARP after 1 s). @module */
 
 import type { Address } from "./address.ts";
 
-/** Questions to one host closer together than this are tries of one round: nmap waits at most 10 s for an answer, monitors ask every
- * 15 s to 5 minutes. */
+/** Questions to one host closer together than this are tries of one round: nmap waits at most 10 s for an answer,
+ * monitors ask every 15 s to 5 minutes. */
 const roundS = 10;
 /** So many tries are no scanner's, however close together. */
 const triesMin = 6;
@@ -55,8 +56,8 @@ export class AskedList {
     return this.#values().filter(({ address }) => address.spokeS >= sinceS).map(({ address }) => address.ip);
   }
 
-  /** Share of the addresses between the lowest and the highest that were asked: near 1 for a range walked through. 0 with fewer than
-   * three hosts, and for IPv6, whose networks nobody walks through. */
+  /** Share of the addresses between the lowest and the highest that were asked: near 1 for a range walked through. 0
+   * with fewer than three hosts, and for IPv6, whose networks nobody walks through. */
   get rangeShare(): number {
     const numbers = this.#values().flatMap(({ address: { bytes } }) =>
       bytes?.length === 4 ? [((bytes[0] * 256 + bytes[1]) * 256 + bytes[2]) * 256 + bytes[3]] : []

@@ -1,7 +1,7 @@
 /** Different values seen, up to a bound: the counting of ports, hosts, names that most detectors do.
  *
- * In: values. Out: how many different ones, and which. Invariant: at most `max` are told apart; when that many were seen the size reads
- * "at least", and later values are not remembered.
+ * In: values. Out: how many different ones, and which. Invariant: at most `max` are told apart; when that many were
+ * seen the size reads "at least", and later values are not remembered.
  * Why not a Set: of a million hosts nearly all try one port; a Set for each costs more than all the rest. @module */
 
 /** Different values, at most `max` of them told apart.

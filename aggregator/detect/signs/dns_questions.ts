@@ -1,8 +1,8 @@
 /** DNS questions of one update, with client and resolver the right way round and names taken apart.
  *
  * In: a segment. Out: {@link DnsQuestions}, or null when it carries no DNS.
- * Invariant: mDNS and LLMNR are not DNS here: nobody registers their names. A capture that begins with the answer has the resolver as
- * initiator and is turned. @module */
+ * Invariant: mDNS and LLMNR are not DNS here: nobody registers their names. A capture that begins with the answer has
+ * the resolver as initiator and is turned. @module */
 
 import { type DnsFact, dnsMessages } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";

@@ -1,8 +1,8 @@
 /** What one update adds to a flood of any protocol.
  *
  * In: an update. Out: its share, or null when no flood is made of such flows.
- * Invariant: a conversation adds nothing to a flood of packets; half-open connections are the SYN flood's, unasked answers the
- * reflection's. A carrier of tunnels sends one way by its nature and adds nothing either. @module */
+ * Invariant: a conversation adds nothing to a flood of packets; half-open connections are the SYN flood's, unasked
+ * answers the reflection's. A carrier of tunnels sends one way by its nature and adds nothing either. @module */
 
 import type { PreparedUpdate } from "../prepared.ts";
 
@@ -27,9 +27,11 @@ const icmpErrors: Readonly<Record<string, readonly number[]>> = { icmp: [3, 4, 5
 const neighbourTypes = [133, 134, 135, 136, 137];
 const webPorts = new Set([80, 443, 8000, 8080, 8443]);
 const webApps = new Set(["http", "tls"]);
-/** Packets sent for one that comes back: below that it is a conversation. QUIC and TCP acknowledge every second to tenth packet. */
+/** Packets sent for one that comes back: below that it is a conversation.
+ * QUIC and TCP acknowledge every second to tenth packet. */
 const oneWayRatio = 20;
-/** A web client that has said nothing complete for so long is not at work: Apache and nginx give a request's header 20 to 60 s. */
+/** A web client that has said nothing complete for so long is not at work: Apache and nginx give a request's header 20
+ * to 60 s. */
 const heldS = 20;
 
 export function readFloodShare(update: PreparedUpdate): FloodShare | null {

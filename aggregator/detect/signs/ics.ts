@@ -1,6 +1,7 @@
 /** What requests of industrial protocols do: read, change a value, or change the device itself.
  *
- * In: the name of an operation (dissect/facts/ics_names.ts). Out: its class; null for what neither reads nor changes anything.
+ * In: the name of an operation (dissect/facts/ics_names.ts).
+ * Out: its class; null for what neither reads nor changes anything.
  * Sources: as there; ATT&CK for ICS T0855, T0816, T0858, T0843, T0888. @module */
 
 import { industrialPorts, type PreparedUpdate } from "../prepared.ts";
@@ -9,7 +10,8 @@ import type { Address } from "./address.ts";
 /** `operate` stops, restarts or loads a device; `identify` asks what it is. */
 export type IcsAction = "read" | "write" | "operate" | "identify";
 
-/** Not among them: Modbus diagnostics and Unity's requests, with which some panels read, and S7 messages that the controller sends. */
+/** Not among them: Modbus diagnostics and Unity's requests, with which some panels read,
+ * and S7 messages that the controller sends. */
 const operates = new Set([
   ...["plc_stop", "plc_control", "request_download", "cold_restart", "warm_restart", "stop_application"],
   ...[
@@ -57,7 +59,8 @@ export function icsActionOf(operation: string): IcsAction | null {
   return null;
 }
 
-/** Loading and starting a program, and keeping it, is engineering; the rest of `operate` takes a controller out of work (T0816, T0809). */
+/** Loading and starting a program, and keeping it, is engineering;
+ * the rest of `operate` takes a controller out of work (T0816, T0809). */
 export function isIcsStop(operation: string): boolean {
   return operates.has(operation) && !loads.has(operation);
 }
@@ -69,7 +72,8 @@ export function isIcsChange(operation: string): boolean {
     operation.startsWith("read_modify_write");
 }
 
-/** The two ends of a flow of an industrial protocol: a flow seen from its middle may stand the wrong way round, and its ports tell. */
+/** The two ends of a flow of an industrial protocol: a flow seen from its middle may stand the wrong way round,
+ * and its ports tell. */
 export function icsEnds({ src, dst, segment: { src_port, dst_port } }: PreparedUpdate): {
   master: Address;
   device: Address;

@@ -1,8 +1,9 @@
-/** What of an update stands on a threat-intelligence list, and how far it went.
+/** What in an update is on a threat-intelligence list, and how far the contact went.
  *
- * In: a prepared update, the lists in force. Out: each listed address, name, URL and fingerprint once, with the host it is about.
- * Invariant: names and URLs that a stranger sends to an own host are not looked up: whoever sends packets could otherwise accuse that
- * host. An answer that only says "blocked" (0.0.0.0, a private address) is no answer.
+ * In: a prepared update, the lists in force.
+ * Out: each listed address, name, URL and fingerprint once, with the host it is about.
+ * Invariant: names and URLs that a stranger sends to an own host are not looked up: whoever sends packets could
+ * otherwise accuse that host. An answer that only says "blocked" (0.0.0.0, a private address) is no answer.
  * Certificate hashes are not looked up, as the facts hold none. @module */
 
 import { isPrivate, parseIp } from "../../../shared/ip.ts";
@@ -31,8 +32,9 @@ export interface Indicators {
 
 export type ListedKind = "address" | "domain" | "URL" | "JA3 fingerprint" | "JA4 fingerprint";
 
-/** How far it went. `probed`: a listed stranger called, and got nothing or next to nothing. `let_in`: it got an answer. `asked`: a host
- * asked DNS, in vain. `resolved`: DNS answered. `called`: a host called, in vain. `talked`: the other end answered. */
+/** How far it went. `probed`: a listed stranger called, and got nothing or next to nothing. `let_in`: it got an answer.
+ * `asked`: a host asked DNS, in vain. `resolved`: DNS answered. `called`: a host called, in vain.
+ * `talked`: the other end answered. */
 export type ListedWay = "probed" | "let_in" | "asked" | "resolved" | "called" | "talked";
 
 export interface Listed {
@@ -110,7 +112,8 @@ function addNames(update: PreparedUpdate, lists: Indicators, add: Add): void {
   }
 }
 
-/** Of the client alone: it is its program that they tell. A server that says nothing to a stranger's program is in no danger from it. */
+/** Of the client alone: it is its program that they tell.
+ * A server that says nothing to a stranger's program is in no danger from it. */
 function addFingerprints(update: PreparedUpdate, lists: Indicators, add: Add): void {
   const { src, dst, segment: { facts } } = update;
   const [host, peer] = !src.isOwn && dst.isOwn ? [dst, src] : [src, dst];

@@ -1,9 +1,11 @@
 /** Reads one segment as attempts to log in.
  *
- * In: a segment of a flow to a service that asks for a password. Out: attempts, refusals and acceptances, and on what that rests.
- * Invariant: where tshark read the answers (FTP, SMB, HTTP) they decide; only where it could not (SSH, RDP, Telnet) does the shape of
- * the flow: short, both sides spoke, little came back.
- * Why little: a session that was let in moves more. Bro 2 took an SSH server's answer below 5,500 octets for a refusal. @module */
+ * In: a segment of a flow to a service that asks for a password.
+ * Out: attempts, refusals and acceptances, and on what that rests.
+ * Invariant: where tshark read the answers (FTP, SMB, HTTP) they decide; only where it could not (SSH, RDP, Telnet)
+ * does the shape of the flow: short, both sides spoke, little came back.
+ * Why little: a session that was let in moves more. Bro 2 took an SSH server's answer below 5,500 octets for a refusal.
+ * @module */
 
 import type { Facts, HttpFact } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
@@ -56,8 +58,8 @@ const shapes: readonly Shape[] = [
   { service: "IMAP", ports: [143, 993], apps: ["imap"], requestBytes: [15, 2_000], answerBytes: [30, 8_000] },
 ];
 
-/** A service that nothing names, on a port of no other: a dialogue of several rounds that moves as little as a refused SSH login.
- * tshark finds SSH by its port only, and moving it to another port is what people do against guessing. */
+/** A service that nothing names, on a port of no other: a dialogue of several rounds that moves as little as a refused
+ * SSH login. tshark finds SSH by its port only, and moving it to another port is what people do against guessing. */
 const unnamed: Shape = {
   service: unnamedService,
   ports: [],
@@ -74,8 +76,8 @@ export function readLoginAttempts(segment: Segment, begins: boolean): LoginAttem
   return readFacts(segment.facts) ?? readShape(segment, begins);
 }
 
-/** A computer whose own account is refused, or that names none, is no guesser: its domain does not know it any more, or it was made to
- * log in. */
+/** A computer whose own account is refused, or that names none, is no guesser: its domain does not know it any more, or
+ * it was made to log in. */
 function isByComputer(smb: NonNullable<Facts["smb"]>): boolean {
   let isNamed = false;
   for (const { account } of smb) {

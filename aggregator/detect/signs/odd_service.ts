@@ -11,8 +11,9 @@ import { entropyOf } from "./statistics.ts";
 export const oddSigns = ["raw_address", "odd_port", "odd_name", "random_name", "odd_certificate"] as const;
 export type OddSign = typeof oddSigns[number];
 
-/** Ports of services that programs call on the Internet: web, mail, chat and push, DNS over TLS, remote work, telephony, MQTT, VPN.
- * IANA's registry, and the vendors' lists of ports to open (Apple, Google, Microsoft, WireGuard, Tailscale, ZeroTier). */
+/** Ports of services that programs call on the Internet: web, mail, chat and push, DNS over TLS, remote work,
+ * telephony, MQTT, VPN. IANA's registry,
+ * and the vendors' lists of ports to open (Apple, Google, Microsoft, WireGuard, Tailscale, ZeroTier). */
 const ordinaryPorts = new Set([
   ...[20, 21, 22, 25, 37, 43, 80, 110, 119, 143, 179, 389, 443, 445, 465, 554, 563, 587, 636, 853, 873, 989],
   ...[990, 993, 995, 1194, 1701, 1723, 1883, 1935, 2195, 2196, 3306, 3389, 3478, 3479, 3480, 3481, 4070],
@@ -20,10 +21,12 @@ const ordinaryPorts = new Set([
   ...[9993, 10001, 19302, 27017, 41641, 51820],
 ]);
 
-/** A certificate longer valid than this was made by hand: public authorities give 398 days at most (CA/Browser Forum, 2020). */
+/** A certificate longer valid than this was made by hand: public authorities give 398 days at most (CA/Browser Forum,
+ * 2020). */
 const validDaysMax = 5 * 365;
 
-/** What is odd about the service that `segment` belongs to. `name`: TLS or QUIC server name, or HTTP host; "" for none. */
+/** What is odd about the service that `segment` belongs to.
+ * `name`: TLS or QUIC server name, or HTTP host; "" for none. */
 export function oddSignsOf(segment: Segment, name: string): Map<OddSign, string> {
   const signs = new Map<OddSign, string>();
   const { facts, dst_port } = segment;
@@ -58,7 +61,8 @@ function oddCertificate({ facts, start }: Segment): string | null {
   return null;
 }
 
-/** Whether a label is computed: long, and with hardly a vowel, or digits among its letters, in an order of high entropy. */
+/** Whether a label is computed: long, and with hardly a vowel, or digits among its letters,
+ * in an order of high entropy. */
 export function isRandom(label: string): boolean {
   if (label.length < 10 || label.startsWith("xn--")) return false;
   let letters = 0, digits = 0, vowels = 0;

@@ -1,9 +1,11 @@
-/** What the first octets of a session say that no ordinary program says there: shells, remote-control tools, payloads, chat of bots.
+/** What the first octets of a session may say that no ordinary program sends there: shells,
+ * remote-control tools, payloads, chat of bots.
  *
  * In: `facts.first`, in hexadecimal, of a TCP session whose protocol has no name. Out: the kind of session, or null.
- * Invariant: a pattern is several octets long and stands at the very beginning, so that random octets fit one in 2^32 at most.
- * Sources: the banners of cmd.exe, PowerShell, bash and dash; the published protocol analyses of Gh0st and njRAT; the stagers of Metasploit,
- * which send a length before the program (documentation of `reverse_tcp`); RFC 1459. @module */
+ * Invariant: a pattern is several octets long and must match at the very start,
+ * so that random octets match at most one time in 2^32.
+ * Sources: the banners of cmd.exe, PowerShell, bash and dash; the published protocol analyses of Gh0st and njRAT; the
+ * stagers of Metasploit, which send a length before the program (documentation of `reverse_tcp`); RFC 1459. @module */
 
 export interface OpeningWords {
   kind: "shell" | "tool" | "stage" | "chat";
@@ -34,7 +36,8 @@ const said: readonly (readonly [kind: OpeningWords["kind"], what: string, patter
   ["chat", "IRC", start("NICK ")],
   ["chat", "IRC", start(":irc.")],
 ];
-/** Orders to a shell: complete commands with their newline, and the beginning of the script by which worms let a shell fetch them. */
+/** Orders to a shell: complete commands with their newline,
+ * and the beginning of the script by which worms let a shell fetch them. */
 const orders: readonly (readonly [what: string, pattern: RegExp])[] = [
   [
     "a command to a shell",

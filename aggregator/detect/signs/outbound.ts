@@ -1,8 +1,8 @@
 /** What each own host sent outside so far: the most it sent to one place.
  *
  * In: a place, the octets sent to it in one episode. Out: {@link OutboundHistory}, shared by all episodes of the host.
- * Invariant: at most `hostsMax` hosts, the half that sent longest ago is evicted; of each the two places that got most, which is enough to
- * know the most beside any one place. @module */
+ * Invariant: at most `hostsMax` hosts, the half that sent longest ago is evicted; of each the two places that got most,
+ * which is enough to know the most beside any one place. @module */
 
 const hostsMax = 32_768;
 

@@ -1,8 +1,8 @@
 /** The busiest second that was measured.
  *
  * In: events with their packet times, in any order. Out: the largest number in one second of the clock.
- * Invariant: at most `secondsMax` seconds are counted at a time, the first of them given up; the peak stays. What lasts is spread
- * evenly over its time. @module */
+ * Invariant: at most `secondsMax` seconds are counted at a time, the first of them given up; the peak stays. What lasts
+ * is spread evenly over its time. @module */
 
 const secondsMax = 64;
 

@@ -1,8 +1,8 @@
 /** The targets that one source asks on one port: whether it polls many alike.
  *
  * In: the state that a detector keeps of each target. Out: the list of a source's targets, shared by all of them.
- * Invariant: at most `targetsMax` targets a source, of which those that ended make room; at most `sourcesMax` sources, the half that was
- * asked for longest ago is evicted. @module */
+ * Invariant: at most `targetsMax` targets a source, of which those that ended make room; at most `sourcesMax` sources,
+ * the half that was asked for longest ago is evicted. @module */
 
 import { Halves } from "../../model/halves.ts";
 

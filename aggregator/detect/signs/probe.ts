@@ -6,11 +6,13 @@
 
 import type { Segment } from "../../../shared/segment.ts";
 
-/** `silent`: nothing came back. `refused`: reset. `open`: accepted, but nothing was said. `used`: data was exchanged. */
+/** `silent`: nothing came back. `refused`: reset. `open`: accepted, but nothing was said.
+ * `used`: data was exchanged. */
 export type ProbeOutcome = "silent" | "refused" | "open" | "used";
 
 const fin = 1, syn = 2, rst = 4, ack = 16;
-/** Flags that no ordinary stack ever sends alone: NULL, FIN and Xmas scans (nmap.org/book, "TCP FIN, NULL, and Xmas Scans"). */
+/** Flags that no ordinary stack ever sends alone: NULL,
+ * FIN and Xmas scans (nmap.org/book, "TCP FIN, NULL, and Xmas Scans"). */
 const stealthFlags = [0, fin, 1 | 8 | 32];
 /** Default range of UDP traceroute: 30 hops of 3 probes from 33434 upwards (traceroute(8)), with room for more. */
 const tracerouteFrom = 33_434, tracerouteTo = 33_633;
@@ -28,7 +30,8 @@ function tcpOutcome(segment: Segment, isToOwn: boolean): ProbeOutcome | null {
   const flags = segment.fwd_tcp_flags & 63;
   if ((flags & syn) === 0) {
     const answered = (segment.bwd_tcp_flags & rst) !== 0;
-    // A lone ACK that nothing answers may be half of a conversation; inside a network the other half would be seen, too.
+    // A lone ACK that nothing answers may be half of a conversation;
+    // inside a network the other half would be seen, too.
     const isLoneAck = flags === ack &&
       (segment.bwd_tcp_flags === rst || isToOwn && segment.fwd_packets === 1 && segment.bwd_packets === 0);
     const isStealth = stealthFlags.includes(flags) || isLoneAck;

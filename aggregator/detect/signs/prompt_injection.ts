@@ -1,10 +1,10 @@
 /** Orders to a language model in what a sender writes: names, paths, agents, bodies.
  *
- * In: a string from the wire. Out: what it would have a model do, or "" where it is none. Invariant: a bounded part of a string is read in
- * linear time. An order needs its verb and its object (ignore ... instructions), in one of a dozen languages, or the markup of a chat;
- * single words stand in honest pages too.
- * Undone first: percent-encoding, base64 and hexadecimal, full-width and tag characters, characters nobody sees, letters of other scripts
- * that look alike, digits for letters, text written backwards, separators in place of spaces.
+ * In: a string from the wire. Out: what it would have a model do, or "" where it is none. Invariant: a bounded part of
+ * a string is read in linear time. An order needs its verb and its object (ignore ... instructions), in one of a dozen
+ * languages, or the markup of a chat; single words stand in honest pages too.
+ * Undone first: percent-encoding, base64 and hexadecimal, full-width and tag characters, characters nobody sees,
+ * letters of other scripts that look alike, digits for letters, text written backwards, separators in place of spaces.
  * Sources: OWASP Top 10 for LLM applications (LLM01), MITRE ATLAS AML.T0051, Unicode TR 36 and TR 39. @module */
 
 import { Buffer } from "node:buffer";

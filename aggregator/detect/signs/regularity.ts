@@ -1,10 +1,10 @@
 /** How regular a series of calls is, in RITA's four sub-scores.
  *
- * In: times, gaps and sizes of calls. Out: {@link Regularity}. Invariant: every score is 0..1, never NaN; the order of the input does
- * not matter, except that of `gaps`.
- * Source: RITA v5 (github.com/activecm/rita): skew and deviation of intervals, the same of sizes, share of the time covered, evenness
- * of a histogram over the time, each a quarter of the whole. Jitter of implants is usually set to 10-50 % of the interval; calls that
- * are each late or early by up to half of it have a deviation of 25 %. @module */
+ * In: times, gaps and sizes of calls. Out: {@link Regularity}. Invariant: every score is 0..1, never NaN; the order of
+ * the input does not matter, except that of `gaps`.
+ * Source: RITA v5 (github.com/activecm/rita): skew and deviation of intervals, the same of sizes, share of the time
+ * covered, evenness of a histogram over the time, each a quarter of the whole. Jitter of implants is usually set to
+ * 10-50 % of the interval; calls that are each late or early by up to half of it have a deviation of 25 %. @module */
 
 import { bowleySkew, deviationOf, medianOf, sortedCopy } from "./statistics.ts";
 
@@ -52,7 +52,8 @@ function measure(starts: readonly number[], gaps: readonly number[], bytes: read
   return { calls: starts.length, periodS, durationS, jitter, interval, size, coverage, evenness, total };
 }
 
-/** 0..1 from skew and spread. The skew of a spread of a few percent says nothing, so it counts in full only from 20 % on. */
+/** 0..1 from skew and spread. The skew of a spread of a few percent says nothing,
+ * so it counts in full only from 20 % on. */
 function evenOf(values: readonly number[], spread: number): number {
   const skew = Math.abs(bowleySkew(values)) * Math.min(1, 5 * spread);
   return (1 - skew + Math.max(0, 1 - 2 * spread)) / 2;

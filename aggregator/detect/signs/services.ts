@@ -3,7 +3,8 @@
  * In: the beginnings of own hosts' flows. Out: {@link Service}, which goes on counting while a detector holds it.
  * Invariant: at most `servicesMax` services and `networksMax` networks are
  * known, and the half that was called longest ago is evicted.
- * Why by address and by name: a content network has many addresses for one name, an implant one address for many names. @module */
+ * Why by address and by name: a content network has many addresses for one name, an implant one address for many names.
+ * @module */
 
 import { z } from "../../../shared/schema.ts";
 import {

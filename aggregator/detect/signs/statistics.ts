@@ -25,7 +25,8 @@ export function deviationOf(values: readonly number[], median = medianOf(values)
   return medianOf(values.map((value) => Math.abs(value - median)));
 }
 
-/** Bowley's quartile skewness, -1..1; 0 for a symmetric list, and, as in RITA, where the median falls on a quartile: it says nothing then. */
+/** Bowley's quartile skewness, -1..1; 0 for a symmetric list, and, as in RITA, where the median falls on a quartile:
+ * it says nothing then. */
 export function bowleySkew(values: readonly number[]): number {
   const sorted = sortedCopy(values);
   const low = quantileOf(sorted, 0.25), middle = quantileOf(sorted, 0.5), high = quantileOf(sorted, 0.75);

@@ -1,11 +1,13 @@
 /** Attack strings in what a client sends to a web server, and the programs that send them.
  *
- * In: a request line's target, a header field; both chosen by the client. Out: the kinds of attack it shows, or the tool it names.
- * Invariant: every pattern is anchored to the grammar that makes it an attack (a quote before a comparison, a separator before a command),
- * as words alone stand in honest pages too; every pattern takes linear time, without nested repeats.
- * Decoded first: percent-encoding up to three times over, `+`, HTML's numeric characters, comments and letters hidden in look-ups.
- * Sources: OWASP Testing Guide 4.2 (WSTG-INPV), the core rule set's families 930 to 944 (names only), CVE-2014-6271, CVE-2021-44228,
- * CVE-2022-22965, CVE-2017-5638, CVE-2021-41773. @module */
+ * In: a request line's target, a header field; both chosen by the client.
+ * Out: the kinds of attack it shows, or the tool it names.
+ * Invariant: every pattern is anchored to the grammar that makes it an attack (a quote before a comparison, a separator
+ * before a command), as words alone stand in honest pages too; every pattern takes linear time, without nested repeats.
+ * Decoded first: percent-encoding up to three times over, `+`, HTML's numeric characters,
+ * comments and letters hidden in look-ups.
+ * Sources: OWASP Testing Guide 4.2 (WSTG-INPV), the core rule set's families 930 to 944 (names only), CVE-2014-6271,
+ * CVE-2021-44228, CVE-2022-22965, CVE-2017-5638, CVE-2021-41773. @module */
 
 /** In the order in which they are shown. */
 export const webAttackKinds = [
@@ -103,7 +105,8 @@ const patterns: readonly (readonly [WebAttackKind, RegExp])[] = [
   ],
 ];
 
-/** Of header fields only these: browsers put words like "; id;" into them, which in a request's target would be commands. */
+/** Of header fields only these: browsers put words like ";
+ * id;" into them, which in a request's target would be commands. */
 const inHeaders: readonly WebAttackKind[] = ["SQL injection", "JNDI look-up (Log4Shell)", "Shellshock"];
 
 /** Kinds of attack in a request's target. */
@@ -116,8 +119,8 @@ export function webAttacksInHeader(value: string | undefined): WebAttackKind[] {
   return attacksIn(value, inHeaders);
 }
 
-/** Strings that need no second request to be an attack: a query joined to a broken one, a known file out of the server's folder, a script that
- * shows itself or takes cookies. */
+/** Strings that need no second request to be an attack: a query joined to a broken one, a known file out of the
+ * server's folder, a script that shows itself or takes cookies. */
 const sure =
   /['")\d]\s{1,20}union[\s(]{1,20}(?:all[\s(]{1,20}|distinct[\s(]{1,20})?select\b|\.\.[\/\\][^\s]{0,100}(?:etc[\/\\](?:passwd|shadow)|win\.ini|boot\.ini|web\.config)|(?:<\s{0,5}script\b[^>]{0,120}>|\bon[a-z]{3,20}\s{0,5}=\s{0,5}["']?)[^<]{0,60}(?:\b(?:alert|prompt|confirm)\s{0,5}\(|document\.cookie)/;
 

@@ -1,6 +1,7 @@
 /** Version 2: tokens for several sensors, approval, names that are free again, keys that expire.
  *
- * `live_name` is the name while it is taken, and empty once the sensor is revoked or another one took its place. @module */
+ * `live_name` is the name while it is taken, and empty once the sensor is revoked or another one took its place.
+ * @module */
 
 const rows = [
   "UPDATE sensors SET live_name = CASE WHEN revoked_ms IS NULL THEN name END, approved_ms = enrolled_ms, join_token = (SELECT MIN(token_hash) FROM join_tokens WHERE used_by = sensor_id)",

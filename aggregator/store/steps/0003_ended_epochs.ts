@@ -1,5 +1,5 @@
-/** Version 3: epochs that are over, with what the sensor's last check-in of each had counted, so that an aggregator that was started since
- * still misses what never came. @module */
+/** Version 3: epochs that are over, with what the sensor's last check-in of each had counted, so that an aggregator
+ * that started since still notices what never arrived. @module */
 
 export const sqlite = [
   `CREATE TABLE IF NOT EXISTS ended_epochs (

@@ -1,4 +1,5 @@
-/** Version 4: leases of work that one of several aggregators does, and threats that changed since they were published. @module */
+/** Version 4: leases of work that one of several aggregators does, and threats that changed since they were published.
+ * @module */
 
 export const sqlite = [
   `CREATE TABLE IF NOT EXISTS leases (

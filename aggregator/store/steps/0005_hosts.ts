@@ -1,6 +1,7 @@
 /** Version 5: what hosts do, summed up: hosts, their hours, services, conversations, neighbours, names, domains.
  *
- * Times are microseconds since 1970; `day` and `hour` are seconds since 1970 of their beginning; `network`, `protocol`, `app` are words. @module */
+ * Times are microseconds since 1970; `day` and `hour` are seconds since 1970 of their beginning;
+ * `network`, `protocol`, `app` are words. @module */
 
 const sqliteTable = (name: string, columns: readonly string[], key: string) =>
   `CREATE TABLE IF NOT EXISTS ${name} (${

@@ -1,4 +1,4 @@
-/** Version 6: packets that sensors were asked for, and what came of it.
+/** Version 6: packets that were requested from sensors, and the outcomes.
  *
  * The files themselves are in the state folder; `id` is their name. @module */
 

@@ -1,7 +1,8 @@
-/** Version 8: what sinks are told.
+/** Version 8: what sinks are notified of.
  *
- * `sink_changes` has one row a threat, as `threat_changes` has for the topic; `told` is the change that sinks have seen, 0 = none yet.
- * `sink_told` says of which machine's incident a sink was told, and how severe it was then. `sink_messages` waits to be sent. @module */
+ * `sink_changes` has one row a threat, as `threat_changes` has for the topic; `told` is the change that sinks have
+ * seen, 0 = none yet. `sink_told` says of which machine's incident a sink was told, and how severe it was then.
+ * `sink_messages` waits to be sent. @module */
 
 export const sqlite = [
   `CREATE TABLE IF NOT EXISTS sink_changes (

@@ -1,5 +1,5 @@
-/** Version 10: the network of a threat beside its addresses, so that threats are counted by host without reading what they say; and an
- * index that tells which threats changed.
+/** Version 10: the network of a threat beside its addresses, so that threats are counted by host without reading what
+ * they say; and an index that tells which threats changed.
  *
  * A body that cannot be read leaves the network empty; such a threat is shown nowhere. @module */
 

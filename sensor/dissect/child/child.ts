@@ -1,10 +1,11 @@
 /** One dissector child: packets in, answers out, in order.
  *
  * In: packets with their ticket, flow and segment. Out: for each, one line's columns to `onAnswer`.
- * Invariant: the n-th line answers the n-th packet; a line that says otherwise ends the child, since from there on facts would be put
- * to the wrong flows. Bounded: `packetsMax` packets unanswered, `bytesMax` bytes not yet written.
- * Why a filler: tshark keeps up to 4 KB of lines to itself when it writes to a pipe, and flushing after each line (`-l`) costs ten times
- * more to read. When it owes answers and nothing is on the way, one packet whose line is longer than that pushes them out. @module */
+ * Invariant: the n-th line answers the n-th packet; a line that says otherwise ends the child, since from there on
+ * facts would be put to the wrong flows. Bounded: `packetsMax` packets unanswered, `bytesMax` bytes not yet written.
+ * Why a filler: tshark keeps up to 4 KB of lines to itself when it writes to a pipe, and flushing after each line
+ * (`-l`) costs ten times more to read.
+ * When it owes answers and nothing is on the way, one packet whose line is longer than that pushes them out. @module */
 
 import { splitLine } from "../columns/line.ts";
 import { fillerPacket } from "./filler.ts";

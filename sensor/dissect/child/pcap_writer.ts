@@ -1,7 +1,8 @@
 /** Writes IP packets as pcap into a list of reused blocks, for the standard input of a dissector.
  *
  * In: packets that begin at their IP header. Out: blocks of bytes in order, each starting and ending anywhere.
- * Invariant: the bytes of all blocks, one after the other, are one valid capture; a packet is written whole or not at all.
+ * Invariant: the bytes of all blocks, one after the other, are one valid capture;
+ * a packet is written whole or not at all.
  * Hot path: no allocation but a view per packet.
  * Why IP alone: what was around it the decoder has read already, and the child needs no dissector of links and tunnels.
  *

@@ -1,11 +1,12 @@
 /** The configuration folder a dissector child runs with: an allow-list of dissectors, nothing of the user's.
  *
  * In: the protocols and version of the tshark at hand. Out: a folder with `disabled_protos`, and the `-o` preferences.
- * Invariant: whatever tshark knows and {@link allowedProtocols} does not name is disabled, so a flaw in one of its 2,700 other
- * dissectors cannot be reached from the wire. Why a file: tshark 4.0 has no `--disable-all-protocols`. @module */
+ * Invariant: whatever tshark knows and {@link allowedProtocols} does not name is disabled, so a flaw in one of its
+ * 2,700 other dissectors cannot be reached from the wire. Why a file: tshark 4.0 has no `--disable-all-protocols`.
+ * @module */
 
-/** What stands on top of an IP header, which is where every packet handed to a child begins: the transports, and the applications whose
- * names or facts we report. No link layers: the decoder has read those. */
+/** What stands on top of an IP header, which is where every packet handed to a child begins: the transports, and the
+ * applications whose names or facts we report. No link layers: the decoder has read those. */
 export const allowedProtocols: ReadonlySet<string> = new Set(
   `frame pkt_comment _ws.malformed _ws.short _ws.unreassembled _ws.expert data
   raw ip ipv6 ipv6.hopopts ipv6.routing ipv6.dstopts ipv6.fraghdr ah icmp icmpv6 tcp udp udplite sctp vxlan geneve gtp teredo l2tp

@@ -7,8 +7,9 @@
  * | line 1 | `picket-tshark-profile-1`, a space, SHA-256 of the rest in hex |
  * | rest | one JSON object: `key`, and the profile |
  *
- * Invariant: the allow-list of dissectors rests on this file, so nothing is taken from a folder or file that anybody but us and root
- * owns or may write; nor from one that is cut, damaged, or about another tshark or another allow-list. It is replaced, never changed.
+ * Invariant: the allow-list of dissectors rests on this file, so nothing is taken from a folder or file that anybody
+ * but us and root owns or may write;
+ * nor from one that is cut, damaged, or about another tshark or another allow-list. It is replaced, never changed.
  * Why no sync: after a power cut the digest tells whether it is whole. Why one file for all: a machine has one tshark.
  * Why not the child's own folder: it reads that for hours, and a cache may be emptied at any time. @module */
 

@@ -1,11 +1,15 @@
 /** Which tshark this is, told without running it.
  *
- * In: its name or absolute path. Out: a digest that is another one as soon as what would run is; null = that cannot be told.
- * Covered, each by path, size, time and inode: the program; its libraries as the loader's list names them; the library folders beside
- * them and beside the program, which change when a file in them is replaced the way package managers do it; all plugins and scripts.
- * Not covered: a library the loader's list does not name, or a plugin behind a linked folder, when it is written over in place; what a
- * wrapper script starts, when it lies neither beside the script nor where the loader's list points; all other libraries.
- * Invariant: a program that may not be run, or is not there, has no identity, so that nobody skips trying it. @module */
+ * In: its name or absolute path.
+ * Out: a digest that is another one as soon as what would run is; null = that cannot be told.
+ * Covered, each by path, size, time and inode: the program; its libraries as the loader's list names them; the library
+ * folders beside them and beside the program,
+ * which change when a file in them is replaced the way package managers do it; all plugins and scripts.
+ * Not covered: a library the loader's list does not name, or a plugin behind a linked folder, when it is written over
+ * in place; what a wrapper script starts,
+ * when it lies neither beside the script nor where the loader's list points; all other libraries.
+ * Invariant: a program that may not be run, or is not there, has no identity, so that nobody skips trying it.
+ * @module */
 
 import { createHash } from "node:crypto";
 

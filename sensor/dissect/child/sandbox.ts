@@ -1,18 +1,20 @@
-/** Walls around a dissector child: which are wanted, how a child that is started here gets them, and which of them stand.
+/** Walls around a dissector child: which are wanted, how a child that is started here gets them,
+ * and which of them stand.
  *
- * In: which of util-linux's `unshare`, `prlimit` and `setpriv` work here, for this user; the report of a child about itself. Out: the
- * words to put before the command; the walls that stand and those that are missing.
- * Invariant: a wall stands only when the child itself has shown it, from its own /proc, behind all walls, just before it becomes tshark;
- * what was asked for, or works for somebody else, counts for nothing.
- * Why by tools: Deno cannot drop capabilities of a child; each tool runs the next in its own place, so the process id stays the child's.
- * Under the shipped units none of them works, and none is needed: there a child is started by systemd, see deploy/picket-dissector@.service.
+ * In: which of util-linux's `unshare`, `prlimit` and `setpriv` work here, for this user; the report of a child about
+ * itself. Out: the words to put before the command; the walls that stand and those that are missing.
+ * Invariant: a wall stands only when the child itself has shown it, from its own /proc, behind all walls, just before
+ * it becomes tshark; what was asked for, or works for somebody else, counts for nothing.
+ * Why by tools: Deno cannot drop capabilities of a child; each tool runs the next in its own place, so the process id
+ * stays the child's. Under the shipped units none of them works, and none is needed: there a child is started by
+ * systemd, see deploy/picket-dissector@.service.
  * @module */
 
 /** Runs a command to its end; true when it exited with 0. False too when it may not be run. */
 export type TryCommand = (command: string, args: readonly string[]) => Promise<boolean>;
 
-/** No capability; no way to gain one; no network; the sensor's key out of reach; bounded memory and processor time; a user of its own; a
- * filter on system calls. */
+/** No capability; no way to gain one; no network; the sensor's key out of reach; bounded memory and processor time; a
+ * user of its own; a filter on system calls. */
 export const wallNames = [
   "capabilities",
   "privileges",

@@ -46,13 +46,15 @@ export interface TsharkOptions {
   socketPath: string | null;
   /** The sensor's key, which a child must not be able to read; null = there is none. */
   keyPath: string | null;
-  /** Folder where what tshark says of itself is kept for the next start, made when absent; null = it is asked at each. */
+  /** Folder where what tshark says of itself is kept for the next start, made when absent;
+   * null = it is asked at each. */
   cacheFolder: string | null;
   memoryBytesMax: number;
   cpuSecondsMax: number;
 }
 
-/** Where the profile of a start came from: the cache; tshark, now kept; tshark, and it could not be kept; tshark, as there is no cache. */
+/** Where the profile of a start came from: the cache; tshark, now kept; tshark, and it could not be kept;
+ * tshark, as there is no cache. */
 export const profileOrigins = ["cache", "kept", "not_kept", "no_cache"] as const;
 type ProfileOrigin = typeof profileOrigins[number];
 

@@ -1,11 +1,13 @@
 /** A program behind walls, as a process: started here, or by systemd behind a socket.
  *
- * In: the program and its arguments. Out: {@link DissectorProcess}; before its own output the program shows its walls, see sandbox.ts.
+ * In: the program and its arguments.
+ * Out: {@link DissectorProcess}; before its own output the program shows its walls, see sandbox.ts.
  * Invariant: what is read as output was written by the program itself; a process that shows no walls is refused.
- * Behind the socket: each connection is one instance of picket-dissector@.service, whose shell runs the one line we send. Whatever that
- * is has no more than the unit leaves it, so nothing is gained by who could send another. After the output the line prints, between two
- * octets that begin no line of tshark's, the exit status and the last words. A process that hangs belongs to another user, whom we may not signal:
- * another instance, of the same user, does it. Should we die, the end of its input ends it, else systemd does. @module */
+ * Behind the socket: each connection is one instance of picket-dissector@.service, whose shell runs the one line we
+ * send. Whatever that is has no more than the unit leaves it, so nothing is gained by who could send another. After the
+ * output the line prints, between two octets that begin no line of tshark's, the exit status and the last words. A
+ * process that hangs belongs to another user, whom we may not signal: another instance, of the same user, does it.
+ * Should we die, the end of its input ends it, else systemd does. @module */
 
 import type { DissectorProcess } from "./tshark.ts";
 import { quote, reportCommands } from "./sandbox.ts";
@@ -32,7 +34,8 @@ const signalBase = 128;
 
 /** Starts a program as our child, behind `prefix`. */
 export function startHere(prefix: readonly string[], command: WalledCommand): DissectorProcess {
-  // Without a tool that may be run there is no wall, and nobody to show it: the shell is none of the programs we may start.
+  // Without a tool that may be run there is no wall, and nobody to show it:
+  // the shell is none of the programs we may start.
   const shown = prefix.length === 0
     ? []
     : ["sh", "-c", `${reportCommands(command.keyPath)}; exec "$@"`, "picket-dissector"];
@@ -178,8 +181,8 @@ async function* chunksOf(connection: Deno.UnixConn): AsyncGenerator<Uint8Array> 
   }
 }
 
-/** Passes on output, and returns how the program ended; null = nobody said so. The trailer is the end, whoever still holds the connection:
- * systemd does while it means to start the same instance again. */
+/** Passes on output, and returns how the program ended; null = nobody said so. The trailer is the end, whoever still
+ * holds the connection: systemd does while it means to start the same instance again. */
 export async function* untilTrailer(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, string | null> {

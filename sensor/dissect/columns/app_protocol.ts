@@ -1,8 +1,9 @@
 /** Names the application protocol of a packet, and says how its columns are to be read.
  *
- * In: `frame.protocols` as tshark writes it ("eth:ethertype:ip:tcp:tls"). Out: a family (which reader takes the columns) and a stable
- * lower-case name for `app_protocol` ("" = not recognised).
- * Invariant: the answer for one text never changes; answers are kept for the texts seen most recently, at most {@link textsMax}.
+ * In: `frame.protocols` as tshark writes it ("eth:ethertype:ip:tcp:tls"). Out: a family (which reader takes the
+ * columns) and a stable lower-case name for `app_protocol` ("" = not recognised).
+ * Invariant: the answer for one text never changes;
+ * answers are kept for the texts seen most recently, at most {@link textsMax}.
  * @module */
 
 /** Which fields the shared columns hold. */

@@ -1,8 +1,10 @@
 /** Reads who a TLS server's certificate names, who signed it, and until when it holds.
  *
- * In: the columns of a packet with a Certificate message. Out: three fields of {@link TlsFact}, of the first (the server's own) certificate.
+ * In: the columns of a packet with a Certificate message.
+ * Out: three fields of {@link TlsFact}, of the first (the server's own) certificate.
  * Invariant: a name is given only when the attributes add up; otherwise the field stays away.
- * Why a walk: tshark lists attribute types, string kinds and strings apart; the two counts of names say where issuer and subject end.
+ * Why a walk: tshark lists attribute types, string kinds and strings apart;
+ * the two counts of names say where issuer and subject end.
  * @module */
 
 import type { Facts, TlsFact } from "../../../shared/facts.ts";
@@ -13,7 +15,8 @@ import { splitCounted, splitPlain } from "./split.ts";
 
 const commonName = "2.5.4.3";
 const organization = "2.5.4.10";
-/** Attribute types whose value is a DirectoryString (X.520); country, serial number, e-mail and domain component are other strings. */
+/** Attribute types whose value is a DirectoryString (X.520);
+ * country, serial number, e-mail and domain component are other strings. */
 const directoryStrings = /^2\.5\.4\.(3|4|7|8|9|10|11|12|13|15|16|17|18|20|41|42|43|44|51|65|97)$/;
 /** Which column holds each choice of DirectoryString: teletex, printable, universal, bmp, utf8. */
 const choiceSlots = [slot.service, slot.ns, -1, -1, slot.cname];

@@ -1,8 +1,10 @@
 /** Reads DNS, mDNS and LLMNR messages out of the columns of one packet.
  *
  * In: the columns of one line. Out: the questions of each message, or its answers to them, in {@link SegmentFacts}.
- * Invariant: answers are those of the answer section, in the order of the packet; a response without a question (mDNS) has an empty name.
- * Why counting: every list of tshark runs over the whole packet; the counts in the headers say where a message or a section ends.
+ * Invariant: answers are those of the answer section, in the order of the packet;
+ * a response without a question (mDNS) has an empty name.
+ * Why counting: every list of tshark runs over the whole packet;
+ * the counts in the headers say where a message or a section ends.
  * @module */
 
 import { wireFlag, wireNumber } from "../facts/bounds.ts";

@@ -1,7 +1,8 @@
 /** Reads HTTP requests and responses (SSDP's too, and those of HTTP/2) out of the columns of one packet.
  *
  * In: the columns of one line. Out: one entry a request and one a response, in the order of the packet.
- * Invariant: as many requests as methods and as many responses as status codes; a header that cannot be told apart goes to the first.
+ * Invariant: as many requests as methods and as many responses as status codes;
+ * a header that cannot be told apart goes to the first.
  * @module */
 
 import { wireNumber } from "../facts/bounds.ts";

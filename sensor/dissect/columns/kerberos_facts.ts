@@ -1,9 +1,11 @@
-/** Reads Kerberos messages out of the columns of one packet, whatever carries them: a KDC's port, HTTP, SMB, LDAP or DCE/RPC.
+/** Reads Kerberos messages out of the columns of one packet, whatever carries them:
+ * a KDC's port, HTTP, SMB, LDAP or DCE/RPC.
  *
  * In: the columns of one line. Out: one entry of `facts.kerberos`, of the outermost message.
  * Invariant: names stand in parts between commas; where the counts of parts do not add up the text stays whole.
- * Why the outermost alone: an AP-REQ inside a TGS-REQ repeats what every TGS-REQ says. Its columns are shared with no protocol that may
- * carry Kerberos, see slots.ts. Names of errors, messages and types: RFC 4120, RFC 4556, RFC 8009, RFC 8429 and IANA. @module */
+ * Why the outermost alone: an AP-REQ inside a TGS-REQ repeats what every TGS-REQ says. Its columns are shared with no
+ * protocol that may carry Kerberos, see slots.ts.
+ * Names of errors, messages and types: RFC 4120, RFC 4556, RFC 8009, RFC 8429 and IANA. @module */
 
 import type { Facts, KerberosFact } from "../../../shared/facts.ts";
 import { boundText, countEntry, wireNumber } from "../facts/bounds.ts";

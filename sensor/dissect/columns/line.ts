@@ -1,7 +1,8 @@
 /** Turns one line of the dissector into facts.
  *
- * In: a line of tab-separated columns in the order of `slots.ts`, and the facts of its flow so far. Out: the facts grown, and the name
- * of the application protocol. Invariant: a line with another number of columns changes nothing and is told so by its reason.
+ * In: a line of tab-separated columns in the order of `slots.ts`, and the facts of its flow so far. Out: the facts
+ * grown, and the name of the application protocol.
+ * Invariant: a line with another number of columns changes nothing and is told so by its reason.
  * Hostile: the values come from the wire; every list and string is bounded by `bounds.ts`. @module */
 
 import type { Facts } from "../../../shared/facts.ts";

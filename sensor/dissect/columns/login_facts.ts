@@ -1,8 +1,8 @@
 /** Reads SSH banners, FTP commands, SMB sessions and DHCP messages out of the columns of one packet.
  *
  * In: the columns of one line. Out: `facts.ssh`, `facts.ftp`, `facts.smb`, `facts.dhcp`.
- * Invariant: an FTP reply stands with the oldest command that has none yet. What people log in with and what names they carry:
- * the detectors of password guessing and lateral movement read these. @module */
+ * Invariant: an FTP reply stands with the oldest command that has none yet. What people log in with and what names they
+ * carry: the detectors of password guessing and lateral movement read these. @module */
 
 import { type DhcpFact, factLimits, type Facts, type SmbFact } from "../../../shared/facts.ts";
 import { boundText, countEntry, pushEntry, wireFlag, wireNumber } from "../facts/bounds.ts";

@@ -1,7 +1,7 @@
 /** Reads log-ins to mailboxes and telephones out of the columns of one packet: POP, IMAP, SMTP and SIP.
  *
- * In: the columns of one line. Out: `facts.logins`, and of SIP two entries of `facts.other`. Invariant: no password is kept: of a line that
- * holds one only the user's name is. @module */
+ * In: the columns of one line. Out: `facts.logins`, and of SIP two entries of `facts.other`. Invariant: no password is
+ * kept: of a line that holds one only the user's name is. @module */
 
 import type { Facts } from "../../../shared/facts.ts";
 import { boundText, countEntry, wireNumber } from "../facts/bounds.ts";

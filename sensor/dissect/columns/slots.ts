@@ -1,11 +1,13 @@
 /** Slots: which tshark fields are read, and which output column each one comes in.
  *
  * In: nothing. Out: the `gui.column.format` preference for tshark, and {@link slotCount} columns a line.
- * Invariant: two fields share a slot only when no packet can hold both; what the packet is (`frame.protocols`) says which it was.
- * Why columns and not `-T fields`: tshark builds and labels its whole tree for `-T fields`; with `-T tabs` and custom columns it keeps
- * the named fields only. The same values cost half the time, tabs and control characters inside values come escaped, and a value
- * is cut at 2,048 characters. Why shared: each column costs 0.3 us a packet whatever it holds, so 69 fields travel in 20 columns.
- * Occurrences of one field are joined by commas; what may hold a comma itself is split by counting, see `split.ts`. @module */
+ * Invariant: two fields share a slot only when no packet can hold both;
+ * what the packet is (`frame.protocols`) says which it was.
+ * Why columns and not `-T fields`: tshark builds and labels its whole tree for `-T fields`; with `-T tabs` and custom
+ * columns it keeps the named fields only. The same values cost half the time, tabs and control characters inside values
+ * come escaped, and a value is cut at 2,048 characters. Why shared: each column costs 0.3 us a packet whatever it
+ * holds, so 69 fields travel in 20 columns. Occurrences of one field are joined by commas; what may hold a comma itself
+ * is split by counting, see `split.ts`. @module */
 
 /** Fields of each slot; `:0:U` below asks for every occurrence, numbers unresolved. */
 const slots = {

@@ -1,8 +1,9 @@
 /** Splits columns that hold several occurrences joined by commas.
  *
  * In: the text of one column and, where known, how many values it must hold. Out: the values.
- * Invariant: with a count of 1 the text is one value, commas and all; when the commas do not add up to the count, the text stays
- * whole rather than being cut in the wrong places. Why: a value chosen by whoever sent the packet may hold commas. @module */
+ * Invariant: with a count of 1 the text is one value, commas and all; when the commas do not add up to the count, the
+ * text stays whole rather than being cut in the wrong places.
+ * Why: a value chosen by whoever sent the packet may hold commas. @module */
 
 const none: readonly string[] = [];
 

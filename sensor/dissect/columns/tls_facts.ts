@@ -1,8 +1,8 @@
 /** Reads TLS handshakes, in TCP or in QUIC, out of the columns of one packet.
  *
  * In: the columns of one line. Out: {@link TlsFact} and, for QUIC, `facts.quic`.
- * Invariant: what the server chose replaces what the client offered, never the other way round; the server name of a QUIC
- * connection stands in `quic` only. @module */
+ * Invariant: what the server chose replaces what the client offered, never the other way round; the server name of a
+ * QUIC connection stands in `quic` only. @module */
 
 import type { Facts, TlsFact } from "../../../shared/facts.ts";
 import { boundText, wireNumber } from "../facts/bounds.ts";
@@ -144,7 +144,8 @@ export function keepServerChoice(facts: Facts, { version, cipher, alpn, ja3s }: 
   if (ja3s !== "") tls.ja3s ??= boundText(facts, ja3s);
 }
 
-/** Algorithms of extension 13 alone: tshark lists those of three extensions in one row, and the lengths of each apart. */
+/** Algorithms of extension 13 alone: tshark lists those of three extensions in one row,
+ * and the lengths of each apart. */
 function signatureAlgorithms(columns: readonly string[], extensions: readonly number[]): readonly number[] {
   const all = numbers(columns[slot.type]);
   const lengths = numbers(columns[slot.text]);

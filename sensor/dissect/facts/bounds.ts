@@ -1,8 +1,8 @@
 /** Keeps facts within {@link factLimits}, and counts what was left out in `cut`.
  *
  * In: text and entries from the wire. Out: the same, bounded. Invariant: nothing is left out uncounted.
- * Why a running count: readers finish one packet before they begin the next, so what {@link charactersKept} grew by meanwhile
- * is what that packet brought; see join.ts for the bound on a segment. @module */
+ * Why a running count: readers finish one packet before they begin the next, so what {@link charactersKept} grew by
+ * meanwhile is what that packet brought; see join.ts for the bound on a segment. @module */
 
 import { factLimits, type Facts } from "../../../shared/facts.ts";
 

@@ -1,7 +1,9 @@
 /** One DNS message as it is written into facts: its questions and its answers.
  *
- * In: names and values, read on the spot or by the dissector. Out: entries of {@link SegmentFacts}, once the whole message is known.
- * Invariant: what is left out is counted: answers beyond `answersMax`, characters beyond `charactersMax`, a name's only where it is kept.
+ * In: names and values, read on the spot or by the dissector.
+ * Out: entries of {@link SegmentFacts}, once the whole message is known.
+ * Invariant: what is left out is counted:
+ * answers beyond `answersMax`, characters beyond `charactersMax`, a name's only where it is kept.
  * Reused from message to message: no allocation. @module */
 
 import { factLimits } from "../../../shared/facts.ts";

@@ -8,8 +8,10 @@
  * | 5 to 15          | text                           | text       |
  *
  * In: entries that begin, grow and are read once. Out: their octets.
- * Invariant: every block is in one entry or free; an entry is named by its first block. Bound: `bytesMax`, asked for with `hasRoom`.
- * Why not strings: a quarter of a million of them in a second, each living until its flow ends, is what the collector is worst at.
+ * Invariant: every block is in one entry or free; an entry is named by its first block.
+ * Bound: `bytesMax`, asked for with `hasRoom`.
+ * Why not strings: a quarter of a million of them in a second, each living until its flow ends,
+ * is what the collector is worst at.
  * @module */
 
 import type { Octets } from "../../flow/octets.ts";

@@ -1,8 +1,10 @@
 /** First octets of the payload of flows, each way, until it is known that nothing names them.
  *
- * In: the first payload of a direction. Out: hexadecimal text, once. Invariant: a flow's octets are its own; when two flows want one place
- * the newer has it. Bound: {@link placesMax} flows, of 16 octets each way. Hot path: no allocation until they are taken.
- * Why places by the last bits of the number: flow numbers rise one by one, so those that share a place are far apart in time. @module */
+ * In: the first payload of a direction. Out: hexadecimal text, once. Invariant: a flow's octets are its own; when two
+ * flows want one place the newer has it. Bound: {@link placesMax} flows, of 16 octets each way.
+ * Hot path: no allocation until they are taken.
+ * Why places by the last bits of the number: flow numbers rise one by one,
+ * so those that share a place are far apart in time. @module */
 
 import type { Facts } from "../../../shared/facts.ts";
 

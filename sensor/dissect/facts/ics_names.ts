@@ -1,7 +1,7 @@
 /** Names of what industrial protocols ask for.
  *
- * Sources: Modbus Application Protocol 1.1b3, IEEE 1815 (DNP3), IEC 60870-5-101/104, ASHRAE 135 (BACnet), ODVA's CIP volumes 1 and 2; of
- * S7comm, which is not published, the function codes that its common implementations agree on.
+ * Sources: Modbus Application Protocol 1.1b3, IEEE 1815 (DNP3), IEC 60870-5-101/104, ASHRAE 135 (BACnet), ODVA's CIP
+ * volumes 1 and 2; of S7comm, which is not published, the function codes that its common implementations agree on.
  * Out: a lower-case name, of IEC types the standard's own; "function_99" for a number without one here. @module */
 
 type Names = Readonly<Record<number, string>>;

@@ -2,7 +2,8 @@
  *
  * In: what a ClientHello offers, as numbers in wire order. Out: "t13d1516h2_8daaf6152771_e5627efa2ab1".
  * Invariant: GREASE values never count; the same offers in another order give the same first two hashes.
- * Why here: tshark 4.0 (Debian 12, Raspberry Pi OS) has no such field; what it is made of, every version has. @module */
+ * Why here: tshark 4.0 (Debian 12, Raspberry Pi OS) has no such field; what it is made of, every version has.
+ * @module */
 
 import { createHash } from "node:crypto";
 

@@ -1,8 +1,8 @@
 /** Joins what a client sends to log in and what its server says of it.
  *
  * In: the two, in their order. Out: `facts.logins`: a try with its outcome is one entry, equal ones are counted.
- * Invariant: an answer belongs to the last try of its service in the segment that has none; without one it stands alone only when it is
- * an answer to nothing else. Bound: `countedMax` different entries. @module */
+ * Invariant: an answer belongs to the last try of its service in the segment that has none; without one it stands alone
+ * only when it is an answer to nothing else. Bound: `countedMax` different entries. @module */
 
 import type { Facts, LoginFact } from "../../../shared/facts.ts";
 import { countEntry } from "./bounds.ts";

@@ -1,7 +1,8 @@
 /** Names of DCE/RPC interfaces and of the operations that matter in them.
  *
- * Sources: Microsoft's open specifications, MS-DRSR, MS-SAMR, MS-LSAD, MS-NRPC, MS-SCMR, MS-TSCH, MS-RRP, MS-SRVS, MS-WKST, MS-RPRN, MS-PAR,
- * MS-EFSR, MS-DFSNM, MS-FSRVP, MS-EVEN, MS-DCOM, MS-WMI, MS-BKRP, MS-ICPR, MS-DNSP, and C706 (The Open Group).
+ * Sources: Microsoft's open specifications, MS-DRSR, MS-SAMR, MS-LSAD, MS-NRPC, MS-SCMR, MS-TSCH, MS-RRP, MS-SRVS,
+ * MS-WKST, MS-RPRN, MS-PAR, MS-EFSR, MS-DFSNM, MS-FSRVP, MS-EVEN, MS-DCOM, MS-WMI, MS-BKRP, MS-ICPR, MS-DNSP,
+ * and C706 (The Open Group).
  * Out: the interface of a UUID, and the name of an operation; "" where there is none here.
  * Why only some: an operation that no detector asks for is told by its number. @module */
 

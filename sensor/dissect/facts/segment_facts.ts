@@ -1,13 +1,14 @@
 /** Facts of one segment: what was read in its packets, until it is reported.
  *
  * In: DNS messages and HTTP messages as octets of JSON, other facts as an object. Out: the JSON of {@link Facts}.
- * DNS: a query and the response of the same id, name and type are one {@link DnsFact}; as in Zeek the response may come first, for
- * answers of the dissector lag. From the entries every message can be rebuilt with what it said, see `dnsMessages`; so a query that
- * carries answers of its own (mDNS: those it knows already) takes no others.
+ * DNS: a query and the response of the same id, name and type are one {@link DnsFact}; as in Zeek the response may come
+ * first, for answers of the dissector lag. From the entries every message can be rebuilt with what it said, see
+ * `dnsMessages`; so a query that carries answers of its own (mDNS: those it knows already) takes no others.
  * Invariant: what is not kept is counted in `cut`. Bound: `entriesMax` entries a list, and the pool's own.
- * The search for the other half begins at the newest of those that miss one: half a microsecond for a thousand, and mostly there is one.
- * Why octets for these two: they are nine facts in ten. Why responses are counted: a query seldom comes late, so it seldom has
- * anything to look for. @module */
+ * The search for the other half begins at the newest of those that miss one: half a microsecond for a thousand,
+ * and mostly there is one.
+ * Why octets for these two: they are nine facts in ten. Why responses are counted: a query seldom comes late, so it
+ * seldom has anything to look for. @module */
 
 import { factLimits, type Facts } from "../../../shared/facts.ts";
 import type { Octets } from "../../flow/octets.ts";
@@ -77,7 +78,8 @@ export class SegmentFacts {
     this.#httpCount++;
   }
 
-  /** Adds `text`, which begins with a comma, to the last HTTP message if it begins with `head`; else it is an entry of its own. */
+  /** Adds `text`, which begins with a comma, to the last HTTP message if it begins with `head`;
+   * else it is an entry of its own. */
   growHttp(head: Uint8Array, text: FactText): void {
     const last = this.#lastHttp;
     if (last !== none && this.#pool.startsWith(last, head, 0, head.length)) {
@@ -89,8 +91,8 @@ export class SegmentFacts {
     this.addHttp(text, 0, text.length);
   }
 
-  /** A question of a query: `text[start, end)` is `{"name":..,"type":..`, `text[restStart, restEnd)` the answers it knows, if any.
-   * Returns whether it is an entry of its own. */
+  /** A question of a query: `text[start, end)` is `{"name":..,"type":..`, `text[restStart, restEnd)` the answers it
+   * knows, if any. Returns whether it is an entry of its own. */
   addDnsQuery(
     id: number,
     text: FactText,
@@ -116,8 +118,8 @@ export class SegmentFacts {
     return true;
   }
 
-  /** What a response says of one question: `text[start, end)` is `{"name":..,"type":..`, `text[restStart, restEnd)` what follows.
-   * `isNamed`: it says of which. Returns whether it is an entry of its own. */
+  /** What a response says of one question: `text[start, end)` is `{"name":..,"type":..`, `text[restStart, restEnd)`
+   * what follows. `isNamed`: it says of which. Returns whether it is an entry of its own. */
   addDnsResponse(
     id: number,
     isNamed: boolean,

@@ -1,6 +1,7 @@
 /** Reads which service a BACnet/IP message asks for or answers.
  *
- * In: a payload on port 47808 (ASHRAE 135, annex J, clauses 6 and 20). Out: an entry of `facts.ics`, "bacnet", or null: "ask tshark".
+ * In: a payload on port 47808 (ASHRAE 135, annex J, clauses 6 and 20).
+ * Out: an entry of `facts.ics`, "bacnet", or null: "ask tshark".
  * Invariant: messages of the network layer and of broadcast management name the protocol and add nothing. @module */
 
 import type { Facts } from "../../../shared/facts.ts";

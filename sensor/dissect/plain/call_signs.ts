@@ -1,8 +1,9 @@
-/** Signs of messages that are read on the spot wherever in a flow they stand: DCE/RPC calls, LDAP requests, industrial protocols, NetBIOS
- * names, log-ins.
+/** Signs of messages that are read on the spot wherever in a flow they stand: DCE/RPC calls, LDAP requests, industrial
+ * protocols, NetBIOS names, log-ins.
  *
- * In: a packet with payload. Out: what it is to be read as. Invariant: what is named here the readers can read, so that the dissector is
- * never given the packets of a long session. Hot path: two look-ups of a table and one comparison for most packets, no allocation.
+ * In: a packet with payload. Out: what it is to be read as. Invariant: what is named here the readers can read, so that
+ * the dissector is never given the packets of a long session.
+ * Hot path: two look-ups of a table and one comparison for most packets, no allocation.
  * @module */
 
 import type { Packet } from "../../decode/packet.ts";

@@ -1,9 +1,10 @@
 /** Reads whom a TLS server's certificate names, straight from its octets.
  *
- * In: the first octets of a DER certificate (RFC 5280, 4.1), at least up to the end of its subject; the key and what follows is not
- * needed. Out: {@link CertificateNames}, or null: "not plain, ask tshark".
- * Invariant: what is read here is what certificate_facts.ts makes of tshark's columns. Left to it are names with several attributes in
- * one part, strings beyond printable ASCII, dates after 2049, and every length that does not fit. Bounded: {@link partsMax} parts a name.
+ * In: the first octets of a DER certificate (RFC 5280, 4.1), at least up to the end of its subject; the key and what
+ * follows is not needed. Out: {@link CertificateNames}, or null: "not plain, ask tshark".
+ * Invariant: what is read here is what certificate_facts.ts makes of tshark's columns. Left to it are names with
+ * several attributes in one part, strings beyond printable ASCII, dates after 2049, and every length that does not fit.
+ * Bounded: {@link partsMax} parts a name.
  * Why: a certificate is three segments and costs tshark 200 us; all that we tell of it stands in the first. @module */
 
 import { readText } from "./read_octets.ts";

@@ -1,8 +1,9 @@
 /** Reads plain DNS messages where they arrive, without the dissector.
  *
  * In: the payload of one UDP datagram. Out: entries of facts, or false: "not plain, ask tshark".
- * Invariant: what is read here is, letter for letter, what tshark would have said; anything it might say otherwise (odd octets in names,
- * records we do not know, a length that does not fit) is left to it. `test/golden/facts_yield.ts` compares the two.
+ * Invariant: what is read here is, letter for letter, what tshark would have said; anything it might say otherwise (odd
+ * octets in names, records we do not know,
+ * a length that does not fit) is left to it. `test/golden/facts_yield.ts` compares the two.
  * Of a message that the capture cut, what is whole is read; tshark does the same.
  * Bounded: at most {@link recordsMax} records and {@link pointersMax} compression pointers; no recursion.
  * Why: one packet in six of ordinary traffic is DNS, and tshark takes 12 us for each. This takes 2. @module */
@@ -35,8 +36,8 @@ let nameLength = 0;
 /** The message being read, until it is known to be plain. */
 const text = new DnsText();
 
-/** Adds the message in `buffer[at, at + length)` to `facts`; false when it is not plain, and then nothing was added. `isCut`: it was longer
- * on the wire. */
+/** Adds the message in `buffer[at, at + length)` to `facts`; false when it is not plain, and then nothing was added.
+ * `isCut`: it was longer on the wire. */
 export function readDnsMessage(
   buffer: Uint8Array,
   at: number,
@@ -133,7 +134,8 @@ function wholeName(buffer: Uint8Array, message: number, start: number, end: numb
   return true;
 }
 
-/** Name at `start`, its own octets ending by `limit`, into {@link nameOctets}; `nameEnd` tells where they end, or why they do not. */
+/** Name at `start`, its own octets ending by `limit`, into {@link nameOctets};
+ * `nameEnd` tells where they end, or why they do not. */
 function readName(buffer: Uint8Array, message: number, start: number, limit: number): void {
   let length = 0;
   let at = start;

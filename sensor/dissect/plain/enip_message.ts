@@ -1,8 +1,10 @@
 /** Reads EtherNet/IP commands and the CIP services in them.
  *
- * In: a payload on port 44818 (ODVA, "The CIP Networks Library", volumes 1 and 2). Out: entries of `facts.ics`, "enip", or null: "ask tshark".
+ * In: a payload on port 44818 (ODVA, "The CIP Networks Library", volumes 1 and 2).
+ * Out: entries of `facts.ics`, "enip", or null: "ask tshark".
  * Invariant: services in an envelope (Unconnected Send, Multiple Service Packet) stand beside the envelope.
- * Bounds: {@link messagesMax} messages a packet, {@link itemsMax} items a message, {@link servicesMax} services an envelope. @module */
+ * Bounds: {@link messagesMax} messages a packet, {@link itemsMax} items a message,
+ * {@link servicesMax} services an envelope. @module */
 
 import type { Facts } from "../../../shared/facts.ts";
 import { countEntry } from "../facts/bounds.ts";

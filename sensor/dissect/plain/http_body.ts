@@ -1,7 +1,8 @@
 /** Tells what the body of an HTTP message begins with.
  *
- * In: its first octets, behind the header or in the packet after it. Out: `body` and `magic` of {@link HttpFact}, as JSON behind what is
- * there already. Invariant: by the octets alone, whatever the header calls them; a chunk's size in front of them is passed over.
+ * In: its first octets, behind the header or in the packet after it. Out: `body` and `magic` of {@link HttpFact}, as
+ * JSON behind what is there already.
+ * Invariant: by the octets alone, whatever the header calls them; a chunk's size in front of them is passed over.
  * Sources: the formats' own first octets (PE, ELF, Mach-O, ZIP, Java class files, CFB, PDF, ...). @module */
 
 import { FactText } from "../facts/fact_text.ts";

@@ -1,10 +1,13 @@
 /** Reads plain HTTP/1 headers where they arrive, without the dissector.
  *
- * In: the payload of one packet that begins with a request or a response. Out: one entry of facts, or false: "not plain, ask tshark".
- * Invariant: what is read here is what tshark would have said. Left to it are headers that go over the segment, that are followed by
- * another message, that change what the connection carries (CONNECT, Upgrade), that hold a login it can read (NTLM, Kerberos), and
- * whatever is spelt in an odd way: repeated or folded lines, octets beyond ASCII. Bounded: {@link linesMax} lines.
- * Why places first and text last: of a header's ten lines three matter, and a message that is not plain leaves nothing behind. @module */
+ * In: the payload of one packet that begins with a request or a response.
+ * Out: one entry of facts, or false: "not plain, ask tshark".
+ * Invariant: what is read here is what tshark would have said. Left to it are headers that go over the segment, that
+ * are followed by another message, that change what the connection carries (CONNECT, Upgrade), that hold a login it can
+ * read (NTLM, Kerberos), and whatever is spelt in an odd way: repeated or folded lines, octets beyond ASCII.
+ * Bounded: {@link linesMax} lines.
+ * Why places first and text last: of a header's ten lines three matter,
+ * and a message that is not plain leaves nothing behind. @module */
 
 import { FactText } from "../facts/fact_text.ts";
 import { writeBody } from "./http_body.ts";
@@ -115,7 +118,8 @@ function keep(buffer: Uint8Array, facts: SegmentFacts, body: number, limit: numb
   facts.cut(text.cut);
 }
 
-/** Where the text of the line ends and its CR LF begins; -1 when there is no such end, or an octet is neither printable nor a tab. */
+/** Where the text of the line ends and its CR LF begins;
+ * -1 when there is no such end, or an octet is neither printable nor a tab. */
 function lineEnd(buffer: Uint8Array, start: number, limit: number): number {
   for (let i = start; i < limit; i++) {
     const octet = buffer[i];

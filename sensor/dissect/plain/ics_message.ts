@@ -1,9 +1,11 @@
 /** Reads what industrial protocols ask for where it arrives, without the dissector.
  *
- * In: a payload on the port of one of them. Out: entries of `facts.ics`, and the name of the protocol, or null: "not plain, ask tshark".
- * Invariant: functions, units and exception codes are those tshark prints of the same packet. Bounds: {@link messagesMax} messages a packet.
- * Why here: polls go on for years on one connection, and a command among them may come at any time, so every packet is read; the
- * dissector would take 20 us for each. ENIP and BACnet have files of their own. @module */
+ * In: a payload on the port of one of them.
+ * Out: entries of `facts.ics`, and the name of the protocol, or null: "not plain, ask tshark".
+ * Invariant: functions, units and exception codes are those tshark prints of the same packet. Bounds:
+ * {@link messagesMax} messages a packet.
+ * Why here: polls go on for years on one connection, and a command among them may come at any time, so every packet is
+ * read; the dissector would take 20 us for each. ENIP and BACnet have files of their own. @module */
 
 import type { Facts, IcsFact } from "../../../shared/facts.ts";
 import { countEntry } from "../facts/bounds.ts";
@@ -55,7 +57,8 @@ export function readIcs(
   }
 }
 
-/** Whether a message of the protocol with this port begins here: what {@link readIcs} does not call null. Four octets or more. */
+/** Whether a message of the protocol with this port begins here: what {@link readIcs} does not call null.
+ * Four octets or more. */
 export function isIcs(buffer: Uint8Array, at: number, length: number, port: number): boolean {
   switch (port) {
     case icsPort.modbus:
@@ -105,7 +108,8 @@ function readModbus(
   return start === at ? null : "modbus";
 }
 
-/** A link frame: start, length, control, destination, source, checksum; then the transport's octet, the application's control and function. */
+/** A link frame: start, length, control, destination, source, checksum;
+ * then the transport's octet, the application's control and function. */
 function readDnp3(buffer: Uint8Array, at: number, limit: number, facts: Facts): string | null {
   let start = at;
   for (let messages = 0; messages < messagesMax && start + 10 <= limit; messages++) {

@@ -1,8 +1,9 @@
 /** Reads LDAP requests and the answers to binds where they arrive, without the dissector.
  *
- * In: a payload on a directory's port that begins with an LDAP message (RFC 4511, BER). Out: entries of `facts.ldap`, or null: "ask tshark".
- * Invariant: what does not fit its own lengths adds nothing; a filter is written as RFC 4515 has it, at most {@link depthMax} deep and
- * {@link termsMax} terms wide. Bounds: {@link messagesMax} messages a packet.
+ * In: a payload on a directory's port that begins with an LDAP message (RFC 4511, BER).
+ * Out: entries of `facts.ldap`, or null: "ask tshark".
+ * Invariant: what does not fit its own lengths adds nothing; a filter is written as RFC 4515 has it, at most
+ * {@link depthMax} deep and {@link termsMax} terms wide. Bounds: {@link messagesMax} messages a packet.
  * Why here: tshark shows no filter as a whole. Sealed messages cannot be read by either. @module */
 
 import { factLimits, type Facts, type LdapFact } from "../../../shared/facts.ts";

@@ -1,10 +1,13 @@
 /** Reads log-ins of services whose first packets tell how they ended, without the dissector.
  *
- * In: a payload on the port of one of them, by whichever side. Out: one {@link LoginFact}, or null: nothing about logging in.
- * Invariant: only what the protocol itself says is an outcome; of Telnet, which has no such message, the words that login(1) and the
- * common consoles print. No password is kept.
- * Sources: MySQL's client/server protocol, PostgreSQL's frontend/backend protocol 3, MS-TDS, MS-RDPBCGR, RFC 6143 (VNC), RESP (Redis).
- * Why here: tshark would have to see every packet of such flows to tell one; an error message tells by itself. @module */
+ * In: a payload on the port of one of them, by whichever side.
+ * Out: one {@link LoginFact}, or null: nothing about logging in.
+ * Invariant: only what the protocol itself says is an outcome; of Telnet, which has no such message, the words that
+ * login(1) and the common consoles print. No password is kept.
+ * Sources: MySQL's client/server protocol, PostgreSQL's frontend/backend protocol 3, MS-TDS, MS-RDPBCGR,
+ * RFC 6143 (VNC), RESP (Redis).
+ * Why here: tshark would have to see every packet of such flows to tell one; an error message tells by itself.
+ * @module */
 
 import type { LoginFact } from "../../../shared/facts.ts";
 import { littleShort, textAt, wordAt } from "./read_octets.ts";
@@ -136,7 +139,8 @@ const postgresMethods: Readonly<Record<number, string>> = {
   10: "sasl",
 };
 
-/** "R": what is asked for, 0 = nothing more, 12 = the last word of SASL. "E": an error, of which the code follows "C". */
+/** "R": what is asked for, 0 = nothing more, 12 = the last word of SASL.
+ * "E": an error, of which the code follows "C". */
 function fromPostgres(buffer: Uint8Array, at: number, limit: number): Said {
   let said: Said = null;
   let start = at;
@@ -177,7 +181,8 @@ function redis(words: string, isFromServer: boolean): Said {
   return words.startsWith("+OK\r\n") ? { outcome: "accepted" } : null;
 }
 
-/** A challenge of sixteen octets; a result of four, with or without its reason. What is offered before is of other lengths. */
+/** A challenge of sixteen octets; a result of four, with or without its reason.
+ * What is offered before is of other lengths. */
 function fromVnc(buffer: Uint8Array, at: number, limit: number): Said {
   const length = limit - at;
   if (length === 16) return { outcome: "asked" };

@@ -1,8 +1,9 @@
 /** Reads who asks for which NetBIOS name, and who answers.
  *
- * In: a datagram of port 137 (RFC 1002, 4.2). Out: an entry of `facts.dns` of type "NB" or "NBSTAT", its name as tshark writes it
- * ("WPAD<00>"); an answer brings the addresses that somebody claims for it.
- * Invariant: one name a message, whole or not at all. Registrations and other requests than queries add nothing. @module */
+ * In: a datagram of port 137 (RFC 1002, 4.2). Out: an entry of `facts.dns` of type "NB" or "NBSTAT", its name as tshark
+ * writes it ("WPAD<00>"); an answer brings the addresses that somebody claims for it.
+ * Invariant: one name per message, complete or not at all. Registrations and other requests than queries add nothing.
+ * @module */
 
 import { rcodeName } from "../facts/dns_names.ts";
 import { DnsText } from "../facts/dns_text.ts";

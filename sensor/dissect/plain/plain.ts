@@ -1,10 +1,12 @@
 /** Payloads that are read where they arrive, without the dissector.
  *
- * In: where the chooser found a payload, and of what kind it seems to be. Out: facts and the name of the application protocol, or
- * null: "not plain, ask the dissector". Invariant: what is read here is, letter for letter, what tshark says of the same packet, or of the
- * handshake flight it begins, and no packet chosen later needs this one to be understood; `test/golden/plain_test.ts` compares the two on
- * real captures. More is read than tshark says on ports where it guesses or knows nothing: hellos, SSH banners, Gnutella.
- * Why: on ordinary traffic these few kinds are two thirds of all packets that carry meaning, and tshark takes 15-40 us for each. @module */
+ * In: where the chooser found a payload, and of what kind it seems to be. Out: facts and the name of the application
+ * protocol, or null: "not plain, ask the dissector". Invariant: what is read here is, letter for letter, what tshark
+ * says of the same packet, or of the handshake flight it begins, and no packet chosen later needs this one to be
+ * understood; `test/golden/plain_test.ts` compares the two on real captures. More is read than tshark says on ports
+ * where it guesses or knows nothing: hellos, SSH banners, Gnutella.
+ * Why: on ordinary traffic these few kinds are two thirds of all packets that carry meaning,
+ * and tshark takes 15-40 us for each. @module */
 
 import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";
@@ -49,7 +51,8 @@ export const plainKind = {
 export interface ChosenPacket extends PlainPayload {
   /** It goes on with a message that an earlier packet began. */
   readonly isContinuing: boolean;
-  /** All that is wanted of the message begun in this packet has been read: the packets that go on with it need not be chosen. */
+  /** All that is wanted of the message begun in this packet has been read: the packets that go on with it need not be
+   * chosen. */
   settle(): void;
 }
 
@@ -71,7 +74,8 @@ export interface PlainPayload {
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
-/** Reads the payload into `facts`; `bindings` is what DCE/RPC clients of any flow bound. Returns the application protocol, null when nothing was read. */
+/** Reads the payload into `facts`; `bindings` is what DCE/RPC clients of any flow bound. Returns the application
+ * protocol, null when nothing was read. */
 export function readPlain(
   payload: PlainPayload,
   buffer: Uint8Array,

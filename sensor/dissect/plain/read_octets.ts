@@ -1,10 +1,13 @@
 /** Numbers and text out of the octets of a packet.
  *
  * In: a buffer and an offset. Out: values in network order, text of one character an octet.
- * Invariant: an octet beyond the buffer reads as 0; every text is a string of its own, never a part of a larger one that it would keep.
- * Why texts are remembered: the same names, agents and paths come thousands of times; looking one up costs a third of making it, and
- * facts that wait then share it. Bound: one text for each of {@link rememberedMax} places, the newest stays; only short ones.
- * Why node's Buffer: its `toString` takes a sixth of a microsecond for any name; adding characters up, or a TextDecoder, three times that.
+ * Invariant: an octet beyond the buffer reads as 0;
+ * every text is a string of its own, never a part of a larger one that it would keep.
+ * Why texts are remembered: the same names, agents and paths come thousands of times; looking one up costs a third of
+ * making it, and facts that wait then share it.
+ * Bound: one text for each of {@link rememberedMax} places, the newest stays; only short ones.
+ * Why node's Buffer: its `toString` takes a sixth of a microsecond for any name;
+ * adding characters up, or a TextDecoder, three times that.
  * @module */
 
 import { Buffer } from "node:buffer";

@@ -1,12 +1,15 @@
 /** Words made of TLS hellos lately, by the numbers they were made of.
  *
- * In: the numbers of one hello, put list by list. Out: what was made of the same numbers before, or what is made of them now.
- * Invariant: words are made of the numbers put here and of nothing else. Each list begins with its length and the Map compares whole
- * keys, so that no choice of octets gives one hello the words of another.
- * Bound: {@link recentMax} hellos of {@link recentWordsMax} numbers. When there are more, all are forgotten: whoever sends a new hello each
- * time makes reading as slow as it is without this table.
- * Why: the clients of a network are few programs, and fingerprints cost more than ten times what it takes to see that one is known.
- * Why a text as the key: the engine hashes and compares texts in the time that hashing takes in a loop here, and needs no code of ours.
+ * In: the numbers of one hello, put list by list.
+ * Out: what was made of the same numbers before, or what is made of them now.
+ * Invariant: words are made of the numbers put here and of nothing else. Each list begins with its length and the Map
+ * compares whole keys, so that no choice of octets gives one hello the words of another.
+ * Bound: {@link recentMax} hellos of {@link recentWordsMax} numbers. When there are more, all are forgotten: whoever
+ * sends a new hello each time makes reading as slow as it is without this table.
+ * Why: the clients of a network are few programs,
+ * and fingerprints cost more than ten times what it takes to see that one is known.
+ * Why a text as the key: the engine hashes and compares texts in the time that hashing takes in a loop here,
+ * and needs no code of ours.
  * Hot path: the numbers of each hello are put into the same array. @module */
 
 import { Buffer } from "node:buffer";

@@ -1,11 +1,13 @@
 /** Reads the headers of DCE/RPC requests where they arrive, over TCP or in an SMB pipe, without the dissector.
  *
- * In: a payload that begins with a request's header (C706, 12.6), or an SMB message that writes one to a pipe. Out: one entry of
- * `facts.rpc` for each interface bound and each operation called.
- * Invariant: UUIDs and numbers are those tshark prints. The header is in the clear even where what is called with is sealed.
- * Bounds: {@link messagesMax} requests a packet, {@link contextsMax} interfaces a bind, {@link bindingsMax} binds remembered; a call
- * whose bind was forgotten, or never seen, has the interface "".
- * Why here and not by tshark: it would need a dissector for each interface, most of them rarely used and large, on what anybody sends. @module */
+ * In: a payload that begins with a request's header (C706, 12.6), or an SMB message that writes one to a pipe. Out: one
+ * entry of `facts.rpc` for each interface bound and each operation called.
+ * Invariant: UUIDs and numbers are those tshark prints.
+ * The header is in the clear even where what is called with is sealed.
+ * Bounds: {@link messagesMax} requests a packet, {@link contextsMax} interfaces a bind, {@link bindingsMax} binds
+ * remembered; a call whose bind was forgotten, or never seen, has the interface "".
+ * Why here and not by tshark: it would need a dissector for each interface, most of them rarely used and large,
+ * on what anybody sends. @module */
 
 import type { Facts } from "../../../shared/facts.ts";
 import { boundText, countEntry } from "../facts/bounds.ts";
@@ -67,8 +69,8 @@ export function isRpcLogin(buffer: Uint8Array, at: number, length: number): bool
   return buffer[at + 2] === kind.auth3 && isRpc(buffer, at, length);
 }
 
-/** Where in an SMB message, which begins with its NetBIOS header, a request to a pipe begins; -1 = it is no such message. At least
- * twenty octets. */
+/** Where in an SMB message, which begins with its NetBIOS header, a request to a pipe begins; -1 = it is no such
+ * message. At least twenty octets. */
 export function findPipeCall(buffer: Uint8Array, at: number, length: number): number {
   const smb = at + 4;
   if (buffer[smb + 1] !== 0x53 || buffer[smb + 2] !== 0x4d || buffer[smb + 3] !== 0x42) return -1;

@@ -1,7 +1,8 @@
 /** Reads version and community of SNMP, which are a log-in of their own.
  *
- * In: a datagram to or from port 161 (RFC 1157, RFC 3416). Out: an entry of `facts.logins`: what is asked with which community; an agent
- * that does not like it says nothing, so an answer is its consent. Invariant: version 3 names no community. @module */
+ * In: a datagram to or from port 161 (RFC 1157, RFC 3416). Out: an entry of `facts.logins`: what is asked with which
+ * community; an agent that rejects it stays silent, so an answer means consent.
+ * Invariant: version 3 names no community. @module */
 
 import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";

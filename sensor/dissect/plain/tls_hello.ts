@@ -1,12 +1,13 @@
 /** Reads plain TLS hellos where they arrive, without the dissector.
  *
- * In: the payload of one packet that begins with a handshake record. Out: the facts of a ClientHello, or of a ServerHello
- * and the certificate behind it, or false: "not plain, ask tshark".
- * Invariant: what is read here is what tshark would have said of the whole flight. Left to it are hellos over a segment border, a
- * certificate whose names are not all in the same segment, more than one server name, names beyond plain ASCII, and every length that
- * does not fit.
- * Hot path: a hello is walked once, in place. What its fingerprints rest on is put into a table of recent hellos; only one that is new
- * there is hashed. GREASE, randoms, session ids, key shares, padding and the server name are no part of that. @module */
+ * In: the payload of one packet that begins with a handshake record. Out: the facts of a ClientHello, or of a
+ * ServerHello and the certificate behind it, or false: "not plain, ask tshark".
+ * Invariant: what is read here is what tshark would have said of the whole flight. Left to it are hellos over a segment
+ * border, a certificate whose names are not all in the same segment, more than one server name, names beyond plain
+ * ASCII, and every length that does not fit.
+ * Hot path: a hello is walked once, in place. What its fingerprints rest on is put into a table of recent hellos; only
+ * one that is new there is hashed.
+ * GREASE, randoms, session ids, key shares, padding and the server name are no part of that. @module */
 
 import { createHash } from "node:crypto";
 import type { Facts } from "../../../shared/facts.ts";
@@ -205,7 +206,8 @@ function describeServer(
   return choiceWords({ version, cipher, alpn: String.fromCharCode(...alpn), ja3s });
 }
 
-/** Calls `take` for each extension of the list at `at`, which must end at `end`; false when it does not, or `take` says so. */
+/** Calls `take` for each extension of the list at `at`, which must end at `end`;
+ * false when it does not, or `take` says so. */
 function walkExtensions(
   buffer: Uint8Array,
   at: number,

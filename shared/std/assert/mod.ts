@@ -1,6 +1,7 @@
 /** The assertions of `@std/assert` that the tests use, for machines that cannot reach JSR.
  *
- * Invariant: same names, argument order and meaning as std, so that deleting `links` from deno.json changes nothing. @module */
+ * Invariant: same names, argument order and meaning as std, so that deleting `links` from deno.json changes nothing.
+ * @module */
 
 import { AssertionError, deepStrictEqual } from "node:assert";
 

@@ -1,7 +1,8 @@
 /** `parseArgs` with the signature of `@std/cli/parse-args`, for machines that cannot reach JSR.
  *
  * In: arguments and which of them are flags, texts or lists. Out: one object, positional arguments in `_`.
- * Covers what Picket uses: `boolean`, `string`, `collect`, `negatable`, `default`, `alias`, `stopEarly`, `"--"`, `unknown`. @module */
+ * Covers what Picket uses: `boolean`, `string`, `collect`, `negatable`, `default`, `alias`, `stopEarly`,
+ * `"--"`, `unknown`. @module */
 
 export interface ParseOptions {
   /** Names that take no value. */

@@ -1,6 +1,7 @@
 /** `TextLineStream` with the signature of `@std/streams/text-line-stream`, for machines that cannot reach JSR.
  *
- * In: text in chunks. Out: one string a line, without its `\n` or `\r\n`; a last line without an end comes too. @module */
+ * In: text in chunks. Out: one string a line, without its `\n` or `\r\n`; a last line without an end comes too.
+ * @module */
 
 /** Splits a stream of text into lines. */
 export class TextLineStream extends TransformStream<string, string> {

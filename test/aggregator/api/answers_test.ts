@@ -1,4 +1,5 @@
-/** Every answer of every route against its schema: each is called so that it answers well, and in the ways it can fail. @module */
+/** Every answer of every route against its schema: each is called so that it answers well, and in the ways it can fail.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { describeApi } from "../../../aggregator/api/admin/openapi.ts";

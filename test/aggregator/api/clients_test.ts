@@ -1,7 +1,9 @@
-/** The API as others see it by its own description: a fuzzer that tries to catch it lying, and clients generated in two languages.
+/** The API as others see it by its own description: a fuzzer that tries to catch it lying,
+ * and clients generated in two languages.
  *
- * Method: schemathesis and openapi-python-client run in a Python environment of their own, made once in `.cache/api_clients`;
- * openapi-typescript and openapi-fetch run from Deno's cache of npm, outside the project's dependencies. @module */
+ * Method: schemathesis and openapi-python-client run in a Python environment of their own, made once in
+ * `.cache/api_clients`; openapi-typescript and openapi-fetch run from Deno's cache of npm,
+ * outside the project's dependencies. @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { RateLimit } from "../../../aggregator/api/rate_limit.ts";

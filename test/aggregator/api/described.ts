@@ -1,6 +1,7 @@
 /** Compares an answer with what the API says of itself: status, media type, and the schema of the body.
  *
- * Why in every test: each answer that any test gets is looked at, so that a description cannot drift from what is served. @module */
+ * Why in every test: each answer that any test gets is looked at,
+ * so that a description cannot drift from what is served. @module */
 
 import { assert } from "@std/assert";
 import { errorsOf } from "../../../aggregator/api/admin/openapi.ts";

@@ -1,4 +1,5 @@
-/** Exports are whole or say where they were cut, hold one page in memory, and end with whoever asked for them. @module */
+/** Exports are whole or say where they were cut, hold one page in memory, and end with whoever asked for them.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { flowTable } from "../../../aggregator/archive/flow_table.ts";

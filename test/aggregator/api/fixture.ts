@@ -40,7 +40,8 @@ export class TestClock implements Clock {
   monotonicMs(): number {
     return this.ms;
   }
-  /** Time stands still unless a test moves it: a sleep ends when {@link advance} passes its end, or when it is aborted. */
+  /** Time stands still unless a test moves it: a sleep ends when {@link advance} passes its end,
+   * or when it is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();

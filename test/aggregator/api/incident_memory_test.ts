@@ -1,4 +1,5 @@
-/** Incidents that are made anew only from what changed: which threats are read again, and that none is shown as it was before. @module */
+/** Incidents that are made anew only from what changed: which threats are read again,
+ * and that none is shown as it was before. @module */
 
 import { assertEquals } from "@std/assert";
 import { IncidentMemory } from "../../../aggregator/api/threats/incident_memory.ts";

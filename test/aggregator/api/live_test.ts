@@ -1,4 +1,5 @@
-/** Watching flows and threats: filter, order, coming back, being slow, and the end of a session; over HTTP/2 with a cookie. @module */
+/** Watching flows and threats: filter, order, coming back, being slow, and the end of a session;
+ * over HTTP/2 with a cookie. @module */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ensureAuthority, serverCertificate } from "../../../aggregator/tls/authority.ts";

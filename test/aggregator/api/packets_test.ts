@@ -1,6 +1,8 @@
-/** Packets as evidence over the API: asked for in answers to check-ins, uploaded by sensors, fetched by analysts; and what hostile sensors try.
+/** Packets as evidence over the API: asked for in answers to check-ins, uploaded by sensors, fetched by analysts;
+ * and what hostile sensors try.
  *
- * Method: sensors with keys of their own, a real store, real files. The clock stands at 1,800,000,000 s, flows at `sampleStart`. @module */
+ * Method: sensors with keys of their own, a real store, real files.
+ * The clock stands at 1,800,000,000 s, flows at `sampleStart`. @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { PacketEvidence } from "../../../aggregator/evidence/evidence.ts";

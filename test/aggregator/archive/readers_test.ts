@@ -1,4 +1,5 @@
-/** Others read an archived day: the snippets of aggregator/archive/README.md, run by DuckDB, pandas and pyarrow. @module */
+/** Others read an archived day: the snippets of aggregator/archive/README.md, run by DuckDB, pandas and pyarrow.
+ * @module */
 
 import { assertEquals } from "@std/assert";
 import { keepDay } from "../../../aggregator/archive/keep.ts";

@@ -1,4 +1,5 @@
-/** `flows` and `threats` by a filter: on the database, what they print, and what they say about a wrong filter. @module */
+/** `flows` and `threats` by a filter: on the database, what they print, and what they say about a wrong filter.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { flowsCommand, threatsCommand } from "../../../aggregator/commands/ask_command.ts";

@@ -1,4 +1,5 @@
-/** `db` on both stores: each verb does what its help says, again and again, also while another program has the store open. @module */
+/** `db` on both stores: each verb does what its help says, again and again,
+ * also while another program has the store open. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { dbCommand } from "../../../aggregator/commands/db_command.ts";

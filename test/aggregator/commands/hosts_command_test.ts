@@ -1,4 +1,5 @@
-/** The command `hosts`: words for people, JSON for programs, nothing that a packet wrote gets through to the terminal. @module */
+/** The command `hosts`: words for people, JSON for programs, nothing that a packet wrote gets through to the terminal.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { hostsCommand } from "../../../aggregator/commands/hosts_command.ts";

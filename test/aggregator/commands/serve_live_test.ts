@@ -1,4 +1,5 @@
-/** `serve` with a sensor that replays a capture, watched while it goes: every stored flow comes, and the program ends at once. @module */
+/** `serve` with a sensor that replays a capture, watched while it goes:
+ * every stored flow comes, and the program ends at once. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";

@@ -1,4 +1,5 @@
-/** `serve` and `analyze` as the real program: starting, ending, and each way not to start, with its exit code. @module */
+/** `serve` and `analyze` as the real program: starting, ending, and each way not to start, with its exit code.
+ * @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";

@@ -1,4 +1,5 @@
-/** `setup`, and `serve` after it: what is printed, who may read the files, and a certificate that changes while connections go on. @module */
+/** `setup`, and `serve` after it:
+ * what is printed, who may read the files, and a certificate that changes while connections go on. @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { X509Certificate } from "node:crypto";
@@ -142,7 +143,7 @@ Deno.test("after setup serve listens with TLS, offers its authority, and takes a
     child.kill("SIGTERM");
     assertEquals((await child.status).code, 0);
     await lines.cancel();
-    assertStringIncludes(await errors, "another certificate is served from now on");
+    assertStringIncludes(await errors, "serving a new certificate");
   }));
 
 /** Fingerprint of the certificate that a new connection gets. */

@@ -1,4 +1,5 @@
-/** Sinks of the real program: a threat becomes a line, a test becomes a request, and SIGHUP reads the file again. @module */
+/** Sinks of the real program: a threat becomes a line, a test becomes a request, and SIGHUP reads the file again.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";
@@ -65,7 +66,7 @@ Deno.test("serve --sinks tells of a threat; sink lists, tests, and shows what wa
       await child.status;
       await hook.shutdown();
     }
-    assertStringIncludes(await errors, "the old ones stay");
+    assertStringIncludes(await errors, "the old sinks stay");
   }));
 
 Deno.test("serve does not start with a file of sinks that cannot be used, and says why", () =>

@@ -1,7 +1,9 @@
 /** A browser on the dashboard: signed in, and watched for anything that a page must not do.
  *
- * Out: the page, and what was seen: dialogs, requests to elsewhere, breaches of the policy, errors, scripts that ran of a hostile string.
- * Why axe-core is put in through the DevTools connection: the policy of the page forbids a script that it did not bring. @module */
+ * Out: the page, and what was seen:
+ * dialogs, requests to elsewhere, breaches of the policy, errors, scripts that ran of a hostile string.
+ * Why axe-core is put in through the DevTools connection:
+ * the policy of the page forbids a script that it did not bring. @module */
 
 import axe from "axe-core";
 import { assertEquals } from "@std/assert";
@@ -38,8 +40,8 @@ export async function openPage(
     if (new URL(request.url()).host !== new URL(url).host) seen.foreign.push(request.url());
   });
   page.on("console", (message) => {
-    // Before the login a page asks who it is and is told that nobody is; what is gone, and a field that is wrong, are told as well.
-    // Another test may add or remove an interface of this machine; the page asks again.
+    // Before the login a page asks who it is and is told that nobody is; what is gone, and a field that is wrong, are
+    // told as well. Another test may add or remove an interface of this machine; the page asks again.
     const isTold = /status of 40[0149]|ERR_NETWORK_CHANGED/.test(message.text());
     if (message.type() === "error" && !isTold) seen.violations.push(message.text());
   });

@@ -1,4 +1,5 @@
-/** The scripts that browsers get are those that linter and type checker saw; they are small, and reach for nothing elsewhere. @module */
+/** The scripts that browsers get are those that linter and type checker saw;
+ * they are small, and reach for nothing elsewhere. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { assets } from "../../../aggregator/dashboard/assets.ts";

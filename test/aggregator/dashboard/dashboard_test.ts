@@ -1,7 +1,7 @@
 /** The dashboard in a real browser: what a person sees and does on each page, and that hostile strings stay text.
  *
- * Method: every wire field of the store holds an attack; pages are read and clicked through, and anything that runs, opens a dialog or
- * asks another host fails the test. @module */
+ * Method: every wire field of the store holds an attack; pages are read and clicked through, and anything that runs,
+ * opens a dialog or asks another host fails the test. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
@@ -29,6 +29,7 @@ Deno.test({
       await logIn(page, world.fixture.keys.viewer);
       assertStringIncludes(await page.locator("#who").innerText(), "viewer");
       await page.getByRole("heading", { name: "Threats" }).waitFor();
+      await page.locator("table.threats tbody tr").nth(1).waitFor();
       assertEquals(await page.locator("table.threats tbody tr").count(), 2);
       assertEquals(await page.getByLabel("Severity").inputValue(), "high");
       await page.getByRole("button", { name: "Log out" }).click();
@@ -113,6 +114,7 @@ Deno.test({
           "rules, from what was measured",
         ]
       ) await panel.getByText(words).first().waitFor(); // Each part of the panel comes when it has its answer.
+      await panel.locator("table.flows tbody tr").nth(4).waitFor();
       assertEquals(await panel.locator("table.flows tbody tr").count(), 5);
       await panel.getByRole("heading", { name: "Packets" }).waitFor();
       await panel.locator("table.flows .row-link").first().click();
@@ -149,9 +151,9 @@ Deno.test({
       assertEquals(await status(scan), "closed");
       await page.keyboard.press("Escape");
       await page.locator(".side").waitFor({ state: "detached" });
-      assertEquals(await page.evaluate("document.activeElement.innerText"), "Vertical port scan");
+      await page.waitForFunction("document.activeElement.innerText === 'Vertical port scan'");
       await page.keyboard.press("/");
-      assertEquals(await page.evaluate("document.activeElement.name"), "ip");
+      await page.waitForFunction("document.activeElement.name === 'ip'");
       await page.keyboard.type("sajk");
       assertEquals(await status(tunnel), "open", "keys in a field are text");
       await page.keyboard.press("Escape");
@@ -208,17 +210,18 @@ Deno.test({
       await page.getByRole("button", { name: "Filter" }).click();
       const problem = page.locator("#filter-problem");
       await problem.filter({ hasText: "must be an IPv4 or IPv6 address" }).waitFor();
-      assertEquals(await page.getByLabel("Address").getAttribute("aria-invalid"), "true");
-      assertEquals(await page.getByLabel("Address").getAttribute("aria-describedby"), "filter-problem");
+      // The field is tied to the words once they are drawn.
+      const isTied = page.locator("[aria-invalid=true][aria-describedby=filter-problem]");
+      await page.getByLabel("Address").and(isTied).waitFor();
       await page.getByRole("link", { name: "Clear" }).click();
       await rows.nth(99).waitFor();
       await page.getByLabel("Filter", { exact: true }).fill("src_ip = nonsense");
       await page.keyboard.press("Enter");
       await problem.filter({ hasText: "must be an address" }).waitFor();
-      assertEquals(await page.evaluate("getSelection().toString()"), "nonsense", "the place is marked");
+      await page.waitForFunction("getSelection().toString() === 'nonsense'"); // The place is marked.
       await page.getByRole("link", { name: "Clear" }).click();
       await rows.nth(99).waitFor();
-      assertEquals(await page.locator("[aria-invalid=true]").count(), 0);
+      await page.locator("[aria-invalid=true]").waitFor({ state: "detached" });
       await page.getByText("Columns", { exact: true }).click();
       await page.getByLabel("Duration").check();
       await page.locator("th.col-duration").waitFor();

@@ -1,6 +1,7 @@
 /** Every page, login and a change in a real browser over HTTPS: from the aggregator itself, and behind a real nginx.
  *
- * Method: the certificate is of the aggregator's own authority; what the browser speaks is HTTP/2, whose requests have no `host`. @module */
+ * Method: the certificate is of the aggregator's own authority;
+ * what the browser speaks is HTTP/2, whose requests have no `host`. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ensureAuthority, serverCertificate } from "../../../aggregator/tls/authority.ts";

@@ -1,7 +1,7 @@
 /** What an aggregator offers besides: hosts, packets, the filter language, flows of a threat, word of what was stored.
  *
- * Method: the API's description and these routes are answered by the test, so that the pages can be seen with and without them. The
- * shapes are those of the routes. @module */
+ * Method: the API's description and these routes are answered by the test, so that the pages can be seen with and
+ * without them. The shapes are those of the routes. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
@@ -180,6 +180,7 @@ Deno.test({
       const told = panel.locator("dt", { hasText: "Ports that answered" });
       assertEquals(await told.locator("+ dd").innerText(), "10.0.0.9:22");
       await panel.getByRole("button", { name: "Show 30 flows" }).click();
+      await panel.locator("table.flows tbody tr").nth(29).waitFor();
       assertEquals(await panel.locator("table.flows tbody tr").count(), 30);
     }),
 });

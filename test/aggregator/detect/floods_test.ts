@@ -1,5 +1,5 @@
-/** Floods of any protocol and reflection: found with victim and sources, quiet on transfers, streams, monitors and answers that were
- * asked for. @module */
+/** Floods of any protocol and reflection: found with victim and sources, quiet on transfers, streams, monitors and
+ * answers that were asked for. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { amplification } from "../../../aggregator/detect/detectors/amplification.ts";

@@ -1,5 +1,5 @@
-/** Industrial protocols: commands of strangers, stops and exploration are found; polling, operators' writes and refusals of one wrong
- * address are not. @module */
+/** Industrial protocols: commands of strangers, stops and exploration are found; polling, operators' writes and
+ * refusals of one wrong address are not. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { icsCommand } from "../../../aggregator/detect/detectors/ics_command.ts";

@@ -1,4 +1,5 @@
-/** Port scans in flow records that others made and labelled (Stratosphere): no capture, another meter, other thresholds.
+/** Port scans in flow records that others made and labelled (Stratosphere):
+ * no capture, another meter, other thresholds.
  *
  * Method: each row becomes one update; where the records are absent the tests are skipped loudly. @module */
 

@@ -1,4 +1,5 @@
-/** What was learned over days survives a restart: nothing known is new again, nothing counts twice, damage costs one part. @module */
+/** What was learned over days survives a restart: nothing known is new again, nothing counts twice,
+ * damage costs one part. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { newDevice } from "../../../aggregator/detect/detectors/new_device.ts";

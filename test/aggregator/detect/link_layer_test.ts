@@ -1,5 +1,5 @@
-/** ARP and DHCP: forged claims, storms, starvation and second servers are found; replaced cards, standbys, repeaters, mornings and pairs
- * of servers are not, or stay low. @module */
+/** ARP and DHCP: forged claims, storms, starvation and second servers are found; replaced cards, standbys, repeaters,
+ * mornings and pairs of servers are not, or stay low. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { arpSpoofing } from "../../../aggregator/detect/detectors/arp_spoofing.ts";

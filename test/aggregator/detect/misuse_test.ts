@@ -1,5 +1,5 @@
-/** Taken-over hosts and tried accounts: sprays, protocol scans, spam, miners and spreading are found; servers that serve many, mail
- * servers, readers and file shares are not, or stay low. @module */
+/** Taken-over hosts and tried accounts: sprays, protocol scans, spam, miners and spreading are found; servers that
+ * serve many, mail servers, readers and file shares are not, or stay low. @module */
 
 import { ftpBounce } from "../../../aggregator/detect/detectors/ftp_bounce.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";

@@ -1,4 +1,5 @@
-/** Sweeps, ICMP tunnels, amplification and bursts of missing domains: found where they are, quiet on their harmless likes. @module */
+/** Sweeps, ICMP tunnels, amplification and bursts of missing domains:
+ * found where they are, quiet on their harmless likes. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { amplification } from "../../../aggregator/detect/detectors/amplification.ts";

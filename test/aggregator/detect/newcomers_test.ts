@@ -1,4 +1,5 @@
-/** What is new or lasts: devices and services after the network was learned, and sessions of hours; none of it is above low. @module */
+/** What is new or lasts: devices and services after the network was learned, and sessions of hours;
+ * none of it is above low. @module */
 
 import { assertEquals } from "@std/assert";
 import { longSession } from "../../../aggregator/detect/detectors/long_session.ts";

@@ -1,4 +1,5 @@
-/** Sessions that begin with a shell or a tool, and hosts that answer for the names of others; what honest programs and hosts say is none. @module */
+/** Sessions that begin with a shell or a tool, and hosts that answer for the names of others;
+ * what honest programs and hosts say is none. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { c2Certificate } from "../../../aggregator/detect/detectors/c2_certificate.ts";

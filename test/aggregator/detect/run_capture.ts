@@ -1,6 +1,7 @@
 /** Runs detectors over a capture file, through the same stages as live traffic.
  *
- * In: a declaration, the path of a pcap or pcapng file, limits as by `--limit`. Out: its threats, the most severe first. @module */
+ * In: a declaration, the path of a pcap or pcapng file, limits as by `--limit`.
+ * Out: its threats, the most severe first. @module */
 
 import { createReporter } from "../../../shared/reporter.ts";
 import { type AnalyzedThreat, analyzeFile } from "../../../aggregator/analyze.ts";

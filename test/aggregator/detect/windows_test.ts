@@ -1,4 +1,5 @@
-/** Attacks on Windows domains by their calls: what attackers' tools send, and what computers of a domain do all day. @module */
+/** Attacks on Windows domains by their calls: what attackers' tools send, and what computers of a domain do all day.
+ * @module */
 
 import { assertEquals } from "@std/assert";
 import { coercion } from "../../../aggregator/detect/detectors/coercion.ts";

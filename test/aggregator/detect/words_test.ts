@@ -1,4 +1,5 @@
-/** What is said follows the facts: rates of the busiest second, advice by who is inside, sessions that are not guesses. @module */
+/** What is said follows the facts: rates of the busiest second, advice by who is inside, sessions that are not guesses.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dnsTunnel } from "../../../aggregator/detect/detectors/dns_tunnel.ts";

@@ -1,4 +1,5 @@
-/** Uploaded captures: what a sensor writes is read, anything else has a word, and a download of several is one file that tshark reads. @module */
+/** Uploaded captures: what a sensor writes is read, anything else has a word,
+ * and a download of several is one file that tshark reads. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import {

@@ -1,4 +1,5 @@
-/** Check-ins on their way into the store: many at once, the urgent ones now, none lost while the store is away. @module */
+/** Check-ins on their way into the store: many at once, the urgent ones now, none lost while the store is away.
+ * @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";

@@ -1,4 +1,5 @@
-/** Batches that were sealed and never came become a gap within minutes, packets that were counted a hole, and only those. @module */
+/** Batches that were sealed and never came become a gap within minutes, packets that were counted a hole,
+ * and only those. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { DeliveryWatch, endedBy } from "../../../aggregator/fleet/delivery_watch.ts";

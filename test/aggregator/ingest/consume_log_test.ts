@@ -1,4 +1,5 @@
-/** Another log under the same name, on a real Kafka: it is read from its start, said aloud, and nothing is stored twice. @module */
+/** Another log under the same name, on a real Kafka:
+ * it is read from its start, said aloud, and nothing is stored twice. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { openStore } from "../../../aggregator/store/open.ts";

@@ -1,4 +1,5 @@
-/** The consumer's own recovery: a made-up client that fails in each way kafkajs does, and a real broker that falls silent. @module */
+/** The consumer's own recovery: a made-up client that fails in each way kafkajs does,
+ * and a real broker that falls silent. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { BatchConsumer } from "../../../aggregator/ingest/consume.ts";

@@ -1,4 +1,5 @@
-/** Consuming from a real Kafka: every batch once, from the offset the database knows, whatever else lies in the topic. @module */
+/** Consuming from a real Kafka: every batch once, from the offset the database knows, whatever else lies in the topic.
+ * @module */
 
 import { assertEquals } from "@std/assert";
 import type { Ingest } from "../../../aggregator/ingest/ingest.ts";
@@ -61,7 +62,8 @@ Deno.test({
     assertEquals(consuming.counter("kafka_logs_replaced_total"), 0);
     await consuming.stop();
 
-    // A database that was set back is behind Kafka's own offset: what it lost is read again, without anything new in the topic.
+    // A database that was set back is behind Kafka's own offset:
+    // what it lost is read again, without anything new in the topic.
     const empty = await newStore(one, two);
     consuming = await consume(empty, broker, topic, group);
     await until(async () => await packets(empty) === 80 * 18);

@@ -1,7 +1,7 @@
 /** An aggregator's Kafka side for tests: a store, ingest and a consumer on a real broker, and a producer of anything.
  *
- * Out: {@link consume}, {@link produce}, {@link until}, {@link packets}. Codecs that kafkajs cannot write are written in their plainest form,
- * which the broker checks before it takes a set. @module */
+ * Out: {@link consume}, {@link produce}, {@link until}, {@link packets}. Codecs that kafkajs cannot write are written
+ * in their plainest form, which the broker checks before it takes a set. @module */
 
 import { assert } from "@std/assert";
 import { Buffer } from "node:buffer";

@@ -1,4 +1,5 @@
-/** What the batch check lets through can be stored, read back, and started on again: the largest times, counts, factors and sums. @module */
+/** What the batch check lets through can be stored, read back, and started on again:
+ * the largest times, counts, factors and sums. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { Ingest } from "../../../aggregator/ingest/ingest.ts";

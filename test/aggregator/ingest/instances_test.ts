@@ -1,4 +1,5 @@
-/** Several aggregators on one topic and one database: memory moves with its partition, and no other is read for its sake. @module */
+/** Several aggregators on one topic and one database: memory moves with its partition,
+ * and no other is read for its sake. @module */
 
 import { assertEquals } from "@std/assert";
 import { BucketsHeld } from "../../../aggregator/ingest/buckets_held.ts";

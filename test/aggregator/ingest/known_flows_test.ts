@@ -1,4 +1,5 @@
-/** Flows that memory has forgotten, times that nobody can trust, rows that nobody can read: still one row a flow, nothing lost. @module */
+/** Flows that memory has forgotten, times that nobody can trust, rows that nobody can read:
+ * still one row a flow, nothing lost. @module */
 
 import { segmentLimits } from "../../../shared/segment.ts";
 import { assert, assertEquals } from "@std/assert";

@@ -1,6 +1,7 @@
 /** The merger as tests ask it: segments as objects in, flows as objects out.
  *
- * In: segments of one sensor. Out: what each flow got by them. Invariant: what is not inside a transaction is one of its own. @module */
+ * In: segments of one sensor. Out: what each flow got by them.
+ * Invariant: what is not inside a transaction is one of its own. @module */
 
 import { Arrival } from "../../../aggregator/ingest/arrival.ts";
 import { columnsOf, type SegmentColumns } from "../../../aggregator/ingest/columns.ts";

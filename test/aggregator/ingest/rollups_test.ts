@@ -1,6 +1,8 @@
-/** Rollups of hosts after real ingest: batches of several sensors, replays, segments of one flow, take-overs, a restart.
+/** Rollups of hosts after real ingest: batches of several sensors, replays, segments of one flow, take-overs,
+ * a restart.
  *
- * Goal: whatever way flows come to the store, hosts, services and conversations are what the flows themselves give. @module */
+ * Goal: whatever way flows come to the store, hosts, services and conversations are what the flows themselves give.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import type { Segment } from "../../../shared/segment.ts";

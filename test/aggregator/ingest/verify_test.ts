@@ -1,4 +1,5 @@
-/** Tests of the verifier alone: a clock offset is applied only where the times that come of it can be read back. @module */
+/** Tests of the verifier alone: a clock offset is applied only where the times that come of it can be read back.
+ * @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";

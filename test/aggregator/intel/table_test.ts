@@ -1,4 +1,5 @@
-/** The table of indicators: what is on it is found, what is not is not, and networks and parents of names count. @module */
+/** The table of indicators: what is on it is found, what is not is not, and networks and parents of names count.
+ * @module */
 
 import { assertEquals } from "@std/assert";
 import { readIndicator } from "../../../aggregator/intel/indicator.ts";

@@ -1,4 +1,5 @@
-/** The command `mcp` beside a real `serve`: a conversation over standard input and output, with what hostile packets left in the store.
+/** The command `mcp` beside a real `serve`:
+ * a conversation over standard input and output, with what hostile packets left in the store.
  * @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";

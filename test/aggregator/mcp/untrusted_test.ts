@@ -1,4 +1,5 @@
-/** What an assistant gets of an answer: Picket's own texts outside `untrusted`, all others in it, and no more than fits. @module */
+/** What an assistant gets of an answer: Picket's own texts outside `untrusted`, all others in it,
+ * and no more than fits. @module */
 
 import { assertEquals } from "@std/assert";
 import { fit } from "../../../aggregator/mcp/fit.ts";

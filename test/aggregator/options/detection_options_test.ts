@@ -1,4 +1,5 @@
-/** `--intelligence`: a folder of lists becomes findings of a capture, is read again while it is used, and is refused aloud.
+/** `--intelligence`: a folder of lists becomes findings of a capture, is read again while it is used,
+ * and is refused aloud.
  *
  * The bundled capture calls 198.51.100.23 every minute, after a question for sync.example.net. @module */
 

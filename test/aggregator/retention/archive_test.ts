@@ -1,4 +1,5 @@
-/** A day leaves the store after its archive is whole; one that cannot be archived stays until the disk forces it. @module */
+/** A day leaves the store after its archive is whole; one that cannot be archived stays until the disk forces it.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { ArchiveThread, type DayKeeper } from "../../../aggregator/archive/archive_thread.ts";
@@ -86,7 +87,7 @@ Deno.test("the disk budget drops a day without an archive, as an error that name
   });
   assertEquals(calls, ["keep 0", "drop flows 0"]);
   assertEquals(count.get("days_dropped_unarchived_total"), 1);
-  assert(/error.*leaves without an archive/.test(lines) && lines.includes(date), lines);
+  assert(/error.*is dropped without an archive/.test(lines) && lines.includes(date), lines);
   assertEquals(problem, `${date}: no space left`);
 });
 

@@ -1,8 +1,8 @@
-/** A store that has become read-only under a running aggregator: what writes is answered 503, readiness, health and the fleet page say so,
- * what only reads goes on, and all is well again, with nothing lost, once it can be written.
+/** A store that has become read-only under a running aggregator: what writes is answered 503, readiness, health and the
+ * fleet page say so, what only reads goes on, and all is well again, with nothing lost, once it can be written.
  *
- * Method: SQLite itself refuses to write, on the connection that the store writes with (`PRAGMA query_only`): the code is the one of a file
- * system that was mounted read-only. @module */
+ * Method: SQLite itself refuses to write, on the connection that the store writes with (`PRAGMA query_only`): the code
+ * is the one of a file system that was mounted read-only. @module */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";

@@ -1,4 +1,5 @@
-/** EVE, ECS and OCSF as their published schemas have them, CEF and templates as their escapes demand: hostile strings are inert.
+/** EVE, ECS and OCSF as their published schemas have them, CEF and templates as their escapes demand:
+ * hostile strings are inert.
  *
  * The schemas are in ../shared/data/schemas; without them their cases are left out, and say so. @module */
 

@@ -1,4 +1,5 @@
-/** A webhook against a real server: signed, retried, never redirected, never to a private address unless that is said. @module */
+/** A webhook against a real server: signed, retried, never redirected, never to a private address unless that is said.
+ * @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHmac } from "node:crypto";

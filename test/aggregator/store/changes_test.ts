@@ -1,4 +1,5 @@
-/** What publishes reads behind writers on other connections: no transaction is skipped, in whatever order they end. @module */
+/** What publishes reads behind writers on other connections: no transaction is skipped, in whatever order they end.
+ * @module */
 
 import { assertEquals } from "@std/assert";
 import { openStore } from "../../../aggregator/store/open.ts";

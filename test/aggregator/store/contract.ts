@@ -1,7 +1,7 @@
 /** What every store must do: a suite for each topic, run by each implementation.
  *
- * In: a function that opens a new, empty, started store, and one that opens the same data again. Invariant: nothing here knows which
- * database it is; a case that needs to has no place here. @module */
+ * In: a function that opens a new, empty, started store, and one that opens the same data again. Invariant: nothing
+ * here knows which database it is; a case that needs to has no place here. @module */
 
 import type { Store } from "../../../aggregator/store/store.ts";
 import { archiveCases } from "./contract/archive_cases.ts";

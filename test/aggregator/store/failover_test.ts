@@ -1,4 +1,5 @@
-/** Two real MariaDB servers behind one address: after a failover the store works with the new primary, by itself. @module */
+/** Two real MariaDB servers behind one address: after a failover the store works with the new primary, by itself.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { openStore } from "../../../aggregator/store/open.ts";

@@ -1,7 +1,8 @@
 /** Every database that an earlier version made becomes the same as a new one, with its rows.
  *
- * Use: after a new step, `deno test -A test/aggregator/store/migrate_test.ts -- --write` writes the dump of the new version. A dump
- * that exists is never written again: it holds what that version made, and a step edited later differs from it. @module */
+ * Use: after a new step, `deno test -A test/aggregator/store/migrate_test.ts -- --write` writes what it ran into
+ * versions/. A file that exists is never written again: together with those before it, it is what that version made,
+ * and a step edited later differs from it. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Database } from "../../../aggregator/store/database.ts";
@@ -31,37 +32,34 @@ async function withDatabase(url: string, work: (database: Database) => Promise<v
   }
 }
 
-const dumpOf = (dialect: string, version: number) =>
+const fileOf = (dialect: string, version: number) =>
   new URL(`${String(version).padStart(4, "0")}_${dialect}.sql`, folder);
-
-/** Statements that make a database of `version`, with one row of a person's. */
-function dump(dialect: "sqlite" | "mariadb", version: number): string {
-  const done = steps.slice(0, version);
-  return [
-    "CREATE TABLE schema_versions (version INTEGER PRIMARY KEY, applied_ms BIGINT)",
-    ...done.flatMap((step) => step[dialect]),
-    ...done.map((_, index) => `INSERT INTO schema_versions VALUES (${index + 1}, 0)`),
-    "INSERT INTO api_keys (key_hash, name, role, created_ms) VALUES ('h', 'kept', 'admin', 0)",
-  ].map((statement) => statement + ";\n").join("");
-}
 
 if (Deno.args.includes("--write")) {
   for (const dialect of ["sqlite", "mariadb"] as const) {
     for (let version = 1; version <= steps.length; version++) {
-      const place = dumpOf(dialect, version);
-      await Deno.writeTextFile(place, dump(dialect, version), { createNew: true }).catch((error) => {
+      const text = steps[version - 1][dialect].map((statement) => statement + ";\n").join("");
+      await Deno.writeTextFile(fileOf(dialect, version), text, { createNew: true }).catch((error) => {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       });
     }
   }
 }
 
-/** As a Picket of `version` left it; the statements are those of that day. */
+/** As a Picket of `version` left it, with one row of a person's; the statements are those of that day. */
 async function restore(database: Database, version: number): Promise<void> {
-  const text = await Deno.readTextFile(dumpOf(database.dialect.name, version));
-  const statements = text.split(";\n").filter((one) => one.trim());
+  const texts = await Promise.all(
+    Array.from({ length: version }, (_, i) => Deno.readTextFile(fileOf(database.dialect.name, i + 1))),
+  );
   await database.transaction(async (session) => {
-    for (const statement of statements) await session.run(statement);
+    await session.run("CREATE TABLE schema_versions (version INTEGER PRIMARY KEY, applied_ms BIGINT)");
+    for (const [i, text] of texts.entries()) {
+      for (const statement of text.split(";\n").filter((one) => one.trim())) await session.run(statement);
+      await session.run("INSERT INTO schema_versions VALUES (?, 0)", [i + 1]);
+    }
+    await session.run(
+      "INSERT INTO api_keys (key_hash, name, role, created_ms) VALUES ('h', 'kept', 'admin', 0)",
+    );
   });
 }
 

@@ -1,6 +1,8 @@
-/** Rollups of hosts as they follow from flows, written once more and as plainly as possible: what the store's sums are held against.
+/** Rollups of hosts as they follow from flows, written once more and as plainly as possible:
+ * what the store's sums are held against.
  *
- * In: stored flows. Out: rows as the store must answer them, and the comparison. Invariant: nothing of the code under test is used. @module */
+ * In: stored flows. Out: rows as the store must answer them, and the comparison.
+ * Invariant: nothing of the code under test is used. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import type { Store } from "../../../aggregator/store/store.ts";

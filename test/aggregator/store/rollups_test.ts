@@ -1,4 +1,5 @@
-/** What bounds the rollups of hosts: full tables lose the weakest rows, counted; written names are not written again; MACs are a host's own.
+/** What bounds the rollups of hosts: full tables lose the weakest rows, counted;
+ * written names are not written again; MACs are a host's own.
  *
  * Why here and not in the contract: small bounds are given, and the database itself is asked. @module */
 

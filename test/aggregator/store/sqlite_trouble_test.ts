@@ -1,5 +1,5 @@
-/** SQLite in trouble: long questions, a lock held by another program, a full and a damaged file. What can pass is said to be
- * unavailable, nothing else waits, and all is well again once the cause is gone. @module */
+/** SQLite in trouble: long questions, a lock held by another program, a full and a damaged file. What can pass is said
+ * to be unavailable, nothing else waits, and all is well again once the cause is gone. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";

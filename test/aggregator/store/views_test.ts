@@ -1,4 +1,5 @@
-/** The SQL that analysts bring runs unchanged on MariaDB, says the same in every time zone, and cannot write. @module */
+/** The SQL that analysts bring runs unchanged on MariaDB, says the same in every time zone, and cannot write.
+ * @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openStore } from "../../../aggregator/store/open.ts";

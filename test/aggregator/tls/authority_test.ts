@@ -1,4 +1,5 @@
-/** The own certificate authority: what others accept, when a certificate is made anew, and what stays as it is. @module */
+/** The own certificate authority: what others accept, when a certificate is made anew, and what stays as it is.
+ * @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { X509Certificate } from "node:crypto";

@@ -1,4 +1,5 @@
-/** Hostile strings that a sender could put into a name, a path or a user agent: orders to a model in several languages and disguises.
+/** Hostile strings that a sender could put into a name, a path or a user agent:
+ * orders to a model in several languages and disguises.
  *
  * Out: {@link injections}, each once. Our own words; each order is written plainly, then in every disguise. @module */
 

@@ -1,8 +1,9 @@
 /** Triage with a real model: whatever it writes, the rules' words stand, the schema holds, and no severity falls.
  *
- * In: `PICKET_TEST_MODEL`, the address of an OpenAI-compatible server up to `/v1` (llama.cpp, Ollama, vLLM), and `PICKET_TEST_MODEL_NAME`.
- * Why not in the gate: a small model takes a second or more an answer, and its server minutes to build. Any model does: one that writes
- * well-formed nonsense tests the checks best. @module */
+ * In: `PICKET_TEST_MODEL`, the address of an OpenAI-compatible server up to `/v1` (llama.cpp, Ollama, vLLM),
+ * and `PICKET_TEST_MODEL_NAME`.
+ * Why not in the gate: a small model takes a second or more an answer, and its server minutes to build. Any model does:
+ * one that writes well-formed nonsense tests the checks best. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../../shared/clock.ts";

@@ -1,4 +1,5 @@
-/** The adapter for OpenAI-compatible endpoints, against servers that know more or less of the API, and the answers' wrappings. @module */
+/** The adapter for OpenAI-compatible endpoints, against servers that know more or less of the API,
+ * and the answers' wrappings. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../../shared/clock.ts";

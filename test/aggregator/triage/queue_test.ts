@@ -294,7 +294,8 @@ Deno.test("triage leaves closed and unimportant threats alone", async () => {
   assertEquals(ran.results, []);
 });
 
-/** The worst model: whatever stands in the question that looks like an order is obeyed, and the rest is what attackers ask for. */
+/** The worst model: whatever stands in the question that looks like an order is obeyed,
+ * and the rest is what attackers ask for. */
 const obedient = () =>
   new FakeModel(() => ({
     ok: true,

@@ -1,8 +1,8 @@
 /** One dumpcap relieves another: each packet comes once, and what the kernel dropped is known while capture goes on.
  *
- * Method: dumpcaps that are not there, over a wire that is a list: each has a ring of its own, hands on a block when it is full or a quarter
- * of a second old, stamps what this machine sent by itself, and forgets what it has not handed on when it is told to end. A hundred
- * seeds choose the traffic; a failure names its seed. @module */
+ * Method: dumpcaps that are not there, over a wire that is a list: each has a ring of its own, hands on a block when it
+ * is full or a quarter of a second old, stamps what this machine sent by itself, and forgets what it has not handed on
+ * when it is told to end. A hundred seeds choose the traffic; a failure names its seed. @module */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { DumpcapOptions } from "../../../sensor/capture/dumpcap.ts";

@@ -1,4 +1,5 @@
-/** Tests of shipping a capture twice: it is recognised however it comes, and shipped again only when that is asked for. @module */
+/** Tests of shipping a capture twice: it is recognised however it comes, and shipped again only when that is asked for.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { captureBytes } from "./fakes.ts";

@@ -1,4 +1,5 @@
-/** Tests of the real program with the real tools: exit codes and messages of wrong inputs, live capture, the doctor. @module */
+/** Tests of the real program with the real tools: exit codes and messages of wrong inputs, live capture, the doctor.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromSource, run } from "../../e2e/world.ts";

@@ -1,4 +1,5 @@
-/** What the command tests stand on: an aggregator in memory, stages that need no tool, edges that keep what was printed. @module */
+/** What the command tests stand on: an aggregator in memory, stages that need no tool,
+ * edges that keep what was printed. @module */
 
 import { Buffer } from "node:buffer";
 import { zstdDecompressSync } from "node:zlib";

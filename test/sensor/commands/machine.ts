@@ -1,4 +1,5 @@
-/** A machine for command tests: a state folder, an aggregator in memory, the commands of the sensor on fake stages. @module */
+/** A machine for command tests: a state folder, an aggregator in memory, the commands of the sensor on fake stages.
+ * @module */
 
 import { assert } from "@std/assert";
 import { dispatch } from "../../../shared/dispatch.ts";

@@ -1,4 +1,5 @@
-/** Tests of TLS to the aggregator: what enrolment keeps, what later commands use of it, and what a fault is called. @module */
+/** Tests of TLS to the aggregator: what enrolment keeps, what later commands use of it, and what a fault is called.
+ * @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { AggregatorClient } from "../../../sensor/aggregator_client.ts";

@@ -1,4 +1,5 @@
-/** Tests of one identity taking another's place: what waits in the spool goes with it, wherever that is interrupted. @module */
+/** Tests of one identity taking another's place: what waits in the spool goes with it, wherever that is interrupted.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { keyId, keysFromSeed, publicKeyFromRaw, verifyBatch } from "../../../shared/batch.ts";

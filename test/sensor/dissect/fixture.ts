@@ -1,4 +1,5 @@
-/** What the tests of the deep lane share: lines of a dissector, a program that is none, packets made by hand. @module */
+/** What the tests of the deep lane share: lines of a dissector, a program that is none, packets made by hand.
+ * @module */
 
 import { Packet } from "../../../sensor/decode/packet.ts";
 import { slot, slotCount, type SlotName } from "../../../sensor/dissect/columns/slots.ts";

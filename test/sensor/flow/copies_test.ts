@@ -1,4 +1,5 @@
-/** Copies of a mirror port: counted as packets, and said to be copies; what is said twice in good faith is none. @module */
+/** Copies of a mirror port: counted as packets, and said to be copies; what is said twice in good faith is none.
+ * @module */
 
 import { assertEquals } from "@std/assert";
 import { Decoder } from "../../../sensor/decode/decoder.ts";

@@ -1,4 +1,5 @@
-/** Direction: whatever packet comes first, the initiator is who asked; after silence, eviction, a restart, and while sampling. @module */
+/** Direction: whatever packet comes first, the initiator is who asked;
+ * after silence, eviction, a restart, and while sampling. @module */
 
 import { assertEquals } from "@std/assert";
 import type { Segment } from "../../../shared/segment.ts";

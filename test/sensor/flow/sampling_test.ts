@@ -1,4 +1,5 @@
-/** Flow sampling: the same flows on every sensor, whole flows, factors that add up, no packet unaccounted for. @module */
+/** Flow sampling: the same flows on every sensor, whole flows, factors that add up, no packet unaccounted for.
+ * @module */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { samplingLevelMax } from "../../../sensor/flow/sampling.ts";

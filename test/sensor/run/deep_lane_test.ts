@@ -39,7 +39,8 @@ Deno.test("a command keeps what tshark says of itself in the cache folder, the d
 
 const hasTshark = await run(["tshark", "--version"]).then(({ code }) => code === 0, () => false);
 
-// Goal: the permissions of the tasks are enough. Method: a profile that is used is never written again, so its file stays the same one.
+// Goal: the permissions of the tasks are enough.
+// Method: a profile that is used is never written again, so its file stays the same one.
 Deno.test({
   name: "replay and analyze keep the same profile and use it, with the permissions of their tasks",
   ...(hasTshark ? { ignore: false } : skipLoudly("the kept profile", "tshark is not installed")),

@@ -1,4 +1,5 @@
-/** Several capture files as one: every packet in order, flows over the borders, and a bad file in nobody's way. @module */
+/** Several capture files as one: every packet in order, flows over the borders, and a bad file in nobody's way.
+ * @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { gzipSync } from "node:zlib";

@@ -1,4 +1,5 @@
-/** The loop of a live capture under a load that the test makes: level up, said; level down, said; silence by the right clock. @module */
+/** The loop of a live capture under a load that the test makes: level up, said; level down, said;
+ * silence by the right clock. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { feed } from "../../../sensor/run/live_feed.ts";
@@ -57,7 +58,7 @@ Deno.test("live feed samples under load, says so, and recovers", async () => {
   assertEquals(counters.get('sampling_steps_total{direction="up"}'), 2);
   assertEquals(counters.get('sampling_steps_total{direction="down"}'), 2);
   assert(
-    logs.some((line) => line.includes("overloaded, keeps fewer of the new flows") && line.includes("4")),
+    logs.some((line) => line.includes("overloaded, keeping fewer of the new flows") && line.includes("4")),
   );
   assert(logs.some((line) => line.includes("keeps every flow again")));
 });

@@ -1,8 +1,8 @@
 /** A disk in memory that forgets what was not synced, fails the Nth operation, and can be full.
  *
  * In: the calls of `Disk`. Out: the same, or the fault asked for; `crash` leaves what a power cut might have left.
- * Model: content is durable after `sync`; names are durable after `syncFolder`, and a power cut keeps any prefix of the name changes
- * made since, and any prefix of content that was not synced. @module */
+ * Model: content is durable after `sync`; names are durable after `syncFolder`, and a power cut keeps any prefix of the
+ * name changes made since, and any prefix of content that was not synced. @module */
 
 import { type Disk, type FileInfo, OddFileError } from "../../../sensor/disk.ts";
 

@@ -169,7 +169,8 @@ Deno.test("packing and unpacking gives the batch back; any flipped octet gives a
   for (let i = 0; i < packed.length; i++) {
     const other = unpackBatch(packed.with(i, packed[i] ^ 1));
     if (typeof other === "string") continue;
-    // A header may still read as one, and only the aggregator, who checks the signature, can tell. The body is never another one.
+    // A header may still read as one, and only the aggregator, who checks the signature, can tell.
+    // The body is never another one.
     assert(JSON.stringify(other.header) !== JSON.stringify(batch.header));
     assertEquals(other.body, back.body);
   }

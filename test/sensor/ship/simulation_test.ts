@@ -1,7 +1,7 @@
 /** Simulation of the shipping side: sensors over faulty disks, a faulty network and stepping clocks, from a seed.
  *
- * Goal: everything a sensor promised to keep is stored once, whatever happens in between. Method: production spool and shipper, a
- * ledger in place of the aggregator; the seed picks all faults. `SEED=n` runs that one. @module */
+ * Goal: everything a sensor promised to keep is stored once, whatever happens in between. Method: production spool and
+ * shipper, a ledger in place of the aggregator; the seed picks all faults. `SEED=n` runs that one. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { Shipper } from "../../../sensor/ship/shipper.ts";

@@ -1,4 +1,5 @@
-/** The stand-ins for JSR's std: the behaviour Picket relies on, so that the real packages can take their place. @module */
+/** The stand-ins for JSR's std: the behaviour Picket relies on, so that the real packages can take their place.
+ * @module */
 
 import {
   assert,

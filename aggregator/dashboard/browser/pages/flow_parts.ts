@@ -1,6 +1,7 @@
 /** Words about flows, and the telling facts in many of them.
  *
- * In: flows. Out: what a person would look for in them: ports that answered, names that were given an address, log-ins that succeeded.
+ * In: flows. Out: what a person would look for in them:
+ * ports that answered, names that were given an address, log-ins that succeeded.
  * Bound: {@link shownMax} values of a kind; the rest is a number. @module */
 
 import type { Flow } from "../../../model/flow.ts";
@@ -59,7 +60,8 @@ export function nameOf({ facts, app_protocol }: Pick<Flow, "facts" | "app_protoc
 
 type Question = NonNullable<NonNullable<Flow["facts"]>["dns"]>[number];
 
-/** "A example.com → 192.0.2.1", "A example.com NXDOMAIN", "A example.com no answer". Multicast questions are answered in other flows. */
+/** "A example.com → 192.0.2.1", "A example.com NXDOMAIN", "A example.com no answer".
+ * Multicast questions are answered in other flows. */
 function dnsText({ name, type, rcode, answers }: Question, app: string): string {
   const asked = `${type} ${name}`;
   if (rcode === undefined) return app === "dns" ? `${asked} no answer` : asked;

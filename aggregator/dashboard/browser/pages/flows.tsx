@@ -1,4 +1,5 @@
-/** Flows: a filter line, columns to choose, live mode, and one flow open beside the list. All of it is in the address. @module */
+/** Flows: a filter line, columns to choose, live mode, and one flow open beside the list. All of it is in the address.
+ * @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />

@@ -1,8 +1,8 @@
 /** Where the bands of the map lie.
  *
  * In: flows and threats. Out: ends on both sides and the bands between, as shares of the height, 0..1.
- * Invariant: at most {@link endsMax} ends a side, "others" included; bands of one end lie one below the other and fill it. What goes
- * from others to others is left out. @module */
+ * Invariant: at most {@link endsMax} ends a side, "others" included; bands of one end lie one below the other and fill
+ * it. What goes from others to others is left out. @module */
 
 import type { Flow } from "../../../model/flow.ts";
 import { severities, type Threat } from "../../../model/threat.ts";

@@ -1,4 +1,5 @@
-/** One sensor: is it well, what did it see and lose, what is missing, and what an administrator decides about it. @module */
+/** One sensor: is it well, what did it see and lose, what is missing, and what an administrator decides about it.
+ * @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />

@@ -1,6 +1,7 @@
 /** Threats: a dense table to work through by keyboard, a filter line, and one of them open beside it.
  *
- * In the address: the filter, and `id` of the open one. Keys: j and k, Enter, a = acknowledge, s = close, x = choose, / = filter. @module */
+ * In the address: the filter, and `id` of the open one.
+ * Keys: j and k, Enter, a = acknowledge, s = close, x = choose, / = filter. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
@@ -86,7 +87,8 @@ export function ThreatsPage(): VNode {
   );
 }
 
-/** Which threats are chosen, and what is decided about them: those chosen, or else the one in focus, or else the open one. */
+/** Which threats are chosen, and what is decided about them:
+ * those chosen, or else the one in focus, or else the open one. */
 function useDecisions(list: List<Threat>, mayChange: boolean, open: string | undefined, filter: string) {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [said, setSaid] = useState("");

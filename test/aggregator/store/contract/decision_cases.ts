@@ -1,4 +1,5 @@
-/** What the topics of people's decisions must do: hide what a suppression says, keep feedback, note who changed what. @module */
+/** What the topics of people's decisions must do: hide what a suppression says, keep feedback, note who changed what.
+ * @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import type { Suppression } from "../../../../aggregator/model/suppression.ts";

@@ -1,4 +1,5 @@
-/** Filters against a store: no filter breaks its SQL, and what it gives is what the same filter gives in memory. @module */
+/** Filters against a store: no filter breaks its SQL, and what it gives is what the same filter gives in memory.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { meets, testsOf } from "../../../../aggregator/filter/evaluate.ts";

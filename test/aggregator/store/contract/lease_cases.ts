@@ -1,4 +1,5 @@
-/** What the topic of leases must do: one holder at a time, and no word of an earlier one; and what is told to those who publish.
+/** What the topic of leases must do: one holder at a time, and no word of an earlier one;
+ * and what is told to those who publish.
  * @module */
 
 import { assertEquals } from "@std/assert";

@@ -1,4 +1,5 @@
-/** What the topic of packets must do: one request a subject and sensor, outcomes for those that are waited for, and an end. @module */
+/** What the topic of packets must do: one request a subject and sensor, outcomes for those that are waited for,
+ * and an end. @module */
 
 import { assertEquals } from "@std/assert";
 import type { PacketRequestRow } from "../../../../aggregator/model/packets.ts";

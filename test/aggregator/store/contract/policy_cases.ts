@@ -1,4 +1,5 @@
-/** What the topic of policies must do: keep every version, give each a number of its own, refuse what is too much. @module */
+/** What the topic of policies must do: keep every version, give each a number of its own, refuse what is too much.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import type { PolicyRow } from "../../../../aggregator/model/policy.ts";

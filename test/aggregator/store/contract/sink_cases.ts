@@ -1,4 +1,5 @@
-/** What the topic of sinks must do: changes ticked off with what tells of them, and messages that leave one way only. @module */
+/** What the topic of sinks must do: changes ticked off with what tells of them, and messages that leave one way only.
+ * @module */
 
 import { assertEquals } from "@std/assert";
 import type { OutboxMessage } from "../../../../aggregator/model/message.ts";

@@ -1,4 +1,3 @@
-CREATE TABLE schema_versions (version INTEGER PRIMARY KEY, applied_ms BIGINT);
 CREATE TABLE IF NOT EXISTS words (
     id SMALLINT UNSIGNED NOT NULL PRIMARY KEY AUTO_INCREMENT,
     word VARCHAR(64) NOT NULL,
@@ -252,5 +251,3 @@ CREATE VIEW IF NOT EXISTS flow_metrics AS SELECT id, LOWER(LPAD(HEX(id), 16, '0'
     fwd_packets + bwd_packets AS total_packets, fwd_bytes + bwd_bytes AS total_bytes,
     duration_us / 1000000.0 AS duration_s
     FROM flows WHERE NOT EXISTS (SELECT 1 FROM flows AS own WHERE FALSE);
-INSERT INTO schema_versions VALUES (1, 0);
-INSERT INTO api_keys (key_hash, name, role, created_ms) VALUES ('h', 'kept', 'admin', 0);

@@ -1,4 +1,5 @@
-/** What tshark says of itself, kept between starts: when it is used, when it must not be, and what several starts leave. @module */
+/** What tshark says of itself, kept between starts:
+ * when it is used, when it must not be, and what several starts leave. @module */
 
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -249,7 +250,8 @@ Deno.test("starts side by side leave one whole profile", () =>
     assertEquals([...Deno.readDirSync(cacheFolder)].map(({ name }) => name), ["tshark.json"]);
   }));
 
-// Goal: a reader never meets half a file. Method: several caches of one folder write files of other lengths all the time.
+// Goal: a reader never meets half a file.
+// Method: several caches of one folder write files of other lengths all the time.
 Deno.test("a profile is whole at every moment, however many write it", () =>
   inPlace(async ({ cacheFolder }) => {
     const profiles = [900, 90_000, 450_000].map(profileOf);

@@ -1,4 +1,5 @@
-/** Which tshark this is: another one after every way to replace it, the same one otherwise, none when it may not be run. @module */
+/** Which tshark this is: another one after every way to replace it, the same one otherwise,
+ * none when it may not be run. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { identifyProgram } from "../../../../sensor/dissect/child/program_identity.ts";

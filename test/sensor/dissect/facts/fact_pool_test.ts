@@ -1,4 +1,5 @@
-/** Entries in chains of blocks: whatever is begun, grown and freed in whatever order, each says what was put into it. @module */
+/** Entries in chains of blocks: whatever is begun, grown and freed in whatever order, each says what was put into it.
+ * @module */
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";

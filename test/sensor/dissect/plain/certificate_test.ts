@@ -50,7 +50,8 @@ interface Parts {
   subject?: number[];
 }
 
-/** A certificate with these parts; key and signature are only as long as real ones. `size` is that up to the end of the subject. */
+/** A certificate with these parts; key and signature are only as long as real ones.
+ * `size` is that up to the end of the subject. */
 function certificate(parts: Parts): { octets: Uint8Array; size: number } {
   const { version = element(0xa0, element(0x02, [2])) } = parts;
   const until = [

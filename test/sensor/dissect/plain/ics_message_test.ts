@@ -1,4 +1,5 @@
-/** Industrial protocols: what is no message of theirs is left to others, and damaged ones are read no further than they are here. @module */
+/** Industrial protocols: what is no message of theirs is left to others,
+ * and damaged ones are read no further than they are here. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import type { Facts } from "../../../../shared/facts.ts";
