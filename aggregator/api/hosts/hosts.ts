@@ -6,10 +6,12 @@
 import { isPrivateIp, parseIp } from "../../../shared/ip.ts";
 import { z } from "../../../shared/schema.ts";
 import { dateOf, dayOf } from "../../archive/manifest.ts";
+import { hostTable } from "../../filter/host_table.ts";
 import type { Filter } from "../../model/filter.ts";
 import type { AddressRange, Host } from "../../model/host.ts";
 import { readNetwork } from "../../model/network.ts";
 import { ApiError } from "../errors.ts";
+import { filterQuery, readFilter } from "../filter/filter.ts";
 import { checkRange } from "../flows/flows.ts";
 import { resource } from "../route.ts";
 import { address, name, pageOf, pageQuery, port, time, when } from "../schemas.ts";
@@ -40,18 +42,22 @@ export const hosts = resource({
     ip: address.optional().describe("An address, or a network as CIDR"),
     network,
     seen_since: when.optional().describe("Seen at or after"),
+    ...filterQuery,
     sort: z.enum(["last_seen", "bytes"]).default("last_seen"),
     ...pageQuery,
   }),
   isQuery: true,
   answer: pageOf(hostAnswer),
-  needs: ["hostStore"],
-  async handle({ query }, { hostStore }) {
+  needs: ["hostStore", "directory"],
+  async handle({ query, nowMs, signal }, { hostStore, directory }) {
     const { rows, ...rest } = await hostStore.readHosts({
       ...filterOf(query),
+      ...(query.filter === undefined
+        ? {}
+        : { filter: await readFilter(query.filter, hostTable, nowMs, { directory }) }),
       sort: query.sort,
       ...(query.seen_since === undefined ? {} : { seenSinceMs: query.seen_since * 1_000 }),
-    }, pageRequest(query));
+    }, { ...pageRequest(query), signal });
     return { json: { rows: rows.map(withInside), ...rest } };
   },
 });

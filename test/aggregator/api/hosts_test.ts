@@ -67,6 +67,24 @@ Deno.test("hosts come by page, network and address, private ones are inside", as
   });
 });
 
+Deno.test("hosts are listed by a filter, in pages, and a wrong one is pointed at", async () => {
+  await withHosts(async (get) => {
+    const ask = (filter: string, more = "") => get(`/hosts?filter=${encodeURIComponent(filter)}${more}`);
+    const served = (await ask("port = 443 and inside = no")).body;
+    assertEquals(served.rows.map(({ ip, ports }: { ip: string; ports: number[] }) => [ip, ports]), [[
+      "192.0.2.80",
+      [443],
+    ]]);
+    const first = (await ask("inside = yes", "&limit=1")).body;
+    const second = (await ask("inside = yes", `&limit=1&cursor=${first.next_cursor}`)).body;
+    assertEquals(first.rows.length + second.rows.length, 2);
+    assertEquals(first.rows[0].ip === second.rows[0].ip, false);
+    assertEquals((await ask("ip = 192.0.2.80", "&ip=10.0.0.0/8")).body.rows, []);
+    const { status, body } = await ask("inside = yes and dst_ip = 10.0.0.1");
+    assertEquals([status, body.field, body.column], [400, "filter", 18]);
+  });
+});
+
 Deno.test("one host is told in depth, with the threats of its own network", async () => {
   await withHosts(async (get) => {
     const { body: server } = await get("/hosts/192.0.2.80");
