@@ -3,7 +3,7 @@
  * Invariant: a verb that was stopped continues where it was when it is called again: days already archived or imported
  * are skipped. Progress goes to a terminal's standard error, the result to standard output. @module */
 
-import { eachChunk, giveBack } from "../archive/give_back.ts";
+import { DamagedArchive, eachChunk, giveBack } from "../archive/give_back.ts";
 import { backUp, BackupProblem, bringBack } from "../archive/database_file.ts";
 import { keepDay } from "../archive/keep.ts";
 import { dateOf, dayOf, type Manifest, problemOfFile, readManifests } from "../archive/manifest.ts";
@@ -248,8 +248,8 @@ async function importDays({ store, operands, edges }: Work): Promise<Result> {
       given.push({ file, ...done, was_there: false });
     } catch (error) {
       // A damaged file keeps no other one out.
-      if ((error as Error).name !== "DamagedArchive") throw error;
-      refused.push({ file, problem: (error as Error).message });
+      if (!(error instanceof DamagedArchive)) throw error;
+      refused.push({ file, problem: error.message });
     }
   }
   return {

@@ -11,8 +11,7 @@ import type { ServeOptions } from "../options/serve_options.ts";
 import { makeFolder, stateFolder, storeUrl } from "../options/store_options.ts";
 import { Retention } from "../retention/retention.ts";
 import type { Store } from "../store/store.ts";
-
-type Stop = () => Promise<void>;
+import type { Stop } from "./start.ts";
 
 export async function startRetention(
   options: ServeOptions,
