@@ -77,7 +77,7 @@ const floors: Record<string, Floors> = {
     ingest: ["store", "model"],
     store: ["filter", "model"],
     filter: ["model"],
-    intel: [],
+    intel: ["model"],
     model: [],
   },
   sensor: {

@@ -14,6 +14,7 @@ import { topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { PolicyBook } from "../fleet/policies.ts";
+import { noPlaces } from "../model/place.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, storeOf, type storeOptions } from "../options/store_options.ts";
 import { type Authority, readAuthority } from "../tls/authority.ts";
@@ -98,6 +99,7 @@ function capabilitiesOf(
     authority,
     directory: new SensorDirectory({}, { store }),
     policies: new PolicyBook({}, { store }),
+    places: noPlaces,
     sessions: new Sessions(),
     guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "command", activeMax: 1, waitingMax: 0 }, { reporter }),

@@ -55,6 +55,8 @@ import {
   readTrustedProxies,
   type ServeOptions,
 } from "../options/serve_options.ts";
+import type { Places } from "../model/place.ts";
+import { openGeo } from "../options/geo_options.ts";
 import { readModel } from "../options/triage_options.ts";
 import { placeOf } from "../tls/place.ts";
 import type { WorkMeter } from "./work_meter.ts";
@@ -104,9 +106,12 @@ async function wire(
   stops: Stop[],
 ): Promise<Omit<Running, "stop">> {
   const { clock, reporter } = edges;
-  const store = await storeOf(options, edges);
+  const { places, reload } = await openGeo(options, edges);
+  const store = await storeOf(options, edges, places);
   await store.start();
   stops.push(() => store.stop());
+  const forget = edges.onReload(reload);
+  stops.push(() => Promise.resolve(forget()));
   const roles = readRoles(options);
   const holder = edges.randomBytes(8).toHex();
   const directory = new SensorDirectory({}, { store });
@@ -121,7 +126,7 @@ async function wire(
   await directory.all(clock.nowMs());
   const sinks = await startSinks(options.sinks, edges, { store, directory, holder }, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
-  const own = { store, directory, evidence, live };
+  const own = { store, directory, evidence, live, places };
   const { detection, detectors } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
     : { detection: null, detectors: null };
@@ -268,6 +273,7 @@ interface Stages {
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
   live: LiveFeed;
+  places: Places;
   sinks: Sinks;
   /** Null = another instance does. */
   detection: Detection | null;
@@ -298,6 +304,7 @@ function makeCapabilities(
     randomBytes,
     directory,
     policies: new PolicyBook({}, { store }),
+    places: stages.places,
     clockOffsets: new ClockOffsets(),
     checkIns,
     evidence,

@@ -9,6 +9,7 @@ import { createReporter } from "../../../shared/reporter.ts";
 import { askMariadb } from "../../services/mariadb.ts";
 import { createDatabase, useMariadb } from "../../services/services.ts";
 import { flowsOf, flowWrite, nothing } from "./rows.ts";
+import { madePlaces } from "../filter/made.ts";
 import { storeContract, type Subject } from "./contract.ts";
 
 const reporter = createReporter({ component: "test", write: () => {} });
@@ -17,7 +18,7 @@ const mariadb = await useMariadb();
 storeContract("mariadb", async (): Promise<Subject> => {
   const url = await createDatabase(mariadb.address);
   const open = async () => {
-    const store = openStore(url, { reporter });
+    const store = openStore(url, { reporter, places: madePlaces });
     await store.start();
     return store;
   };
