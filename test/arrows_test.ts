@@ -34,6 +34,7 @@ const floors: Record<string, Floors> = {
     older_runtime: [],
     analyze: ["cli", "triage", "detect", "ingest", "model"],
     serve: [
+      "cli",
       "publish",
       "sinks",
       "retention",

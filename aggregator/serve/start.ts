@@ -41,6 +41,10 @@ import {
 import { CertificateKeeper } from "./certificate_keeper.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
 import { startSinks } from "./telling.ts";
+import { type AdminApi, apiInside } from "../cli/admin_api.ts";
+import { readReport } from "../cli/report_data.ts";
+import { reportPage } from "../cli/report_page.ts";
+import type { MakeReport, ReportRange } from "../sinks/reports.ts";
 import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
@@ -124,7 +128,9 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
-  const sinks = await startSinks(options.sinks, edges, { store, directory, holder }, stops);
+  let makeReport: MakeReport = () => Promise.reject(new Error("the aggregator is starting"));
+  const told = { store, directory, holder, makeReport: (range: ReportRange) => makeReport(range) };
+  const sinks = await startSinks(options.sinks, edges, told, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
   const own = { store, directory, evidence, live, places };
   const { detection, detectors } = roles.has("detect")
@@ -144,11 +150,17 @@ async function wire(
     sinks,
     ...web,
   });
+  makeReport = reportsBy(apiInside(capabilities, "viewer", edges, "http://127.0.0.1"));
   const api = createApi({ ...web, paths: roles.has("api") ? null : sensorPaths }, capabilities);
   const { url } = await openPort(edges, web, api, stops);
   // First of all: a stream that is watched would hold the port open.
   stops.push(() => live.stop());
   return { url, keyFile };
+}
+
+/** Reports are made of what the API answers a viewer. */
+function reportsBy(api: AdminApi): MakeReport {
+  return async ({ fromS, toS }) => reportPage(await readReport(api, toS, toS - fromS));
 }
 
 /** What an instance without the role "api" answers to. */
