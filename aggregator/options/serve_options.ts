@@ -6,6 +6,7 @@ import { CommandError, exitCodes } from "../../shared/command.ts";
 import { TrustedProxies } from "../model/client_address.ts";
 import { generalOptions, kafkaOptions, storeOptions } from "./store_options.ts";
 import { detectionOptions } from "./detection_options.ts";
+import { geoOptions } from "./geo_options.ts";
 import { triageOptions } from "./triage_options.ts";
 
 export const serveOptions = {
@@ -95,6 +96,7 @@ export const serveOptions = {
   },
   ...kafkaOptions,
   ...detectionOptions,
+  ...geoOptions,
   ...triageOptions,
   geminiCallsPerDay: {
     kind: "number",

@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { openStore } from "../../../aggregator/store/open.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { createReporter } from "../../../shared/reporter.ts";
+import { madePlaces } from "../filter/made.ts";
 import { storeContract, type Subject } from "./contract.ts";
 
 const reporter = createReporter({ component: "test", write: () => {} });
@@ -12,7 +13,7 @@ const reporter = createReporter({ component: "test", write: () => {} });
 storeContract("sqlite", async (): Promise<Subject> => {
   const folder = await Deno.makeTempDir({ prefix: "picket-store-" });
   const open = async () => {
-    const store = openStore(`sqlite:${folder}/picket.db`, { reporter });
+    const store = openStore(`sqlite:${folder}/picket.db`, { reporter, places: madePlaces });
     await store.start();
     return store;
   };
