@@ -63,6 +63,7 @@ const floors: Record<string, Floors> = {
       "detect",
       "store",
       "filter",
+      "intel",
       "model",
     ],
     sinks: ["detect", "store", "model"],

@@ -26,6 +26,11 @@ const places = [
   "#/fleet/cellar",
   "#/fleet?tab=tokens",
   "#/settings",
+  "#/settings?tab=sinks&sink=chat",
+  "#/settings?tab=detectors",
+  "#/settings?tab=intelligence",
+  "#/settings?tab=keys",
+  "#/settings?tab=audit",
 ];
 
 for (const [width, theme] of looks) {
