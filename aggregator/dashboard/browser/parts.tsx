@@ -125,6 +125,23 @@ export function Field(
   );
 }
 
+/** A list to choose one of; `chosen` = what it begins with. */
+export function Select(
+  { ties, values, chosen }: {
+    ties: FieldTies;
+    values: readonly (readonly [value: string, words: string])[];
+    chosen: string;
+  },
+): VNode {
+  return (
+    <select {...ties}>
+      {values.map(([value, words]) => (
+        <option key={value} value={value} selected={value === chosen}>{words}</option>
+      ))}
+    </select>
+  );
+}
+
 interface FieldTies {
   name: string;
   "aria-invalid": boolean;

@@ -53,6 +53,7 @@ Deno.test({
       await history.getByText("snaplen: 68 → not set").waitFor();
       await history.getByRole("link", { name: "Set again" }).last().click();
       assertEquals(await form.getByLabel("Octets of each packet").inputValue(), "68");
+      assertEquals(await form.getByLabel("Payloads are read").inputValue(), "false");
       await form.getByRole("button", { name: "Leave it as it is" }).click();
       await form.waitFor({ state: "detached" });
       await page.getByRole("button", { name: "End this policy" }).click();

@@ -84,6 +84,11 @@ Deno.test({
         "10.0.0.9",
         "",
       ]);
+      assertEquals(
+        await form.locator("[name=ttl_s]").inputValue(),
+        "2592000",
+        "30 days, unless something else is chosen",
+      );
       await form.getByRole("button", { name: "Preview" }).click();
       await panel.getByText("It would have hidden 1 threat").waitFor();
       assertEquals(await axeProblems(page), []);

@@ -18,7 +18,7 @@ import { Decision } from "./sensor_acts.tsx";
 import { Policies } from "./policies.tsx";
 import { TokensPage } from "./tokens.tsx";
 
-const shownMax = 250;
+const shownMax = 350;
 const unwellMax = 12;
 const namedMax = 120;
 

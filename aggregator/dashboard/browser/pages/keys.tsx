@@ -8,7 +8,17 @@
 import { type Role, roles } from "../../../model/access.ts";
 import { ask, nowS, useApp } from "../app.ts";
 import { useAction, useApi } from "../hooks.ts";
-import { type Column, Field, Loading, Notice, OtherProblem, Section, Table, When } from "../parts.tsx";
+import {
+  type Column,
+  Field,
+  Loading,
+  Notice,
+  OtherProblem,
+  Section,
+  Select,
+  Table,
+  When,
+} from "../parts.tsx";
 import { useState, type VNode } from "../preact.ts";
 import { Twice } from "./sensor_acts.tsx";
 
@@ -92,18 +102,10 @@ function NewKey({ onMade }: { onMade: (key: string) => void }): VNode {
         )}
       </Field>
       <Field label="Role" name="role" problem={problem}>
-        {(ties) => (
-          <select {...ties} defaultValue="viewer">
-            {[...roles].reverse().map((role) => <option key={role} value={role}>{role}</option>)}
-          </select>
-        )}
+        {(ties) => <Select ties={ties} values={roles.map((role) => [role, role])} chosen="viewer" />}
       </Field>
       <Field label="Good for" name="ttl_s" problem={problem}>
-        {(ties) => (
-          <select {...ties}>
-            {lives.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
-          </select>
-        )}
+        {(ties) => <Select ties={ties} values={lives} chosen="" />}
       </Field>
       <button type="submit" class="main" disabled={isBusy}>Make a key</button>
       <OtherProblem problem={problem} fields={["name", "role", "ttl_s"]} />

@@ -24,6 +24,7 @@ const listMax = 8;
 const marksMax = 100;
 const hostsMax = 200;
 const unwellMax = 5;
+const sensorsMax = 350;
 
 interface Incidents {
   rows: Incident[];
@@ -128,7 +129,7 @@ function IncidentItem({ incident }: { incident: Incident }): VNode {
 }
 
 function Watched(): VNode {
-  const { data, problem } = useApi<Fleet>("/fleet", { limit: 250 });
+  const { data, problem } = useApi<Fleet>("/fleet", { limit: sensorsMax });
   if (data === null) {
     return <Section title="Sensors">{problem ? <Notice problem={problem} /> : <Loading />}</Section>;
   }
@@ -159,6 +160,7 @@ function Watched(): VNode {
       )}
       {sensors.length > 0 && (
         <p class="soft small">
+          {total > sensors.length && `The ${count(sensors.length)} most urgent sensors are shown. `}
           {count(conservation.packets)} packets seen, {lost === 0 ? "none lost" : `${count(lost)} lost`};{" "}
           {count(conservation.in_flows)} in flows
         </p>

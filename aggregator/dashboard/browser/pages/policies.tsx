@@ -124,7 +124,7 @@ function OpenPolicy({ name, list }: { name: string; list: Asked<{ rows: InForce[
   }
   return (
     <>
-      <p class="more">
+      <p class="crumb">
         <a href={linkHere({ policy: null, edit: null })}>All policies</a>
       </p>
       {begun && <Edit given={begun} list={list} />}

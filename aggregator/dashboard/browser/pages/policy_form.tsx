@@ -18,7 +18,7 @@ import {
 import { ask } from "../app.ts";
 import type { Problem } from "../call.ts";
 import { useAction } from "../hooks.ts";
-import { Button, Field, OtherProblem } from "../parts.tsx";
+import { Button, Field, OtherProblem, Select } from "../parts.tsx";
 import { useRef, useState, type VNode } from "../preact.ts";
 
 /** What of a version the form needs. */
@@ -97,6 +97,8 @@ export function PolicyForm(
   );
 }
 
+const flags = [["true", "yes"], ["false", "no"]] as const;
+const twice = (word: string) => [word, word] as const;
 const typed = { spellcheck: false, autocomplete: "off" } as const;
 
 function Setting(
@@ -107,7 +109,7 @@ function Setting(
   if (rule.kind === "list") {
     const chosen = Array.isArray(value) ? value : [];
     return (
-      <fieldset class="field wide">
+      <fieldset>
         <legend class="soft small">{label}</legend>
         <span class="checks">
           <label class="check">
@@ -129,12 +131,11 @@ function Setting(
       {(ties) =>
         rule.kind === "flag" || rule.kind === "choice"
           ? (
-            <select {...ties} defaultValue={value === undefined ? "" : String(value)}>
-              <option value="">not set</option>
-              {(rule.kind === "flag" ? ["true", "false"] : rule.choices).map((one) => (
-                <option key={one} value={one}>{one === "true" ? "yes" : one === "false" ? "no" : one}</option>
-              ))}
-            </select>
+            <Select
+              ties={ties}
+              values={[["", "not set"], ...(rule.kind === "flag" ? flags : rule.choices.map(twice))]}
+              chosen={value === undefined ? "" : String(value)}
+            />
           )
           : (
             <input

@@ -163,10 +163,12 @@ function Traffic({ id }: { id: string }): VNode {
     from: to === null ? null : to - 86_400,
     to,
   });
+  const isQuiet = data?.rows.every(({ bytes }) => bytes === 0);
   return (
     <Section title="Traffic it sees" note="the last day up to the newest packet" class="wide">
       <Notice problem={problem} />
-      {data !== null && <Chart data={chartOf(data)} height={140} />}
+      {data !== null && isQuiet && <Empty>It saw no traffic in this time.</Empty>}
+      {data !== null && !isQuiet && <Chart data={chartOf(data)} height={140} />}
       {to === null && <Empty>No traffic is stored yet.</Empty>}
     </Section>
   );

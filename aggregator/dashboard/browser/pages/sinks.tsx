@@ -181,7 +181,7 @@ function DeadLetters({ sink: { name, dead } }: { sink: Sink }): VNode {
           ]}
         />
       )}
-      {data !== null && dead > data.rows.length && (
+      {data !== null && data.rows.length > 0 && dead > data.rows.length && (
         <p class="soft small more">The newest {count(data.rows.length)} of {count(dead)}.</p>
       )}
     </Section>

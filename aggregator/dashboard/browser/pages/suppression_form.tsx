@@ -11,7 +11,7 @@ import type { SuppressionConditions } from "../../../model/suppression.ts";
 import type { Threat } from "../api.ts";
 import { ask, refresh } from "../app.ts";
 import { useAction } from "../hooks.ts";
-import { Badge, Button, Field, OtherProblem, Table, When, Wire } from "../parts.tsx";
+import { Badge, Button, Field, OtherProblem, Select, Table, When, Wire } from "../parts.tsx";
 import { linkTo } from "../place.ts";
 import { useRef, useState, type VNode } from "../preact.ts";
 import { plural, someOf } from "../text.ts";
@@ -64,7 +64,6 @@ export function SuppressionForm(
     <>
       <form
         ref={form}
-        class="filter"
         aria-label="New suppression"
         onSubmit={(event) => {
           event.preventDefault();
@@ -72,35 +71,35 @@ export function SuppressionForm(
         }}
         onInput={() => setPreview(null)}
       >
-        {conditionFields.map(([name, label, placeholder]) => (
-          <Field key={name} label={label} name={name} problem={problem}>
+        <div class="filter">
+          {conditionFields.map(([name, label, placeholder]) => (
+            <Field key={name} label={label} name={name} problem={problem}>
+              {(ties) => (
+                <input
+                  {...ties}
+                  defaultValue={given[name] ?? ""}
+                  placeholder={placeholder}
+                  class={name === "dst_port" ? "short" : ""}
+                  list={name === "detector" ? "detectors" : undefined}
+                  spellcheck={false}
+                  autocomplete="off"
+                />
+              )}
+            </Field>
+          ))}
+        </div>
+        <div class="filter">
+          <Field label="Reason" name="reason" problem={problem} class="wide">
             {(ties) => (
-              <input
-                {...ties}
-                defaultValue={given[name] ?? ""}
-                placeholder={placeholder}
-                class={name === "dst_port" ? "short" : ""}
-                list={name === "detector" ? "detectors" : undefined}
-                spellcheck={false}
-                autocomplete="off"
-              />
+              <input {...ties} required autocomplete="off" placeholder="why nobody needs to see these" />
             )}
           </Field>
-        ))}
-        <Field label="Reason" name="reason" problem={problem} class="wide">
-          {(ties) => (
-            <input {...ties} required autocomplete="off" placeholder="why nobody needs to see these" />
-          )}
-        </Field>
-        <Field label="For" name="ttl_s" problem={problem}>
-          {(ties) => (
-            <select {...ties} defaultValue="2592000">
-              {lives.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
-            </select>
-          )}
-        </Field>
-        <Button disabled={isBusy} onPress={look}>Preview</Button>
-        <button type="submit" class="main" disabled={isBusy}>Suppress</button>
+          <Field label="For" name="ttl_s" problem={problem}>
+            {(ties) => <Select ties={ties} values={lives} chosen="2592000" />}
+          </Field>
+          <Button disabled={isBusy} onPress={look}>Preview</Button>
+          <button type="submit" class="main" disabled={isBusy}>Suppress</button>
+        </div>
         <OtherProblem problem={problem} fields={fields} />
       </form>
       {preview !== null && <Met preview={preview} />}
