@@ -14,6 +14,7 @@ import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { PolicyBook } from "../fleet/policies.ts";
+import type { ListState } from "../intel/lists.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
@@ -73,6 +74,8 @@ export interface Capabilities extends EdgeCapabilities {
   policyStore: PolicyStore;
   /** All there are, those that are off included. */
   detectors: readonly CatalogueEntry[];
+  /** Lists of threat intelligence; null = no folder of them is named. */
+  intelligence(): readonly ListState[] | null;
   /** What has just been stored. */
   live: LiveFeed;
   /** Cheap round trip to the database. */

@@ -30,6 +30,7 @@ import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { detectors, giveFeedback } from "./threats/feedback.ts";
+import { intelligence } from "./threats/intelligence.ts";
 import { incident, incidents, setIncidentStatus } from "./threats/incidents.ts";
 import {
   addSuppression,
@@ -98,6 +99,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/export/flows", "analyst", exportFlows],
   ["GET", "/api/v1/export/threats", "analyst", exportThreats],
   ["GET", "/api/v1/detectors", "viewer", detectors],
+  ["GET", "/api/v1/intelligence", "viewer", intelligence],
   ["GET", "/api/v1/filter/columns", "viewer", filterColumns],
   ["GET", "/api/v1/live", "viewer", live],
   ["GET", "/api/v1/gaps", "viewer", gaps],

@@ -133,9 +133,9 @@ async function wire(
   const sinks = await startSinks(options.sinks, edges, told, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
   const own = { store, directory, evidence, live, places };
-  const { detection, detectors } = roles.has("detect")
+  const { detection, detectors, intelligence } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
-    : { detection: null, detectors: null };
+    : { detection: null, detectors: null, intelligence: null };
   const meter = roles.has("ingest")
     ? await startIngest(options, edges, { store, directory, detection, live }, stops)
     : null;
@@ -145,6 +145,7 @@ async function wire(
     checkIns,
     detection,
     detectors,
+    intelligence,
     meter,
     retention,
     sinks,
@@ -227,7 +228,7 @@ async function startDetection(
   { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
   asksModel: boolean,
   stops: Stop[],
-): Promise<{ detection: Detection; detectors: CatalogueEntry[] }> {
+): Promise<Pick<Stages, "detection" | "detectors" | "intelligence">> {
   const { clock, reporter } = edges;
   const { settings, declarations, lists } = await chooseDetectors(options, edges);
   if (lists) {
@@ -276,7 +277,11 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  return { detection, detectors: describeDetectors(settings, declarations) };
+  return {
+    detection,
+    detectors: describeDetectors(settings, declarations),
+    intelligence: () => lists?.states ?? null,
+  };
 }
 
 interface Stages {
@@ -290,6 +295,7 @@ interface Stages {
   /** Null = another instance does. */
   detection: Detection | null;
   detectors: CatalogueEntry[] | null;
+  intelligence: Capabilities["intelligence"] | null;
   meter: WorkMeter | null;
   retention: Retention | null;
   authority: Authority | null;
@@ -333,6 +339,7 @@ function makeCapabilities(
     ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
     live,
     ...(stages.detectors ? { detectors: stages.detectors } : {}),
+    ...(stages.intelligence ? { intelligence: stages.intelligence } : {}),
     onThreatStatus: (id, status) => {
       detection?.setStatus(id, status);
       live.note("threats", [id]);

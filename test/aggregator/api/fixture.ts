@@ -152,6 +152,7 @@ export async function startFixture(
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
     detectors: describeDetectors(),
+    intelligence: () => null,
     live: new LiveFeed({}, { store, clock, reporter }),
     onThreatStatus: () => undefined,
     onSuppressions: () => undefined,
