@@ -18,7 +18,7 @@ import { Distinct } from "../signs/distinct.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 import { TriedOnce } from "../signs/tried_once.ts";
 
-const sourcesMax = 256, thingsMax = 8_192, triesEachMax = 256;
+const sourcesMax = 256, crowdMax = 64, portsMax = 4_096, triesEachMax = 256;
 /** The lowest ephemeral port of common systems (Linux). */
 const ephemeralMin = 32_768;
 
@@ -33,9 +33,11 @@ interface Divided {
   port: number;
   /** What each tried; the one thing while it is one. When there is no room these go: they divide no work. */
   sources: Map<string, Thing | TriedOnce<Thing>>;
+  /** Some of those that tried anything. */
   crowd: Distinct<string>;
-  /** Different ports or hosts, whoever tried them, and those that accepted. */
-  things: Distinct<Thing>;
+  /** Different ports, whoever tried them; no hosts. */
+  ports: Distinct<Thing>;
+  /** Ports or hosts that accepted. */
   open: Distinct<Thing>;
   attempts: number;
   rate: PeakRate;
@@ -57,6 +59,7 @@ const limitsTable = {
   hostsMin: { value: 50, unit: "hosts", why: "on one port: twice what is a scan by a single source" },
   crowdPortsMin: {
     value: 1_500,
+    range: [15, portsMax],
     unit: "ports",
     why:
       "TCP ports of one target within an hour, however few by each: some hundred come to any public address",
@@ -86,7 +89,7 @@ export const portScanDistributed = detector({
     quietS: { value: 600, unit: "s", why: "as for scans by a single source" },
     ageS: { value: 3_600, unit: "s", why: "a few failures an hour are ordinary" },
   },
-  keysMax: 5_000,
+  keysMax: 2_500,
   items: shapesOf,
   key: ({ segment: { protocol, dst_ip, dst_port } }, _limits, shape) =>
     shape === "ports" ? `ports|${protocol}|${dst_ip}` : `hosts|${protocol}|${dst_port}`,
@@ -96,9 +99,9 @@ export const portScanDistributed = detector({
     target: dst,
     port: dst_port,
     sources: new Map(),
-    crowd: new Distinct(sourcesMax),
-    things: new Distinct(thingsMax),
-    open: new Distinct(thingsMax),
+    crowd: new Distinct(crowdMax),
+    ports: new Distinct(portsMax),
+    open: new Distinct(portsMax),
     attempts: 0,
     rate: new PeakRate(),
   }),
@@ -107,7 +110,7 @@ export const portScanDistributed = detector({
     scan.attempts++;
     scan.rate.add(start);
     if (probe === "open") scan.open.add(thing);
-    scan.things.add(thing);
+    if (scan.shape === "ports") scan.ports.add(thing);
     const tried = scan.sources.get(src.ip);
     if (typeof tried === "object") return void tried.add(thing, start);
     if (tried === thing) return;
@@ -188,12 +191,12 @@ interface DividedWork {
 
 /** Null: nobody divides anything. */
 function dividedWork(
-  { shape, protocol, sources, crowd, things, open, attempts, rate }: Divided,
+  { shape, protocol, sources, crowd, ports, open, attempts, rate }: Divided,
   limits: LimitValues<typeof limitsTable>,
 ): DividedWork | null {
   const { sourcesMin, triesEachMin, overlapMax, failedShareMin, crowdPortsMin } = limits;
   const thingsMin = shape === "ports" ? limits.portsMin : limits.hostsMin;
-  if (things.size < thingsMin || crowd.size < sourcesMin || rate.peak > limits.perSMax) return null;
+  if (attempts < thingsMin || crowd.size < sourcesMin || rate.peak > limits.perSMax) return null;
   const isDivided = (together: ReadonlySet<Thing>, tries: number, least: number) =>
     together.size >= least && tries <= overlapMax * together.size &&
     together.size - [...open].filter((thing) => together.has(thing)).length >= failedShareMin * together.size;
@@ -207,7 +210,7 @@ function dividedWork(
     return { sources: names, sourceCount: names.length, things: together, tries, isCrowd: false };
   }
   // One or two ports by each of a crowd: more than comes to any address, and each port once.
-  const all = new Set(things);
+  const all = new Set(ports);
   if (shape !== "ports" || protocol !== "tcp" || rate.peak > limits.crowdPerSMax) return null;
   if (!isDivided(all, attempts, crowdPortsMin)) return null;
   return { sources: [...crowd], sourceCount: crowd.count, things: all, tries: attempts, isCrowd: true };

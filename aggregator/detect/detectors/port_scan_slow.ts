@@ -63,7 +63,7 @@ export const portScanSlow = detector({
     quietS: { value: 14_400, unit: "s", why: "a probe in hours finds next to nothing in a year" },
     ageS: { value: 86_400, unit: "s", why: "at nmap's slowest a day holds 288 probes" },
   },
-  keysMax: 10_000,
+  keysMax: 5_000,
   items: shapesOf,
   key: ({ protocolPair, segment: { protocol, src_ip, dst_port } }, _limits, shape) =>
     shape === "ports" ? `ports|${protocolPair}` : `hosts|${protocol}|${src_ip}|${dst_port}`,

@@ -76,7 +76,7 @@ Deno.test("a botnet that tries one port by each bot is found from 1500 ports wit
       })),
     );
   const [finding] = botnet(1_500, 1);
-  assertEquals([evidenceValue(finding, "sources"), severity(finding)], ["at least 256", "medium"]);
+  assertEquals([evidenceValue(finding, "sources"), severity(finding)], ["at least 64", "medium"]);
   assertEquals([botnet(1_499, 1), botnet(1_500, 0.005), botnet(1_500, 3)], [[], [], []]);
 });
 
