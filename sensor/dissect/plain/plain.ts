@@ -4,7 +4,7 @@
  * protocol, or null: "not plain, ask the dissector". Invariant: what is read here is, letter for letter, what tshark
  * says of the same packet, or of the handshake flight it begins, and no packet chosen later needs this one to be
  * understood; `test/golden/plain_test.ts` compares the two on real captures. More is read than tshark says on ports
- * where it guesses or knows nothing: hellos, SSH banners, Gnutella.
+ * where it guesses or knows nothing (hellos, SSH banners, Gnutella), and of messages that it is never given (exploits).
  * Why: on ordinary traffic these few kinds are two thirds of all packets that carry meaning,
  * and tshark takes 15-40 us for each. @module */
 
@@ -12,6 +12,7 @@ import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";
 import { noteLogin, settleLogin } from "../facts/logins.ts";
 import { readDnsMessage } from "./dns_message.ts";
+import { readExploit } from "./exploit_message.ts";
 import { readBody } from "./http_body.ts";
 import { readHttpMessage } from "./http_message.ts";
 import { readIcs } from "./ics_message.ts";
@@ -45,6 +46,7 @@ export const plainKind = {
   responseBody: 16,
   http2: 17,
   snmp: 18,
+  exploit: 19,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -112,6 +114,8 @@ export function readPlain(
     case plainKind.pipe:
       facts.addOthers((others) => readPipeCall(buffer, at, length, { id: flowId, bindings }, others));
       return "smb";
+    case plainKind.exploit:
+      return facts.addOthers((others) => readExploit(buffer, at, length, others));
     case plainKind.ldap:
     case plainKind.cldap:
       return facts.addOthers((others) => readLdap(buffer, at, length, others))
