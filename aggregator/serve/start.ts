@@ -10,6 +10,8 @@ import type { Store } from "../store/store.ts";
 import { type CatalogueEntry, describeDetectors, startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
+import type { FreshFinding } from "../detect/finding.ts";
+import { RetroHunt } from "../detect/retro_hunt.ts";
 import { Suppressor } from "../detect/suppressor.ts";
 import { explainByRules } from "../triage/rules.ts";
 import { memoryFile } from "../triage/memory.ts";
@@ -49,7 +51,7 @@ import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
-import { chooseDetectors } from "../options/detection_options.ts";
+import { chooseDetectors, type DetectorChoice } from "../options/detection_options.ts";
 import {
   checkExposure,
   hostnamesOf,
@@ -231,10 +233,6 @@ async function startDetection(
 ): Promise<Pick<Stages, "detection" | "detectors" | "intelligence">> {
   const { clock, reporter } = edges;
   const { settings, declarations, lists } = await chooseDetectors(options, edges);
-  if (lists) {
-    await lists.start();
-    stops.push(() => lists.stop());
-  }
   const engine = new Engine({}, {
     detectors: startDetectors(settings, declarations),
     reporter,
@@ -277,11 +275,32 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
+  if (lists) await startLists(lists, options.retroHuntDays, { store, clock, reporter, detection }, stops);
   return {
     detection,
     detectors: describeDetectors(settings, declarations),
     intelligence: () => lists?.states ?? null,
   };
+}
+
+/** Reads lists again when they change, and looks for what is new in them among the stored flows. */
+async function startLists(
+  lists: NonNullable<DetectorChoice["lists"]>,
+  days: number,
+  { store, clock, reporter, detection }: Pick<Edges, "clock" | "reporter"> & {
+    store: Store;
+    detection: Detection;
+  },
+  stops: Stop[],
+): Promise<void> {
+  if (days > 0) {
+    const onFound = (findings: readonly FreshFinding[]) => detection.adopt(findings);
+    const hunt = new RetroHunt({ days }, { store, clock, reporter, onFound });
+    lists.onFresh((fresh) => hunt.take(fresh));
+    stops.push(() => hunt.stop());
+  }
+  await lists.start();
+  stops.push(() => lists.stop());
 }
 
 interface Stages {

@@ -221,6 +221,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   intel_polls_failed_total: ["Tries to look into the folder of lists that failed."],
   intel_lists_left_out_total: ["Lists not read because there were too many."],
   intel_entries_skipped_total: ["Words of lists that could not be used.", "reason"],
+  retro_hunts_total: ["Searches of stored flows for new entries of lists, ended.", "outcome"],
+  retro_hunt_flows_total: ["Stored flows held against new entries of lists."],
+  retro_hunt_lists_dropped_total: ["Lists whose new entries are not searched for because too many wait."],
   geo_files_refused_total: ["Databases of places that could not be read."],
 
   // Triage.

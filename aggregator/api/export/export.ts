@@ -51,7 +51,7 @@ export const exportFlows = resource({
   query: z.strictObject({ ...exportQuery, ...flowFilters, ...filterQuery }),
   errors: ["busy"],
   answerTypes,
-  needs: ["flowStore", "directory", "exportLimit", "queryLimit", "reporter"],
+  needs: ["flowStore", "directory", "places", "exportLimit", "queryLimit", "reporter"],
   async handle({ query, nowMs }, { flowStore, ...has }) {
     const { format, limit, cursor, filter: text, ...rest } = query;
     const filter = flowQuery(rest);
@@ -79,7 +79,7 @@ export const exportThreats = resource({
   query: z.strictObject({ ...exportQuery, ...threatFilters, ...filterQuery }),
   errors: ["busy"],
   answerTypes,
-  needs: ["threatStore", "directory", "exportLimit", "queryLimit", "reporter"],
+  needs: ["threatStore", "directory", "places", "exportLimit", "queryLimit", "reporter"],
   async handle({ query, nowMs }, { threatStore, ...has }) {
     checkRange(query);
     const { format, limit, cursor, filter: text, ...rest } = query;
