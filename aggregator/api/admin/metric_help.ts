@@ -12,6 +12,7 @@ const sensorLabels = ["sensor", "site"] as const;
 export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   // The way in.
   connections_open: ["Connections of clients, open now."],
+  http_servers_replaced_total: ["HTTP servers that ended by themselves and were started anew."],
   connections_refused_total: ["Connections closed at once: accept failed, or a limit was reached.", "reason"],
   connections_closed_total: [
     "Connections closed because a request's head was late, or nothing came.",

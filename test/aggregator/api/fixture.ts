@@ -139,7 +139,7 @@ export async function startFixture(
     places: noPlaces,
     evidence: new PacketEvidence({}, { store, files, directory, clock, reporter, randomBytes }),
     clockOffsets: new ClockOffsets(),
-    checkIns: new CheckInWriter({}, { store, clock }),
+    checkIns: new CheckInWriter({ gatherMs: 0 }, { store, clock }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
