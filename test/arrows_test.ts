@@ -34,6 +34,7 @@ const floors: Record<string, Floors> = {
     older_runtime: [],
     analyze: ["cli", "triage", "detect", "ingest", "model"],
     serve: [
+      "cli",
       "publish",
       "sinks",
       "retention",
@@ -50,10 +51,10 @@ const floors: Record<string, Floors> = {
       "model",
     ],
     cli: ["api", "options", "tls", "fleet", "store", "model"],
-    mcp: ["model"],
     publish: ["store", "model"],
     retention: ["archive", "store", "model"],
     api: [
+      "mcp",
       "dashboard",
       "sinks",
       "archive",
@@ -66,6 +67,7 @@ const floors: Record<string, Floors> = {
       "intel",
       "model",
     ],
+    mcp: ["model"],
     sinks: ["detect", "store", "model"],
     archive: ["store", "model"],
     options: ["triage", "detect", "store", "intel", "model"],
@@ -78,7 +80,7 @@ const floors: Record<string, Floors> = {
     ingest: ["store", "model"],
     store: ["filter", "model"],
     filter: ["model"],
-    intel: [],
+    intel: ["model"],
     model: [],
   },
   sensor: {

@@ -7,6 +7,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Place } from "../model/invitation.ts";
+import type { Places } from "../model/place.ts";
 import type { CatalogueEntry } from "../detect/detectors/catalogue.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
@@ -81,6 +82,7 @@ export interface Capabilities extends EdgeCapabilities {
   ping(): Promise<void>;
   directory: SensorDirectory;
   policies: PolicyBook;
+  places: Places;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;

@@ -23,6 +23,7 @@ import { conversations, domains, host, hosts, services, uniqueHosts } from "./ho
 import { live } from "./live/live.ts";
 import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
+import { mcp } from "./mcp/mcp.ts";
 import { metrics } from "./admin/metrics.ts";
 import { openapi } from "./admin/openapi.ts";
 import { pageOf } from "./admin/pages.ts";
@@ -114,6 +115,7 @@ const table: readonly Row[] = [
   ["POST", "/api/v1/keys", "admin", addKey],
   ["POST", "/api/v1/keys/:id/revoke", "admin", revokeKey],
   ["GET", "/api/v1/session", "viewer", session],
+  ["POST", "/mcp", "viewer", mcp],
   ["GET", "/openapi.json", "viewer", openapi(() => routes)],
   ["GET", "/metrics", "viewer", metrics],
   // Machines that watch machines.

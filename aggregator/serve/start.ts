@@ -41,6 +41,10 @@ import {
 import { CertificateKeeper } from "./certificate_keeper.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
 import { startSinks } from "./telling.ts";
+import { type AdminApi, apiInside } from "../cli/admin_api.ts";
+import { readReport } from "../cli/report_data.ts";
+import { reportPage } from "../cli/report_page.ts";
+import type { MakeReport, ReportRange } from "../sinks/reports.ts";
 import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
@@ -55,11 +59,14 @@ import {
   readTrustedProxies,
   type ServeOptions,
 } from "../options/serve_options.ts";
+import type { Places } from "../model/place.ts";
+import { openGeo } from "../options/geo_options.ts";
 import { readModel } from "../options/triage_options.ts";
 import { placeOf } from "../tls/place.ts";
 import type { WorkMeter } from "./work_meter.ts";
 
-type Stop = () => Promise<void>;
+/** The end of a stage. */
+export type Stop = () => Promise<void>;
 
 /** How the world reaches this server. */
 interface Web extends Omit<ApiOptions, "paths"> {
@@ -103,9 +110,12 @@ async function wire(
   stops: Stop[],
 ): Promise<Omit<Running, "stop">> {
   const { clock, reporter } = edges;
-  const store = await storeOf(options, edges);
+  const { places, reload } = await openGeo(options, edges);
+  const store = await storeOf(options, edges, places);
   await store.start();
   stops.push(() => store.stop());
+  const forget = edges.onReload(reload);
+  stops.push(() => Promise.resolve(forget()));
   const roles = readRoles(options);
   const holder = edges.randomBytes(8).toHex();
   const directory = new SensorDirectory({}, { store });
@@ -118,9 +128,11 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
-  const sinks = await startSinks(options.sinks, edges, { store, directory, holder }, stops);
+  let makeReport: MakeReport = () => Promise.reject(new Error("the aggregator is starting"));
+  const told = { store, directory, holder, makeReport: (range: ReportRange) => makeReport(range) };
+  const sinks = await startSinks(options.sinks, edges, told, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
-  const own = { store, directory, evidence, live };
+  const own = { store, directory, evidence, live, places };
   const { detection, detectors, intelligence } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
     : { detection: null, detectors: null, intelligence: null };
@@ -139,11 +151,17 @@ async function wire(
     sinks,
     ...web,
   });
+  makeReport = reportsBy(apiInside(capabilities, "viewer", edges, "http://127.0.0.1"));
   const api = createApi({ ...web, paths: roles.has("api") ? null : sensorPaths }, capabilities);
   const { url } = await openPort(edges, web, api, stops);
   // First of all: a stream that is watched would hold the port open.
   stops.push(() => live.stop());
   return { url, keyFile };
+}
+
+/** Reports are made of what the API answers a viewer. */
+function reportsBy(api: AdminApi): MakeReport {
+  return async ({ fromS, toS }) => reportPage(await readReport(api, toS, toS - fromS));
 }
 
 /** What an instance without the role "api" answers to. */
@@ -272,6 +290,7 @@ interface Stages {
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
   live: LiveFeed;
+  places: Places;
   sinks: Sinks;
   /** Null = another instance does. */
   detection: Detection | null;
@@ -303,6 +322,7 @@ function makeCapabilities(
     randomBytes,
     directory,
     policies: new PolicyBook({}, { store }),
+    places: stages.places,
     clockOffsets: new ClockOffsets(),
     checkIns,
     evidence,
@@ -314,9 +334,7 @@ function makeCapabilities(
     exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit(
       { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
-      {
-        reporter,
-      },
+      { reporter },
     ),
     ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
     live,

@@ -33,6 +33,7 @@ Deno.test("every route answers well what it describes", async () => {
   for (const path of ["", "/chat/dead-letters"]) await ask("GET", `/api/v1/sinks${path}`);
   await post("/api/v1/sinks/chat/test");
   await ask("HEAD", "/api/v1/live?of=flows");
+  await post("/mcp", { jsonrpc: "2.0", id: 1, method: "ping" });
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
   await post(`/api/v1/threats/${threat.id}/feedback`, { verdict: "benign", note: "backup" });
   await ask("GET", `/api/v1/threats/${threat.id}`);

@@ -24,6 +24,7 @@ const host = {
   last_seen_ms: 1_799_999_000_000,
   names: [hostileStrings[0], hostileStrings[8]],
   macs: ["02:00:00:00:00:05"],
+  ports: [],
   flows: 23,
   packets: 437,
   bytes: 935_000,
