@@ -48,6 +48,7 @@ export class Site {
       ...["picket-sensor", "picket-aggregator"].map((
         name,
       ) => [`${programs}/${name}`, `/usr/local/bin/${name}`]),
+      [`${deploy}start-sensor.sh`, "/usr/local/lib/picket/start-sensor"],
     ]));
   }
 
