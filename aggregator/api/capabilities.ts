@@ -13,6 +13,8 @@ import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { PolicyBook } from "../fleet/policies.ts";
+import type { ReleaseFolder } from "../fleet/release_folder.ts";
+import type { Rollouts } from "../fleet/rollouts.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
@@ -23,6 +25,7 @@ import type {
   IdentityStore,
   IngestStore,
   PolicyStore,
+  RolloutStore,
   Store,
   SuppressionStore,
   ThreatStore,
@@ -70,6 +73,7 @@ export interface Capabilities extends EdgeCapabilities {
   trafficStore: TrafficStore;
   hostStore: HostStore;
   policyStore: PolicyStore;
+  rolloutStore: RolloutStore;
   /** All there are, those that are off included. */
   detectors: readonly CatalogueEntry[];
   /** What has just been stored. */
@@ -78,12 +82,17 @@ export interface Capabilities extends EdgeCapabilities {
   ping(): Promise<void>;
   directory: SensorDirectory;
   policies: PolicyBook;
+  /** Signed programs of sensors. */
+  releases: ReleaseFolder;
+  rollouts: Rollouts;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
   enrolRate: RateLimit;
   /** Exports on their way. */
   exportLimit: ConcurrencyLimit;
+  /** Parts of programs on their way. */
+  releaseLimit: ConcurrencyLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
@@ -121,6 +130,7 @@ export function topicsOf(
   | "trafficStore"
   | "hostStore"
   | "policyStore"
+  | "rolloutStore"
   | "ping"
 > {
   return {
@@ -134,6 +144,7 @@ export function topicsOf(
     trafficStore: store,
     hostStore: store,
     policyStore: store,
+    rolloutStore: store,
     ping: () => store.ping(),
   };
 }

@@ -14,6 +14,8 @@ import { topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { PolicyBook } from "../fleet/policies.ts";
+import { ReleaseFolder } from "../fleet/release_folder.ts";
+import { Rollouts } from "../fleet/rollouts.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, storeOf, type storeOptions } from "../options/store_options.ts";
 import { type Authority, readAuthority } from "../tls/authority.ts";
@@ -54,7 +56,7 @@ export async function withAdminApi<Result>(
     const authority = await readAuthority(folder);
     const api = createApi(
       { hostnames: null, publicUrl: null, proxies: new TrustedProxies([]) },
-      capabilitiesOf(store, edges, keys, authority),
+      capabilitiesOf(store, edges, keys, { authority, folder }),
     );
     return await work(callsOf(api, key, await localUrl(folder)));
   } finally {
@@ -86,8 +88,10 @@ function capabilitiesOf(
   store: Store,
   { clock, reporter, randomBytes }: Edges,
   keys: ApiKeys,
-  authority: Authority | null,
+  { authority, folder }: { authority: Authority | null; folder: string },
 ) {
+  const directory = new SensorDirectory({}, { store });
+  const releases = new ReleaseFolder(`${folder}/releases`);
   return {
     ...topicsOf(store),
     // A person at a terminal reads the result, not the log of a server.
@@ -96,7 +100,9 @@ function capabilitiesOf(
     randomBytes,
     keys,
     authority,
-    directory: new SensorDirectory({}, { store }),
+    directory,
+    releases,
+    rollouts: new Rollouts({}, { store, directory, releases, reporter }),
     policies: new PolicyBook({}, { store }),
     sessions: new Sessions(),
     guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),

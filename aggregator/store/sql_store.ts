@@ -17,6 +17,7 @@ import { leaseStore } from "./lease_store.ts";
 import { migrate } from "./migrate.ts";
 import { packetStore } from "./packet_store.ts";
 import { policyStore } from "./policy_store.ts";
+import { rolloutStore } from "./rollout_store.ts";
 import { retentionStore } from "./retention_store.ts";
 import { sinkStore } from "./sink_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
@@ -59,6 +60,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...packetStore(database),
     ...sinkStore(database, { reporter, clock }),
     ...policyStore(database),
+    ...rolloutStore(database),
   };
 }
 

@@ -7,7 +7,7 @@
  * `trialMs` in which it captured and a check-in got through. Else the sensor starts the program before, and refuses the
  * offer until another one comes. A program that cannot say so itself is brought back from outside:
  * deploy/start-sensor.sh gives it one start, systemd ends one that hangs.
- * File: `upgrade.json` in the state folder: what is on trial, what was refused and why.
+ * File: `upgrade.json` in the state folder: what is on trial, what was refused and why, what passed last.
  * Invariant: what is on trial is noted before it can be started; until it has passed, each way to end leads back.
  * An offer that is withdrawn ends a download, and what was received stays. @module */
 
@@ -23,7 +23,7 @@ import {
   type UpgradeOffer,
 } from "../../shared/release.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import { integer, object, orNull, text } from "../../shared/shape.ts";
+import { integer, object, optional, orNull, text } from "../../shared/shape.ts";
 import { type Disk, replaceFile } from "../disk.ts";
 import type { Slot } from "./slots.ts";
 import { download, type DownloadDeps } from "./upgrade_download.ts";
@@ -63,6 +63,7 @@ interface Refused {
   version: string;
   reason: string;
 }
+type Passed = Pick<Tried, "offer" | "version">;
 interface Taking {
   offer: string;
   version: string;
@@ -88,9 +89,15 @@ const fileBytesMax = 64 * 1024;
 const reasonCharactersMax = 400;
 
 const versionText = text(/^.{1,40}$/), offerText = text(/^.{1,40}$/);
-const isKept = object<{ trial: Tried | null; refused: Refused | null }>({
+interface Kept {
+  trial: Tried | null;
+  refused: Refused | null;
+  passed?: Passed | null | undefined;
+}
+const isKept = object<Kept>({
   trial: orNull(object<Tried>({ offer: offerText, version: versionText, starts: integer(0, 1_000) })),
   refused: orNull(object<Refused>({ offer: offerText, version: versionText, reason: text() })),
+  passed: optional(orNull(object<Passed>({ offer: offerText, version: versionText }))),
 });
 
 export class UpgradeKeeper {
@@ -98,6 +105,8 @@ export class UpgradeKeeper {
   readonly #deps: UpgradeKeeperDeps;
   readonly #stopping = new AbortController();
   #refused: Refused | null = null;
+  /** What proved itself last. */
+  #passed: Passed | null = null;
   #trial: Trial | null = null;
   /** What is being downloaded. */
   #taking: Taking | null = null;
@@ -123,7 +132,7 @@ export class UpgradeKeeper {
   /** For the check-in. */
   get state(): NonNullable<CheckInRequest["upgrade"]> {
     const { target, slot, key } = this.#options;
-    const at = this.#switching ?? this.#trial ?? this.#taking ?? this.#refused;
+    const at = this.#switching ?? this.#trial ?? this.#taking ?? this.#refused ?? this.#passed;
     return {
       target,
       slot: slot ?? "none",
@@ -153,6 +162,7 @@ export class UpgradeKeeper {
     const { disk, folder, slots } = this.#deps;
     const kept = await readKept(disk, folder);
     this.#refused = kept.refused;
+    this.#passed = kept.passed ?? null;
     const tried = await slots.tried();
     if (tried !== null && tried === this.#options.slot) await this.#begin(kept.trial);
     else if (kept.trial !== null || tried !== null) await this.#lookBack(kept.trial, tried);
@@ -319,13 +329,14 @@ export class UpgradeKeeper {
 
   async #pass(): Promise<void> {
     const { slots, reporter } = this.#deps;
-    const { version } = this.#trial!;
     try {
       await slots.pass();
     } catch (error) {
       return await this.#goBack(`it cannot be put in force: ${(error as Error).message}`);
     }
+    const { offer, version } = this.#trial!;
     this.#refused = null;
+    this.#passed = { offer, version };
     await this.#save(null);
     this.#trial = null;
     this.#count("passed");
@@ -346,7 +357,7 @@ export class UpgradeKeeper {
   async #write(trial: Tried | null): Promise<void> {
     const { disk, folder } = this.#deps;
     const noted = trial && { offer: trial.offer, version: trial.version, starts: trial.starts };
-    const words = JSON.stringify({ trial: noted, refused: this.#refused });
+    const words = JSON.stringify({ trial: noted, refused: this.#refused, passed: this.#passed });
     await replaceFile(disk, folder, "upgrade.json", new TextEncoder().encode(words));
   }
 
@@ -356,10 +367,7 @@ export class UpgradeKeeper {
 }
 
 /** A damaged file says nothing: what is on trial then shows in the slots. */
-async function readKept(
-  disk: Disk,
-  folder: string,
-): Promise<{ trial: Tried | null; refused: Refused | null }> {
+async function readKept(disk: Disk, folder: string): Promise<Kept> {
   try {
     const bytes = await disk.read(`${folder}/upgrade.json`, fileBytesMax);
     const kept: unknown = JSON.parse(new TextDecoder().decode(bytes));

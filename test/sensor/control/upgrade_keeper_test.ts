@@ -153,7 +153,7 @@ Deno.test("a good program is fetched in parts, tried once, and in force after it
     await machine.until(() => tried.state.state === "idle");
     assertEquals(counted(machine.reporter, "upgrades_total", "passed"), 1);
     const again = await machine.next(tried);
-    assertEquals([seen(again), machine.links()], [["idle", null, null], { active: "a" }]);
+    assertEquals([seen(again), machine.links()], [["idle", "1.1.0", "1.1"], { active: "a" }]);
     // The next one goes into the other slot, and the one in force is not touched.
     await machine.offer(again, releaseOf(tinyProgram(1), { version: "1.2.0" }, { offer: "2.1" }));
     assertEquals(machine.links(), { active: "a", next: "b" });
