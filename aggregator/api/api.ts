@@ -18,7 +18,6 @@ import { etagOf, isKnown } from "./etag.ts";
 import { ApiError, problemType } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
 import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";
-import { heldOpen } from "./held_open.ts";
 import type { Answer, Call, Route } from "./route.ts";
 import { mayCall, routes } from "./routes.ts";
 import { withStamps } from "./stamps.ts";
@@ -39,8 +38,6 @@ export interface ApiOptions {
 export interface Connection {
   source: string;
   isSecure: boolean;
-  /** The connection is in use until what is returned is called: for an answer that is written as it comes. */
-  hold?: () => () => void;
 }
 
 export interface Api {
@@ -164,6 +161,8 @@ async function serve(
   const found = { status: route.status, ...answer };
   const known = route.isPolled ? unchanged(found, context) : found;
   has.reporter.count("requests_total", { route: route.path, status: known.status });
+  // Of HEAD the body is dropped unread: whoever makes it must learn that nobody takes it.
+  if (context.req.method === "HEAD") await known.stream?.body.cancel();
   const stamped = route.hasStamps && known.json !== undefined
     ? { ...known, json: withStamps(known.json) }
     : known;
@@ -252,15 +251,15 @@ function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
   }
   if (status === 304) return context.body(null, 304, { "cache-control": "no-store", ...headers });
   if (stream) {
-    const body = stream.isLive
-      ? heldOpen(stream.body, context.env.hold ?? (() => () => undefined))
-      : stream.body;
-    return context.body(body, status as ContentfulStatusCode, {
+    const described = {
       "cache-control": "no-store",
       "content-type": stream.type,
       ...(stream.name ? { "content-disposition": `attachment; filename="${stream.name}"` } : {}),
       ...headers,
-    });
+    };
+    return context.req.method === "HEAD"
+      ? context.body(null, status as ContentfulStatusCode, described)
+      : context.body(stream.body, status as ContentfulStatusCode, described);
   }
   const body = file ? file.body as Uint8Array<ArrayBuffer> : text ? text.body : JSON.stringify(json);
   return context.body(body, status as ContentfulStatusCode, {

@@ -55,9 +55,8 @@ export interface Answer {
   text?: { body: string; type: string };
   /** To be saved under its name. */
   file?: { body: Uint8Array; type: string; name: string };
-  /** Sent while it is made, and cancelled when the caller goes away:
-   * a file under its name, or, live, what never ends by itself. */
-  stream?: { body: ReadableStream<Uint8Array<ArrayBuffer>>; type: string; name?: string; isLive?: true };
+  /** Sent while it is made, and cancelled when the caller goes away; saved under its name, where it has one. */
+  stream?: { body: ReadableStream<Uint8Array<ArrayBuffer>>; type: string; name?: string };
   headers?: Record<string, string>;
   /** The browser keeps this id as its session; an age of 0 ends it. */
   session?: { id: string; maxAgeS: number };

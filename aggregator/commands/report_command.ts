@@ -17,7 +17,7 @@ import {
   exitCodes,
   noOperands,
 } from "../../shared/command.ts";
-import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
+import { generalOptions, runningOptions } from "../options/store_options.ts";
 import { readWholeFleet, type WholeFleet } from "../cli/fleet_pages.ts";
 import { incidentLines, sensorLines, threatLines, totalsLine } from "../cli/words.ts";
 
@@ -43,12 +43,7 @@ sensors and losses, traffic over time, top talkers, new hosts; it can be printed
   ],
   options: {
     ...generalOptions,
-    state: storeOptions.state,
-    ...remoteOptions,
-    url: {
-      ...remoteOptions.url,
-      help: "Address of the aggregator; else that of the last serve in this state folder",
-    },
+    ...runningOptions,
     html: { kind: "text", default: "", value: "FILE", help: "Write the report as a page into this file" },
     since: {
       kind: "text",

@@ -178,8 +178,8 @@ export class Detection {
         if (this.#unsaved.get(threat.id) === threat) this.#unsaved.delete(threat.id);
       }
       this.#deps.reporter.count("threats_saved_total", undefined, batch.length);
-      await this.#learnStatuses(batch);
       this.#deps.onSaved?.(batch);
+      await this.#learnStatuses(batch);
     } catch (error) {
       this.#rememberLinks(links);
       if (!(error instanceof StoreUnavailable)) throw error;

@@ -66,9 +66,11 @@ export interface Declaration<
   readonly title: string;
   /** One sentence for the list of detectors: what it finds. */
   readonly about: string;
-  /** Facts without which it finds nothing.
-   * Where the data has none of them the detector is reported as "not evaluable". */
+  /** The facts it reads: it is shown the updates that have at least one of them.
+   * Those that the data never had are reported as missing. */
   readonly needs?: readonly FactKind[];
+  /** It is shown the updates without such facts, too, as it learns from them. */
+  readonly seesAll?: true;
   /** What else it would have to be given and has not got now, without which it finds nothing:
    * reported in the same way. Null = nothing. */
   readonly lacks?: () => string | null;

@@ -57,8 +57,8 @@ export class Engine {
       );
     }
     this.#deps = deps;
-    this.#needs = deps.detectors.map(({ declaration: { needs } }) =>
-      needs === undefined ? anything : bitsOf(needs)
+    this.#needs = deps.detectors.map(({ declaration: { needs, seesAll } }) =>
+      needs === undefined || seesAll ? anything : bitsOf(needs)
     );
     this.#table = new ThreatTable(threatsMax, deps.explain);
   }
@@ -101,7 +101,7 @@ export class Engine {
     for (const detector of this.#deps.detectors) this.#collect(detector, true);
   }
 
-  /** Detectors that could find nothing so far, as what they need is not there. */
+  /** Detectors that could find nothing so far, or not all they look for, as what they need is not there. */
   notEvaluable(): NotEvaluable[] {
     return this.#deps.detectors.flatMap((detector) => {
       const { name, declaration: { needs = [] } } = detector;

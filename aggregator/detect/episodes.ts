@@ -169,13 +169,26 @@ export class Episodes<State extends object> {
   }
 
   #addChanged(episode: State & Episode): void {
-    if (this.#changed.length >= changedMax) {
-      const threats = this.#changed.filter(this.#options.isThreat);
-      this.#changed = threats.slice(0, changedMax >> 1);
-      this.evicted += threats.length - this.#changed.length;
-    }
+    if (this.#changed.length >= changedMax) this.#dropChanged();
     episode.isChanged = true;
     this.#changed.push(episode);
+  }
+
+  /** Leaves half of the changed ones at most, all of them threats.
+   * What is dropped is judged again when more comes of it. */
+  #dropChanged(): void {
+    const kept: (State & Episode)[] = [];
+    for (const episode of this.#changed) {
+      const isThreat = this.#options.isThreat(episode);
+      if (isThreat && kept.length < changedMax >> 1) {
+        kept.push(episode);
+        continue;
+      }
+      if (isThreat) this.evicted++;
+      episode.isChanged = false;
+      if (episode.isOver) this.#freeFlows(episode);
+    }
+    this.#changed = kept;
   }
 
   /** Frees the flows held for an episode that is over; one that changed is taken once more, and frees them then. */

@@ -5,6 +5,8 @@
  * so that a filter matches in memory exactly what it matches in the database.
  * Another table is another constant of this type. @module */
 
+import type { Places } from "../model/place.ts";
+
 export type ColumnType = "address" | "number" | "size" | "span" | "time" | "choice" | "word" | "text";
 
 export interface Column<Row> {
@@ -19,7 +21,7 @@ export interface Column<Row> {
   /** A word counts in any case and is stored in this one. */
   letters?: "lower";
   /** Values of a row: addresses as text, times and spans in microseconds, choices as places, texts as they are. */
-  read(row: Row): readonly (string | number)[];
+  read(row: Row, places: Places): readonly (string | number)[];
 }
 
 export interface Table<Row> {

@@ -76,7 +76,7 @@ export const serveOptions = {
     default: "",
     value: "DIR",
     help:
-      "Folder to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
+      "Folder or s3://BUCKET/PREFIX to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
   },
   retainPacketsMb: {
     kind: "number",

@@ -71,6 +71,16 @@ export const remoteOptions = {
   },
 } as const satisfies OptionTable;
 
+/** Of commands that only a running aggregator can answer. */
+export const runningOptions = {
+  state: storeOptions.state,
+  ...remoteOptions,
+  url: {
+    ...remoteOptions.url,
+    help: "Address of the aggregator; else that of the last serve in this state folder",
+  },
+} as const satisfies OptionTable;
+
 export const kafkaOptions = {
   kafkaBrokers: {
     kind: "list",

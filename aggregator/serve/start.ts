@@ -61,7 +61,8 @@ import { readModel } from "../options/triage_options.ts";
 import { placeOf } from "../tls/place.ts";
 import type { WorkMeter } from "./work_meter.ts";
 
-type Stop = () => Promise<void>;
+/** The end of a stage. */
+export type Stop = () => Promise<void>;
 
 /** How the world reaches this server. */
 interface Web extends Omit<ApiOptions, "paths"> {
@@ -322,9 +323,7 @@ function makeCapabilities(
     exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit(
       { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
-      {
-        reporter,
-      },
+      { reporter },
     ),
     ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
     live,

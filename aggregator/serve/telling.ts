@@ -1,16 +1,19 @@
-/** Starts the sinks, which notify others. @module */
+/** Starts the sinks, which notify others.
+ *
+ * In: the file that names them. Out: running sinks, which add how to stop them to `stops`. @module */
 
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import { BadSinks, Sinks } from "../sinks/sinks.ts";
 import type { Store } from "../store/store.ts";
+import type { Stop } from "./start.ts";
 
 /** @throws {CommandError} when the file of sinks cannot be used. */
 export async function startSinks(
   path: string,
   edges: Edges,
   { store, directory, holder }: { store: Store; directory: SensorDirectory; holder: string },
-  stops: (() => Promise<void>)[],
+  stops: Stop[],
 ): Promise<Sinks> {
   const { clock, reporter, randomBytes, env } = edges;
   const sensor = (id: string) => ({ name: directory.nameOf(id), tags: directory.tagsOf(id) });

@@ -58,7 +58,7 @@ function nameTest({ values }: Test): Clause {
   };
 }
 
-function wordTest(
+export function wordTest(
   { op, values }: Test,
   words: Words,
   test: (ids: number[]) => Pick<Clause, "sql" | "values">,

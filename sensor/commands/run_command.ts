@@ -165,7 +165,7 @@ async function heedCentre(
 ): Promise<AbortSignal> {
   const captureProblem = () => running.source.problem?.message ?? null;
   const limitUpload = (bytesPerS: number) => session.shipper.limit(bytesPerS);
-  await session.heed({ own: ownFields(given, options), trialMs: given.policyTrialS * 1_000 }, {
+  session.heed({ own: ownFields(given, options), trialMs: given.policyTrialS * 1_000 }, {
     apply: policyApplier(given, { ...running, limitUpload }),
     captureProblem,
   });

@@ -234,10 +234,7 @@ export class Session {
   }
 
   /** Keeps to the fleet's policy from here on; before `start`. */
-  async heed(
-    options: PolicyKeeperOptions,
-    deps: Pick<PolicyKeeperDeps, "apply" | "captureProblem">,
-  ): Promise<void> {
+  heed(options: PolicyKeeperOptions, deps: Pick<PolicyKeeperDeps, "apply" | "captureProblem">): void {
     const { clock, reporter } = this.#edges;
     const checkInProblem = () => this.#checkIn.problem;
     const { folder } = this.#opened;
@@ -249,7 +246,8 @@ export class Session {
       reporter,
       checkInProblem,
     });
-    await this.#policy.start();
+    // Not awaited: a dumpcap relieves another only while packets are read, which begins later.
+    void this.#policy.start();
   }
 
   /** Takes upgrades from the centre from here on; before `start`. */

@@ -5,7 +5,8 @@
  * asked for, and other queries run between two pages. A caller that disconnects ends the reading; one that stops
  * reading is disconnected by the front door.
  * A failure on the way aborts the stream, so that half a file is never mistaken for a whole one.
- * Bound: {@link rowsMax} rows, {@link pagesMax} pages, and as many exports at once as the limit allows. @module */
+ * Bound: {@link rowsMax} rows, {@link pagesMax} pages, {@link emptyPagesMax} pages in succession without a row, and as
+ * many exports at once as the limit allows. @module */
 
 import {
   type End,
@@ -20,7 +21,7 @@ import {
 import type { Page, PageRequest } from "../../model/page.ts";
 import { z } from "../../../shared/schema.ts";
 import type { Capabilities } from "../capabilities.ts";
-import { checkRange, readQuery } from "../flows/flows.ts";
+import { checkRange, flowQuery } from "../flows/flows.ts";
 import { type Answer, resource } from "../route.ts";
 import { flowFilters } from "../schemas.ts";
 import { withStamps } from "../stamps.ts";
@@ -30,6 +31,8 @@ const rowsMax = 1_000_000;
 const pageRows = 500;
 /** A filter that finds little gives pages that hold little. */
 const pagesMax = 20_000;
+/** Each may take 2 s in which nothing is sent: the front door and the caller would take longer silence for the end. */
+const emptyPagesMax = 10;
 
 const exportQuery = {
   format: z.enum(formats).default("ndjson"),
@@ -47,7 +50,7 @@ export const exportFlows = resource({
   needs: ["flowStore", "exportLimit", "queryLimit", "reporter"],
   async handle({ query }, { flowStore, ...has }) {
     const { format, limit, cursor, ...rest } = query;
-    const filter = readQuery(rest);
+    const filter = flowQuery(rest);
     return await stream(has, {
       name: `flows.${format}`,
       type: mediaTypes[format],
@@ -98,8 +101,8 @@ interface Export<Row> {
 async function stream<Row>(has: Needs, asked: Export<Row>): Promise<Answer> {
   const leave = await enter(has.exportLimit);
   try {
-    let isGone = false;
-    const reading = new Reading(has, asked);
+    const gone = new AbortController();
+    const reading = new Reading(has, asked, gone.signal);
     const first = await reading.next();
     const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start(controller) {
@@ -109,13 +112,13 @@ async function stream<Row>(has: Needs, asked: Export<Row>): Promise<Answer> {
       async pull(controller) {
         try {
           const octets = await reading.next();
-          if (isGone) return;
+          if (gone.signal.aborted) return;
           send(controller, octets);
           if (!reading.isOver) return;
           controller.close();
           leave();
         } catch (error) {
-          if (isGone) return;
+          if (gone.signal.aborted) return;
           has.reporter.count("exports_broken_off_total");
           has.reporter.warn("an export is broken off", { name: asked.name, error });
           controller.error(error);
@@ -123,7 +126,7 @@ async function stream<Row>(has: Needs, asked: Export<Row>): Promise<Answer> {
         }
       },
       cancel() {
-        isGone = reading.isOver = true;
+        gone.abort();
         has.reporter.count("exports_cancelled_total");
         leave();
       },
@@ -147,14 +150,19 @@ function send(
 class Reading<Row> {
   readonly #has: Needs;
   readonly #asked: Export<Row>;
+  readonly #gone: AbortSignal;
   #cursor: string | undefined;
   #rows = 0;
   #pages = 0;
+  /** Since the last one with a row. */
+  #emptyPages = 0;
   isOver = false;
 
-  constructor(has: Needs, asked: Export<Row>) {
+  /** `gone`: nobody takes what is read any more. */
+  constructor(has: Needs, asked: Export<Row>, gone: AbortSignal) {
     this.#has = has;
     this.#asked = asked;
+    this.#gone = gone;
     this.#cursor = asked.cursor;
   }
 
@@ -162,7 +170,7 @@ class Reading<Row> {
   async next(): Promise<Uint8Array> {
     for (;;) {
       const octets = await this.#page();
-      if (this.isOver || octets.length > 0) return octets;
+      if (this.isOver || this.#gone.aborted || octets.length > 0) return octets;
     }
   }
 
@@ -171,12 +179,13 @@ class Reading<Row> {
     const cursor = this.#cursor;
     const wanted = Math.min(pageRows, limit - this.#rows);
     const page = await this.#has.queryLimit.run(() =>
-      read({ limit: wanted, ...(cursor === undefined ? {} : { cursor }) })
+      read({ limit: wanted, signal: this.#gone, ...(cursor === undefined ? {} : { cursor }) })
     );
     this.#rows += page.rows.length;
     this.#cursor = page.next_cursor;
     const octets = writer.rows(page.rows);
-    const isCut = this.#rows >= limit || ++this.#pages >= pagesMax;
+    this.#emptyPages = page.rows.length > 0 ? 0 : this.#emptyPages + 1;
+    const isCut = this.#rows >= limit || ++this.#pages >= pagesMax || this.#emptyPages >= emptyPagesMax;
     if (page.next_cursor !== undefined && !isCut) return octets;
     this.isOver = true;
     const end: End = {

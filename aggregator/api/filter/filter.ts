@@ -7,6 +7,7 @@
 import { z } from "../../../shared/schema.ts";
 import { notesOf, type Table } from "../../filter/columns.ts";
 import { flowTable } from "../../filter/flow_table.ts";
+import { hostTable } from "../../filter/host_table.ts";
 import { parseFilter } from "../../filter/parse.ts";
 import { threatTable } from "../../filter/threat_table.ts";
 import { charactersMax, FilterError } from "../../filter/tokens.ts";
@@ -15,7 +16,7 @@ import type { Capabilities } from "../capabilities.ts";
 import { ApiError } from "../errors.ts";
 import { resource } from "../route.ts";
 
-const tables = { flows: notesOf(flowTable), threats: notesOf(threatTable) };
+const tables = { flows: notesOf(flowTable), threats: notesOf(threatTable), hosts: notesOf(hostTable) };
 
 export const filterQuery = {
   filter: z.string().min(1).max(charactersMax).optional().describe(

@@ -77,7 +77,7 @@ async function readPage(
     sort: string;
     filter?: string;
   };
-  const query = readQuery(rest);
+  const query = flowQuery(rest);
   if (filter !== undefined) query.filter = await readFilter(filter, flowTable, nowMs, has);
   const assumed = query.filter === undefined || isBounded(query, query.filter)
     ? null
@@ -94,7 +94,7 @@ async function readPage(
 }
 
 /** The single parameters that are given. @throws {ApiError} */
-export function readQuery(given: Record<string, unknown>): FlowQuery {
+export function flowQuery(given: Record<string, unknown>): FlowQuery {
   const query = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   ) as FlowQuery;

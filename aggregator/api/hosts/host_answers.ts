@@ -26,6 +26,7 @@ const host = {
     "By DNS, mDNS, DHCP and clients (SNI, Host); the newest first, at most 20",
   ),
   macs: z.array(z.string()).describe("By ARP, or where its packets crossed no router"),
+  ports: z.array(port).describe("Of services that it offers, in order; at most 20"),
   flows: count,
   packets: count,
   bytes: count,

@@ -1,4 +1,4 @@
-/** `GET /api/v1/live`: flows and threats as they are stored, as server-sent events.
+/** `GET /api/v1/live`: flows and threats as this aggregator stores them, as server-sent events.
  *
  * In: topic, filter, the id of the last event seen.
  * Out: a stream that ends with its session, its key or the aggregator.
@@ -22,7 +22,8 @@ import { Watcher } from "./watcher.ts";
 export const eventStream = "text/event-stream";
 
 export const live = resource({
-  summary: "Flows or threats as they are stored or change: server-sent events, resumed after Last-Event-ID",
+  summary:
+    "Flows or threats as this aggregator stores or changes them: server-sent events, resumed after Last-Event-ID",
   query: z.strictObject({ of: z.enum(topics).describe("What to watch"), ...filterQuery }),
   answerTypes: [eventStream],
   errors: ["busy"],
@@ -47,7 +48,6 @@ export const live = resource({
       stream: {
         body: streamOf(watcher, has.live, call.header("last-event-id")),
         type: eventStream,
-        isLive: true,
       },
       // Proxies neither hold it back nor pack it.
       headers: { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" },

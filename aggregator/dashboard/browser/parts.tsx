@@ -27,7 +27,7 @@ export function HostLink({ ip }: { ip: string }): VNode {
   return <a class="wire quiet-link" href={linkTo("hosts", ip)}>{ip}</a>;
 }
 
-/** When, in full on a wide page and as an age in a narrow one. */
+/** When, in full or as an age; the other of the two stands in its title. */
 export function When({ at, isAge = false }: { at: number; isAge?: boolean }): VNode {
   const app = useApp();
   const age = `${span(nowS(app) - at)} ago`;

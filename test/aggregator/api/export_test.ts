@@ -8,6 +8,7 @@ import { threatTable } from "../../../aggregator/archive/threat_table.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { parseCsv } from "../archive/parse_csv.ts";
+import type { Flow } from "../../../aggregator/model/flow.ts";
 import { type Fixture, host, startFixture } from "./fixture.ts";
 import { sampleFlow, sampleThreat, sampleWrite } from "./samples.ts";
 
@@ -127,6 +128,37 @@ Deno.test("who goes away ends the reading and frees the place; a third export is
   assertEquals(fixture.counter("exports_cancelled_total"), 2);
   assertEquals(lines((await fixture.ask("GET", flows, { role })).text).length, 2_601);
   assertEquals(reads - readsThen, 6);
+  await fixture.stop();
+});
+
+Deno.test("an export that finds nothing for long is cut, and says where to go on", async () => {
+  let reads = 0;
+  const fixture = await withFlows(1, ({ store }) => ({
+    flowStore: {
+      ...store,
+      readFlows: () => {
+        reads++;
+        // A page with rows begins the count anew.
+        const rows = reads === 9 ? [sampleFlow(0) as unknown as Flow] : [];
+        return Promise.resolve({ rows, next_cursor: reads.toString(16).padStart(16, "0") });
+      },
+    },
+  }));
+  const { text } = await fixture.ask("GET", flows, { role });
+  assertEquals(reads, 19);
+  assertEquals(lines(text).at(-1), {
+    picket_export: { rows: 1, complete: false, next_cursor: "0000000000000013" },
+  });
+  await fixture.stop();
+});
+
+Deno.test("a question for the head alone takes no place", async () => {
+  const fixture = await withFlows(1_100);
+  for (let i = 0; i < 3; i++) {
+    const { status, headers } = await fixture.ask("HEAD", flows, { role });
+    assertEquals([status, headers.get("content-type")], [200, "application/x-ndjson"]);
+  }
+  assertEquals(lines((await fixture.ask("GET", flows, { role })).text).length, 1_101);
   await fixture.stop();
 });
 

@@ -262,6 +262,26 @@ Deno.test("episodes hold no more keys than their bound and count those forgotten
   assertEquals([episodes.tracked, episodes.evicted], [10, 15]);
 });
 
+Deno.test("an episode that was dropped among too many changed ones is judged when more comes of it", () => {
+  const episodes = new Episodes({
+    keysMax: 1_000_000,
+    quietS: 60,
+    ageMaxS: 600,
+    open: () => ({ seen: 0 }),
+    isThreat: (state: { seen: number }) => state.seen > 1,
+  });
+  const [one] = prepare([update(0)], new PrepareBooks());
+  const see = (key: string) => episodes.touch(key, one)!.seen++;
+  see("threat");
+  see("threat");
+  for (let i = 0; i < 200_000; i++) see(`k${i}`);
+  see("k7");
+  const keys = () => episodes.takeChanged().map(({ key }) => key);
+  assertEquals([keys(), episodes.evicted], [["site|threat", "site|k7"], 0]);
+  see("k8");
+  assertEquals(keys(), ["site|k8"]);
+});
+
 const module = `export const detector = { name: "mine", technique: "T1046", title: "Mine", about: "Nothing.",
   limits: { seenMin: { value: 2, unit: "flows", why: "an example" } },
   window: { quietS: { value: 60, unit: "s", why: "w" }, ageS: { value: 600, unit: "s", why: "w" } },

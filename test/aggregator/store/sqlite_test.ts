@@ -39,6 +39,15 @@ Deno.test("sqlite store in memory answers readers while a writer waits", async (
   await assertRejects(() => store.ping(), StoreUnavailable, "not started");
 });
 
+Deno.test("sqlite store makes its file, and three of them may start at once", async () => {
+  const folder = await Deno.makeTempDir();
+  const stores = [1, 2, 3].map(() => openStore(`sqlite:${folder}/picket.db`, { reporter }));
+  await Promise.all(stores.map((store) => store.start()));
+  assertEquals((await stores[2].readTotals()).flows, 0);
+  await Promise.all(stores.map((store) => store.stop()));
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("sqlite store offers the views that analysts' SQL asks for", async () => {
   const path = await Deno.makeTempFile({ suffix: ".db" });
   const store = openStore(`sqlite:${path}`, { reporter });

@@ -5,6 +5,7 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { urgency } from "../../../fleet/urgency.ts";
 import type { Fleet, FleetRow } from "../api.ts";
 import { isAdmin, useApp } from "../app.ts";
 import { useApi, useKeys } from "../hooks.ts";
@@ -12,7 +13,7 @@ import { type Column, Empty, Loading, Notice, Section, Table } from "../parts.ts
 import { go, linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { count, span } from "../text.ts";
-import { FleetSquares, isUnwell, statusOrder, statusWords } from "./fleet_parts.tsx";
+import { FleetSquares, isUnwell, statusWords } from "./fleet_parts.tsx";
 import { Decision } from "./sensor_acts.tsx";
 import { TokensPage } from "./tokens.tsx";
 
@@ -131,7 +132,7 @@ function Summary({ summary }: { summary: Fleet["summary"] }): VNode {
   const { query } = usePlace();
   return (
     <ul class="counts">
-      {statusOrder.filter((status) => summary[status] > 0).map((status) => (
+      {urgency.filter((status) => summary[status] > 0).map((status) => (
         <li key={status}>
           <a
             href={linkHere({ status: query.status === status ? null : status })}

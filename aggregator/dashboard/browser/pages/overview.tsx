@@ -178,17 +178,16 @@ function Unwell({ sensors }: { sensors: readonly FleetRow[] }): VNode {
 }
 
 function Traffic(): VNode {
-  const { offer, totals } = useApp();
+  const { totals } = useApp();
   const bounds = useBounds();
   const { query } = usePlace();
-  const isStacked = offer.has("GET /api/v1/stats/series", "by");
   const path = totals === null || totals.last === null ? null : "/stats/series";
   const isLast = readRange(query.range).kind !== "between";
   const first = totals?.first ?? undefined;
   // A range longer than what is stored would be an empty picture.
   const from = isLast ? Math.max(bounds.from ?? 0, first ?? 0) : bounds.from;
   const span = { from, to: bounds.to ?? totals?.last ?? undefined };
-  const { data, problem } = useApi<Series>(path, { ...span, by: isStacked ? "protocol" : undefined });
+  const { data, problem } = useApi<Series>(path, { ...span, by: "protocol" });
   const threats = useApi<Rows<Threat>>("/threats", { ...bounds, severity_min: "medium", limit: 100 });
   const marks = (threats.data?.rows ?? []).map(({ id, first_seen, severity, title }) => ({
     id,
@@ -270,20 +269,15 @@ function Protocols(): VNode {
   );
 }
 
-function NewHosts(): VNode | null {
-  const { offer } = useApp();
+function NewHosts(): VNode {
   const bounds = useBounds();
-  const isThere = offer.has("GET /api/v1/hosts");
-  const { data, isMissing } = useApi<Rows<HostRow>>(isThere ? "/hosts" : null, {
-    limit: hostsMax,
-    seen_since: offer.has("GET /api/v1/hosts", "seen_since") ? bounds.from : undefined,
-  });
-  if (!isThere || isMissing) return null;
+  const { data, problem } = useApi<Rows<HostRow>>("/hosts", { limit: hostsMax, seen_since: bounds.from });
   const since = (bounds.from ?? 0) * 1000;
   const rows = (data?.rows ?? []).filter(({ first_seen_ms, inside }) => inside && first_seen_ms >= since)
     .sort((a, b) => b.first_seen_ms - a.first_seen_ms).slice(0, listMax);
   return (
     <Section title="New hosts" note="first seen in this time">
+      <Notice problem={problem} />
       {data !== null && rows.length === 0 && <Empty>No host was seen for the first time.</Empty>}
       <ul class="plain">
         {rows.map((host) => (

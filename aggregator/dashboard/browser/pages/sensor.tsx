@@ -151,13 +151,14 @@ function Machine({ sensor: { check_in: checkIn } }: { sensor: SensorHealth }): V
 function Traffic({ id }: { id: string }): VNode {
   const { totals } = useApp();
   const to = totals?.last ?? null;
-  const { data } = useApi<Series>(to === null ? null : "/stats/series", {
+  const { data, problem } = useApi<Series>(to === null ? null : "/stats/series", {
     sensor_id: id,
     from: to === null ? null : to - 86_400,
     to,
   });
   return (
     <Section title="Traffic it sees" note="the last day up to the newest packet" class="wide">
+      <Notice problem={problem} />
       {data !== null && <Chart data={chartOf(data)} height={140} />}
       {to === null && <Empty>No traffic is stored yet.</Empty>}
     </Section>

@@ -1,4 +1,4 @@
-/** Settings: keys, detectors with their limits, and what else this aggregator lets people set. @module */
+/** Settings: keys, suppressions, sinks, and detectors with their limits. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
@@ -27,17 +27,13 @@ const lives = [["", "as long as it is not revoked"], ["86400", "1 day"], ["25920
   "31536000",
   "1 year",
 ]] as const;
-/** Lists that an aggregator may have; only those it offers are asked for. */
 const lists = [
   ["/suppressions", "Suppressions", "threats that are not shown, and why"],
   ["/sinks", "Sinks", "where word of threats goes"],
-  ["/intelligence", "Intelligence lists", "addresses and names known to be bad"],
-  ["/networks", "Networks", "private networks by name"],
 ] as const;
 
 export function SettingsPage(): VNode {
   const app = useApp();
-  const offered = lists.filter(([path]) => app.offer.has(`GET /api/v1${path}`));
   return (
     <>
       {isAdmin(app) ? <Keys /> : (
@@ -45,27 +41,20 @@ export function SettingsPage(): VNode {
           <Empty>Keys are an administrator's business. You are signed in as {app.session?.role}.</Empty>
         </Section>
       )}
-      {offered.map(([path, title, note]) => <List key={path} path={path} title={title} note={note} />)}
-      {app.offer.has("GET /api/v1/detectors") ? <Detectors /> : (
-        <Section title="Detectors" class="wide">
-          <p class="soft">
-            This aggregator does not list its detectors here. <code>picket-aggregator serve --help</code>{" "}
-            names them; <code>--limit</code> sets a limit and <code>--detector-off</code> puts one off.
-          </p>
-        </Section>
-      )}
+      {lists.map(([path, title, note]) => <List key={path} path={path} title={title} note={note} />)}
+      <Detectors />
     </>
   );
 }
 
 function List({ path, title, note }: { path: string; title: string; note: string }): VNode {
-  const { data, problem, isMissing } = useApi<{ rows?: unknown[] } | unknown[]>(path);
-  const rows = Array.isArray(data) ? data : data?.rows ?? [];
+  const { data, problem } = useApi<{ rows: unknown[] }>(path);
+  const rows = data?.rows ?? [];
   return (
     <Section title={title} note={note} class="wide">
-      {!isMissing && <Notice problem={problem} />}
+      <Notice problem={problem} />
       {data === null && problem === null && <Loading />}
-      {(isMissing || (data !== null && rows.length === 0)) && <Empty>None is set.</Empty>}
+      {data !== null && rows.length === 0 && <Empty>None is set.</Empty>}
       {rows.length > 0 && <LooseTable caption={title} rows={rows} />}
     </Section>
   );

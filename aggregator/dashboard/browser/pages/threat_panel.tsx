@@ -170,7 +170,7 @@ function Meaning({ threat: { words, explanation, engine } }: { threat: Threat })
 /** The threat among the steps of its incident. */
 function Timeline({ threat }: { threat: Threat }): VNode {
   const { first_seen, last_seen, episodes, id } = threat;
-  const { data } = useApi<{ rows: Incident[] }>("/incidents", {
+  const { data, problem } = useApi<{ rows: Incident[] }>("/incidents", {
     from: first_seen - 86_400,
     to: last_seen + 86_400,
     limit: 100,
@@ -187,6 +187,7 @@ function Timeline({ threat }: { threat: Threat }): VNode {
           "Came back": episodes > 1 ? plural(episodes - 1, "time") : null,
         }}
       />
+      <Notice problem={problem} />
       {steps.length > 1 && (
         <ol class="steps">
           {steps.map((step) => (
@@ -210,9 +211,10 @@ function Timeline({ threat }: { threat: Threat }): VNode {
 
 function Others({ threat }: { threat: Threat }): VNode | null {
   const ip = threat.src_ips[0] ?? threat.dst_ips[0];
-  const { data } = useApi<Rows<Threat>>(ip === undefined ? null : "/threats", { ip, limit: 20 });
+  const { data, problem } = useApi<Rows<Threat>>(ip === undefined ? null : "/threats", { ip, limit: 20 });
   const others = (data?.rows ?? []).filter(({ id }) => id !== threat.id);
-  if (ip === undefined || data === null) return null;
+  if (ip === undefined) return null;
+  if (data === null) return <Notice problem={problem} />;
   return (
     <section>
       <h3>

@@ -150,7 +150,6 @@ function useThreatKeys(
 }
 
 function ThreatFilter({ problem }: { problem: List<Threat>["problem"] }): VNode {
-  const { offer } = useApp();
   return (
     <FilterBar label="Filter threats" names={filters} problem={problem}>
       <Choice
@@ -161,16 +160,13 @@ function ThreatFilter({ problem }: { problem: List<Threat>["problem"] }): VNode 
       <Choice name="status" label="Status" values={threatStatuses.map((one) => [one, one])} />
       <Typed name="ip" label="Address" placeholder="attacker or victim" />
       <DetectorField />
-      {offer.has("GET /api/v1/threats", "filter") && <FilterLine of="threats" />}
+      <FilterLine of="threats" />
     </FilterBar>
   );
 }
 
 function DetectorField(): VNode {
-  const { offer } = useApp();
-  const { data } = useApi<{ rows: { name: string; title: string }[] }>(
-    offer.has("GET /api/v1/detectors") ? "/detectors" : null,
-  );
+  const { data } = useApi<{ rows: { name: string; title: string }[] }>("/detectors");
   return (
     <>
       <Typed name="detector" label="Detector" placeholder="port_scan_vertical" list="detectors" />
