@@ -4,7 +4,8 @@
  *
  * Method: a real aggregator over SQLite, in a process of its own. So many sensors enrol, then each checks in every so
  * many seconds, evenly spread, signed, with as many counters as a busy sensor has, and with a policy that it has been
- * given. Beside that one page of the fleet is asked for every half second.
+ * given. An upgrade is under way and is offered to all of them. Beside that one page of the fleet is asked for every
+ * half second.
  * Out: check-ins sent, answered and lost; p50 and p99 of a check-in and of the page; octets of the page; CPU of the
  * aggregator as a share of one core; the share of this program too, and how late it was: it signs for all, and can be
  * what is slow.
@@ -16,6 +17,9 @@ import { keyId, keysFromSeed, sha256Hex, signText } from "../../shared/batch.ts"
 import { checkInMessage } from "../../shared/control_messages.ts";
 import { createReporter } from "../../shared/reporter.ts";
 import { healthOf } from "../aggregator/api/fixture.ts";
+import { ReleaseFolder } from "../../aggregator/fleet/release_folder.ts";
+import { releaseKeyId } from "../../shared/release.ts";
+import { here, releaseKey, releaseOf, tinyProgram } from "../sensor/control/upgrade_fixture.ts";
 import { spawnProgram } from "../aggregator/commands/harness.ts";
 import { HttpLines } from "./http_lines.ts";
 
@@ -28,10 +32,21 @@ const counters = Object.fromEntries(
   Array.from({ length: countersEach }, (_, i) => [`bench_counter_${i}_total{reason="r${i % 7}"}`, i * 1_000]),
 );
 const policy = { name: "bench", wanted: 1, actual: 1, problem: null, kept: [], filtered: true };
+const release = releaseOf(tinyProgram(0), { version: "0.1.9" });
+const upgrade = {
+  target: here,
+  slot: "installed",
+  key: releaseKeyId(releaseKey),
+  state: "idle",
+  offer: null,
+  version: null,
+  problem: null,
+  received: 0,
+};
 const keys = Array.from({ length: sensors }, () => keysFromSeed(crypto.getRandomValues(new Uint8Array(32))));
 /** Without batches: those that a sensor claims and nobody gets are looked for, one query a sensor. */
 const templateId = "sbench-template";
-const template = JSON.stringify({ ...healthOf(templateId, 0), sealed: {}, counters, policy });
+const template = JSON.stringify({ ...healthOf(templateId, 0), sealed: {}, counters, policy, upgrade });
 const encoder = new TextEncoder();
 /** `late`: how long after its time a check-in left this program. */
 const times: { checkIns: number[]; pages: number[]; late: number[] } = { checkIns: [], pages: [], late: [] };
@@ -71,6 +86,7 @@ async function enrolAll(): Promise<void> {
     created_ms: nowMs,
     created_by: "bench",
   });
+  await beginUpgrade(store, nowMs);
   await store.addJoinToken({
     token_hash: "bench",
     site: "lab",
@@ -110,6 +126,30 @@ async function copySensors(url: string, from: string, sensors: Record<string, st
     }
   });
   await database.close();
+}
+
+async function beginUpgrade(store: ReturnType<typeof openStore>, nowMs: number): Promise<void> {
+  const { offer: { manifest, signature }, program } = release;
+  const releases = new ReleaseFolder(`${folder}/releases`), path = `${folder}/program`;
+  await Deno.writeFile(path, program);
+  await Deno.writeTextFile(`${path}.release`, JSON.stringify({ manifest, signature }));
+  await releases.trust(releaseKey);
+  await releases.add(path, nowMs);
+  await store.addRollout({
+    version: "0.1.9",
+    canary: "percent=100",
+    canary_ms: 3_600_000,
+    step_percent: 25,
+    step_ms: 3_600_000,
+    allow_older: false,
+    state: "running",
+    percent: 0,
+    stage_ms: nowMs,
+    attempt: 1,
+    reason: null,
+    created_ms: nowMs,
+    created_by: "bench",
+  }, { name: "bench", keyId: "" });
 }
 
 function idOf(index: number): string {
