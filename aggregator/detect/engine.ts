@@ -73,13 +73,10 @@ export class Engine {
     return changed;
   }
 
-  /** Takes findings that were made over stored flows. Returns the threats worth storing now. */
+  /** Takes findings that were made elsewhere: over stored flows, by another program. Returns the threats worth storing
+   * now. */
   adopt(findings: readonly FreshFinding[], nowMs: number): Threat[] {
-    return findings.flatMap((finding) => {
-      const detector = this.#deps.detectors.find(({ name }) => name === finding.detector);
-      const threat = detector ? this.#merge(finding, detector, nowMs) : null;
-      return threat ? [threat] : [];
-    });
+    return findings.map((finding) => this.#merge(finding, null, nowMs)).filter((threat) => threat !== null);
   }
 
   /** Threats that grew since they were last handed on; for a timer, and for the end of a capture. */
@@ -187,10 +184,14 @@ export class Engine {
     return index + 1;
   }
 
-  #merge({ new_flow_ids, ...finding }: FreshFinding, detector: Detector, nowMs: number): Threat | null {
+  #merge(
+    { new_flow_ids, ...finding }: FreshFinding,
+    detector: Detector | null,
+    nowMs: number,
+  ): Threat | null {
     const merged = this.#table.merge(finding, nowMs);
     if (merged.kind === "over") {
-      detector.end(finding.identity);
+      detector?.end(finding.identity);
       return null;
     }
     const { threat, kind } = merged;

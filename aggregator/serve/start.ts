@@ -11,6 +11,7 @@ import { type CatalogueEntry, describeDetectors, startDetectors } from "../detec
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
 import type { FreshFinding } from "../detect/finding.ts";
+import { SuricataFeed } from "../detect/suricata_feed.ts";
 import { RetroHunt } from "../detect/retro_hunt.ts";
 import { Suppressor } from "../detect/suppressor.ts";
 import { explainByRules } from "../triage/rules.ts";
@@ -256,7 +257,19 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  if (lists) await startLists(lists, options.retroHuntDays, { store, clock, reporter, detection }, stops);
+  const days = settings.off.has("intelligence") ? 0 : options.retroHuntDays;
+  if (lists) await startLists(lists, days, { store, clock, reporter, detection }, stops);
+  if (options.suricata !== "") {
+    const feed = new SuricataFeed({ path: options.suricata, network: options.site }, {
+      store,
+      clock,
+      reporter,
+      memory: memoryFile(`${folder}/suricata.json`),
+      onFound: (findings) => detection.adopt(findings),
+    });
+    feed.start();
+    stops.push(() => feed.stop());
+  }
   return { detection, detectors: describeDetectors(settings, declarations) };
 }
 
