@@ -82,6 +82,12 @@ write_documents() {
   local folder=$root/usr/share/doc/$name
   mkdir -p "$folder" "$root/usr/share/lintian/overrides"
   cp README.md "$folder/"
+  cp deploy/README.md "$folder/OPERATING.md"
+  if [ "$name" = picket-aggregator ]; then
+    mkdir "$folder/examples"
+    cp -r deploy/grafana deploy/prometheus "$folder/examples/"
+    cp aggregator/sinks/README.md "$folder/SINKS.md"
+  fi
   cat >"$folder/copyright" <<EOF
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: Picket

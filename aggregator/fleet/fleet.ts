@@ -69,7 +69,7 @@ export interface SensorHealth {
   site: string;
   tags: string[];
   status: SensorStatus;
-  /** Sentences; empty when healthy. */
+  /** Sentences. Also of a healthy sensor: what a reader has to know, such as a policy that was rolled back. */
   reasons: string[];
   enrolled_ms: number;
   last_check_in_ms: number | null;

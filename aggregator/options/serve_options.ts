@@ -6,6 +6,7 @@ import { CommandError, exitCodes } from "../../shared/command.ts";
 import { TrustedProxies } from "../model/client_address.ts";
 import { generalOptions, kafkaOptions, storeOptions } from "./store_options.ts";
 import { detectionOptions } from "./detection_options.ts";
+import { geoOptions } from "./geo_options.ts";
 import { triageOptions } from "./triage_options.ts";
 
 export const serveOptions = {
@@ -90,7 +91,7 @@ export const serveOptions = {
     default: "",
     value: "DIR",
     help:
-      "Folder to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
+      "Folder or s3://BUCKET/PREFIX to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
   },
   retainPacketsMb: {
     kind: "number",
@@ -109,6 +110,7 @@ export const serveOptions = {
   },
   ...kafkaOptions,
   ...detectionOptions,
+  ...geoOptions,
   ...triageOptions,
   geminiCallsPerDay: {
     kind: "number",

@@ -76,17 +76,19 @@ export function listen(
   function serveBehind(pair: Certificate | null): Server {
     return Deno.serve(
       { hostname: innerHost, port: 0, ...pair ?? {}, onListen: () => undefined },
-      (request, info) => answer(request, info.remoteAddr.port),
+      answer,
     );
   }
 
-  async function answer(request: Request, portOfPeer: number): Promise<Response> {
+  async function answer(request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>): Promise<Response> {
+    const portOfPeer = info.remoteAddr.port;
     const source = door.addressOf(portOfPeer);
     // Another user of this machine who calls the inner port would else be taken for anyone.
     if (source === null) return new Response("Ask the aggregator's own port\n", { status: 421 });
-    const leave = door.enter(portOfPeer);
+    const leave = door.enter(portOfPeer), sent = door.send(portOfPeer);
+    info.completed.then(sent, sent); // It fails when the peer goes away first.
     try {
-      return await api.fetch(request, { source, isSecure, hold: () => door.enter(portOfPeer) });
+      return await api.fetch(request, { source, isSecure });
     } finally {
       leave();
     }

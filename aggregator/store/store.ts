@@ -45,7 +45,14 @@ import type { Feedback, Threat, ThreatLinks, ThreatStatus } from "../model/threa
 import type { OutboxMessage, SinkCounts, SinkWrite, ToldRow } from "../model/message.ts";
 import type { PolicyRow } from "../model/policy.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
-import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
+import type {
+  OutsideTraffic,
+  ProtocolTotal,
+  SeriesPoint,
+  SeriesStack,
+  TopTalker,
+  Totals,
+} from "../model/traffic.ts";
 import type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
 
 export type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
@@ -257,6 +264,8 @@ export interface IdentityStore {
 export interface TrafficStore {
   readTopTalkers(range: { from?: number; to?: number }, limit: number): Promise<TopTalker[]>;
   readProtocols(range: { from?: number; to?: number }): Promise<ProtocolTotal[]>;
+  /** Traffic with hosts outside, in steps of whole hours. */
+  readOutside(range: { from: number; to: number }, stepS: number): Promise<OutsideTraffic>;
   /** Traffic in steps of `stepS` seconds, oldest first. */
   readSeries(range: { from: number; to: number }, stepS: number, sensorId?: string): Promise<SeriesPoint[]>;
   /** The same in parts, with zeros: the ten largest, and the rest as one that comes last. */

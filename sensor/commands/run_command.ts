@@ -112,7 +112,7 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
     source.attach(fastLane);
     await source.start();
     state = "capturing";
-    await heedPolicy(session, given, { source, fastLane, guard, ring });
+    heedPolicy(session, given, { source, fastLane, guard, ring });
     await session.start();
     ownPeers.start((peers) => {
       fastLane.leaveOut(peers);
@@ -149,13 +149,13 @@ function guardOf({ bufferMb, sampleMax }: Options<typeof options>): OverloadGuar
 }
 
 /** From here on the fleet's policy holds, where the sensor's own options leave it room. */
-async function heedPolicy(
+function heedPolicy(
   session: Session,
   given: Options<typeof options>,
   running: Omit<Parameters<typeof policyApplier>[1], "limitUpload">,
-): Promise<void> {
+): void {
   const limitUpload = (bytesPerS: number) => session.shipper.limit(bytesPerS);
-  await session.heed({ own: ownFields(given, options), trialMs: given.policyTrialS * 1_000 }, {
+  session.heed({ own: ownFields(given, options), trialMs: given.policyTrialS * 1_000 }, {
     apply: policyApplier(given, { ...running, limitUpload }),
     captureProblem: () => running.source.problem?.message ?? null,
   });

@@ -10,9 +10,7 @@
  * the span again, in portions, so that capture goes on; it is asked for a few times an hour.
  * Hot path: no allocation per packet. @module */
 
-export const payloadPolicies = ["headers", "start", "full"] as const;
-/** What is kept of a packet: its headers, its headers and the first octets of its payload, or all of it. */
-export type PayloadPolicy = typeof payloadPolicies[number];
+import type { PayloadPolicy } from "../../shared/policy.ts";
 
 export interface PacketRingOptions {
   /** @default 33554432 */

@@ -106,7 +106,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   merge_flows_read_back_total: ["Forgotten flows that were read from the store again."],
   merge_buckets_read_total: ["Buckets whose flows were read back because they came from another aggregator."],
   rollup_rows_dropped_total: ["Rows of sums about hosts dropped because their table was full.", "table"],
-  rollup_names_left_out_total: ["Names of hosts left out because a host had too many."],
+  rollup_names_left_out_total: [
+    "Names of hosts and domains left out because a flow or a transaction had too many.",
+  ],
   merge_facts_unremembered_total: [
     "Facts not compared with those of other sensors, because there were too many.",
   ],

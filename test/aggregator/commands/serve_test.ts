@@ -62,6 +62,8 @@ Deno.test("serve does not start without its database or its address, and says so
       [["--listen", "0.0.0.0:0"], 2, "--insecure-http"],
       [["--detectors", `${folder}/none`], 2, "is not readable"],
       [["--intelligence", `${folder}/none`], 2, 'Cannot use "intelligence" as folder'],
+      [["--geoip", `${folder}/none.mmdb`], 2, 'Cannot use "geoip" as file'],
+      [["--geoip", "1,2,3,4,5,6,7,8,9"], 2, "files must be <= 8: current number is 9"],
       [["--limit", "beacon.callsMin=0"], 2, "must be 1 to 1000 calls"],
       [["--detector-off", "becon"], 2, 'current value is "becon"'],
       [["--roles", "ingest,apy"], 2, 'must be of ingest, detect, triage, api: current value is "apy"'],
