@@ -226,14 +226,18 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
 async function startDetection(
   options: ServeOptions,
   edges: Edges,
-  { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
+  { store, directory, evidence, live, places }: Pick<
+    Stages,
+    "store" | "directory" | "evidence" | "live" | "places"
+  >,
   asksModel: boolean,
   stops: Stop[],
 ): Promise<Pick<Stages, "detection" | "detectors" | "intelligence">> {
   const { clock, reporter } = edges;
-  const { settings, declarations, lists } = await chooseDetectors(options, edges);
+  const { settings, declarations, lists } = await chooseDetectors(options, edges, places);
   const engine = new Engine({}, {
     detectors: startDetectors(settings, declarations),
+    places,
     reporter,
     // People know a sensor by its name.
     explain: (finding, severity, episodes) =>
