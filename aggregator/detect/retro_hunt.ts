@@ -142,12 +142,15 @@ function afterwards(entries: FreshEntries): Declaration {
   const declared = intelligence(entries);
   return {
     ...declared,
+    key(update, limits, item) {
+      const key = declared.key(update, limits, item);
+      return key === null ? null : `afterwards|${key}`;
+    },
     finding(state: Episode, limits) {
       const found = declared.finding(state, limits);
       return {
         ...found,
         title: "Threat-intelligence match, found afterwards",
-        identity: `afterwards|${state.key.slice(state.network.length + 1)}`,
         reasons: [
           ...found.reasons,
           reason("found_afterwards", 0, "found afterwards: the list named it only after the contact"),

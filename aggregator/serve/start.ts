@@ -20,6 +20,8 @@ import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { PolicyBook } from "../fleet/policies.ts";
+import { ReleaseFolder } from "../fleet/release_folder.ts";
+import { Rollouts } from "../fleet/rollouts.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
@@ -129,11 +131,15 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
+  const releases = new ReleaseFolder(`${stateFolder(options.state, edges.env)}/releases`);
+  const rollouts = new Rollouts({}, { store, directory, releases, reporter });
+  rollouts.start(clock);
+  stops.push(() => rollouts.stop());
   let makeReport: MakeReport = () => Promise.reject(new Error("the aggregator is starting"));
   const told = { store, directory, holder, makeReport: (range: ReportRange) => makeReport(range) };
   const sinks = await startSinks(options.sinks, edges, told, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
-  const own = { store, directory, evidence, live, places };
+  const own = { store, directory, evidence, live, places, releases, rollouts };
   const { detection, detectors, intelligence } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
     : { detection: null, detectors: null, intelligence: null };
@@ -291,6 +297,8 @@ interface Stages {
   directory: SensorDirectory;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
+  releases: ReleaseFolder;
+  rollouts: Rollouts;
   live: LiveFeed;
   places: Places;
   sinks: Sinks;
@@ -310,7 +318,7 @@ function makeCapabilities(
   stages: Stages,
 ): EdgeCapabilities & Partial<Capabilities> {
   const { store, directory, checkIns, detection, evidence, meter, retention, live, sinks } = stages;
-  const { authority, publicUrl } = stages;
+  const { authority, publicUrl, releases, rollouts } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -325,6 +333,12 @@ function makeCapabilities(
     directory,
     policies: new PolicyBook({}, { store }),
     places: stages.places,
+    releases,
+    rollouts,
+    releaseLimit: new ConcurrencyLimit(
+      { kind: "release", activeMax: 8, activePerKeyMax: 1, waitingMax: 64 },
+      { reporter },
+    ),
     clockOffsets: new ClockOffsets(),
     checkIns,
     evidence,
