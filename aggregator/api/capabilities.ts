@@ -15,6 +15,8 @@ import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { PolicyBook } from "../fleet/policies.ts";
 import type { ListState } from "../intel/lists.ts";
+import type { ReleaseFolder } from "../fleet/release_folder.ts";
+import type { Rollouts } from "../fleet/rollouts.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
@@ -25,6 +27,7 @@ import type {
   IdentityStore,
   IngestStore,
   PolicyStore,
+  RolloutStore,
   Store,
   SuppressionStore,
   ThreatStore,
@@ -72,6 +75,7 @@ export interface Capabilities extends EdgeCapabilities {
   trafficStore: TrafficStore;
   hostStore: HostStore;
   policyStore: PolicyStore;
+  rolloutStore: RolloutStore;
   /** All there are, those that are off included. */
   detectors: readonly CatalogueEntry[];
   /** Lists of threat intelligence; null = no folder of them is named. */
@@ -83,12 +87,17 @@ export interface Capabilities extends EdgeCapabilities {
   directory: SensorDirectory;
   policies: PolicyBook;
   places: Places;
+  /** Signed programs of sensors. */
+  releases: ReleaseFolder;
+  rollouts: Rollouts;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
   enrolRate: RateLimit;
   /** Exports on their way. */
   exportLimit: ConcurrencyLimit;
+  /** Parts of programs on their way. */
+  releaseLimit: ConcurrencyLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
@@ -126,6 +135,7 @@ export function topicsOf(
   | "trafficStore"
   | "hostStore"
   | "policyStore"
+  | "rolloutStore"
   | "ping"
 > {
   return {
@@ -139,6 +149,7 @@ export function topicsOf(
     trafficStore: store,
     hostStore: store,
     policyStore: store,
+    rolloutStore: store,
     ping: () => store.ping(),
   };
 }

@@ -58,6 +58,13 @@ export const serveOptions = {
     value: "ingest,detect,triage,api",
     help: "The parts that this instance does, where several share one database; else all",
   },
+  retroHuntDays: {
+    kind: "number",
+    default: 7,
+    min: 0,
+    max: 3_650,
+    help: "Days of stored flows searched for new entries when an intelligence list changes; 0 = none",
+  },
   retainDays: {
     kind: "number",
     default: 30,

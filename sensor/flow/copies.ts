@@ -7,9 +7,10 @@
  * Not judged: acknowledgements without identification (IPv6 and some systems), which a receiver repeats in good faith.
  * Of a long capture one packet in {@link sampleOf} is judged, chosen by what it holds, as its copy is then chosen too;
  * a copy found then stands for that many.
- * Bound: {@link sets} pairs of packets, the newer one first; a packet that two others of its pair follow is forgotten.
- * That is seldom within the window: of copies that come 8,000 packets later a tenth is missed, of a sample, which
- * reaches eight times as far, as many at 64,000. One array, so that a packet costs one line of the cache.
+ * Bound: {@link setsFirst} pairs of packets while all are judged, {@link setsLater} for the sample, which stay in the
+ * cache nearest to the core; a packet that two others of its pair follow is forgotten. Of copies that come 8,000
+ * packets later a tenth is missed, before and after; a gigabit link carries no more within the window.
+ * One array: a packet costs one line of the cache.
  * Hot path: no allocation.
  * @module */
 
@@ -18,7 +19,7 @@ import { family, type Packet } from "../decode/packet.ts";
 const windowUs = 5_000;
 /** What carries no identification may be said twice: only what comes at once is a copy. */
 const unidentifiedWindowUs = 200;
-const sets = 16_384;
+const setsFirst = 16_384, setsLater = 2_048;
 /** Of each set: print and stamp of the newer packet, then of the older. */
 const setWords = 4;
 /** Packets that are judged one by one, before a sample is enough. */
@@ -30,11 +31,12 @@ export class Copies {
   count = 0;
   #judged = 0;
   /** Stamps are the lowest 32 bits of microseconds: the window is far below their range. */
-  readonly #sets = new Int32Array(sets * setWords);
+  readonly #sets = new Int32Array(setsFirst * setWords);
+  #setMask = setsFirst - 1;
 
   note(p: Packet, b: Uint8Array, timeUs: number): void {
     if (this.#judged < allMax) {
-      this.#judged++;
+      if (++this.#judged === allMax) this.#setMask = setsLater - 1;
       this.#judge(p, b, timeUs, 1);
     } else {
       const said = p.protocol === 6 ? p.tcpSeq ^ p.tcpAck : p.srcPort ^ p.dstPort ^ p.ipBytes;
@@ -63,7 +65,7 @@ export class Copies {
     print = Math.imul(print ^ print >>> 15 ^ p.src0 ^ p.src3, 0xc2b2ae35);
     print = Math.imul(print ^ print >>> 13 ^ p.dst0 ^ p.dst3, 0x9e3779b1);
     print ^= print >>> 16 ^ id << 16 ^ p.ipBytes ^ p.fragmentOffset << 3;
-    const at = ((print ^ print >>> 12) & sets - 1) * setWords;
+    const at = ((print ^ print >>> 12) & this.#setMask) * setWords;
     const seen = this.#sets;
     const isNewer = seen[at] === print;
     if (isNewer || seen[at + 2] === print) {

@@ -23,6 +23,7 @@ import {
 import { PolicyKeeper, type PolicyKeeperDeps, type PolicyKeeperOptions } from "../control/policy_keeper.ts";
 import { PacketAnswers } from "../control/packet_answers.ts";
 import { ShippedCaptures } from "../control/shipped_captures.ts";
+import type { UpgradeKeeper } from "../control/upgrade_keeper.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
@@ -36,6 +37,7 @@ import type { Transport } from "../ship/transport.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/command.ts";
 import type { Peer } from "./own_peers.ts";
+import { openUpgrades, type UpgradeParts } from "./upgrades.ts";
 import {
   aggregatorOptions,
   authorityFor,
@@ -151,6 +153,7 @@ export class Session {
   readonly #disk: Disk;
   readonly #reload: () => Promise<void>;
   #policy: PolicyKeeper | null = null;
+  #upgrades: UpgradeKeeper | null = null;
   #forgetReload: () => void = () => {};
   /** The aggregator has said which epoch it knows.
    * Heeded once: a later one of it is a copy's, and who rose above it would hide that. */
@@ -203,6 +206,7 @@ export class Session {
       shipper,
       ring: deps.ring,
       policy: () => this.#policy?.state,
+      upgrade: () => this.#upgrades?.state,
       reporter,
     };
     const { client } = opened;
@@ -217,6 +221,7 @@ export class Session {
       onPacketRequests: (requests) => this.#packets.take(requests),
       // Not awaited: a dumpcap may take seconds to begin, and check-ins go on.
       onPolicy: (offer) => void this.#policy?.offer(offer),
+      onUpgrade: (offer) => this.#upgrades?.offer(offer),
       onAnswer: async (revoked, epochKnown) => {
         obey(revoked, shipper, edges);
         if (epochKnown > 0 && !this.#isEpochKnown) {
@@ -261,6 +266,22 @@ export class Session {
     void this.#policy.start();
   }
 
+  /** Takes upgrades from the centre from here on; before `start`. */
+  async takeUpgrades(
+    trialMs: number,
+    deps: Pick<UpgradeParts, "captureProblem" | "restart">,
+  ): Promise<void> {
+    this.#upgrades = openUpgrades(trialMs, {
+      ...deps,
+      ...this.#opened,
+      ...this.#edges,
+      disk: this.#disk,
+      checkInProblem: () => this.#checkIn.problem,
+      bytesPerS: () => this.shipper.bytesPerS,
+    });
+    await this.#upgrades.start();
+  }
+
   /** Batches in the spool of a session that was not started. */
   async waiting(): Promise<number> {
     return (await spooledIn(this.#opened.folder, this.#disk)).length;
@@ -275,7 +296,13 @@ export class Session {
   async stop(): Promise<void> {
     this.#forgetReload();
     // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
-    await Promise.all([this.outbox.stop(), this.#checkIn.halt(), this.#packets.stop(), this.#policy?.stop()]);
+    await Promise.all([
+      this.outbox.stop(),
+      this.#checkIn.halt(),
+      this.#packets.stop(),
+      this.#policy?.stop(),
+      this.#upgrades?.stop(this.#edges.signal.aborted),
+    ]);
     await this.#checkIn.stop(true);
     await this.#saveStatus(true);
     this.release();
