@@ -1,7 +1,7 @@
 /** MariaDB keeps the store's contract, and says clearly when it cannot be reached. @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { openStore } from "../../../aggregator/store/open.ts";
+import { openDatabase, openStore } from "../../../aggregator/store/open.ts";
 import { FlowConflict, StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { Ingest } from "../../../aggregator/ingest/ingest.ts";
 import { bodyOf, buckets, getterOf, segment, TestClock, TestSensor } from "../ingest/fleet.ts";
@@ -42,6 +42,23 @@ Deno.test({
     await Promise.all(stores.map((store) => store.start()));
     assertEquals((await stores[2].readTotals()).flows, 0);
     await Promise.all(stores.map((store) => store.stop()));
+  },
+});
+
+Deno.test({
+  name: "mariadb answers ours while people's questions hold every connection that they may have",
+  ignore: mariadb.ignore,
+  fn: async () => {
+    const database = openDatabase(await createDatabase(mariadb.address), { reporter });
+    await database.open();
+    const slept = () => database.query((session) => session.all("SELECT SLEEP(1.5) AS slept"));
+    let ended = 0;
+    const held = Array.from({ length: 8 }, () => slept().then(() => ended++));
+    for (let i = 0; i < 4; i++) await database.read((session) => session.all("SELECT 1 AS one"));
+    await database.ping();
+    assertEquals(ended, 0);
+    await Promise.all(held);
+    await database.close();
   },
 });
 
