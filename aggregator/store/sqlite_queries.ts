@@ -4,7 +4,8 @@
  * Invariant: ingest, check-ins and health never wait for it; a statement ends after {@link QueryLimits.statementMs},
  * and a thread that does not answer a second later is replaced.
  * Of those who wait, the one whose statements have taken the least time is next, so that a short question waits for one
- * statement of a long one, not for its end. Whoever waits longer than {@link QueryLimits.waitMs} is told so.
+ * statement of a long one, not for its end; waiting makes up for half of its time, so that new questions without end
+ * keep no long one from its end. Whoever waits longer than {@link QueryLimits.waitMs} is told so.
  * Why one core fewer than there are, and at least one thread: the main thread keeps its core, however many people ask.
  * @module */
 
@@ -78,7 +79,8 @@ export class QueryThreads {
 
   /** Somebody who has had less waits. */
   #isBehind({ usedMs }: Question): boolean {
-    return this.#waiting.some(({ question }) => question.usedMs < usedMs);
+    const nowMs = this.#deps.clock.monotonicMs();
+    return this.#waiting.some((waiter) => rankOf(waiter, nowMs) < usedMs);
   }
 
   #yield(question: Question): void {
@@ -124,7 +126,7 @@ export class QueryThreads {
 
   async #wait(question: Question): Promise<QueryThread | null> {
     const { promise, resolve } = Promise.withResolvers<QueryThread | null>();
-    const waiter = { question, take: resolve };
+    const waiter = { question, sinceMs: this.#deps.clock.monotonicMs(), take: resolve };
     this.#waiting.push(waiter);
     const given = new AbortController();
     this.#deps.clock.sleep(this.#limits.waitMs, given.signal).then(() => {
@@ -150,8 +152,9 @@ export class QueryThreads {
   #release(thread: QueryThread): void {
     this.#busy.delete(thread);
     if (this.#isClosed) return;
+    const nowMs = this.#deps.clock.monotonicMs();
     const next = this.#waiting.reduce<Waiter | null>(
-      (least, waiter) => least && least.question.usedMs <= waiter.question.usedMs ? least : waiter,
+      (least, waiter) => least && rankOf(least, nowMs) <= rankOf(waiter, nowMs) ? least : waiter,
       null,
     );
     const free = thread.isOver ? next && this.#another() : thread;
@@ -176,8 +179,14 @@ interface Question {
 
 interface Waiter {
   question: Question;
+  sinceMs: number;
   /** Null = there is none in time. */
   take(thread: QueryThread | null): void;
+}
+
+/** The least is next. */
+function rankOf({ question, sinceMs }: Waiter, nowMs: number): number {
+  return question.usedMs - (nowMs - sinceMs) / 2;
 }
 
 function readOnly(): Promise<never> {

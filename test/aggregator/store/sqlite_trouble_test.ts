@@ -85,7 +85,7 @@ Deno.test({
 Deno.test({
   name: "a short question waits for a statement of the long ones before it, not for their end",
   fn: () =>
-    withNumbers(20_000, { threadsMax: 1 }, async (database) => {
+    withNumbers(20_000, { threadsMax: 1, statementMs: 20_000 }, async (database) => {
       const some =
         "SELECT COUNT(*) AS found FROM numbers AS a, (SELECT * FROM numbers LIMIT 4) AS b WHERE a.text < b.text";
       let done = 0;
@@ -107,6 +107,27 @@ Deno.test({
       assert(done < 30, `${done} of 36`);
       await Promise.all(long);
       assertEquals(done, 36);
+    }),
+});
+
+Deno.test({
+  name: "short questions without end do not keep a long one from its end",
+  fn: () =>
+    withNumbers(20_000, { threadsMax: 1, statementMs: 20_000, waitMs: 20_000 }, async (database) => {
+      const some = (limit: number) =>
+        `SELECT COUNT(*) AS found FROM numbers AS a, (SELECT * FROM numbers LIMIT ${limit}) AS b WHERE a.text < b.text`;
+      let isOver = false;
+      const long = database.query(async (session) => {
+        for (let i = 0; i < 3; i++) await session.all(some(15));
+      }).finally(() => isOver = true);
+      const short = Array.from({ length: 3 }, async () => {
+        let asked = 0;
+        for (; !isOver && asked < 1_000; asked++) await database.query((session) => session.all(some(4)));
+        return asked;
+      });
+      await long;
+      const asked = await Promise.all(short);
+      assert(asked.every((count) => count > 2), `${asked}`);
     }),
 });
 
