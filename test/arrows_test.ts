@@ -64,6 +64,7 @@ const floors: Record<string, Floors> = {
       "detect",
       "store",
       "filter",
+      "intel",
       "model",
     ],
     mcp: ["model"],

@@ -14,6 +14,9 @@ import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { PolicyBook } from "../fleet/policies.ts";
+import type { ListState } from "../intel/lists.ts";
+import type { ReleaseFolder } from "../fleet/release_folder.ts";
+import type { Rollouts } from "../fleet/rollouts.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
@@ -24,6 +27,7 @@ import type {
   IdentityStore,
   IngestStore,
   PolicyStore,
+  RolloutStore,
   Store,
   SuppressionStore,
   ThreatStore,
@@ -71,8 +75,11 @@ export interface Capabilities extends EdgeCapabilities {
   trafficStore: TrafficStore;
   hostStore: HostStore;
   policyStore: PolicyStore;
+  rolloutStore: RolloutStore;
   /** All there are, those that are off included. */
   detectors: readonly CatalogueEntry[];
+  /** Lists of threat intelligence; null = no folder of them is named. */
+  intelligence(): readonly ListState[] | null;
   /** What has just been stored. */
   live: LiveFeed;
   /** Cheap round trip to the database. */
@@ -80,12 +87,17 @@ export interface Capabilities extends EdgeCapabilities {
   directory: SensorDirectory;
   policies: PolicyBook;
   places: Places;
+  /** Signed programs of sensors. */
+  releases: ReleaseFolder;
+  rollouts: Rollouts;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
   enrolRate: RateLimit;
   /** Exports on their way. */
   exportLimit: ConcurrencyLimit;
+  /** Parts of programs on their way. */
+  releaseLimit: ConcurrencyLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
@@ -123,6 +135,7 @@ export function topicsOf(
   | "trafficStore"
   | "hostStore"
   | "policyStore"
+  | "rolloutStore"
   | "ping"
 > {
   return {
@@ -136,6 +149,7 @@ export function topicsOf(
     trafficStore: store,
     hostStore: store,
     policyStore: store,
+    rolloutStore: store,
     ping: () => store.ping(),
   };
 }

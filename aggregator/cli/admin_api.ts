@@ -16,6 +16,8 @@ import { SensorDirectory } from "../fleet/directory.ts";
 import { PolicyBook } from "../fleet/policies.ts";
 import { noPlaces } from "../model/place.ts";
 import type { Role } from "../model/access.ts";
+import { ReleaseFolder } from "../fleet/release_folder.ts";
+import { Rollouts } from "../fleet/rollouts.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, storeOf, type storeOptions } from "../options/store_options.ts";
 import { type Authority, readAuthority } from "../tls/authority.ts";
@@ -44,7 +46,7 @@ export async function withAdminApi<Result>(
   await store.start();
   try {
     const folder = stateFolder(options.state, edges.env);
-    const capabilities = capabilitiesOf(store, edges, await readAuthority(folder));
+    const capabilities = capabilitiesOf(store, edges, { authority: await readAuthority(folder), folder });
     return await work(apiInside(capabilities, "admin", edges, await localUrl(folder)));
   } finally {
     await store.stop();
@@ -89,8 +91,10 @@ function callsOf(api: Api, key: string, url: string): AdminApi {
 function capabilitiesOf(
   store: Store,
   { clock, reporter, randomBytes }: Edges,
-  authority: Authority | null,
+  { authority, folder }: { authority: Authority | null; folder: string },
 ) {
+  const directory = new SensorDirectory({}, { store });
+  const releases = new ReleaseFolder(`${folder}/releases`);
   return {
     ...topicsOf(store),
     // A person at a terminal reads the result, not the log of a server.
@@ -98,7 +102,9 @@ function capabilitiesOf(
     clock,
     randomBytes,
     authority,
-    directory: new SensorDirectory({}, { store }),
+    directory,
+    releases,
+    rollouts: new Rollouts({}, { store, directory, releases, reporter }),
     policies: new PolicyBook({}, { store }),
     places: noPlaces,
     sessions: new Sessions(),

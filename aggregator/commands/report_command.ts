@@ -4,8 +4,7 @@
 import type { Incident } from "../model/incident.ts";
 import type { Threat } from "../model/threat.ts";
 import type { Page } from "../model/page.ts";
-import type { SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
-import type { Host } from "../model/host.ts";
+import type { Totals } from "../model/traffic.ts";
 import { readSpan } from "../cli/admin_api.ts";
 import { readReport } from "../cli/report_data.ts";
 import { reportPage } from "../cli/report_page.ts";

@@ -57,8 +57,8 @@ export class Engine {
       );
     }
     this.#deps = deps;
-    this.#needs = deps.detectors.map(({ declaration: { needs } }) =>
-      needs === undefined ? anything : bitsOf(needs)
+    this.#needs = deps.detectors.map(({ declaration: { needs, seesAll } }) =>
+      needs === undefined || seesAll ? anything : bitsOf(needs)
     );
     this.#table = new ThreatTable(threatsMax, deps.explain);
   }
@@ -71,6 +71,15 @@ export class Engine {
     for (const detector of this.#deps.detectors) this.#measure(detector);
     this.#countGrowth("threats_forgotten_total", {}, this.#table.evicted);
     return changed;
+  }
+
+  /** Takes findings that were made over stored flows. Returns the threats worth storing now. */
+  adopt(findings: readonly FreshFinding[], nowMs: number): Threat[] {
+    return findings.flatMap((finding) => {
+      const detector = this.#deps.detectors.find(({ name }) => name === finding.detector);
+      const threat = detector ? this.#merge(finding, detector, nowMs) : null;
+      return threat ? [threat] : [];
+    });
   }
 
   /** Threats that grew since they were last handed on; for a timer, and for the end of a capture. */
@@ -101,7 +110,7 @@ export class Engine {
     for (const detector of this.#deps.detectors) this.#collect(detector, true);
   }
 
-  /** Detectors that could find nothing so far, as what they need is not there. */
+  /** Detectors that could find nothing so far, or not all they look for, as what they need is not there. */
   notEvaluable(): NotEvaluable[] {
     return this.#deps.detectors.flatMap((detector) => {
       const { name, declaration: { needs = [] } } = detector;

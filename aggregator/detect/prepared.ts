@@ -8,6 +8,7 @@
 
 import type { Segment } from "../../shared/segment.ts";
 import type { FlowUpdate } from "../model/flow.ts";
+import { Halves } from "../model/halves.ts";
 import { type Address, AddressBook } from "./signs/address.ts";
 import { type DnsQuestions, readDnsQuestions } from "./signs/dns_questions.ts";
 import { type ProbeOutcome, probeOutcome } from "./signs/probe.ts";
@@ -128,23 +129,16 @@ export class PreparedUpdate {
 /** What preparing remembers from update to update; one for each engine. */
 export class PrepareBooks {
   readonly services = new ServiceBook();
-  readonly #addresses = new Map<string, AddressBook>();
+  readonly #addresses = new Halves<string, AddressBook>(networksMax);
 
   /** The same private address is another host in another network. */
   addressesOf(network: string): AddressBook {
-    let book = this.#addresses.get(network);
-    if (book === undefined) {
-      if (this.#addresses.size >= networksMax) {
-        this.#addresses.delete(this.#addresses.keys().next().value!);
-      }
-      book = new AddressBook();
-      this.#addresses.set(network, book);
-    }
-    return book;
+    return this.#addresses.get(network, makeAddressBook);
   }
 }
 
 const networksMax = 256;
+const makeAddressBook = () => new AddressBook();
 
 /** Prepares a batch. */
 export function prepare(updates: readonly FlowUpdate[], books: PrepareBooks): PreparedUpdate[] {

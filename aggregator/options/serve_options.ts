@@ -58,6 +58,13 @@ export const serveOptions = {
     value: "ingest,detect,triage,api",
     help: "The parts that this instance does, where several share one database; else all",
   },
+  retroHuntDays: {
+    kind: "number",
+    default: 7,
+    min: 0,
+    max: 3_650,
+    help: "Days of stored flows searched for new entries when an intelligence list changes; 0 = none",
+  },
   retainDays: {
     kind: "number",
     default: 30,
@@ -77,7 +84,7 @@ export const serveOptions = {
     default: "",
     value: "DIR",
     help:
-      "Folder to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
+      "Folder or s3://BUCKET/PREFIX to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
   },
   retainPacketsMb: {
     kind: "number",

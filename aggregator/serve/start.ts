@@ -10,6 +10,8 @@ import type { Store } from "../store/store.ts";
 import { type CatalogueEntry, describeDetectors, startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
+import type { FreshFinding } from "../detect/finding.ts";
+import { RetroHunt } from "../detect/retro_hunt.ts";
 import { Suppressor } from "../detect/suppressor.ts";
 import { explainByRules } from "../triage/rules.ts";
 import { memoryFile } from "../triage/memory.ts";
@@ -20,6 +22,8 @@ import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { PolicyBook } from "../fleet/policies.ts";
+import { ReleaseFolder } from "../fleet/release_folder.ts";
+import { Rollouts } from "../fleet/rollouts.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
@@ -49,7 +53,7 @@ import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
-import { chooseDetectors } from "../options/detection_options.ts";
+import { chooseDetectors, type DetectorChoice } from "../options/detection_options.ts";
 import {
   checkExposure,
   hostnamesOf,
@@ -128,14 +132,18 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
+  const releases = new ReleaseFolder(`${stateFolder(options.state, edges.env)}/releases`);
+  const rollouts = new Rollouts({}, { store, directory, releases, reporter });
+  rollouts.start(clock);
+  stops.push(() => rollouts.stop());
   let makeReport: MakeReport = () => Promise.reject(new Error("the aggregator is starting"));
   const told = { store, directory, holder, makeReport: (range: ReportRange) => makeReport(range) };
   const sinks = await startSinks(options.sinks, edges, told, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
-  const own = { store, directory, evidence, live, places };
-  const { detection, detectors } = roles.has("detect")
+  const own = { store, directory, evidence, live, places, releases, rollouts };
+  const { detection, detectors, intelligence } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
-    : { detection: null, detectors: null };
+    : { detection: null, detectors: null, intelligence: null };
   const meter = roles.has("ingest")
     ? await startIngest(options, edges, { store, directory, detection, live }, stops)
     : null;
@@ -145,6 +153,7 @@ async function wire(
     checkIns,
     detection,
     detectors,
+    intelligence,
     meter,
     retention,
     sinks,
@@ -227,13 +236,9 @@ async function startDetection(
   { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
   asksModel: boolean,
   stops: Stop[],
-): Promise<{ detection: Detection; detectors: CatalogueEntry[] }> {
+): Promise<Pick<Stages, "detection" | "detectors" | "intelligence">> {
   const { clock, reporter } = edges;
   const { settings, declarations, lists } = await chooseDetectors(options, edges);
-  if (lists) {
-    await lists.start();
-    stops.push(() => lists.stop());
-  }
   const engine = new Engine({}, {
     detectors: startDetectors(settings, declarations),
     reporter,
@@ -276,7 +281,32 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  return { detection, detectors: describeDetectors(settings, declarations) };
+  if (lists) await startLists(lists, options.retroHuntDays, { store, clock, reporter, detection }, stops);
+  return {
+    detection,
+    detectors: describeDetectors(settings, declarations),
+    intelligence: () => lists?.states ?? null,
+  };
+}
+
+/** Reads lists again when they change, and looks for what is new in them among the stored flows. */
+async function startLists(
+  lists: NonNullable<DetectorChoice["lists"]>,
+  days: number,
+  { store, clock, reporter, detection }: Pick<Edges, "clock" | "reporter"> & {
+    store: Store;
+    detection: Detection;
+  },
+  stops: Stop[],
+): Promise<void> {
+  if (days > 0) {
+    const onFound = (findings: readonly FreshFinding[]) => detection.adopt(findings);
+    const hunt = new RetroHunt({ days }, { store, clock, reporter, onFound });
+    lists.onFresh((fresh) => hunt.take(fresh));
+    stops.push(() => hunt.stop());
+  }
+  await lists.start();
+  stops.push(() => lists.stop());
 }
 
 interface Stages {
@@ -284,12 +314,15 @@ interface Stages {
   directory: SensorDirectory;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
+  releases: ReleaseFolder;
+  rollouts: Rollouts;
   live: LiveFeed;
   places: Places;
   sinks: Sinks;
   /** Null = another instance does. */
   detection: Detection | null;
   detectors: CatalogueEntry[] | null;
+  intelligence: Capabilities["intelligence"] | null;
   meter: WorkMeter | null;
   retention: Retention | null;
   authority: Authority | null;
@@ -302,7 +335,7 @@ function makeCapabilities(
   stages: Stages,
 ): EdgeCapabilities & Partial<Capabilities> {
   const { store, directory, checkIns, detection, evidence, meter, retention, live, sinks } = stages;
-  const { authority, publicUrl } = stages;
+  const { authority, publicUrl, releases, rollouts } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -317,6 +350,12 @@ function makeCapabilities(
     directory,
     policies: new PolicyBook({}, { store }),
     places: stages.places,
+    releases,
+    rollouts,
+    releaseLimit: new ConcurrencyLimit(
+      { kind: "release", activeMax: 8, activePerKeyMax: 1, waitingMax: 64 },
+      { reporter },
+    ),
     clockOffsets: new ClockOffsets(),
     checkIns,
     evidence,
@@ -336,6 +375,7 @@ function makeCapabilities(
     ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
     live,
     ...(stages.detectors ? { detectors: stages.detectors } : {}),
+    ...(stages.intelligence ? { intelligence: stages.intelligence } : {}),
     onThreatStatus: (id, status) => {
       detection?.setStatus(id, status);
       live.note("threats", [id]);

@@ -65,6 +65,8 @@ export class Sinks {
   readonly #stopping = new AbortController();
   #running: Running[] = [];
   #telling: Promise<void> | null = null;
+  /** The last reload: two at once would leave senders running that nobody stops. */
+  #reloading: Promise<void> = Promise.resolve();
 
   /** `path` "" = there are none. */
   constructor(path: string, deps: SinksDeps) {
@@ -82,6 +84,11 @@ export class Sinks {
   /** Reads the file again. */
   async reload(): Promise<void> {
     if (this.#path === "") return;
+    this.#reloading = this.#reloading.then(() => this.#readAgain());
+    await this.#reloading;
+  }
+
+  async #readAgain(): Promise<void> {
     try {
       await this.#use(await this.#read());
       this.#deps.reporter.info("sinks read", { sinks: this.#running.length });
@@ -97,7 +104,7 @@ export class Sinks {
     const given = new AbortController();
     await Promise.race([this.#telling, clock.sleep(stopMsMax, given.signal)]);
     given.abort();
-    await Promise.all(this.#running.splice(0).map(({ sender }) => sender.stop()));
+    await Promise.all(this.#running.map(({ sender }) => sender.stop()));
     if (this.#path !== "") await store.releaseLease(tellerLease, holder).catch(() => undefined);
   }
 
@@ -145,7 +152,8 @@ export class Sinks {
   }
 
   async #use(sinks: readonly { settings: SinkSettings; receiver: Receiver }[]): Promise<void> {
-    await Promise.all(this.#running.splice(0).map(({ sender }) => sender.stop()));
+    // They stay listed until the new ones replace them: without sinks the teller would tick off untold changes.
+    await Promise.all(this.#running.map(({ sender }) => sender.stop()));
     if (this.#stopping.signal.aborted) return;
     this.#running = sinks.map(({ settings, receiver }) => {
       const sender = new Sender({ ...this.#deps, sink: settings.name, receiver });

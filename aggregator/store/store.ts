@@ -8,7 +8,7 @@
  * which both implementations keep. @module */
 
 import type { ApiKeyRow } from "../model/access.ts";
-import type { Actor, AuditRow } from "../model/audit.ts";
+import type { Actor, AuditAction, AuditRow } from "../model/audit.ts";
 import type { Flow } from "../model/flow.ts";
 import type {
   DeadLetter,
@@ -44,6 +44,7 @@ import type { Suppression, SuppressionRow } from "../model/suppression.ts";
 import type { Feedback, Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { OutboxMessage, SinkCounts, SinkWrite, ToldRow } from "../model/message.ts";
 import type { PolicyRow } from "../model/policy.ts";
+import type { RolloutChange, RolloutRow } from "../model/upgrade.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
 import type {
   OutsideTraffic,
@@ -302,6 +303,20 @@ export interface PolicyStore {
   readPolicies(): Promise<PolicyRow[]>;
 }
 
+/** Which version the sensors are to run. */
+export interface RolloutStore {
+  /** Returns its id; null = another one runs or is paused. */
+  addRollout(row: Omit<RolloutRow, "id">, by: Actor): Promise<number | null>;
+  /** The newest first. */
+  readRollouts(limit: number): Promise<RolloutRow[]>;
+  /** `by` null = it changed by itself. False = it is not as it `was` any more. */
+  changeRollout(
+    was: Pick<RolloutRow, "id" | "state" | "percent" | "attempt">,
+    change: RolloutChange,
+    by: { actor: Actor; action: AuditAction; nowMs: number } | null,
+  ): Promise<boolean>;
+}
+
 /** Packets that sensors were asked for. */
 export interface PacketStore {
   /** Adds requests; of the same subject and sensor only one that is gone or refused gives way. */
@@ -373,7 +388,8 @@ export interface Store
     UpkeepStore,
     PacketStore,
     SinkStore,
-    PolicyStore {
+    PolicyStore,
+    RolloutStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -129,7 +129,7 @@ const tags = {
 function tagOf({ path, access }: Route): keyof typeof tags {
   if (access === "sensor") return "Sensors' own";
   const [, word] = /^\/(?:api\/v1\/)?([a-z-]+)/.exec(path) ?? [];
-  if (/^(fleet|sensors|policies|gaps|dead-letters)$/.test(word)) return "Fleet";
+  if (/^(fleet|sensors|policies|releases|upgrades|gaps|dead-letters)$/.test(word)) return "Fleet";
   if (/^(flows|filter|live)$/.test(word)) return "Flows";
   if (/^(threats|incidents|suppressions|detectors)$/.test(word)) return "Threats";
   if (/^(hosts|services|domains|conversations)$/.test(word)) return "Hosts";

@@ -105,7 +105,7 @@ export function flowQuery(given: Record<string, unknown>): FlowQuery {
 }
 
 /** Whether an index or a time bounds what a filter is asked of. */
-function isBounded(query: FlowQuery, filter: Filter): boolean {
+export function isBounded(query: FlowQuery, filter: Filter): boolean {
   const { from, threat_id, ip, src_ip, dst_ip } = query;
   if (from !== undefined || threat_id !== undefined) return true;
   if ([ip, src_ip, dst_ip].some((text) => text !== undefined && onlyAddress(text) !== null)) return true;

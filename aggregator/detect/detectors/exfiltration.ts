@@ -99,7 +99,7 @@ export const exfiltration = detector({
       most: field("octets sent to any other place before", most),
       usual: field("octets sent to this place before", transfer.usual),
       seen: field("seconds the network was watched before", Math.max(0, Math.round(seenS))),
-      callers: field("own hosts that call this place", callers >= 4 ? "at least 4" : callers),
+      callers: field("own hosts that call this place", service?.callers.count ?? callers),
       duration: field("duration in seconds", Math.round(transfer.lastS - transfer.firstS)),
     };
     const reasons = [reason(

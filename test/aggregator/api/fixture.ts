@@ -22,6 +22,8 @@ import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import { PolicyBook } from "../../../aggregator/fleet/policies.ts";
+import { ReleaseFolder } from "../../../aggregator/fleet/release_folder.ts";
+import { Rollouts } from "../../../aggregator/fleet/rollouts.ts";
 import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
 import { type Role, roles } from "../../../aggregator/model/access.ts";
@@ -129,6 +131,7 @@ export async function startFixture(
   const directory = new SensorDirectory({}, { store });
   const packets = await Deno.makeTempDir({ prefix: "picket-packets-" });
   const files = new PacketFiles(packets);
+  const releases = new ReleaseFolder(`${packets}/releases`);
   const standard: Services = {
     ...topicsOf(store),
     store,
@@ -137,9 +140,12 @@ export async function startFixture(
     directory,
     policies: new PolicyBook({}, { store }),
     places: noPlaces,
+    releases,
+    rollouts: new Rollouts({}, { store, directory, releases, reporter }),
+    releaseLimit: new ConcurrencyLimit({ kind: "release", activeMax: 8, waitingMax: 8 }, { reporter }),
     evidence: new PacketEvidence({}, { store, files, directory, clock, reporter, randomBytes }),
     clockOffsets: new ClockOffsets(),
-    checkIns: new CheckInWriter({}, { store, clock }),
+    checkIns: new CheckInWriter({ gatherMs: 0 }, { store, clock }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
@@ -152,6 +158,7 @@ export async function startFixture(
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
     detectors: describeDetectors(),
+    intelligence: () => null,
     live: new LiveFeed({}, { store, clock, reporter }),
     onThreatStatus: () => undefined,
     onSuppressions: () => undefined,

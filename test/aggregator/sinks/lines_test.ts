@@ -60,6 +60,22 @@ Deno.test("syslog counts its octets over TCP and TLS, and checks the certificate
   }
 });
 
+Deno.test("syslog sends nothing over a connection that came after the try was given up", async () => {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  try {
+    const { port } = listener.addr as Deno.NetAddr;
+    const reading = readOnce(listener);
+    const sink = syslog({ host: "127.0.0.1", port, transport: "tcp", format: "text" }, {
+      ca: null,
+      hostname: "gate",
+    });
+    await assertRejects(() => sink.send(message, AbortSignal.abort()));
+    assertEquals(await reading, "");
+  } finally {
+    listener.close();
+  }
+});
+
 Deno.test("syslog over UDP is one datagram", async () => {
   const socket = Deno.listenDatagram({ transport: "udp", port: 0, hostname: "127.0.0.1" });
   try {

@@ -27,7 +27,7 @@ export function MapPage(): VNode {
   const { totals } = useApp();
   const { query } = usePlace();
   // A plain connection has six streams for all tabs.
-  useLive("flows", location.protocol === "https:", false, refresh);
+  useLive("flows", location.protocol === "https:", refresh);
   const minutes = Math.min(1_440, Math.max(1, Number(query.minutes) || 15));
   const to = totals?.last ?? null;
   const from = to === null ? null : to - minutes * 60;
