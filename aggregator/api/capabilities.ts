@@ -60,7 +60,7 @@ export interface EdgeCapabilities {
   sessions: Sessions;
   /** Failed logins and failed keys. */
   guessRate: RateLimit;
-  /** Queries of people. */
+  /** Queries of people; the key is the route, so that many slow ones of one kind leave places for the others. */
   queryLimit: ConcurrencyLimit;
 }
 

@@ -346,7 +346,10 @@ function makeCapabilities(
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
     guessRate: new RateLimit({ burst: 20, refillMs: 5_000 }),
-    queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
+    queryLimit: new ConcurrencyLimit(
+      { kind: "query", activeMax: 8, activePerKeyMax: 4, waitingMax: 64, waitingPerKeyMax: 48 },
+      { reporter },
+    ),
     exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit(
       { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
