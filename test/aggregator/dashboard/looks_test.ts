@@ -27,6 +27,7 @@ const places = [
   "#/fleet?tab=policies",
   "#/fleet?tab=policies&edit=new",
   "#/fleet?tab=policies&policy=office",
+  "#/fleet?tab=upgrades",
   "#/fleet?tab=tokens",
   "#/settings",
   "#/settings?tab=sinks&sink=chat",

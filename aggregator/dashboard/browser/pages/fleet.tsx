@@ -1,4 +1,4 @@
-/** The fleet: unwell first, then everybody; policies; join tokens. Three hundred sensors stay one screen. @module */
+/** The fleet: sensors, unwell first; policies; upgrades; join tokens. Three hundred sensors stay one screen. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
@@ -17,6 +17,7 @@ import { FleetSquares, isUnwell, statusWords } from "./fleet_parts.tsx";
 import { Decision } from "./sensor_acts.tsx";
 import { Policies } from "./policies.tsx";
 import { TokensPage } from "./tokens.tsx";
+import { Upgrades } from "./upgrades.tsx";
 
 const shownMax = 350;
 const unwellMax = 12;
@@ -28,6 +29,7 @@ export function FleetPage(): VNode {
   const tabs: (readonly [name: string | null, title: string, show: () => VNode])[] = [
     [null, "Sensors", () => <Sensors />],
     ["policies", "Policies", () => <Policies />],
+    ["upgrades", "Upgrades", () => <Upgrades />],
     ...isAdmin(app) ? [["tokens", "Join tokens", () => <TokensPage />] as const] : [],
   ];
   const open = tabs.find(([name]) => name === query.tab) ?? tabs[0];
