@@ -58,6 +58,13 @@ export const serveOptions = {
     value: "ingest,detect,triage,api",
     help: "The parts that this instance does, where several share one database; else all",
   },
+  suricata: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help:
+      "Follow this eve.json of Suricata, and take its alerts in as threats, joined to flows by Community ID",
+  },
   retroHuntDays: {
     kind: "number",
     default: 7,

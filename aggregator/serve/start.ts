@@ -10,8 +10,6 @@ import type { Store } from "../store/store.ts";
 import { type CatalogueEntry, describeDetectors, startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
-import type { FreshFinding } from "../detect/finding.ts";
-import { RetroHunt } from "../detect/retro_hunt.ts";
 import { Suppressor } from "../detect/suppressor.ts";
 import { explainByRules } from "../triage/rules.ts";
 import { memoryFile } from "../triage/memory.ts";
@@ -43,6 +41,7 @@ import {
   serverCertificate,
 } from "../tls/authority.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
+import { startFeeds } from "./feeds.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
 import { startSinks } from "./telling.ts";
 import { type AdminApi, apiInside } from "../cli/admin_api.ts";
@@ -53,7 +52,7 @@ import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
-import { chooseDetectors, type DetectorChoice } from "../options/detection_options.ts";
+import { chooseDetectors } from "../options/detection_options.ts";
 import {
   checkExposure,
   hostnamesOf,
@@ -233,14 +232,18 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
 async function startDetection(
   options: ServeOptions,
   edges: Edges,
-  { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
+  { store, directory, evidence, live, places }: Pick<
+    Stages,
+    "store" | "directory" | "evidence" | "live" | "places"
+  >,
   asksModel: boolean,
   stops: Stop[],
 ): Promise<Pick<Stages, "detection" | "detectors" | "intelligence">> {
   const { clock, reporter } = edges;
-  const { settings, declarations, lists } = await chooseDetectors(options, edges);
+  const { settings, declarations, lists } = await chooseDetectors(options, edges, places);
   const engine = new Engine({}, {
     detectors: startDetectors(settings, declarations),
+    places,
     reporter,
     // People know a sensor by its name.
     explain: (finding, severity, episodes) =>
@@ -281,32 +284,12 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  if (lists) await startLists(lists, options.retroHuntDays, { store, clock, reporter, detection }, stops);
+  await startFeeds(options, edges, { lists, settings, store, detection }, stops);
   return {
     detection,
     detectors: describeDetectors(settings, declarations),
     intelligence: () => lists?.states ?? null,
   };
-}
-
-/** Reads lists again when they change, and looks for what is new in them among the stored flows. */
-async function startLists(
-  lists: NonNullable<DetectorChoice["lists"]>,
-  days: number,
-  { store, clock, reporter, detection }: Pick<Edges, "clock" | "reporter"> & {
-    store: Store;
-    detection: Detection;
-  },
-  stops: Stop[],
-): Promise<void> {
-  if (days > 0) {
-    const onFound = (findings: readonly FreshFinding[]) => detection.adopt(findings);
-    const hunt = new RetroHunt({ days }, { store, clock, reporter, onFound });
-    lists.onFresh((fresh) => hunt.take(fresh));
-    stops.push(() => hunt.stop());
-  }
-  await lists.start();
-  stops.push(() => lists.stop());
 }
 
 interface Stages {
