@@ -29,6 +29,7 @@ const places = [
   "#/fleet?tab=policies&policy=office",
   "#/fleet?tab=upgrades",
   "#/fleet?tab=tokens",
+  "#/fleet?tab=refused",
   "#/settings",
   "#/settings?tab=sinks&sink=chat",
   "#/settings?tab=detectors",

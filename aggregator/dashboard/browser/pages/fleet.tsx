@@ -14,6 +14,7 @@ import { go, linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { count, span } from "../text.ts";
 import { FleetSquares, isUnwell, statusWords } from "./fleet_parts.tsx";
+import { Refused } from "./refused.tsx";
 import { Decision } from "./sensor_acts.tsx";
 import { Policies } from "./policies.tsx";
 import { TokensPage } from "./tokens.tsx";
@@ -23,6 +24,11 @@ const shownMax = 350;
 const unwellMax = 12;
 const namedMax = 120;
 
+const admins = [
+  ["tokens", "Join tokens", () => <TokensPage />],
+  ["refused", "Refused batches", () => <Refused />],
+] as const;
+
 export function FleetPage(): VNode {
   const app = useApp();
   const { query } = usePlace();
@@ -30,7 +36,7 @@ export function FleetPage(): VNode {
     [null, "Sensors", () => <Sensors />],
     ["policies", "Policies", () => <Policies />],
     ["upgrades", "Upgrades", () => <Upgrades />],
-    ...isAdmin(app) ? [["tokens", "Join tokens", () => <TokensPage />] as const] : [],
+    ...isAdmin(app) ? admins : [],
   ];
   const open = tabs.find(([name]) => name === query.tab) ?? tabs[0];
   return (
