@@ -11,6 +11,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Engine, updateOfFlow } from "./engine.ts";
+import type { FreshFinding } from "./finding.ts";
 import { leadOf, storiesOf } from "./incidents.ts";
 import { type LearnedFile, loadLearned, saveLearned } from "./learned.ts";
 import type { Suppressor } from "./suppressor.ts";
@@ -117,6 +118,12 @@ export class Detection {
     await this.#store(this.#deps.engine.step(updates, nowMs));
   }
 
+  /** Keeps what was found among stored flows. */
+  async adopt(findings: readonly FreshFinding[]): Promise<void> {
+    const { engine, clock } = this.#deps;
+    await this.#store(engine.adopt(findings, clock.nowMs()));
+  }
+
   /** Keeps what a model said about a threat. */
   async keep({ threatId, severity, triage }: TriageResult): Promise<void> {
     const threat = this.#deps.engine.amend(threatId, { ...triage, severity });
@@ -178,8 +185,8 @@ export class Detection {
         if (this.#unsaved.get(threat.id) === threat) this.#unsaved.delete(threat.id);
       }
       this.#deps.reporter.count("threats_saved_total", undefined, batch.length);
-      await this.#learnStatuses(batch);
       this.#deps.onSaved?.(batch);
+      await this.#learnStatuses(batch);
     } catch (error) {
       this.#rememberLinks(links);
       if (!(error instanceof StoreUnavailable)) throw error;

@@ -2,9 +2,9 @@
  *
  * In: connections of anyone. Out: the same octets to the server behind, which listens on loopback;
  * whose each connection is.
- * Invariant: a connection that brings no whole request head within `headMs`, or does nothing between two requests for
- * `idleMs`, is closed; one peer holds at most `peerMax` of them, all together at most `totalMax`;
- * each one turned away is counted.
+ * Invariant: a connection that brings no whole request head within `headMs`, or for `idleMs` neither asks nor takes
+ * what is streamed to it, is closed; one peer holds at most `peerMax` of them, all together at most `totalMax`;
+ * each one turned away is counted. Each takes three descriptors: when they run out, the door takes fewer from then on.
  * Why: the runtime's HTTP server waits for ever for the second half of a head. Behind this door the server can also be
  * replaced by one with another certificate while connections go on. TLS passes through untouched.
  * What a body may take is body.ts' business.
@@ -40,8 +40,10 @@ interface Guest {
   address: string;
   outer: Deno.TcpConn;
   inner: Deno.TcpConn | null;
-  /** Requests that are being answered. */
+  /** Requests that are being handled. */
   running: number;
+  /** Answers that are not wholly handed over yet, as they are sent while they are made. */
+  sending: number;
   /** Since when a head is awaited; null = none is. */
   headSinceMs: number | null;
   /** Last time something went out or a request ended. */
@@ -51,6 +53,9 @@ interface Guest {
 const idleBufferBytes = 2_048;
 const busyBufferBytes = 65_536;
 const sweepMs = 1_000;
+const totalMin = 8;
+/** Of this process, or of the system. */
+const noDescriptor = /os error 2[34]\b/;
 
 export class FrontDoor {
   #limits: Required<FrontDoorOptions>;
@@ -100,6 +105,18 @@ export class FrontDoor {
     };
   }
 
+  /** An answer will be sent; call what is returned at its end. What comes in meanwhile may be HTTP/2's own, and is no
+   * head; a peer that takes nothing is idle. */
+  send(port: number): () => void {
+    const guest = this.#byPort.get(port);
+    if (!guest) return () => undefined;
+    guest.sending++;
+    return () => {
+      guest.sending--;
+      guest.activeMs = this.#deps.clock.monotonicMs();
+    };
+  }
+
   async #accept(): Promise<void> {
     const { listener, reporter, clock } = this.#deps;
     while (!this.#ended.signal.aborted) {
@@ -109,10 +126,21 @@ export class FrontDoor {
         if (this.#ended.signal.aborted) return;
         // Out of descriptors, or a peer that was gone at once: the next one may do.
         reporter.count("connections_refused_total", { reason: "accept" });
+        this.#leaveRoom(error);
         reporter.warn("cannot accept a connection", { error });
         await clock.sleep(100, this.#ended.signal);
       }
     }
+  }
+
+  /** Out of descriptors: from now on fewer connections, so that database and server behind have some. */
+  #leaveRoom(error: unknown): void {
+    if (!noDescriptor.test((error as Error).message)) return;
+    this.#limits.totalMax = Math.max(totalMin, Math.floor(this.#guests.size * 0.8));
+    const { reporter } = this.#deps;
+    reporter.warn("fewer connections from now on, as the system allows this program no more open files", {
+      connections: this.#limits.totalMax,
+    });
   }
 
   #welcome(outer: Deno.TcpConn): void {
@@ -132,7 +160,15 @@ export class FrontDoor {
     }
     this.#countOf.set(owner, held + 1);
     const nowMs = clock.monotonicMs();
-    const guest = { address, outer, inner: null, running: 0, headSinceMs: nowMs, activeMs: nowMs };
+    const guest = {
+      address,
+      outer,
+      inner: null,
+      running: 0,
+      sending: 0,
+      headSinceMs: nowMs,
+      activeMs: nowMs,
+    };
     this.#guests.add(guest);
     reporter.gauge("connections_open", this.#guests.size);
     this.#serve(guest).finally(() => {
@@ -163,8 +199,9 @@ export class FrontDoor {
         this.#relay(guest.outer, inner, () => this.#noteIncoming(guest)),
         this.#relay(inner, guest.outer, () => guest.activeMs = this.#deps.clock.monotonicMs()),
       ]);
-    } catch {
+    } catch (error) {
       // Either side went away; the other learns of it by the closing.
+      this.#leaveRoom(error);
     } finally {
       if (port !== null) this.#byPort.delete(port);
     }
@@ -187,7 +224,7 @@ export class FrontDoor {
   }
 
   #noteIncoming(guest: Guest): void {
-    if (guest.running === 0) guest.headSinceMs ??= this.#deps.clock.monotonicMs();
+    if (guest.running + guest.sending === 0) guest.headSinceMs ??= this.#deps.clock.monotonicMs();
   }
 
   async #sweep(): Promise<void> {

@@ -19,6 +19,7 @@ import { mariadbDialect } from "./dialects.ts";
 import { loadStatement, streamRows } from "./mariadb_bulk.ts";
 import { explainTls, tlsOptions } from "./mariadb_tls.ts";
 import { StoreUnavailable } from "./store.ts";
+import { OpenSession } from "./open_session.ts";
 import { ValueList } from "./values.ts";
 
 export interface MariadbOptions {
@@ -73,7 +74,6 @@ const sessionSql = [
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
   "time_zone = '+00:00'",
   "tx_isolation = 'REPEATABLE-READ'",
-  "autocommit = 1",
   "group_concat_max_len = 1048576",
 ];
 const refused: Record<number, string> = {
@@ -147,8 +147,12 @@ export class MariadbDatabase implements Database {
   #openPools(): void {
     const { readTimeoutS, writersMax, readersMax } = this.#options;
     const session = sessionSql.join(", ");
-    this.#writers = this.#create!(writersMax, session);
-    this.#readers = this.#create!(readersMax, `${session}, max_statement_time = ${readTimeoutS}`);
+    // After a deadlock the server has rolled back: statements already on their way must not commit by themselves.
+    this.#writers = this.#create!(writersMax, `${session}, autocommit = 0`);
+    this.#readers = this.#create!(
+      readersMax,
+      `${session}, autocommit = 1, max_statement_time = ${readTimeoutS}`,
+    );
   }
 
   async close(): Promise<void> {
@@ -275,9 +279,10 @@ async function inTransaction<Result>(
   loading: Loading,
   work: (session: Session) => Promise<Result>,
 ): Promise<Result> {
+  const session = new OpenSession(sessionOf(connection, loading));
   await connection.beginTransaction();
   try {
-    const result = await work(sessionOf(connection, loading));
+    const result = await work(session).finally(() => session.end());
     await connection.commit();
     return result;
   } catch (error) {

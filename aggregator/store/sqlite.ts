@@ -10,8 +10,10 @@
 
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Database, Session } from "./database.ts";
+import type { Database, Session, TransactionOptions } from "./database.ts";
 import { sqliteDialect } from "./dialects.ts";
+import { OpenSession } from "./open_session.ts";
+import { Checkpoints } from "./sqlite_checkpoints.ts";
 import { Connection } from "./sqlite_connection.ts";
 import { type QueryLimits, QueryThreads } from "./sqlite_queries.ts";
 import { StoreUnavailable } from "./store.ts";
@@ -19,6 +21,8 @@ import { StoreUnavailable } from "./store.ts";
 const lockMsMax = 5_000;
 const lockPauseMsMax = 250;
 const sqliteBusy = 5;
+/** Commits: a command that writes a little needs no thread for it. */
+const checkpointsAfter = 100;
 const sqliteConstraintUnique = [1555, 2067];
 /** Permission, busy, locked, no memory, read-only, interrupted, I/O error, damaged, full, cannot open, lock protocol,
  * no database: time or an operator can help. */
@@ -31,6 +35,8 @@ export class SqliteDatabase implements Database {
   #writer: Connection | null = null;
   #reader: Connection | null = null;
   #queries: QueryThreads | null = null;
+  #checkpoints: Checkpoints | null = null;
+  #commits = 0;
   #makeQueries: () => QueryThreads;
   /** Ends when the last transaction asked for so far has ended. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -48,31 +54,33 @@ export class SqliteDatabase implements Database {
     this.#makeQueries = () => new QueryThreads(path, limits, { clock: systemClock, reporter });
   }
 
-  open(): Promise<void> {
+  async open(): Promise<void> {
     try {
-      this.#writer = new Connection(this.#path);
+      this.#writer = await this.#whenFree(() => new Connection(this.#path));
       if (this.#path !== ":memory:") {
-        this.#reader = new Connection(this.#path);
+        this.#reader = await this.#whenFree(() => new Connection(this.#path));
         this.#queries = this.#makeQueries();
       }
-      return Promise.resolve();
     } catch (cause) {
       this.#writer?.close();
       this.#writer = null;
-      return Promise.reject(
-        new StoreUnavailable(`Cannot open database file "${this.#path}": ${(cause as Error).message}`, {
-          cause,
-        }),
-      );
+      throw new StoreUnavailable(`Cannot open database file "${this.#path}": ${(cause as Error).message}`, {
+        cause,
+      });
     }
   }
 
   async close(): Promise<void> {
     await this.#tail.catch(() => undefined);
     this.#queries?.close();
+    this.#checkpoints?.close();
     this.#reader?.close();
     this.#writer?.close();
-    this.#reader = this.#writer = this.#queries = null;
+    this.#reader =
+      this.#writer =
+      this.#queries =
+      this.#checkpoints =
+        null;
   }
 
   read<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
@@ -85,13 +93,19 @@ export class SqliteDatabase implements Database {
     return queries ? guarded(() => queries.query(work)) : this.read(work);
   }
 
-  transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+  transaction<Result>(
+    work: (session: Session) => Promise<Result>,
+    { isDurable = true }: TransactionOptions = {},
+  ): Promise<Result> {
     return this.#alone(async () => {
-      const writer = this.#open();
+      const writer = this.#open(), session = new OpenSession(writer);
       try {
-        await this.#begin(writer);
-        const result = await work(writer);
+        await this.#whenFree(() => writer.begin(isDurable));
+        const result = await work(session).finally(() => session.end());
         writer.commit();
+        if (++this.#commits === checkpointsAfter && this.#reader) {
+          this.#checkpoints = new Checkpoints(this.#path);
+        }
         this.#problem = null;
         return result;
       } catch (error) {
@@ -114,12 +128,12 @@ export class SqliteDatabase implements Database {
       sqliteConstraintUnique.includes(codeOf((error as Error)?.cause));
   }
 
-  /** Another program may hold the lock: `token` and `key` write to the same file. */
-  async #begin(writer: Connection): Promise<void> {
+  /** Another program may hold the lock: `token` and `key` write to the same file, and one that leaves tidies it. */
+  async #whenFree<Result>(work: () => Result): Promise<Result> {
     const endsMs = this.#clock.monotonicMs() + lockMsMax;
     for (let pauseMs = 10;; pauseMs = Math.min(pauseMs * 2, lockPauseMsMax)) {
       try {
-        return writer.begin();
+        return work();
       } catch (error) {
         if ((codeOf(error) & 255) !== sqliteBusy || this.#clock.monotonicMs() >= endsMs) throw error;
         await this.#clock.sleep(pauseMs);

@@ -23,11 +23,11 @@ import {
 import { PolicyKeeper, type PolicyKeeperDeps, type PolicyKeeperOptions } from "../control/policy_keeper.ts";
 import { PacketAnswers } from "../control/packet_answers.ts";
 import { ShippedCaptures } from "../control/shipped_captures.ts";
+import type { UpgradeKeeper } from "../control/upgrade_keeper.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
 import type { PacketRing } from "../ring/packet_ring.ts";
-import { HttpTransport } from "../ship/http.ts";
 import { Outbox } from "../ship/outbox.ts";
 import { SealThread } from "../ship/seal_thread.ts";
 import { Shipper } from "../ship/shipper.ts";
@@ -36,10 +36,11 @@ import type { Transport } from "../ship/transport.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/command.ts";
 import type { Peer } from "./own_peers.ts";
+import { openTransport } from "./open_transport.ts";
+import { openUpgrades, type UpgradeParts } from "./upgrades.ts";
 import {
   aggregatorOptions,
   authorityFor,
-  kafkaSettings,
   openAggregator,
   shipOptions,
   stateFolder,
@@ -151,6 +152,7 @@ export class Session {
   readonly #disk: Disk;
   readonly #reload: () => Promise<void>;
   #policy: PolicyKeeper | null = null;
+  #upgrades: UpgradeKeeper | null = null;
   #forgetReload: () => void = () => {};
   /** The aggregator has said which epoch it knows.
    * Heeded once: a later one of it is a copy's, and who rose above it would hide that. */
@@ -203,6 +205,7 @@ export class Session {
       shipper,
       ring: deps.ring,
       policy: () => this.#policy?.state,
+      upgrade: () => this.#upgrades?.state,
       reporter,
     };
     const { client } = opened;
@@ -217,6 +220,7 @@ export class Session {
       onPacketRequests: (requests) => this.#packets.take(requests),
       // Not awaited: a dumpcap may take seconds to begin, and check-ins go on.
       onPolicy: (offer) => void this.#policy?.offer(offer),
+      onUpgrade: (offer) => this.#upgrades?.offer(offer),
       onAnswer: async (revoked, epochKnown) => {
         obey(revoked, shipper, edges);
         if (epochKnown > 0 && !this.#isEpochKnown) {
@@ -261,6 +265,22 @@ export class Session {
     void this.#policy.start();
   }
 
+  /** Takes upgrades from the centre from here on; before `start`. */
+  async takeUpgrades(
+    trialMs: number,
+    deps: Pick<UpgradeParts, "captureProblem" | "restart">,
+  ): Promise<void> {
+    this.#upgrades = openUpgrades(trialMs, {
+      ...deps,
+      ...this.#opened,
+      ...this.#edges,
+      disk: this.#disk,
+      checkInProblem: () => this.#checkIn.problem,
+      bytesPerS: () => this.shipper.bytesPerS,
+    });
+    await this.#upgrades.start();
+  }
+
   /** Batches in the spool of a session that was not started. */
   async waiting(): Promise<number> {
     return (await spooledIn(this.#opened.folder, this.#disk)).length;
@@ -275,7 +295,13 @@ export class Session {
   async stop(): Promise<void> {
     this.#forgetReload();
     // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
-    await Promise.all([this.outbox.stop(), this.#checkIn.halt(), this.#packets.stop(), this.#policy?.stop()]);
+    await Promise.all([
+      this.outbox.stop(),
+      this.#checkIn.halt(),
+      this.#packets.stop(),
+      this.#policy?.stop(),
+      this.#upgrades?.stop(this.#edges.signal.aborted),
+    ]);
     await this.#checkIn.stop(true);
     await this.#saveStatus(true);
     this.release();
@@ -339,39 +365,5 @@ function obey(revoked: boolean | null, shipper: Shipper, edges: Edges): void {
   } else if (revoked === false && isPaused) {
     shipper.resume();
     edges.reporter.info("this sensor is accepted again, shipping goes on");
-  }
-}
-
-async function openTransport(
-  { url, ca }: { url: string; ca: string | null },
-  enrolment: Enrolment,
-  options: SessionOptions,
-  edges: Edges,
-): Promise<{ transport: Transport; peers: Peer[] }> {
-  const address = new URL(url);
-  const port = Number(address.port) || (address.protocol === "https:" ? 443 : 80);
-  const aggregator = { host: address.hostname.replace(/^\[|\]$/g, ""), port };
-  const isKafka = options.transport === "kafka" || (options.transport === "auto" && enrolment.kafka !== null);
-  if (!isKafka) {
-    const client = openAggregator(url, ca, 30_000);
-    return { transport: new HttpTransport(client), peers: [aggregator] };
-  }
-  const settings = await kafkaSettings(options, enrolment.kafka, enrolment.sensor_id, edges);
-  const topic = options.kafkaTopic || enrolment.kafka?.topic;
-  const brokers = settings.brokers.map((broker) => ({
-    host: broker.slice(0, broker.lastIndexOf(":")).replace(/^\[|\]$/g, ""),
-    port: Number(broker.slice(broker.lastIndexOf(":") + 1)),
-  }));
-  try {
-    // Loaded only here: a sensor that ships over HTTP saves the client's 5 MB.
-    const { brokerFault, createKafka } = await import("../../shared/kafka.ts");
-    const { KafkaTransport } = await import("../ship/kafka.ts");
-    const transport = new KafkaTransport(createKafka(settings), {
-      ...(topic === undefined ? {} : { topic }),
-      faultOf: (words) => brokerFault(words, settings),
-    });
-    return { transport, peers: [aggregator, ...brokers] };
-  } catch (cause) {
-    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }
 }

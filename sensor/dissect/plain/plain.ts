@@ -4,7 +4,8 @@
  * protocol, or null: "not plain, ask the dissector". Invariant: what is read here is, letter for letter, what tshark
  * says of the same packet, or of the handshake flight it begins, and no packet that tshark gets later needs this one to
  * be understood; `test/golden/plain_test.ts` compares the two on real captures. More is read than tshark says on ports
- * where it guesses or knows nothing: hellos, SSH banners, Gnutella, HTTP/2.
+ * where it guesses or knows nothing (hellos, SSH banners, Gnutella, HTTP/2), and of messages that it is never given
+ * (exploits).
  * Why: on ordinary traffic these few kinds are two thirds of all packets that carry meaning,
  * and tshark takes 15-40 us for each. @module */
 
@@ -12,6 +13,7 @@ import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";
 import { noteLogin, settleLogin } from "../facts/logins.ts";
 import { readDnsMessage } from "./dns_message.ts";
+import { readExploit } from "./exploit_message.ts";
 import { readBody } from "./http_body.ts";
 import { Http2Reader } from "./http2_message.ts";
 import { readHttpMessage } from "./http_message.ts";
@@ -48,6 +50,7 @@ export const plainKind = {
   http2: 17,
   snmp: 18,
   http2More: 19,
+  exploit: 20,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -123,6 +126,8 @@ export function readPlain(
     case plainKind.pipe:
       facts.addOthers((others) => readPipeCall(buffer, at, length, { id: flowId, bindings }, others));
       return "smb";
+    case plainKind.exploit:
+      return facts.addOthers((others) => readExploit(buffer, at, length, others));
     case plainKind.ldap:
     case plainKind.cldap:
       return facts.addOthers((others) => readLdap(buffer, at, length, others))

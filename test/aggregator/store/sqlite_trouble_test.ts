@@ -181,6 +181,22 @@ Deno.test({
     }),
 });
 
+Deno.test("a file that another program is just leaving is opened once it has left", () =>
+  withFolder(async (folder) => {
+    const reporter = createReporter({ component: "test", write: () => {} });
+    const store = openStore(`sqlite:${folder}/picket.db`, { reporter });
+    await store.start();
+    await store.stop();
+    const other = new DatabaseSync(`${folder}/picket.db`);
+    other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE");
+    const opened = store.start();
+    await systemClock.sleep(300);
+    other.close();
+    await opened;
+    await store.ping();
+    await store.stop();
+  }));
+
 Deno.test({
   name: "a damaged file is unavailable, not a fault of ours",
   fn: () =>
