@@ -43,6 +43,7 @@ import {
 import { CertificateKeeper } from "./certificate_keeper.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
 import { startSinks } from "./telling.ts";
+import { SensorWatch } from "./sensor_watch.ts";
 import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
@@ -131,6 +132,11 @@ async function wire(
   const { detection, detectors } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
     : { detection: null, detectors: null };
+  if (roles.has("detect")) {
+    const watch = new SensorWatch({ ...own, holder, clock, reporter });
+    watch.start();
+    stops.push(() => watch.stop());
+  }
   const meter = roles.has("ingest")
     ? await startIngest(options, edges, { store, directory, detection, live }, stops)
     : null;
