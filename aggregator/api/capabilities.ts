@@ -7,12 +7,14 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Place } from "../model/invitation.ts";
+import type { Places } from "../model/place.ts";
 import type { CatalogueEntry } from "../detect/detectors/catalogue.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { PolicyBook } from "../fleet/policies.ts";
+import type { ListState } from "../intel/lists.ts";
 import type { ReleaseFolder } from "../fleet/release_folder.ts";
 import type { Rollouts } from "../fleet/rollouts.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
@@ -76,12 +78,15 @@ export interface Capabilities extends EdgeCapabilities {
   rolloutStore: RolloutStore;
   /** All there are, those that are off included. */
   detectors: readonly CatalogueEntry[];
+  /** Lists of threat intelligence; null = no folder of them is named. */
+  intelligence(): readonly ListState[] | null;
   /** What has just been stored. */
   live: LiveFeed;
   /** Cheap round trip to the database. */
   ping(): Promise<void>;
   directory: SensorDirectory;
   policies: PolicyBook;
+  places: Places;
   /** Signed programs of sensors. */
   releases: ReleaseFolder;
   rollouts: Rollouts;

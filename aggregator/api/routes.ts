@@ -32,12 +32,14 @@ import { conversations, domains, host, hosts, services, uniqueHosts } from "./ho
 import { live } from "./live/live.ts";
 import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
+import { mcp } from "./mcp/mcp.ts";
 import { metrics } from "./admin/metrics.ts";
 import { openapi } from "./admin/openapi.ts";
 import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { detectors, giveFeedback } from "./threats/feedback.ts";
+import { intelligence } from "./threats/intelligence.ts";
 import { incident, incidents, setIncidentStatus } from "./threats/incidents.ts";
 import {
   addSuppression,
@@ -114,6 +116,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/export/flows", "analyst", exportFlows],
   ["GET", "/api/v1/export/threats", "analyst", exportThreats],
   ["GET", "/api/v1/detectors", "viewer", detectors],
+  ["GET", "/api/v1/intelligence", "viewer", intelligence],
   ["GET", "/api/v1/filter/columns", "viewer", filterColumns],
   ["GET", "/api/v1/live", "viewer", live],
   ["GET", "/api/v1/gaps", "viewer", gaps],
@@ -129,6 +132,7 @@ const table: readonly Row[] = [
   ["POST", "/api/v1/keys", "admin", addKey],
   ["POST", "/api/v1/keys/:id/revoke", "admin", revokeKey],
   ["GET", "/api/v1/session", "viewer", session],
+  ["POST", "/mcp", "viewer", mcp],
   ["GET", "/openapi.json", "viewer", openapi(() => routes)],
   ["GET", "/metrics", "viewer", metrics],
   // Machines that watch machines.

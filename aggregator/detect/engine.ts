@@ -73,6 +73,15 @@ export class Engine {
     return changed;
   }
 
+  /** Takes findings that were made over stored flows. Returns the threats worth storing now. */
+  adopt(findings: readonly FreshFinding[], nowMs: number): Threat[] {
+    return findings.flatMap((finding) => {
+      const detector = this.#deps.detectors.find(({ name }) => name === finding.detector);
+      const threat = detector ? this.#merge(finding, detector, nowMs) : null;
+      return threat ? [threat] : [];
+    });
+  }
+
   /** Threats that grew since they were last handed on; for a timer, and for the end of a capture. */
   flush(nowMs: number): Threat[] {
     const changed = new Map(this.#mergeAll(true, nowMs).map((threat) => [threat.id, threat]));

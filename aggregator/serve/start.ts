@@ -10,6 +10,8 @@ import type { Store } from "../store/store.ts";
 import { type CatalogueEntry, describeDetectors, startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
+import type { FreshFinding } from "../detect/finding.ts";
+import { RetroHunt } from "../detect/retro_hunt.ts";
 import { Suppressor } from "../detect/suppressor.ts";
 import { explainByRules } from "../triage/rules.ts";
 import { memoryFile } from "../triage/memory.ts";
@@ -44,11 +46,15 @@ import { CertificateKeeper } from "./certificate_keeper.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
 import { startSinks } from "./telling.ts";
 import { SensorWatch } from "./sensor_watch.ts";
+import { type AdminApi, apiInside } from "../cli/admin_api.ts";
+import { readReport } from "../cli/report_data.ts";
+import { reportPage } from "../cli/report_page.ts";
+import type { MakeReport, ReportRange } from "../sinks/reports.ts";
 import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
-import { chooseDetectors } from "../options/detection_options.ts";
+import { chooseDetectors, type DetectorChoice } from "../options/detection_options.ts";
 import {
   checkExposure,
   hostnamesOf,
@@ -58,6 +64,8 @@ import {
   readTrustedProxies,
   type ServeOptions,
 } from "../options/serve_options.ts";
+import type { Places } from "../model/place.ts";
+import { openGeo } from "../options/geo_options.ts";
 import { readModel } from "../options/triage_options.ts";
 import { placeOf } from "../tls/place.ts";
 import type { WorkMeter } from "./work_meter.ts";
@@ -107,9 +115,12 @@ async function wire(
   stops: Stop[],
 ): Promise<Omit<Running, "stop">> {
   const { clock, reporter } = edges;
-  const store = await storeOf(options, edges);
+  const { places, reload } = await openGeo(options, edges);
+  const store = await storeOf(options, edges, places);
   await store.start();
   stops.push(() => store.stop());
+  const forget = edges.onReload(reload);
+  stops.push(() => Promise.resolve(forget()));
   const roles = readRoles(options);
   const holder = edges.randomBytes(8).toHex();
   const directory = new SensorDirectory({}, { store });
@@ -126,12 +137,14 @@ async function wire(
   const rollouts = new Rollouts({}, { store, directory, releases, reporter });
   rollouts.start(clock);
   stops.push(() => rollouts.stop());
-  const sinks = await startSinks(options.sinks, edges, { store, directory, holder }, stops);
+  let makeReport: MakeReport = () => Promise.reject(new Error("the aggregator is starting"));
+  const told = { store, directory, holder, makeReport: (range: ReportRange) => makeReport(range) };
+  const sinks = await startSinks(options.sinks, edges, told, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
-  const own = { store, directory, evidence, live, releases, rollouts };
-  const { detection, detectors } = roles.has("detect")
+  const own = { store, directory, evidence, live, places, releases, rollouts };
+  const { detection, detectors, intelligence } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
-    : { detection: null, detectors: null };
+    : { detection: null, detectors: null, intelligence: null };
   if (roles.has("detect")) {
     const watch = new SensorWatch({ ...own, holder, clock, reporter });
     watch.start();
@@ -146,16 +159,23 @@ async function wire(
     checkIns,
     detection,
     detectors,
+    intelligence,
     meter,
     retention,
     sinks,
     ...web,
   });
+  makeReport = reportsBy(apiInside(capabilities, "viewer", edges, "http://127.0.0.1"));
   const api = createApi({ ...web, paths: roles.has("api") ? null : sensorPaths }, capabilities);
   const { url } = await openPort(edges, web, api, stops);
   // First of all: a stream that is watched would hold the port open.
   stops.push(() => live.stop());
   return { url, keyFile };
+}
+
+/** Reports are made of what the API answers a viewer. */
+function reportsBy(api: AdminApi): MakeReport {
+  return async ({ fromS, toS }) => reportPage(await readReport(api, toS, toS - fromS));
 }
 
 /** What an instance without the role "api" answers to. */
@@ -222,13 +242,9 @@ async function startDetection(
   { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
   asksModel: boolean,
   stops: Stop[],
-): Promise<{ detection: Detection; detectors: CatalogueEntry[] }> {
+): Promise<Pick<Stages, "detection" | "detectors" | "intelligence">> {
   const { clock, reporter } = edges;
   const { settings, declarations, lists } = await chooseDetectors(options, edges);
-  if (lists) {
-    await lists.start();
-    stops.push(() => lists.stop());
-  }
   const engine = new Engine({}, {
     detectors: startDetectors(settings, declarations),
     reporter,
@@ -271,7 +287,32 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  return { detection, detectors: describeDetectors(settings, declarations) };
+  if (lists) await startLists(lists, options.retroHuntDays, { store, clock, reporter, detection }, stops);
+  return {
+    detection,
+    detectors: describeDetectors(settings, declarations),
+    intelligence: () => lists?.states ?? null,
+  };
+}
+
+/** Reads lists again when they change, and looks for what is new in them among the stored flows. */
+async function startLists(
+  lists: NonNullable<DetectorChoice["lists"]>,
+  days: number,
+  { store, clock, reporter, detection }: Pick<Edges, "clock" | "reporter"> & {
+    store: Store;
+    detection: Detection;
+  },
+  stops: Stop[],
+): Promise<void> {
+  if (days > 0) {
+    const onFound = (findings: readonly FreshFinding[]) => detection.adopt(findings);
+    const hunt = new RetroHunt({ days }, { store, clock, reporter, onFound });
+    lists.onFresh((fresh) => hunt.take(fresh));
+    stops.push(() => hunt.stop());
+  }
+  await lists.start();
+  stops.push(() => lists.stop());
 }
 
 interface Stages {
@@ -282,10 +323,12 @@ interface Stages {
   releases: ReleaseFolder;
   rollouts: Rollouts;
   live: LiveFeed;
+  places: Places;
   sinks: Sinks;
   /** Null = another instance does. */
   detection: Detection | null;
   detectors: CatalogueEntry[] | null;
+  intelligence: Capabilities["intelligence"] | null;
   meter: WorkMeter | null;
   retention: Retention | null;
   authority: Authority | null;
@@ -312,6 +355,7 @@ function makeCapabilities(
     randomBytes,
     directory,
     policies: new PolicyBook({}, { store }),
+    places: stages.places,
     releases,
     rollouts,
     releaseLimit: new ConcurrencyLimit(
@@ -334,6 +378,7 @@ function makeCapabilities(
     ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
     live,
     ...(stages.detectors ? { detectors: stages.detectors } : {}),
+    ...(stages.intelligence ? { intelligence: stages.intelligence } : {}),
     onThreatStatus: (id, status) => {
       detection?.setStatus(id, status);
       live.note("threats", [id]);

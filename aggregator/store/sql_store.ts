@@ -50,7 +50,7 @@ export function sqlStore(
     stop: () => database.close(),
     ping: () => pingWithin(database, pingMsMax),
     ...ingestStore(database, { words, reporter }),
-    ...flowStore(database, { words, reporter, clock }),
+    ...flowStore(database, { words, reporter, clock, places }),
     ...threatStore(database, { reporter, clock }),
     ...suppressionStore(database, { reporter, clock }),
     ...feedbackStore(database),

@@ -46,7 +46,14 @@ import type { OutboxMessage, SinkCounts, SinkWrite, ToldRow } from "../model/mes
 import type { PolicyRow } from "../model/policy.ts";
 import type { RolloutChange, RolloutRow } from "../model/upgrade.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
-import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
+import type {
+  OutsideTraffic,
+  ProtocolTotal,
+  SeriesPoint,
+  SeriesStack,
+  TopTalker,
+  Totals,
+} from "../model/traffic.ts";
 import type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
 
 export type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
@@ -258,6 +265,8 @@ export interface IdentityStore {
 export interface TrafficStore {
   readTopTalkers(range: { from?: number; to?: number }, limit: number): Promise<TopTalker[]>;
   readProtocols(range: { from?: number; to?: number }): Promise<ProtocolTotal[]>;
+  /** Traffic with hosts outside, in steps of whole hours. */
+  readOutside(range: { from: number; to: number }, stepS: number): Promise<OutsideTraffic>;
   /** Traffic in steps of `stepS` seconds, oldest first. */
   readSeries(range: { from: number; to: number }, stepS: number, sensorId?: string): Promise<SeriesPoint[]>;
   /** The same in parts, with zeros: the ten largest, and the rest as one that comes last. */

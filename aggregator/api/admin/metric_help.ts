@@ -12,6 +12,7 @@ const sensorLabels = ["sensor", "site"] as const;
 export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   // The way in.
   connections_open: ["Connections of clients, open now."],
+  http_servers_replaced_total: ["HTTP servers that ended by themselves and were started anew."],
   connections_refused_total: ["Connections closed at once: accept failed, or a limit was reached.", "reason"],
   connections_closed_total: [
     "Connections closed because a request's head was late, or nothing came.",
@@ -236,6 +237,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   intel_polls_failed_total: ["Tries to look into the folder of lists that failed."],
   intel_lists_left_out_total: ["Lists not read because there were too many."],
   intel_entries_skipped_total: ["Words of lists that could not be used.", "reason"],
+  retro_hunts_total: ["Searches of stored flows for new entries of lists, ended.", "outcome"],
+  retro_hunt_flows_total: ["Stored flows held against new entries of lists."],
+  retro_hunt_lists_dropped_total: ["Lists whose new entries are not searched for because too many wait."],
   geo_files_refused_total: ["Databases of places that could not be read."],
 
   // Triage.

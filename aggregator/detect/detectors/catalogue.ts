@@ -20,6 +20,8 @@ import { icmpTunnel } from "./icmp_tunnel.ts";
 import { nxdomainBurst } from "./nxdomain_burst.ts";
 import { passwordGuessing } from "./password_guessing.ts";
 import { portScanHorizontal } from "./port_scan_horizontal.ts";
+import { portScanDistributed } from "./port_scan_distributed.ts";
+import { portScanSlow } from "./port_scan_slow.ts";
 import { portScanVertical } from "./port_scan_vertical.ts";
 import { synFlood } from "./syn_flood.ts";
 import { coercion } from "./coercion.ts";
@@ -77,6 +79,8 @@ const ofTraffic: readonly Declaration[] = [
   rogueDhcp,
   portScanVertical,
   portScanHorizontal,
+  portScanDistributed,
+  portScanSlow,
   protocolScan,
   stackFingerprinting,
   synFlood,

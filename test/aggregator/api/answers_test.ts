@@ -30,11 +30,12 @@ Deno.test("every route answers well what it describes", async () => {
   await ask("GET", `/api/v1/incidents/${incident.id}`);
   await post(`/api/v1/incidents/${incident.id}/status`, { status: "acknowledged" });
   for (const path of ["", "/flows"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
-  await ask("GET", "/api/v1/detectors");
+  for (const path of ["detectors", "intelligence"]) await ask("GET", `/api/v1/${path}`);
   await ask("GET", "/api/v1/filter/columns");
   for (const path of ["", "/chat/dead-letters"]) await ask("GET", `/api/v1/sinks${path}`);
   await post("/api/v1/sinks/chat/test");
   await ask("HEAD", "/api/v1/live?of=flows");
+  await post("/mcp", { jsonrpc: "2.0", id: 1, method: "ping" });
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
   await post(`/api/v1/threats/${threat.id}/feedback`, { verdict: "benign", note: "backup" });
   await ask("GET", `/api/v1/threats/${threat.id}`);

@@ -62,6 +62,8 @@ Deno.test("serve does not start without its database or its address, and says so
       [["--listen", "0.0.0.0:0"], 2, "--insecure-http"],
       [["--detectors", `${folder}/none`], 2, "is not readable"],
       [["--intelligence", `${folder}/none`], 2, 'Cannot use "intelligence" as folder'],
+      [["--geoip", `${folder}/none.mmdb`], 2, 'Cannot use "geoip" as file'],
+      [["--geoip", "1,2,3,4,5,6,7,8,9"], 2, "files must be <= 8: current number is 9"],
       [["--limit", "beacon.callsMin=0"], 2, "must be 1 to 1000 calls"],
       [["--detector-off", "becon"], 2, 'current value is "becon"'],
       [["--roles", "ingest,apy"], 2, 'must be of ingest, detect, triage, api: current value is "apy"'],
@@ -167,6 +169,40 @@ Deno.test("serve reads the lists of --intelligence, and shows in /metrics what i
     child.kill("SIGTERM");
     assertEquals((await child.status).code, 0);
     assertStringIncludes(await errors, "intelligence list refused");
+  }));
+
+Deno.test("serve finds among stored flows what a list names later", () =>
+  withFolder(async (folder) => {
+    const store = storeIn(folder);
+    await store.start();
+    await store.ingest({
+      ...nothing(),
+      ...flowsOf([flowWrite(1, { dst_ip: "198.51.100.23" }), flowWrite(2)]),
+    });
+    await store.stop();
+    const lists = `${folder}/lists`;
+    await Deno.mkdir(lists);
+    const args = ["--state", folder, "--listen", "127.0.0.1:0", "--intelligence", lists];
+    const days = ["--retain-days", "3650", "--retro-hunt-days", "3650"];
+    const child = spawnProgram(["serve", ...args, ...days]);
+    const errors = new Response(child.stderr).text();
+    const ready = JSON.parse(await firstLine(child));
+    const key = (await Deno.readTextFile(ready.key_file)).trim();
+    const threats = async () => {
+      const headers = { authorization: `Bearer ${key}` };
+      return (await (await fetch(`${ready.listening}/api/v1/threats`, { headers })).json()).rows;
+    };
+    assertEquals(await threats(), []);
+    await Deno.writeTextFile(`${lists}/c2.txt`, "198.51.100.23");
+    for (let tries = 0; (await threats()).length === 0; tries++) {
+      assert(tries < 600, "nothing was found");
+      await systemClock.sleep(100);
+    }
+    const [threat] = await threats();
+    assertEquals([threat.title, threat.flows], ["Threat-intelligence match, found afterwards", 1]);
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0);
+    assertStringIncludes(await errors, "looked for new entries of lists in stored flows");
   }));
 
 Deno.test("serve keeps what leaves in its archive, and db brings it back while serve goes on", () =>

@@ -239,3 +239,36 @@ Deno.test({
       if (asked - before < 3) throw new Error(`asked ${asked - before} times in 6 s`);
     }),
 });
+
+Deno.test({
+  ...options,
+  name: "the overview asks each question once, and all at once as soon as the newest packet is known",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+      const asked: string[] = [];
+      await page.route("**/api/v1/**", async (route) => {
+        const path = new URL(route.request().url()).pathname.replace("/api/v1/", "");
+        asked.push(path);
+        // None is answered before all are asked.
+        if (!["session", "stats/totals"].includes(path)) await held;
+        await route.continue();
+      });
+      await page.reload();
+      await page.getByRole("region", { name: "New hosts" }).waitFor();
+      await page.waitForTimeout(500);
+      assertEquals(asked.slice(0, 2).sort(), ["session", "stats/totals"]);
+      assertEquals(asked.slice(2).sort(), [
+        "fleet",
+        "hosts",
+        "incidents",
+        "stats/protocols",
+        "stats/series",
+        "stats/top-talkers",
+      ]);
+      letGo();
+      await page.locator(".incident").first().waitFor();
+      await page.locator(".chart .mark").first().waitFor();
+    }),
+});

@@ -8,7 +8,19 @@
 import type { HostRow } from "../api.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { useBounds, useKeys, useList } from "../hooks.ts";
-import { Badge, type Column, Empty, HostLink, Loading, More, Notice, Table, When, Wire } from "../parts.tsx";
+import {
+  Badge,
+  type Column,
+  Empty,
+  HostLink,
+  Loading,
+  More,
+  Notice,
+  Table,
+  Tabs,
+  When,
+  Wire,
+} from "../parts.tsx";
 import { linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { summaries, SummaryList } from "./host_summaries.tsx";
@@ -22,18 +34,17 @@ export function HostsPage(): VNode {
   const summary = summaries.find(({ path }) => path === `/${query.view}`);
   return (
     <>
-      <nav class="tabs" aria-label="What is known of hosts">
-        <a href={linkTo("hosts")} aria-current={summary ? undefined : "page"}>Hosts</a>
-        {summaries.map(({ path, title }) => (
-          <a
-            key={path}
-            href={linkTo("hosts", "", { view: path.slice(1) })}
-            aria-current={summary?.path === path ? "page" : undefined}
-          >
-            {title}
-          </a>
-        ))}
-      </nav>
+      <Tabs
+        label="What is known of hosts"
+        tabs={[
+          { title: "Hosts", href: linkTo("hosts"), isOpen: summary === undefined },
+          ...summaries.map((one) => ({
+            title: one.title,
+            href: linkTo("hosts", "", { view: one.path.slice(1) }),
+            isOpen: one === summary,
+          })),
+        ]}
+      />
       {summary ? <SummaryList key={summary.path} summary={summary} /> : <HostList />}
     </>
   );
