@@ -343,7 +343,7 @@ function makeCapabilities(
   const { store, directory, checkIns, detection, evidence, meter, retention, live, sinks } = stages;
   const { authority, publicUrl, releases, rollouts } = stages;
   const { clock, reporter, randomBytes } = edges;
-  const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
+  const { upgradeMibPerS, kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
   const startMs = clock.nowMs();
   const progress = () =>
@@ -358,6 +358,8 @@ function makeCapabilities(
     places: stages.places,
     releases,
     rollouts,
+    // A part is a MiB.
+    releaseRate: new RateLimit({ burst: upgradeMibPerS, refillMs: 1_000 / upgradeMibPerS }),
     releaseLimit: new ConcurrencyLimit(
       { kind: "release", activeMax: 8, activePerKeyMax: 1, waitingMax: 64 },
       { reporter },
