@@ -145,6 +145,8 @@ async function wire(
   return { url, keyFile };
 }
 
+/** Of all bodies of batches and packets that are in memory at once. */
+const uploadBytesMax = 256 * 1024 * 1024;
 /** What an instance without the role "api" answers to. */
 const sensorPaths = ["/api/v1/batches", "/healthz", "/readyz", "/metrics", "/ca.pem"];
 
@@ -307,7 +309,7 @@ function makeCapabilities(
     queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
     exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit(
-      { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
+      { kind: "upload", activeMax: 256, activeCostMax: uploadBytesMax, activePerKeyMax: 8, waitingMax: 512 },
       {
         reporter,
       },

@@ -20,6 +20,9 @@ import { WorkMeter } from "./work_meter.ts";
 
 type Stop = () => Promise<void>;
 
+/** A twentieth of what may pass between the end of a flow and its row. */
+const gatherMs = 50;
+
 export async function startIngest(
   options: ServeOptions,
   edges: Edges,
@@ -32,7 +35,7 @@ export async function startIngest(
   stops: Stop[],
 ): Promise<WorkMeter> {
   const { clock, reporter } = edges;
-  const ingest = new Ingest({ buckets: options.buckets }, {
+  const ingest = new Ingest({ buckets: options.buckets, gatherMs }, {
     store,
     reporter,
     clock,
