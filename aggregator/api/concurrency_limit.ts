@@ -1,8 +1,8 @@
 /** Bounds how much of one kind of work runs at once, so that slow callers cannot take the whole aggregator.
  *
  * In: a piece of work, and whose it is. Out: its result, or the error `busy` at once when too many already wait.
- * Invariant: at most `activeMax` run, of which at most `activePerKeyMax` have one key, and at most `waitingMax` wait;
- * the rest is refused and counted.
+ * Invariant: at most `activeMax` run, of which at most `activePerKeyMax` have one key, and at most `waitingMax` wait,
+ * of which at most `waitingPerKeyMax` have one key; the rest is refused and counted.
  * Who waits goes in order of arrival, but past those whose key has its full share already. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
@@ -15,6 +15,8 @@ export interface ConcurrencyLimitOptions {
   waitingMax: number;
   /** Share of one key. @default activeMax */
   activePerKeyMax?: number;
+  /** @default waitingMax */
+  waitingPerKeyMax?: number;
 }
 
 interface Waiter {
@@ -31,7 +33,7 @@ export class ConcurrencyLimit {
   #waiting: Waiter[] = [];
 
   constructor(options: ConcurrencyLimitOptions, deps: { reporter: Reporter }) {
-    const { activeMax, waitingMax, activePerKeyMax = activeMax } = options;
+    const { activeMax, waitingMax, activePerKeyMax = activeMax, waitingPerKeyMax = waitingMax } = options;
     const check = (name: string, value: number, least: number) => {
       if (value >= least) return;
       throw new RangeError(`Cannot limit work as "${name}" must be >= ${least}: current value is ${value}`);
@@ -39,15 +41,17 @@ export class ConcurrencyLimit {
     check("activeMax", activeMax, 1);
     check("activePerKeyMax", activePerKeyMax, 1);
     check("waitingMax", waitingMax, 0);
-    this.#options = { ...options, activePerKeyMax };
+    check("waitingPerKeyMax", waitingPerKeyMax, 0);
+    this.#options = { ...options, activePerKeyMax, waitingPerKeyMax };
     this.#reporter = deps.reporter;
   }
 
   /** Runs `work` when there is room for one more of `key`. @throws {ApiError} `busy` */
   async run<Result>(work: () => Result | Promise<Result>, key = ""): Promise<Result> {
-    const { kind, activeMax, waitingMax } = this.#options;
+    const { kind, activeMax, waitingMax, waitingPerKeyMax } = this.#options;
+    const waitingOfKey = () => this.#waiting.filter((waiter) => waiter.key === key).length;
     if (this.#hasRoom(key)) this.#enter(key);
-    else if (this.#waiting.length < waitingMax) {
+    else if (this.#waiting.length < waitingMax && waitingOfKey() < waitingPerKeyMax) {
       await new Promise<void>((start) => this.#waiting.push({ key, start }));
     } else {
       this.#reporter.count("requests_refused_total", { kind });

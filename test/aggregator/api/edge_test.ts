@@ -327,6 +327,26 @@ Deno.test("a concurrency limit holds for all keys together", async () => {
   await fixture.stop();
 });
 
+Deno.test("many of one key leave places for others to run and to wait, and wait no longer for them", async () => {
+  const fixture = await startFixture();
+  const { reporter } = fixture.services;
+  const options = { kind: "query", activeMax: 4, activePerKeyMax: 2, waitingMax: 3, waitingPerKeyMax: 2 };
+  const limit = new ConcurrencyLimit(options, { reporter });
+  const freed = Promise.withResolvers<void>();
+  const outcome = (work: Promise<unknown>) => work.then(() => "done", (error) => error.code);
+  const slow = Array.from({ length: 5 }, () => outcome(limit.run(() => freed.promise, "/flows/search")));
+  assertEquals(await slow[4], "busy");
+  assertEquals(await outcome(limit.run(() => "ran", "/hosts")), "done");
+  const others = Array.from({ length: 4 }, () => outcome(limit.run(() => freed.promise, "/hosts")));
+  assertEquals(await others[3], "busy");
+  freed.resolve();
+  assertEquals(await Promise.all([...slow, ...others]), [
+    ...["done", "done", "done", "done", "busy"],
+    ...["done", "done", "done", "busy"],
+  ]);
+  await fixture.stop();
+});
+
 Deno.test("a concurrency limit lets a bounded number run, a bounded number wait, and refuses the rest at once", async () => {
   const fixture = await startFixture();
   const { reporter } = fixture.services;
