@@ -8,6 +8,7 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { isOfSensor } from "../../../model/threat.ts";
 import type { Incident, Rows, Threat } from "../api.ts";
 import { useApi } from "../hooks.ts";
 import { Badge, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
@@ -64,8 +65,12 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
       <Decisions threat={threat} onChange={onChange} />
       <Ends threat={threat} />
       <Evidence threat={threat} />
-      <FlowsOfThreat threat={threat} />
-      <Packets of="threats" id={threat.id} />
+      {!isOfSensor(threat) && (
+        <>
+          <FlowsOfThreat threat={threat} />
+          <Packets of="threats" id={threat.id} />
+        </>
+      )}
       <Reasons threat={threat} />
       <Meaning threat={threat} />
       <Timeline threat={threat} onChange={onChange} />
@@ -78,7 +83,15 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
   );
 }
 
-function Ends({ threat: { src_ips, dst_ips, dst_port, sensors } }: { threat: Threat }): VNode {
+function Ends({ threat }: { threat: Threat }): VNode {
+  const { src_ips, dst_ips, dst_port, sensors } = threat;
+  if (isOfSensor(threat)) {
+    return (
+      <p>
+        <a class="button" href={linkTo("fleet", sensors[0])}>Open the sensor</a>
+      </p>
+    );
+  }
   return (
     <section>
       <h3>Who and whom</h3>
