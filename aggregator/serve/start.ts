@@ -177,6 +177,8 @@ function reportsBy(api: AdminApi): MakeReport {
   return async ({ fromS, toS }) => reportPage(await readReport(api, toS, toS - fromS));
 }
 
+/** Of all bodies of batches and packets that are in memory at once. */
+const uploadBytesMax = 256 * 1024 * 1024;
 /** What an instance without the role "api" answers to. */
 const sensorPaths = ["/api/v1/batches", "/healthz", "/readyz", "/metrics", "/ca.pem"];
 
@@ -360,7 +362,7 @@ function makeCapabilities(
     ),
     exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit(
-      { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
+      { kind: "upload", activeMax: 256, activeCostMax: uploadBytesMax, activePerKeyMax: 8, waitingMax: 512 },
       { reporter },
     ),
     ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),

@@ -371,3 +371,35 @@ Deno.test("a concurrency limit lets a bounded number run, a bounded number wait,
   assertEquals(fixture.counter('requests_refused_total{kind="query"}'), 1);
   await fixture.stop();
 });
+
+Deno.test("a concurrency limit counts what each costs, and lets one alone run that costs more than there is", async () => {
+  const fixture = await startFixture();
+  const { reporter } = fixture.services;
+  const gate = new ConcurrencyLimit(
+    { kind: "upload", activeMax: 9, activeCostMax: 100, waitingMax: 9 },
+    { reporter },
+  );
+  const started: number[] = [], ends: (() => void)[] = [];
+  const work = (cost: number) =>
+    gate.run(
+      () => {
+        started.push(cost);
+        return new Promise<void>((resolve) => ends.push(resolve));
+      },
+      `key ${cost}`,
+      cost,
+    );
+  const turn = () => new Promise((resolve) => setTimeout(resolve));
+  const all = [work(60), work(41), work(40), work(101)];
+  await turn();
+  assertEquals(started, [60, 40], "41 more are one too many");
+  ends.shift()!();
+  await turn();
+  assertEquals(started, [60, 40, 41]);
+  for (const end of ends.splice(0)) end();
+  await turn();
+  assertEquals(started, [60, 40, 41, 101]);
+  for (const end of ends) end();
+  await Promise.all(all);
+  await fixture.stop();
+});
