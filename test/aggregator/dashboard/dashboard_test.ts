@@ -229,6 +229,9 @@ Deno.test({
       const panel = page.locator(".side");
       await panel.getByRole("heading", { name: "Similar threats" }).waitFor();
       assertEquals(await panel.getByRole("heading", { name: /Flows|Packets|Who and whom/ }).count(), 0);
+      await goTo(page, `#/threats?id=${scan}&range=all`);
+      await panel.getByText("not evaluable: sensor roof was blind from").waitFor();
+      await page.goBack();
       await panel.getByRole("link", { name: "Open the sensor" }).click();
       await page.getByRole("region", { name: "Health" }).getByText("healthy").first().waitFor();
     }),

@@ -24,7 +24,7 @@ const addressesMax = 12;
 const othersMax = 8;
 
 export function ThreatPanel({ id, onChange }: { id: string; onChange: () => void }): VNode {
-  const { data: threat, problem, isMissing, again } = useApi<Threat>(`/threats/${encodeURIComponent(id)}`);
+  const { data: threat, problem, isMissing, again } = useApi<OneThreat>(`/threats/${encodeURIComponent(id)}`);
   return (
     <SidePanel id={id} title={threat?.title ?? "Threat"}>
       {isMissing
@@ -48,7 +48,10 @@ export function ThreatPanel({ id, onChange }: { id: string; onChange: () => void
   );
 }
 
-function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): VNode {
+/** Alone it says which sensors saw nothing meanwhile. */
+type OneThreat = Threat & { not_evaluable: string[] };
+
+function Story({ threat, onChange }: { threat: OneThreat; onChange: () => void }): VNode {
   const { words, explanation, suggested_action, severity, status, technique, detector, network } = threat;
   return (
     <>
@@ -65,6 +68,7 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
       <Decisions threat={threat} onChange={onChange} />
       <Ends threat={threat} />
       <Evidence threat={threat} />
+      <Unseen spots={threat.not_evaluable} />
       {!isOfSensor(threat) && (
         <>
           <FlowsOfThreat threat={threat} />
@@ -129,6 +133,16 @@ function Evidence({ threat: { evidence } }: { threat: Threat }): VNode {
           </Fact>
         ))}
       </Facts>
+    </section>
+  );
+}
+
+function Unseen({ spots }: { spots: readonly string[] }): VNode | null {
+  if (spots.length === 0) return null;
+  return (
+    <section>
+      <h3>What nobody saw</h3>
+      <ul class="reasons">{spots.map((spot) => <li key={spot}>{spot}</li>)}</ul>
     </section>
   );
 }
