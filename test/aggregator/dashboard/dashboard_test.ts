@@ -201,6 +201,44 @@ Deno.test({
 
 Deno.test({
   ...options,
+  name: "a threat about a sensor leads to the sensor, and speaks of no addresses and flows",
+  fn: () =>
+    withWorld(browser, { width: 1024 }, async (page, world) => {
+      const { store } = world.fixture.services;
+      const [{ sensor_id }] = (await store.readSensors()).filter(({ name }) => name === "roof");
+      const words = { summary: "Sensor roof at site lab sees nothing: no packet came.", meaning: "m" };
+      await store.saveThreats([
+        sampleThreat({
+          id: "00112233445566ae",
+          identity: `sensor_blind|${sensor_id}`,
+          detector: "sensor_blind",
+          title: "Sensor blind",
+          src_ips: [],
+          dst_ips: [],
+          sensors: [sensor_id],
+          flow_ids: [],
+          words: { ...words, action: "a", false_alarm: "f" },
+        }),
+      ]);
+      await logIn(page, world.fixture.keys.analyst);
+      await page.locator(".incident").filter({ hasText: "Sensor blind" }).waitFor();
+      await goTo(page, "#/threats?range=all");
+      const row = page.getByRole("row").filter({ hasText: "Sensor blind" });
+      assertStringIncludes(await row.innerText(), "Sensor roof at site lab sees nothing");
+      await row.getByRole("link", { name: "Sensor blind" }).click();
+      const panel = page.locator(".side");
+      await panel.getByRole("heading", { name: "Similar threats" }).waitFor();
+      assertEquals(await panel.getByRole("heading", { name: /Flows|Packets|Who and whom/ }).count(), 0);
+      await goTo(page, `#/threats?id=${scan}&range=all`);
+      await panel.getByText("not evaluable: sensor roof was blind from").waitFor();
+      await page.goBack();
+      await panel.getByRole("link", { name: "Open the sensor" }).click();
+      await page.getByRole("region", { name: "Health" }).getByText("healthy").first().waitFor();
+    }),
+});
+
+Deno.test({
+  ...options,
   name: "refused batches are shown to administrators, and to nobody else",
   fn: () =>
     withWorld(browser, { width: 390 }, async (page, world) => {

@@ -8,7 +8,7 @@
 /// <reference lib="esnext" />
 
 import type { SuppressionConditions } from "../../../model/suppression.ts";
-import type { ThreatStatus } from "../../../model/threat.ts";
+import { isOfSensor, type ThreatStatus } from "../../../model/threat.ts";
 import type { Incident, Threat } from "../api.ts";
 import { ask, mayDecide, refresh, useApp } from "../app.ts";
 import { useAction } from "../hooks.ts";
@@ -159,9 +159,11 @@ export function Suppress({ threat, onChange }: Act): VNode | null {
 }
 
 /** The same kind of threat between the same ends; a side with several addresses is left open. */
-function likeness({ detector, src_ips, dst_ips, dst_port }: Threat): SuppressionConditions {
+function likeness(threat: Threat): SuppressionConditions {
+  const { detector, network, src_ips, dst_ips, dst_port } = threat;
   return {
     detector,
+    ...isOfSensor(threat) && { network },
     ...src_ips.length === 1 && { src_ip: src_ips[0] },
     ...dst_ips.length === 1 && { dst_ip: dst_ips[0] },
     ...dst_port !== null && { dst_port },

@@ -8,6 +8,7 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { isOfSensor } from "../../../model/threat.ts";
 import type { Incident, Rows, Threat } from "../api.ts";
 import { useApi } from "../hooks.ts";
 import { Badge, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
@@ -23,7 +24,7 @@ const addressesMax = 12;
 const othersMax = 8;
 
 export function ThreatPanel({ id, onChange }: { id: string; onChange: () => void }): VNode {
-  const { data: threat, problem, isMissing, again } = useApi<Threat>(`/threats/${encodeURIComponent(id)}`);
+  const { data: threat, problem, isMissing, again } = useApi<OneThreat>(`/threats/${encodeURIComponent(id)}`);
   return (
     <SidePanel id={id} title={threat?.title ?? "Threat"}>
       {isMissing
@@ -47,7 +48,10 @@ export function ThreatPanel({ id, onChange }: { id: string; onChange: () => void
   );
 }
 
-function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): VNode {
+/** Alone it says which sensors saw nothing meanwhile. */
+type OneThreat = Threat & { not_evaluable: string[] };
+
+function Story({ threat, onChange }: { threat: OneThreat; onChange: () => void }): VNode {
   const { words, explanation, suggested_action, severity, status, technique, detector, network } = threat;
   return (
     <>
@@ -64,8 +68,13 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
       <Decisions threat={threat} onChange={onChange} />
       <Ends threat={threat} />
       <Evidence threat={threat} />
-      <FlowsOfThreat threat={threat} />
-      <Packets of="threats" id={threat.id} />
+      <Unseen spots={threat.not_evaluable} />
+      {!isOfSensor(threat) && (
+        <>
+          <FlowsOfThreat threat={threat} />
+          <Packets of="threats" id={threat.id} />
+        </>
+      )}
       <Reasons threat={threat} />
       <Meaning threat={threat} />
       <Timeline threat={threat} onChange={onChange} />
@@ -78,7 +87,15 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
   );
 }
 
-function Ends({ threat: { src_ips, dst_ips, dst_port, sensors } }: { threat: Threat }): VNode {
+function Ends({ threat }: { threat: Threat }): VNode {
+  const { src_ips, dst_ips, dst_port, sensors } = threat;
+  if (isOfSensor(threat)) {
+    return (
+      <p>
+        <a class="button" href={linkTo("fleet", sensors[0])}>Open the sensor</a>
+      </p>
+    );
+  }
   return (
     <section>
       <h3>Who and whom</h3>
@@ -116,6 +133,16 @@ function Evidence({ threat: { evidence } }: { threat: Threat }): VNode {
           </Fact>
         ))}
       </Facts>
+    </section>
+  );
+}
+
+function Unseen({ spots }: { spots: readonly string[] }): VNode | null {
+  if (spots.length === 0) return null;
+  return (
+    <section>
+      <h3>What nobody saw</h3>
+      <ul class="reasons">{spots.map((spot) => <li key={spot}>{spot}</li>)}</ul>
     </section>
   );
 }
