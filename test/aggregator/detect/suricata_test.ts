@@ -106,8 +106,9 @@ Deno.test("a file is followed from its end, over renaming and truncation, line b
     assertEquals(await file.read(), ["bc", "\u00e4"]);
     await add("before renaming\n");
     await Deno.rename(path, `${path}.1`);
-    await add("after renaming\n");
-    assertEquals(await file.read(), ["before renaming", "after renaming"]);
+    const longer = "after renaming, a longer line than the whole file before";
+    await add(`${longer}\n`);
+    assertEquals(await file.read(), ["before renaming", longer]);
     await Deno.writeTextFile(path, "short\n");
     assertEquals(await file.read(), ["short"]);
     await add(`${"x".repeat(65_537)}\n${"y".repeat(65_536)}\n`);
