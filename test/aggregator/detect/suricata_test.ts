@@ -96,7 +96,6 @@ Deno.test("a file is followed from its end, over renaming and truncation, line b
     const path = `${folder}/eve.json`;
     const add = (text: string) => Deno.writeTextFile(path, text, { append: true });
     const file = new TailedFile(path, null);
-    assertEquals([await file.read(), file.place], [[], null], "it is not there yet");
     await add("old\n");
     assertEquals(await file.read(), []);
     await add("a\nb");
@@ -118,6 +117,11 @@ Deno.test("a file is followed from its end, over renaming and truncation, line b
     await add("z\nnext\n");
     assertEquals([await file.read(), file.tooLong], [["next"], 2]);
     file.close();
+    const early = new TailedFile(`${path}.2`, null);
+    assertEquals([await early.read(), early.place], [[], null], "it is not there yet");
+    await Deno.writeTextFile(`${path}.2`, "first\n");
+    assertEquals(await early.read(), ["first"]);
+    early.close();
     await Deno.rename(`${path}.1`, path);
     const again = new TailedFile(path, left);
     assertEquals(await again.read(), ["bc", "\u00e4", "before renaming"]);
