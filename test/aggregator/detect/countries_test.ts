@@ -109,5 +109,6 @@ Deno.test("data that leaves for a country called for the first time counts more"
   );
   assert(names([...home(24), abroad(week), sends(week + 3_600, "203.0.113.9")]).includes("new_country"));
   assert(!names([...home(24), abroad(week), sends(week + 3_601, "203.0.113.9")]).includes("new_country"));
+  assert(!names([...home(22), sends(week, "203.0.113.9")]).includes("new_country"), "23 hours");
   assert(!names([...home(24), sends(week, "198.51.100.9")]).includes("new_country"));
 });
