@@ -96,8 +96,9 @@ export interface Capabilities extends EdgeCapabilities {
   enrolRate: RateLimit;
   /** Exports on their way. */
   exportLimit: ConcurrencyLimit;
-  /** Parts of programs on their way. */
+  /** Parts of programs on their way, and in a second. */
   releaseLimit: ConcurrencyLimit;
+  releaseRate: RateLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;

@@ -1,5 +1,4 @@
-/** The first call to a country: told after the network's habits are known, never above low, and over a restart.
- * @module */
+/** The first call to a country: told once the network's habits are known, never above low. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { exfiltration } from "../../../aggregator/detect/detectors/exfiltration.ts";
