@@ -6,12 +6,13 @@
 
 import type { Reporter } from "../shared/reporter.ts";
 import type { Clock } from "../shared/clock.ts";
+import type { NoiseClass } from "../shared/policy.ts";
 import { OddPackets } from "./capture/odd_packets.ts";
 import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
 import type { Chooser, DeepLane } from "./dissect/deep_lane.ts";
-import { type NoiseClass, NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
+import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
 import type { OwnPeer } from "./prefilter/kernel_filter.ts";
 import { OwnTraffic } from "./prefilter/own_traffic.ts";
 import { notSampled } from "./flow/sampling.ts";

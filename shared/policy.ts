@@ -21,7 +21,11 @@ export const noiseClasses = [
   "broadcast",
   "loopback",
 ] as const;
-type NoiseName = typeof noiseClasses[number];
+export type NoiseClass = typeof noiseClasses[number];
+
+/** What the ring keeps of a packet: its headers, its headers and the first octets of its payload, or all of it. */
+export const payloadPolicies = ["headers", "start", "full"] as const;
+export type PayloadPolicy = typeof payloadPolicies[number];
 
 const timeoutMs = { kind: "number", min: 1, max: 86_400_000 } as const;
 
@@ -43,14 +47,14 @@ export const policyFields = {
   sampleMax: { kind: "number", min: 1, max: 1_024 },
   /** Octets a second of batches on their way to the aggregator, 0 = no limit. */
   uploadBytesPerS: { kind: "number", min: 0, max: 1_000_000_000 },
-  ringPayload: { kind: "choice", choices: ["headers", "start", "full"] },
+  ringPayload: { kind: "choice", choices: payloadPolicies },
 } as const;
 export type PolicyField = keyof typeof policyFields;
 
 export interface PolicySettings {
   filter?: string;
   snaplen?: number;
-  noise?: NoiseName[];
+  noise?: NoiseClass[];
   tcpIdleMs?: number;
   otherIdleMs?: number;
   unansweredIdleMs?: number;
@@ -58,7 +62,7 @@ export interface PolicySettings {
   facts?: boolean;
   sampleMax?: number;
   uploadBytesPerS?: number;
-  ringPayload?: "headers" | "start" | "full";
+  ringPayload?: PayloadPolicy;
 }
 
 /** What an aggregator offers. Versions are unique in a fleet: a number says which settings. */

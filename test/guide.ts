@@ -13,6 +13,8 @@ export type How = { machine: string } | { elsewhere: string } | { asked: string 
 
 const packages = { elsewhere: "test/deploy/booted_packages_test.ts" };
 const secureKafka = { elsewhere: "test/shared/kafka_secure_test.ts" };
+const upgrade = { elsewhere: "test/deploy/booted_upgrade_test.ts" };
+const releases = { elsewhere: "test/aggregator/commands/upgrade_commands_test.ts" };
 const checkout = { asked: "it is what the packages install, from a checkout" };
 const option = { asked: "one option of a service that a machine runs with others" };
 /** The machine has two sensors: the one that its package runs, and "roof", whose key lies in ~/roof. */
@@ -64,6 +66,8 @@ export const commands: Readonly<Record<string, How>> = {
   },
   "serve --triage-provider openai --triage-base-url http://127.0.0.1:11434/v1 --triage-model NAME": option,
   "serve --intelligence DIR": option,
+  "serve --geoip FILE": { elsewhere: "test/aggregator/commands/geoip_test.ts" },
+  "serve --suricata /var/log/suricata/eve.json": { elsewhere: "test/aggregator/commands/serve_test.ts" },
   "serve --publish flows,threats": { elsewhere: "test/e2e/publish_test.ts" },
   "serve --sinks FILE": { elsewhere: "test/aggregator/commands/sink_command_test.ts" },
   "apt install ./picket-aggregator_*_amd64.deb": {
@@ -93,6 +97,19 @@ export const commands: Readonly<Record<string, How>> = {
   },
   "picket-aggregator policy show office": { machine: "" },
   "picket-aggregator policy set office --to all": { machine: "" },
+  "picket-aggregator release keygen --key picket-release.key": releases,
+  "picket-aggregator release trust picket-release.key.pub": upgrade,
+  "picket-aggregator release sign picket-sensor-aarch64-unknown-linux-gnu --key picket-release.key --as 1.1.0":
+    releases,
+  "picket-aggregator release add picket-sensor-aarch64-unknown-linux-gnu": upgrade,
+  "picket-aggregator upgrade start 1.1.0 --canary tag=canary --canary-time 12h --step 25 --step-time 4h":
+    releases,
+  "picket-aggregator upgrade status": upgrade,
+  "picket-aggregator upgrade resume": releases,
+  "picket-sensor release-key picket-release.key.pub": {
+    elsewhere: "test/sensor/commands/release_key_test.ts",
+  },
+  "serve --upgrade-mib-per-s": option,
   "kafka-acls.sh --add --allow-principal User:roof --operation Write --topic picket.batches.v1": secureKafka,
   "kafka-acls.sh --add --allow-principal User:centre --operation Read --operation Describe --topic picket.batches.v1":
     secureKafka,

@@ -30,7 +30,7 @@ Deno.test("README and operator's guide show only commands and options that exist
   const shown = code.filter((span) => !("machine" in (commands[span] ?? {})));
   const asked = new Map<string, Set<string>>();
   for (const span of shown) {
-    const match = /^(?:deno task |picket-)(sensor|aggregator) ([a-z]+)/.exec(span) ??
+    const match = /^(?:sudo )?(?:deno task |picket-)(sensor|aggregator) ([a-z][a-z-]*)/.exec(span) ??
       /^()(serve) --/.exec(span);
     if (!match) continue;
     const name = `${match[1] || "aggregator"} ${match[2]}`;

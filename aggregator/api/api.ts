@@ -18,7 +18,6 @@ import { etagOf, isKnown } from "./etag.ts";
 import { ApiError, problemType } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
 import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";
-import { heldOpen } from "./held_open.ts";
 import type { Answer, Call, Route } from "./route.ts";
 import { mayCall, routes } from "./routes.ts";
 import { withStamps } from "./stamps.ts";
@@ -39,8 +38,6 @@ export interface ApiOptions {
 export interface Connection {
   source: string;
   isSecure: boolean;
-  /** The connection is in use until what is returned is called: for an answer that is written as it comes. */
-  hold?: () => () => void;
 }
 
 export interface Api {
@@ -83,7 +80,11 @@ export function createApi(options: ApiOptions, has: EdgeCapabilities & Partial<C
     if (route.needs.some((name) => has[name] === undefined)) continue;
     if (options.paths && !options.paths.includes(route.path)) continue;
     const given = Object.fromEntries(route.needs.map((name) => [name, has[name]])) as unknown as Capabilities;
-    app.on(route.method, route.path, (context) => serve({ route, given }, context, options, has));
+    app.on(
+      route.method,
+      route.path,
+      (context) => serve({ route, given, ask: asker(app, context) }, context, options, has),
+    );
     served.push(route);
   }
   const otherMethods = methodsBeside(served);
@@ -97,6 +98,22 @@ export function createApi(options: ApiOptions, has: EdgeCapabilities & Partial<C
   }
   return {
     fetch: async (request, connection) => await app.fetch(request, connection),
+  };
+}
+
+/** Asks the API again for whoever asks: with the same key or session, from the same address. */
+function asker(app: Hono<Env>, { req, env }: Context<Env>): Call["ask"] {
+  return async (path) => {
+    const headers = new Headers();
+    for (const name of ["authorization", "cookie", "host", "forwarded", "x-forwarded-for"]) {
+      const value = req.header(name);
+      if (value !== undefined) headers.set(name, value);
+    }
+    const url = new URL(`/api/v1${path}`, req.url);
+    const response = await app.fetch(new Request(url, { headers, signal: req.raw.signal }), env);
+    const answer = await response.json();
+    if (response.ok) return answer;
+    throw new Error(`${response.status} ${answer.title}${answer.detail ? `: ${answer.detail}` : ""}`);
   };
 }
 
@@ -115,7 +132,7 @@ function methodsBeside(served: readonly Route[]): (path: string) => ApiError | n
 }
 
 async function serve(
-  { route, given }: { route: Route; given: Capabilities },
+  { route, given, ask }: { route: Route; given: Capabilities; ask: Call["ask"] },
   context: Context<Env>,
   options: ApiOptions,
   has: EdgeCapabilities,
@@ -147,6 +164,7 @@ async function serve(
     caller,
     source,
     session: getCookie(context, cookieName),
+    ask,
     url,
     signal: context.req.raw.signal,
     nowMs,
@@ -157,13 +175,15 @@ async function serve(
     throw new ApiError("busy", "The caller has gone");
   };
   const beganMs = has.clock.monotonicMs();
-  const answer = route.isQuery ? await has.queryLimit.run(handle) : await handle();
+  const answer = route.isQuery ? await has.queryLimit.run(handle, route.path) : await handle();
   // A stream that is watched lasts as long as somebody watches it: its first octet counts.
   const tookS = (has.clock.monotonicMs() - beganMs) / 1_000;
   has.reporter.observe("request_duration_seconds", tookS, { route: route.path });
   const found = { status: route.status, ...answer };
   const known = route.isPolled ? unchanged(found, context) : found;
   has.reporter.count("requests_total", { route: route.path, status: known.status });
+  // Of HEAD the body is dropped unread: whoever makes it must learn that nobody takes it.
+  if (context.req.method === "HEAD") await known.stream?.body.cancel();
   const stamped = route.hasStamps && known.json !== undefined
     ? { ...known, json: withStamps(known.json) }
     : known;
@@ -250,17 +270,20 @@ function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
     const options = { httpOnly: true, sameSite: "Strict", secure, path, maxAge: session.maxAgeS } as const;
     setCookie(context, cookieName, session.id, options);
   }
+  if (status === 202 && json === undefined) {
+    return context.body(null, 202, { "cache-control": "no-store", ...headers });
+  }
   if (status === 304) return context.body(null, 304, { "cache-control": "no-store", ...headers });
   if (stream) {
-    const body = stream.isLive
-      ? heldOpen(stream.body, context.env.hold ?? (() => () => undefined))
-      : stream.body;
-    return context.body(body, status as ContentfulStatusCode, {
+    const described = {
       "cache-control": "no-store",
       "content-type": stream.type,
       ...(stream.name ? { "content-disposition": `attachment; filename="${stream.name}"` } : {}),
       ...headers,
-    });
+    };
+    return context.req.method === "HEAD"
+      ? context.body(null, status as ContentfulStatusCode, described)
+      : context.body(stream.body, status as ContentfulStatusCode, described);
   }
   const body = file ? file.body as Uint8Array<ArrayBuffer> : text ? text.body : JSON.stringify(json);
   return context.body(body, status as ContentfulStatusCode, {

@@ -2,7 +2,8 @@
  *
  * In: a piece of work, and whose it is. Out: its result, or the error `busy` at once when too many already wait.
  * Invariant: at most `activeMax` run, which cost `activeCostMax` together unless one alone costs more, of which at most
- * `activePerKeyMax` have one key, and at most `waitingMax` wait; the rest is refused and counted.
+ * `activePerKeyMax` have one key; at most `waitingMax` wait, of which at most `waitingPerKeyMax` have one key; the rest
+ * is refused and counted.
  * Who waits goes in order of arrival, but past those whose key has its full share already. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
@@ -15,6 +16,8 @@ export interface ConcurrencyLimitOptions {
   waitingMax: number;
   /** Share of one key. @default activeMax */
   activePerKeyMax?: number;
+  /** @default waitingMax */
+  waitingPerKeyMax?: number;
   /** In the unit that callers count in, such as octets. @default Infinity */
   activeCostMax?: number;
 }
@@ -35,7 +38,13 @@ export class ConcurrencyLimit {
   #waiting: Waiter[] = [];
 
   constructor(options: ConcurrencyLimitOptions, deps: { reporter: Reporter }) {
-    const { activeMax, waitingMax, activePerKeyMax = activeMax, activeCostMax = Infinity } = options;
+    const {
+      activeMax,
+      waitingMax,
+      activePerKeyMax = activeMax,
+      waitingPerKeyMax = waitingMax,
+      activeCostMax = Infinity,
+    } = options;
     const check = (name: string, value: number, least: number) => {
       if (value >= least) return;
       throw new RangeError(`Cannot limit work as "${name}" must be >= ${least}: current value is ${value}`);
@@ -43,15 +52,17 @@ export class ConcurrencyLimit {
     check("activeMax", activeMax, 1);
     check("activePerKeyMax", activePerKeyMax, 1);
     check("waitingMax", waitingMax, 0);
-    this.#options = { ...options, activePerKeyMax, activeCostMax };
+    check("waitingPerKeyMax", waitingPerKeyMax, 0);
+    this.#options = { ...options, activePerKeyMax, waitingPerKeyMax, activeCostMax };
     this.#reporter = deps.reporter;
   }
 
   /** Runs `work` when there is room for one more of `key`, and for its cost. @throws {ApiError} `busy` */
   async run<Result>(work: () => Result | Promise<Result>, key = "", cost = 0): Promise<Result> {
-    const { kind, activeMax, waitingMax } = this.#options;
+    const { kind, activeMax, waitingMax, waitingPerKeyMax } = this.#options;
+    const waitingOfKey = () => this.#waiting.filter((waiter) => waiter.key === key).length;
     if (this.#hasRoom(key, cost)) this.#enter(key, cost);
-    else if (this.#waiting.length < waitingMax) {
+    else if (this.#waiting.length < waitingMax && waitingOfKey() < waitingPerKeyMax) {
       await new Promise<void>((start) => this.#waiting.push({ key, cost, start }));
     } else {
       this.#reporter.count("requests_refused_total", { kind });

@@ -6,6 +6,7 @@
 
 import type { z } from "../../shared/schema.ts";
 import type { Capabilities } from "./capabilities.ts";
+import type { JsonObject } from "../mcp/untrusted.ts";
 import type { ApiErrorCode } from "./errors.ts";
 import type { Role } from "../model/access.ts";
 import type { Actor } from "../model/audit.ts";
@@ -40,6 +41,8 @@ export interface Call<Query = unknown, Body = unknown> {
   source: string;
   /** Id of the session its cookie names. */
   session: string | undefined;
+  /** What a GET below /api/v1 answers the same caller. @throws {Error} when it answers with an error */
+  ask(path: string): Promise<JsonObject>;
   /** As it was asked for. */
   url: URL;
   /** Aborted when the caller has gone. */
@@ -48,16 +51,16 @@ export interface Call<Query = unknown, Body = unknown> {
   nowMs: number;
 }
 
-/** What goes back. JSON unless `text`, `file` or `stream` is there. */
+/** What goes back. JSON unless `text`, `file` or `stream` is there; without any, nothing. */
 export interface Answer {
   status?: number;
   json?: unknown;
-  text?: { body: string; type: string };
+  /** As octets when it is encoded: the headers say how. */
+  text?: { body: string | Uint8Array<ArrayBuffer>; type: string };
   /** To be saved under its name. */
   file?: { body: Uint8Array; type: string; name: string };
-  /** Sent while it is made, and cancelled when the caller goes away:
-   * a file under its name, or, live, what never ends by itself. */
-  stream?: { body: ReadableStream<Uint8Array<ArrayBuffer>>; type: string; name?: string; isLive?: true };
+  /** Sent while it is made, and cancelled when the caller goes away; saved under its name, where it has one. */
+  stream?: { body: ReadableStream<Uint8Array<ArrayBuffer>>; type: string; name?: string };
   headers?: Record<string, string>;
   /** The browser keeps this id as its session; an age of 0 ends it. */
   session?: { id: string; maxAgeS: number };
@@ -80,6 +83,8 @@ export interface Route {
   isPolled: boolean;
   /** Of a good answer. */
   status: number;
+  /** Of a good answer without a body, where there is one. */
+  emptyStatus?: number;
   answer?: z.ZodType;
   /** Media type of a body without schema, and those of an answer without one.
    * With a schema and types an answer is any of them. */
@@ -104,6 +109,7 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType, Need ext
   isPolled?: boolean;
   /** @default 200 */
   status?: number;
+  emptyStatus?: number;
   answer?: z.ZodType;
   bodyType?: string;
   answerTypes?: readonly string[];
@@ -138,6 +144,7 @@ export function resource<
     isQuery,
     isPolled: definition.isPolled ?? false,
     status: definition.status ?? 200,
+    ...(definition.emptyStatus === undefined ? {} : { emptyStatus: definition.emptyStatus }),
     bodyType: definition.bodyType ?? "application/json",
     answerTypes: definition.answerTypes ?? (answer ? [] : ["text/plain"]),
     headers: definition.headers ?? {},

@@ -1,7 +1,7 @@
 /** The API as commands call it: `report`, and everything given `--url`.
  *
  * In: address, key. Out: JSON, or an error that says what to do.
- * Invariant: nothing waits longer than 15 s, a download apart, where every piece may; redirects are not followed, as
+ * Invariant: nothing waits longer than 15 s, or 60 s for the next piece of a download; redirects are not followed, as
  * they would carry the key elsewhere. @module */
 
 import { type Clock, systemClock } from "../../shared/clock.ts";

@@ -5,6 +5,7 @@
 
 import { escapeHtml } from "../../shared/escape.ts";
 import type { WholeFleet } from "./fleet_pages.ts";
+import { amount } from "./words.ts";
 import type { Host } from "../model/host.ts";
 import type { Incident } from "../model/incident.ts";
 import type { SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
@@ -181,10 +182,6 @@ function timeOf(seconds: number): string {
 
 function counted(count: number, noun: string): string {
   return `${amount(count)} ${noun}${count === 1 || noun === "more" ? "" : "s"}`;
-}
-
-function amount(count: number): string {
-  return count.toLocaleString("en-US");
 }
 
 function octets(count: number): string {

@@ -31,7 +31,7 @@ const options = {
 } as const;
 
 /** Each line short enough for a terminal. */
-function columnsOf<Row>({ columns }: Table<Row>): string {
+export function columnsOf<Row>({ columns }: Table<Row>): string {
   const names = Object.keys(columns).join(", ").replace(/(.{1,110})(?:, |$)/g, "$1,\n").replace(/,\n$/, ".");
   return `Columns of the filter: ${names}
 Operators: = != < <= > >= in ~ (contains), with and, or, not and parentheses.\n`;

@@ -16,6 +16,7 @@ import { type ApiClient, openClient } from "../cli/api_client.ts";
 import { readVerb } from "../cli/admin_api.ts";
 import type { Flow } from "../model/flow.ts";
 import type { Threat } from "../model/threat.ts";
+import { readTime } from "../model/time_text.ts";
 import {
   type Command,
   command,
@@ -25,7 +26,7 @@ import {
   noOperands,
 } from "../../shared/command.ts";
 import { escapeLine } from "../../shared/escape.ts";
-import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
+import { generalOptions, runningOptions } from "../options/store_options.ts";
 
 const verbs = ["flows", "threats"] as const;
 type Verb = typeof verbs[number];
@@ -49,12 +50,7 @@ from there. Needs a key of the role analyst.`,
   ],
   options: {
     ...generalOptions,
-    state: storeOptions.state,
-    ...remoteOptions,
-    url: {
-      ...remoteOptions.url,
-      help: "Address of the aggregator; else that of the last serve in this state folder",
-    },
+    ...runningOptions,
     output: { kind: "text", default: "", value: "FILE", help: "File to write" },
     format: { kind: "text", default: "", help: "ndjson, csv or parquet; else as the file's name ends" },
     from: {
@@ -110,8 +106,9 @@ function readQuery({ from, to, filter }: { from: string; to: string; filter: str
   const query = new URLSearchParams();
   for (const [name, text] of [["from", from], ["to", to]]) {
     if (text === "") continue;
-    const ms = Date.parse(text);
-    if (!/^[0-9]{4}-/.test(text) || !Number.isFinite(ms)) {
+    // No words like now-1h: the next call could not ask the same question.
+    const seconds = /^[0-9]{4}-/.test(text) ? readTime(text, 0) : null;
+    if (seconds === null) {
       throw new CommandError(
         exitCodes.usage,
         `Cannot use "${name}" as it must be like 2026-01-15 or 2026-01-15T08:00Z: current value is "${
@@ -119,7 +116,7 @@ function readQuery({ from, to, filter }: { from: string; to: string; filter: str
         }"`,
       );
     }
-    query.set(name, String(ms / 1e3));
+    query.set(name, String(seconds));
   }
   for (const one of filter) {
     const at = one.indexOf("=");
@@ -149,21 +146,21 @@ async function download(client: ApiClient, { verb, query, part }: Wanted, edges:
   if (!isSame) await Deno.remove(part).catch(() => undefined); // Most often there is none.
   await Deno.writeTextFile(`${part}.query`, question, { mode: 0o600 });
   const begun = await wholeRows(part);
-  let { rows, last } = begun;
+  let { rows } = begun;
+  let cursor = begun.last === null ? null : cursorOf(verb, JSON.parse(begun.last));
   const file = await Deno.open(part, { write: true, create: true, mode: 0o600 });
   try {
     await file.truncate(begun.octets);
     await file.seek(begun.octets, Deno.SeekMode.Start);
     for (let requests = 0; requests < requestsMax; requests++) {
       const asked = new URLSearchParams(query);
-      if (last !== null) asked.set("cursor", cursorOf(verb, JSON.parse(last)));
+      if (cursor !== null) asked.set("cursor", cursor);
       let end: string | null = null;
       for await (const lines of linesOf(client.download(`/export/${verb}?${asked}`, edges.signal))) {
         if (lines.at(-1)?.startsWith('{"picket_export":')) end = lines.pop()!;
         if (lines.length === 0) continue;
         await writeAll(file, new TextEncoder().encode(`${lines.join("\n")}\n`));
         rows += lines.length;
-        last = lines.at(-1)!;
         edges.progress?.(`${rows} ${verb}`);
       }
       if (end === null) {
@@ -172,10 +169,13 @@ async function download(client: ApiClient, { verb, query, part }: Wanted, edges:
           `Cannot export as the answer of ${client.url} ended too early: the same call goes on`,
         );
       }
-      if (JSON.parse(end).picket_export.complete) {
+      const { complete, next_cursor } = JSON.parse(end).picket_export;
+      if (complete) {
         await file.sync();
         return rows;
       }
+      // Not that of the last row: a part may have none.
+      cursor = next_cursor;
     }
   } finally {
     file.close();

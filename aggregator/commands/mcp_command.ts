@@ -9,7 +9,7 @@ import { answerLine } from "../mcp/conversation.ts";
 import { linesOf } from "../mcp/lines.ts";
 import type { JsonObject } from "../mcp/untrusted.ts";
 import { type Command, command, exitCodes, noOperands } from "../../shared/command.ts";
-import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
+import { generalOptions, runningOptions } from "../options/store_options.ts";
 
 /** `input`: standard input; a function, as it is not to be touched by other commands. */
 export function mcpCommand(input: () => ReadableStream<Uint8Array>): Command {
@@ -28,12 +28,7 @@ stand as they are: the assistant's model sees addresses and names. Give it a key
     ],
     options: {
       ...generalOptions,
-      state: storeOptions.state,
-      ...remoteOptions,
-      url: {
-        ...remoteOptions.url,
-        help: "Address of the aggregator; else that of the last serve in this state folder",
-      },
+      ...runningOptions,
     },
     async run(options, operands, edges) {
       noOperands(operands);

@@ -15,7 +15,7 @@ import {
   onlyOperand,
 } from "../../shared/command.ts";
 import { escapeLine } from "../../shared/escape.ts";
-import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
+import { generalOptions, runningOptions } from "../options/store_options.ts";
 
 const everyMs = 1_000;
 
@@ -30,12 +30,7 @@ Exit code 0 when packets were written, 1 when there are none.`,
   examples: ["packets 00112233aabbccdd -o evidence.pcapng", "packets 00112233aabbccdd --wait-s 300"],
   options: {
     ...generalOptions,
-    state: storeOptions.state,
-    ...remoteOptions,
-    url: {
-      ...remoteOptions.url,
-      help: "Address of the aggregator; else that of the last serve in this state folder",
-    },
+    ...runningOptions,
     output: {
       kind: "text",
       default: "",

@@ -3,7 +3,7 @@
 
 import { openClient } from "../cli/api_client.ts";
 import { readVerb } from "../cli/admin_api.ts";
-import { generalOptions, remoteOptions, storeOptions } from "../options/store_options.ts";
+import { generalOptions, runningOptions } from "../options/store_options.ts";
 import { type Command, command, exitCodes, noOperands, onlyOperand } from "../../shared/command.ts";
 import { escapeLine } from "../../shared/escape.ts";
 
@@ -34,7 +34,7 @@ export const sinkCommand: Command = command({
     `Asks a running aggregator. list shows each sink of its file (serve --sinks) and how it is; test sends a message that says it is a
 test, past what waits, and ends with code 1 when it could not be sent; dead lists the messages that were given up.`,
   examples: ["sink list", "sink test chat", "sink dead chat --json"],
-  options: { ...generalOptions, state: storeOptions.state, ...remoteOptions },
+  options: { ...generalOptions, ...runningOptions },
   async run(options, operands, edges) {
     const { verb, rest } = readVerb(operands, verbs, "list");
     const name = verb === "list" ? (noOperands(rest), "") : encodeURIComponent(onlyOperand(rest, "sink"));

@@ -76,6 +76,7 @@ const parts: Readonly<Record<string, (value: unknown) => boolean>> = {
   title: isText,
   about: isText,
   needs: isAbsentOr((value) => Array.isArray(value) && value.every(isText)),
+  seesAll: isAbsentOr((value) => value === true),
   lacks: isAbsentOr(isFunction),
   limits: isTable,
   window: (value) => isTable(value) && ["quietS", "ageS"].every((name) => name in (value as object)),

@@ -11,10 +11,17 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Engine, updateOfFlow } from "./engine.ts";
+import type { FreshFinding } from "./finding.ts";
 import { leadOf, storiesOf } from "./incidents.ts";
 import { type LearnedFile, loadLearned, saveLearned } from "./learned.ts";
 import type { Suppressor } from "./suppressor.ts";
-import type { Threat, ThreatLinks, ThreatStatus, TriageResult } from "../model/threat.ts";
+import {
+  isOfSensor,
+  type Threat,
+  type ThreatLinks,
+  type ThreatStatus,
+  type TriageResult,
+} from "../model/threat.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { type Store, StoreUnavailable } from "../store/store.ts";
 
@@ -117,6 +124,12 @@ export class Detection {
     await this.#store(this.#deps.engine.step(updates, nowMs));
   }
 
+  /** Keeps what was found among stored flows. */
+  async adopt(findings: readonly FreshFinding[]): Promise<void> {
+    const { engine, clock } = this.#deps;
+    await this.#store(engine.adopt(findings, clock.nowMs()));
+  }
+
   /** Keeps what a model said about a threat. */
   async keep({ threatId, severity, triage }: TriageResult): Promise<void> {
     const threat = this.#deps.engine.amend(threatId, { ...triage, severity });
@@ -178,8 +191,8 @@ export class Detection {
         if (this.#unsaved.get(threat.id) === threat) this.#unsaved.delete(threat.id);
       }
       this.#deps.reporter.count("threats_saved_total", undefined, batch.length);
-      await this.#learnStatuses(batch);
       this.#deps.onSaved?.(batch);
+      await this.#learnStatuses(batch);
     } catch (error) {
       this.#rememberLinks(links);
       if (!(error instanceof StoreUnavailable)) throw error;
@@ -256,7 +269,8 @@ export class Detection {
         limit: pageRows,
         ...(cursor === undefined ? {} : { cursor }),
       });
-      known.push(...page.rows);
+      // Those of sensors begin and end elsewhere.
+      known.push(...page.rows.filter((threat) => !isOfSensor(threat)));
       cursor = page.next_cursor;
     } while (cursor !== undefined && known.length < knownThreatsMax);
     return known.reverse(); // Oldest first: the engine forgets from the front.

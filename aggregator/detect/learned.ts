@@ -33,23 +33,33 @@ export const learnedHour = z.int().min(0).max(9_028_800);
 export interface Watched {
   /** Packet time of the first sight. */
   firstS: number;
-  /** Different hours in which anything was seen, as far as their order tells. */
+  /** Different hours in which anything was seen. */
   hours: number;
   lastHour: number;
+  /** Those before it, at most {@link hoursBeforeMax}:
+   * flows come out of order, at the turn of an hour again and again. */
+  hoursBefore: number[];
   /** Hours up to this one were counted by an earlier run,
    * and come again when flows are stepped through at the start. */
   knownHour: number;
 }
 
+const hoursBeforeMax = 4;
+
 export function newWatched(atS: number): Watched {
-  return { firstS: atS, hours: 0, lastHour: -1, knownHour: -1 };
+  return { firstS: atS, hours: 0, lastHour: -1, hoursBefore: [], knownHour: -1 };
 }
 
 export function watch(watched: Watched, atS: number): void {
   watched.firstS = Math.min(watched.firstS, atS);
   const hour = Math.floor(atS / 3_600);
   if (hour === watched.lastHour) return;
+  const isAgain = watched.hoursBefore.includes(hour);
+  watched.hoursBefore = [...watched.hoursBefore.filter((one) => one !== hour), watched.lastHour].slice(
+    -hoursBeforeMax,
+  );
   watched.lastHour = hour;
+  if (isAgain) return;
   if (hour > watched.knownHour) watched.hours++;
 }
 
@@ -65,7 +75,7 @@ export function isWatchedRow(row: unknown): boolean {
 }
 
 export function watchedOfRow([, firstS, hours, knownHour]: z.infer<typeof watchedRow>): Watched {
-  return { firstS, hours, lastHour: -1, knownHour };
+  return { firstS, hours, lastHour: -1, hoursBefore: [], knownHour };
 }
 
 /** Whether it learns. */

@@ -40,6 +40,7 @@ export class Suppressor {
       reporter.gauge("suppressions_in_force", rows.length);
       return before !== rows.map(({ id }) => id).join();
     } catch (error) {
+      reporter.count("suppression_reads_failed_total");
       reporter.warn("cannot read suppressions, those known before stay in force", { error });
       return false;
     }

@@ -5,8 +5,9 @@
  * files, one download with the packets of all sensors, a status in words.
  * Invariant: only what was requested from that very sensor is accepted, and only once; every file has a row, and a row
  * that says `arrived` has its file, or reports it missing when asked. Bounds: sensors and flows of a request, requests
- * that wait for a sensor and in all, octets of a file and of all files, age.
- * Packets are deleted with the day of their newest flow.
+ * that wait for a sensor and in all, octets of a file and of all files, their number, age.
+ * Packets are deleted with the day of their newest flow. Files without a row, left by a crash or by another
+ * aggregator that removed their rows, are deleted within {@link sweepMs}.
  * Why requests are read from the store and not just from memory: they outlive a restart,
  * and another aggregator may have made them. @module */
 
@@ -28,6 +29,8 @@ import { partOf, statusOf, uploadReason } from "./words.ts";
 export interface EvidenceOptions {
   /** Octets of all files; 0 = sensors are asked for nothing. @default 1073741824 */
   bytesMax?: number;
+  /** All files, however small: fewer than the store lists at once. @default 50000 */
+  filesMax?: number;
   /** Age of a file. @default 2592000000 */
   ageMs?: number;
   /** A sensor that has not answered for so long is asked no more. @default 3600000 */
@@ -52,6 +55,7 @@ export type UploadFault = "contradictory" | "hash" | "damaged" | "miscounted" | 
 
 const refreshMs = 2_000;
 const everyMs = 30_000;
+const sweepMs = 3_600_000;
 
 export class PacketEvidence {
   readonly #options: Required<EvidenceOptions>;
@@ -61,6 +65,7 @@ export class PacketEvidence {
   #asked = new Map<string, PacketRequestRow[]>();
   #askedCount = 0;
   #readMs = -Infinity;
+  #sweptMs = -Infinity;
   #reading: Promise<void> | null = null;
   /** Where the next answer begins, of sensors for which more wait than fit into one. */
   #turns = new Map<string, number>();
@@ -73,6 +78,7 @@ export class PacketEvidence {
   constructor(options: EvidenceOptions, deps: EvidenceDeps) {
     this.#options = {
       bytesMax: 1024 ** 3,
+      filesMax: 50_000,
       ageMs: 30 * 86_400_000,
       expireMs: 3_600_000,
       sensorMax: 64,
@@ -281,13 +287,9 @@ export class PacketEvidence {
   }
 
   async #run(): Promise<void> {
-    const { clock, reporter, store, files } = this.#deps;
-    for (let isFirst = true; !this.#stopping.signal.aborted; isFirst = false) {
+    const { clock } = this.#deps;
+    while (!this.#stopping.signal.aborted) {
       try {
-        if (isFirst) {
-          const ids = new Set((await store.readStoredPackets()).map(({ id }) => id));
-          reporter.count("packet_files_swept_total", undefined, await files.sweep(ids));
-        }
         await this.turn(clock.nowMs());
       } catch (error) {
         this.#complain(error);
@@ -301,7 +303,7 @@ export class PacketEvidence {
     this.#deps.reporter.warn("cannot tidy up stored packets, will retry", { error });
   }
 
-  /** Gives up what expired, and lets leave what is too old or too much. */
+  /** Gives up expired requests; deletes files that are too old, too many, or without a row. */
   async turn(nowMs: number): Promise<void> {
     const { store, reporter } = this.#deps;
     const words = `did not answer within ${span(this.#options.expireMs)}`;
@@ -312,6 +314,21 @@ export class PacketEvidence {
     );
     await this.#prune({ changedBeforeMs: nowMs - this.#options.ageMs, flowsFromUs: 0, flowsToUs: 0 });
     await this.#fit(nowMs);
+    if (Math.abs(nowMs - this.#sweptMs) < sweepMs) return;
+    this.#sweptMs = nowMs;
+    await this.#sweep().catch((error) => this.#complain(error));
+  }
+
+  /** Removes files that no row stands for. */
+  async #sweep(): Promise<void> {
+    const { store, files, reporter } = this.#deps;
+    const found = await files.list();
+    // Rows after files, and those that are asked for first: whatever an upload does meanwhile, its row is among them.
+    const asked = new Set((await store.readAskedPackets(this.#options.askedMax)).map(({ id }) => id));
+    const stored = new Set((await store.readStoredPackets()).map(({ id }) => id));
+    const left = found.filter(({ id, isPart }) => !asked.has(id) && (isPart || !stored.has(id)));
+    for (const { id, isPart } of left) await (isPart ? files.removePart(id) : files.remove(id));
+    reporter.count("packet_files_swept_total", undefined, left.length);
   }
 
   async #prune(those: Parameters<PacketStore["prunePacketRequests"]>[0]): Promise<void> {
@@ -323,9 +340,10 @@ export class PacketEvidence {
   async #fit(nowMs: number): Promise<void> {
     const { store, files, reporter } = this.#deps;
     const stored = await store.readStoredPackets();
+    const { bytesMax, filesMax } = this.#options;
     let bytes = stored.reduce((sum, one) => sum + one.bytes, 0);
-    for (const one of stored) {
-      if (bytes <= this.#options.bytesMax) break;
+    for (const [index, one] of stored.entries()) {
+      if (bytes <= bytesMax && stored.length - index <= filesMax) break;
       await store.losePackets(one.id, "had to make room for newer packets here", nowMs);
       await files.remove(one.id);
       reporter.count("packet_files_evicted_total");

@@ -1,13 +1,12 @@
 /** The files of packets in the state folder.
  *
  * In: ids that the store knows. Out: `ID.pcapng` in a folder of mode 0700, each file 0600. Invariant: a file is
- * complete or absent; files without a request are removed at the start; files whose name is not an id are left alone.
- * @module */
+ * complete or absent, with at most a `.part` beside it; files whose name is not an id are left alone. @module */
 
 const idForm = /^[0-9a-f]{16}$/;
 const fileForm = /^([0-9a-f]{16})\.(?:pcapng|part)$/;
-/** Files looked at in one sweep. */
-const filesMax = 200_000;
+/** Files listed at once; the next time there are fewer. */
+const listedMax = 200_000;
 
 export class PacketFiles {
   readonly #folder: string;
@@ -19,7 +18,7 @@ export class PacketFiles {
   /** Rejects when the disk does not take it. */
   async write(id: string, bytes: Uint8Array): Promise<void> {
     await Deno.mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const part = `${this.#folder}/${checked(id)}.part`;
+    const part = this.#partOf(id);
     try {
       await Deno.remove(part).catch(() => undefined);
       const file = await Deno.open(part, { write: true, createNew: true, mode: 0o600 });
@@ -42,30 +41,41 @@ export class PacketFiles {
   }
 
   async remove(id: string): Promise<void> {
-    await Deno.remove(this.#pathOf(id)).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    for (const path of [this.#pathOf(id), this.#partOf(id)]) await removeIfThere(path);
   }
 
-  /** Removes files that `ids` do not name; returns how many. */
-  async sweep(ids: ReadonlySet<string>): Promise<number> {
-    const left: string[] = [];
+  /** The files that are there, parts included. */
+  async list(): Promise<{ id: string; isPart: boolean }[]> {
+    const found: { id: string; isPart: boolean }[] = [];
     try {
       for await (const { name } of Deno.readDir(this.#folder)) {
         const id = fileForm.exec(name)?.[1];
-        if (id !== undefined && (name.endsWith(".part") || !ids.has(id))) left.push(name);
-        if (left.length >= filesMax) break;
+        if (id !== undefined) found.push({ id, isPart: name.endsWith(".part") });
+        if (found.length >= listedMax) break;
       }
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    for (const name of left) await Deno.remove(`${this.#folder}/${name}`);
-    return left.length;
+    return found;
+  }
+
+  async removePart(id: string): Promise<void> {
+    await removeIfThere(this.#partOf(id));
   }
 
   #pathOf(id: string): string {
     return `${this.#folder}/${checked(id)}.pcapng`;
   }
+
+  #partOf(id: string): string {
+    return `${this.#folder}/${checked(id)}.part`;
+  }
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  await Deno.remove(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
 }
 
 function checked(id: string): string {

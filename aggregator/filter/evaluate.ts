@@ -5,17 +5,32 @@
 
 import { type Filter, type FilterValue, lowerAscii, type Test } from "../model/filter.ts";
 import { isWithin, type Network } from "../model/network.ts";
+import { noPlaces, type Places } from "../model/place.ts";
 import { formatIp, parseIp } from "../../shared/ip.ts";
 import type { Table } from "./columns.ts";
 
-export function meets<Row>(filter: Filter, table: Table<Row>, row: Row): boolean {
-  if ("part" in filter) return !meets(filter.part, table, row);
+/** `places`: where addresses are, for columns that ask. */
+export function meets<Row>(
+  filter: Filter,
+  table: Table<Row>,
+  row: Row,
+  places: Places = noPlaces,
+): boolean {
+  return decide(
+    filter,
+    (test) => table.columns[test.column].read(row, places).some((found) => holds(test, found)),
+  );
+}
+
+/** The filter, when each of its tests is what `isMet` says. */
+export function decide(filter: Filter, isMet: (test: Test) => boolean): boolean {
+  if ("part" in filter) return !decide(filter.part, isMet);
   if ("parts" in filter) {
     return filter.op === "and"
-      ? filter.parts.every((part) => meets(part, table, row))
-      : filter.parts.some((part) => meets(part, table, row));
+      ? filter.parts.every((part) => decide(part, isMet))
+      : filter.parts.some((part) => decide(part, isMet));
   }
-  return table.columns[filter.column].read(row).some((found) => holds(filter, found));
+  return isMet(filter);
 }
 
 function holds({ op, values }: Test, found: string | number): boolean {

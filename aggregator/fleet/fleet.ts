@@ -12,6 +12,7 @@ import type { EndedEpoch, SensorRow } from "../model/sensor.ts";
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
 import { filterWarning, policyReasons } from "./policy_reasons.ts";
+import { upgradeReasons } from "./upgrade_reasons.ts";
 import {
   type Conservation,
   conservationOf,
@@ -69,7 +70,7 @@ export interface SensorHealth {
   site: string;
   tags: string[];
   status: SensorStatus;
-  /** Sentences; empty when healthy. */
+  /** Sentences. Also of a healthy sensor: what a reader has to know, such as a policy that was rolled back. */
   reasons: string[];
   enrolled_ms: number;
   last_check_in_ms: number | null;
@@ -132,12 +133,7 @@ export function sensorHealth(
   ended: readonly EndedEpoch[] = [],
 ): SensorHealth {
   const { check_in: checkIn } = sensor;
-  const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
-  if (checkIn) {
-    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
-    found.push(...copies(checkIn), ...ring(checkIn));
-    found.push(...policyReasons(checkIn).map((text): Found => ["healthy", text]));
-  }
+  const found = foundNow(sensor, nowMs);
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {
     found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
@@ -166,6 +162,19 @@ export function sensorHealth(
   };
 }
 
+/** What is so just now: without what is missing of earlier times. */
+export function foundNow(sensor: SensorRow, nowMs: number): Found[] {
+  const { check_in: checkIn } = sensor;
+  const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
+  if (checkIn) {
+    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
+    found.push(...copies(checkIn), ...ring(checkIn));
+    const told = [...policyReasons(checkIn), ...upgradeReasons(checkIn)];
+    found.push(...told.map((text): Found => ["healthy", text]));
+  }
+  return found;
+}
+
 function holeIn({ epoch, missing, last_ms, found_ms }: EndedEpoch): Hole[] {
   return missing === null || found_ms === null
     ? []
@@ -177,7 +186,7 @@ function holeText({ packets, from_ms }: Hole, nowMs: number): string {
   return `${packets} packets that it had counted in flows until ${ago} ago, before it started again, never came`;
 }
 
-type Found = [status: SensorStatus, text: string];
+export type Found = [status: SensorStatus, text: string];
 
 function identity(sensor: SensorRow): Found[] {
   const found: Found[] = [];

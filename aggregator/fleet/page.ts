@@ -10,20 +10,7 @@
 
 import { Buffer } from "node:buffer";
 import type { FleetHealth, SensorHealth, SensorStatus } from "./fleet.ts";
-
-/** From the most urgent down; the last two ask for nothing. */
-export const urgency: readonly SensorStatus[] = [
-  "quarantined",
-  "blind",
-  "late",
-  "lossy",
-  "pending",
-  "unwalled",
-  "never_seen",
-  "healthy",
-  "stopped",
-  "revoked",
-];
+import { urgency } from "./urgency.ts";
 
 const reasonsShown = 2;
 const textCharactersMax = 200;

@@ -109,8 +109,8 @@ export const tools: readonly Tool[] = [
   {
     name: "filter_columns",
     title: "Columns of the filter language",
-    description: "Columns, operators and examples of the filter language, for flows or threats.",
-    input: z.strictObject({ of: z.enum(["flows", "threats"]) }),
+    description: "Columns, operators and examples of the filter language, for flows, threats or hosts.",
+    input: z.strictObject({ of: z.enum(["flows", "threats", "hosts"]) }),
     path: (given) => withQuery("/filter/columns", given),
     isOwn: true,
   },
@@ -118,8 +118,9 @@ export const tools: readonly Tool[] = [
     name: "list_hosts",
     title: "Hosts",
     description:
-      "Hosts that were seen, last seen first or by bytes, with names, traffic and number of threats.",
+      "Hosts that were seen, last seen first or by bytes, with names, ports, traffic and number of threats. Example: inside = yes and port = 3389",
     input: z.strictObject({
+      filter: filter("hosts"),
       ip: text(50).optional().describe("An address, or a network as CIDR"),
       network,
       sort: z.enum(["last_seen", "bytes"]).optional(),

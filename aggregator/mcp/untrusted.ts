@@ -104,6 +104,7 @@ function trustedOf(name: string, value: Json, depth: number): Json | undefined {
   if (typeof value === "string") return form?.test(value) ? value : undefined;
   if (depth >= depthMax) return undefined;
   if (!Array.isArray(value)) return splitKeys.has(name) ? split(value, depth + 1) : undefined;
+  if (value.length > 0 && value.every((part) => typeof part === "number")) return value;
   if (form !== null && value.every((part) => typeof part === "string" && form.test(part))) return value;
   const isSplit = splitKeys.has(name) && value.every(isObject);
   return isSplit ? value.map((part) => split(part as JsonObject, depth + 1)) : undefined;

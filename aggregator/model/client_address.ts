@@ -7,6 +7,7 @@
  * caller wrote it. @module */
 
 import { formatIp, parseIp } from "../../shared/ip.ts";
+import { isWithin, type Network, readNetwork } from "./network.ts";
 
 type Header = (name: string) => string | undefined;
 
@@ -14,28 +15,13 @@ type Header = (name: string) => string | undefined;
 const hopsMax = 16;
 const headerLengthMax = 4_096;
 
-interface Network {
-  bytes: Uint8Array;
-  bits: number;
-}
-
-/** Reads `10.0.0.0/8`, `2001:db8::/32`, or one address; null = it is none. */
-export function parseNetwork(text: string): Network | null {
-  const [address, length, ...rest] = text.split("/");
-  const bytes = parseIp(address);
-  if (!bytes || rest.length > 0) return null;
-  const most = bytes.length * 8;
-  if (length !== undefined && !(/^[0-9]{1,3}$/.test(length) && Number(length) <= most)) return null;
-  return { bytes, bits: length === undefined ? most : Number(length) };
-}
-
 export class TrustedProxies {
   #networks: Network[];
 
   /** @throws {RangeError} when one is no network. */
   constructor(networks: readonly string[]) {
     this.#networks = networks.map((text) => {
-      const network = parseNetwork(text);
+      const network = readNetwork(text);
       if (network) return network;
       throw new RangeError(
         `Cannot trust proxies as each must be an address or a network like "10.0.0.0/8": current value is "${
@@ -47,7 +33,7 @@ export class TrustedProxies {
 
   isTrusted(address: string): boolean {
     const bytes = parseIp(plain(address));
-    return bytes !== null && this.#networks.some((network) => contains(network, bytes));
+    return bytes !== null && this.#networks.some((network) => isWithin(network, bytes));
   }
 
   /** Address of whoever sent a request over a connection from `peer`. */
@@ -86,14 +72,6 @@ export function ownerOf(address: string): string {
   const bytes = parseIp(plain(address));
   if (bytes?.length !== 16) return plain(address);
   return `${formatIp(Uint8Array.from({ length: 16 }, (_, i) => i < 8 ? bytes[i] : 0))}/64`;
-}
-
-function contains({ bytes, bits }: Network, address: Uint8Array): boolean {
-  if (bytes.length !== address.length) return false;
-  for (let bit = 0; bit < bits; bit++) {
-    if ((bytes[bit >> 3] ^ address[bit >> 3]) & (128 >> (bit & 7))) return false;
-  }
-  return true;
 }
 
 function xForwardedFor(text: string | undefined): (string | null)[] | null {

@@ -1,6 +1,8 @@
 /** Queries about hosts, and what is known of them: sums over flows. Times are epoch ms, sizes octets of IP packets.
  * @module */
 
+import type { Filter } from "./filter.ts";
+
 /** Addresses from one on and up to another, of 4 or 16 octets alike. */
 export interface AddressRange {
   first: Uint8Array;
@@ -11,6 +13,7 @@ export interface HostQuery {
   range?: AddressRange;
   network?: string;
   seenSinceMs?: number;
+  filter?: Filter;
   sort: "last_seen" | "bytes";
 }
 
@@ -23,6 +26,8 @@ export interface Host {
   /** The newest first, at most 20. */
   names: string[];
   macs: string[];
+  /** Of the services that it offers, in order, at most 20. */
+  ports: number[];
   flows: number;
   packets: number;
   bytes: number;

@@ -2,8 +2,8 @@
  *
  * In: connections of anyone. Out: the same octets to the server behind, which listens on loopback;
  * whose each connection is.
- * Invariant: a connection that brings no whole request head within `headMs`, or does nothing between two requests for
- * `idleMs`, is closed; one peer holds at most `peerMax` of them, all together at most `totalMax`;
+ * Invariant: a connection that brings no whole request head within `headMs`, or for `idleMs` neither asks nor takes
+ * what is streamed to it, is closed; one peer holds at most `peerMax` of them, all together at most `totalMax`;
  * each one turned away is counted. Each takes three descriptors: when they run out, the door takes fewer from then on.
  * Why: the runtime's HTTP server waits for ever for the second half of a head. Behind this door the server can also be
  * replaced by one with another certificate while connections go on. TLS passes through untouched.
@@ -40,8 +40,10 @@ interface Guest {
   address: string;
   outer: Deno.TcpConn;
   inner: Deno.TcpConn | null;
-  /** Requests that are being answered. */
+  /** Requests that are being handled. */
   running: number;
+  /** Answers that are not wholly handed over yet, as they are sent while they are made. */
+  sending: number;
   /** Since when a head is awaited; null = none is. */
   headSinceMs: number | null;
   /** Last time something went out or a request ended. */
@@ -103,6 +105,18 @@ export class FrontDoor {
     };
   }
 
+  /** An answer will be sent; call what is returned at its end. What comes in meanwhile may be HTTP/2's own, and is no
+   * head; a peer that takes nothing is idle. */
+  send(port: number): () => void {
+    const guest = this.#byPort.get(port);
+    if (!guest) return () => undefined;
+    guest.sending++;
+    return () => {
+      guest.sending--;
+      guest.activeMs = this.#deps.clock.monotonicMs();
+    };
+  }
+
   async #accept(): Promise<void> {
     const { listener, reporter, clock } = this.#deps;
     while (!this.#ended.signal.aborted) {
@@ -146,7 +160,15 @@ export class FrontDoor {
     }
     this.#countOf.set(owner, held + 1);
     const nowMs = clock.monotonicMs();
-    const guest = { address, outer, inner: null, running: 0, headSinceMs: nowMs, activeMs: nowMs };
+    const guest = {
+      address,
+      outer,
+      inner: null,
+      running: 0,
+      sending: 0,
+      headSinceMs: nowMs,
+      activeMs: nowMs,
+    };
     this.#guests.add(guest);
     reporter.gauge("connections_open", this.#guests.size);
     this.#serve(guest).finally(() => {
@@ -202,7 +224,7 @@ export class FrontDoor {
   }
 
   #noteIncoming(guest: Guest): void {
-    if (guest.running === 0) guest.headSinceMs ??= this.#deps.clock.monotonicMs();
+    if (guest.running + guest.sending === 0) guest.headSinceMs ??= this.#deps.clock.monotonicMs();
   }
 
   async #sweep(): Promise<void> {

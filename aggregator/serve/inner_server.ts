@@ -10,7 +10,8 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { Certificate } from "../tls/authority.ts";
 
 type Server = Deno.HttpServer<Deno.NetAddr>;
-type Answer = (request: Request, portOfPeer: number) => Promise<Response>;
+/** `completed` settles when the answer was sent; it fails when the peer goes away first. */
+type Answer = (request: Request, portOfPeer: number, completed: Promise<void>) => Promise<Response>;
 
 const drainMs = 8_000;
 const replaceAfterMs = 100;
@@ -47,7 +48,7 @@ export class InnerServer {
   #serve(certificate: Certificate | null): Server {
     const server = Deno.serve(
       { hostname: innerHost, port: 0, ...certificate ?? {}, onListen: () => undefined },
-      (request, info) => this.#answer(request, info.remoteAddr.port),
+      (request, info) => this.#answer(request, info.remoteAddr.port, info.completed),
     );
     server.finished.catch((error) => this.#replace(server, certificate, error));
     return server;

@@ -65,13 +65,14 @@ export function listen(
     },
   };
 
-  async function answer(request: Request, portOfPeer: number): Promise<Response> {
+  async function answer(request: Request, portOfPeer: number, completed: Promise<void>): Promise<Response> {
     const source = door.addressOf(portOfPeer);
     // Another user of this machine who calls the inner port would else be taken for anyone.
     if (source === null) return new Response("Ask the aggregator's own port\n", { status: 421 });
-    const leave = door.enter(portOfPeer);
+    const leave = door.enter(portOfPeer), sent = door.send(portOfPeer);
+    completed.then(sent, sent);
     try {
-      return await api.fetch(request, { source, isSecure, hold: () => door.enter(portOfPeer) });
+      return await api.fetch(request, { source, isSecure });
     } finally {
       leave();
     }

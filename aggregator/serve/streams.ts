@@ -16,9 +16,8 @@ import { KafkaSink } from "../publish/kafka_sink.ts";
 import { type PublishedRecord, Publisher } from "../publish/publisher.ts";
 import { flowSource, publishedTopics, threatSource } from "../publish/sources.ts";
 import type { Store } from "../store/store.ts";
+import type { Stop } from "./start.ts";
 import { WorkMeter } from "./work_meter.ts";
-
-type Stop = () => Promise<void>;
 
 /** A twentieth of what may pass between the end of a flow and its row. */
 const gatherMs = 50;

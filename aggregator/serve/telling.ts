@@ -1,16 +1,25 @@
-/** Starts the sinks, which notify others. @module */
+/** Starts the sinks, which notify others.
+ *
+ * In: the file that names them. Out: running sinks, which add how to stop them to `stops`. @module */
 
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
+import type { MakeReport } from "../sinks/reports.ts";
 import { BadSinks, Sinks } from "../sinks/sinks.ts";
 import type { Store } from "../store/store.ts";
+import type { Stop } from "./start.ts";
 
 /** @throws {CommandError} when the file of sinks cannot be used. */
 export async function startSinks(
   path: string,
   edges: Edges,
-  { store, directory, holder }: { store: Store; directory: SensorDirectory; holder: string },
-  stops: (() => Promise<void>)[],
+  { store, directory, holder, makeReport }: {
+    store: Store;
+    directory: SensorDirectory;
+    holder: string;
+    makeReport: MakeReport;
+  },
+  stops: Stop[],
 ): Promise<Sinks> {
   const { clock, reporter, randomBytes, env } = edges;
   const sensor = (id: string) => ({ name: directory.nameOf(id), tags: directory.tagsOf(id) });
@@ -23,6 +32,7 @@ export async function startSinks(
     randomBytes,
     env,
     hostname: () => Deno.hostname(),
+    makeReport,
   });
   try {
     await sinks.start();

@@ -5,12 +5,13 @@
  * Invariant: a failure postpones the message and pauses only this sink, longer each time up to {@link pauseMsMax}; what
  * the receiver refuses for good, and what could not be sent for {@link giveUpMs}, becomes a dead letter, the newest
  * {@link deadMax} of which are kept. Of several aggregators the one with the lease sends.
- * Bound: one message in memory and {@link timeoutMs} per try. @module */
+ * Bounds: {@link perTurn} messages in memory and {@link timeoutMs} per try. While pauses are at their longest, one
+ * try gives up all overdue messages of a turn: more than can come in meanwhile. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { OutboxMessage, SinkMessage } from "../model/message.ts";
-import type { LeaseStore, SinkStore } from "../store/store.ts";
+import type { Lease, LeaseStore, SinkStore } from "../store/store.ts";
 
 /** The receiver says that it will never take this message. */
 export class Refused extends Error {
@@ -20,7 +21,6 @@ export class Refused extends Error {
 /** Where messages of one sink go. Resolves when the receiver has taken it. @throws {Refused} */
 export interface Receiver {
   send(message: SinkMessage, signal: AbortSignal): Promise<void>;
-  close?(): Promise<void>;
 }
 
 export interface SenderDeps {
@@ -58,12 +58,11 @@ export class Sender {
   }
 
   async stop(): Promise<void> {
-    const { store, sink, holder, clock, receiver } = this.#deps;
+    const { store, sink, holder, clock } = this.#deps;
     this.#stopping.abort();
     const given = new AbortController();
     await Promise.race([this.#running, clock.sleep(stopMsMax, given.signal)]);
     given.abort();
-    await receiver.close?.().catch(() => undefined);
     await store.releaseLease(`sink.${sink}`, holder).catch(() => undefined); // It ends by itself.
   }
 
@@ -72,12 +71,15 @@ export class Sender {
     const { store, sink, holder, clock } = this.#deps;
     if (await store.takeLease(`sink.${sink}`, holder, leaseMs) === null) return "standby";
     const due = await store.readDueMessages(sink, clock.nowMs(), perTurn);
-    for (const one of due) {
+    for (const [index, one] of due.entries()) {
       if (this.#stopping.signal.aborted) return "idle";
       const lease = await store.takeLease(`sink.${sink}`, holder, leaseMs);
       if (lease === null) return "standby";
-      if (!await this.#send(one)) return "failed";
-      await store.moveLease(`sink.${sink}`, lease, `${clock.nowMs()}`);
+      const problem = await this.#send(one, lease);
+      if (problem === null) continue;
+      // One try a pause: more can come in than would ever be given up one by one.
+      if (this.#pauseMs === pauseMsMax) await this.#giveUpOverdue(due.slice(index + 1), problem);
+      return "failed";
     }
     return due.length === perTurn ? "more" : "idle";
   }
@@ -93,30 +95,44 @@ export class Sender {
     return { more: 0, idle: idleMs, standby: standbyMs, failed: this.#pauseMs }[result];
   }
 
-  async #send({ id, message, made_ms }: OutboxMessage): Promise<boolean> {
+  /** Why the sink fails; null = the next message may be sent. */
+  async #send({ id, message, made_ms }: OutboxMessage, lease: Lease): Promise<string | null> {
     const { store, sink, clock, reporter } = this.#deps;
     try {
       await sendWithin(this.#deps, message, this.#stopping.signal);
     } catch (error) {
+      // The receiver is not to blame; the message stays as it was.
+      if (this.#stopping.signal.aborted && !(error instanceof Refused)) return null;
       const reason = (error as Error).message || "no reason given";
       const nowMs = clock.nowMs();
       reporter.count("sink_failures_total", { sink });
       if (error instanceof Refused || nowMs - made_ms >= giveUpMs) {
-        const forgotten = await store.giveUpMessage(sink, id, reason, deadMax);
-        reporter.count("sink_dead_total", { sink });
-        reporter.count("sink_dead_forgotten_total", { sink }, forgotten);
-        reporter.error("message of a sink given up, kept as a dead letter", { sink, id, reason });
+        await this.#giveUp(id, reason);
         // The receiver answers: the next one may be taken.
-        return error instanceof Refused;
+        return error instanceof Refused ? null : reason;
       }
       // Others get their turn first.
       await store.postponeMessage(sink, id, nowMs + pauseMsFirst, reason);
       reporter.warn("cannot send to a sink, will retry", { sink, reason });
-      return false;
+      return reason;
     }
     await store.forgetMessage(sink, id);
+    await store.moveLease(`sink.${sink}`, lease, `${clock.nowMs()}`);
     reporter.count("sink_sent_total", { sink });
-    return true;
+    return null;
+  }
+
+  async #giveUpOverdue(messages: readonly OutboxMessage[], reason: string): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs();
+    for (const { id, made_ms } of messages) if (nowMs - made_ms >= giveUpMs) await this.#giveUp(id, reason);
+  }
+
+  async #giveUp(id: string, reason: string): Promise<void> {
+    const { store, sink, reporter } = this.#deps;
+    const forgotten = await store.giveUpMessage(sink, id, reason, deadMax);
+    reporter.count("sink_dead_total", { sink });
+    reporter.count("sink_dead_forgotten_total", { sink }, forgotten);
+    reporter.error("message of a sink given up, kept as a dead letter", { sink, id, reason });
   }
 
   async #run(): Promise<void> {

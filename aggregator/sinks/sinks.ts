@@ -10,8 +10,9 @@ import type { LeaseStore, SinkStore, ThreatStore } from "../store/store.ts";
 import { email } from "./email.ts";
 import { fileSink } from "./file.ts";
 import { blankMessage } from "./message.ts";
+import { type MakeReport, Reports } from "./reports.ts";
 import { type Receiver, Sender, sendWithin } from "./sender.ts";
-import { readSinkSettings, type Secret, type SinkSettings } from "./settings.ts";
+import { readSinkSettings, reportOf, type Secret, type SinkSettings } from "./settings.ts";
 import { syslog } from "./syslog.ts";
 import { Teller, type TellerDeps, tellerLease } from "./teller.ts";
 import { webhook } from "./webhook.ts";
@@ -49,6 +50,7 @@ export interface SinksDeps extends Pick<TellerDeps, "sensor"> {
   randomBytes: (length: number) => Uint8Array;
   env: (name: string) => string | undefined;
   hostname: () => string;
+  makeReport: MakeReport;
 }
 
 interface Running {
@@ -63,6 +65,8 @@ export class Sinks {
   readonly #stopping = new AbortController();
   #running: Running[] = [];
   #telling: Promise<void> | null = null;
+  /** The last reload: two at once would leave senders running that nobody stops. */
+  #reloading: Promise<void> = Promise.resolve();
 
   /** `path` "" = there are none. */
   constructor(path: string, deps: SinksDeps) {
@@ -80,6 +84,11 @@ export class Sinks {
   /** Reads the file again. */
   async reload(): Promise<void> {
     if (this.#path === "") return;
+    this.#reloading = this.#reloading.then(() => this.#readAgain());
+    await this.#reloading;
+  }
+
+  async #readAgain(): Promise<void> {
     try {
       await this.#use(await this.#read());
       this.#deps.reporter.info("sinks read", { sinks: this.#running.length });
@@ -95,7 +104,7 @@ export class Sinks {
     const given = new AbortController();
     await Promise.race([this.#telling, clock.sleep(stopMsMax, given.signal)]);
     given.abort();
-    await Promise.all(this.#running.splice(0).map(({ sender }) => sender.stop()));
+    await Promise.all(this.#running.map(({ sender }) => sender.stop()));
     if (this.#path !== "") await store.releaseLease(tellerLease, holder).catch(() => undefined);
   }
 
@@ -143,7 +152,8 @@ export class Sinks {
   }
 
   async #use(sinks: readonly { settings: SinkSettings; receiver: Receiver }[]): Promise<void> {
-    await Promise.all(this.#running.splice(0).map(({ sender }) => sender.stop()));
+    // They stay listed until the new ones replace them: without sinks the teller would tick off untold changes.
+    await Promise.all(this.#running.map(({ sender }) => sender.stop()));
     if (this.#stopping.signal.aborted) return;
     this.#running = sinks.map(({ settings, receiver }) => {
       const sender = new Sender({ ...this.#deps, sink: settings.name, receiver });
@@ -154,7 +164,7 @@ export class Sinks {
   }
 
   async #receiverOf(settings: SinkSettings): Promise<Receiver> {
-    const { clock, hostname } = this.#deps;
+    const { clock, hostname, makeReport } = this.#deps;
     const secretOf = async (secret: Secret | undefined) =>
       secret === undefined ? null : await this.#secret(secret);
     const caOf = async (path: string | undefined) =>
@@ -172,11 +182,12 @@ export class Sinks {
         return email(settings, {
           password: await secretOf(settings.password),
           ca: await caOf(settings.ca_file),
+          makeReport,
         });
       case "syslog":
         return syslog(settings, { ca: await caOf(settings.ca_file), hostname: hostname() });
       case "file":
-        return fileSink({ ...settings, bytesMax: settings.max_megabytes * 1e6 });
+        return fileSink({ ...settings, bytesMax: settings.max_megabytes * 1e6 }, { makeReport });
     }
   }
 
@@ -190,12 +201,21 @@ export class Sinks {
   async #tell(): Promise<void> {
     const { clock, reporter } = this.#deps;
     const { signal } = this.#stopping;
-    const teller = new Teller({ ...this.#deps, sinks: () => this.#running.map(({ settings }) => settings) });
+    const all = () => this.#running.map(({ settings }) => settings);
+    const teller = new Teller({ ...this.#deps, sinks: () => all().filter((one) => !reportOf(one)?.only) });
+    const reports = new Reports({
+      ...this.#deps,
+      sinks: () => all().map((one) => ({ name: one.name, report: reportOf(one) })),
+    });
     while (!signal.aborted) {
       const result = await teller.turn().catch((error) => {
         reporter.count("sink_turns_failed_total");
         reporter.warn("cannot decide what to send to sinks, will retry", { error });
         return "idle" as const;
+      });
+      await reports.turn().catch((error) => {
+        reporter.count("sink_turns_failed_total");
+        reporter.warn("cannot note that a report is due, will retry", { error });
       });
       if (result !== "more") await clock.sleep(result === "idle" ? tellEveryMs : standbyMs, signal);
     }

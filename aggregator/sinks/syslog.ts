@@ -38,6 +38,7 @@ export function syslog(
       };
       signal.addEventListener("abort", close, { once: true });
       try {
+        signal.throwIfAborted(); // A connection that came too late would wait for an answer without end.
         const frame = new Uint8Array([...new TextEncoder().encode(`${line.length} `), ...line]);
         for (let sent = 0; sent < frame.length;) sent += await connection.write(frame.subarray(sent));
         // The receiver's end of the stream says that it has read ours.

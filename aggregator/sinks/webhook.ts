@@ -141,7 +141,6 @@ function teamsCard(message: SinkMessage): unknown {
   };
 }
 
-/** @throws {Refused} */
 async function refusePrivate(host: string, resolve: (host: string) => Promise<string[]>): Promise<void> {
   const addresses = parseIp(host) ? [host] : await resolve(host);
   if (addresses.length === 0 || addresses.some(isPrivate)) {
@@ -166,7 +165,7 @@ export function isPrivate(address: string): boolean {
   }
   const isMapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255;
   if (isMapped) return isPrivate(bytes.slice(12).join("."));
-  // Only 2000::/3 is global; of it 64:ff9b::/96, 6to4 and Teredo hold IPv4 addresses and lead who knows where.
+  // Only 2000::/3 is global; of it 6to4 and Teredo hold IPv4 addresses and lead who knows where.
   return (bytes[0] & 0xe0) !== 0x20 || (bytes[0] === 0x20 && bytes[1] === 0x02) ||
     (bytes[0] === 0x20 && bytes[1] === 0x01 && bytes[2] === 0 && bytes[3] === 0);
 }

@@ -67,7 +67,7 @@ export function writeFacts(facts: Facts): string {
 
 /** @throws {SyntaxError} when the text is damaged. */
 export function readFacts(text: string): Facts {
-  return JSON.parse(text.replace(anyCode, (code) => partOf.get(code) ?? ""));
+  return JSON.parse(text.replace(anyCode, (code) => partOf.get(code) ?? code));
 }
 
 /** The most frequent form, written at once; null = it is another. */

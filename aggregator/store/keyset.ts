@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import type { AddressRange } from "../model/host.ts";
-import type { Row, Session, Value } from "./database.ts";
+import type { Condition, Row, Session, Value } from "./database.ts";
 import { BadCursor } from "./store.ts";
 import type { Words } from "./words.ts";
 
@@ -30,8 +30,19 @@ export class Keyset {
     this.add("ip >= ? AND ip <= ? AND LENGTH(ip) = ?", Buffer.from(first), Buffer.from(last), first.length);
   }
 
-  /** @throws {BadCursor} */
+  /** Rows behind it. @throws {BadCursor} */
   addCursor(cursor: readonly Value[]): void {
+    const behind = this.#behind(cursor);
+    this.add(`${this.#value} <= ? AND ${behind.sql}`, cursor[0], ...behind.values);
+  }
+
+  /** Rows up to it, itself included. @throws {BadCursor} */
+  addEnd(cursor: readonly Value[]): void {
+    const behind = this.#behind(cursor);
+    this.add(`${this.#value} >= ? AND NOT ${behind.sql}`, cursor[0], ...behind.values);
+  }
+
+  #behind(cursor: readonly Value[]): Condition {
     if (cursor.length !== this.#keys.length + 1 || typeof cursor[0] !== "number") throw badCursor();
     // As OR of prefixes: MariaDB does not use an index for a comparison of rows.
     const parts: string[] = [];
@@ -42,12 +53,7 @@ export class Keyset {
       parts.push(`(${same} AND ${all[length]} < ?)`);
       values.push(...cursor.slice(0, length), cursor[length]);
     }
-    this.add(
-      `${this.#value} <= ? AND (${this.#value} < ? OR ${parts.join(" OR ")})`,
-      cursor[0],
-      cursor[0],
-      ...values,
-    );
+    return { sql: `(${this.#value} < ? OR ${parts.join(" OR ")})`, values: [cursor[0], ...values] };
   }
 
   /** `isByKey`: the key chooses the rows, and the order is made of them; else the index of the value does both. */

@@ -8,7 +8,7 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Database, Dialect } from "./database.ts";
+import type { Database, Dialect, Session } from "./database.ts";
 import * as first from "./steps/0001_first.ts";
 import * as identities from "./steps/0002_identities.ts";
 import * as endedEpochs from "./steps/0003_ended_epochs.ts";
@@ -19,6 +19,7 @@ import * as suppress from "./steps/0007_suppress.ts";
 import * as sinks from "./steps/0008_sinks.ts";
 import * as policies from "./steps/0009_policies.ts";
 import * as threatNetworks from "./steps/0010_threat_networks.ts";
+import * as upgrades from "./steps/0011_upgrades.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
@@ -35,6 +36,7 @@ export const steps: readonly Step[] = [
   sinks,
   policies,
   threatNetworks,
+  upgrades,
 ];
 
 export async function migrate(
@@ -47,8 +49,7 @@ export async function migrate(
     await session.run(
       "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER PRIMARY KEY, applied_ms BIGINT)",
     );
-    const [row] = await session.all("SELECT MAX(version) AS version FROM schema_versions");
-    return (row?.version ?? 0) as number;
+    return await versionOf(session);
   });
   if (at > all.length) {
     throw new Error(
@@ -56,13 +57,21 @@ export async function migrate(
     );
   }
   for (let version = at + 1; version <= all.length; version++) {
-    await database.transaction(async (session) => {
+    const isOurs = await database.transaction(async (session) => {
+      // Another program may have brought it here meanwhile.
+      if (await versionOf(session) >= version) return false;
       for (const statement of all[version - 1][dialect.name]) await session.run(statement);
       await session.run(dialect.insertMissing("schema_versions", ["version", "applied_ms"]), [
         version,
         deps.clock.nowMs(),
       ]);
+      return true;
     });
-    deps.reporter.info("store migrated", { version });
+    if (isOurs) deps.reporter.info("store migrated", { version });
   }
+}
+
+async function versionOf(session: Session): Promise<number> {
+  const [row] = await session.all("SELECT MAX(version) AS version FROM schema_versions");
+  return (row?.version ?? 0) as number;
 }

@@ -7,7 +7,8 @@
  * A domain is the registered part of a question of DNS (not of mDNS, LLMNR, NetBIOS), so names made up below one domain
  * are one row. The askers are a bitmap of 128 bits, one set per hash of an address; their number is estimated from it,
  * see {@link estimateAskers}. The same asker sets the same bit, whichever sensor or replay reports it.
- * Bound: {@link factsPerFlowMax} entries per list, {@link namesMax} names per write; the rest is counted. @module */
+ * Bound: {@link factsPerFlowMax} requests of HTTP and messages of DHCP per flow, {@link namesMax} names per write; the
+ * rest is counted. @module */
 
 import type { Facts } from "../../shared/facts.ts";
 import { parseIp } from "../../shared/ip.ts";
@@ -78,6 +79,7 @@ export class NameSums {
     const sni = facts.tls?.sni ?? facts.quic?.sni;
     if (sni !== undefined && c.bwdPackets[i] > 0) this.#addName(target, sni, tls);
     if (facts.http && c.bwdPackets[i] > 0) {
+      this.leftOut += Math.max(0, facts.http.length - factsPerFlowMax);
       for (let k = 0; k < Math.min(facts.http.length, factsPerFlowMax); k++) {
         const { host } = facts.http[k];
         if (host !== undefined) this.#addName(target, withoutPort(host), http);
@@ -166,6 +168,7 @@ export class NameSums {
   }
 
   #addDhcp(list: NonNullable<Facts["dhcp"]>): void {
+    this.leftOut += Math.max(0, list.length - factsPerFlowMax);
     for (const { hostname, requested_ip, offered_ip, message_type } of list.slice(0, factsPerFlowMax)) {
       if (hostname === undefined || (message_type !== "REQUEST" && message_type !== "ACK")) continue;
       const address = this.#answer(message_type === "ACK" ? offered_ip ?? "" : requested_ip ?? "");

@@ -10,7 +10,7 @@
 import { systemClock } from "../../shared/clock.ts";
 import { type DayPart, dayParts, dayS, type StoredDay } from "../model/retention.ts";
 import type { FlowRows } from "../model/flow_rows.ts";
-import type { Database, Session, Value } from "./database.ts";
+import type { Database, Row, Session, Value } from "./database.ts";
 import { pruneRecent } from "./recent.ts";
 import type { RetentionStore } from "./store.ts";
 
@@ -69,6 +69,9 @@ export function retentionStore(database: Database): RetentionStore {
     },
     readSize: () => database.read((session) => readSize(session, isPartitioned)),
     async dropDay(day, part) {
+      const [before] = await database.read((session) =>
+        session.all("SELECT day, flows, stored_ms FROM days WHERE day = ?", [day])
+      );
       if (part === "flows") {
         await dropFlows(database, day, isPartitioned);
         await dropHosts(database, day);
@@ -77,13 +80,7 @@ export function retentionStore(database: Database): RetentionStore {
         await deleteRange(database, "traffic", "second", day, day + dayS, `step = ${step} AND `);
         for (const table of tables) await deleteRange(database, table, "minute", day, day + dayS);
       }
-      const bit = 1 << dayParts.indexOf(part);
-      await database.transaction((session) =>
-        session.run(`UPDATE days SET gone = gone | ?${part === "flows" ? ", flows = 0" : ""} WHERE day = ?`, [
-          bit,
-          day,
-        ])
-      );
+      if (before !== undefined) await noteGone(database, part, before);
     },
     async forgetDay(day) {
       await database.transaction((session) => session.run("DELETE FROM days WHERE day = ?", [day]));
@@ -95,6 +92,18 @@ export function retentionStore(database: Database): RetentionStore {
     pruneGaps: (beforeMs) =>
       database.transaction((session) => session.run("DELETE FROM gaps WHERE closed_ms < ?", [beforeMs])),
   };
+}
+
+/** A part to which something came while it left is not gone: what came leaves at the next turn. */
+async function noteGone(database: Database, part: DayPart, { day, flows, stored_ms }: Row): Promise<void> {
+  const left = part === "flows" ? `, flows = ${database.dialect.greatest("flows - ?", "0")}` : "";
+  const bit = 1 << dayParts.indexOf(part);
+  await database.transaction((session) =>
+    session.run(
+      `UPDATE days SET gone = CASE WHEN flows = ? AND stored_ms = ? THEN gone | ? ELSE gone END${left} WHERE day = ?`,
+      [flows, stored_ms, bit, ...left === "" ? [] : [flows], day],
+    )
+  );
 }
 
 async function readSize(session: Session, isServer: boolean): Promise<number> {
@@ -179,7 +188,7 @@ async function dropHosts(database: Database, day: number): Promise<void> {
 }
 
 /** Rows whose `column` is in a range, some thousand a transaction.
- * SQLite is asked for the keys, as its DELETE has no limit. */
+ * SQLite is asked for the keys, as its DELETE has no limit, and many rows may have one value of the column. */
 async function deleteRange(
   database: Database,
   table: string,
@@ -189,15 +198,23 @@ async function deleteRange(
   also = "",
 ): Promise<void> {
   const where = `${also}${column} >= ? AND ${column} < ?`;
-  const sql = database.dialect.name === "mariadb"
-    ? `DELETE FROM ${table} WHERE ${where} LIMIT ${rowsPerDelete}`
-    : `DELETE FROM ${table} WHERE ${where} AND ${column} <= ` +
-      `(SELECT MAX(${column}) FROM (SELECT ${column} FROM ${table} WHERE ${where} ORDER BY ${column} LIMIT ${rowsPerDelete}))`;
-  const values = database.dialect.name === "mariadb" ? [from, to] : [from, to, from, to];
+  const some = `FROM ${table} WHERE ${where} LIMIT ${rowsPerDelete}`;
+  const keys = database.dialect.name === "mariadb" ? null : await keysOf(database, table);
+  const sql = keys === null
+    ? `DELETE ${some}`
+    : `DELETE FROM ${table} WHERE (${keys}) IN (SELECT ${keys} ${some})`;
   for (;;) {
-    const deleted = await inTurn(() => database.transaction((session) => session.run(sql, values)));
+    const deleted = await inTurn(() => database.transaction((session) => session.run(sql, [from, to])));
     if (deleted === 0) return;
   }
+}
+
+/** The columns of a table's primary key, in SQLite. */
+async function keysOf(database: Database, table: string): Promise<string> {
+  const rows = await database.read((session) =>
+    session.all("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", [table])
+  );
+  return rows.map(({ name }) => name).join(", ");
 }
 
 /** Does one piece of a long work, then rests for a quarter of the time it took. */

@@ -14,9 +14,11 @@ import { hostStore } from "./host_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
 import { leaseStore } from "./lease_store.ts";
+import { noPlaces, type Places } from "../model/place.ts";
 import { migrate } from "./migrate.ts";
 import { packetStore } from "./packet_store.ts";
 import { policyStore } from "./policy_store.ts";
+import { rolloutStore } from "./rollout_store.ts";
 import { retentionStore } from "./retention_store.ts";
 import { sinkStore } from "./sink_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
@@ -28,8 +30,12 @@ import { Words } from "./words.ts";
 
 const pingMsMax = 3_000;
 
-export function sqlStore(database: Database, deps: { reporter: Reporter; clock?: Clock }): Store {
-  const { reporter, clock = systemClock } = deps;
+/** `places`: where addresses are, for filters that ask. */
+export function sqlStore(
+  database: Database,
+  deps: { reporter: Reporter; clock?: Clock; places?: Places },
+): Store {
+  const { reporter, clock = systemClock, places = noPlaces } = deps;
   const words = new Words(database, reporter);
   return {
     async start() {
@@ -44,14 +50,14 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     stop: () => database.close(),
     ping: () => pingWithin(database, pingMsMax),
     ...ingestStore(database, { words, reporter }),
-    ...flowStore(database, { words, reporter, clock }),
+    ...flowStore(database, { words, reporter, clock, places }),
     ...threatStore(database, { reporter, clock }),
     ...suppressionStore(database, { reporter, clock }),
     ...feedbackStore(database),
     ...auditStore(database),
     ...identityStore(database),
     ...trafficStore(database),
-    ...hostStore(database, { words }),
+    ...hostStore(database, { words, clock, places }),
     ...retentionStore(database),
     ...leaseStore(database),
     ...archiveStore(database, { words, reporter }),
@@ -59,6 +65,7 @@ export function sqlStore(database: Database, deps: { reporter: Reporter; clock?:
     ...packetStore(database),
     ...sinkStore(database, { reporter, clock }),
     ...policyStore(database),
+    ...rolloutStore(database),
   };
 }
 

@@ -12,6 +12,7 @@ import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Database, Session, TransactionOptions } from "./database.ts";
 import { sqliteDialect } from "./dialects.ts";
+import { OpenSession } from "./open_session.ts";
 import { Checkpoints } from "./sqlite_checkpoints.ts";
 import { Connection } from "./sqlite_connection.ts";
 import { type QueryLimits, QueryThreads } from "./sqlite_queries.ts";
@@ -53,22 +54,19 @@ export class SqliteDatabase implements Database {
     this.#makeQueries = () => new QueryThreads(path, limits, { clock: systemClock, reporter });
   }
 
-  open(): Promise<void> {
+  async open(): Promise<void> {
     try {
-      this.#writer = new Connection(this.#path);
+      this.#writer = await this.#whenFree(() => new Connection(this.#path));
       if (this.#path !== ":memory:") {
-        this.#reader = new Connection(this.#path);
+        this.#reader = await this.#whenFree(() => new Connection(this.#path));
         this.#queries = this.#makeQueries();
       }
-      return Promise.resolve();
     } catch (cause) {
       this.#writer?.close();
       this.#writer = null;
-      return Promise.reject(
-        new StoreUnavailable(`Cannot open database file "${this.#path}": ${(cause as Error).message}`, {
-          cause,
-        }),
-      );
+      throw new StoreUnavailable(`Cannot open database file "${this.#path}": ${(cause as Error).message}`, {
+        cause,
+      });
     }
   }
 
@@ -100,10 +98,10 @@ export class SqliteDatabase implements Database {
     { isDurable = true }: TransactionOptions = {},
   ): Promise<Result> {
     return this.#alone(async () => {
-      const writer = this.#open();
+      const writer = this.#open(), session = new OpenSession(writer);
       try {
-        await this.#begin(writer, isDurable);
-        const result = await work(writer);
+        await this.#whenFree(() => writer.begin(isDurable));
+        const result = await work(session).finally(() => session.end());
         writer.commit();
         if (++this.#commits === checkpointsAfter && this.#reader) {
           this.#checkpoints = new Checkpoints(this.#path);
@@ -130,12 +128,12 @@ export class SqliteDatabase implements Database {
       sqliteConstraintUnique.includes(codeOf((error as Error)?.cause));
   }
 
-  /** Another program may hold the lock: `token` and `key` write to the same file. */
-  async #begin(writer: Connection, isDurable: boolean): Promise<void> {
+  /** Another program may hold the lock: `token` and `key` write to the same file, and one that leaves tidies it. */
+  async #whenFree<Result>(work: () => Result): Promise<Result> {
     const endsMs = this.#clock.monotonicMs() + lockMsMax;
     for (let pauseMs = 10;; pauseMs = Math.min(pauseMs * 2, lockPauseMsMax)) {
       try {
-        return writer.begin(isDurable);
+        return work();
       } catch (error) {
         if ((codeOf(error) & 255) !== sqliteBusy || this.#clock.monotonicMs() >= endsMs) throw error;
         await this.#clock.sleep(pauseMs);

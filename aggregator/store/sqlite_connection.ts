@@ -2,8 +2,8 @@
  *
  * In: a path. Out: rows; errors with SQLite's code in `errcode`. Invariant: nothing here waits longer than
  * {@link busyMs} for a lock: the calls are synchronous, and whoever must wait longer does so between calls.
- * Why transactions begin and end with prepared statements: in Deno 2.9, errors of `exec()` carry no code, so that a
- * full or a locked database could not be told from a fault of ours.
+ * Why settings are made, and transactions begin and end, with prepared statements: in Deno 2.9, errors of `exec()`
+ * carry no code, so that a full or a locked database could not be told from a fault of ours.
  * Why synchronous=FULL: an acknowledged batch is deleted by its sensor, so a commit must survive a power cut.
  * @module */
 
@@ -22,16 +22,23 @@ const rowsPerTurn = 4_000;
 export class Connection implements Session {
   #database: DatabaseSync;
   #statements = new Map<string, StatementSync>();
+  #isBegun = false;
   #isDurable = true;
 
   constructor(path: string) {
     if (path !== ":memory:") makePrivate(path);
     this.#database = new DatabaseSync(path);
     try {
-      this.#database.exec(
-        `PRAGMA busy_timeout = ${busyMs}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; ` +
-          `PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = ${logPagesMax}`,
-      );
+      for (
+        const setting of [
+          `busy_timeout = ${busyMs}`,
+          "journal_mode = WAL",
+          "synchronous = FULL",
+          "cache_size = -65536",
+          "temp_store = MEMORY",
+          `wal_autocheckpoint = ${logPagesMax}`,
+        ]
+      ) this.#database.prepare(`PRAGMA ${setting}`).all();
     } catch (error) {
       this.#database.close();
       throw error;
@@ -46,6 +53,7 @@ export class Connection implements Session {
       this.#isDurable = isDurable;
     }
     this.#prepare("BEGIN IMMEDIATE").run();
+    this.#isBegun = true;
   }
 
   /** Moves what was committed from the log into the file, as far as no reader needs the log. */
@@ -55,10 +63,12 @@ export class Connection implements Session {
 
   commit(): void {
     this.#prepare("COMMIT").run();
+    this.#isBegun = false;
   }
 
   /** Ends the open transaction, if SQLite has not ended it by itself as it does after some errors. */
   rollback(): void {
+    this.#isBegun = false;
     try {
       this.#prepare("ROLLBACK").run();
     } catch {
@@ -136,6 +146,10 @@ export class Connection implements Session {
   }
 
   #prepare(sql: string): StatementSync {
+    // It would be a transaction of its own.
+    if (this.#isBegun && !this.#database.isTransaction) {
+      throw new Error("Cannot go on with transaction as SQLite has rolled it back");
+    }
     let statement = this.#statements.get(sql);
     if (!statement) {
       if (this.#statements.size >= statementsMax) {

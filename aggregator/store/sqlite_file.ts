@@ -47,7 +47,7 @@ export class SqliteFile {
     await file.sync();
     file.close();
     // What belongs to the old file must not be taken for the new one's.
-    for (const end of ["-wal", "-shm"]) await Deno.remove(`${this.#path}${end}`).catch(() => undefined);
+    for (const end of ["-wal", "-shm"]) await removeIfThere(`${this.#path}${end}`);
     await Deno.rename(part, this.#path);
     return null;
   }
@@ -81,5 +81,13 @@ function isAlone(path: string): boolean {
     return false;
   } finally {
     database.close();
+  }
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

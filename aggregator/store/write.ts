@@ -32,7 +32,7 @@ export async function writeIngest(
 ): Promise<void> {
   const target = { database, session, ...deps };
   await writeLedger(database, session, write);
-  await checkSequences(session, write);
+  await checkSequences(database, session, write);
   const hosts = new HostSums(write.flows, deps.words), names = new NameSums(hosts, deps);
   await writeFlows(target, write.flows, hosts);
   for (let i = 0; i < write.flows.size; i++) names.add(write.flows, i);
@@ -103,14 +103,18 @@ async function writeLedger(database: Database, session: Session, { ledger }: Ing
   await session.batch(positions, ledger.map((row) => [row.sensor_id, row.epoch, row.bucket, row.seq, 1]));
 }
 
-/** Whether nobody else took batches of these sequences since they were read. After our own rows are written, so that
- * they are ours until the end of the transaction. @throws {LedgerConflict} */
-async function checkSequences(session: Session, { sequences }: IngestWrite): Promise<void> {
+/** Whether nobody else took batches of these sequences since they were read. From here on they are ours until the end
+ * of the transaction, also those of which only gaps are opened. @throws {LedgerConflict} */
+async function checkSequences(
+  { dialect }: Database,
+  session: Session,
+  { sequences }: IngestWrite,
+): Promise<void> {
   for (let from = 0; from < sequences.length; from += keysPerQuery) {
     const some = sequences.slice(from, from + keysPerQuery);
     const where = some.map(() => "(sensor_id = ? AND epoch = ? AND bucket = ?)").join(" OR ");
     const rows = await session.all(
-      `SELECT sensor_id, epoch, bucket, batches FROM positions WHERE ${where}`,
+      `SELECT sensor_id, epoch, bucket, batches FROM positions WHERE ${where}${dialect.forUpdate}`,
       some.flatMap(({ sensor_id, epoch, bucket }) => [sensor_id, epoch, bucket]),
     );
     const taken = new Map(rows.map((row) => [sequenceOf(row), Number(row.batches)]));

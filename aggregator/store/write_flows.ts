@@ -151,9 +151,10 @@ export async function writeSightings(
   const write = sightingWriter(rows, words);
   const keys = [...dialect.flowKey, ...sightingColumns.slice(0, 3)];
   const all = [...dialect.flowKey, ...sightingColumns];
-  const fresh = Array.from({ length: rows.size }, (_, i) => i).filter((i) => c.isNew[i] === 1).sort((a, b) =>
+  const order = Array.from({ length: rows.size }, (_, i) => i).sort((a, b) =>
     c.idUs[a] - c.idUs[b] || c.slot[a] - c.slot[b]
   );
+  const fresh = order.filter((i) => c.isNew[i] === 1);
   const inserted = await session.insert("sightings", all, {
     count: fresh.length,
     write: (row, sink) => write(fresh[row], sink),
@@ -162,7 +163,7 @@ export async function writeSightings(
   if (inserted !== fresh.length) {
     throw new FlowConflict(fresh.map((i) => ({ us: c.idUs[i], slot: c.slot[i] })));
   }
-  const added = Array.from({ length: rows.size }, (_, i) => i).filter((i) => c.isNew[i] === 0);
+  const added = order.filter((i) => c.isNew[i] === 0);
   const old = (name: string) => dialect.stored("sightings", name);
   const changes: Record<string, string> = {
     start_us: dialect.least(old("start_us"), dialect.fresh("start_us")),

@@ -47,8 +47,6 @@ export interface TriageQueueDeps {
 interface Later {
   threat: Threat;
   dueMs: number;
-  /** How often it was put off. */
-  times: number;
 }
 
 const answerTokensMax = 1_500;
@@ -112,6 +110,7 @@ export class TriageQueue {
   withdraw(threatId: string): void {
     this.#waiting.delete(threatId);
     this.#later.delete(threatId);
+    this.#times.delete(threatId);
   }
 
   /** Exactly what would leave for `threat`; null when the second check forbids it. */
@@ -232,7 +231,7 @@ export class TriageQueue {
     };
   }
 
-  /** How often each open threat was put off; those that wait later carry it along. */
+  /** How often each open threat was put off: of those that wait, now or later. */
   readonly #times = new Map<string, number>();
 
   #putOff(threat: Threat, isBudget: boolean): void {
@@ -246,7 +245,7 @@ export class TriageQueue {
     const times = this.#times.get(threat.id) ?? 0;
     const pauseMs = isBudget ? dayMs - nowMs % dayMs : Math.min(pauseMsFirst * 2 ** times, pauseMsMax);
     this.#times.set(threat.id, times + 1);
-    this.#later.set(threat.id, { threat, dueMs: nowMs + pauseMs, times });
+    this.#later.set(threat.id, { threat, dueMs: nowMs + pauseMs });
     this.#deps.reporter.count("triage_put_off_total");
     if (this.#alarm) this.#alarm.abort();
     else this.#wakeLater();

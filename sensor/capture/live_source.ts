@@ -54,7 +54,7 @@ const overlapMs = 5;
 const clockSetMs = 15;
 /** dumpcap hands on what it has at most this long after it came. */
 const deliveryMs = 300;
-/** When nothing was read for this long, nothing waits. */
+/** Whoever has waited for a chunk for this long has read everything. */
 const quietMs = 50;
 /** Packets of the old dumpcap cannot come again later than this after the new one took over. */
 const seamMs = 2_000;
@@ -87,9 +87,8 @@ export class LiveSource {
   #beganMs = 0;
   /** Wall clock minus monotonic clock, of the last chunk or of the hand-over's begin. */
   #offsetMs = 0;
-  #readMs = 0;
-  /** A chunk was read, and its packets were not handed on yet. */
-  #isPending = false;
+  /** Since when the next chunk is waited for; Infinity = it is not, as the packets of one are being handed on. */
+  #waitingMs = Infinity;
   #dropped = 0;
   #pauseMs = pauseMinMs;
   #stopping = new AbortController();
@@ -216,6 +215,7 @@ export class LiveSource {
     // Told to stop meanwhile.
     if (this.#stopping.signal.aborted) child.stop();
     this.#startedMs = this.#beganMs = this.#clock.monotonicMs();
+    this.#offsetMs = this.#clock.nowMs() - this.#startedMs;
   }
 
   /** Hands on the packets of the next chunk; false = stopped, and everything captured was handed on. */
@@ -233,18 +233,17 @@ export class LiveSource {
       return () => isMore;
     }
     this.#relieve(child);
+    this.#waitingMs = this.#clock.monotonicMs();
     const count = await child.read(this.#reader.space());
+    this.#waitingMs = Infinity;
     if (count === null) {
       const isMore = await this.#ended(child);
       return () => isMore;
     }
-    this.#readMs = this.#clock.monotonicMs();
-    this.#isPending = true;
     return () => this.#hand(count, child);
   }
 
   #hand(count: number, child: CaptureChild): boolean | Promise<boolean> {
-    this.#isPending = false;
     if (this.#seam.isCrossed && this.#isClockSet()) this.#seam.end();
     this.bytesRead += count;
     this.#reader.commit(count);
@@ -257,6 +256,8 @@ export class LiveSource {
   /** No new packets; those captured already still come through `next`. */
   stop(): void {
     this.#stopping.abort();
+    // Somebody may wait for a hand-over, and so for a dumpcap that hangs in its start.
+    if (this.#handingOver !== null) { for (const child of this.#starting) child.stop(); }
     this.#child?.stop();
     this.#next?.stop();
   }
@@ -331,8 +332,7 @@ export class LiveSource {
       await this.#clock.sleep(handOverStepMs, signal);
       if (signal.aborted || this.#child !== child || this.#isClockSet()) return false;
       if (passedMs >= leastMs && this.#seam.stampUs >= timeUs) return true;
-      if (this.#isPending) continue;
-      if (passedMs >= deliveryMs && this.#clock.monotonicMs() - this.#readMs >= quietMs) return true;
+      if (passedMs >= deliveryMs && this.#clock.monotonicMs() - this.#waitingMs >= quietMs) return true;
     }
     return false;
   }

@@ -4,8 +4,8 @@
  * Out: one upload per request, empty where the ring has nothing for it.
  * Invariant: nothing is uploaded that was not asked for. One search or upload at a time, with a pause after each; at
  * most `hourBytesMax` octets an hour. An upload that failed is tried again when a later check-in still asks, ever later
- * and at most `triesMax` times. Check-ins and capture never wait for it. Nothing is remembered across a restart: the
- * aggregator asks until it has its answer. @module */
+ * and at most `triesMax` times; what is asked for beyond either bound is counted each time. Check-ins and capture never
+ * wait for it. Nothing is remembered across a restart: the aggregator asks until it has its answer. @module */
 
 import type { PacketRequest } from "../../shared/control.ts";
 import { type PacketOutcome, signPackets, writePacketsHeader } from "../../shared/packets.ts";
@@ -86,11 +86,15 @@ export class PacketAnswers {
     }
   }
 
-  /** Counts the try, and the octets that it may take. */
+  /** Counts the try where one is due: tries are left, it is time, and what it may upload fits into the hour. */
   #mayTry({ id, bytes_max }: PacketRequest): boolean {
     const nowMs = this.#deps.clock.monotonicMs();
     const { tries, nextMs } = this.#tried.get(id) ?? { tries: 0, nextMs: -Infinity };
-    if (tries >= this.#options.triesMax || nowMs < nextMs) return false;
+    if (tries >= this.#options.triesMax) {
+      this.#deps.reporter.count("packet_requests_total", { outcome: "given_up" });
+      return false;
+    }
+    if (nowMs < nextMs) return false;
     if (nowMs - this.#hour.startMs >= hourMs) this.#hour = { startMs: nowMs, bytes: 0 };
     if (this.#hour.bytes + bytes_max > this.#options.hourBytesMax) {
       this.#deps.reporter.count("packet_requests_total", { outcome: "deferred" });

@@ -6,7 +6,7 @@
  * nothing is captured for `brokenMs` of the trial, or when no check-in got through by its end: a sensor that cannot be
  * reached could not be repaired from the centre either. A version that was rolled back is remembered and not tried
  * again; another version is. A version is the same only when name and settings are too: another fleet, or one whose
- * database was restored, counts anew.
+ * database was restored, counts anew. A rollback that fails is tried again.
  * File: `policy.json` in the state folder: what holds, what is on trial, what was rolled back. A sensor that ends
  * during a trial without being told to finds it there and has gone back before it captures again. Without the file, or
  * with a damaged one, its own options hold until the next check-in.
@@ -47,12 +47,15 @@ export interface PolicyKeeperDeps {
 type Refused = Policy & { reason: string };
 
 interface Trial {
+  tried: Policy;
   before: Policy | null;
   sinceMs: number;
   /** Since when nothing is captured. */
   brokenMs: number | null;
   /** A check-in got through. */
   isHeard: boolean;
+  /** Why it is rolled back, when the way back has failed so far; null = it goes on. */
+  harm: string | null;
 }
 
 const lookMs = 1_000;
@@ -97,22 +100,23 @@ export class PolicyKeeper {
     };
   }
 
-  /** Applies what held before, and begins to watch over trials. */
-  async start(): Promise<void> {
-    const { disk, folder, apply } = this.#deps;
-    const kept = await readKept(disk, folder);
+  /** Begins to watch trials. Settles once what held before is applied, for which capture must be read meanwhile. */
+  start(): Promise<void> {
+    this.#running = this.#watch();
+    return this.#work(() => this.#resume());
+  }
+
+  async #resume(): Promise<void> {
+    const kept = await readKept(this.#deps);
     this.#refused = kept.refused;
     if (kept.trial) this.#refuse(kept.trial, "the sensor ended while it was tried");
     if (kept.held !== null) {
-      const problem = await apply(withoutKept(kept.held.settings, this.#own));
+      const problem = await this.#apply(kept.held.settings);
       if (problem === null) this.#held = kept.held;
-      else {
-        this.#refuse(kept.held, problem);
-        await apply({});
-      }
+      // Nothing has changed then: the own options hold.
+      else this.#refuse(kept.held, problem);
     }
     if (kept.trial || kept.held !== this.#held) await this.#save(null);
-    this.#running = this.#watch();
   }
 
   /** Ends in order: what is on trial is not to blame, and is tried anew. */
@@ -143,36 +147,53 @@ export class PolicyKeeper {
     return this.#working = work().finally(() => this.#isBusy = false);
   }
 
+  /** Never rejects: what is thrown is a reason like any other. */
+  async #apply(settings: PolicySettings): Promise<string | null> {
+    try {
+      return await this.#deps.apply(withoutKept(settings, this.#own));
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
   async #try(policy: Policy): Promise<void> {
-    const { apply, clock, reporter } = this.#deps;
+    const { clock, reporter } = this.#deps;
     // One that comes while another is on trial takes its place; the way back leads to what held before both.
     const before = this.#trial ? this.#trial.before : this.#held;
     await this.#save(policy, before);
-    const problem = await apply(withoutKept(policy.settings, this.#own));
-    this.#held = policy;
-    this.#trial = { before, sinceMs: clock.monotonicMs(), brokenMs: null, isHeard: false };
+    const problem = await this.#apply(policy.settings);
+    const sinceMs = clock.monotonicMs();
+    this.#trial = { tried: policy, before, sinceMs, brokenMs: null, isHeard: false, harm: null };
     if (problem !== null) return await this.#goBack(problem);
+    this.#held = policy;
     reporter.count("policy_offers_total", { outcome: "applied" });
     reporter.info("policy applied, on trial", { name: policy.name, version: policy.version });
   }
 
   /** The fleet has no policy for this sensor any more. */
   async #leave(): Promise<void> {
-    const problem = await this.#deps.apply({});
+    const problem = await this.#apply({});
+    if (problem !== null) return this.#stick(problem); // The next offer is the same.
     this.#held = this.#trial = null;
     await this.#save(null);
-    this.#deps.reporter.info("no policy applies any more, the sensor's own options do", { problem });
+    this.#deps.reporter.info("no policy applies any more, the sensor's own options do");
   }
 
   async #goBack(reason: string): Promise<void> {
-    const { apply, reporter } = this.#deps;
-    const { before } = this.#trial!, tried = this.#held!;
-    this.#trial = null;
+    const trial = this.#trial!, { tried, before, harm } = trial;
+    trial.harm = reason;
+    if (harm === null) this.#refuse(tried, reason);
+    await this.#save(null, before);
+    const problem = await this.#apply(before?.settings ?? {});
+    if (problem !== null) return this.#stick(problem); // The watch comes back to it.
     this.#held = before;
-    this.#refuse(tried, reason);
-    const problem = await apply(withoutKept(before?.settings ?? {}, this.#own));
-    if (problem !== null) reporter.error("cannot roll back to the earlier settings", { problem });
-    await this.#save(null);
+    this.#trial = null;
+  }
+
+  #stick(problem: string): void {
+    const { reporter } = this.#deps;
+    reporter.count("policy_offers_total", { outcome: "stuck" });
+    reporter.error("cannot roll back to the earlier settings, will try again", { problem });
   }
 
   #refuse({ name, version, settings }: Policy, reason: string): void {
@@ -195,6 +216,7 @@ export class PolicyKeeper {
 
   #judge(trial: Trial, nowMs: number): "goes on" | "passed" | { reason: string } {
     const { captureProblem, checkInProblem } = this.#deps;
+    if (trial.harm !== null) return { reason: trial.harm };
     const problem = captureProblem();
     trial.brokenMs = problem === null ? null : trial.brokenMs ?? nowMs;
     if (trial.brokenMs !== null && nowMs - trial.brokenMs >= Math.min(brokenMsMax, this.#trialMs / 2)) {
@@ -209,7 +231,7 @@ export class PolicyKeeper {
   }
 
   async #pass(): Promise<void> {
-    const { name, version } = this.#held!;
+    const { name, version } = this.#trial!.tried;
     this.#trial = null;
     await this.#save(null);
     this.#deps.reporter.info("policy passed its trial", { name, version });
@@ -231,8 +253,7 @@ function isSame(a: Policy | null, b: Policy | null): boolean {
 }
 
 async function readKept(
-  disk: Disk,
-  folder: string,
+  { disk, folder, reporter }: Pick<PolicyKeeperDeps, "disk" | "folder" | "reporter">,
 ): Promise<{ held: Policy | null; trial: Policy | null; refused: Refused | null }> {
   try {
     const kept = JSON.parse(new TextDecoder().decode(await disk.read(`${folder}/policy.json`, fileBytesMax)));
@@ -242,7 +263,8 @@ async function readKept(
       trial: readPolicy(kept.trial),
       refused: refused && typeof reason === "string" ? { ...refused, reason } : null,
     };
-  } catch {
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) reporter.count("policy_read_errors_total");
     return { held: null, trial: null, refused: null };
   }
 }

@@ -28,7 +28,8 @@ export class FlowSampler {
   isActive = false;
   #level = 0;
   #mask = 0;
-  #memoryUs: number;
+  /** The longest silence within a flow. */
+  idleUs: number;
   #forgottenUs = 0;
   /** Key hash of the flow left out in each slot, and when its last packet came. */
   #hashes = new Int32Array(0);
@@ -36,9 +37,8 @@ export class FlowSampler {
   #addresses = new Int32Array(8);
   #digest = new Uint8Array(20);
 
-  /** `idleUs`: the longest silence within a flow. */
   constructor(idleUs: number) {
-    this.#memoryUs = idleUs;
+    this.idleUs = idleUs;
   }
 
   get level(): number {
@@ -58,7 +58,7 @@ export class FlowSampler {
     }
     this.#level = level;
     this.#mask = 2 ** level - 1;
-    this.#forgottenUs = nowUs + this.#memoryUs;
+    this.#forgottenUs = nowUs + this.idleUs;
     this.isActive = this.isActive || level > 0;
   }
 
@@ -66,9 +66,9 @@ export class FlowSampler {
   leavesOut(p: Packet, hash: number, nowUs: number): boolean {
     if (p.protocol === arpProtocol) return false;
     const slot = this.#slotOf(hash, nowUs);
-    if (this.#hashes[slot] === hash && nowUs - this.#touchedUs[slot] <= this.#memoryUs) {
+    if (this.#hashes[slot] === hash && nowUs - this.#touchedUs[slot] <= this.idleUs) {
       this.#touchedUs[slot] = nowUs;
-      this.#forgottenUs = nowUs + this.#memoryUs;
+      this.#forgottenUs = nowUs + this.idleUs;
       return true;
     }
     if (this.#level === 0) {
@@ -84,7 +84,7 @@ export class FlowSampler {
   /** Of the two slots that a flow may be in: its own, else the one untouched longer. */
   #slotOf(hash: number, nowUs: number): number {
     const one = hash & slots - 1, other = one ^ 1;
-    const isFresh = nowUs - this.#touchedUs[one] <= this.#memoryUs;
+    const isFresh = nowUs - this.#touchedUs[one] <= this.idleUs;
     if (isFresh && this.#hashes[one] === hash) return one;
     if (this.#hashes[other] === hash) return other;
     return isFresh && this.#touchedUs[other] < this.#touchedUs[one] ? other : one;

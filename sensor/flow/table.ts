@@ -76,7 +76,7 @@ export class FlowTable {
     this.#target = target;
     this.#key = new FlowKey(checked.hashSeed);
     this.#clock = new PacketClock(checked.stepBackMs * 1000, elapsedUs);
-    this.sampler = new FlowSampler(Math.max(checked.tcpIdleMs, checked.otherIdleMs) * 1000);
+    this.sampler = new FlowSampler(longestIdleUs(checked));
     this.#timeoutsUs = timeoutsOf(checked);
     this.#activeUs = checked.activeMs * 1000;
     this.#closedUs = Math.min(checked.closedMs, checked.lingerMs) * 1000;
@@ -96,6 +96,7 @@ export class FlowTable {
     this.#options = checkFlowOptions({ ...this.#options, ...timeouts });
     this.#timeoutsUs = timeoutsOf(this.#options);
     this.#activeUs = this.#options.activeMs * 1000;
+    this.sampler.idleUs = longestIdleUs(this.#options);
   }
 
   /** Table time, see packet_clock.ts. */
@@ -380,6 +381,10 @@ export class FlowTable {
 /** Twice as many hash chains as flows, a power of two. */
 function headsFor(capacity: number): number {
   return 2 ** Math.ceil(Math.log2(capacity * 2));
+}
+
+function longestIdleUs({ tcpIdleMs, otherIdleMs }: FlowOptions): number {
+  return Math.max(tcpIdleMs, otherIdleMs) * 1000;
 }
 
 function timeoutsOf({ tcpIdleMs, otherIdleMs, unansweredIdleMs, lingerMs }: FlowOptions): Float64Array {

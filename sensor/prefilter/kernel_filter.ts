@@ -6,7 +6,8 @@
 
 import { innerHost } from "../../shared/inner_host.ts";
 import { parseIp } from "../../shared/ip.ts";
-import type { NoiseClass, NoisePolicy } from "./noise.ts";
+import type { NoiseClass } from "../../shared/policy.ts";
+import type { NoisePolicy } from "./noise.ts";
 
 /** Where the sensor itself sends: aggregator and brokers. `host` is an address or a name that dumpcap can resolve. */
 export interface OwnPeer {

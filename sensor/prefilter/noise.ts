@@ -8,9 +8,8 @@
 
 import type { Packet } from "../decode/packet.ts";
 import { reason } from "../decode/reasons.ts";
-import { noiseClasses } from "../../shared/policy.ts";
+import { type NoiseClass, noiseClasses } from "../../shared/policy.ts";
 
-export type NoiseClass = typeof noiseClasses[number];
 export type NoiseAction = "keep" | "count" | "drop";
 export type NoisePolicy = Partial<Record<NoiseClass, NoiseAction>>;
 

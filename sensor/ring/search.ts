@@ -120,7 +120,11 @@ class PcapngWriter {
     const text = new TextEncoder().encode(comment);
     const padded = text.length + 3 & ~3;
     const size = 28 + 4 + padded + 4;
-    if (!this.#reserve(size)) return;
+    if (!this.#reserve(size)) {
+      // A section without its header could not be read: nothing fits.
+      this.#bytesMax = 0;
+      return;
+    }
     const at = this.#begin(0x0a0d0d0a, size);
     this.#view.setUint32(at + 8, 0x1a2b3c4d, true);
     this.#view.setUint16(at + 12, 1, true);

@@ -11,9 +11,9 @@ import {
 } from "../../shared/common_options.ts";
 import type { KafkaSettings } from "../../shared/kafka.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
-import { policyFields } from "../../shared/policy.ts";
+import { payloadPolicies, type PayloadPolicy, policyFields } from "../../shared/policy.ts";
 import { flowDefaults } from "../flow/flow_options.ts";
-import { PacketRing, payloadPolicies } from "../ring/packet_ring.ts";
+import { PacketRing } from "../ring/packet_ring.ts";
 import { AggregatorClient } from "../aggregator_client.ts";
 import { checkAuthority } from "../authority.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
@@ -135,7 +135,7 @@ export const captureOptions = {
 } as const satisfies OptionTable;
 
 /** The ring of recent packets: `standard` is what a command keeps unless told otherwise. */
-export function ringOptionsOf(standard: typeof payloadPolicies[number] | "off") {
+export function ringOptionsOf(standard: PayloadPolicy | "off") {
   return {
     ringPayload: {
       kind: "text",

@@ -99,11 +99,13 @@ export class Sealer {
     const { sealAgeMs, isPrompt } = this.#options;
     const { counts, sinceMs, awaitedMs } = this.#open;
     const batches: Batch[] = [];
+    // A negative age: the clock was set back, and nobody knows how old the rows are.
+    const isOver = (sinceMs: number, ageMs: number) =>
+      nowMs - sinceMs >= ageMs || (nowMs < sinceMs && sinceMs !== Infinity);
     for (let bucket = 0; bucket < counts.length; bucket++) {
-      const age = nowMs - sinceMs[bucket];
-      // A negative age: the clock was set back, and nobody knows how old the rows are.
-      const isDue = everything || age >= (isPrompt ? patience : replayPatience) * sealAgeMs || age < 0 ||
-        (isPrompt && nowMs - awaitedMs[bucket] >= sealAgeMs);
+      const isDue = everything ||
+        isOver(sinceMs[bucket], (isPrompt ? patience : replayPatience) * sealAgeMs) ||
+        (isPrompt && isOver(awaitedMs[bucket], sealAgeMs));
       if (counts[bucket] > 0 && isDue) batches.push(...this.#close(bucket, nowMs));
     }
     return batches;

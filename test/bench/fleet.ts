@@ -4,15 +4,21 @@
  *
  * Method: a real aggregator over SQLite, in a process of its own. So many sensors enrol, then each checks in every so
  * many seconds, evenly spread, signed, with as many counters as a busy sensor has, and with a policy that it has been
- * given. Beside that one page of the fleet is asked for every half second.
+ * given. An upgrade is under way and is offered to all of them. Beside that one page of the fleet is asked for every
+ * half second.
  * Out: check-ins sent, answered and lost; p50 and p99 of a check-in and of the page; octets of the page; CPU of the
  * aggregator as a share of one core; the share of this program too, and how late it was: it signs for all, and can be
  * what is slow.
  * Aim, 1,000 sensors: check-in p99 <= 50 ms, none lost, page p99 <= 100 ms and <= 200 kB. @module */
 
+import { openStore } from "../../aggregator/store/open.ts";
 import { sha256Hex, signText } from "../../shared/batch.ts";
 import { checkInMessage } from "../../shared/control_messages.ts";
+import { createReporter } from "../../shared/reporter.ts";
 import { healthOf } from "../aggregator/api/fixture.ts";
+import { ReleaseFolder } from "../../aggregator/fleet/release_folder.ts";
+import { releaseKeyId } from "../../shared/release.ts";
+import { here, releaseKey, releaseOf, tinyProgram } from "../sensor/control/upgrade_fixture.ts";
 import { spawnProgram } from "../aggregator/commands/harness.ts";
 import { HttpLines } from "./http_lines.ts";
 import { enrolAll, makeSensors } from "./made_sensors.ts";
@@ -25,10 +31,21 @@ const counters = Object.fromEntries(
   Array.from({ length: countersEach }, (_, i) => [`bench_counter_${i}_total{reason="r${i % 7}"}`, i * 1_000]),
 );
 const policy = { name: "bench", wanted: 1, actual: 1, problem: null, kept: [], filtered: true };
+const release = releaseOf(tinyProgram(0), { version: "0.1.9" });
+const upgrade = {
+  target: here,
+  slot: "installed",
+  key: releaseKeyId(releaseKey),
+  state: "idle",
+  offer: null,
+  version: null,
+  problem: null,
+  received: 0,
+};
 const made = makeSensors(sensors);
 /** Without batches: those that a sensor claims and nobody gets are looked for, one query a sensor. */
 const templateId = "sbench-template";
-const template = JSON.stringify({ ...healthOf(templateId, 0), sealed: {}, counters, policy });
+const template = JSON.stringify({ ...healthOf(templateId, 0), sealed: {}, counters, policy, upgrade });
 const encoder = new TextEncoder();
 /** `late`: how long after its time a check-in left this program. */
 const times: { checkIns: number[]; pages: number[]; late: number[] } = { checkIns: [], pages: [], late: [] };
@@ -36,6 +53,7 @@ let sent = 0, lost = 0, lostPages = 0, pageBytes = 0;
 
 try {
   await enrolAll(`sqlite:${folder}/picket.db`, made, true);
+  await beginUpgrade(`sqlite:${folder}/picket.db`, Date.now());
   // As behind a proxy: one address may bring only so many connections, and here all sensors have one.
   const proxied = ["--trusted-proxies", "127.0.0.1"];
   const child = spawnProgram(["serve", "--state", folder, "--listen", "127.0.0.1:0", ...proxied]);
@@ -51,6 +69,33 @@ try {
   }
 } finally {
   await Deno.remove(folder, { recursive: true });
+}
+
+async function beginUpgrade(url: string, nowMs: number): Promise<void> {
+  const store = openStore(url, { reporter: createReporter({ component: "bench", write: () => {} }) });
+  await store.start();
+  const { offer: { manifest, signature }, program } = release;
+  const releases = new ReleaseFolder(`${folder}/releases`), path = `${folder}/program`;
+  await Deno.writeFile(path, program);
+  await Deno.writeTextFile(`${path}.release`, JSON.stringify({ manifest, signature }));
+  await releases.trust(releaseKey);
+  await releases.add(path, nowMs);
+  await store.addRollout({
+    version: "0.1.9",
+    canary: "percent=100",
+    canary_ms: 3_600_000,
+    step_percent: 25,
+    step_ms: 3_600_000,
+    allow_older: false,
+    state: "running",
+    percent: 0,
+    stage_ms: nowMs,
+    attempt: 1,
+    reason: null,
+    created_ms: nowMs,
+    created_by: "bench",
+  }, { name: "bench", keyId: "" });
+  await store.stop();
 }
 
 async function run(url: string, key: string, pid: number): Promise<void> {

@@ -131,7 +131,7 @@ Deno.test("Prometheus: every expression names series and labels that /metrics ha
     for (const name of names) {
       assert(series.has(name), `${where}: ${name} is not in /metrics`);
       const selected = [...expression.matchAll(/\{([^}]*)\}/g)].flatMap(([, text]) =>
-        [...text.matchAll(/([a-z_]+)(?:=~|!=|=)/g)].map(([, label]) => label)
+        [...text.matchAll(/([a-z_]+)(?:=~|!~|!=|=)/g)].map(([, label]) => label)
       );
       const grouped = [...expression.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, text]) => text.split(", "));
       for (const label of [...selected, ...grouped]) {

@@ -117,7 +117,7 @@ const sealMutants = mutantsOf(["test/sensor/ship/seal_test.ts"], [
   [
     "seal: the end of a connection waits as others do",
     sealing,
-    "(isPrompt && nowMs - awaitedMs[bucket] >= sealAgeMs)",
+    "(isPrompt && isOver(awaitedMs[bucket], sealAgeMs))",
     "false",
   ],
   [

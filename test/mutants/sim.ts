@@ -64,7 +64,7 @@ export const simMutants: Mutant[] = mutantsOf(["test/sim/sim_test.ts"], [
   [
     "sim: nobody looks whether somebody else wrote meanwhile",
     write,
-    "await checkSequences(session, write);",
+    "await checkSequences(database, session, write);",
     "",
     ["test/aggregator/store/sqlite_test.ts"],
   ],

@@ -23,6 +23,9 @@ export interface DatabaseFaults {
   ambiguous: number;
 }
 
+/** Before a deadlock; an ingest transaction has some more. */
+const statementsMax = 16;
+
 export interface AggregatorDeps {
   world: World;
   database: Database;
@@ -96,6 +99,7 @@ export class AggregatorNode {
 
 function faultyDatabase(database: Database, process: Process, faults: DatabaseFaults): Database {
   const { world } = process;
+  let deadlocks = 0;
   const way = async () => {
     await process.moment(10);
     if (world.chance(faults.refused)) throw new StoreUnavailable("the way to the database is broken");
@@ -117,9 +121,9 @@ function faultyDatabase(database: Database, process: Process, faults: DatabaseFa
       await way();
       const isDeadlock = world.chance(faults.deadlock);
       const result = await database.transaction(async (session) => {
-        const done = await work(session);
-        if (isDeadlock) throw new StoreUnavailable("deadlock: try again");
-        return done;
+        if (!isDeadlock) return await work(session);
+        await work(deadlocked(session, deadlocks++ % statementsMax));
+        throw deadlock();
       });
       await process.moment(20);
       if (world.chance(faults.ambiguous)) throw new StoreUnavailable("connection lost before the reply");
@@ -127,4 +131,23 @@ function faultyDatabase(database: Database, process: Process, faults: DatabaseFa
     },
     isDuplicateKey: (error) => database.isDuplicateKey(error),
   };
+}
+
+/** Its statements fail after the first `left`. With all of them done, a commit in place of the rollback would show
+ * nowhere. */
+function deadlocked(session: Session, left: number): Session {
+  const take = async <Result>(ask: () => Promise<Result>) => {
+    if (left-- <= 0) throw deadlock();
+    return await ask();
+  };
+  return {
+    all: (sql, values) => take(() => session.all(sql, values)),
+    run: (sql, values) => take(() => session.run(sql, values)),
+    batch: (sql, rows) => take(() => session.batch(sql, rows)),
+    insert: (table, columns, rows) => take(() => session.insert(table, columns, rows)),
+  };
+}
+
+function deadlock(): StoreUnavailable {
+  return new StoreUnavailable("deadlock: try again");
 }

@@ -41,6 +41,21 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   enrolments_total: ["Tries to enrol a sensor.", "outcome"],
   check_ins_total: ["Check-ins of sensors.", "outcome"],
   policy_changes_total: ["Versions of policies that were added or ended.", "change"],
+  sensor_threats_total: ["Troubles of sensors that became threats, by kind.", "kind"],
+  sensor_watch_errors_total: [
+    "Looks at the troubles of sensors that failed; the next one is ten seconds later.",
+  ],
+  upgrade_changes_total: ["Rollouts that an operator began, paused, resumed or cancelled.", "change"],
+  upgrade_steps_total: ["Steps that rollouts took by themselves, a halt among them.", "step"],
+  upgrade_step_errors_total: [
+    "Looks at the rollout in force that failed; the next one is five seconds later.",
+  ],
+  upgrade_offers_total: ["Answers to check-ins that offered another program."],
+  upgrade_sensors: ["Sensors, by how they stand to the newest rollout.", "state"],
+  release_parts_total: ["Requests of sensors for a part of a program.", "outcome"],
+  releases_refused: [
+    "Files in the folder of releases that are not offered, as they are not what was signed.",
+  ],
   sensor_changes_total: ["Changes an operator made to a sensor.", "change"],
   sensors_revoked_total: ["Sensors revoked by an operator."],
   sensors_quarantined_total: ["Sensors quarantined because two copies of them were alive."],
@@ -107,7 +122,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   merge_flows_read_back_total: ["Forgotten flows that were read from the store again."],
   merge_buckets_read_total: ["Buckets whose flows were read back because they came from another aggregator."],
   rollup_rows_dropped_total: ["Rows of sums about hosts dropped because their table was full.", "table"],
-  rollup_names_left_out_total: ["Names of hosts left out because a host had too many."],
+  rollup_names_left_out_total: [
+    "Names of hosts and domains left out because a flow or a transaction had too many.",
+  ],
   merge_facts_unremembered_total: [
     "Facts not compared with those of other sensors, because there were too many.",
   ],
@@ -164,6 +181,7 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   ],
   threats_suppressed_total: ["Times a threat that changed was hidden by a suppression."],
   suppressions_in_force: ["Suppressions in force, as this aggregator last read them."],
+  suppression_reads_failed_total: ["Times the suppressions could not be read; those known before hold."],
   suppression_changes_total: ["Suppressions made and ended by people.", "change"],
   threat_feedback_total: ["Feedback that people gave on threats.", "verdict"],
   incident_status_changes_total: ["Changes of an incident's status by people.", "status"],
@@ -219,6 +237,15 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   intel_polls_failed_total: ["Tries to look into the folder of lists that failed."],
   intel_lists_left_out_total: ["Lists not read because there were too many."],
   intel_entries_skipped_total: ["Words of lists that could not be used.", "reason"],
+  suricata_alerts_total: ["Alerts read from Suricata's file."],
+  suricata_lines_refused_total: ["Lines of Suricata's file that could not be read as alerts.", "reason"],
+  suricata_alerts_dropped_total: ["Alerts of Suricata dropped because too many rules and hosts waited."],
+  suricata_alerts_unjoined_total: ["Alerts of Suricata whose flow no sensor saw."],
+  suricata_joins_failed_total: ["Times alerts of Suricata could not be joined to flows."],
+  suricata_reads_failed_total: ["Times Suricata's file, or the place in it, could not be read."],
+  retro_hunts_total: ["Searches of stored flows for new entries of lists, ended.", "outcome"],
+  retro_hunt_flows_total: ["Stored flows held against new entries of lists."],
+  retro_hunt_lists_dropped_total: ["Lists whose new entries are not searched for because too many wait."],
   geo_files_refused_total: ["Databases of places that could not be read."],
 
   // Triage.

@@ -2,8 +2,7 @@
  *
  * In: `reporter.snapshot()` and the fleet. Out: text, format 0.0.4.
  * Invariant: every name begins with `picket_`; names that end in `_total` are counters, those in `_lag_seconds` and
- * `_duration_seconds` histograms; label values are escaped; each family has its
- * HELP and its TYPE line. @module */
+ * `_duration_seconds` histograms; label values are escaped; each family has its HELP and its TYPE line. @module */
 
 import type { FleetHealth } from "../../fleet/fleet.ts";
 import { sensorStatuses } from "../../fleet/fleet.ts";

@@ -5,7 +5,8 @@
  * asked for, and other queries run between two pages. A caller that disconnects ends the reading; one that stops
  * reading is disconnected by the front door.
  * A failure on the way aborts the stream, so that half a file is never mistaken for a whole one.
- * Bound: {@link rowsMax} rows, {@link pagesMax} pages, and as many exports at once as the limit allows. @module */
+ * Bound: {@link rowsMax} rows, {@link pagesMax} pages, {@link emptyPagesMax} pages in succession without a row, and as
+ * many exports at once as the limit allows. @module */
 
 import {
   type End,
@@ -20,7 +21,11 @@ import {
 import type { Page, PageRequest } from "../../model/page.ts";
 import { z } from "../../../shared/schema.ts";
 import type { Capabilities } from "../capabilities.ts";
-import { checkRange, readQuery } from "../flows/flows.ts";
+import { flowTable } from "../../filter/flow_table.ts";
+import { threatTable } from "../../filter/threat_table.ts";
+import { ApiError } from "../errors.ts";
+import { filterQuery, readFilter } from "../filter/filter.ts";
+import { checkRange, flowQuery, isBounded } from "../flows/flows.ts";
 import { type Answer, resource } from "../route.ts";
 import { flowFilters } from "../schemas.ts";
 import { withStamps } from "../stamps.ts";
@@ -30,6 +35,8 @@ const rowsMax = 1_000_000;
 const pageRows = 500;
 /** A filter that finds little gives pages that hold little. */
 const pagesMax = 20_000;
+/** Each may take 2 s in which nothing is sent: the front door and the caller would take longer silence for the end. */
+const emptyPagesMax = 10;
 
 const exportQuery = {
   format: z.enum(formats).default("ndjson"),
@@ -41,13 +48,21 @@ type Needs = Pick<Capabilities, "exportLimit" | "queryLimit" | "reporter">;
 
 export const exportFlows = resource({
   summary: "Flows that fit every filter given, as a file, newest first",
-  query: z.strictObject({ ...exportQuery, ...flowFilters }),
+  query: z.strictObject({ ...exportQuery, ...flowFilters, ...filterQuery }),
   errors: ["busy"],
   answerTypes,
-  needs: ["flowStore", "exportLimit", "queryLimit", "reporter"],
-  async handle({ query }, { flowStore, ...has }) {
-    const { format, limit, cursor, ...rest } = query;
-    const filter = readQuery(rest);
+  needs: ["flowStore", "directory", "places", "exportLimit", "queryLimit", "reporter"],
+  async handle({ query, nowMs }, { flowStore, ...has }) {
+    const { format, limit, cursor, filter: text, ...rest } = query;
+    const filter = flowQuery(rest);
+    if (text !== undefined) filter.filter = await readFilter(text, flowTable, nowMs, has);
+    if (filter.filter !== undefined && !isBounded(filter, filter.filter)) {
+      throw new ApiError(
+        "bad_parameter",
+        'Parameter "from" must be given as the filter names neither a time nor one address',
+        { field: "from" },
+      );
+    }
     return await stream(has, {
       name: `flows.${format}`,
       type: mediaTypes[format],
@@ -61,14 +76,15 @@ export const exportFlows = resource({
 
 export const exportThreats = resource({
   summary: "Threats that fit every filter given, as a file, newest first",
-  query: z.strictObject({ ...exportQuery, ...threatFilters }),
+  query: z.strictObject({ ...exportQuery, ...threatFilters, ...filterQuery }),
   errors: ["busy"],
   answerTypes,
-  needs: ["threatStore", "exportLimit", "queryLimit", "reporter"],
-  async handle({ query }, { threatStore, ...has }) {
+  needs: ["threatStore", "directory", "places", "exportLimit", "queryLimit", "reporter"],
+  async handle({ query, nowMs }, { threatStore, ...has }) {
     checkRange(query);
-    const { format, limit, cursor, ...rest } = query;
+    const { format, limit, cursor, filter: text, ...rest } = query;
     const filter = threatQuery(rest);
+    if (text !== undefined) filter.filter = await readFilter(text, threatTable, nowMs, has);
     return await stream(has, {
       name: `threats.${format}`,
       type: mediaTypes[format],
@@ -98,8 +114,8 @@ interface Export<Row> {
 async function stream<Row>(has: Needs, asked: Export<Row>): Promise<Answer> {
   const leave = await enter(has.exportLimit);
   try {
-    let isGone = false;
-    const reading = new Reading(has, asked);
+    const gone = new AbortController();
+    const reading = new Reading(has, asked, gone.signal);
     const first = await reading.next();
     const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start(controller) {
@@ -109,13 +125,13 @@ async function stream<Row>(has: Needs, asked: Export<Row>): Promise<Answer> {
       async pull(controller) {
         try {
           const octets = await reading.next();
-          if (isGone) return;
+          if (gone.signal.aborted) return;
           send(controller, octets);
           if (!reading.isOver) return;
           controller.close();
           leave();
         } catch (error) {
-          if (isGone) return;
+          if (gone.signal.aborted) return;
           has.reporter.count("exports_broken_off_total");
           has.reporter.warn("an export is broken off", { name: asked.name, error });
           controller.error(error);
@@ -123,7 +139,7 @@ async function stream<Row>(has: Needs, asked: Export<Row>): Promise<Answer> {
         }
       },
       cancel() {
-        isGone = reading.isOver = true;
+        gone.abort();
         has.reporter.count("exports_cancelled_total");
         leave();
       },
@@ -147,14 +163,19 @@ function send(
 class Reading<Row> {
   readonly #has: Needs;
   readonly #asked: Export<Row>;
+  readonly #gone: AbortSignal;
   #cursor: string | undefined;
   #rows = 0;
   #pages = 0;
+  /** Since the last one with a row. */
+  #emptyPages = 0;
   isOver = false;
 
-  constructor(has: Needs, asked: Export<Row>) {
+  /** `gone`: nobody takes what is read any more. */
+  constructor(has: Needs, asked: Export<Row>, gone: AbortSignal) {
     this.#has = has;
     this.#asked = asked;
+    this.#gone = gone;
     this.#cursor = asked.cursor;
   }
 
@@ -162,7 +183,7 @@ class Reading<Row> {
   async next(): Promise<Uint8Array> {
     for (;;) {
       const octets = await this.#page();
-      if (this.isOver || octets.length > 0) return octets;
+      if (this.isOver || this.#gone.aborted || octets.length > 0) return octets;
     }
   }
 
@@ -170,13 +191,15 @@ class Reading<Row> {
     const { read, limit, writer } = this.#asked;
     const cursor = this.#cursor;
     const wanted = Math.min(pageRows, limit - this.#rows);
-    const page = await this.#has.queryLimit.run(() =>
-      read({ limit: wanted, ...(cursor === undefined ? {} : { cursor }) })
+    const page = await this.#has.queryLimit.run(
+      () => read({ limit: wanted, signal: this.#gone, ...(cursor === undefined ? {} : { cursor }) }),
+      "export",
     );
     this.#rows += page.rows.length;
     this.#cursor = page.next_cursor;
     const octets = writer.rows(page.rows);
-    const isCut = this.#rows >= limit || ++this.#pages >= pagesMax;
+    this.#emptyPages = page.rows.length > 0 ? 0 : this.#emptyPages + 1;
+    const isCut = this.#rows >= limit || ++this.#pages >= pagesMax || this.#emptyPages >= emptyPagesMax;
     if (page.next_cursor !== undefined && !isCut) return octets;
     this.isOver = true;
     const end: End = {

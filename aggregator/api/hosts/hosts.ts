@@ -5,12 +5,17 @@
 
 import { isPrivateIp, parseIp } from "../../../shared/ip.ts";
 import { z } from "../../../shared/schema.ts";
-import { parseNetwork } from "../../model/client_address.ts";
+import { dateOf, dayOf } from "../../archive/manifest.ts";
+import { hostTable } from "../../filter/host_table.ts";
+import type { Filter } from "../../model/filter.ts";
 import type { AddressRange, Host } from "../../model/host.ts";
+import { readNetwork } from "../../model/network.ts";
 import { ApiError } from "../errors.ts";
+import { filterQuery, readFilter } from "../filter/filter.ts";
 import { checkRange } from "../flows/flows.ts";
+import { hostWithPlace } from "../places.ts";
 import { resource } from "../route.ts";
-import { name, pageOf, pageQuery, port, time, when } from "../schemas.ts";
+import { address, name, pageOf, pageQuery, port, time, when } from "../schemas.ts";
 import { present } from "../threats/threats.ts";
 import {
   conversationAnswer,
@@ -24,10 +29,6 @@ const daySeconds = 86_400;
 const threatsMax = 50;
 const countDaysMax = 31;
 
-const ip = z.string().max(50).refine(
-  (text) => parseNetwork(text) !== null,
-  "must be an address or a network, 10.0.0.0/8",
-).describe("An address, or a network as CIDR");
 const oneAddress = z.string().max(50).refine(
   (text) => parseIp(text) !== null,
   "must be an IPv4 or IPv6 address",
@@ -39,22 +40,26 @@ const protocol = z.string().toLowerCase().regex(/^[a-z0-9-]{1,16}$/, "must be a 
 export const hosts = resource({
   summary: "Hosts that were seen, last seen first or by bytes",
   query: z.strictObject({
-    ip: ip.optional(),
+    ip: address.optional().describe("An address, or a network as CIDR"),
     network,
     seen_since: when.optional().describe("Seen at or after"),
+    ...filterQuery,
     sort: z.enum(["last_seen", "bytes"]).default("last_seen"),
     ...pageQuery,
   }),
   isQuery: true,
   answer: pageOf(hostAnswer),
-  needs: ["hostStore"],
-  async handle({ query }, { hostStore }) {
+  needs: ["hostStore", "directory", "places"],
+  async handle({ query, nowMs, signal }, { hostStore, directory, places }) {
     const { rows, ...rest } = await hostStore.readHosts({
       ...filterOf(query),
+      ...(query.filter === undefined
+        ? {}
+        : { filter: await readFilter(query.filter, hostTable, nowMs, { directory, places }) }),
       sort: query.sort,
       ...(query.seen_since === undefined ? {} : { seenSinceMs: query.seen_since * 1_000 }),
-    }, pageRequest(query));
-    return { json: { rows: rows.map(withInside), ...rest } };
+    }, { ...pageRequest(query), signal });
+    return { json: { rows: rows.map((row) => hostWithPlace(withInside(row), places)), ...rest } };
   },
 });
 
@@ -63,21 +68,24 @@ export const host = resource({
   query: z.strictObject({ network: name.optional().describe("Default: where it was seen last") }),
   isQuery: true,
   answer: hostDetailsAnswer,
-  needs: ["hostStore", "threatStore"],
-  async handle({ params, query }, { hostStore, threatStore }) {
+  needs: ["hostStore", "threatStore", "places"],
+  async handle({ params, query }, { hostStore, threatStore, places }) {
     const found = parseIp(params.id) === null ? null : await hostStore.readHost(params.id, query.network);
     if (!found) throw new ApiError("not_found", "There is no host with this address");
     const details = await hostStore.readHostDetails(found.ip, found.network);
-    const { rows } = await threatStore.readThreats({ ip: found.ip, isShown: true }, { limit: threatsMax });
-    const threats = rows.filter((threat) => threat.network === found.network).map(present);
-    return { json: { ...withInside(found), ...details, threats } };
+    const filter: Filter = { op: "=", column: "network", values: [found.network] };
+    const { rows } = await threatStore.readThreats(
+      { ip: found.ip, isShown: true, filter },
+      { limit: threatsMax },
+    );
+    return { json: { ...hostWithPlace(withInside(found), places), ...details, threats: rows.map(present) } };
   },
 });
 
 export const services = resource({
   summary: "Services that hosts offer, last seen first",
   query: z.strictObject({
-    ip: ip.optional(),
+    ip: address.optional().describe("An address, or a network as CIDR"),
     network,
     protocol,
     port: port.optional(),
@@ -120,8 +128,7 @@ export const domains = resource({
 export const conversations = resource({
   summary: "Who spoke with whom on one day, the largest first; without a day, that of the last packet stored",
   query: z.strictObject({
-    day: z.string().regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/, "must be a date, 2026-01-31")
-      .refine((text) => Number.isFinite(Date.parse(text)), "must be a date that there is").optional()
+    day: z.string().refine((text) => dayOf(text) !== null, "must be a date, 2026-01-31").optional()
       .describe("UTC"),
     ip: oneAddress.optional().describe("Either end"),
     network,
@@ -131,16 +138,14 @@ export const conversations = resource({
   answer: z.object({ day: z.string(), rows: z.array(conversationAnswer) }),
   needs: ["hostStore", "trafficStore"],
   async handle({ query, nowMs }, { hostStore, trafficStore }) {
-    const second = query.day === undefined
-      ? (await trafficStore.readTotals()).last ?? nowMs / 1_000
-      : Date.parse(query.day) / 1_000;
+    const second = dayOf(query.day ?? "") ?? (await trafficStore.readTotals()).last ?? nowMs / 1_000;
     const day = Math.max(0, Math.floor(second / daySeconds) * daySeconds);
     const rows = await hostStore.readConversations({
       day,
       ...(query.ip === undefined ? {} : { ip: query.ip }),
       ...(query.network === undefined ? {} : { network: query.network }),
     }, query.limit);
-    return { json: { day: new Date(day * 1_000).toISOString().slice(0, 10), rows } };
+    return { json: { day: dateOf(day), rows } };
   },
 });
 
@@ -189,13 +194,7 @@ function pageRequest({ limit, cursor }: { limit: number; cursor?: string | undef
   return { limit, ...(cursor === undefined ? {} : { cursor }) };
 }
 
-/** First and last address of a network. */
 function rangeOf(text: string): AddressRange {
-  const { bytes, bits } = parseNetwork(text)!;
-  const edge = (filled: number) =>
-    bytes.map((byte, i) => {
-      const mask = 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - bits)) & 0xff;
-      return (byte & mask) | (filled & ~mask & 0xff);
-    });
-  return { first: edge(0), last: edge(0xff) };
+  const { low, high } = readNetwork(text)!;
+  return { first: low, last: high };
 }

@@ -45,7 +45,7 @@ const defaults: LiveLimits = {
 const farewellMs = 1_000;
 
 export interface LiveDeps {
-  store: Pick<FlowStore, "readFlowsById"> & Pick<ThreatStore, "readThreat">;
+  store: Pick<FlowStore, "readFlowsById"> & Pick<ThreatStore, "readThreatsById">;
   clock: Clock;
   reporter: Reporter;
 }
@@ -83,12 +83,14 @@ export class LiveFeed {
   /** These rows were stored or changed. */
   note(topic: Topic, ids: Iterable<string>): void {
     if (this.#running === null) return;
-    const channel = this.#channels[topic];
+    const { waiting } = this.#channels[topic];
+    let left = 0;
     for (const id of ids) {
-      channel.waiting.delete(id);
-      if (channel.waiting.size < this.#limits.idsMax) channel.waiting.add(id);
-      else this.#leaveOut(topic, 1);
+      waiting.delete(id);
+      if (waiting.size < this.#limits.idsMax) waiting.add(id);
+      else left++;
     }
+    if (left > 0) this.#leaveOut(topic, left);
   }
 
   /** @throws {ApiError} `busy` when there are too many already. */
@@ -171,16 +173,11 @@ export class LiveFeed {
 
   async #read(topic: Topic, ids: readonly string[]): Promise<(Flow | Threat)[]> {
     const { store } = this.#deps;
-    if (topic === "flows") {
-      const flows = new Map((await store.readFlowsById(ids)).map((flow) => [flow.flow_id, flow]));
-      return ids.map((id) => flows.get(id)).filter((flow) => flow !== undefined);
-    }
-    const threats: Threat[] = [];
-    for (const id of ids) {
-      const threat = await store.readThreat(id);
-      if (threat !== null) threats.push(threat);
-    }
-    return threats;
+    const found = topic === "flows"
+      ? (await store.readFlowsById(ids)).map((flow) => [flow.flow_id, flow] as const)
+      : (await store.readThreatsById(ids)).map((threat) => [threat.id, threat] as const);
+    const rows = new Map<string, Flow | Threat>(found);
+    return ids.flatMap((id) => rows.get(id) ?? []);
   }
 
   #send(topic: Topic, row: Flow | Threat): void {

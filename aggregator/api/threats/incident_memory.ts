@@ -1,8 +1,7 @@
 /** Incidents of a range, recomputed only from what changed.
  *
  * In: the store, a range. Out: all incidents of its newest {@link threatsMax} threats. Invariant: every call compares
- * what the store now says of each threat (a mark: id, time of change, status) with what is held, so an answer never
- * shows an outdated threat; two threats with the same id, time and status are the same.
+ * what the store now says of each threat, its mark, with what is held, so an answer never shows an outdated threat.
  * Bound: twice {@link threatsMax} threats are held, without their evidence, and {@link answersMax} answers.
  * Why: pages ask every few seconds, and reading 5,000 threats each time took a tenth of a second of a core. @module */
 
@@ -41,7 +40,9 @@ export class IncidentMemory {
     const marks = found.map(({ mark }) => mark).join("\n");
     const known = this.#answers.find((answer) => answer.marks === marks);
     if (known !== undefined) return { incidents: known.incidents, isCut };
-    const changed = found.filter(({ id, mark }) => this.#held.get(id)?.mark !== mark);
+    // Held until this answer is made: another call may meanwhile forget what it does not need.
+    const held = this.#held;
+    const changed = found.filter(({ id, mark }) => held.get(id)?.mark !== mark);
     const marksById = new Map(changed.map(({ id, mark }) => [id, mark]));
     for (let from = 0; from < changed.length; from += idsPerRead) {
       if (signal.aborted) return { incidents: [], isCut };
@@ -49,17 +50,17 @@ export class IncidentMemory {
         changed.slice(from, from + idsPerRead).map(({ id }) => id),
       );
       for (const threat of threats) {
-        this.#held.set(threat.id, {
+        held.set(threat.id, {
           mark: marksById.get(threat.id)!,
           threat: { ...threat, flow_ids: [], evidence: [], reasons: [] },
         });
       }
     }
-    const threats = found.flatMap(({ id }) => this.#held.get(id)?.threat ?? []);
+    const threats = found.flatMap(({ id }) => held.get(id)?.threat ?? []);
     const incidents = incidentsOf(threats);
     this.#answers = [{ marks, incidents }, ...this.#answers].slice(0, answersMax);
-    if (this.#held.size > 2 * threatsMax) {
-      this.#held = new Map(found.flatMap(({ id }) => this.#held.has(id) ? [[id, this.#held.get(id)!]] : []));
+    if (held.size > 2 * threatsMax) {
+      this.#held = new Map(found.flatMap(({ id }) => held.has(id) ? [[id, held.get(id)!]] : []));
     }
     return { incidents, isCut };
   }

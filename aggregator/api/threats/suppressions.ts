@@ -134,9 +134,9 @@ export const previewSuppression = resource({
     is_cut: z.boolean().describe("There are more threats than were looked at"),
   }),
   needs: ["threatStore"],
-  async handle({ body, nowMs }, { threatStore }) {
+  async handle({ body, nowMs, signal }, { threatStore }) {
     const fromMs = nowMs - previewDays * 86_400_000;
-    const { met, isCut } = await findMet(threatStore, check(body), fromMs / 1_000);
+    const { met, isCut } = await findMet(threatStore, check(body), fromMs / 1_000, signal);
     const rows = met.slice(0, previewRows).map(presentInList);
     return { json: { from_ms: fromMs, threats: met.length, rows, is_cut: isCut } };
   },
@@ -146,14 +146,15 @@ async function findMet(
   store: Pick<ThreatStore, "readThreats">,
   given: SuppressionConditions,
   from: number,
+  signal: AbortSignal,
 ): Promise<{ met: Threat[]; isCut: boolean }> {
   const filter = filterOf(given), meets = matcherOf(given);
   const met: Threat[] = [];
   let cursor: string | undefined, looked = 0;
-  while (looked < previewThreatsMax) {
+  while (looked < previewThreatsMax && !signal.aborted) {
     const { rows, next_cursor } = await store.readThreats(
       { from, ...filter !== undefined && { filter } },
-      { limit: pageRows, ...cursor !== undefined && { cursor } },
+      { limit: pageRows, signal, ...cursor !== undefined && { cursor } },
     );
     looked += pageRows;
     met.push(...rows.filter(meets));

@@ -4,9 +4,11 @@ import { z } from "../../../shared/schema.ts";
 import { severities, type Threat, threatStatuses } from "../../model/threat.ts";
 import type { ThreatQuery } from "../../model/page.ts";
 import { ApiError } from "../errors.ts";
+import { blindSpotsOf } from "./blind_spots.ts";
 import { checkRange } from "../flows/flows.ts";
 import { threatTable } from "../../filter/threat_table.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
+import { flowWithPlaces } from "../places.ts";
 import { address, flowAnswer, pageOf, pageQuery, rangeQuery, sortBy, threatAnswer } from "../schemas.ts";
 import { actorOf, resource } from "../route.ts";
 
@@ -46,12 +48,14 @@ export const threats = resource({
   query: z.strictObject({ ...threatFilters, ...filterQuery, sort: sortBy("last_seen"), ...pageQuery }),
   isQuery: true,
   answer: threatPage,
-  needs: ["threatStore", "directory"],
-  async handle({ query, nowMs, signal }, { threatStore, directory }) {
+  needs: ["threatStore", "directory", "places"],
+  async handle({ query, nowMs, signal }, { threatStore, directory, places }) {
     checkRange(query);
     const { limit, cursor, sort, filter, ...rest } = query;
     const asked = threatQuery(rest);
-    if (filter !== undefined) asked.filter = await readFilter(filter, threatTable, nowMs, { directory });
+    if (filter !== undefined) {
+      asked.filter = await readFilter(filter, threatTable, nowMs, { directory, places });
+    }
     const page = await threatStore.readThreats(
       asked,
       { limit, signal, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
@@ -64,12 +68,16 @@ export const threat = resource({
   summary: "One threat",
   isPolled: true,
   isQuery: true,
-  answer: threatAnswer,
-  needs: ["threatStore"],
-  async handle({ params }, { threatStore }) {
-    const found = isId(params.id) ? await threatStore.readThreat(params.id) : null;
+  answer: threatAnswer.extend({
+    not_evaluable: z.array(z.string()).describe(
+      "Sensors of its network that saw nothing meanwhile, in words",
+    ),
+  }),
+  needs: ["threatStore", "directory"],
+  async handle({ params, nowMs }, has) {
+    const found = isId(params.id) ? await has.threatStore.readThreat(params.id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
-    return { json: present(found) };
+    return { json: { ...present(found), not_evaluable: await blindSpotsOf(found, has, nowMs) } };
   },
 });
 
@@ -78,8 +86,11 @@ export const threatFlows = resource({
   query: z.strictObject({ sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
   answer: threatFlowPage,
-  needs: ["threatStore", "flowStore"],
-  async handle({ params: { id }, query: { limit, cursor, sort }, signal }, { threatStore, flowStore }) {
+  needs: ["threatStore", "flowStore", "places"],
+  async handle(
+    { params: { id }, query: { limit, cursor, sort }, signal },
+    { threatStore, flowStore, places },
+  ) {
     const found = isId(id) ? await threatStore.readThreat(id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
     const page = {
@@ -93,7 +104,7 @@ export const threatFlows = resource({
     const flows = Math.max(found.flows, linked);
     return {
       json: {
-        rows,
+        rows: rows.map((row) => flowWithPlaces(row, places)),
         flows,
         linked,
         is_complete: linked === flows,

@@ -1,7 +1,10 @@
 /** Shapes of answers that the dashboard reads beside those of the model. @module */
 
+import type { Host, HostDetails as Details } from "../../model/host.ts";
+import type { PacketStatus } from "../../model/packets.ts";
 import type { Threat } from "../../model/threat.ts";
-import type { Flow } from "../../model/flow.ts";
+import type { Flow as StoredFlow } from "../../model/flow.ts";
+import type { Place } from "../../model/place.ts";
 import type { Incident } from "../../model/incident.ts";
 import type { SensorHealth } from "../../fleet/fleet.ts";
 import type { FleetPage, FleetRow } from "../../fleet/page.ts";
@@ -9,7 +12,7 @@ import type { FleetPage, FleetRow } from "../../fleet/page.ts";
 /** A row whose fields the API chooses. */
 export type Loose = Record<string, unknown>;
 
-export type { FleetRow, Flow, Incident, SensorHealth, Threat };
+export type { FleetRow, Incident, PacketStatus, SensorHealth, Threat };
 
 export type Fleet = FleetPage & { problem: string | null };
 
@@ -28,35 +31,10 @@ export interface Series {
   stacks?: { name: string; bytes: number[] }[];
 }
 
-export interface HostRow {
-  ip: string;
-  network: string;
-  inside: boolean;
-  first_seen_ms: number;
-  last_seen_ms: number;
-  names: string[];
-  macs: string[];
-  flows: number;
-  packets: number;
-  bytes: number;
-  threats: number;
-}
+/** Places where GeoIP files tell some, of addresses outside. */
+export type Flow = StoredFlow & { src_place?: Place; dst_place?: Place };
 
-export interface HostDetails extends Omit<HostRow, "threats"> {
-  services: Loose[];
-  uses: Loose[];
-  peers: { ip: string; flows: number; bytes: number }[];
-  /** By the hour; hours without traffic are left out. */
-  series: { at_ms: number; bytes: number; packets: number }[];
-  threats: Threat[];
-  /** Ids. */
-  sensors: string[];
-}
+export type HostRow = Host & { inside: boolean; place?: Place };
 
-/** Packets of a threat or a flow that sensors were asked for. */
-export interface PacketStatus {
-  state: "none" | "asked" | "arrived" | "gone" | "refused";
-  /** The state in words. */
-  reason: string;
-  sensors: { name: string; state: string; reason: string; packets: number; bytes: number; at_ms: number }[];
-}
+/** Of one host; its threats themselves, where a row counts them. */
+export type HostDetails = Omit<HostRow, "threats"> & Details & { threats: Threat[] };

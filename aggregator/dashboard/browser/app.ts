@@ -1,7 +1,6 @@
-/** What every page needs to know: who is signed in, what this aggregator offers, the newest packet,
- * and when that was asked.
+/** What every page needs to know: who is signed in, the newest packet, and when that was asked.
  *
- * In: the session, `openapi.json`, `/stats/totals` every {@link refreshMs}.
+ * In: the session, `/stats/totals` every {@link refreshMs}.
  * Out: `useApp()`, which draws again when any of it changes.
  * Invariant: an answer 401 to anything ends the session here and leaves the address alone, so that signing in leads
  * back to the same place. Nothing is asked again while an answer is awaited. @module */
@@ -16,7 +15,6 @@ import type { Totals } from "../../model/traffic.ts";
 import { call, get, Problem } from "./call.ts";
 import { every, nowMs } from "./edges.ts";
 import { useEffect, useState } from "./preact.ts";
-import { Offer, type OpenApi } from "./offer.ts";
 
 const refreshMs = 10_000;
 const answerMsMax = 60_000;
@@ -25,7 +23,6 @@ export interface App {
   session: { name: string; role: Role } | null;
   /** False until it is known whether somebody is signed in. */
   isKnown: boolean;
-  offer: Offer;
   totals: Totals | null;
   /** Browser's clock at the last answer; null = none yet. */
   asOfMs: number | null;
@@ -38,7 +35,6 @@ export interface App {
 let app: App = {
   session: null,
   isKnown: false,
-  offer: new Offer(null),
   totals: null,
   asOfMs: null,
   tick: 0,
@@ -102,13 +98,11 @@ export async function start(): Promise<void> {
 }
 
 async function enter(): Promise<void> {
-  const session = await get<App["session"]>("/session");
-  const [description, totals] = await Promise.all([
-    call<OpenApi>("GET", "openapi.json").catch(() => null),
+  const [session, totals] = await Promise.all([
+    get<App["session"]>("/session"),
     get<Totals>("/stats/totals"),
   ]);
-  const offer = new Offer(description);
-  change({ session, isKnown: true, offer, totals, asOfMs: nowMs(), problem: null, tick: app.tick + 1 });
+  change({ session, isKnown: true, totals, asOfMs: nowMs(), problem: null, tick: app.tick + 1 });
 }
 
 function noticeOf(error: unknown): string | null {

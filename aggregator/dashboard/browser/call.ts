@@ -69,17 +69,14 @@ export function addressOf(path: string, query: Query = {}): string {
   return `api/v1${path}${text ? `?${text}` : ""}`;
 }
 
-/** Problem details of RFC 9457, or the older `{"error": {"message", "detail", "field"}}`. */
+/** Problem details of RFC 9457; of anything else, such as a proxy's answer, the status is all that is known. */
 export function problemOf(status: number, answer: unknown): Problem {
-  const { title, detail, field, column, error } = (answer ?? {}) as Record<string, unknown>;
-  const old = (typeof error === "object" && error !== null ? error : {}) as Record<string, unknown>;
-  const words = [title ?? old.message ?? `Error ${status}`, detail ?? old.detail]
-    .filter((part) => typeof part === "string" && part !== "");
-  const at = field ?? old.field;
+  const { title = `Error ${status}`, detail, field, column } = (answer ?? {}) as Record<string, unknown>;
+  const words = [title, detail].filter((part) => typeof part === "string" && part !== "");
   return new Problem(
     status,
     words.join(": "),
-    typeof at === "string" ? at : null,
+    typeof field === "string" ? field : null,
     typeof column === "number" ? column : null,
   );
 }

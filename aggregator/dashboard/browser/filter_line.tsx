@@ -9,20 +9,17 @@
 /// <reference lib="esnext" />
 
 import { useApi } from "./hooks.ts";
-import { useApp } from "./app.ts";
 import { useState, type VNode } from "./preact.ts";
 import { completionsOf, type FilterColumn } from "./completion.ts";
 
 const examples: Readonly<Record<string, string>> = {
   flows: "src_ip in 10.0.0.0/8 and dst_port in (22, 3389)",
   threats: 'severity >= high and title ~ "scan"',
-  hosts: 'bytes > 1MB and name ~ "example"',
+  hosts: "inside = yes and first_seen > now-1d",
 };
 
 export function FilterLine({ of }: { of: "flows" | "threats" | "hosts" }): VNode {
-  const { offer } = useApp();
-  const isOffered = offer.has("GET /api/v1/filter/columns");
-  const { data } = useApi<Record<string, FilterColumn[]>>(isOffered ? "/filter/columns" : null);
+  const { data } = useApi<Record<string, FilterColumn[]>>("/filter/columns");
   const [text, setText] = useState("");
   const id = `completions-${of}`;
   return (

@@ -19,7 +19,7 @@ export interface Asked<Answer> {
   problem: Problem | null;
   /** The API has no such thing. */
   isMissing: boolean;
-  /** The first answer, or that to another question, is on its way. */
+  /** The first answer is on its way. */
   isLoading: boolean;
   again: () => void;
 }

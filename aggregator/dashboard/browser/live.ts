@@ -1,8 +1,9 @@
-/** Word of what was just stored, where the aggregator sends it:
- * the lists on the page are then asked for again, within a second.
+/** Word of what was just stored: the lists on the page are then asked for again, within a second.
  *
  * Why the rows themselves are not used: a list has filters, an order and pages of its own,
  * and asking for it again gets them right.
+ * Why it is opened again: a browser reconnects by itself after a broken connection, but never after an error status,
+ * such as a proxy's while the aggregator restarts.
  * Bound: one stream a topic and page; whatever number of rows come, `act` is called once in {@link nudgeMs}. @module */
 
 /// <reference no-default-lib="true" />
@@ -12,34 +13,39 @@
 
 import { useApp } from "./app.ts";
 import { addressOf } from "./call.ts";
-import { every } from "./edges.ts";
+import { every, nowMs } from "./edges.ts";
 import { useEffect, useRef } from "./preact.ts";
 
 const nudgeMs = 1_000;
+const reopenMs = 5_000;
 
-/** Calls `act` after rows of `topic` were stored; without such word, once a second when `isPolled`. */
-export function useLive(topic: "flows" | "threats", isOn: boolean, isPolled: boolean, act: () => void): void {
-  const { offer, session } = useApp();
-  const isOffered = offer.has("GET /api/v1/live");
+/** Calls `act` after rows of `topic` were stored. */
+export function useLive(topic: "flows" | "threats", isOn: boolean, act: () => void): void {
+  const { session } = useApp();
   const latest = useRef(act);
   latest.current = act;
   useEffect(() => {
-    if (!isOn || session === null || (!isOffered && !isPolled)) return;
-    let isDue = !isOffered;
+    if (!isOn || session === null) return;
+    let isDue = false;
+    let openedMs = 0;
+    const open = () => {
+      openedMs = nowMs();
+      const source = new EventSource(addressOf("/live", { of: topic }));
+      for (const name of ["flow", "threat", "missed"]) source.addEventListener(name, () => isDue = true);
+      return source;
+    };
+    let source = open();
     const stop = every(nudgeMs, () => {
+      if (source.readyState === EventSource.CLOSED && Math.abs(nowMs() - openedMs) >= reopenMs) {
+        source = open();
+      }
       if (!isDue) return;
-      isDue = !isOffered;
+      isDue = false;
       latest.current();
     });
-    if (!isOffered) return stop;
-    const source = new EventSource(addressOf("/live", { of: topic }));
-    const note = () => {
-      isDue = true;
-    };
-    for (const name of ["flow", "threat", "missed"]) source.addEventListener(name, note);
     return () => {
       stop();
       source.close();
     };
-  }, [isOn, isOffered, isPolled, topic, session === null]);
+  }, [isOn, topic, session === null]);
 }

@@ -70,7 +70,7 @@ export function Shell(): VNode {
     setBefore(shown);
   }, [shown, title]);
   // A plain connection has six streams for all tabs; HTTP/2 has a hundred for each.
-  useLive("threats", isIn && location.protocol === "https:", false, refresh);
+  useLive("threats", isIn && location.protocol === "https:", refresh);
   if (!app.isKnown) {
     return (
       <main>

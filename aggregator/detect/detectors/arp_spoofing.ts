@@ -11,6 +11,7 @@ import { arpKinds } from "../../../shared/segment.ts";
 import type { Reason } from "../../model/threat.ts";
 import { detector } from "../detector.ts";
 import { capScore, field, reason } from "../finding.ts";
+import { isLikelyGateway } from "../signs/address.ts";
 import { ArpClaims, isSharedMac, isVirtualMac } from "../signs/arp_claims.ts";
 import { Distinct } from "../signs/distinct.ts";
 
@@ -196,9 +197,4 @@ function betweenOf(
   );
   const ips = [...new Set(both.map(([ip]) => ip))];
   return ips.filter((ip) => book.unasked(place, ip, mac) >= unaskedMin);
-}
-
-/** The first or the last address of a network, as most people number their routers. */
-function isLikelyGateway(ip: string): boolean {
-  return /\.(?:1|254)$/.test(ip);
 }

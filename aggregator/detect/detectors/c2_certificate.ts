@@ -15,7 +15,7 @@ import { stopHost } from "../signs/advice.ts";
 import { oddSignsOf } from "../signs/odd_service.ts";
 
 const tools =
-  /\b(?:async ?rat|dcrat|quasar server ca|venom ?rat|orcus server|bitrat|xworm|major cobalt strike|cobaltstrike|covenant)\b/i;
+  /\b(?:async ?rat|dcrat|quasar server ca|venom ?rat|orcus server|bitrat|xworm|major cobalt strike|cobaltstrike)\b|^covenant$/i;
 /** Peers that vouch for themselves by design. */
 const honest = /^(?:syncthing|bittorrent|i2p)\b/i;
 
@@ -40,17 +40,21 @@ export const c2Certificate = detector({
   },
   keysMax: 5_000,
   // Most sessions name their server, or their certificate was not read.
-  key: (update) => (isCandidate(update) && oddOf(update) !== null ? update.pair : null),
+  key: (update) => (isCandidate(update) && isOdd(update) ? update.pair : null),
   open: (update) => ({
     src: update.src,
     server: update.segment.dst_ip,
     port: update.segment.dst_port,
     subject: update.segment.facts!.tls!.certificate_subject!,
-    isTool: isTool(update),
+    isTool: false,
     sessions: 0,
   }),
-  step(calls) {
+  step(calls, update) {
     calls.sessions++;
+    if (calls.isTool || !isTool(update)) return;
+    // The tool's session counts, whatever came before it.
+    const { dst_port, facts } = update.segment;
+    Object.assign(calls, { isTool: true, port: dst_port, subject: facts!.tls!.certificate_subject! });
   },
   isThreat: ({ sessions, isTool }, { sessionsMin, severalMin }) =>
     sessions >= (isTool ? sessionsMin : severalMin),
@@ -105,10 +109,9 @@ function isTool({ segment: { facts } }: PreparedUpdate): boolean {
   return tools.test(certificate_subject) || tools.test(certificate_issuer);
 }
 
-/** What is odd about the session; null = not enough. */
-function oddOf(update: PreparedUpdate): "tool" | "signs" | null {
-  if (isTool(update)) return "tool";
-  if (update.serverName !== "") return null;
+function isOdd(update: PreparedUpdate): boolean {
+  if (isTool(update)) return true;
+  if (update.serverName !== "") return false;
   const signs = oddSignsOf(update.segment, "");
-  return signs.has("raw_address") && signs.has("odd_port") && signs.has("odd_certificate") ? "signs" : null;
+  return signs.has("raw_address") && signs.has("odd_port") && signs.has("odd_certificate");
 }

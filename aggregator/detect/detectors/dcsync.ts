@@ -16,6 +16,7 @@ import { Distinct } from "../signs/distinct.ts";
 const directoryPorts = new Set([88, 389, 636, 3268, 3269]);
 const targetsMax = 64;
 const tells = new Set(["DRSReplicaSync", "DRSUpdateRefs"]);
+const nothing: Part[] = [];
 const changesOpnum = 3, dcsyncOpnums = [16, 12, changesOpnum];
 
 type Part =
@@ -28,6 +29,8 @@ export const dcsync = detector({
   title: "DCSync",
   about: "A host that is no domain controller replicates the directory, password hashes included.",
   needs: ["rpc"],
+  // Who serves a directory shows in flows without a remote call.
+  seesAll: true,
   limits: {
     callsMin: {
       value: 1,
@@ -41,12 +44,16 @@ export const dcsync = detector({
     ageS: { value: 30 * 86_400, unit: "s", why: "a domain controller stays one" },
   },
   items({ segment, src, dst }): Part[] {
-    const { dst_port, bwd_packets, facts } = segment;
-    const parts: Part[] = [];
+    const { dst_port, bwd_payload_bytes, facts } = segment;
     const isDirectory = directoryPorts.has(dst_port) || segment.app_protocol === "kerberos" ||
       segment.app_protocol === "ldap";
-    if (isDirectory && bwd_packets > 0 && dst.isOwn) parts.push({ host: dst.ip, serves: true });
-    const rpc = facts?.rpc ?? [];
+    // A refusal serves nobody: else a scan would make every host a controller.
+    const isServed = isDirectory && bwd_payload_bytes > 0 && dst.isOwn;
+    const rpc = facts?.rpc;
+    // Nearly all updates are neither.
+    if (rpc === undefined && !isServed) return nothing;
+    const parts: Part[] = isServed ? [{ host: dst.ip, serves: true }] : [];
+    if (rpc === undefined) return parts;
     // Controllers tell each other of changes, and whom to tell; nobody else has a copy to tell of.
     if (rpc.some(({ interface: name, operation }) => name === "drsuapi" && tells.has(operation ?? ""))) {
       parts.push({ host: src.ip, serves: true }, { host: dst.ip, serves: true });

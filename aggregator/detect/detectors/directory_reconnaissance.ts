@@ -11,6 +11,7 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";
+import type { Address } from "../signs/address.ts";
 import { Distinct } from "../signs/distinct.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 
@@ -70,7 +71,7 @@ const wholeOctets = 50_000;
 /** Some 30 entries of an endpoint mapper, of which Windows has hundreds; and questions of one dump. */
 const servicesOctets = 4_000, lookUpsMin = 10;
 const wholeZone = "a whole DNS zone";
-const everything = /^\(objectclass=\*\)$/i, wholeDomain = /^(?:dc=[^,]+,?)+$/i;
+const everything = /^\(objectclass=\*\)$/i, wholeDomain = /^dc=[^,]+(?:,dc=[^,]+)*,?$/i;
 /** A console shows one user at a time. */
 const detailsMin = 5;
 const userDetails = /^samr SamrQueryInformationUser2?$/;
@@ -110,8 +111,8 @@ export const directoryReconnaissance = detector({
   },
   items: questionsOf,
   key: ({ segment: { src_ip, dst_ip, src_port } }) => src_port === 88 ? dst_ip : src_ip,
-  open: ({ segment: { src_ip, dst_ip, src_port } }) => ({
-    host: src_port === 88 ? dst_ip : src_ip,
+  open: ({ src, dst, segment: { src_port } }) => ({
+    asker: src_port === 88 ? dst : src,
     kinds: new Map<string, number>(),
     targets: new Distinct<string>(namesMax),
     sessionTargets: new Distinct<string>(namesMax),
@@ -138,12 +139,12 @@ export const directoryReconnaissance = detector({
     if (kind === "sessions" || kind === "logged-in users") host.sessionTargets.add(target);
   },
   isThreat: (host, limits) =>
-    weightOf(host.kinds) >= limits.weightMin || host.sessionTargets.size >= limits.hostsMin ||
-    areNamesTried(host, limits) || Math.max(0, ...host.kinds.values()) >= limits.lowWeightMin,
+    weightOf(kindsOf(host)) >= limits.weightMin || host.sessionTargets.size >= limits.hostsMin ||
+    areNamesTried(host, limits) || Math.max(0, ...kindsOf(host).values()) >= limits.lowWeightMin,
   finding(host, limits) {
     const { weightMin, hostsMin, unknownUsersMin, fastS } = limits;
     const evidence = {
-      kinds: field("asked for", [...host.kinds.keys()].join(", ") || "nothing listed"),
+      kinds: field("asked for", [...kindsOf(host).keys()].join(", ") || "nothing listed"),
       targets: field("hosts asked", host.targets.count),
       unknownUsers: field("user names tried that do not exist", host.unknownUsers.count),
       fastUsers: field("of them the most at once", host.fastMost),
@@ -151,14 +152,14 @@ export const directoryReconnaissance = detector({
       questions: field("questions", host.questions),
     };
     const reasons = [];
-    const weight = weightOf(host.kinds);
+    const weight = weightOf(kindsOf(host));
     if (weight >= weightMin) {
       reasons.push(reason(
         "lists",
-        Math.min(65, 30 + 5 * (weight - weightMin) + (Math.max(0, ...host.kinds.values()) >= 3 ? 15 : 0)),
-        `${host.kinds.size} kind(s) of lists were asked for: ${evidence.kinds}`,
+        Math.min(65, 30 + 5 * (weight - weightMin) + (Math.max(0, ...kindsOf(host).values()) >= 3 ? 15 : 0)),
+        `${kindsOf(host).size} kind(s) of lists were asked for: ${evidence.kinds}`,
       ));
-    } else if (Math.max(0, ...host.kinds.values()) >= limits.lowWeightMin) {
+    } else if (Math.max(0, ...kindsOf(host).values()) >= limits.lowWeightMin) {
       reasons.push(
         reason("a_list", 25, `asked for: ${evidence.kinds}; administrators' tools ask for one such list too`),
       );
@@ -181,13 +182,13 @@ export const directoryReconnaissance = detector({
       ));
     }
     return {
-      src_ips: [host.host],
+      src_ips: [host.asker.ip],
       dst_ips: host.targets,
       dst_port: null,
       count: host.questions,
-      summary: `${host.host} ${
+      summary: `${host.asker.ip} ${
         [
-          ...host.kinds.size > 0 ? [`asked ${evidence.targets} host(s) for: ${evidence.kinds}`] : [],
+          ...kindsOf(host).size > 0 ? [`asked ${evidence.targets} host(s) for: ${evidence.kinds}`] : [],
           ...host.unknownUsers.size > 0
             ? [`tried ${evidence.unknownUsers} user name(s) that do not exist at ${evidence.targets} host(s)`]
             : [],
@@ -201,11 +202,19 @@ export const directoryReconnaissance = detector({
     "After the first machine is taken over, attackers map the domain this way: who may do what, who is logged in where, and which account is weak.",
   action:
     "Find out who uses the asking machine and which program asks. If nobody can explain it, isolate the machine and change the password of the account that asked.",
-  falseAlarm: (_evidence, _finding, { kinds }) =>
-    kinds.has(wholeZone)
+  falseAlarm: (_evidence, _finding, host) =>
+    kindsOf(host).has(wholeZone)
       ? "Secondary name servers fetch whole zones from the first one; then the host is one of them."
       : "Inventory, identity management and administrators' consoles list directories too, from a few known machines.",
 });
+
+/** What it asked for. A name server may fetch whole zones, though it may show only later that it is one. */
+function kindsOf(
+  { asker, kinds }: { asker: Address; kinds: ReadonlyMap<string, number> },
+): ReadonlyMap<string, number> {
+  if (!asker.isResolver || !kinds.has(wholeZone)) return kinds;
+  return new Map([...kinds].filter(([kind]) => kind !== wholeZone));
+}
 
 function weightOf(kinds: ReadonlyMap<string, number>): number {
   return [...kinds.values()].reduce((sum, weight) => sum + weight, 0);
@@ -218,7 +227,7 @@ function areNamesTried(
   return unknownUsers.size >= unknownUsersMin || fastMost >= fastUsersMin;
 }
 
-function questionsOf({ src, segment: { facts, bwd_payload_bytes } }: PreparedUpdate): Question[] {
+function questionsOf({ segment: { facts, bwd_payload_bytes } }: PreparedUpdate): Question[] {
   const questions: Question[] = [];
   for (const { interface: name, operation, count = 1 } of facts?.rpc ?? []) {
     const call = calls[`${name} ${operation}`];
@@ -229,7 +238,7 @@ function questionsOf({ src, segment: { facts, bwd_payload_bytes } }: PreparedUpd
       questions.push({ kind: "details of one user after another", weight: 3 });
     }
   }
-  if (facts?.dns?.some(({ type, rcode }) => type === "AXFR" && rcode === "NOERROR") && !src.isResolver) {
+  if (facts?.dns?.some(({ type, rcode }) => type === "AXFR" && rcode === "NOERROR")) {
     questions.push({ kind: wholeZone, weight: 4 });
   }
   for (const { operation, name = "", scope, filter = "", attributes = [] } of facts?.ldap ?? []) {

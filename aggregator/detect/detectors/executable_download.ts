@@ -9,7 +9,7 @@
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
-import { parseIp } from "../../../shared/ip.ts";
+import { isBareAddress } from "../signs/address.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 
 interface Download {
@@ -164,12 +164,12 @@ function downloadsOf({ segment: { facts }, dst }: PreparedUpdate): Download[] {
     const type = response.content_type ?? "", magic = response.magic ?? "";
     const isNamed = programName.test(path) || deviceBinary.test(path);
     const isTyped = programType.test(type) || programMagic.has(magic);
-    const isBareAddress = parseIp(host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")) !== null;
+    const isBare = isBareAddress(host);
     const isFalseType = (isTyped && harmlessName.test(path)) ||
       (isNamed && /^(?:image|audio|video)\//i.test(type)) ||
       (programMagic.has(magic) && /^(?:image|audio|video|text)\//i.test(type));
     const isPage = isTyped && pageName.test(path);
-    if (!(isNamed || isTyped) || !(isBareAddress || isFalseType || isPage)) continue;
+    if (!(isNamed || isTyped) || !(isBare || isFalseType || isPage)) continue;
     downloads.push({
       uri: path,
       host,
@@ -180,7 +180,7 @@ function downloadsOf({ segment: { facts }, dst }: PreparedUpdate): Download[] {
         : isTyped
         ? type.split(";")[0].slice(0, 60)
         : path.slice(path.lastIndexOf(".")),
-      isBareAddress,
+      isBareAddress: isBare,
       isFalseType,
       isPage,
       isOddAgent: user_agent === "" || scriptAgent.test(user_agent),

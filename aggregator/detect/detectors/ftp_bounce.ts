@@ -7,9 +7,10 @@
  * for ports of services, on which no client waits for data.
  * Sources: RFC 2577, section 3; CVE-1999-0017. @module */
 
-import { parseIp } from "../../../shared/ip.ts";
+import { formatIp, isPrivateIp, parseIp } from "../../../shared/ip.ts";
 import { detector } from "../detector.ts";
 import { capScore, field, growingPoints, reason } from "../finding.ts";
+import { isNear } from "../signs/address.ts";
 import { Distinct } from "../signs/distinct.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 
@@ -54,7 +55,8 @@ export const ftpBounce = detector({
     if (port <= servicePortsMax) bounce.services.add(port);
   },
   isThreat: ({ places, hosts, services, client }, { placesMin }) =>
-    places.size >= placesMin && (client.isOwn || hosts.size > 1 || services.size > 0 || !isPrivateIp(hosts)),
+    places.size >= placesMin &&
+    (client.isOwn || hosts.size > 1 || services.size > 0 || ![...hosts].every(isPrivateIp)),
   finding(bounce, { scanMin }) {
     const { hosts, places, services, client, server } = bounce;
     const evidence = {
@@ -117,23 +119,14 @@ function placesOf({ segment: { facts, src_ip } }: PreparedUpdate): Place[] {
 }
 
 function placeOfPort(argument: string): Place | null {
-  const numbers = /^\s*(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3})\s*$/.exec(argument)?.slice(
-    1,
-  )
-    .map(Number);
+  const numbers = /^\s*(\d{1,3}(?:,\d{1,3}){5})\s*$/.exec(argument)?.[1].split(",").map(Number);
   if (numbers === undefined || numbers.some((number) => number > 255)) return null;
   return { ip: numbers.slice(0, 4).join("."), port: 256 * numbers[4] + numbers[5] };
 }
 
+/** The address in its canonical text: a client that spells its own address another way names no other machine. */
 function placeOfEprt(argument: string): Place | null {
-  const [, ip, port] = /^\|[12]\|([0-9a-fA-F.:]{2,45})\|(\d{1,5})\|$/.exec(argument) ?? [];
-  return ip === undefined || parseIp(ip) === null ? null : { ip: ip.toLowerCase(), port: Number(port) };
-}
-
-function isNear(ip: string, other: string): boolean {
-  return ip.includes(".") && ip.slice(0, ip.lastIndexOf(".")) === other.slice(0, other.lastIndexOf("."));
-}
-
-function isPrivateIp(hosts: Distinct<string>): boolean {
-  return [...hosts].every((ip) => /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|f[cde])/.test(ip));
+  const [, ip = "", port] = /^\|[12]\|([0-9a-fA-F.:]{2,45})\|(\d{1,5})\|$/.exec(argument) ?? [];
+  const bytes = parseIp(ip);
+  return bytes === null || Number(port) > 65_535 ? null : { ip: formatIp(bytes), port: Number(port) };
 }

@@ -11,6 +11,7 @@
 
 import { detector } from "../detector.ts";
 import { capScore, field, growingPoints, reason } from "../finding.ts";
+import { isLikelyGateway } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
 import { Distinct } from "../signs/distinct.ts";
@@ -102,8 +103,12 @@ export const hostSweep = detector({
     sweep.hosts.add(dst.ip);
     sweep.list.ask(dst, start);
   },
-  isThreat(sweep, { hostsMin, silentShareMin, hostsPerMinuteMin, fastHostsPerS, ...limits }) {
-    const { hosts, list, firstS, lastS } = sweep;
+  isThreat(
+    sweep,
+    { hostsMin, silentShareMin, hostsPerMinuteMin, fastHostsPerS, ...limits },
+    { firstS, lastS },
+  ) {
+    const { hosts, list } = sweep;
     if (sweep.protocol === "neighbours") return hosts.size >= hostsMin && sweep.rate.peak >= fastHostsPerS;
     const isSmall = hosts.size < hostsMin && hosts.size >= limits.smallHostsMin &&
       lastS - firstS <= limits.smallS &&
@@ -181,11 +186,6 @@ export const hostSweep = detector({
   falseAlarm:
     "Network inventory, printers' software and routers ask whole networks too; they do so from known addresses and again and again.",
 });
-
-/** The first or the last address of a network, as most people number their routers. */
-function isLikelyGateway(ip: string): boolean {
-  return /\.(?:1|254)$/.test(ip);
-}
 
 /** Questions go to everybody; a reply, or a check on a known neighbour, to one. */
 function isBroadcast(mac: string): boolean {

@@ -7,10 +7,10 @@
  * Source: published analyses of Emotet, TrickBot and Dridex; ATT&CK T1071.001. @module */
 
 import type { HttpFact } from "../../../shared/facts.ts";
-import { parseIp } from "../../../shared/ip.ts";
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
 import type { PreparedUpdate } from "../prepared.ts";
+import { isBareAddress } from "../signs/address.ts";
 import { stopHost } from "../signs/advice.ts";
 import { isRandom } from "../signs/odd_service.ts";
 
@@ -55,7 +55,9 @@ export const httpC2 = detector({
       40,
       `${evidence.posts} post(s) to a bare address at a path without words, by a program that calls itself a browser`,
     )];
-    if (!webPorts.has(port)) reasons.push(reason("odd_port", 15, `port ${port} is none of the web's`));
+    if (!webPorts.has(port)) {
+      reasons.push(reason("odd_port", 15, `hardly any page is served in the clear on port ${port}`));
+    }
     if (posts >= severalMin) {
       reasons.push(reason("several", 10, `${evidence.posts} posts; ${severalMin} are the threshold`));
     }
@@ -83,7 +85,7 @@ function postsOf({ src, dst, segment: { facts } }: PreparedUpdate): HttpFact[] {
   if (!src.isOwn || dst.isPrivate || facts?.http === undefined) return [];
   return facts.http.filter(({ method, host = "", uri = "", user_agent = "" }) => {
     if (method !== "POST" || !user_agent.startsWith("Mozilla/")) return false;
-    if (host !== "" && parseIp(host.replace(/:\d{1,5}$/, "").replace(/^\[|\]$/g, "")) === null) return false;
+    if (host !== "" && !isBareAddress(host)) return false;
     const parts = uri.replace(/[?#].*$/, "").split("/").filter((part) => part !== "");
     return parts.length > 0 && parts.every((part) => isRandom(part));
   });

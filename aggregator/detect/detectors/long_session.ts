@@ -17,7 +17,7 @@ export const longSession = detector({
     octetsMin: {
       value: 10_000,
       unit: "octets",
-      why: "each way and for each part that was seen in full: keep-alives alone are less",
+      why: "each way since it counts as long: the keep-alives of TCP carry an octet at most",
     },
   },
   window: {

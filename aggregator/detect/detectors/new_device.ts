@@ -4,7 +4,8 @@
  * In: ARP flows. Out: one finding for each new hardware address.
  * Invariant: never above low; nothing is new before the network was watched for `learningS`. Addresses that several
  * machines share by design are not devices.
- * At most `knownMax` addresses are known; beyond that the half that was heard longest ago is forgotten.
+ * At most `knownMax` addresses and `networksMax` networks are known;
+ * beyond that the half that was heard longest ago is forgotten.
  * Why ARP: behind a router all packets carry the router's hardware address. @module */
 
 import { z } from "../../../shared/schema.ts";
@@ -21,6 +22,7 @@ import {
   watchedOfRow,
   watchedRow,
 } from "../learned.ts";
+import { Halves } from "../../model/halves.ts";
 import { isSharedMac, isVirtualMac } from "../signs/arp_claims.ts";
 import { Distinct } from "../signs/distinct.ts";
 
@@ -32,47 +34,34 @@ const saved = z.strictObject({
 });
 
 class KnownDevices implements Learning {
-  readonly #watched = new Map<string, Watched>();
-  #young = new Set<string>();
-  #old = new Set<string>();
+  readonly #networks = new Halves<string, Watched>(networksMax);
+  readonly #known = new Halves<string, true>(knownMax);
 
   /** How long `network` was watched before `atS`. */
   watch(network: string, atS: number): Watched {
-    let watched = this.#watched.get(network);
-    if (watched === undefined) {
-      if (this.#watched.size >= networksMax) this.#watched.delete(this.#watched.keys().next().value!);
-      watched = newWatched(atS);
-      this.#watched.set(network, watched);
-    }
+    const watched = this.#networks.get(network, () => newWatched(atS));
     watch(watched, atS);
     return watched;
   }
 
   save(): unknown {
     return {
-      known: [...new Set([...this.#old, ...this.#young])],
-      networks: [...this.#watched].map(([network, watched]) => rowOfWatched(network, watched))
+      known: this.#known.all().map(([key]) => key),
+      networks: this.#networks.all().map(([network, watched]) => rowOfWatched(network, watched))
         .filter(isWatchedRow),
     };
   }
 
   load(given: unknown): void {
     const { known, networks } = saved.parse(given);
-    this.#young = new Set(known.slice(-(knownMax >> 1)));
-    this.#old = new Set(known.slice(0, -(knownMax >> 1)));
-    for (const row of networks) this.#watched.set(row[0], watchedOfRow(row));
+    for (const key of known) this.#known.get(key, () => true);
+    for (const row of networks) this.#networks.get(row[0], () => watchedOfRow(row));
   }
 
   /** Whether `mac` is new; from then on it is known. */
   add(network: string, mac: string): boolean {
-    const key = `${network}|${mac}`;
-    if (this.#young.has(key)) return false;
-    const isNew = !this.#old.has(key);
-    if (this.#young.size >= knownMax >> 1) {
-      this.#old = this.#young;
-      this.#young = new Set();
-    }
-    this.#young.add(key);
+    let isNew = false;
+    this.#known.get(`${network}|${mac}`, () => isNew = true);
     return isNew;
   }
 }

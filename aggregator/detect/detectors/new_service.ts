@@ -37,8 +37,8 @@ export const newService = detector({
     // Most calls end at the first comparison: only the first call of a service is its beginning.
     if (service === null || service.byAddress.firstS !== start) return null;
     if (protocol !== "tcp" || dst_port >= ephemeralMin || !dst.isOwn || probe !== "used") return null;
-    const { network } = service;
-    return start - network.firstS >= learningS && network.hours >= hoursMin ? dst.ip : null;
+    const { network, hours } = service;
+    return start - network.firstS >= learningS && hours >= hoursMin ? dst.ip : null;
   },
   open: ({ segment: { dst_ip } }) => ({
     host: dst_ip,

@@ -38,14 +38,14 @@ export const passTheHash = detector({
   }),
   step(host, _update, _limits, { client = "", asked = [], count = 1 }) {
     host.requests += count;
-    host.users.add(client);
+    if (client !== "") host.users.add(client);
     host.hasNone ||= asked.includes("0");
   },
   isThreat: ({ requests }, { requestsMin }) => requests >= requestsMin,
   finding({ client, controller, users, requests, hasNone }) {
     const evidence = {
       requests: field("such requests", requests),
-      users: hostile("accounts", [...users].slice(0, 5).join(", ")),
+      users: hostile("accounts", [...users].slice(0, 5).join(", ") || "an account that was not read"),
     };
     return {
       src_ips: [client],

@@ -7,6 +7,7 @@
 
 import { detector } from "../detector.ts";
 import { capScore, field, hostile, reason } from "../finding.ts";
+import { isNear } from "../signs/address.ts";
 import { Distinct } from "../signs/distinct.ts";
 
 const serversMax = 16, clientsMax = 256, lowMax = 35;
@@ -88,7 +89,8 @@ export const rogueDhcp = detector({
       reasons.push(reason("other_name_servers", 20, text));
     }
     if (
-      reasons.length > 1 && ![...later.clients].some((mac) => first.clients.has(mac)) && !isNear(later, first)
+      reasons.length > 1 && ![...later.clients].some((mac) => first.clients.has(mac)) &&
+      !isNear(later.ip, first.ip)
     ) {
       const text = "no client was answered by both, so that they may serve networks of their own";
       capScore(reasons, lowMax, "apart", text);
@@ -112,11 +114,6 @@ export const rogueDhcp = detector({
   falseAlarm:
     "Two servers that share the work, and a server that is being replaced; the gateways they name are then the same.",
 });
-
-/** Both are in one network of up to 256 addresses. */
-function isNear({ ip }: Server, { ip: other }: Server): boolean {
-  return ip.slice(0, ip.lastIndexOf(".")) === other.slice(0, other.lastIndexOf("."));
-}
 
 /** Both are known, and not the same. */
 function differs(a: string, b: string): boolean {

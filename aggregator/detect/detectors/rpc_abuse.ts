@@ -112,18 +112,22 @@ export const rpcAbuse = detector({
     port: dst_port,
     calls: 0,
     operations: new Set<string>(),
-    done: new Map<string, Abuse>(),
+    done: new Map<string, { abuse: Abuse; operations: Set<string> }>(),
   }),
   step(pair, _update, _limits, { interface: name, operation, count = 1 }) {
     const abuse = abuses[`${name} ${operation}`];
     pair.calls += count;
     pair.operations.add(operation!);
-    pair.done.set(abuse.what, abuse);
+    const before = pair.done.get(abuse.what);
+    const gravest = before !== undefined && before.abuse.points > abuse.points ? before.abuse : abuse;
+    const by = before?.operations ?? new Set<string>();
+    pair.done.set(abuse.what, { abuse: gravest, operations: by.add(operation!) });
   },
   isThreat: ({ calls }, { callsMin }) => calls >= callsMin,
   finding({ srcIp, dstIp, port, calls, operations, done }, { kindsMin }) {
-    const all = [...done.values()].sort((a, b) => b.points - a.points);
-    const [worst] = all;
+    const sorted = [...done.values()].sort((a, b) => b.abuse.points - a.abuse.points);
+    const all = sorted.map(({ abuse }) => abuse);
+    const [worst] = all, by = [...sorted[0].operations].join(", ");
     const evidence = {
       calls: field("calls", calls),
       operations: field("operations", [...operations].join(", ")),
@@ -132,7 +136,7 @@ export const rpcAbuse = detector({
     const reasons = [reason(
       "calls",
       worst.points,
-      `it ${worst.what}, by ${evidence.operations}${
+      `it ${worst.what}, by ${by}${
         worst.isOrdinary ? ", as administrators' programs do too" : "; hardly any program does so from afar"
       }`,
     )];

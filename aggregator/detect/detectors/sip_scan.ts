@@ -3,7 +3,8 @@
  * In: the user agent of SIP requests. Out: one finding for each source.
  * Invariant: only names of such programs count;
  * a scanner that hides its name is found by the ports it scans and the passwords it guesses.
- * Sources: SIPVicious ("friendly-scanner"), SIPPTS, sipcli, sundayddr, VaxSIPUserAgent; ATT&CK T1595. @module */
+ * Sources: SIPVicious ("friendly-scanner"), SIPPTS, sipcli, sundayddr, VaxSIPUserAgent, SIP Army Knife,
+ * iWar, smap; ATT&CK T1595. @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";
@@ -12,7 +13,7 @@ import { Distinct } from "../signs/distinct.ts";
 
 const hostsMax = 1_024;
 const scanners =
-  /friendly-scanner|sipvicious|sip-?scan|sipptsr?|sipcli|sundayddr|vaxsipuseragent|siparmyknife|iwar\b|smap\b/i;
+  /friendly-scanner|sipvicious|sip-?scan|sipptsr?|sipcli|sundayddr|vaxsipuseragent|siparmyknife|\b(?:iwar|smap)\b/i;
 
 export const sipScan = detector({
   name: "sip_scan",
@@ -33,7 +34,7 @@ export const sipScan = detector({
   open: ({ src, segment: { dst_port, facts } }) => ({
     src,
     port: dst_port,
-    agent: facts!.other!["sip.User-Agent"],
+    agent: facts!.other!["sip.User-Agent"].slice(0, 80),
     hosts: new Distinct<string>(hostsMax),
     requests: 0,
   }),
@@ -45,7 +46,7 @@ export const sipScan = detector({
   finding(scan, { manyHostsMin }) {
     const evidence = {
       hosts: field("hosts asked", scan.hosts.count),
-      agent: hostile("it calls itself", scan.agent.slice(0, 80)),
+      agent: hostile("it calls itself", scan.agent),
       flows: field("flows", scan.requests),
     };
     const reasons = [reason("tool", 45, "it calls itself what only scanners of telephone systems do")];

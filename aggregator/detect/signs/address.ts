@@ -52,6 +52,21 @@ function looksInside(ip: string): boolean {
   return ip.startsWith("10.") || ip.startsWith("192.168.") || ip.startsWith("172.") || ip.startsWith("f");
 }
 
+/** The first or the last address of a network, as most people number their routers. */
+export function isLikelyGateway(ip: string): boolean {
+  return /\.(?:1|254)$/.test(ip);
+}
+
+/** Whether both are in one IPv4 network of up to 256 addresses. */
+export function isNear(ip: string, other: string): boolean {
+  return ip.includes(".") && ip.slice(0, ip.lastIndexOf(".")) === other.slice(0, other.lastIndexOf("."));
+}
+
+/** Whether an HTTP host, with a port or without, is an address and no name. */
+export function isBareAddress(host: string): boolean {
+  return parseIp(host) !== null || parseIp(host.replace(/:\d{1,5}$/, "").replace(/^\[|\]$/g, "")) !== null;
+}
+
 /** Multicast and broadcast, but not the reserved 240.0.0.0/4, over which programs that make captures anonymous scatter
  * hosts; an IPv4 address that ends in 255 is taken for its network's broadcast address. */
 function isGroupBytes(bytes: Uint8Array): boolean {

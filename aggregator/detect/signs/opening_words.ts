@@ -2,8 +2,8 @@
  * remote-control tools, payloads, chat of bots.
  *
  * In: `facts.first`, in hexadecimal, of a TCP session whose protocol has no name. Out: the kind of session, or null.
- * Invariant: a pattern is several octets long and must match at the very start,
- * so that random octets match at most one time in 2^32.
+ * Invariant: a pattern is at least three octets long and must match at the very start,
+ * so that random octets match one time in some millions.
  * Sources: the banners of cmd.exe, PowerShell, bash and dash; the published protocol analyses of Gh0st and njRAT; the
  * stagers of Metasploit, which send a length before the program (documentation of `reverse_tcp`); RFC 1459. @module */
 

@@ -4,6 +4,8 @@
  * Invariant: at most `hostsMax` hosts, the half that sent longest ago is evicted; of each the two places that got most,
  * which is enough to know the most beside any one place. @module */
 
+import { Halves } from "../../model/halves.ts";
+
 const hostsMax = 32_768;
 
 export class OutboundHistory {
@@ -34,18 +36,9 @@ export class OutboundHistory {
 }
 
 export class OutboundBook {
-  #young = new Map<string, OutboundHistory>();
-  #old = new Map<string, OutboundHistory>();
+  readonly #hosts = new Halves<string, OutboundHistory>(hostsMax);
 
   of(host: string): OutboundHistory {
-    let history = this.#young.get(host);
-    if (history !== undefined) return history;
-    history = this.#old.get(host) ?? new OutboundHistory();
-    if (this.#young.size >= hostsMax >> 1) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(host, history);
-    return history;
+    return this.#hosts.get(host, () => new OutboundHistory());
   }
 }

@@ -34,6 +34,8 @@ export interface ServiceView {
   /** Null where no name was read. */
   byName: Service | null;
   network: CallingNetwork;
+  /** Hours in which anything was called in the network, up to this call: `network` goes on counting. */
+  hours: number;
 }
 
 /** A network, with the hours in which anything was called, and its own hosts as those of a service. */
@@ -67,7 +69,7 @@ export class ServiceBook implements Learning {
     }
     watch(this.#last, atS);
     this.#last.callers.add(srcIp);
-    return { byAddress, byName, network: this.#last };
+    return { byAddress, byName, network: this.#last, hours: this.#last.hours };
   }
 
   save(): unknown {

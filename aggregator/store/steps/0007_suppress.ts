@@ -1,4 +1,5 @@
-/** What people decide: suppressions and what each hides, feedback on threats, and who changed what. @module */
+/** Version 7: what people decide: suppressions and what each hides, feedback on threats, and who changed what.
+ * @module */
 
 export const sqlite = [
   `CREATE TABLE IF NOT EXISTS suppressions (

@@ -6,7 +6,7 @@ import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { createApi } from "../../../aggregator/api/api.ts";
 import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { routes } from "../../../aggregator/api/routes.ts";
-import { startFixture } from "./fixture.ts";
+import { host, startFixture } from "./fixture.ts";
 import { sampleFlow, sampleThreat, sampleWrite } from "./samples.ts";
 
 Deno.test("every answer carries a strict policy and no CORS header", async () => {
@@ -19,6 +19,46 @@ Deno.test("every answer carries a strict policy and no CORS header", async () =>
     assertEquals(headers.get("x-content-type-options"), "nosniff");
     assertEquals(headers.get("access-control-allow-origin"), null);
   }
+  await fixture.stop();
+});
+
+Deno.test("pages are packed for who takes that, and not sent to who has them", async () => {
+  const fixture = await startFixture();
+  const get = (headers: Record<string, string>) =>
+    fixture.api.fetch(new Request(`http://${host}/assets/main.js`, { headers }), {
+      source: "192.0.2.1",
+      isSecure: false,
+    });
+  const plain = await get({});
+  const text = await plain.text(), etag = plain.headers.get("etag")!;
+  assertEquals([plain.headers.get("content-encoding"), plain.headers.get("cache-control")], [
+    null,
+    "no-cache",
+  ]);
+  for (
+    const [taken, encoding] of [
+      ["gzip, deflate, br", "gzip"],
+      ["br, gzip;q=0.5", "gzip"],
+      ["br", null],
+      ["gzip;q=0, identity", null],
+      ["xgzip", null],
+    ] as const
+  ) {
+    const answer = await get({ "accept-encoding": taken });
+    assertEquals(
+      [answer.headers.get("content-encoding"), answer.headers.get("etag")],
+      [encoding, etag],
+      taken,
+    );
+    const octets = await answer.bytes();
+    if (encoding === null) continue;
+    assert(octets.length < text.length / 2, `${octets.length} of ${text.length}`);
+    const unpacked = new Blob([octets]).stream().pipeThrough(new DecompressionStream("gzip"));
+    assertEquals(await new Response(unpacked).text(), text);
+  }
+  const known = await get({ "accept-encoding": "gzip", "if-none-match": etag });
+  assertEquals([known.status, (await known.bytes()).length, known.headers.get("etag")], [304, 0, etag]);
+  assertEquals((await get({ "if-none-match": '"other"' })).status, 200);
   await fixture.stop();
 });
 
@@ -284,6 +324,26 @@ Deno.test("a concurrency limit holds for all keys together", async () => {
   gate.resolve();
   await Promise.all(first);
   assertEquals(await limit.run(() => "ran", "c"), "ran");
+  await fixture.stop();
+});
+
+Deno.test("many of one key leave places for others to run and to wait, and wait no longer for them", async () => {
+  const fixture = await startFixture();
+  const { reporter } = fixture.services;
+  const options = { kind: "query", activeMax: 4, activePerKeyMax: 2, waitingMax: 3, waitingPerKeyMax: 2 };
+  const limit = new ConcurrencyLimit(options, { reporter });
+  const freed = Promise.withResolvers<void>();
+  const outcome = (work: Promise<unknown>) => work.then(() => "done", (error) => error.code);
+  const slow = Array.from({ length: 5 }, () => outcome(limit.run(() => freed.promise, "/flows/search")));
+  assertEquals(await slow[4], "busy");
+  assertEquals(await outcome(limit.run(() => "ran", "/hosts")), "done");
+  const others = Array.from({ length: 4 }, () => outcome(limit.run(() => freed.promise, "/hosts")));
+  assertEquals(await others[3], "busy");
+  freed.resolve();
+  assertEquals(await Promise.all([...slow, ...others]), [
+    ...["done", "done", "done", "done", "busy"],
+    ...["done", "done", "done", "busy"],
+  ]);
   await fixture.stop();
 });
 

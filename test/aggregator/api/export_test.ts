@@ -8,6 +8,7 @@ import { threatTable } from "../../../aggregator/archive/threat_table.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { parseCsv } from "../archive/parse_csv.ts";
+import type { Flow } from "../../../aggregator/model/flow.ts";
 import { type Fixture, host, startFixture } from "./fixture.ts";
 import { sampleFlow, sampleThreat, sampleWrite } from "./samples.ts";
 
@@ -64,6 +65,28 @@ Deno.test("an export that was cut says so, and goes on where it was cut", async 
   assertEquals(exact.picket_export.complete, true);
   const csv = await fixture.ask("GET", `${flows}?limit=2&format=csv`, { role });
   assert(/\r\n# 2 rows: cut; go on with cursor=[0-9a-f]{16}\r\n$/.test(csv.text), csv.text.slice(-80));
+  await fixture.stop();
+});
+
+Deno.test("an export takes the filter language, and one of flows asks for a bound", async () => {
+  const fixture = await withFlows(30);
+  await fixture.services.store.saveThreats([
+    sampleThreat(),
+    sampleThreat({ id: "00112233445566bb", severity: "low" }),
+  ]);
+  const ask = (path: string) => fixture.ask("GET", path, { role });
+  const filter = (text: string) => `filter=${encodeURIComponent(text)}`;
+  const [end] = lines((await ask(`${flows}?${filter("dst_port = 1")}&from=0`)).text);
+  assertEquals(end, { picket_export: { rows: 0, complete: true, next_cursor: null } });
+  const found = lines((await ask(`${flows}?${filter("src_ip = 10.0.0.6")}`)).text);
+  assertEquals(found.map(({ src_ip }) => src_ip), [...Array(found.length - 1).fill("10.0.0.6"), undefined]);
+  assert(found.length > 1 && found.length < 31);
+  const open = await ask(`${flows}?${filter("dst_port = 1")}`);
+  assertEquals([open.status, open.body.field], [400, "from"]);
+  const bad = await ask(`${flows}?${filter("dst_port = x")}&from=0`);
+  assertEquals([bad.status, bad.body.field, bad.body.column], [400, "filter", 12]);
+  const low = lines((await ask(`/api/v1/export/threats?${filter("severity = low")}`)).text);
+  assertEquals(low.map(({ id }) => id), ["00112233445566bb", undefined]);
   await fixture.stop();
 });
 
@@ -127,6 +150,37 @@ Deno.test("who goes away ends the reading and frees the place; a third export is
   assertEquals(fixture.counter("exports_cancelled_total"), 2);
   assertEquals(lines((await fixture.ask("GET", flows, { role })).text).length, 2_601);
   assertEquals(reads - readsThen, 6);
+  await fixture.stop();
+});
+
+Deno.test("an export that finds nothing for long is cut, and says where to go on", async () => {
+  let reads = 0;
+  const fixture = await withFlows(1, ({ store }) => ({
+    flowStore: {
+      ...store,
+      readFlows: () => {
+        reads++;
+        // A page with rows begins the count anew.
+        const rows = reads === 9 ? [sampleFlow(0) as unknown as Flow] : [];
+        return Promise.resolve({ rows, next_cursor: reads.toString(16).padStart(16, "0") });
+      },
+    },
+  }));
+  const { text } = await fixture.ask("GET", flows, { role });
+  assertEquals(reads, 19);
+  assertEquals(lines(text).at(-1), {
+    picket_export: { rows: 1, complete: false, next_cursor: "0000000000000013" },
+  });
+  await fixture.stop();
+});
+
+Deno.test("a question for the head alone takes no place", async () => {
+  const fixture = await withFlows(1_100);
+  for (let i = 0; i < 3; i++) {
+    const { status, headers } = await fixture.ask("HEAD", flows, { role });
+    assertEquals([status, headers.get("content-type")], [200, "application/x-ndjson"]);
+  }
+  assertEquals(lines((await fixture.ask("GET", flows, { role })).text).length, 1_101);
   await fixture.stop();
 });
 

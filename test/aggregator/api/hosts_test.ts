@@ -67,6 +67,24 @@ Deno.test("hosts come by page, network and address, private ones are inside", as
   });
 });
 
+Deno.test("hosts are listed by a filter, in pages, and a wrong one is pointed at", async () => {
+  await withHosts(async (get) => {
+    const ask = (filter: string, more = "") => get(`/hosts?filter=${encodeURIComponent(filter)}${more}`);
+    const served = (await ask("port = 443 and inside = no")).body;
+    assertEquals(served.rows.map(({ ip, ports }: { ip: string; ports: number[] }) => [ip, ports]), [[
+      "192.0.2.80",
+      [443],
+    ]]);
+    const first = (await ask("inside = yes", "&limit=1")).body;
+    const second = (await ask("inside = yes", `&limit=1&cursor=${first.next_cursor}`)).body;
+    assertEquals(first.rows.length + second.rows.length, 2);
+    assertEquals(first.rows[0].ip === second.rows[0].ip, false);
+    assertEquals((await ask("ip = 192.0.2.80", "&ip=10.0.0.0/8")).body.rows, []);
+    const { status, body } = await ask("inside = yes and dst_ip = 10.0.0.1");
+    assertEquals([status, body.field, body.column], [400, "filter", 18]);
+  });
+});
+
 Deno.test("one host is told in depth, with the threats of its own network", async () => {
   await withHosts(async (get) => {
     const { body: server } = await get("/hosts/192.0.2.80");
@@ -90,6 +108,20 @@ Deno.test("one host is told in depth, with the threats of its own network", asyn
   });
 });
 
+Deno.test("threats of another network with the same address leave those of a host where they are", async () => {
+  const fixture = await startFixture();
+  const { store } = fixture.services;
+  await store.ingest(sampleWrite([sampleFlow(0)]));
+  const others = Array.from(
+    { length: 50 },
+    (_, i) => sampleThreat({ id: `00112233445577${i.toString(16).padStart(2, "0")}`, network: "branch" }),
+  );
+  await store.saveThreats([sampleThreat({ last_seen: sampleStart + 1 }), ...others]);
+  const { body } = await fixture.ask("GET", "/api/v1/hosts/10.0.0.5?network=lab", { role: "viewer" });
+  assertEquals(body.threats.map(({ id }: { id: string }) => id), ["00112233445566aa"]);
+  await fixture.stop();
+});
+
 Deno.test("services, domains, conversations and the number of hosts are told", async () => {
   await withHosts(async (get) => {
     const services = (await get("/services?port=443&protocol=tcp")).body.rows;
@@ -111,7 +143,7 @@ Deno.test("services, domains, conversations and the number of hosts are told", a
     assertEquals([day, rows.length], ["2027-01-15", 8]);
     assertEquals((await get("/conversations?ip=10.0.0.6&day=2027-01-15")).body.rows.length, 1);
     assertEquals((await get("/conversations?day=2027-01-14")).body.rows, []);
-    for (const wrong of ["day=2027-13-01", "day=today", "ip=10.0.0.0/8"]) {
+    for (const wrong of ["day=2027-13-01", "day=2027-02-31", "day=today", "ip=10.0.0.0/8"]) {
       assertEquals((await get(`/conversations?${wrong}`)).status, 400, wrong);
     }
     const counted = (await get(`/stats/unique-hosts?from=${sampleStart}&to=${sampleStart + 300}`)).body;

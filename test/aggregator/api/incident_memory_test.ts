@@ -56,6 +56,30 @@ Deno.test("incidents read a threat again only when it changed, and show it as it
   assertEquals(store.read(), []);
 });
 
+Deno.test("an answer is whole, though another makes threats be forgotten while it is made", async () => {
+  const store = world(5_000);
+  const memory = new IncidentMemory(store);
+  await memory.read({}, signal);
+  // A change of one threat is read slowly, while 5,001 others are read and push out the rest.
+  store.put(0, { updated_ms: 2 });
+  const goOn = Promise.withResolvers<void>();
+  const { readThreatsById } = store;
+  store.readThreatsById = async (ids) => {
+    store.readThreatsById = readThreatsById;
+    await goOn.promise;
+    return readThreatsById(ids);
+  };
+  const slow = memory.read({}, signal);
+  await Promise.resolve();
+  const old = sampleThreat().last_seen;
+  for (let n = 5_000; n < 10_001; n++) store.put(n, { last_seen: old + 10, updated_ms: 1 });
+  await memory.read({ from: old + 10 }, signal);
+  store.drop(5_000);
+  await memory.read({ from: old + 10 }, signal);
+  goOn.resolve();
+  assertEquals((await slow).incidents.length, 5_000);
+});
+
 Deno.test("incidents hold 10,000 threats at most, and say when they read 5,000 of more", async () => {
   const store = world(5_000);
   const memory = new IncidentMemory(store);

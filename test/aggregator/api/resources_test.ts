@@ -79,7 +79,7 @@ Deno.test("flows and threats are filtered by the language, and a wrong filter is
   assertEquals([wrong.status, wrong.field, wrong.column], [400, "filter", 19]);
   assertStringIncludes(wrong.detail, 'column 19: unknown column "colour": known are ip, src_ip');
   const { body: tables } = await fixture.ask("GET", "/api/v1/filter/columns", { role: "viewer" });
-  assertEquals(Object.keys(tables), ["flows", "threats"]);
+  assertEquals(Object.keys(tables), ["flows", "threats", "hosts"]);
   assertEquals(tables.threats[0], {
     name: "severity",
     type: "choice",

@@ -126,6 +126,29 @@ Deno.test("export goes on from the last whole row, and begins anew for another q
     assertEquals(idsOf(await read("f.ndjson")).length, 429);
   }));
 
+Deno.test("export asks on with the cursor that a part without rows gave; a time without an offset is UTC", () =>
+  withFolder(async (folder) => {
+    const asked: string[] = [];
+    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => undefined }, ({ url }) => {
+      asked.push(new URL(url).search);
+      const end = { rows: 0, complete: asked.length === 3, next_cursor: `000000000000000${asked.length}` };
+      return new Response(`${JSON.stringify({ picket_export: end })}\n`);
+    });
+    await Deno.writeTextFile(`${folder}/key`, "pk_any");
+    const url = `http://127.0.0.1:${server.addr.port}`;
+    const { code, stderr } = await runInside([exportCommand], [
+      ...["export", "flows", "--output", `${folder}/f.ndjson`, "--from", "2026-01-15T08:00"],
+      ...["--url", url, "--state", folder, "--key-file", `${folder}/key`],
+    ]);
+    assertEquals(code, 0, stderr);
+    assertEquals(asked, [
+      "?from=1768464000",
+      "?from=1768464000&cursor=0000000000000001",
+      "?from=1768464000&cursor=0000000000000002",
+    ]);
+    await server.shutdown();
+  }));
+
 Deno.test("export says what is wrong with its arguments", () =>
   withServer(async ({ folder, run }) => {
     const output = ["--output", `${folder}/f.csv`];
@@ -134,6 +157,7 @@ Deno.test("export says what is wrong with its arguments", () =>
       [["hosts", ...output], "must be one of flows, threats"],
       [["flows", "--output", `${folder}/f.txt`], "must be one of ndjson, csv, parquet"],
       [["flows", ...output, "--from", "yesterday"], "must be like 2026-01-15"],
+      [["flows", ...output, "--from", "2026-02-31"], "must be like 2026-01-15"],
       [["flows", ...output, "--filter", "limit=3"], "must be NAME=VALUE"],
       [["flows", ...output, "--filter", "nonsense=3"], "400"],
     ];

@@ -35,6 +35,11 @@ Deno.test("hosts lists what was seen and tells one host in depth, as words and a
     assertStringIncludes((await run("--limit", "2")).stdout, "and more: the first 2 are listed");
     assertEquals((await run("10.0.0.8/30", "--sort", "bytes")).stdout.trim().split("\n").length, 4);
     assertEquals((await run("10.99.0.0/16")).stdout, "no host was seen");
+    const served = await run("--filter", "inside = no and port = 443 and name ~ FILES");
+    assertEquals(served.stdout.trim().split("\n").length, 1, served.stderr);
+    assertStringIncludes(served.stdout, "192.0.2.80 (files.example.com)");
+    assertEquals((await run("10.0.0.5", "--filter", "port = 1")).stdout, "no host fits");
+    assertStringIncludes((await run("--filter", "colour = 1")).stderr, 'column 1: unknown column "colour"');
     const one = await run("10.0.0.5", "--network", "lab");
     for (
       const words of [

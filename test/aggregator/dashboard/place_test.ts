@@ -1,8 +1,7 @@
-/** The address of the dashboard, the time range in it, and what the API offers. @module */
+/** The address of the dashboard, the time range in it, and problems that the API answers. @module */
 
 import { assertEquals } from "@std/assert";
 import { problemOf } from "../../../aggregator/dashboard/browser/call.ts";
-import { Offer } from "../../../aggregator/dashboard/browser/offer.ts";
 import { addressOfPlace, readPlace } from "../../../aggregator/dashboard/browser/place.ts";
 import { boundsOf, rangeBetween, readRange } from "../../../aggregator/dashboard/browser/range.ts";
 
@@ -40,7 +39,7 @@ Deno.test("a range ends at the newest packet, now, or where it says; nonsense is
   assertEquals(bounds("30d"), { from: 0, to: 1_000_000 }, "no time is before 1970");
 });
 
-Deno.test("a problem is read as problem details, and as the older error", () => {
+Deno.test("a problem is read as problem details, and what is none has its status", () => {
   const parts = (answer: unknown) => {
     const { message, field, status } = problemOf(400, answer);
     return [message, field, status];
@@ -50,30 +49,9 @@ Deno.test("a problem is read as problem details, and as the older error", () => 
     "port",
     400,
   ]);
-  assertEquals(parts({ error: { message: "The body is wrong", detail: null, field: null } }), [
-    "The body is wrong",
-    null,
-    400,
-  ]);
+  assertEquals(parts({ message: "Bad gateway" }), ["Error 400", null, 400]);
   for (const odd of [null, [], "x", { error: "x" }, { title: 7 }]) {
     assertEquals(typeof parts(odd)[0], "string");
     assertEquals(parts(odd)[1], null);
   }
-});
-
-Deno.test("what the API does not describe is not offered", () => {
-  const offer = new Offer({
-    paths: {
-      "/api/v1/hosts/{ip}": { get: {} },
-      "/api/v1/stats/series": {
-        get: { parameters: [{ name: "by", in: "query" }, { name: "id", in: "path" }] },
-      },
-    },
-  });
-  assertEquals(offer.has("GET /api/v1/hosts/{id}"), true);
-  assertEquals(offer.has("POST /api/v1/hosts/{ip}"), false);
-  assertEquals(offer.has("GET /api/v1/hosts"), false);
-  assertEquals(offer.has("GET /api/v1/stats/series", "by"), true);
-  assertEquals(offer.has("GET /api/v1/stats/series", "id"), false);
-  assertEquals(new Offer(null).has("GET /api/v1/hosts"), false);
 });

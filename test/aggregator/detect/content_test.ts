@@ -30,6 +30,15 @@ Deno.test("executable download: a bare address is low, with a script's client me
     severity(run(executableDownload, [fetch("/x.png?a", "203.0.113.9", program, "")])[0]),
     "critical",
   );
+  const http = [{ method: "GET", uri: "/a.exe", user_agent: "Mozilla/5.0" }, {
+    status: 200,
+    content_type: program,
+  }];
+  const unnamed = (dst_ip: string) =>
+    run(executableDownload, [withFacts(0, { http }, { dst_ip, dst_port: 80 })]);
+  assertEquals(["203.0.113.9", "2001:db8::9"].map((ip) => unnamed(ip).map(severity)), [["low"], ["low"]]);
+  const [bracketed] = run(executableDownload, [fetch("/a.exe", "[2001:db8::9]:8080", program)]);
+  assertEquals(severity(bracketed), "low");
 });
 
 Deno.test("executable download is not an update from a named host, a picture, or a page that is not there", () => {

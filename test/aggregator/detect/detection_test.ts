@@ -15,6 +15,7 @@ import { explainByRules } from "../../../aggregator/triage/rules.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { sampleFlow } from "../api/samples.ts";
+import { sampleThreat } from "../triage/sample_threat.ts";
 
 /** Sleeps until told to stop: the flush timer never fires by itself. */
 const clock: Clock = {
@@ -54,6 +55,7 @@ function world(
     isAway: boolean;
     gate?: Promise<void>;
     suppressions?: SuppressionRow[];
+    areStatusesAway?: boolean;
   },
   time: Clock = clock,
 ) {
@@ -79,13 +81,15 @@ function world(
       return Promise.resolve(true);
     },
     readThreatStatuses: () =>
-      Promise.resolve(new Map([...stored.threats.values()].map(({ id, status }) => [id, status]))),
+      stored.areStatusesAway
+        ? Promise.reject(new StoreUnavailable("away"))
+        : Promise.resolve(new Map([...stored.threats.values()].map(({ id, status }) => [id, status]))),
     readThreats: () => Promise.resolve({ rows: [...stored.threats.values()] }),
     readRecentFlows: () => Promise.resolve(stored.flows),
     readSuppressions: () => Promise.resolve(stored.suppressions ?? []),
     endExpired: () => Promise.resolve(0),
   };
-  const told: string[] = [], kept: string[] = [];
+  const told: string[] = [], kept: string[] = [], saved: string[] = [];
   const learned = { read: () => null, write: (text: string) => void kept.push(text) };
   const onThreats = (threats: readonly Threat[]) =>
     void told.push(...threats.map(({ detector }) => detector));
@@ -98,6 +102,7 @@ function world(
     clock: time,
     reporter,
     onThreats,
+    onSaved: (threats) => void saved.push(...threats.map(({ id }) => id)),
   });
   return {
     detection,
@@ -105,6 +110,7 @@ function world(
     linked,
     told,
     kept,
+    saved,
     counter: (name: string) => reporter.snapshot().get(name) ?? 0,
   };
 }
@@ -151,6 +157,47 @@ Deno.test("detection keeps a threat that could not be stored and stores it with 
   stored.isAway = false;
   await detection.stop();
   assertEquals([stored.threats.size, linked.length], [1, 60]);
+});
+
+Deno.test("detection tells of what it stored though the store is gone right after", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false, areStatusesAway: true };
+  const { detection, saved } = world(stored);
+  await detection.start();
+  await detection.take(scan().map(updateOfFlow), clock.nowMs());
+  assertEquals(saved, [...stored.threats.keys()]);
+  assertEquals(saved.length, 1);
+  await detection.stop();
+});
+
+Deno.test("a suppression that was read holds while the store is away, and each try is counted", async () => {
+  const suppression = {
+    id: "00000000000000a1",
+    reason: "our scanner",
+    made_by: "ann",
+    made_ms: 0,
+    expires_ms: 1_900_000_000_000,
+    ended_ms: null,
+    hidden: 0,
+    src_ip: "10.0.0.66",
+  };
+  let isAway = false;
+  const reporter = createReporter({ component: "test", write: () => undefined, clock });
+  const readSuppressions = () =>
+    isAway ? Promise.reject(new StoreUnavailable("away")) : Promise.resolve([suppression]);
+  const suppressor = new Suppressor({
+    store: { readSuppressions, endExpired: () => Promise.resolve(0) },
+    clock,
+    reporter,
+  });
+  const tried = async () => [
+    await suppressor.refresh(true),
+    suppressor.hides(sampleThreat({ src_ips: ["10.0.0.66"] })),
+    reporter.snapshot().get("suppression_reads_failed_total") ?? 0,
+  ];
+  assertEquals(await tried(), [true, true, 0]);
+  isAway = true;
+  assertEquals(await tried(), [false, true, 1]);
+  assertEquals(await tried(), [false, true, 2]);
 });
 
 Deno.test("detection finds after a restart what was stored but not yet looked at, and raises nothing twice", async () => {

@@ -68,6 +68,20 @@ Deno.test("hours that are stepped through again at the start count once", () => 
   assertEquals(across(watched(20), [...watched(24), ...newcomers]), ["new_device", "new_service"]);
 });
 
+Deno.test("hours that come in turns count once each", () => {
+  const turns = times(40, (i) => [0, 5, 1][i % 3] * hour + i);
+  assertEquals(
+    across(
+      turns.flatMap((atS) => [calls(atS, "10.0.0.1", 443), speaks(atS, "00:11:22:00:00:01")]),
+      newcomers,
+    ),
+    [],
+  );
+  const book = new ServiceBook();
+  for (const atS of turns) book.call("lab", "10.0.0.1", "192.0.2.1|443", "", 1_700_000_000 + atS);
+  assertEquals(book.call("lab", "10.0.0.1", "192.0.2.1|443", "", 1_700_000_000).network.hours, 3);
+});
+
 Deno.test("who calls a service is known after a restart, up to four hosts", () => {
   const book = new ServiceBook(), again = new ServiceBook();
   for (let i = 1; i <= 6; i++) book.call("lab", `10.0.0.${i}`, "192.0.2.1|443", "a.example", 100 + i);

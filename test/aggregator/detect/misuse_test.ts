@@ -231,9 +231,13 @@ Deno.test("FTP bounce: whoever sends PORT for another machine is the attacker; s
 });
 
 Deno.test("FTP bounce is read from EPRT as well", () => {
-  const eprt = (argument: string) =>
-    run(ftpBounce, [update(0, { dst_port: 21, facts: { ftp: [{ command: "EPRT", argument }] } })]).length;
+  const eprt = (argument: string, change: Partial<Segment> = {}) =>
+    run(ftpBounce, [update(0, { dst_port: 21, facts: { ftp: [{ command: "EPRT", argument }] }, ...change })])
+      .length;
   assertEquals([eprt("|1|10.0.0.99|5001|"), eprt("|1|10.0.0.5|5001|"), eprt("|9|x|1|")], [1, 0, 0]);
+  const own = { src_ip: "2001:db8::5", dst_ip: "2001:db8::21" };
+  assertEquals(eprt("|2|2001:DB8:0:0:0:0:0:5|5001|", own), 0, "its own address, spelt another way");
+  assertEquals([eprt("|2|2001:db8::99|5001|", own), eprt("|2|2001:db8::99|70000|", own)], [1, 0]);
 });
 
 Deno.test("a SIP scanner is known by its name; a telephone is none, however many it calls", () => {
@@ -251,5 +255,6 @@ Deno.test("a SIP scanner is known by its name; a telephone is none, however many
     ).map((finding) => [finding.src_ips, severity(finding)]);
   assertEquals(asks("friendly-scanner", 1), [[["203.0.113.9"], "medium"]]);
   assertEquals(asks("sipcli/v1.8", 200), [[["203.0.113.9"], "medium"]]);
-  assertEquals(asks("Linphone/3.6", 200), []);
+  assertEquals(asks("smap 0.6.0", 1).length, 1);
+  assertEquals([asks("Linphone/3.6", 200), asks("Bigsmap 2", 200)], [[], []]);
 });

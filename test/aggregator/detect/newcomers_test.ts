@@ -6,7 +6,7 @@ import { longSession } from "../../../aggregator/detect/detectors/long_session.t
 import { newDevice } from "../../../aggregator/detect/detectors/new_device.ts";
 import { newService } from "../../../aggregator/detect/detectors/new_service.ts";
 import type { Segment } from "../../../shared/segment.ts";
-import { run, severity, silent, times, update } from "./updates.ts";
+import { inBatches, run, severity, silent, times, update } from "./updates.ts";
 
 const hour = 3_600, days3 = 3 * 86_400;
 const arp = { protocol: "arp", src_port: 1, dst_port: 0, bwd_packets: 0, fwd_packets: 1, dst_ip: "10.0.0.1" };
@@ -36,6 +36,9 @@ Deno.test("a service is new after three days and 24 hours of calls, and low; the
   assertEquals([finding.src_ips, finding.count, severity(finding)], [["10.0.0.9"], 2, "low"]);
   assertEquals(run(newService, [...learned(24), calls(days3 - 1, "10.0.0.9", 4_444)]), []);
   assertEquals(run(newService, [...learned(22), ...shell]), []);
+  const later = times(9, (i) => calls(days3 + (i + 1) * hour, "10.0.0.1", 443));
+  const batch = [...learned(22), ...shell, ...later];
+  assertEquals([run(newService, batch), inBatches(newService, batch.map((one) => [one]))], [[], []]);
 });
 
 Deno.test("a service is not new that was called before, that does not answer, is outside, or on a client's port", () => {

@@ -141,6 +141,17 @@ Deno.test("a session by a tool's certificate is high; five with no name, an odd 
   assertEquals(found({}), ["medium"]);
   assertEquals(found({ certificate_subject: "DcRat", certificate_issuer: "DcRat Server" }, {}, 1), ["high"]);
   assertEquals(found({ certificate_subject: "AsyncRAT Server" }, { dst_port: 443 }, 1), ["high"]);
+  assertEquals(found({ certificate_subject: "Covenant", certificate_issuer: "Covenant" }, {}, 1), ["high"]);
+  assertEquals(found({ certificate_subject: "Covenant Health", certificate_issuer: "R3" }, {}, 1), []);
+  const odd = times(2, (i) => update(i, { dst_port: 4_782, facts: { tls } }));
+  const tool = update(9, {
+    dst_port: 8_808,
+    facts: { tls: { ...tls, certificate_subject: "AsyncRAT Server" } },
+  });
+  assertEquals(run(c2Certificate, [...odd, tool]).map((one) => [severity(one), one.dst_port]), [[
+    "high",
+    8_808,
+  ]]);
   assertEquals(found({ sni: "nas.example" }), []);
   assertEquals(found({}, { dst_port: 8_443 }), []);
   assertEquals(found({ certificate_issuer: "R3" }), []);

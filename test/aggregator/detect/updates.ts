@@ -130,9 +130,26 @@ export function run(
   updates: readonly FlowUpdate[],
   limits: Record<string, number> = {},
 ): Finding[] {
+  return inBatches(declaration, [updates], limits);
+}
+
+/** The same of updates that come in several batches, with what the first ones taught. */
+export function inBatches(
+  declaration: Declaration,
+  batches: readonly (readonly FlowUpdate[])[],
+  limits: Record<string, number> = {},
+  books = new PrepareBooks(),
+): Finding[] {
   const detector = startDetector(declaration, limits);
-  for (const one of prepare(updates, new PrepareBooks())) detector.step(one);
+  for (const batch of batches) {
+    for (const one of prepare(batch, books)) if (isShown(declaration, one.segment)) detector.step(one);
+  }
   return detector.collect();
+}
+
+/** Whether the engine shows a detector the segment. */
+function isShown({ needs, seesAll }: Declaration, { facts }: Segment): boolean {
+  return needs === undefined || seesAll === true || needs.some((kind) => facts?.[kind] !== undefined);
 }
 
 /** Value of a labelled piece of evidence; throws when there is none. */

@@ -1,7 +1,7 @@
 /** Attacks on Windows domains by their calls: what attackers' tools send, and what computers of a domain do all day.
  * @module */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { coercion } from "../../../aggregator/detect/detectors/coercion.ts";
 import { dcsync } from "../../../aggregator/detect/detectors/dcsync.ts";
 import { directoryReconnaissance } from "../../../aggregator/detect/detectors/directory_reconnaissance.ts";
@@ -12,7 +12,7 @@ import { rpcAbuse } from "../../../aggregator/detect/detectors/rpc_abuse.ts";
 import { remoteExecution } from "../../../aggregator/detect/detectors/remote_execution.ts";
 import type { Facts, KerberosFact } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
-import { run, severity, times, update } from "./updates.ts";
+import { inBatches, refused, run, severity, times, update } from "./updates.ts";
 
 const pc = "10.0.0.5", controller = "10.0.0.1", second = "10.0.0.2";
 
@@ -33,6 +33,12 @@ Deno.test("DCSync is not replication between domain controllers, whoever asks fi
     call(atS, "drsuapi", "DRSGetNCChanges", 50, { src_ip: from, dst_ip: to });
   const serves = update(0, { src_ip: pc, dst_ip: second, dst_port: 88, app_protocol: "kerberos" });
   assertEquals(run(dcsync, [serves, replicate(second, controller, 60)]), []);
+  for (const dst_port of [389, 3_269]) {
+    const asked = update(0, { src_ip: pc, dst_ip: second, dst_port });
+    assertEquals(run(dcsync, [asked, replicate(second, controller, 60)]), [], `port ${dst_port}`);
+    const scanned = update(0, { ...refused, src_ip: pc, dst_ip: second, dst_port });
+    assertEquals(run(dcsync, [scanned, replicate(second, controller, 60)]).length, 1, "it refused");
+  }
   assertEquals(
     run(dcsync, [replicate(controller, second, 0), replicate(second, controller, 1)]).map((f) => f.src_ips),
     [],
@@ -171,6 +177,16 @@ Deno.test("directory reconnaissance: all RPC services, a whole zone or directory
     [],
     [],
   ]);
+  const serves = update(9, { protocol: "udp", src_ip: "10.0.0.8", dst_ip: pc, dst_port: 53 });
+  const fetches = facts(0, { dns: [{ name: "example.com", type: "AXFR", rcode: "NOERROR" }] }, {
+    dst_port: 53,
+  });
+  assertEquals(
+    inBatches(directoryReconnaissance, [[fetches], [serves]]),
+    [],
+    "a name server, as shows later",
+  );
+  assertEquals(inBatches(directoryReconnaissance, [[fetches, serves]]), []);
   const all = (name: string, octets: number) =>
     run(directoryReconnaissance, [
       facts(0, { ldap: [{ operation: "search", name, scope: "subtree", filter: "(objectClass=*)" }] }, {
@@ -182,6 +198,9 @@ Deno.test("directory reconnaissance: all RPC services, a whole zone or directory
     "medium",
   ], []]);
   assertEquals(all("OU=phones,DC=example,DC=com", 500_000), []);
+  const began = performance.now();
+  assertEquals(all(`${"dc=a".repeat(26)},x`, 50_000), []);
+  assert(performance.now() - began < 100, "a name from the wire is matched in linear time");
   const users = (count: number) =>
     run(directoryReconnaissance, [
       call(0, "samr", "SamrEnumerateUsersInDomain"),
@@ -247,6 +266,27 @@ Deno.test("exploit attempt: worms' calls count at once; SIGRed by the size of on
   assertEquals([answer("SIG", 59_999), answer("TXT", 65_000), answer("SIG", 65_000, "udp")], [[], [], []]);
 });
 
+Deno.test("EternalBlue needs both kinds of transaction; DoublePulsar, a check and BlueKeep show in one message", () => {
+  const sends = (...commands: string[]) =>
+    commands.map((command, i) => facts(i, { smb: [{ command }] }, { dst_port: 445 }));
+  const [finding] = run(exploitAttempt, sends("oversized_nt_transact", "transaction2_secondary"));
+  assertEquals([finding.title, severity(finding), finding.count], [
+    "Exploit attempt: EternalBlue (MS17-010)",
+    "high",
+    1,
+  ]);
+  assertEquals(run(exploitAttempt, sends("oversized_nt_transact")), []);
+  assertEquals(run(exploitAttempt, sends("transaction2_secondary", "transaction2_secondary")), []);
+  assertEquals(run(exploitAttempt, sends("transaction2_session_setup")).map(severity), ["high"]);
+  const answer = (status: string) =>
+    run(exploitAttempt, [facts(0, { smb: [{ command: "transaction", status }] }, { dst_port: 445 })]);
+  assertEquals(answer("STATUS_INSUFF_SERVER_RESOURCES").map(severity), ["medium"]);
+  assertEquals([answer("STATUS_ACCESS_DENIED"), answer("STATUS_INVALID_HANDLE")], [[], []]);
+  const asks = (channel: string) =>
+    run(exploitAttempt, [facts(0, { other: { "rdp.channel": channel } }, { dst_port: 3_389 })]).map(severity);
+  assertEquals([asks("MS_T120"), asks("rdpsnd")], [["medium"], []]);
+});
+
 Deno.test("RPC abuse: secrets and logs are medium at once, what administrators do is low until two kinds come together", () => {
   for (
     const [name, operation] of [
@@ -263,6 +303,14 @@ Deno.test("RPC abuse: secrets and logs are medium at once, what administrators d
   const joins = [call(0, "samr", "SamrCreateUser2InDomain"), call(0, "samr", "SamrSetInformationUser2")];
   assertEquals(run(rpcAbuse, joins).map(severity), ["low"]);
   assertEquals(run(rpcAbuse, [...joins, call(1, "samr", "SamrAddMemberToGroup")]).map(severity), ["medium"]);
+  const mixed = [call(0, "samr", "SamrAddMemberToGroup"), call(1, "winreg", "BaseRegSaveKey")];
+  assertEquals(
+    run(rpcAbuse, mixed)[0].reasons[0].text,
+    "it saved a part of the registry, by BaseRegSaveKey; hardly any program does so from afar",
+  );
+  const secrets = ["LsarRetrievePrivateData", "LsarQuerySecret"].map((name, i) => call(i, "lsarpc", name));
+  const points = (calls: typeof secrets) => run(rpcAbuse, calls)[0].reasons[0].points;
+  assertEquals([points(secrets), points(secrets.toReversed())], [55, 55], "in either order");
   assertEquals(run(rpcAbuse, [call(0, "samr", "SamrOpenUser"), call(0, "eventlog", "ElfrReadELW")]), []);
 });
 

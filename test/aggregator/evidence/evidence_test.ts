@@ -94,6 +94,42 @@ Deno.test("the oldest files leave when all are too much, and their requests say 
   await stop();
 });
 
+Deno.test("of many small files the oldest leave too", async () => {
+  const { clock, folder, ask, answer, states, stop } = await open({ filesMax: 2 });
+  for (let i = 0; i < 3; i++) {
+    await ask(i);
+    clock.ms += 1_000;
+    assertEquals(await answer(60), ["stored"]);
+  }
+  assertEquals([namesIn(folder).length, await states()], [2, ["gone", "arrived", "arrived"]]);
+  await stop();
+});
+
+Deno.test("files that no row stands for leave within the hour; those that are stored or asked for stay", async () => {
+  const { clock, folder, ask, answer, evidence, counted, stop } = await open();
+  await ask(0);
+  assertEquals(await answer(60), ["stored"]);
+  const [stored] = namesIn(folder);
+  await ask(1);
+  const [{ id }] = await evidence.wanted("s1", clock.nowMs());
+  const put = (name: string) => Deno.writeTextFile(`${folder}/${name}`, "");
+  for (const name of ["00000000000000aa.pcapng", "00000000000000bb.part", `${id}.part`, "notes"]) {
+    await put(name);
+  }
+  await evidence.turn(clock.nowMs());
+  assertEquals(namesIn(folder), [stored, `${id}.part`, "notes"].sort());
+  assertEquals(counted("packet_files_swept_total"), 2);
+  await put("00000000000000cc.pcapng");
+  clock.ms += 3_599_000;
+  await evidence.turn(clock.nowMs());
+  assertEquals(namesIn(folder).length, 4);
+  clock.ms += 1_000;
+  await evidence.turn(clock.nowMs());
+  // The request was given up meanwhile.
+  assertEquals(namesIn(folder), [stored, "notes"].sort());
+  await stop();
+});
+
 Deno.test("files leave with the day of their newest flow, and at the end of their age", async () => {
   const { clock, folder, store, evidence, ask, answer, states, stop } = await open({ ageMs: 86_400_000 });
   const day = Math.floor(sampleStart / 86_400) * 86_400;

@@ -1,11 +1,12 @@
 /** The front door over real sockets: deadlines, limits, and that nothing is changed on the way. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { createApi } from "../../../aggregator/api/api.ts";
+import { type Api, createApi } from "../../../aggregator/api/api.ts";
 import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import type { FrontDoorOptions } from "../../../aggregator/serve/front_door.ts";
 import { listen } from "../../../aggregator/serve/listen.ts";
 import { type Clock, systemClock } from "../../../shared/clock.ts";
+import { createReporter } from "../../../shared/reporter.ts";
 import { startFixture } from "../api/fixture.ts";
 
 interface Door {
@@ -150,6 +151,52 @@ Deno.test("a body that stops half way is answered 408 in its time", async () => 
   );
   assertEquals(door.counter('request_errors_total{code="internal"}'), 0);
   await door.stop();
+});
+
+Deno.test("what comes in while an answer is streamed is no head; who takes nothing of it is sent away", async () => {
+  let cancelled = 0;
+  const piece = new Uint8Array(65_536).fill(120);
+  /** `/slow`: one piece in 200 ms for 2.4 s; `/all`: as fast as it goes, without end. */
+  const api: Api = {
+    fetch(request) {
+      const isSlow = request.url.endsWith("/slow");
+      let sent = 0;
+      const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+        async pull(controller) {
+          if (isSlow) await new Promise((resolve) => setTimeout(resolve, 200));
+          controller.enqueue(isSlow ? piece.subarray(0, 100) : piece);
+          if (isSlow && ++sent === 12) controller.close();
+        },
+        cancel() {
+          cancelled++;
+        },
+      }, { highWaterMark: 0 });
+      return Promise.resolve(new Response(body));
+    },
+  };
+  const reporter = createReporter({ component: "test", write: () => undefined, clock: systemClock });
+  const { url, close } = listen(
+    {
+      listen: "127.0.0.1:0",
+      certificate: null,
+      proxies: new TrustedProxies([]),
+      limits: { headMs: 300, idleMs: 2_000 },
+    },
+    { clock: systemClock, reporter },
+    api,
+  );
+  const port = Number(new URL(url).port);
+  const slow = await send(port, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  setTimeout(() => slow.write(new TextEncoder().encode("GET /")), 500);
+  const all = await send(port, "GET /all HTTP/1.1\r\nHost: x\r\n\r\n");
+  const { text } = await readAll(slow, 4_000);
+  assertEquals(text.split("x".repeat(100)).length, 13);
+  for (let i = 0; i < 60 && cancelled === 0; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+  assertEquals(cancelled, 1, "it was held for who takes nothing");
+  assert((reporter.snapshot().get('connections_closed_total{reason="idle"}') ?? 0) >= 1);
+  assertEquals(reporter.snapshot().get('connections_closed_total{reason="head"}'), undefined);
+  all.close();
+  await close();
 });
 
 Deno.test("the server behind answers nobody who does not come through the door", async () => {

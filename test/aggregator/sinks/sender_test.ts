@@ -107,6 +107,46 @@ Deno.test("what fails for 72 hours is given up, one hour less is not", () =>
     assertEquals([sender.pauseAfter("more"), sender.isFailing], [0, false]);
   }));
 
+Deno.test("a sink that fails for days gives up a page of what is overdue at a time, and tries one of it", () =>
+  withWorld(async (world) => {
+    let tries = 0;
+    const sender = world.sender({ send: () => (tries++, Promise.reject(new Error("no"))) });
+    await put(world, "chat", Array.from({ length: 30 }, (_, i) => `old${i}`));
+    world.clock.advance(72 * 3_600_000);
+    await put(world, "chat", ["new1", "new2", "new3"]);
+    const counts = async () => {
+      const [{ waiting, dead }] = await world.store.countMessages();
+      return [await sender.turn(), waiting, dead];
+    };
+    assertEquals(await counts(), ["failed", 33, 0]);
+    assertEquals(await counts(), ["failed", 32, 1], "one at a time while it fails for the first time");
+    for (let i = 0; i < 20; i++) sender.pauseAfter("failed");
+    assertEquals(await counts(), ["failed", 31, 2]);
+    assertEquals(await counts(), ["failed", 11, 22]);
+    assertEquals(await counts(), ["failed", 3, 30], "what is not overdue stays");
+    const { reason } = (await world.store.readDeadMessages("chat", 1))[0];
+    assertEquals([reason, tries], ["no", 5]);
+  }));
+
+Deno.test("a try that the program's end cuts short is no failure of the sink", () =>
+  withWorld(async (world) => {
+    const sender = world.sender({ send: () => new Promise(() => {}) });
+    await put(world, "chat", ["m1"]);
+    sender.start();
+    await settle();
+    await sender.stop();
+    const [{ waiting, reason }] = await world.store.countMessages();
+    assertEquals([waiting, reason, world.counted("sink_failures_total")], [1, "", 0]);
+  }));
+
+Deno.test("what a receiver refused does not count as sent", () =>
+  withWorld(async (world) => {
+    const sender = world.sender({ send: () => Promise.reject(new Refused("the receiver answered 400")) });
+    await put(world, "chat", ["m1"]);
+    assertEquals(await sender.turn(), "idle");
+    assertEquals((await world.store.countMessages()).map(({ last_sent_ms }) => last_sent_ms), [null]);
+  }));
+
 Deno.test("a message that fails does not keep the others back", () =>
   withWorld(async (world) => {
     const good = collector();

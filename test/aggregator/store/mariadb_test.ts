@@ -1,15 +1,19 @@
 /** MariaDB keeps the store's contract, and says clearly when it cannot be reached. @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { openStore } from "../../../aggregator/store/open.ts";
+import { openDatabase, openStore } from "../../../aggregator/store/open.ts";
+import { sqlStore } from "../../../aggregator/store/sql_store.ts";
 import { FlowConflict, StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { Ingest } from "../../../aggregator/ingest/ingest.ts";
 import { bodyOf, buckets, getterOf, segment, TestClock, TestSensor } from "../ingest/fleet.ts";
+import { systemClock } from "../../../shared/clock.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { askMariadb } from "../../services/mariadb.ts";
 import { createDatabase, useMariadb } from "../../services/services.ts";
-import { flowsOf, flowWrite, nothing } from "./rows.ts";
+import { flowsOf, flowWrite, ledgerRow, nothing, nowMs } from "./rows.ts";
+import { madePlaces } from "../filter/made.ts";
 import { storeContract, type Subject } from "./contract.ts";
+import { watched } from "./watched.ts";
 
 const reporter = createReporter({ component: "test", write: () => {} });
 const mariadb = await useMariadb();
@@ -17,7 +21,7 @@ const mariadb = await useMariadb();
 storeContract("mariadb", async (): Promise<Subject> => {
   const url = await createDatabase(mariadb.address);
   const open = async () => {
-    const store = openStore(url, { reporter });
+    const store = openStore(url, { reporter, places: madePlaces });
     await store.start();
     return store;
   };
@@ -41,6 +45,23 @@ Deno.test({
     await Promise.all(stores.map((store) => store.start()));
     assertEquals((await stores[2].readTotals()).flows, 0);
     await Promise.all(stores.map((store) => store.stop()));
+  },
+});
+
+Deno.test({
+  name: "mariadb answers ours while people's questions hold every connection that they may have",
+  ignore: mariadb.ignore,
+  fn: async () => {
+    const database = openDatabase(await createDatabase(mariadb.address), { reporter });
+    await database.open();
+    const slept = () => database.query((session) => session.all("SELECT SLEEP(1.5) AS slept"));
+    let ended = 0;
+    const held = Array.from({ length: 8 }, () => slept().then(() => ended++));
+    for (let i = 0; i < 4; i++) await database.read((session) => session.all("SELECT 1 AS one"));
+    await database.ping();
+    assertEquals(ended, 0);
+    await Promise.all(held);
+    await database.close();
   },
 });
 
@@ -92,6 +113,33 @@ Deno.test({
     assertEquals(rows.every(({ seen_by }) => seen_by.length === 2), true);
     for (const ingest of ingests) await ingest.stop();
     for (const store of stores) await store.stop();
+  },
+});
+
+Deno.test({
+  name: "mariadb store opens no gap for a batch that another instance takes meanwhile",
+  ignore: mariadb.ignore,
+  fn: async () => {
+    const url = await createDatabase(mariadb.address);
+    const other = openStore(url, { reporter });
+    await other.start();
+    const key = { sensor_id: "s-one", epoch: 5, bucket: 1 };
+    await other.ingest({ ...nothing(), ledger: [ledgerRow(1)] });
+    let taking: Promise<void> | null = null;
+    const before = async (sql: string) => {
+      if (taking !== null || !sql.startsWith("DELETE FROM gaps")) return;
+      taking = other.ingest({ ...nothing(), ledger: [ledgerRow(2)] });
+      await Promise.race([taking, systemClock.sleep(300)]);
+    };
+    const store = sqlStore(watched(openDatabase(url, { reporter }), { before }), { reporter });
+    await store.start();
+    // A check-in says that two batches were sealed.
+    const gap = { ...key, from_seq: 2, to_seq: 2, found_ms: nowMs, closed_ms: null };
+    await store.ingest({ ...nothing(), gaps: [gap], sequences: [{ ...key, batches: 1 }] });
+    await taking;
+    assertEquals(await store.readGaps({ open: true }, 10), []);
+    assertEquals((await store.readPositions("s-one", 5))[0].batches, 2);
+    for (const one of [store, other]) await one.stop();
   },
 });
 

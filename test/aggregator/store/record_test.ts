@@ -76,6 +76,8 @@ Deno.test("facts come back from their text, whatever their strings hold", () => 
     { numRuns: 2_000 },
   );
   assertThrows(() => readFacts("{damaged"), SyntaxError);
+  // A character that stands for no part.
+  assertThrows(() => readFacts('{"cut":1\u001f}'), SyntaxError);
 });
 
 Deno.test("frequent facts take half the octets of their JSON, and names stand in them as they are", () => {

@@ -9,7 +9,7 @@ import type { Store } from "../../../aggregator/store/store.ts";
 import type { Flow } from "../../../aggregator/model/flow.ts";
 import type { Conversation, Host, ServiceRow } from "../../../aggregator/model/host.ts";
 
-type Sums = Omit<Host, "names" | "macs" | "threats">;
+type Sums = Omit<Host, "names" | "macs" | "ports" | "threats">;
 
 /** Whole numbers below `below`, the same for one seed. */
 export function randomOf(seed: number): (below: number) => number {
@@ -25,7 +25,7 @@ export async function assertRollups(store: Store, min: number): Promise<void> {
   const flows: Flow[] = (await store.readFlows({}, { limit: 1_000 })).rows;
   assert(flows.length > min, `only ${flows.length} flows`);
   const hosts = (await store.readHosts({ sort: "last_seen" }, { limit: 1_000 })).rows;
-  const plain = hosts.map(({ names: _n, macs: _m, threats: _t, ...sums }) => sums);
+  const plain = hosts.map(({ names: _n, macs: _m, ports: _p, threats: _t, ...sums }) => sums);
   const byKey = <Row extends { ip: string; network: string }>(rows: Row[]) =>
     rows.sort((a, b) => JSON.stringify([a.ip, a.network, a]) < JSON.stringify([b.ip, b.network, b]) ? -1 : 1);
   assertEquals(byKey(plain), byKey(hostsOf(flows)));

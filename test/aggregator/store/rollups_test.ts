@@ -194,6 +194,30 @@ Deno.test("names come from answers, leases and clients, and hostile ones become 
   await store.stop();
 });
 
+Deno.test("names of more requests and leases of one flow than 64 are left out and counted", async () => {
+  const reporter = silent();
+  const store = openStore("sqlite::memory:", { reporter });
+  await store.start();
+  const http = (count: number) => Array.from({ length: count }, (_, n) => ({ host: `h${n}.test` }));
+  const dhcp = (count: number) =>
+    Array.from(
+      { length: count },
+      () => ({ message_type: "REQUEST", hostname: "a", requested_ip: "10.0.0.21" }),
+    );
+  const leftOut = () => reporter.snapshot().get("rollup_names_left_out_total") ?? 0;
+  await store.ingest({
+    ...nothing(),
+    ...flowsOf([flowWrite(1, { facts: { http: http(64), dhcp: dhcp(64) } })]),
+  });
+  assertEquals(leftOut(), 0);
+  await store.ingest({
+    ...nothing(),
+    ...flowsOf([flowWrite(2, { facts: { http: http(65), dhcp: dhcp(66) } })]),
+  });
+  assertEquals(leftOut(), 3);
+  await store.stop();
+});
+
 Deno.test("a MAC is a host's when ARP says so or the packets crossed no router", async () => {
   const store = openStore("sqlite::memory:", { reporter: silent() });
   await store.start();

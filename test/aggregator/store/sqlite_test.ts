@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { openDatabase, openStore } from "../../../aggregator/store/open.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { createReporter } from "../../../shared/reporter.ts";
+import { madePlaces } from "../filter/made.ts";
 import { storeContract, type Subject } from "./contract.ts";
 
 const reporter = createReporter({ component: "test", write: () => {} });
@@ -12,7 +13,7 @@ const reporter = createReporter({ component: "test", write: () => {} });
 storeContract("sqlite", async (): Promise<Subject> => {
   const folder = await Deno.makeTempDir({ prefix: "picket-store-" });
   const open = async () => {
-    const store = openStore(`sqlite:${folder}/picket.db`, { reporter });
+    const store = openStore(`sqlite:${folder}/picket.db`, { reporter, places: madePlaces });
     await store.start();
     return store;
   };
@@ -37,6 +38,15 @@ Deno.test("sqlite store in memory answers readers while a writer waits", async (
   assertEquals([all[0], all[1].flows], [false, 0]);
   await store.stop();
   await assertRejects(() => store.ping(), StoreUnavailable, "not started");
+});
+
+Deno.test("sqlite store makes its file, and three of them may start at once", async () => {
+  const folder = await Deno.makeTempDir();
+  const stores = [1, 2, 3].map(() => openStore(`sqlite:${folder}/picket.db`, { reporter }));
+  await Promise.all(stores.map((store) => store.start()));
+  assertEquals((await stores[2].readTotals()).flows, 0);
+  await Promise.all(stores.map((store) => store.stop()));
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("sqlite store offers the views that analysts' SQL asks for", async () => {

@@ -230,6 +230,21 @@ Deno.test("triage asks again, with growing pauses, after what passes, and stops 
   }
 });
 
+Deno.test("triage forgets how often a threat was put off once it is withdrawn", async () => {
+  const refusal = { ok: false, reason: "unavailable", inputTokens: 0, outputTokens: 0, tries: 3 } as const;
+  const model = new FakeModel(() => refusal);
+  const ran = setUp(model);
+  await ran.offer([sampleThreat()]);
+  await pass(ran, 16_000);
+  assertEquals(model.questions.length, 2);
+  ran.queue.withdraw(sampleThreat().id);
+  await ran.offer([sampleThreat()]);
+  assertEquals(model.questions.length, 3);
+  await pass(ran, 16_000);
+  assertEquals(model.questions.length, 4, "after 15 seconds, as the first time");
+  await ran.queue.stop();
+});
+
 Deno.test("triage bounds those put off, and ends at once with some of them", async () => {
   const refusal = { ok: false, reason: "quota", inputTokens: 0, outputTokens: 0, tries: 1 } as const;
   const ran = setUp(new FakeModel(() => refusal), { waitingMax: 2 });

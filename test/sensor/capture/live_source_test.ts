@@ -381,13 +381,79 @@ Deno.test("live source that is stopped while one dumpcap relieves another stops 
   await clock.advance(20);
   await source.next();
   await clock.advance(400);
+  assertEquals(told, [], "nobody waits for packets, so some may wait to be read");
+  const reading = source.next();
+  await clock.advance(100);
   assertEquals(told, [0]);
   source.stop();
   assertEquals(told, [0, 0, 1]);
   gone.resolve();
-  const results: boolean[] = [];
+  const results = [await reading];
   do results.push(await source.next()); while (results.at(-1));
   assertEquals([results, packets, made], [[true, true, true, false], 1, 2]);
+  await source.close();
+});
+
+Deno.test("live source that is given another filter before anybody reads begins with it when they do, and loses no packet", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const wire = wireOf(seed);
+    const { reporter } = silentReporter();
+    const seen = new Set<number>();
+    const source = new LiveSource({ ...options, interfaces: ["a0", "a1"].slice(0, wire.interfaces) }, {
+      clock: wire.clock,
+      reporter,
+      makeChild: () => new FakeDumpcap(wire),
+    });
+    source.attach({ packet: (buffer, at) => void seen.add(new DataView(buffer.buffer, at).getUint32(40)) });
+    const started = source.start();
+    await wire.clock.advance(600);
+    await started;
+    const answer = source.retune({ filter: "udp", snaplen: 0 });
+    await wire.clock.advance(1_000);
+    const running = (async () => {
+      while (await source.next());
+    })();
+    await wire.clock.advance(4_000);
+    const counts = ["capture_hand_overs_total", "capture_hand_over_failures_total"];
+    assertEquals(counts.map((name) => counted(reporter, name)), [1, 0], `seed ${seed}`);
+    source.stop();
+    await wire.clock.advance(500);
+    await running;
+    assertEquals(await answer, null);
+    await source.close();
+    if (seed % 3 !== 0) assertEquals(seen.size, wire.packets.length, `seed ${seed}`);
+  }
+});
+
+Deno.test("live source that is stopped ends a dumpcap that hangs in its start, as somebody may wait for it", async () => {
+  const wire = wireOf(1);
+  const { reporter } = silentReporter();
+  const hanging = Promise.withResolvers<void>();
+  let made = 0;
+  const source = new LiveSource(options, {
+    clock: wire.clock,
+    reporter,
+    makeChild: () => {
+      const child = new FakeDumpcap(wire);
+      if (made++ === 0) return child;
+      child.start = () => hanging.promise;
+      child.stop = () => hanging.reject(new Error("ended without a word"));
+      return child;
+    },
+  });
+  const running = (async () => {
+    await source.start();
+    while (await source.next());
+  })();
+  await wire.clock.advance(1_000);
+  let answer: string | null | undefined;
+  source.retune({ filter: "udp", snaplen: 0 }).then((said) => answer = said);
+  await wire.clock.advance(100);
+  assertEquals([made, answer], [2, undefined]);
+  source.stop();
+  await wire.clock.advance(500);
+  await running;
+  assertEquals(answer, null);
   await source.close();
 });
 

@@ -117,6 +117,7 @@ Deno.test("an upload that fails is tried again while it is asked for, ever later
   }
   assertEquals(uploads.length, 8);
   assertEquals(counted(reporter, "packet_requests_total", 'outcome="unsent"'), 8);
+  assertEquals(counted(reporter, "packet_requests_total", 'outcome="given_up"'), 13);
   state.answer = { ok: true, status: 503, body: {}, retryAfterMs: null, dateMs: null };
   await ask(requestOf(2));
   assertEquals(counted(reporter, "packet_requests_total", 'outcome="refused"'), 1);

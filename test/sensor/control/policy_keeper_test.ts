@@ -138,7 +138,7 @@ Deno.test("a policy after which no check-in got through for 60 s is rolled back,
 });
 
 Deno.test("a sensor that ended during a trial has gone back; one that was told to end tries anew", async () => {
-  const { disk, clock, applied, begin, end } = machine();
+  const { disk, clock, reporter, applied, begin, end } = machine();
   const keeper = await begin();
   await keeper.offer(policy(1));
   await keeper.offer(policy(1));
@@ -157,7 +157,9 @@ Deno.test("a sensor that ended during a trial has gone back; one that was told t
   await end(told);
   await end(keeper);
   await disk.write("/state/policy.json", new TextEncoder().encode('{"held": {"version": "x"}, "refused": 3'));
+  assertEquals(counted(reporter, "policy_read_errors_total"), 0);
   assertEquals((await begin()).state, undefined, "a damaged file is none");
+  assertEquals(counted(reporter, "policy_read_errors_total"), 1);
 });
 
 Deno.test("fields of the sensor's own options are kept, and an odd offer changes nothing", async () => {
@@ -171,6 +173,52 @@ Deno.test("fields of the sensor's own options are kept, and an odd offer changes
   }
   assertEquals([seen(keeper), applied.length], [[1, 1, null], 1]);
   assertEquals(counted(reporter, "policy_offers_total", "malformed"), 4);
+  await end(keeper);
+});
+
+Deno.test("a way back that fails is tried again until it does not, and meanwhile what holds is said", async () => {
+  const { clock, reporter, applied, world, begin, end } = machine();
+  const keeper = await begin();
+  await keeper.offer(policy(1));
+  await keeper.offer(policy(1));
+  await clock.advance(61_000);
+  await keeper.offer(policy(2));
+  world.refusal = ({ snaplen }) => snaplen === 101 ? "no memory" : null;
+  world.captureProblem = "dumpcap ended";
+  await clock.advance(14_000);
+  assertEquals(seen(keeper), [2, 2, "capture broke: dumpcap ended"]);
+  world.captureProblem = null;
+  world.refusal = () => null;
+  await clock.advance(2_000);
+  assertEquals([seen(keeper), applied.at(-1)], [[2, 1, "capture broke: dumpcap ended"], { snaplen: 101 }]);
+  assertEquals(counted(reporter, "policy_offers_total", "rolled_back"), 1);
+  assertEquals(counted(reporter, "policy_offers_total", "stuck") > 1, true);
+  await end(keeper);
+});
+
+Deno.test("a policy that cannot be left holds, and is left with a later check-in", async () => {
+  const { reporter, world, begin, end } = machine();
+  const keeper = await begin();
+  await keeper.offer(policy(1, { filter: "ip" }));
+  world.refusal = ({ filter }) => filter === undefined ? "no memory" : null;
+  await keeper.offer(null);
+  assertEquals([keeper.state?.actual, keeper.state?.filtered], [1, true]);
+  assertEquals(counted(reporter, "policy_offers_total", "stuck"), 1);
+  world.refusal = () => null;
+  await keeper.offer(null);
+  assertEquals([keeper.state?.actual, keeper.state?.filtered], [0, false]);
+  await end(keeper);
+});
+
+Deno.test("settings that throw are rolled back like those that are refused", async () => {
+  const { world, begin, end } = machine();
+  const keeper = await begin();
+  world.refusal = ({ snaplen }) => {
+    if (snaplen === 101) throw new RangeError("out of range");
+    return null;
+  };
+  await keeper.offer(policy(1));
+  assertEquals(seen(keeper), [1, 0, "out of range"]);
   await end(keeper);
 });
 

@@ -197,3 +197,16 @@ Deno.test("sampled flows times their factor stand for all flows, while the level
 Deno.test("sampling refuses a level that is none", () => {
   assertThrows(() => harness(11), RangeError, `"level" must be 0 to 10: current value is 11`);
 });
+
+Deno.test("a flow left out stays left out over a silence that longer timeouts allow", async () => {
+  const { pipeline, send, end } = harness(4);
+  const timeouts = { tcpIdleMs: 600_000, otherIdleMs: 600_000, unansweredIdleMs: 600_000 };
+  pipeline.tune({ timeouts, noise: [], facts: false });
+  const there = Array.from({ length: 64 }, (_, i) => conversation(i)[0]);
+  for (const frame of there) send(frame);
+  const left = pipeline.summary("").left_out.not_sampled;
+  assert(left > 40, `${left} of 64 were left out`);
+  pipeline.sample(0);
+  for (const frame of there) send(frame, 300_000);
+  assertEquals((await end()).left, 2 * left);
+});

@@ -2,10 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { PacketRing } from "../../../sensor/ring/packet_ring.ts";
-
-function prng(seed: number): () => number {
-  return () => (seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0) / 2 ** 32;
-}
+import { prng } from "../ship/helpers.ts";
 
 /** Stamps and first octets of all packets held. */
 function contents(ring: PacketRing): string[] {

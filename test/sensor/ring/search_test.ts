@@ -159,3 +159,17 @@ async function linesOf(file: Uint8Array): Promise<string[]> {
     await Deno.remove(path);
   }
 }
+
+Deno.test("a limit that a file's own header does not fit into gives an empty file, never one without its header", async () => {
+  const ring = new PacketRing({ bytesMax: 1024 * 1024 });
+  const packet = ipv4(17, udp(4_000, 53, []), { src: "192.0.2.1", dst: "198.51.100.2" });
+  ring.add(packet, 0, packet.length, packet.length, baseUs, 101, 28);
+  const sizes = new Set<number>();
+  for (let bytesMax = 1; bytesMax <= 200; bytesMax++) {
+    const { file, packets, left_out } = await findPackets(ring, { ...query, bytesMax }, turn);
+    sizes.add(file.length);
+    assertEquals(packets + left_out, 1);
+    assertEquals([...file.subarray(0, 4)], file.length === 0 ? [] : [0x0a, 0x0d, 0x0d, 0x0a]);
+  }
+  assertEquals([...sizes], [0, 84, 164]);
+});

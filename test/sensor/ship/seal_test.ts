@@ -96,6 +96,10 @@ Deno.test("sealer seals at once when the clock was set back", () => {
   const it = sealer({ buckets: 1 });
   it.add(rowsOf([flow(3)]), 20_000);
   assertEquals(it.seal(15_000).length, 1);
+  // Back to before the end of a connection came, but not to before the row that came first.
+  it.add(rowsOf([flow(4)]), 20_000);
+  it.add(rowsOf([end(5)]), 22_000);
+  assertEquals(it.seal(21_000).length, 1);
 });
 
 Deno.test("sealer closes a bucket that is full", () => {

@@ -6,23 +6,10 @@
 /// <reference lib="esnext" />
 
 import type { SensorStatus } from "../../../fleet/fleet.ts";
+import { urgency } from "../../../fleet/urgency.ts";
 import type { FleetRow } from "../api.ts";
 import { linkTo } from "../place.ts";
 import type { VNode } from "../preact.ts";
-
-/** From the most urgent down; `revoked` and `stopped` ask for nothing. */
-export const statusOrder: readonly SensorStatus[] = [
-  "quarantined",
-  "blind",
-  "late",
-  "lossy",
-  "pending",
-  "unwalled",
-  "never_seen",
-  "healthy",
-  "stopped",
-  "revoked",
-];
 
 const squaresMax = 600;
 
@@ -35,7 +22,7 @@ export function isUnwell({ status }: Pick<FleetRow, "status">): boolean {
 }
 
 export function byUrgency(a: FleetRow, b: FleetRow): number {
-  return statusOrder.indexOf(a.status) - statusOrder.indexOf(b.status) ||
+  return urgency.indexOf(a.status) - urgency.indexOf(b.status) ||
     a.name.localeCompare(b.name, "en", { numeric: true });
 }
 

@@ -7,7 +7,7 @@
 /// <reference lib="esnext" />
 
 import type { Flow } from "../api.ts";
-import { refresh, useApp } from "../app.ts";
+import { refresh } from "../app.ts";
 import { ExportMenu } from "../export_menu.tsx";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
@@ -39,7 +39,7 @@ export function FlowsPage(): VNode {
   const given = Object.fromEntries([...filters, ...linked].map((name) => [name, query[name]]));
   const isLive = query.live === "1";
   const list = useList<Flow>("/flows/search", { ...given, ...bounds, limit: pageRows });
-  useLive("flows", isLive, true, refresh);
+  useLive("flows", isLive, refresh);
   useFlowKeys(query.id);
   const columns = flowColumns(({ flow_id }) => linkHere({ id: flow_id }));
   const wanted = query.id ? ["start", "from", "to", "bytes"] : (query.cols?.split(",") ?? standardColumns);
@@ -123,7 +123,6 @@ function useFlowKeys(open: string | undefined): void {
 }
 
 function FlowFilter({ problem }: { problem: Parameters<typeof FilterBar>[0]["problem"] }): VNode {
-  const { offer } = useApp();
   return (
     <FilterBar label="Filter flows" names={filters} problem={problem}>
       <Typed name="ip" label="Address" placeholder="either end" />
@@ -131,7 +130,7 @@ function FlowFilter({ problem }: { problem: Parameters<typeof FilterBar>[0]["pro
       <Choice name="protocol" label="Protocol" values={protocols.map((one) => [one, one])} />
       <Typed name="app_protocol" label="Application" placeholder="dns, tls, http" />
       <Typed name="name" label="Name" placeholder="part of a DNS or server name" />
-      {offer.has("GET /api/v1/flows/search", "filter") && <FilterLine of="flows" />}
+      <FilterLine of="flows" />
     </FilterBar>
   );
 }

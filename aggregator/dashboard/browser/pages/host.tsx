@@ -1,14 +1,14 @@
 /** One host: who it is, its threats, whom it talks to, and its flows.
  *
- * Where the aggregator keeps no hosts, what can be found in threats and flows is shown. @module */
+ * Of an address that is not kept as a host, what can be found in threats and flows is shown. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { placeText } from "../../../model/place.ts";
 import type { Flow, HostDetails, Rows, Threat } from "../api.ts";
-import { useApp } from "../app.ts";
 import { Chart, chartOf } from "../chart.tsx";
 import { useApi, useBounds, useList } from "../hooks.ts";
 import { LooseTable } from "../loose.tsx";
@@ -25,19 +25,12 @@ const hourS = 3_600;
 const flowColumnNames = ["start", "from", "to", "protocol", "name", "bytes", "state"];
 
 export function HostPage({ ip }: { ip: string }): VNode {
-  const { offer } = useApp();
   const bounds = useBounds();
-  const path = `/hosts/${encodeURIComponent(ip)}`;
-  const isKept = offer.has("GET /api/v1/hosts/{ip}");
-  const host = useApi<HostDetails>(isKept ? path : null);
+  const host = useApi<HostDetails>(`/hosts/${encodeURIComponent(ip)}`);
   const flows = useList<Flow>("/flows/search", { ip, ...bounds, limit: 50 });
   return (
     <div class="host">
-      {(!isKept || host.isMissing) && (
-        <p class="soft">
-          This aggregator does not keep hosts, or not this one. Its threats and flows are below.
-        </p>
-      )}
+      {host.isMissing && <p class="soft">No more is kept of this host than its threats and flows.</p>}
       {!host.isMissing && <Notice problem={host.problem} />}
       {host.isLoading && <Loading />}
       {host.data !== null && <Known host={host.data} />}
@@ -86,6 +79,7 @@ function Known({ host }: { host: HostDetails }): VNode {
             "Names": names.length > 0 && <List values={names} />,
             "MAC": macs.length > 0 && <List values={macs} />,
             "Site": host.inside ? host.network : `${host.network}, outside`,
+            "Place": host.place && placeText(host.place),
             "First seen": <When at={host.first_seen_ms / 1000} />,
             "Last seen": <When at={host.last_seen_ms / 1000} />,
             "Traffic": `${bytes(host.bytes)} in ${count(host.packets)} packets, ${

@@ -6,7 +6,6 @@
 /// <reference lib="esnext" />
 
 import type { Loose } from "../api.ts";
-import { useApp } from "../app.ts";
 import { FilterBar, Typed } from "../filter_bar.tsx";
 import { useBounds, useList } from "../hooks.ts";
 import { LooseTable } from "../loose.tsx";
@@ -18,6 +17,8 @@ interface Summary {
   path: string;
   title: string;
   note: string;
+  /** Whether it can begin with the time range. */
+  isRanged?: boolean;
   /** Fields of the filter line, with what stands in them while they are empty. */
   fields: Readonly<Record<string, string>>;
 }
@@ -33,6 +34,7 @@ export const summaries: readonly Summary[] = [
     path: "/domains",
     title: "Domains",
     note: "what was asked for by DNS, last asked for first",
+    isRanged: true,
     fields: { name: "beginning of the domain" },
   },
   {
@@ -52,13 +54,14 @@ const labels: Readonly<Record<string, string>> = {
 };
 const pageRows = 100;
 
-export function SummaryList({ summary: { path, title, note, fields } }: { summary: Summary }): VNode {
-  const { offer } = useApp();
+export function SummaryList(
+  { summary: { path, title, note, isRanged, fields } }: { summary: Summary },
+): VNode {
   const { query } = usePlace();
   const bounds = useBounds();
   const names = Object.keys(fields);
   const given = Object.fromEntries(names.map((name) => [name, query[name]]));
-  const since = offer.has(`GET /api/v1${path}`, "seen_since") ? { seen_since: bounds.from } : {};
+  const since = isRanged ? { seen_since: bounds.from } : {};
   const list = useList<Loose>(path, { ...given, ...since, limit: pageRows });
   const none = Object.fromEntries(names.map((name) => [name, null]));
   return (

@@ -6,67 +6,65 @@
 /// <reference lib="esnext" />
 
 import type { HostRow } from "../api.ts";
-import { useApp } from "../app.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
 import { useBounds, useKeys, useList } from "../hooks.ts";
-import { Badge, type Column, Empty, HostLink, Loading, More, Notice, Table, When, Wire } from "../parts.tsx";
-import { go, linkHere, linkTo, usePlace } from "../place.ts";
+import {
+  Badge,
+  type Column,
+  Empty,
+  HostLink,
+  Loading,
+  More,
+  Notice,
+  Table,
+  Tabs,
+  When,
+  Wire,
+} from "../parts.tsx";
+import { linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { summaries, SummaryList } from "./host_summaries.tsx";
 import { bytes, count, someOf } from "../text.ts";
 
 const pageRows = 100;
-const route = "GET /api/v1/hosts";
-const filters = ["ip", "name", "network", "sort", "filter"] as const;
+const filters = ["ip", "network", "sort", "filter"] as const;
 
 export function HostsPage(): VNode {
-  const { offer } = useApp();
   const { query } = usePlace();
-  const offered = summaries.filter(({ path }) => offer.has(`GET /api/v1${path}`));
-  const summary = offered.find(({ path }) => path === `/${query.view}`);
-  if (offered.length === 0) return <HostList />;
+  const summary = summaries.find(({ path }) => path === `/${query.view}`);
   return (
     <>
-      <nav class="tabs" aria-label="What is known of hosts">
-        <a href={linkTo("hosts")} aria-current={summary ? undefined : "page"}>Hosts</a>
-        {offered.map(({ path, title }) => (
-          <a
-            key={path}
-            href={linkTo("hosts", "", { view: path.slice(1) })}
-            aria-current={summary?.path === path ? "page" : undefined}
-          >
-            {title}
-          </a>
-        ))}
-      </nav>
+      <Tabs
+        label="What is known of hosts"
+        tabs={[
+          { title: "Hosts", href: linkTo("hosts"), isOpen: summary === undefined },
+          ...summaries.map((one) => ({
+            title: one.title,
+            href: linkTo("hosts", "", { view: one.path.slice(1) }),
+            isOpen: one === summary,
+          })),
+        ]}
+      />
       {summary ? <SummaryList key={summary.path} summary={summary} /> : <HostList />}
     </>
   );
 }
 
 function HostList(): VNode {
-  const { offer } = useApp();
   const { query } = usePlace();
-  const known = filters.filter((name) => offer.has(route, name));
-  const given = Object.fromEntries(known.map((name) => [name, query[name]]));
-  const isThere = offer.has(route);
-  const bounds = useBounds();
-  const since = offer.has(route, "seen_since") ? { seen_since: bounds.from } : {};
-  const list = useList<HostRow>(isThere ? "/hosts" : null, { ...given, ...since, limit: pageRows });
-  useKeys({ "/": () => document.querySelector<HTMLElement>(".filter input, .host-search input")?.focus() });
-  if (!isThere || list.isMissing) return <NoHosts />;
-  const isFiltered = known.some((name) => query[name]);
+  const given = Object.fromEntries(filters.map((name) => [name, query[name]]));
+  const { from } = useBounds();
+  const list = useList<HostRow>("/hosts", { ...given, seen_since: from, limit: pageRows });
+  useKeys({ "/": () => document.querySelector<HTMLElement>(".filter input")?.focus() });
+  const isFiltered = filters.some((name) => query[name]);
   return (
     <div class="list">
-      <FilterBar label="Filter hosts" names={known} problem={list.problem}>
-        {known.includes("ip") && <Typed name="ip" label="Address" placeholder="10.0.0.5 or 10.0.0.0/8" />}
-        {known.includes("name") && <Typed name="name" label="Name" placeholder="part of a name" />}
-        {known.includes("network") && <Typed name="network" label="Site" placeholder="any" />}
-        {known.includes("sort") && (
-          <Choice name="sort" label="Order" none="last seen" values={[["bytes", "bytes"]]} />
-        )}
-        {known.includes("filter") && <FilterLine of="hosts" />}
+      <FilterBar label="Filter hosts" names={filters} problem={list.problem}>
+        <Typed name="ip" label="Address" placeholder="10.0.0.5 or 10.0.0.0/8" />
+        <Typed name="network" label="Site" placeholder="any" />
+        <Choice name="sort" label="Order" none="last seen" values={[["bytes", "bytes"]]} />
+        <FilterLine of="hosts" />
       </FilterBar>
       {list.problem !== null && list.problem.field === null && <Notice problem={list.problem} />}
       {list.rows === null && list.problem === null && <Loading />}
@@ -75,7 +73,7 @@ function HostList(): VNode {
           {isFiltered
             ? "No host fits this filter."
             : "No host was seen in this time: they come with the first flows."}{" "}
-          <a href={linkHere({ ...Object.fromEntries(known.map((name) => [name, null])), range: "all" })}>
+          <a href={linkHere({ ...Object.fromEntries(filters.map((name) => [name, null])), range: "all" })}>
             Show all hosts of all times
           </a>
         </Empty>
@@ -94,34 +92,16 @@ function HostList(): VNode {
   );
 }
 
-/** What a person can do all the same: look one address up. */
-function NoHosts(): VNode {
-  return (
-    <div class="panel">
-      <p>This aggregator does not keep hosts.</p>
-      <p class="soft">Flows and threats of one address can be found all the same.</p>
-      <form
-        class="filter host-search"
-        role="search"
-        aria-label="Find an address"
-        onSubmit={(event) => {
-          event.preventDefault();
-          const ip = String(new FormData(event.currentTarget).get("ip") ?? "").trim();
-          if (ip) go(linkTo("hosts", ip));
-        }}
-      >
-        <Typed name="ip" label="Address" placeholder="10.0.0.5" />
-        <button type="submit" class="main">Find</button>
-      </form>
-    </div>
-  );
-}
-
 const columns: readonly Column<HostRow>[] = [
   { name: "ip", label: "Address", cell: ({ ip }) => <HostLink ip={ip} /> },
   { name: "name", label: "Name", cell: ({ names }) => <Wire>{someOf(names, "")}</Wire> },
   { name: "mac", label: "MAC", cell: ({ macs }) => <Wire>{someOf(macs, "")}</Wire> },
-  { name: "site", label: "Site", cell: ({ network, inside }) => inside ? network : "outside" },
+  {
+    name: "site",
+    label: "Site",
+    cell: ({ network, inside, place }) =>
+      inside ? network : place?.country_name ?? place?.country ?? "outside",
+  },
   {
     name: "threats",
     label: "Threats",

@@ -1,6 +1,6 @@
 /** Packets of a threat or a flow: asked for at the sensors that still hold them, then downloaded as one pcapng.
  *
- * What the aggregator does not offer, or does not give to this role, is not shown. @module */
+ * To a role that may not have them nothing is shown. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
@@ -14,21 +14,12 @@ import { Button, Notice, When } from "../parts.tsx";
 import type { VNode } from "../preact.ts";
 import { bytes, plural } from "../text.ts";
 
-const stateWords: Record<PacketStatus["state"], string> = {
-  none: "Nobody has asked for them yet. Sensors keep packets for a short time only.",
-  asked: "The sensors have been asked; their packets come with the next check-ins.",
-  arrived: "They are here.",
-  gone: "The sensors no longer have them.",
-  refused: "The sensors do not give them away.",
-};
-
 export function Packets({ of, id }: { of: "threats" | "flows"; id: string }): VNode | null {
-  const app = useApp();
-  const isOffered = app.offer.has(`GET /api/v1/${of}/{id}/packets`) && mayDecide(app);
+  const mayHave = mayDecide(useApp());
   const path = `/${of}/${encodeURIComponent(id)}/packets`;
-  const { data, isMissing, problem, again } = useApi<PacketStatus>(isOffered ? path : null, { as: "status" });
+  const { data, isMissing, problem, again } = useApi<PacketStatus>(mayHave ? path : null, { as: "status" });
   const action = useAction();
-  if (!isOffered || isMissing) return null;
+  if (!mayHave || isMissing) return null;
   const want = () =>
     action.run(async () => {
       await ask("POST", `api/v1${path}`);
@@ -41,7 +32,7 @@ export function Packets({ of, id }: { of: "threats" | "flows"; id: string }): VN
       <Notice problem={problem ?? action.problem} />
       {data !== null && (
         <>
-          <p>{data.reason || stateWords[data.state]}</p>
+          <p>{data.reason}</p>
           <Answers sensors={data.sensors} />
           <p class="acts">
             {data.state === "arrived" && (

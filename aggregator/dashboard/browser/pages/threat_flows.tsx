@@ -6,7 +6,6 @@
 /// <reference lib="esnext" />
 
 import type { Flow, Threat } from "../api.ts";
-import { useApp } from "../app.ts";
 import { useList } from "../hooks.ts";
 import { type Column, Fact, Facts, Loading, More, Notice, Table } from "../parts.tsx";
 import { linkTo } from "../place.ts";
@@ -19,10 +18,7 @@ const pageRows = 500;
 const shownFirst = 10;
 
 export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
-  const { offer } = useApp();
-  const hasOwn = offer.has("GET /api/v1/threats/{id}/flows");
-  const path = hasOwn ? `/threats/${threat.id}/flows` : "/flows/search";
-  const list = useList<Flow>(path, { ...!hasOwn && { threat_id: threat.id }, limit: pageRows }, false);
+  const list = useList<Flow>(`/threats/${threat.id}/flows`, { limit: pageRows }, false);
   const [isAll, setIsAll] = useState(false);
   const rows = list.rows ?? [];
   const all = Math.max(Number(list.told.flows) || 0, threat.flows ?? 0, rows.length);

@@ -1,6 +1,6 @@
 /** One threat beside the table: a sentence, what to do, and all that it rests on.
  *
- * In: its id. Out: to the API: its status, and the wish for its packets.
+ * In: its id. Out: to the API: what is decided about it, and the wish for its packets.
  * Why in this order: most people read two lines and act; who doubts reads on. @module */
 
 /// <reference no-default-lib="true" />
@@ -8,19 +8,19 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
-import type { ThreatStatus } from "../../../model/threat.ts";
 import type { Incident, Rows, Threat } from "../api.ts";
-import { ask, mayDecide, refresh, useApp } from "../app.ts";
-import { useAction, useApi } from "../hooks.ts";
-import { Badge, Button, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
+import { useApi } from "../hooks.ts";
+import { Badge, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
 import { linkHere, linkTo } from "../place.ts";
-import type { VNode } from "../preact.ts";
+import type { ComponentChildren, VNode } from "../preact.ts";
 import { SidePanel } from "../side_panel.tsx";
-import { count, plural } from "../text.ts";
+import { count, plural, someOf } from "../text.ts";
 import { Packets } from "./packets.tsx";
+import { Decisions, Feedback, IncidentActs, Suppress } from "./threat_acts.tsx";
 import { FlowsOfThreat } from "./threat_flows.tsx";
 
 const addressesMax = 12;
+const othersMax = 8;
 
 export function ThreatPanel({ id, onChange }: { id: string; onChange: () => void }): VNode {
   const { data: threat, problem, isMissing, again } = useApi<Threat>(`/threats/${encodeURIComponent(id)}`);
@@ -68,32 +68,13 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
       <Packets of="threats" id={threat.id} />
       <Reasons threat={threat} />
       <Meaning threat={threat} />
-      <Timeline threat={threat} />
-      <Others threat={threat} />
+      <Timeline threat={threat} onChange={onChange} />
+      <OfTheHost threat={threat} />
+      <Others threat={threat} query={{ detector }} words="Similar threats" />
+      <Feedback threat={threat} onChange={onChange} />
+      <Suppress threat={threat} onChange={onChange} />
       <Engine threat={threat} />
     </>
-  );
-}
-
-function Decisions({ threat, onChange }: { threat: Threat; onChange: () => void }): VNode | null {
-  const app = useApp();
-  const { problem, isBusy, run } = useAction();
-  if (!mayDecide(app)) return null;
-  const set = (status: ThreatStatus) =>
-    run(async () => {
-      await ask("POST", `api/v1/threats/${threat.id}/status`, { status });
-      onChange();
-      await refresh();
-    });
-  return (
-    <div class="acts">
-      {threat.status === "open" && (
-        <Button kind="main" disabled={isBusy} onPress={() => set("acknowledged")}>Acknowledge</Button>
-      )}
-      {threat.status !== "closed" && <Button disabled={isBusy} onPress={() => set("closed")}>Close</Button>}
-      {threat.status !== "open" && <Button disabled={isBusy} onPress={() => set("open")}>Reopen</Button>}
-      <Notice problem={problem} />
-    </div>
   );
 }
 
@@ -168,9 +149,9 @@ function Meaning({ threat: { words, explanation, engine } }: { threat: Threat })
 }
 
 /** The threat among the steps of its incident. */
-function Timeline({ threat }: { threat: Threat }): VNode {
+function Timeline({ threat, onChange }: { threat: Threat; onChange: () => void }): VNode {
   const { first_seen, last_seen, episodes, id } = threat;
-  const { data } = useApi<{ rows: Incident[] }>("/incidents", {
+  const { data, problem } = useApi<{ rows: Incident[] }>("/incidents", {
     from: first_seen - 86_400,
     to: last_seen + 86_400,
     limit: 100,
@@ -187,6 +168,7 @@ function Timeline({ threat }: { threat: Threat }): VNode {
           "Came back": episodes > 1 ? plural(episodes - 1, "time") : null,
         }}
       />
+      <Notice problem={problem} />
       {steps.length > 1 && (
         <ol class="steps">
           {steps.map((step) => (
@@ -204,25 +186,43 @@ function Timeline({ threat }: { threat: Threat }): VNode {
       {incident && incident.threats > steps.length && (
         <p class="soft small">{count(incident.threats)} threats in this incident</p>
       )}
+      {incident && incident.threats > 1 && <IncidentActs incident={incident} onChange={onChange} />}
     </section>
   );
 }
 
-function Others({ threat }: { threat: Threat }): VNode | null {
+function OfTheHost({ threat }: { threat: Threat }): VNode | null {
   const ip = threat.src_ips[0] ?? threat.dst_ips[0];
-  const { data } = useApi<Rows<Threat>>(ip === undefined ? null : "/threats", { ip, limit: 20 });
-  const others = (data?.rows ?? []).filter(({ id }) => id !== threat.id);
-  if (ip === undefined || data === null) return null;
+  if (ip === undefined) return null;
+  return (
+    <Others
+      threat={threat}
+      query={{ ip }}
+      words={
+        <>
+          Other threats of <Wire>{ip}</Wire>
+        </>
+      }
+    />
+  );
+}
+
+/** The newest threats of `query` but this one. */
+function Others(
+  { threat, query, words }: { threat: Threat; query: Record<string, string>; words: ComponentChildren },
+): VNode {
+  const { data, problem } = useApi<Rows<Threat>>("/threats", { ...query, limit: othersMax + 1 });
+  if (data === null) return <Notice problem={problem} />;
+  const others = data.rows.filter(({ id }) => id !== threat.id);
   return (
     <section>
-      <h3>
-        Other threats of <Wire>{ip}</Wire>
-      </h3>
+      <h3>{words}</h3>
       {others.length === 0 && <p class="soft">None is stored.</p>}
       <ul class="plain">
-        {others.slice(0, 10).map(({ id, title, severity, last_seen, status }) => (
+        {others.slice(0, othersMax).map(({ id, title, severity, src_ips, last_seen, status }) => (
           <li key={id}>
-            <Badge tone={severity}>{severity}</Badge> <a href={linkHere({ id })}>{title}</a>{" "}
+            <Badge tone={severity}>{severity}</Badge> <a href={linkHere({ id })}>{title}</a>
+            {query.ip === undefined && <span class="wire soft">{someOf(src_ips)}</span>}{" "}
             <span class="soft small end">
               {status === "open" ? "" : `${status} · `}
               <When at={last_seen} isAge />
@@ -230,9 +230,9 @@ function Others({ threat }: { threat: Threat }): VNode | null {
           </li>
         ))}
       </ul>
-      {(others.length > 10 || data.next_cursor) && (
+      {data.next_cursor && (
         <p>
-          <a href={linkTo("threats", "", { ip, range: "all" })}>All threats of this host</a>
+          <a href={linkTo("threats", "", { ...query, range: "all" })}>All of them</a>
         </p>
       )}
     </section>

@@ -119,6 +119,7 @@ export function hostCases(test: Test): void {
       last_seen_ms: (t0 + 3_702) * 1_000,
       names: ["www.example.com", "files.example.com"],
       macs: [],
+      ports: [443],
       flows: 3,
       packets: 45,
       bytes: 21_000,

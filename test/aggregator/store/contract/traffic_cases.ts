@@ -57,6 +57,41 @@ export function statisticsCases(test: Test): void {
     await assertRejects(() => store.readStacks({ from: 0, to: t0 }, 1, "sensor"), RangeError, "points");
   });
 
+  test("adds up traffic with hosts outside by the hour in which flows began", async ({ store }) => {
+    const hour = t0 - t0 % 3_600;
+    const flow = (second: number, dst_ip: string, fwd_bytes: number) =>
+      flowWrite(second, { src_ip: "10.0.0.5", dst_ip, fwd_bytes, bwd_bytes: 1 });
+    const at = (hours: number) => hour - t0 + hours * 3_600;
+    await store.ingest({
+      ...nothing(),
+      ...flowsOf([
+        flow(at(0), "203.0.113.9", 99),
+        flow(at(0) + 1, "203.0.113.9", 199),
+        flow(at(1), "203.0.113.9", 299),
+        flow(at(1) + 1, "2001:db8::1", 399),
+        flow(at(1) + 9, "10.0.0.6", 4_999),
+        flow(at(3), "203.0.113.9", 5_999),
+      ]),
+    });
+    const { cells, totals } = await store.readOutside({ from: hour, to: hour + 7_200 }, 3_600);
+    assertEquals(cells.map(({ ip, time, bytes }) => [ip, (time - hour) / 3_600, bytes]), [
+      ["2001:db8::1", 1, 400],
+      ["203.0.113.9", 0, 300],
+      ["203.0.113.9", 1, 300],
+    ]);
+    assertEquals(totals.map(({ time, bytes }) => [(time - hour) / 3_600, bytes]).sort(), [[0, 300], [
+      1,
+      700,
+    ]]);
+    const whole = await store.readOutside({ from: hour, to: hour + 4 * 3_600 }, 86_400);
+    assertEquals(whole.cells.map(({ ip, bytes }) => [ip, bytes]), [["203.0.113.9", 6_600], [
+      "2001:db8::1",
+      400,
+    ]]);
+    assertEquals((await store.readOutside({ from: 0, to: 3_600 }, 3_600)).totals, []);
+    await assertRejects(() => store.readOutside({ from: 0, to: 3_600 }, 1_800), RangeError, "whole hours");
+  });
+
   test("adds up totals, talkers, protocols and traffic", async ({ store }) => {
     assertEquals(await store.readTotals(), {
       flows: 0,

@@ -1,7 +1,8 @@
-/** What an aggregator offers besides: hosts, packets, the filter language, flows of a threat, word of what was stored.
+/** Pages over answers that the test gives in the API's place: hosts, packets, the filter language,
+ * flows of a threat, live mode.
  *
- * Method: the API's description and these routes are answered by the test, so that the pages can be seen with and
- * without them. The shapes are those of the routes. @module */
+ * Why: the pages depend on states and sizes that take long to build up in a store. The shapes are those of the
+ * routes. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
@@ -23,10 +24,12 @@ const host = {
   last_seen_ms: 1_799_999_000_000,
   names: [hostileStrings[0], hostileStrings[8]],
   macs: ["02:00:00:00:00:05"],
+  ports: [],
   flows: 23,
   packets: 437,
   bytes: 935_000,
   threats: 3,
+  place: { country: "DE", country_name: "Germany", asn: 64_500, as_org: hostileStrings[2] },
 };
 const service = {
   protocol: "tcp",
@@ -37,52 +40,28 @@ const service = {
   flows: 2,
 };
 
-/** Answers `path` of the API with `answer`, and describes it. */
-async function offer(
-  page: Page,
-  routes: Record<string, { parameters?: string[]; answer: unknown }>,
-): Promise<void> {
-  await page.route("**/openapi.json", async (route) => {
-    const response = await route.fetch();
-    const description = await response.json();
-    for (const [name, { parameters = [] }] of Object.entries(routes)) {
-      const [method, path] = name.split(" ");
-      const described = parameters.map((one) => ({ name: one, in: "query" }));
-      description.paths[path] = {
-        ...description.paths[path],
-        [method.toLowerCase()]: { parameters: described, responses: {} },
-      };
-    }
-    await route.fulfill({ response, json: description });
-  });
-  for (const [name, { answer }] of Object.entries(routes)) {
+/** Answers these routes of the API in its place. */
+async function answer(page: Page, routes: Record<string, { answer: unknown }>): Promise<void> {
+  for (const [name, { answer: given }] of Object.entries(routes)) {
     const [method, path] = name.split(" ");
     const pattern = new RegExp(`${path.replace(/\{[a-z]+\}/g, "[^/?]+")}(\\?.*)?$`);
     await page.route(pattern, async (route) => {
       if (route.request().method() !== method) return await route.fallback();
-      await route.fulfill({ json: typeof answer === "function" ? answer(route.request().url()) : answer });
+      await route.fulfill({ json: typeof given === "function" ? given(route.request().url()) : given });
     });
   }
 }
 
 Deno.test({
   ...options,
-  name:
-    "hosts are listed, filtered and shown one by one where the aggregator keeps them, and else it says that it does not",
+  name: "hosts are listed, filtered and shown one by one",
   fn: () =>
     withWorld(browser, { width: 1024 }, async (page, world) => {
       await logIn(page, world.fixture.keys.viewer);
       await goTo(page, "#/hosts");
-      if (await page.locator("table.hosts").count() === 0) {
-        await page.getByText("This aggregator does not keep hosts").waitFor();
-        await page.getByRole("textbox", { name: "Address" }).fill("10.0.0.5");
-        await page.keyboard.press("Enter");
-        await page.locator("table.flows tbody tr").first().waitFor();
-      }
       const asked: string[] = [];
-      await offer(page, {
+      await answer(page, {
         "GET /api/v1/hosts": {
-          parameters: ["ip", "network", "seen_since", "sort"],
           answer: (url: string) => {
             asked.push(url);
             return { rows: [host] };
@@ -111,12 +90,27 @@ Deno.test({
       await page.getByRole("link", { name: "10.0.0.5" }).click();
       await page.getByRole("region", { name: "Services it offers" }).waitFor();
       const text = await page.locator("main").innerText();
-      for (const words of [hostileStrings[0], "good\\u{202e}moc", "02:00:00:00:00:05", "935 kB"]) {
+      for (
+        const words of [
+          hostileStrings[0],
+          "good\\u{202e}moc",
+          "02:00:00:00:00:05",
+          "935 kB",
+          `Germany; AS64500 ${hostileStrings[2]}`,
+        ]
+      ) {
         assertStringIncludes(text, words);
       }
       assertEquals(await axeProblems(page), []);
       await goTo(page, "#/overview?range=all");
       await page.getByRole("region", { name: "New hosts" }).getByText("10.0.0.5").waitFor();
+      assertStringIncludes(decodeURIComponent(asked.at(-1)!), "filter=inside+=+yes+and+first_seen");
+      await goTo(page, "#/hosts?range=all");
+      await page.getByLabel("Filter", { exact: true }).fill("inside = yes");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction("/filter=inside/.test(location.hash)");
+      await page.locator("table.hosts tbody tr").waitFor();
+      assertStringIncludes(asked.at(-1)!, "filter=inside");
     }),
 });
 
@@ -133,8 +127,8 @@ Deno.test({
           ? []
           : [{ name: "roof", state, reason: "", packets: 12, bytes: 3_400, at_ms: 1_799_999_000_000 }],
       });
-      await offer(page, {
-        "GET /api/v1/threats/{id}/packets": { parameters: ["as"], answer: status },
+      await answer(page, {
+        "GET /api/v1/threats/{id}/packets": { answer: status },
         "POST /api/v1/threats/{id}/packets": {
           answer: () => {
             state = "arrived";
@@ -168,7 +162,7 @@ Deno.test({
           conn_state: i === 21 ? "SF" : "S0",
           facts: null,
         }));
-      await offer(page, {
+      await answer(page, {
         "GET /api/v1/threats/{id}/flows": {
           answer: { rows, flows: 240, linked: 30, is_complete: false },
         },
@@ -199,11 +193,9 @@ Deno.test({
         examples: ["10.0.0.5"],
       };
       const asked: string[] = [];
-      await offer(page, {
-        "GET /api/v1/live": { parameters: ["of"], answer: {} },
+      await answer(page, {
         "GET /api/v1/filter/columns": { answer: { flows: [column], threats: [] } },
         "GET /api/v1/flows/search": {
-          parameters: ["filter"],
           answer: (url: string) => {
             asked.push(url);
             return {
@@ -234,5 +226,65 @@ Deno.test({
         throw new Error(`asked ${times} times in 3.5 s`);
       }
       assertStringIncludes(asked.at(-1)!, "filter=src_ip");
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "live mode comes back by itself after an error in place of its stream",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      let asked = 0, refused = 0;
+      await answer(page, {
+        "GET /api/v1/flows/search": { answer: () => ({ rows: [sampleFlow(++asked)] }) },
+      });
+      await page.route(
+        "**/api/v1/live?*",
+        (route) =>
+          refused++ === 0 ? route.fulfill({ status: 404, body: "" }) : route.fulfill({
+            contentType: "text/event-stream",
+            body: "retry: 200\n\nevent: flow\ndata: {}\n\n",
+          }),
+      );
+      await logIn(page, world.fixture.keys.viewer);
+      await goTo(page, "#/flows?live=1");
+      await page.waitForTimeout(3_000);
+      assertEquals(refused, 1, "not at once");
+      const before = asked;
+      await page.waitForTimeout(6_000);
+      if (asked - before < 3) throw new Error(`asked ${asked - before} times in 6 s`);
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "the overview asks each question once, and all at once as soon as the newest packet is known",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+      const asked: string[] = [];
+      await page.route("**/api/v1/**", async (route) => {
+        const path = new URL(route.request().url()).pathname.replace("/api/v1/", "");
+        asked.push(path);
+        // None is answered before all are asked.
+        if (!["session", "stats/totals"].includes(path)) await held;
+        await route.continue();
+      });
+      await page.reload();
+      await page.getByRole("region", { name: "New hosts" }).waitFor();
+      await page.waitForTimeout(500);
+      assertEquals(asked.slice(0, 2).sort(), ["session", "stats/totals"]);
+      assertEquals(asked.slice(2).sort(), [
+        "fleet",
+        "hosts",
+        "incidents",
+        "stats/protocols",
+        "stats/series",
+        "stats/top-talkers",
+      ]);
+      letGo();
+      await page.locator(".incident").first().waitFor();
+      await page.locator(".chart .mark").first().waitFor();
     }),
 });
