@@ -81,6 +81,7 @@ async function overKafka(brokers: string, topic: string, store: Store): Promise<
   const waiting: { batch: MadeBatch; offset: bigint }[][] = Array.from({ length: buckets }, () => []);
   const next = new Array<bigint>(buckets).fill(0n);
   let sending: Promise<unknown> = Promise.resolve(), isOver = false;
+  let pending: { key: string; partition: number; value: Buffer; headers: Record<string, string> }[] = [];
   const looking = (async () => {
     const endsMs = () => waiting.some((all) => all.length > 0);
     while (!isOver || endsMs()) {
@@ -93,17 +94,18 @@ async function overKafka(brokers: string, topic: string, store: Store): Promise<
   })();
   return {
     send(batches) {
-      const messages = batches.map(({ headers, value, bucket }) => ({
-        key: String(bucket),
-        partition: bucket,
-        value: Buffer.from(value),
-        headers,
-      }));
-      for (const batch of batches) waiting[batch.bucket].push({ batch, offset: next[batch.bucket]++ });
-      // In their order: the offsets are counted here.
-      sending = sending.then(() =>
-        producer.send({ topic, acks: -1, compression: zstdCompression, messages })
-      );
+      for (const batch of batches) {
+        const { headers, value, bucket } = batch;
+        waiting[bucket].push({ batch, offset: next[bucket]++ });
+        pending.push({ key: String(bucket), partition: bucket, value: Buffer.from(value), headers });
+      }
+      // One after another, as the offsets are counted here; what comes meanwhile goes with the next.
+      sending = sending.then(async () => {
+        const messages = pending;
+        pending = [];
+        if (messages.length === 0) return;
+        await producer.send({ topic, acks: -1, compression: zstdCompression, messages });
+      });
     },
     async close() {
       await sending;
