@@ -58,6 +58,13 @@ export const serveOptions = {
     value: "ingest,detect,triage,api",
     help: "The parts that this instance does, where several share one database; else all",
   },
+  suricata: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help:
+      "Follow this eve.json of Suricata, and take its alerts in as threats, joined to flows by Community ID",
+  },
   retroHuntDays: {
     kind: "number",
     default: 7,
@@ -93,6 +100,13 @@ export const serveOptions = {
     max: 1_000_000,
     help:
       "Disk for packets of threats, which sensors are asked for, MiB: above it the oldest leave; 0 = ask for none",
+  },
+  upgradeMibPerS: {
+    kind: "number",
+    default: 20,
+    min: 1,
+    max: 1_000,
+    help: "Programs of upgrades on their way to all sensors together, MiB a second",
   },
   sinks: {
     kind: "text",

@@ -10,8 +10,6 @@ import type { Store } from "../store/store.ts";
 import { type CatalogueEntry, describeDetectors, startDetectors } from "../detect/detectors/catalogue.ts";
 import { Engine } from "../detect/engine.ts";
 import { Detection } from "../detect/detection.ts";
-import type { FreshFinding } from "../detect/finding.ts";
-import { RetroHunt } from "../detect/retro_hunt.ts";
 import { Suppressor } from "../detect/suppressor.ts";
 import { explainByRules } from "../triage/rules.ts";
 import { memoryFile } from "../triage/memory.ts";
@@ -43,8 +41,10 @@ import {
   serverCertificate,
 } from "../tls/authority.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
+import { startFeeds } from "./feeds.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
 import { startSinks } from "./telling.ts";
+import { SensorWatch } from "./sensor_watch.ts";
 import { type AdminApi, apiInside } from "../cli/admin_api.ts";
 import { readReport } from "../cli/report_data.ts";
 import { reportPage } from "../cli/report_page.ts";
@@ -53,7 +53,7 @@ import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
 import { listenTextOf, noteAddress } from "../options/served_address.ts";
-import { chooseDetectors, type DetectorChoice } from "../options/detection_options.ts";
+import { chooseDetectors } from "../options/detection_options.ts";
 import {
   checkExposure,
   hostnamesOf,
@@ -144,6 +144,11 @@ async function wire(
   const { detection, detectors, intelligence } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
     : { detection: null, detectors: null, intelligence: null };
+  if (roles.has("detect")) {
+    const watch = new SensorWatch({ ...own, holder, clock, reporter });
+    watch.start();
+    stops.push(() => watch.stop());
+  }
   const meter = roles.has("ingest")
     ? await startIngest(options, edges, { store, directory, detection, live }, stops)
     : null;
@@ -172,6 +177,8 @@ function reportsBy(api: AdminApi): MakeReport {
   return async ({ fromS, toS }) => reportPage(await readReport(api, toS, toS - fromS));
 }
 
+/** Of all bodies of batches and packets that are in memory at once. */
+const uploadBytesMax = 256 * 1024 * 1024;
 /** What an instance without the role "api" answers to. */
 const sensorPaths = ["/api/v1/batches", "/healthz", "/readyz", "/metrics", "/ca.pem"];
 
@@ -233,14 +240,18 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
 async function startDetection(
   options: ServeOptions,
   edges: Edges,
-  { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
+  { store, directory, evidence, live, places }: Pick<
+    Stages,
+    "store" | "directory" | "evidence" | "live" | "places"
+  >,
   asksModel: boolean,
   stops: Stop[],
 ): Promise<Pick<Stages, "detection" | "detectors" | "intelligence">> {
   const { clock, reporter } = edges;
-  const { settings, declarations, lists } = await chooseDetectors(options, edges);
+  const { settings, declarations, lists } = await chooseDetectors(options, edges, places);
   const engine = new Engine({}, {
     detectors: startDetectors(settings, declarations),
+    places,
     reporter,
     // People know a sensor by its name.
     explain: (finding, severity, episodes) =>
@@ -281,32 +292,12 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  if (lists) await startLists(lists, options.retroHuntDays, { store, clock, reporter, detection }, stops);
+  await startFeeds(options, edges, { lists, settings, store, detection }, stops);
   return {
     detection,
     detectors: describeDetectors(settings, declarations),
     intelligence: () => lists?.states ?? null,
   };
-}
-
-/** Reads lists again when they change, and looks for what is new in them among the stored flows. */
-async function startLists(
-  lists: NonNullable<DetectorChoice["lists"]>,
-  days: number,
-  { store, clock, reporter, detection }: Pick<Edges, "clock" | "reporter"> & {
-    store: Store;
-    detection: Detection;
-  },
-  stops: Stop[],
-): Promise<void> {
-  if (days > 0) {
-    const onFound = (findings: readonly FreshFinding[]) => detection.adopt(findings);
-    const hunt = new RetroHunt({ days }, { store, clock, reporter, onFound });
-    lists.onFresh((fresh) => hunt.take(fresh));
-    stops.push(() => hunt.stop());
-  }
-  await lists.start();
-  stops.push(() => lists.stop());
 }
 
 interface Stages {
@@ -337,7 +328,7 @@ function makeCapabilities(
   const { store, directory, checkIns, detection, evidence, meter, retention, live, sinks } = stages;
   const { authority, publicUrl, releases, rollouts } = stages;
   const { clock, reporter, randomBytes } = edges;
-  const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
+  const { upgradeMibPerS, kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
   const startMs = clock.nowMs();
   const progress = () =>
@@ -352,6 +343,8 @@ function makeCapabilities(
     places: stages.places,
     releases,
     rollouts,
+    // A part is a MiB.
+    releaseRate: new RateLimit({ burst: upgradeMibPerS, refillMs: 1_000 / upgradeMibPerS }),
     releaseLimit: new ConcurrencyLimit(
       { kind: "release", activeMax: 8, activePerKeyMax: 1, waitingMax: 64 },
       { reporter },
@@ -363,10 +356,13 @@ function makeCapabilities(
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
     guessRate: new RateLimit({ burst: 20, refillMs: 5_000 }),
-    queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
+    queryLimit: new ConcurrencyLimit(
+      { kind: "query", activeMax: 8, activePerKeyMax: 4, waitingMax: 64, waitingPerKeyMax: 48 },
+      { reporter },
+    ),
     exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit(
-      { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
+      { kind: "upload", activeMax: 256, activeCostMax: uploadBytesMax, activePerKeyMax: 8, waitingMax: 512 },
       { reporter },
     ),
     ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),

@@ -28,7 +28,6 @@ import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
 import type { PacketRing } from "../ring/packet_ring.ts";
-import { HttpTransport } from "../ship/http.ts";
 import { Outbox } from "../ship/outbox.ts";
 import { SealThread } from "../ship/seal_thread.ts";
 import { Shipper } from "../ship/shipper.ts";
@@ -37,11 +36,11 @@ import type { Transport } from "../ship/transport.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/command.ts";
 import type { Peer } from "./own_peers.ts";
+import { openTransport } from "./open_transport.ts";
 import { openUpgrades, type UpgradeParts } from "./upgrades.ts";
 import {
   aggregatorOptions,
   authorityFor,
-  kafkaSettings,
   openAggregator,
   shipOptions,
   stateFolder,
@@ -366,39 +365,5 @@ function obey(revoked: boolean | null, shipper: Shipper, edges: Edges): void {
   } else if (revoked === false && isPaused) {
     shipper.resume();
     edges.reporter.info("this sensor is accepted again, shipping goes on");
-  }
-}
-
-async function openTransport(
-  { url, ca }: { url: string; ca: string | null },
-  enrolment: Enrolment,
-  options: SessionOptions,
-  edges: Edges,
-): Promise<{ transport: Transport; peers: Peer[] }> {
-  const address = new URL(url);
-  const port = Number(address.port) || (address.protocol === "https:" ? 443 : 80);
-  const aggregator = { host: address.hostname.replace(/^\[|\]$/g, ""), port };
-  const isKafka = options.transport === "kafka" || (options.transport === "auto" && enrolment.kafka !== null);
-  if (!isKafka) {
-    const client = openAggregator(url, ca, 30_000);
-    return { transport: new HttpTransport(client), peers: [aggregator] };
-  }
-  const settings = await kafkaSettings(options, enrolment.kafka, enrolment.sensor_id, edges);
-  const topic = options.kafkaTopic || enrolment.kafka?.topic;
-  const brokers = settings.brokers.map((broker) => ({
-    host: broker.slice(0, broker.lastIndexOf(":")).replace(/^\[|\]$/g, ""),
-    port: Number(broker.slice(broker.lastIndexOf(":") + 1)),
-  }));
-  try {
-    // Loaded only here: a sensor that ships over HTTP saves the client's 5 MB.
-    const { brokerFault, createKafka } = await import("../../shared/kafka.ts");
-    const { KafkaTransport } = await import("../ship/kafka.ts");
-    const transport = new KafkaTransport(createKafka(settings), {
-      ...(topic === undefined ? {} : { topic }),
-      faultOf: (words) => brokerFault(words, settings),
-    });
-    return { transport, peers: [aggregator, ...brokers] };
-  } catch (cause) {
-    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }
 }

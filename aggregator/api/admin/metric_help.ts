@@ -41,6 +41,10 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   enrolments_total: ["Tries to enrol a sensor.", "outcome"],
   check_ins_total: ["Check-ins of sensors.", "outcome"],
   policy_changes_total: ["Versions of policies that were added or ended.", "change"],
+  sensor_threats_total: ["Troubles of sensors that became threats, by kind.", "kind"],
+  sensor_watch_errors_total: [
+    "Looks at the troubles of sensors that failed; the next one is ten seconds later.",
+  ],
   upgrade_changes_total: ["Rollouts that an operator began, paused, resumed or cancelled.", "change"],
   upgrade_steps_total: ["Steps that rollouts took by themselves, a halt among them.", "step"],
   upgrade_step_errors_total: [
@@ -233,6 +237,12 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   intel_polls_failed_total: ["Tries to look into the folder of lists that failed."],
   intel_lists_left_out_total: ["Lists not read because there were too many."],
   intel_entries_skipped_total: ["Words of lists that could not be used.", "reason"],
+  suricata_alerts_total: ["Alerts read from Suricata's file."],
+  suricata_lines_refused_total: ["Lines of Suricata's file that could not be read as alerts.", "reason"],
+  suricata_alerts_dropped_total: ["Alerts of Suricata dropped because too many rules and hosts waited."],
+  suricata_alerts_unjoined_total: ["Alerts of Suricata whose flow no sensor saw."],
+  suricata_joins_failed_total: ["Times alerts of Suricata could not be joined to flows."],
+  suricata_reads_failed_total: ["Times Suricata's file, or the place in it, could not be read."],
   retro_hunts_total: ["Searches of stored flows for new entries of lists, ended.", "outcome"],
   retro_hunt_flows_total: ["Stored flows held against new entries of lists."],
   retro_hunt_lists_dropped_total: ["Lists whose new entries are not searched for because too many wait."],

@@ -10,6 +10,7 @@ import {
   settableLimits,
   startDetector,
 } from "../detector.ts";
+import { noPlaces, type Places } from "../../model/place.ts";
 import { type DetectionSettings, rangeOf } from "../settings.ts";
 import { amplification } from "./amplification.ts";
 import { beacon } from "./beacon.ts";
@@ -56,6 +57,7 @@ import { flood } from "./flood.ts";
 import { reflection } from "./reflection.ts";
 import { dga } from "./dga.ts";
 import { longSession } from "./long_session.ts";
+import { newCountry } from "./new_country.ts";
 import { newDevice } from "./new_device.ts";
 import { newService } from "./new_service.ts";
 import { ftpBounce } from "./ftp_bounce.ts";
@@ -66,9 +68,10 @@ import { sipScan } from "./sip_scan.ts";
 import { c2Certificate } from "./c2_certificate.ts";
 import type { Indicators } from "../signs/listed.ts";
 
-/** The detectors that ship, over `lists` of threat intelligence; null = none are given. */
-export function catalogueWith(lists: Indicators | null): readonly Declaration[] {
-  return [...ofTraffic, intelligence(lists)];
+/** The detectors that ship, over `lists` of threat intelligence, null = none are given, and over what is known of
+ * places. */
+export function catalogueWith(lists: Indicators | null, places: Places = noPlaces): readonly Declaration[] {
+  return [...ofTraffic, newCountry(places), intelligence(lists)];
 }
 
 const ofTraffic: readonly Declaration[] = [

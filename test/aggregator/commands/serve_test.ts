@@ -205,6 +205,56 @@ Deno.test("serve finds among stored flows what a list names later", () =>
     assertStringIncludes(await errors, "looked for new entries of lists in stored flows");
   }));
 
+Deno.test("serve takes Suricata's alerts in, and joins them to stored flows by Community ID", () =>
+  withFolder(async (folder) => {
+    const store = storeIn(folder);
+    await store.start();
+    const write = flowWrite(1);
+    await store.ingest({ ...nothing(), ...flowsOf([write]) });
+    await store.stop();
+    const { src_ip, dst_ip, src_port, dst_port, start } = write.flow;
+    const file = `${folder}/eve.json`;
+    await Deno.writeTextFile(file, "");
+    const args = ["--state", folder, "--listen", "127.0.0.1:0", "--suricata", file, "--retain-days", "3650"];
+    const child = spawnProgram(["serve", ...args]);
+    const errors = new Response(child.stderr).text();
+    const ready = JSON.parse(await firstLine(child));
+    const headers = { authorization: `Bearer ${(await Deno.readTextFile(ready.key_file)).trim()}` };
+    const alert = {
+      timestamp: new Date(start * 1_000 + 500).toISOString(),
+      event_type: "alert",
+      proto: "TCP",
+      src_ip,
+      src_port,
+      dest_ip: dst_ip,
+      dest_port: dst_port,
+      alert: { signature_id: 7, severity: 1, signature: "a rule" },
+    };
+    const isRead = async () => {
+      const text = await (await fetch(`${ready.listening}/metrics`, { headers })).text();
+      return /suricata_alerts_total(?:\{.*\})? 1$/m.test(text);
+    };
+    // The file is followed from where it ended when it was opened.
+    const isFollowed = () => Deno.stat(`${folder}/suricata.json`).then(() => true, () => false);
+    for (let tries = 0; !await isFollowed(); tries++) {
+      assert(tries < 300, "the file is not followed");
+      await systemClock.sleep(100);
+    }
+    await Deno.writeTextFile(file, `${JSON.stringify(alert)}\n`, { append: true });
+    for (let tries = 0; !await isRead(); tries++) {
+      assert(tries < 300, "the alert is not read");
+      await systemClock.sleep(100);
+    }
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0, await errors);
+    await store.start();
+    const { rows } = await store.readThreats({}, { limit: 10 });
+    assertEquals(rows.map((threat) => [threat.detector, threat.severity, threat.flow_ids]), [
+      ["suricata", "low", [write.flow.flow_id]],
+    ]);
+    await store.stop();
+  }));
+
 Deno.test("serve keeps what leaves in its archive, and db brings it back while serve goes on", () =>
   withFolder(async (folder) => {
     const store = storeIn(folder);

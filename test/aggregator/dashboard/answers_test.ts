@@ -29,6 +29,7 @@ const host = {
   packets: 437,
   bytes: 935_000,
   threats: 3,
+  place: { country: "DE", country_name: "Germany", asn: 64_500, as_org: hostileStrings[2] },
 };
 const service = {
   protocol: "tcp",
@@ -89,12 +90,27 @@ Deno.test({
       await page.getByRole("link", { name: "10.0.0.5" }).click();
       await page.getByRole("region", { name: "Services it offers" }).waitFor();
       const text = await page.locator("main").innerText();
-      for (const words of [hostileStrings[0], "good\\u{202e}moc", "02:00:00:00:00:05", "935 kB"]) {
+      for (
+        const words of [
+          hostileStrings[0],
+          "good\\u{202e}moc",
+          "02:00:00:00:00:05",
+          "935 kB",
+          `Germany; AS64500 ${hostileStrings[2]}`,
+        ]
+      ) {
         assertStringIncludes(text, words);
       }
       assertEquals(await axeProblems(page), []);
       await goTo(page, "#/overview?range=all");
       await page.getByRole("region", { name: "New hosts" }).getByText("10.0.0.5").waitFor();
+      assertStringIncludes(decodeURIComponent(asked.at(-1)!), "filter=inside+=+yes+and+first_seen");
+      await goTo(page, "#/hosts?range=all");
+      await page.getByLabel("Filter", { exact: true }).fill("inside = yes");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction("/filter=inside/.test(location.hash)");
+      await page.locator("table.hosts tbody tr").waitFor();
+      assertStringIncludes(asked.at(-1)!, "filter=inside");
     }),
 });
 

@@ -130,8 +130,6 @@ Deno.test("an engine keeps it beside today's contact, and a closed one stays clo
   assertEquals(engine.takeLinks()[0].flow_ids.length, 2);
   engine.setStatus(threat.id, "closed");
   assertEquals([engine.adopt(found, nowS * 1_000), engine.threats.length], [[], 1]);
-  const off = new Engine({}, { detectors: [], reporter, explain: explainByRules });
-  assertEquals(off.adopt(found, 0), [], "the detector is off");
 });
 
 Deno.test("a hunt goes back so many days, and no further than so many flows", async () => {

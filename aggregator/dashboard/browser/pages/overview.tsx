@@ -283,14 +283,20 @@ function Protocols(): VNode {
 
 function NewHosts(): VNode {
   const bounds = useBounds();
-  const { data, problem } = useApi<Rows<HostRow>>("/hosts", { limit: hostsMax, seen_since: bounds.from });
-  const since = (bounds.from ?? 0) * 1000;
-  const rows = (data?.rows ?? []).filter(({ first_seen_ms, inside }) => inside && first_seen_ms >= since)
-    .sort((a, b) => b.first_seen_ms - a.first_seen_ms).slice(0, listMax);
+  const since = new Date((bounds.from ?? 0) * 1000).toISOString();
+  const { data, problem } = useApi<Rows<HostRow>>("/hosts", {
+    filter: `inside = yes and first_seen >= ${since}`,
+    seen_since: bounds.from,
+    limit: hostsMax,
+  });
+  const rows = [...data?.rows ?? []].sort((a, b) => b.first_seen_ms - a.first_seen_ms).slice(0, listMax);
   return (
     <Section title="New hosts" note="first seen in this time">
       <Notice problem={problem} />
-      {data !== null && rows.length === 0 && <Empty>No host was seen for the first time.</Empty>}
+      {data !== null && rows.length === 0 && !data.next_cursor && (
+        <Empty>No host was seen for the first time.</Empty>
+      )}
+      {data?.next_cursor && <p class="soft small">There are more hosts than could be looked through.</p>}
       <ul class="plain">
         {rows.map((host) => (
           <li key={host.ip}>
