@@ -116,7 +116,12 @@ export async function makeAnew(broker: string, topic: string, numPartitions = bu
   await withAdmin(broker, async (admin) => {
     await admin.deleteTopics({ topics: [topic] });
     await until(async () => !(await admin.listTopics()).includes(topic));
-    await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: true });
+    await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false });
+    // A busy broker may say for a moment that it does not know the topic that it has just made.
+    await until(() =>
+      admin.fetchTopicMetadata({ topics: [topic] })
+        .then(({ topics: [{ partitions }] }) => partitions.every(({ leader }) => leader >= 0), () => false)
+    );
   });
 }
 
