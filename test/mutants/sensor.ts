@@ -237,12 +237,52 @@ const shipMutants = mutantsOf(["test/sensor/ship/spool_test.ts"], [
     "Math.max(last, floor,",
     ["test/sensor/control/identity_test.ts"],
   ],
+  [
+    "epoch: starts that the disk does not keep are alike",
+    "sensor/control/identity.ts",
+    "const epoch = least + Math.floor(random() * apartMax);",
+    "const epoch = least;",
+    ["test/sensor/control/identity_test.ts"],
+  ],
+  [
+    "epoch: seals before the aggregator was asked",
+    "sensor/run/session.ts",
+    "if (!this.#opened.isEpochSure) await this.#checkIn.once();",
+    "",
+    ["test/sensor/commands/trouble_test.ts"],
+  ],
   ["identity: replaced without fsync", disk, "await disk.sync(part);", "", [
     "test/sensor/control/identity_test.ts",
   ]],
 ]);
 
+const http2 = "sensor/dissect/plain/http2_message.ts";
+const http2Mutants = mutantsOf(["test/sensor/dissect/plain/http2_message_test.ts"], [
+  [
+    "HTTP/2: a hole in a header is read over",
+    http2,
+    "if (this.#isBlock || this.#left < count)",
+    "if (this.#left < count)",
+  ],
+  ["HTTP/2: a block ends with its first frame", http2, "(this.#flags & flag.endHeaders) === 0", "false"],
+  ["HTTP/2: directions without a bound", http2, "this.#sides.size > sidesMax || ", ""],
+  [
+    "HPACK: an index counts from the oldest entry",
+    "sensor/dissect/plain/hpack.ts",
+    "this.#entries[this.#entries.length - (index - staticTable.length)]",
+    "this.#entries[index - staticTable.length - 1]",
+  ],
+  [
+    "copies: forgets a packet with the next one of its place",
+    "sensor/flow/copies.ts",
+    "seen[at + 2] = seen[at];",
+    "",
+    ["test/sensor/flow/copies_test.ts"],
+  ],
+]);
+
 export const sensorMutants: Mutant[] = [
+  ...http2Mutants,
   ...flowMutants,
   ...directionMutants,
   ...fragmentMutants,

@@ -189,6 +189,12 @@ Deno.test("a hole in a body does no harm; one in a header, or nonsense, ends the
     send(reader, stream, behind, stream.length, facts);
     assertEquals([written(facts).cut, reader.size], [1, 0], `a hole from ${hole} to ${behind}`);
   }
+  // Without the octet that is missing it would be a request as well.
+  const whole = bytes(preface, frame(headers, endHeaders, bytes(0x82, 0x86, 0x84)));
+  const missing = new Http2Reader(), others = newFacts();
+  send(missing, whole, 0, whole.length - 2, others);
+  send(missing, whole, whole.length - 1, whole.length, others);
+  assertEquals([written(others), missing.size], [{ cut: 1 }, 0]);
   const nonsense = [
     frame(continuation, endHeaders, bytes(0x82)),
     bytes(frame(headers, 0, bytes(0x82)), frame(data, 0, bytes())),
