@@ -59,6 +59,8 @@ export interface Database {
   ping(): Promise<void>;
   /** Runs `work` and commits; rolls back when it throws. */
   transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
+  /** Changes a definition, which is no part of a transaction. */
+  define(sql: string): Promise<void>;
   /** Whether `error` says that a unique key is taken. */
   isDuplicateKey(error: unknown): boolean;
 }

@@ -194,6 +194,18 @@ export class MariadbDatabase implements Database {
     }
   }
 
+  /** Without a transaction: within one, EXCHANGE PARTITION waits for a lock that it has itself. */
+  async define(sql: string): Promise<void> {
+    await this.#with(this.#writers, async (connection) => {
+      await connection.query("SET autocommit = 1");
+      try {
+        await connection.query(sql);
+      } finally {
+        await connection.query("SET autocommit = 0").catch(() => connection.destroy());
+      }
+    });
+  }
+
   isDuplicateKey(error: unknown): boolean {
     return numberOf(error) === duplicateKey || numberOf((error as Error)?.cause) === duplicateKey;
   }

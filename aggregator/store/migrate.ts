@@ -19,6 +19,7 @@ import * as suppress from "./steps/0007_suppress.ts";
 import * as sinks from "./steps/0008_sinks.ts";
 import * as policies from "./steps/0009_policies.ts";
 import * as threatNetworks from "./steps/0010_threat_networks.ts";
+import * as days from "./steps/0011_days.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
@@ -35,6 +36,7 @@ export const steps: readonly Step[] = [
   sinks,
   policies,
   threatNetworks,
+  days,
 ];
 
 export async function migrate(

@@ -64,7 +64,15 @@ Deno.test("what leaves for its age is not counted as room to be made", () => {
   assertEquals(found.filter(({ part }) => part === "flows").map(({ day: at, reason }) => [at, reason]), [
     [day - 40 * 86_400, "age"],
   ]);
-  assertEquals(isEmpty(stored(day, { gone: ["flows", "seconds", "tens", "minutes", "hours"] })), true);
+  assertEquals(
+    isEmpty(stored(day, { flows: 0, gone: ["flows", "seconds", "tens", "minutes", "hours"] })),
+    true,
+  );
+  // A drop of its flows broke off.
+  assertEquals(
+    isEmpty(stored(day, { flows: 1, gone: ["flows", "seconds", "tens", "minutes", "hours"] })),
+    false,
+  );
   assertEquals(isEmpty(stored(day, { gone: ["flows", "seconds", "tens", "minutes"] })), false);
 });
 

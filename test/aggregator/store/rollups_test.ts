@@ -262,10 +262,10 @@ Deno.test("every question about hosts goes by an index", async () => {
       "PRIMARY KEY",
     ],
     [
-      "SELECT hour FROM host_hours WHERE ip = x'0a' AND network = 1 ORDER BY hour DESC LIMIT 5",
-      "PRIMARY KEY",
+      "SELECT hour FROM host_hours WHERE hour IN (3600, 7200) AND ip = x'0a' AND network = 1",
+      "PRIMARY KEY (hour=? AND ip=? AND network=?)",
     ],
-    ["SELECT DISTINCT ip, network FROM host_hours WHERE hour >= 1 AND hour <= 2", "host_hours_by_hour"],
+    ["SELECT DISTINCT ip, network FROM host_hours WHERE hour >= 1 AND hour <= 2", "PRIMARY KEY"],
     [
       "SELECT * FROM conversations WHERE src_ip = x'0a' AND network = 1 ORDER BY day DESC LIMIT 5",
       "PRIMARY KEY",
@@ -283,7 +283,7 @@ Deno.test("every question about hosts goes by an index", async () => {
     const plan = await database.read((session) => session.all(`EXPLAIN QUERY PLAN ${sql}`));
     const text = plan.map(({ detail }) => detail).join("; ");
     assert(text.includes(index), `${sql}: ${text}`);
-    assert(index === "PRIMARY KEY" || !text.includes("TEMP B-TREE FOR ORDER"), `${sql}: ${text}`);
+    assert(index.startsWith("PRIMARY KEY") || !text.includes("TEMP B-TREE FOR ORDER"), `${sql}: ${text}`);
   }
   await database.close();
 });

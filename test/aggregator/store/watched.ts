@@ -39,6 +39,10 @@ export function watched(database: Database, { before, changed }: Watch): Databas
     query: (work) => database.query(work),
     ping: () => database.ping(),
     transaction: (work) => database.transaction((session) => work(watch(session))),
+    async define(sql) {
+      await before?.(sql);
+      await database.define(sql);
+    },
     isDuplicateKey: (error) => database.isDuplicateKey(error),
   };
 }
