@@ -123,6 +123,7 @@ export class Retention {
     this.#archiveProblem = problem;
     for (const day of (await store.readDays()).filter(isEmpty)) await store.forgetDay(day.day);
     reporter.count("ledger_rows_pruned_total", undefined, await store.pruneLedger(nowMs - ledgerMs));
+    await store.pruneTalkers(nowMs);
     await store.pruneGaps(nowMs - closedGapsMs);
     await store.pruneDecisions(nowMs - decisionsMs);
   }

@@ -33,6 +33,7 @@ export async function dropDay(database: Database, day: number, part: DayPart): P
   const { step, tables } = seriesOf[part];
   await deleteRange(database, "traffic", "second", day, day + dayS, `step = ${step} AND `);
   for (const table of tables) await deleteRange(database, table, "minute", day, day + dayS);
+  if (part === "hours") await deleteRange(database, "talker_hours", "hour", day, day + dayS);
   if (before !== undefined) await noteGone(database, part, before);
 }
 

@@ -14,6 +14,7 @@ import { addPartitions, dayTables } from "./day_partitions.ts";
 import { dropDay } from "./drop_day.ts";
 import { pruneRecent } from "./recent.ts";
 import type { RetentionStore } from "./store.ts";
+import { pruneTalkers } from "./write_rollups.ts";
 
 const rowsPerDelete = 2_000;
 const daysMax = 10_000;
@@ -66,6 +67,7 @@ export function retentionStore(database: Database): RetentionStore {
       await database.transaction(pruneRecent);
       return await pruneLedger(database, beforeMs);
     },
+    pruneTalkers: (nowMs) => pruneTalkers(database, nowMs),
     pruneGaps: (beforeMs) =>
       database.transaction((session) => session.run("DELETE FROM gaps WHERE closed_ms < ?", [beforeMs])),
   };

@@ -90,6 +90,7 @@ Deno.test("retention refuses limits that make no sense, and goes on when a turn 
     dropDay: () => Promise.resolve(),
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
+    pruneTalkers: () => Promise.resolve(),
     pruneGaps: () => Promise.resolve(0),
     pruneDecisions: () => Promise.resolve(),
   };
@@ -148,6 +149,7 @@ Deno.test("what rests on flows leaves before the flows of its day", async () => 
     dropDay: (_day: number, part: string) => Promise.resolve(void calls.push(part)),
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
+    pruneTalkers: () => Promise.resolve(),
     pruneGaps: () => Promise.resolve(0),
     pruneDecisions: (beforeMs: number) => Promise.resolve(void decisionsBefore.push(beforeMs)),
     takeLease: () => Promise.resolve({ holder: "a", generation: 1, position: "" }),

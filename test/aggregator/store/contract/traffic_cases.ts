@@ -100,6 +100,12 @@ export function statisticsCases(test: Test): void {
       total_packets: 60,
     });
     assertEquals((await store.readTopTalkers({}, 1)).length, 1);
+    // From 6 hours on by whole hours, and t0 begins one.
+    const sixHours = 21_600;
+    const atLeast = await store.readTopTalkers({ from: t0 + 180, to: t0 + 180 + sixHours }, 10);
+    assertEquals(atLeast, talkers);
+    const less = await store.readTopTalkers({ from: t0 + 180, to: t0 + 179 + sixHours }, 10);
+    assertEquals(less.map(({ ip }) => ip).sort(), ["10.0.0.77", "10.0.0.9"]);
     const late = await store.readTopTalkers({ from: t0 + 180 }, 10);
     assertEquals(late.map(({ ip }) => ip).sort(), ["10.0.0.77", "10.0.0.9"]);
     assertEquals(await store.readProtocols({}), [
