@@ -19,6 +19,8 @@ import { mcpCommand } from "./commands/mcp_command.ts";
 import { packetsCommand } from "./commands/packets_command.ts";
 import { reportCommand } from "./commands/report_command.ts";
 import { policyCommand } from "./commands/policy_command.ts";
+import { releaseCommand } from "./commands/release_command.ts";
+import { upgradeCommand } from "./commands/upgrade_command.ts";
 import { revokeCommand, sensorCommand, sensorsCommand } from "./commands/sensors_command.ts";
 import { serveCommand } from "./commands/serve_command.ts";
 import { sinkCommand } from "./commands/sink_command.ts";
@@ -55,6 +57,8 @@ export const program = {
     sensorsCommand,
     revokeCommand,
     policyCommand,
+    releaseCommand,
+    upgradeCommand,
     keyCommand,
     sinkCommand,
     triageCommand,

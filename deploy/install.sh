@@ -5,7 +5,8 @@
 #   sudo ./deploy/install.sh sensor --program FILE
 #   sudo ./deploy/install.sh sensor --uninstall [--purge]     --purge removes key, spool, database and settings too
 #
-# Out: /usr/local/bin/picket-SIDE, its units in /etc/systemd/system, settings in /etc/picket/SIDE.env.
+# Out: /usr/local/bin/picket-SIDE, its units in /etc/systemd/system, settings in /etc/picket/SIDE.env; for a sensor
+# also /usr/local/lib/picket/start-sensor, which its unit starts.
 # Installing again is an upgrade: settings and state stay, a running service is restarted.
 set -euo pipefail
 folder=$(cd "$(dirname "$0")" && pwd)
@@ -41,6 +42,10 @@ remove() {
   systemctl disable --now "$name.service" 2>/dev/null || true
   for unit in $units; do rm -f "/etc/systemd/system/$unit"; done
   rm -f "/usr/local/bin/$name"
+  if [ $side = sensor ]; then
+    rm -f /usr/local/lib/picket/start-sensor
+    rmdir --ignore-fail-on-non-empty /usr/local/lib/picket 2>/dev/null || true
+  fi
   systemctl daemon-reload
   if [ $purge = yes ]; then
     rm -rf "/var/lib/$name" "/var/lib/private/$name" "/var/cache/$name" "/var/cache/private/$name" "$settings"
@@ -80,6 +85,10 @@ install -d -m 755 /usr/local/bin /etc/picket
 # Beside it first: a program that runs cannot be written over, and a copy that fails leaves the old one.
 install -m 755 "$program" "/usr/local/bin/.$name.part"
 mv "/usr/local/bin/.$name.part" "/usr/local/bin/$name"
+if [ $side = sensor ]; then
+  install -d -m 755 /usr/local/lib/picket
+  install -m 755 "$folder/start-sensor.sh" /usr/local/lib/picket/start-sensor
+fi
 for unit in $units; do install -m 644 "$folder/$unit" "/etc/systemd/system/$unit"; done
 [ -e "$settings" ] || install -m 600 "$folder/debian/$side.env" "$settings"
 systemctl daemon-reload

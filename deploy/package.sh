@@ -114,7 +114,7 @@ write_units() { # unit...
   local unit
   mkdir -p "$root/lib/systemd/system"
   for unit in "$@"; do
-    sed "s,/usr/local/bin/,/usr/bin/,; s,/usr/local/share/doc/picket/,/usr/share/doc/$name/," "deploy/$unit" >"$root/lib/systemd/system/$unit"
+    sed "s,/usr/local/bin/,/usr/bin/,; s,/usr/local/lib/picket/,/usr/lib/picket-sensor/,; s,/usr/local/share/doc/picket/,/usr/share/doc/$name/," "deploy/$unit" >"$root/lib/systemd/system/$unit"
   done
 }
 
@@ -157,6 +157,9 @@ for arch in $archs; do
     install -m 755 "$program" "$root/usr/bin/$name"
     if [ "$name" = picket-sensor ]; then
       write_units picket-sensor.service picket-dissector.socket picket-dissector@.service
+      mkdir -p "$root/usr/lib/$name"
+      sed 's,/usr/local/bin/,/usr/bin/,' deploy/start-sensor.sh >"$root/usr/lib/$name/start-sensor"
+      chmod 755 "$root/usr/lib/$name/start-sensor"
       write_manual 'capture traffic, turn it into flows and facts, ship them'
       write_documents
       write_control 'libc6 (>= 2.28), tshark (>= 4.0), ca-certificates' '' "network sensor of the Picket fleet

@@ -70,7 +70,7 @@ build() {
 pack() { # checkout target into
   local name=picket-$version-$2 folder=$work/pack
   rm -rf "$folder" && mkdir -p "$folder/$name/debian"
-  cp "$1"/dist/picket-*-"$2" "$1"/deploy/*.service "$1"/deploy/*.socket "$1"/deploy/install.sh "$1"/README.md "$1"/LICENSE "$folder/$name/"
+  cp "$1"/dist/picket-*-"$2" "$1"/deploy/*.service "$1"/deploy/*.socket "$1"/deploy/install.sh "$1"/deploy/start-sensor.sh "$1"/README.md "$1"/LICENSE "$folder/$name/"
   cp "$1"/deploy/README.md "$folder/$name/OPERATING.md"
   cp "$1"/aggregator/sinks/README.md "$folder/$name/SINKS.md"
   cp -r "$1"/deploy/grafana "$1"/deploy/prometheus "$folder/$name/"

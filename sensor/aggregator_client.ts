@@ -81,6 +81,19 @@ export class AggregatorClient {
     return this.#ask(path, { method: "POST", headers, body: body as BodyInit }, limits);
   }
 
+  /** Octets as they are; `bytes` is null where the answer is an error, whose words are in `body`. */
+  async getBytes(
+    path: string,
+    headers: Record<string, string>,
+    limits: { bytesMax: number; timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<(Answer & { ok: true } & { bytes: Uint8Array | null }) | Unanswered> {
+    let bytes: Uint8Array | null = null;
+    const answer = await this.#ask(path, { method: "GET", headers }, limits, async (response) => {
+      bytes = await readBounded(response, limits.bytesMax);
+    });
+    return answer.ok ? { ...answer, bytes } : answer;
+  }
+
   close(): void {
     this.#client?.close();
     this.#client = null;
@@ -90,6 +103,7 @@ export class AggregatorClient {
     path: string,
     init: RequestInit,
     limits: { timeoutMs?: number; signal?: AbortSignal } = {},
+    takeBytes: ((response: Response) => Promise<void>) | null = null,
   ): Promise<Answer> {
     this.#client ??= Deno.createHttpClient(this.#ca === null ? {} : { caCerts: [this.#ca] });
     const { timeoutMs = this.#timeoutMs } = limits;
@@ -102,7 +116,9 @@ export class AggregatorClient {
         signal,
         client: this.#client,
       });
-      const body = parse(await readBounded(response));
+      const isTaken = takeBytes !== null && response.ok;
+      if (isTaken) await takeBytes(response);
+      const body = isTaken ? null : parse(new TextDecoder().decode(await readBounded(response)));
       const retryAfterS = Number(response.headers.get("retry-after") ?? NaN);
       const retryAfterMs = Number.isFinite(retryAfterS) ? Math.min(retryAfterS, 300) * 1_000 : null;
       const dateMs = Date.parse(response.headers.get("date") ?? "");
@@ -154,17 +170,21 @@ export function refusalOf(body: unknown): { code: string; message: string; detai
   };
 }
 
-async function readBounded(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "", bytes = 0;
+async function readBounded(response: Response, bytesMax = answerBytesMax): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.length;
-    if (bytes > answerBytesMax) {
-      throw new RangeError(`Cannot read answer as it must be <= ${answerBytesMax} octets`);
-    }
-    text += decoder.decode(chunk, { stream: true });
+    if (bytes > bytesMax) throw new RangeError(`Cannot read answer as it must be <= ${bytesMax} octets`);
+    chunks.push(chunk);
   }
-  return text + decoder.decode();
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
 }
 
 function parse(text: string): unknown {

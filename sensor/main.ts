@@ -22,6 +22,7 @@ import { configCommand } from "./commands/config_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
 import { enrolCommand } from "./commands/enrol_command.ts";
 import { interfacesCommand } from "./commands/interfaces_command.ts";
+import { releaseKeyCommand } from "./commands/release_key_command.ts";
 import { replayCommand } from "./commands/replay_command.ts";
 import { runCommand } from "./commands/run_command.ts";
 import { statusCommand } from "./commands/status_command.ts";
@@ -74,6 +75,7 @@ export const program = {
     doctorCommand(stages),
     interfacesCommand(stages),
     statusCommand({ disk: realDisk }),
+    releaseKeyCommand({ disk: realDisk }),
     configCommand(),
   ],
   isEnvironment: (error: unknown) => error instanceof IdentityError,

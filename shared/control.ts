@@ -30,6 +30,8 @@ export const enrolResponse = z.object({
   buckets: z.int().min(1).max(1024),
   /** Where batches go; null = to this aggregator over HTTP. */
   kafka: z.object({ brokers: z.array(z.string()), topic: z.string() }).nullable(),
+  /** Public key of releases, raw, base64: pinned with the identity. Null = the fleet has none. */
+  release_key: z.string().length(44).nullable().optional(),
 });
 export type EnrolResponse = z.infer<typeof enrolResponse>;
 
@@ -49,6 +51,16 @@ const interfaceCounters = z.object({
   rx_errors: z.int().min(0),
 });
 export type InterfaceCounters = z.infer<typeof interfaceCounters>;
+
+/** `unable`: it takes no upgrade, whatever is offered. `switching`: the next start is of another program. */
+export const upgradeStates = [
+  "idle",
+  "unable",
+  "downloading",
+  "switching",
+  "trial",
+  "failed",
+] as const;
 
 const wallList = z.array(z.string().regex(/^[a-z]{1,20}$/)).max(16);
 
@@ -146,6 +158,23 @@ export const checkInRequest = z.object({
     /** A filter of the policy holds. */
     filtered: z.boolean(),
   }).optional(),
+  /** How upgrades from the centre go. Absent = it knows nothing of them. */
+  upgrade: z.object({
+    /** Machine that its program is built for. */
+    target: z.string().max(60),
+    /** Where its program lies; `none` = it was not started by its service. */
+    slot: z.enum(["installed", "a", "b", "none"]),
+    /** Id of the release key it trusts; null = none. */
+    key: z.string().regex(/^[0-9a-f]{16}$/).nullable(),
+    state: z.enum(upgradeStates),
+    /** What it works on, or refused last. */
+    offer: z.string().max(40).nullable(),
+    version: z.string().max(40).nullable(),
+    /** Why it refused, or cannot upgrade at all. */
+    problem: z.string().max(400).nullable(),
+    /** Octets of the download that are there. */
+    received: z.int().min(0),
+  }).optional(),
   /** Highest seq sealed in each bucket of this epoch, by bucket number: what the aggregator should have seen. */
   sealed: z.record(z.string().regex(/^[0-9]{1,4}$/), z.int().min(0)),
   /** What is in these batches, as the ledger counts it; absent = unknown. `capture.in_flows` runs ahead of `packets` by
@@ -192,6 +221,13 @@ export const checkInResponse = z.object({
     name,
     version: z.int().min(1),
     settings: z.record(z.string(), z.unknown()).describe("Fields as in shared/policy.ts"),
+  }).nullable().optional(),
+  /** The program that it should run, null = the one it has. Offered with each check-in until it runs. */
+  upgrade: z.object({
+    offer: z.string().describe("Rollout and attempt, like 7.1"),
+    manifest: z.string().describe("JSON, as it was signed"),
+    signature: z.string().describe("Ed25519 by the release key, base64"),
+    allow_older: z.boolean(),
   }).nullable().optional(),
 });
 export type CheckInResponse = z.infer<typeof checkInResponse>;

@@ -94,7 +94,8 @@ export interface DhcpFact extends Counted {
 
 /** A message of SMB that names something, refuses something, or ends a log-in. */
 export interface SmbFact {
-  /** "negotiate", "session_setup", "tree_connect", "create", ... */
+  /** "negotiate", "session_setup", "tree_connect", "create", ...; of SMB 1 also what exploits send:
+   * "oversized_nt_transact" (more than 64 KiB), "transaction2_secondary", "transaction2_session_setup". */
   command?: string;
   /** What a server chose: "1", "2.0.2", "2.1", "3.0", "3.0.2", "3.1.1", or "2.?" = SMB 2, to be said. */
   dialect?: string;
@@ -216,7 +217,8 @@ export interface Facts {
   /** First 16 octets of payload each way, in hexadecimal, of a flow whose protocol has no name. Of TCP seen from its
    * middle they are the first that were seen. */
   first?: { fwd?: string; bwd?: string };
-  /** Anything else worth a word: NTLM user, Kerberos name, SIP method, ... keyed by tshark field name. */
+  /** Anything else worth a word: NTLM user, Kerberos name, SIP method, ... keyed by tshark field name;
+   * "rdp.channel" is MS_T120 where a client asks for it. */
   other?: Record<string, string>;
   /** Entries and characters left out because of {@link factLimits}. */
   cut?: number;

@@ -19,7 +19,7 @@ const code = guides.flatMap(codeOf);
 Deno.test("README and operator's guide show only commands and options that exist", async () => {
   let checked = 0;
   for (const span of code) {
-    const match = /^(?:sudo )?(?:deno task |picket-)(sensor|aggregator) ([a-z]+)/.exec(span);
+    const match = /^(?:sudo )?(?:deno task |picket-)(sensor|aggregator) ([a-z][a-z-]*)/.exec(span);
     if (!match) continue;
     const [, side, command] = match;
     const help = await run([...fromSource[side as "sensor" | "aggregator"], command, "--help"]);

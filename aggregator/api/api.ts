@@ -80,7 +80,11 @@ export function createApi(options: ApiOptions, has: EdgeCapabilities & Partial<C
     if (route.needs.some((name) => has[name] === undefined)) continue;
     if (options.paths && !options.paths.includes(route.path)) continue;
     const given = Object.fromEntries(route.needs.map((name) => [name, has[name]])) as unknown as Capabilities;
-    app.on(route.method, route.path, (context) => serve({ route, given }, context, options, has));
+    app.on(
+      route.method,
+      route.path,
+      (context) => serve({ route, given, ask: asker(app, context) }, context, options, has),
+    );
     served.push(route);
   }
   const otherMethods = methodsBeside(served);
@@ -94,6 +98,22 @@ export function createApi(options: ApiOptions, has: EdgeCapabilities & Partial<C
   }
   return {
     fetch: async (request, connection) => await app.fetch(request, connection),
+  };
+}
+
+/** Asks the API again for whoever asks: with the same key or session, from the same address. */
+function asker(app: Hono<Env>, { req, env }: Context<Env>): Call["ask"] {
+  return async (path) => {
+    const headers = new Headers();
+    for (const name of ["authorization", "cookie", "host", "forwarded", "x-forwarded-for"]) {
+      const value = req.header(name);
+      if (value !== undefined) headers.set(name, value);
+    }
+    const url = new URL(`/api/v1${path}`, req.url);
+    const response = await app.fetch(new Request(url, { headers, signal: req.raw.signal }), env);
+    const answer = await response.json();
+    if (response.ok) return answer;
+    throw new Error(`${response.status} ${answer.title}${answer.detail ? `: ${answer.detail}` : ""}`);
   };
 }
 
@@ -112,7 +132,7 @@ function methodsBeside(served: readonly Route[]): (path: string) => ApiError | n
 }
 
 async function serve(
-  { route, given }: { route: Route; given: Capabilities },
+  { route, given, ask }: { route: Route; given: Capabilities; ask: Call["ask"] },
   context: Context<Env>,
   options: ApiOptions,
   has: EdgeCapabilities,
@@ -144,6 +164,7 @@ async function serve(
     caller,
     source,
     session: getCookie(context, cookieName),
+    ask,
     url,
     signal: context.req.raw.signal,
     nowMs,
@@ -248,6 +269,9 @@ function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
     const { isSecure: secure, path } = site;
     const options = { httpOnly: true, sameSite: "Strict", secure, path, maxAge: session.maxAgeS } as const;
     setCookie(context, cookieName, session.id, options);
+  }
+  if (status === 202 && json === undefined) {
+    return context.body(null, 202, { "cache-control": "no-store", ...headers });
   }
   if (status === 304) return context.body(null, 304, { "cache-control": "no-store", ...headers });
   if (stream) {

@@ -7,12 +7,16 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Place } from "../model/invitation.ts";
+import type { Places } from "../model/place.ts";
 import type { CatalogueEntry } from "../detect/detectors/catalogue.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import type { CheckInWriter } from "../fleet/check_in_writer.ts";
 import type { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { PolicyBook } from "../fleet/policies.ts";
+import type { ListState } from "../intel/lists.ts";
+import type { ReleaseFolder } from "../fleet/release_folder.ts";
+import type { Rollouts } from "../fleet/rollouts.ts";
 import type { IngestOutcome } from "../ingest/ingest.ts";
 import type { ThreatStatus } from "../model/threat.ts";
 import type {
@@ -23,6 +27,7 @@ import type {
   IdentityStore,
   IngestStore,
   PolicyStore,
+  RolloutStore,
   Store,
   SuppressionStore,
   ThreatStore,
@@ -70,20 +75,29 @@ export interface Capabilities extends EdgeCapabilities {
   trafficStore: TrafficStore;
   hostStore: HostStore;
   policyStore: PolicyStore;
+  rolloutStore: RolloutStore;
   /** All there are, those that are off included. */
   detectors: readonly CatalogueEntry[];
+  /** Lists of threat intelligence; null = no folder of them is named. */
+  intelligence(): readonly ListState[] | null;
   /** What has just been stored. */
   live: LiveFeed;
   /** Cheap round trip to the database. */
   ping(): Promise<void>;
   directory: SensorDirectory;
   policies: PolicyBook;
+  places: Places;
+  /** Signed programs of sensors. */
+  releases: ReleaseFolder;
+  rollouts: Rollouts;
   clockOffsets: ClockOffsets;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
   enrolRate: RateLimit;
   /** Exports on their way. */
   exportLimit: ConcurrencyLimit;
+  /** Parts of programs on their way. */
+  releaseLimit: ConcurrencyLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
@@ -121,6 +135,7 @@ export function topicsOf(
   | "trafficStore"
   | "hostStore"
   | "policyStore"
+  | "rolloutStore"
   | "ping"
 > {
   return {
@@ -134,6 +149,7 @@ export function topicsOf(
     trafficStore: store,
     hostStore: store,
     policyStore: store,
+    rolloutStore: store,
     ping: () => store.ping(),
   };
 }

@@ -6,6 +6,7 @@
 
 import type { z } from "../../shared/schema.ts";
 import type { Capabilities } from "./capabilities.ts";
+import type { JsonObject } from "../mcp/untrusted.ts";
 import type { ApiErrorCode } from "./errors.ts";
 import type { Role } from "../model/access.ts";
 import type { Actor } from "../model/audit.ts";
@@ -40,6 +41,8 @@ export interface Call<Query = unknown, Body = unknown> {
   source: string;
   /** Id of the session its cookie names. */
   session: string | undefined;
+  /** What a GET below /api/v1 answers the same caller. @throws {Error} when it answers with an error */
+  ask(path: string): Promise<JsonObject>;
   /** As it was asked for. */
   url: URL;
   /** Aborted when the caller has gone. */
@@ -48,7 +51,7 @@ export interface Call<Query = unknown, Body = unknown> {
   nowMs: number;
 }
 
-/** What goes back. JSON unless `text`, `file` or `stream` is there. */
+/** What goes back. JSON unless `text`, `file` or `stream` is there; without any, nothing. */
 export interface Answer {
   status?: number;
   json?: unknown;
@@ -79,6 +82,8 @@ export interface Route {
   isPolled: boolean;
   /** Of a good answer. */
   status: number;
+  /** Of a good answer without a body, where there is one. */
+  emptyStatus?: number;
   answer?: z.ZodType;
   /** Media type of a body without schema, and those of an answer without one.
    * With a schema and types an answer is any of them. */
@@ -103,6 +108,7 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType, Need ext
   isPolled?: boolean;
   /** @default 200 */
   status?: number;
+  emptyStatus?: number;
   answer?: z.ZodType;
   bodyType?: string;
   answerTypes?: readonly string[];
@@ -137,6 +143,7 @@ export function resource<
     isQuery,
     isPolled: definition.isPolled ?? false,
     status: definition.status ?? 200,
+    ...(definition.emptyStatus === undefined ? {} : { emptyStatus: definition.emptyStatus }),
     bodyType: definition.bodyType ?? "application/json",
     answerTypes: definition.answerTypes ?? (answer ? [] : ["text/plain"]),
     headers: definition.headers ?? {},

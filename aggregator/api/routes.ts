@@ -15,6 +15,15 @@ import { enrol } from "./sensors/enrol.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
 import { addPolicy, policies, policy, policyHistory, removePolicy } from "./sensors/policies.ts";
+import { releasePart, releases } from "./sensors/releases.ts";
+import {
+  cancelUpgrade,
+  pauseUpgrade,
+  resumeUpgrade,
+  startUpgrade,
+  upgrade,
+  upgrades,
+} from "./sensors/upgrades.ts";
 import { exportFlows, exportThreats } from "./export/export.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
 import { filterColumns } from "./filter/filter.ts";
@@ -23,12 +32,14 @@ import { conversations, domains, host, hosts, services, uniqueHosts } from "./ho
 import { live } from "./live/live.ts";
 import { healthz, readyz } from "./admin/health.ts";
 import { login, logout, session } from "./admin/login.ts";
+import { mcp } from "./mcp/mcp.ts";
 import { metrics } from "./admin/metrics.ts";
 import { openapi } from "./admin/openapi.ts";
 import { pageOf } from "./admin/pages.ts";
 import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { detectors, giveFeedback } from "./threats/feedback.ts";
+import { intelligence } from "./threats/intelligence.ts";
 import { incident, incidents, setIncidentStatus } from "./threats/incidents.ts";
 import {
   addSuppression,
@@ -50,6 +61,7 @@ const table: readonly Row[] = [
   ["POST", "/api/v1/check-in", "sensor", checkIn],
   ["POST", "/api/v1/batches", "sensor", batches],
   ["POST", "/api/v1/packets", "sensor", packetUploads],
+  ["GET", "/api/v1/releases/:id/part", "sensor", releasePart],
   // People and their programs.
   ["GET", "/api/v1/fleet", "viewer", fleet],
   ["GET", "/api/v1/sensors/:id", "viewer", sensor],
@@ -64,6 +76,13 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/policies/:id", "viewer", policy],
   ["GET", "/api/v1/policies/:id/history", "viewer", policyHistory],
   ["DELETE", "/api/v1/policies/:id", "admin", removePolicy],
+  ["GET", "/api/v1/releases", "viewer", releases],
+  ["GET", "/api/v1/upgrades", "viewer", upgrades],
+  ["POST", "/api/v1/upgrades", "admin", startUpgrade],
+  ["GET", "/api/v1/upgrades/:id", "viewer", upgrade],
+  ["POST", "/api/v1/upgrades/:id/pause", "admin", pauseUpgrade],
+  ["POST", "/api/v1/upgrades/:id/resume", "admin", resumeUpgrade],
+  ["POST", "/api/v1/upgrades/:id/cancel", "admin", cancelUpgrade],
   ["GET", "/api/v1/flows", "viewer", flows],
   ["GET", "/api/v1/flows/latest", "viewer", latestFlows],
   ["GET", "/api/v1/flows/search", "viewer", searchFlows],
@@ -97,6 +116,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/export/flows", "analyst", exportFlows],
   ["GET", "/api/v1/export/threats", "analyst", exportThreats],
   ["GET", "/api/v1/detectors", "viewer", detectors],
+  ["GET", "/api/v1/intelligence", "viewer", intelligence],
   ["GET", "/api/v1/filter/columns", "viewer", filterColumns],
   ["GET", "/api/v1/live", "viewer", live],
   ["GET", "/api/v1/gaps", "viewer", gaps],
@@ -112,6 +132,7 @@ const table: readonly Row[] = [
   ["POST", "/api/v1/keys", "admin", addKey],
   ["POST", "/api/v1/keys/:id/revoke", "admin", revokeKey],
   ["GET", "/api/v1/session", "viewer", session],
+  ["POST", "/mcp", "viewer", mcp],
   ["GET", "/openapi.json", "viewer", openapi(() => routes)],
   ["GET", "/metrics", "viewer", metrics],
   // Machines that watch machines.

@@ -6,6 +6,7 @@
 import { z } from "../../shared/schema.ts";
 import { connStates, endReasons } from "../../shared/segment.ts";
 import { type ApiErrorCode, apiErrors } from "./errors.ts";
+import { placeAnswer } from "./places.ts";
 import { stages } from "../model/incident.ts";
 import { packetStates } from "../model/packets.ts";
 import { readNetwork } from "../model/network.ts";
@@ -136,6 +137,8 @@ export const flowAnswer = z.object({
   ),
   time_suspect: z.boolean(),
   seen_by: z.array(sightingAnswer),
+  src_place: placeAnswer,
+  dst_place: placeAnswer,
 }).loose();
 
 export const feedbackAnswer = z.object({

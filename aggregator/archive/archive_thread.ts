@@ -6,6 +6,9 @@ import type { StoredDay } from "../model/retention.ts";
 import type { ArchiveAnswer, ArchiveRequest } from "./archive_worker.ts";
 import type { Manifest } from "./manifest.ts";
 
+/** What is archived, and where. */
+export type ArchiveTarget = Omit<ArchiveRequest, "day" | "stored_ms" | "isFinal">;
+
 export interface DayKeeper {
   /** Keeps the flows of a day. `isFinal`: it is about to leave, and what comes later is another part.
    * @throws the reason why it is not kept */
@@ -13,9 +16,9 @@ export interface DayKeeper {
 }
 
 export class ArchiveThread implements DayKeeper {
-  readonly #target: Pick<ArchiveRequest, "url" | "password" | "folder">;
+  readonly #target: ArchiveTarget;
 
-  constructor(target: Pick<ArchiveRequest, "url" | "password" | "folder">) {
+  constructor(target: ArchiveTarget) {
     this.#target = target;
   }
 

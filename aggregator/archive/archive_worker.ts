@@ -8,11 +8,13 @@ import { createReporter } from "../../shared/reporter.ts";
 import { openStore } from "../store/open.ts";
 import { keepDay } from "./keep.ts";
 import type { Manifest } from "./manifest.ts";
+import type { PlaceSettings } from "./place.ts";
 
-export interface ArchiveRequest {
+export interface ArchiveRequest extends PlaceSettings {
   url: string;
   password: string;
-  folder: string;
+  /** Of a store that is reached with TLS; null = it is not. */
+  ca: string | null;
   day: number;
   stored_ms: number;
   isFinal: boolean;
@@ -32,11 +34,12 @@ function serveArchive(port: Port): void {
     const reporter = createReporter({ component: "archive" });
     const env = (name: string) => name === "PICKET_STORE_PASSWORD" ? data.password : undefined;
     try {
-      const store = openStore(data.url, { reporter, env });
+      const { ca } = data;
+      const store = openStore(data.url, { reporter, env, ...ca !== null && { ca } });
       await store.start();
       try {
-        const { day, stored_ms, folder, isFinal } = data;
-        const kept = await keepDay(store, { folder, day: { day, stored_ms }, isFinal });
+        const { day, stored_ms, folder, bucket, isFinal } = data;
+        const kept = await keepDay(store, { folder, bucket, day: { day, stored_ms }, isFinal });
         port.postMessage({ ok: true, ...kept });
       } finally {
         await store.stop();

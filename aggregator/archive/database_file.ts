@@ -17,6 +17,8 @@ export interface Target {
   url: string;
   /** Of the database user. */
   password: string;
+  /** File with the certificate authority of a store that is reached with TLS; "" = it is not. */
+  caFile: string;
   reporter: Reporter;
 }
 
@@ -26,7 +28,8 @@ export class BackupProblem extends Error {
 }
 
 /** Copies the database into a new file while others go on. Returns its octets. @throws {BackupProblem} */
-export async function backUp({ url, password }: Target, path: string): Promise<number> {
+export async function backUp(target: Target, path: string): Promise<number> {
+  const { url } = target;
   if (await Deno.stat(path).then(() => true, () => false)) {
     throw new BackupProblem(`Cannot write "${path}" as it is there already`);
   }
@@ -38,7 +41,7 @@ export async function backUp({ url, password }: Target, path: string): Promise<n
     if (url.startsWith("sqlite:")) {
       file.close();
       await new SqliteFile(url.slice("sqlite:".length)).copyInto(part);
-    } else await dump(url, password, file);
+    } else await dump(target, file);
     const written = await Deno.open(part, { read: true, write: true });
     await written.sync();
     const { size } = await written.stat();
@@ -52,8 +55,8 @@ export async function backUp({ url, password }: Target, path: string): Promise<n
   }
 }
 
-async function dump(url: string, password: string, file: Deno.FsFile): Promise<void> {
-  const { args, database, env } = clientOf(url, password);
+async function dump(target: Target, file: Deno.FsFile): Promise<void> {
+  const { args, database, env } = clientOf(target);
   const child = start("mariadb-dump", {
     args: [...args, "--single-transaction", "--quick", "--hex-blob", "--no-tablespaces", database],
     env,
@@ -75,7 +78,7 @@ export async function bringBack(store: Store, target: Target, path: string, forc
     );
   }
   await store.stop();
-  const { url, password } = target;
+  const { url } = target;
   if (url.startsWith("sqlite:")) {
     const problem = await new SqliteFile(url.slice("sqlite:".length)).replaceBy(path);
     if (problem !== null) throw new BackupProblem(`Cannot restore from "${path}": ${problem}`);
@@ -83,7 +86,7 @@ export async function bringBack(store: Store, target: Target, path: string, forc
   }
   await checkDump(path);
   await clear(target);
-  const { args, database, env } = clientOf(url, password);
+  const { args, database, env } = clientOf(target);
   const file = await Deno.open(path, { read: true });
   const child = start("mariadb", {
     args: [...args, database],
@@ -117,9 +120,10 @@ async function checkDump(path: string): Promise<void> {
 }
 
 /** Drops what is there, so that nothing of it is mixed with the dump. */
-async function clear({ url, password, reporter }: Target): Promise<void> {
+async function clear({ url, password, caFile, reporter }: Target): Promise<void> {
   const env = (name: string) => name === "PICKET_STORE_PASSWORD" ? password : undefined;
-  const database = openDatabase(url, { reporter, env });
+  const tls = caFile === "" ? {} : { ca: await Deno.readTextFile(caFile) };
+  const database = openDatabase(url, { reporter, env, ...tls });
   await database.open();
   try {
     const found = await database.read((session) =>
@@ -136,7 +140,7 @@ async function clear({ url, password, reporter }: Target): Promise<void> {
   }
 }
 
-function clientOf(url: string, password: string) {
+function clientOf({ url, password, caFile }: Target) {
   const { hostname, port, username, pathname, password: given } = new URL(url);
   return {
     args: [
@@ -145,6 +149,7 @@ function clientOf(url: string, password: string) {
       `--port=${port || "3306"}`,
       `--user=${decodeURIComponent(username)}`,
       "--default-character-set=utf8mb4",
+      ...caFile === "" ? [] : [`--ssl-ca=${caFile}`, "--ssl-verify-server-cert"],
     ],
     database: decodeURIComponent(pathname.slice(1)) || "picket",
     // Not as an argument, which every user of the machine can read.

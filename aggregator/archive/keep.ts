@@ -1,6 +1,6 @@
-/** Archives a whole day of flows in a folder before it is dropped from the store.
+/** Archives a whole day of flows in a folder or a bucket before it is dropped from the store.
  *
- * In: a store, a day, a folder. Out: one Parquet file and its manifest, durable.
+ * In: a store, a day, a place. Out: one Parquet file and its manifest, durable.
  * Invariant: memory holds {@link rowsPerGroup} flows, however many the day has. A final part is never overwritten:
  * flows that arrive after their day was dropped become the next part. A day that was restored and did not change gives
  * the same octets, and no new part.
@@ -12,25 +12,15 @@ import { addToSums, type ArchivedFlow, type DaySums, noSums } from "../model/arc
 import type { StoredDay } from "../model/retention.ts";
 import type { ArchiveStore } from "../store/store.ts";
 import { archiveTable, archiveVersion, cellsOfArchived } from "./flow_table.ts";
-import {
-  dateOf,
-  type Manifest,
-  nameOf,
-  ownLikeFolder,
-  problemOfFile,
-  readManifests,
-  syncFolder,
-  writeAll,
-  writeManifest,
-} from "./manifest.ts";
+import { dateOf, type Manifest, nameOf, ownLikeFolder, writeAll } from "./manifest.ts";
 import { ParquetEncoder } from "./parquet.ts";
+import { ArchivePlace, type PlaceSettings } from "./place.ts";
 
 const rowsPerRead = 2_000;
 /** Packing them takes some 100 MB for the moment; larger groups pack little better. */
 const rowsPerGroup = 6_000;
 
-export interface KeepOptions {
-  folder: string;
+export interface KeepOptions extends PlaceSettings {
   day: Pick<StoredDay, "day" | "stored_ms">;
   /** The day will leave the store. */
   isFinal: boolean;
@@ -45,6 +35,7 @@ export async function keepDay(
   options: KeepOptions,
 ): Promise<{ manifest: Manifest; wasThere: boolean }> {
   const { folder, day, isFinal } = options;
+  const place = new ArchivePlace(options);
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   const lock = await Deno.open(`${folder}/.lock`, { write: true, create: true, mode: 0o600 });
   try {
@@ -52,28 +43,20 @@ export async function keepDay(
     await lock.lock(true);
     await ownLikeFolder(`${folder}/.lock`, folder);
     const date = dateOf(day.day);
-    const parts = (await readManifests(folder)).manifests.filter((one) => one.day === date);
+    const parts = (await place.manifests(date)).manifests;
     const last = parts.at(-1);
-    if (last?.stored_ms === day.stored_ms && await problemOfFile(folder, last) === null) {
-      return { manifest: await finalise(folder, last, isFinal), wasThere: true };
+    if (last?.stored_ms === day.stored_ms && await place.problemOf(last) === null) {
+      return { manifest: await finalise(place, last, isFinal), wasThere: true };
     }
     const temporary = `${folder}/flows-${date}.parquet.part`;
-    const { part, ...written } = await writePart(store, options, temporary, last);
-    const same = sameAs(written, parts);
-    if (same && await problemOfFile(folder, same) === null) {
+    const manifest = await writePart(store, options, temporary, last);
+    const same = sameAs(manifest, parts);
+    if (same && await place.problemOf(same) === null) {
       await Deno.remove(temporary);
-      const manifest = await finalise(folder, { ...same, stored_ms: day.stored_ms }, isFinal, true);
-      return { manifest, wasThere: true };
+      const kept = await finalise(place, { ...same, stored_ms: day.stored_ms }, isFinal, true);
+      return { manifest: kept, wasThere: true };
     }
-    if (last?.part === part) {
-      await Deno.remove(`${folder}/${nameOf(date, part)}.json`);
-      await syncFolder(folder);
-    }
-    await ownLikeFolder(temporary, folder);
-    await Deno.rename(temporary, `${folder}/${written.file}`);
-    await syncFolder(folder);
-    const manifest = { ...written, part };
-    await writeManifest(folder, manifest);
+    await place.take(temporary, manifest, last?.part === manifest.part ? last : null);
     return { manifest, wasThere: false };
   } finally {
     lock.close();
@@ -95,14 +78,14 @@ function sameAs(
 }
 
 async function finalise(
-  folder: string,
+  place: ArchivePlace,
   manifest: Manifest,
   isFinal: boolean,
   hasChanged = false,
 ): Promise<Manifest> {
   if (!hasChanged && (manifest.is_final || !isFinal)) return manifest;
   const changed = { ...manifest, is_final: manifest.is_final || isFinal };
-  await writeManifest(folder, changed);
+  await place.describe(changed);
   return changed;
 }
 

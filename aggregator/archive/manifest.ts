@@ -40,7 +40,7 @@ export type Manifest = z.infer<typeof manifestSchema>;
 // What is added up is what a manifest holds.
 export type SumsAgree = Manifest["sums"] extends DaySums ? true : never;
 
-const octetsMax = 64 * 1024;
+export const manifestOctetsMax = 64 * 1024;
 const partsMax = 100_000;
 
 export function dateOf(day: number): string {
@@ -72,16 +72,28 @@ export async function readManifests(
       problems.push({ file: name, reason: (error as Error).message.split("\n")[0].slice(0, 200) });
     }
   }
-  manifests.sort((a, b) => a.day < b.day ? -1 : a.day > b.day ? 1 : a.part - b.part);
+  sortManifests(manifests);
   return { manifests, problems };
 }
 
+/** By day and part. */
+export function sortManifests(manifests: Manifest[]): void {
+  manifests.sort((a, b) => a.day < b.day ? -1 : a.day > b.day ? 1 : a.part - b.part);
+}
+
 async function readManifest(path: string): Promise<Manifest> {
-  if ((await Deno.stat(path)).size > octetsMax) throw new RangeError("it is too large for a manifest");
-  const read = manifestSchema.safeParse(JSON.parse(await Deno.readTextFile(path)));
+  if ((await Deno.stat(path)).size > manifestOctetsMax) {
+    throw new RangeError("it is too large for a manifest");
+  }
+  return parseManifest(await Deno.readTextFile(path), path.slice(path.lastIndexOf("/") + 1));
+}
+
+/** @throws {SyntaxError | RangeError} why the text of the file `name` is no manifest */
+export function parseManifest(text: string, name: string): Manifest {
+  const read = manifestSchema.safeParse(JSON.parse(text));
   if (!read.success) throw new RangeError(`it is no manifest: ${read.error.issues[0].message}`);
   const manifest = read.data;
-  if (path.split("/").at(-1) !== `${nameOf(manifest.day, manifest.part)}.json`) {
+  if (name !== `${nameOf(manifest.day, manifest.part)}.json`) {
     throw new RangeError("its name is not that of its day and part");
   }
   if (manifest.file !== `${nameOf(manifest.day, manifest.part)}.parquet`) {
@@ -94,7 +106,7 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
   const path = `${folder}/${nameOf(manifest.day, manifest.part)}.json`;
   const file = await Deno.open(`${path}.part`, { write: true, create: true, truncate: true, mode: 0o600 });
   try {
-    await writeAll(file, new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`));
+    await writeAll(file, textOfManifest(manifest));
     await file.sync();
   } finally {
     file.close();
@@ -102,6 +114,10 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
   await ownLikeFolder(`${path}.part`, folder);
   await Deno.rename(`${path}.part`, path);
   await syncFolder(folder);
+}
+
+export function textOfManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 export async function writeAll(file: Deno.FsFile, octets: Uint8Array): Promise<void> {

@@ -10,10 +10,14 @@ import { ApiKeys, makeApiKey } from "../api/api_keys.ts";
 import { TrustedProxies } from "../model/client_address.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import { RateLimit } from "../api/rate_limit.ts";
-import { topicsOf } from "../api/capabilities.ts";
+import { type Capabilities, type EdgeCapabilities, topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { PolicyBook } from "../fleet/policies.ts";
+import { noPlaces } from "../model/place.ts";
+import type { Role } from "../model/access.ts";
+import { ReleaseFolder } from "../fleet/release_folder.ts";
+import { Rollouts } from "../fleet/rollouts.ts";
 import { localUrl } from "../options/served_address.ts";
 import { type remoteOptions, stateFolder, storeOf, type storeOptions } from "../options/store_options.ts";
 import { type Authority, readAuthority } from "../tls/authority.ts";
@@ -42,24 +46,26 @@ export async function withAdminApi<Result>(
   await store.start();
   try {
     const folder = stateFolder(options.state, edges.env);
-    const { key, row } = makeApiKey(edges.randomBytes(20), {
-      name: "command",
-      role: "admin",
-      nowMs: edges.clock.nowMs(),
-    });
-    // Known in this process alone, so that no key is left behind.
-    const keys = new ApiKeys({ maxAgeMs: Number.MAX_SAFE_INTEGER }, {
-      store: { readApiKeys: () => Promise.resolve([row]) },
-    });
-    const authority = await readAuthority(folder);
-    const api = createApi(
-      { hostnames: null, publicUrl: null, proxies: new TrustedProxies([]) },
-      capabilitiesOf(store, edges, keys, authority),
-    );
-    return await work(callsOf(api, key, await localUrl(folder)));
+    const capabilities = capabilitiesOf(store, edges, { authority: await readAuthority(folder), folder });
+    return await work(apiInside(capabilities, "admin", edges, await localUrl(folder)));
   } finally {
     await store.stop();
   }
+}
+
+/** The API over what this process has, with a key that is known in it alone, so that none is left behind. */
+export function apiInside(
+  capabilities: Omit<EdgeCapabilities, "keys"> & Partial<Capabilities>,
+  role: Role,
+  { randomBytes, clock }: Pick<Edges, "randomBytes" | "clock">,
+  url: string,
+): AdminApi {
+  const { key, row } = makeApiKey(randomBytes(20), { name: "command", role, nowMs: clock.nowMs() });
+  const keys = new ApiKeys({ maxAgeMs: Number.MAX_SAFE_INTEGER }, {
+    store: { readApiKeys: () => Promise.resolve([row]) },
+  });
+  const options = { hostnames: null, publicUrl: null, proxies: new TrustedProxies([]) };
+  return callsOf(createApi(options, { ...capabilities, keys }), key, url);
 }
 
 function callsOf(api: Api, key: string, url: string): AdminApi {
@@ -85,19 +91,22 @@ function callsOf(api: Api, key: string, url: string): AdminApi {
 function capabilitiesOf(
   store: Store,
   { clock, reporter, randomBytes }: Edges,
-  keys: ApiKeys,
-  authority: Authority | null,
+  { authority, folder }: { authority: Authority | null; folder: string },
 ) {
+  const directory = new SensorDirectory({}, { store });
+  const releases = new ReleaseFolder(`${folder}/releases`);
   return {
     ...topicsOf(store),
     // A person at a terminal reads the result, not the log of a server.
     reporter: { ...reporter, info: () => undefined },
     clock,
     randomBytes,
-    keys,
     authority,
-    directory: new SensorDirectory({}, { store }),
+    directory,
+    releases,
+    rollouts: new Rollouts({}, { store, directory, releases, reporter }),
     policies: new PolicyBook({}, { store }),
+    places: noPlaces,
     sessions: new Sessions(),
     guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),
     queryLimit: new ConcurrencyLimit({ kind: "command", activeMax: 1, waitingMax: 0 }, { reporter }),

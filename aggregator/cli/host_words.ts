@@ -4,21 +4,23 @@ import { escapeLine } from "../../shared/escape.ts";
 import type { Host, HostDetails, Service } from "../model/host.ts";
 import { span } from "../fleet/fleet.ts";
 import type { Threat } from "../model/threat.ts";
+import { type Place, placeText } from "../model/place.ts";
 import { amount } from "./words.ts";
 
 const listMax = 10;
 const namesMax = 3;
 
-export type HostRow = Host & { inside: boolean };
+export type HostRow = Host & { inside: boolean; place?: Place };
 export type HostPage = Omit<HostRow, "threats"> & HostDetails & { threats: Threat[] };
 
 /** One line: address, names, how much, when. */
 export function hostLine(host: HostRow, nowMs: number): string {
   const names = host.names.slice(0, namesMax).join(", ");
+  const place = placeText(host.place);
   const threats = host.threats === 0 ? "" : `, ${counted(host.threats, "threat")}`;
   return escapeLine(
-    `${host.ip}${names === "" ? "" : ` (${names})`}, ${
-      host.inside ? "inside" : "outside"
+    `${host.ip}${names === "" ? "" : ` (${names})`}, ${host.inside ? "inside" : "outside"}${
+      place === "" ? "" : ` (${place})`
     }, network ${host.network}: ` +
       `${counted(host.flows, "flow")}, ${amount(host.bytes)} octets, seen ${
         ago(host.last_seen_ms, nowMs)

@@ -6,12 +6,14 @@
 import { DamagedArchive, eachChunk, giveBack } from "../archive/give_back.ts";
 import { backUp, BackupProblem, bringBack } from "../archive/database_file.ts";
 import { keepDay } from "../archive/keep.ts";
-import { dateOf, dayOf, type Manifest, problemOfFile, readManifests } from "../archive/manifest.ts";
+import { dateOf, dayOf, type Manifest, problemOfFile } from "../archive/manifest.ts";
+import { ArchivePlace, type Found } from "../archive/place.ts";
 import { readVerb } from "../cli/admin_api.ts";
 import { noSums } from "../model/archived.ts";
 import { dayS, type StoredDay } from "../model/retention.ts";
 import type { Store } from "../store/store.ts";
 import { serveOptions } from "../options/serve_options.ts";
+import { archivePlace } from "../serve/keeping.ts";
 import { generalOptions, storeOf, storeOptions, storeUrl } from "../options/store_options.ts";
 import {
   type Command,
@@ -69,12 +71,14 @@ export const dbCommand: Command = command({
 optimize          lets the database learn how its rows are spread
 migrate           brings the schema to the present version, as serve does when it starts
 verify            whether every flow can be read, the books agree, and each archived file is what its manifest says
-archive [DAY...]  writes the days that are over, or those named (2026-01-15), to the folder of --archive
+archive [DAY...]  writes the days that are over, or those named (2026-01-15), where --archive says
 export DIR        writes every day of flows there, today's too
 import DIR [DAY...] gives archived or exported days back to the store, where they live as long as days of today
 backup FILE       the whole database in a new file: a copy for SQLite, what mariadb-dump writes for MariaDB
 restore FILE      the database as that file has it; only into an empty store, or with --force. Stop serve before.
 
+DIR is a folder, or s3://BUCKET/PREFIX: an S3-compatible store, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where it
+is not Amazon's, AWS_ENDPOINT_URL in the environment.
 All but restore may run while serve does. What was stopped goes on when it is called again. Exit code 1 when verify finds
 something wrong.`,
   examples: [
@@ -161,12 +165,12 @@ async function verify({ store, options, operands, edges }: Work): Promise<Result
   }
   let files = 0;
   if (options.archive !== "") {
-    const found = await manifestsOf(options.archive);
+    const { place, found } = await openPlace(options.archive, options, edges);
     problems.push(...found.problems.map(({ file, reason }) => `${file}: ${reason}`));
     for (const manifest of found.manifests) {
       edges.signal.throwIfAborted();
       edges.progress?.(`${manifest.file}: reading`);
-      const problem = await problemOfArchive(options.archive, manifest);
+      const problem = await problemOfArchive(place, manifest);
       if (problem !== null) problems.push(`${manifest.file}: ${problem}`);
       files++;
     }
@@ -179,10 +183,14 @@ async function verify({ store, options, operands, edges }: Work): Promise<Result
   };
 }
 
-async function problemOfArchive(folder: string, manifest: Manifest): Promise<string | null> {
-  const problem = await problemOfFile(folder, manifest);
+async function problemOfArchive(place: ArchivePlace, manifest: Manifest): Promise<string | null> {
+  const problem = await place.problemOf(manifest);
   if (problem !== null) return problem;
-  return await eachChunk(folder, manifest, () => {}).then(() => null, (error: Error) => error.message);
+  return await place.withFile(manifest, async (folder) => {
+    const damage = await problemOfFile(folder, manifest);
+    if (damage !== null) return damage;
+    return await eachChunk(folder, manifest, () => {}).then(() => null, (error: Error) => error.message);
+  });
 }
 
 async function archive(work: Work): Promise<Result> {
@@ -205,11 +213,12 @@ async function exportDays(work: Work): Promise<Result> {
   return await keepAll(work, folder, await work.store.readDays());
 }
 
-async function keepAll({ store, edges }: Work, folder: string, days: StoredDay[]): Promise<Result> {
+async function keepAll({ store, options, edges }: Work, where: string, days: StoredDay[]): Promise<Result> {
   const kept: { day: string; file: string; rows: number; octets: number; was_there: boolean }[] = [];
+  const place = archivePlace(where, options.state, edges.env);
   for (const day of days.filter(({ gone }) => !gone.includes("flows"))) {
     const { manifest, wasThere } = await keepDay(store, {
-      folder,
+      ...place,
       day,
       isFinal: false,
       signal: edges.signal,
@@ -226,11 +235,11 @@ async function keepAll({ store, edges }: Work, folder: string, days: StoredDay[]
   };
 }
 
-async function importDays({ store, operands, edges }: Work): Promise<Result> {
-  const [folder, ...dates] = operands;
-  onlyOperand(folder === undefined ? [] : [folder], "folder");
+async function importDays({ store, options, operands, edges }: Work): Promise<Result> {
+  const [where, ...dates] = operands;
+  onlyOperand(where === undefined ? [] : [where], "folder");
   const wanted = new Set(readDays(dates).map(dateOf));
-  const { manifests, problems } = await manifestsOf(folder);
+  const { place, found: { manifests, problems } } = await openPlace(where, options, edges);
   const refused = problems.map(({ file, reason }) => ({ file, problem: reason }));
   const given: { file: string; flows: number; inserted: number; was_there: boolean }[] = [];
   for (const manifest of manifests.filter(({ day }) => wanted.size === 0 || wanted.has(day))) {
@@ -240,11 +249,12 @@ async function importDays({ store, operands, edges }: Work): Promise<Result> {
       continue;
     }
     try {
-      const done = await giveBack(store, folder, manifest, {
-        nowMs: edges.clock.nowMs(),
-        signal: edges.signal,
-        onProgress: (flows) => edges.progress?.(`${file}: ${flows} of ${rows} flows`),
-      });
+      const done = await place.withFile(manifest, (folder) =>
+        giveBack(store, folder, manifest, {
+          nowMs: edges.clock.nowMs(),
+          signal: edges.signal,
+          onProgress: (flows) => edges.progress?.(`${file}: ${flows} of ${rows} flows`),
+        }));
       given.push({ file, ...done, was_there: false });
     } catch (error) {
       // A damaged file keeps no other one out.
@@ -291,16 +301,26 @@ async function restore({ store, options, operands, edges }: Work): Promise<Resul
 }
 
 function targetOf(options: DbOptions, edges: Edges) {
-  return { url: storeUrl(options, edges), password: options.storePassword, reporter: edges.reporter };
+  return {
+    url: storeUrl(options, edges),
+    password: options.storePassword,
+    caFile: options.storeCa,
+    reporter: edges.reporter,
+  };
 }
 
-async function manifestsOf(folder: string) {
+async function openPlace(
+  where: string,
+  { state }: DbOptions,
+  { env }: Edges,
+): Promise<{ place: ArchivePlace; found: Found }> {
+  const place = new ArchivePlace(archivePlace(where, state, env));
   try {
-    return await readManifests(folder);
+    return { place, found: await place.manifests() };
   } catch (cause) {
     throw new CommandError(
       exitCodes.environment,
-      `Cannot read folder "${folder}": ${(cause as Error).message}`,
+      `Cannot read archive "${where}": ${(cause as Error).message}`,
       { cause },
     );
   }

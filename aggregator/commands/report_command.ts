@@ -4,10 +4,10 @@
 import type { Incident } from "../model/incident.ts";
 import type { Threat } from "../model/threat.ts";
 import type { Page } from "../model/page.ts";
-import type { SeriesPoint, TopTalker, Totals } from "../model/traffic.ts";
-import type { Host } from "../model/host.ts";
+import type { Totals } from "../model/traffic.ts";
 import { readSpan } from "../cli/admin_api.ts";
-import { type ReportData, reportPage } from "../cli/report_page.ts";
+import { readReport } from "../cli/report_data.ts";
+import { reportPage } from "../cli/report_page.ts";
 import { type ApiClient, openClient } from "../cli/api_client.ts";
 import {
   type Command,
@@ -25,8 +25,6 @@ import { incidentLines, sensorLines, threatLines, totalsLine } from "../cli/word
 const threatsMax = 5_000;
 /** A busy aggregator never settles. */
 const readingsMax = 20;
-/** Pages of hosts that are looked through for new ones. */
-const hostPagesMax = 20;
 
 export const reportCommand: Command = command({
   name: "report",
@@ -87,7 +85,7 @@ sensors and losses, traffic over time, top talkers, new hosts; it can be printed
 });
 
 async function writePage(client: ApiClient, path: string, spanS: number, edges: Edges): Promise<number> {
-  const data = await readPage(client, Math.floor(edges.clock.nowMs() / 1_000), spanS);
+  const data = await readReport(client, Math.floor(edges.clock.nowMs() / 1_000), spanS);
   try {
     // What is in it is for those who may ask the aggregator.
     await Deno.writeTextFile(path, reportPage(data), { mode: 0o600 });
@@ -100,32 +98,6 @@ async function writePage(client: ApiClient, path: string, spanS: number, edges: 
   }
   edges.print(path);
   return exitCodes.ok;
-}
-
-async function readPage(client: ApiClient, toS: number, spanS: number): Promise<ReportData> {
-  const fromS = toS - spanS, range = `from=${fromS}&to=${toS}`;
-  const incidents = await client.get<{ rows: Incident[]; incidents: number }>(`/incidents?${range}&limit=50`);
-  const newHosts: Host[] = [];
-  let cursor: string | undefined;
-  for (let pages = 0; pages < hostPagesMax; pages++) {
-    const next = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const page = await client.get<Page<Host>>(`/hosts?seen_since=${fromS}&limit=500${next}`);
-    newHosts.push(...page.rows.filter(({ first_seen_ms }) => first_seen_ms >= fromS * 1_000));
-    cursor = page.next_cursor;
-    if (cursor === undefined) break;
-  }
-  return {
-    fromS,
-    toS,
-    fleet: await readWholeFleet(client),
-    totals: await client.get<Totals>("/stats/totals"),
-    incidents: incidents.rows,
-    incidentsInAll: incidents.incidents,
-    series: await client.get<{ step: number; rows: SeriesPoint[] }>(`/stats/series?${range}`),
-    talkers: (await client.get<{ rows: TopTalker[] }>(`/stats/top-talkers?${range}&limit=20`)).rows,
-    newHosts: newHosts.sort((a, b) => b.first_seen_ms - a.first_seen_ms),
-    isHostsCut: cursor !== undefined,
-  };
 }
 
 interface Reading {

@@ -11,6 +11,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Engine, updateOfFlow } from "./engine.ts";
+import type { FreshFinding } from "./finding.ts";
 import { leadOf, storiesOf } from "./incidents.ts";
 import { type LearnedFile, loadLearned, saveLearned } from "./learned.ts";
 import type { Suppressor } from "./suppressor.ts";
@@ -115,6 +116,12 @@ export class Detection {
   /** Runs the detectors over updates; resolves when what they found is stored, or kept for later. */
   async take(updates: FlowUpdate[], nowMs: number): Promise<void> {
     await this.#store(this.#deps.engine.step(updates, nowMs));
+  }
+
+  /** Keeps what was found among stored flows. */
+  async adopt(findings: readonly FreshFinding[]): Promise<void> {
+    const { engine, clock } = this.#deps;
+    await this.#store(engine.adopt(findings, clock.nowMs()));
   }
 
   /** Keeps what a model said about a threat. */

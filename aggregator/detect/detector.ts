@@ -10,7 +10,7 @@
 import { isLearning, type Learning } from "./learned.ts";
 import type { Facts } from "../../shared/facts.ts";
 import type { Finding } from "../model/threat.ts";
-import { type Episode, Episodes } from "./episodes.ts";
+import { type Episode, Episodes, type KeptEpisode } from "./episodes.ts";
 import {
   type Fields,
   findingLimits,
@@ -93,13 +93,14 @@ export interface Declaration<
   readonly open: (update: PreparedUpdate, item: Item, shared: Shared) => State;
   /** Adds one update to its episode. Bound every list, set and map. */
   readonly step: (
-    state: State & Episode,
+    state: State,
     update: PreparedUpdate,
     limits: LimitValues<Table>,
     item: Item,
+    episode: Readonly<Episode>,
   ) => void;
   /** Whether an episode is worth a finding. */
-  readonly isThreat: (state: State & Episode, limits: LimitValues<Table>) => boolean;
+  readonly isThreat: (state: State, limits: LimitValues<Table>, episode: Readonly<Episode>) => boolean;
   readonly finding: (state: State & Episode, limits: LimitValues<Table>) => Found<Evidences>;
   /** Why anyone would do that. */
   readonly meaning: Words<Evidences, State & Episode>;
@@ -198,12 +199,12 @@ export function startDetector(
     quietS: limits.quietS,
     ageMaxS: limits.ageS,
     open: (update, item) => open(update, item, shared),
-    isThreat: (state) => isThreat(state, limits),
+    isThreat: (state, episode) => isThreat(state, limits, episode),
   });
 
   const groups = new Map<string, Set<string>>();
 
-  function collect(episode: Episode): FreshFinding {
+  function collect(episode: KeptEpisode<object>): FreshFinding {
     const finding = findingOf(declaration, episode, limits);
     const own = `${name}|${episode.key}`;
     if (finding.identity !== own) addToGroup(groups, finding.identity, episode.key);
@@ -215,7 +216,7 @@ export function startDetector(
     if (own === null) return;
     const mayOpen = opens === undefined || opens(update, limits, item);
     const episode = episodes.touch(own, update, item, mayOpen);
-    if (episode !== null) step(episode, update, limits, item);
+    if (episode !== null) step(episode.state, update, limits, item, episode);
   }
 
   return {
@@ -270,11 +271,12 @@ function limitsInForce(
 
 function findingOf(
   declaration: Declaration,
-  episode: Episode,
+  episode: KeptEpisode<object>,
   limits: Record<string, number>,
 ): Finding {
   const { name, technique, title, meaning, action, falseAlarm } = declaration;
-  const found = declaration.finding(episode, limits);
+  const state = episode.shown;
+  const found = declaration.finding(state, limits);
   const finding = {
     detector: name,
     identity: `${name}|${
@@ -291,12 +293,12 @@ function findingOf(
     count: found.count,
     reasons: found.reasons,
     evidence: numberEvidence(found.evidence),
-    flow_ids: [...episode.flowIds],
+    flow_ids: episode.flowIds,
     flows: episode.flows,
     sensors: [...episode.sensors].sort(),
   };
   const say = (words: Words<Fields, Episode>) =>
-    typeof words === "string" ? words : words(found.evidence, finding, episode);
+    typeof words === "string" ? words : words(found.evidence, finding, state);
   return {
     ...finding,
     words: {

@@ -8,6 +8,7 @@
 import { factLists, factParts, type Facts } from "../../shared/facts.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Flow, FlowUpdate } from "../model/flow.ts";
+import type { Places } from "../model/place.ts";
 import type { Severity, Threat, ThreatLinks, ThreatStatus, Triage } from "../model/threat.ts";
 import type { Detector, FactKind } from "./detector.ts";
 import type { FreshFinding } from "./finding.ts";
@@ -24,6 +25,8 @@ export interface EngineDeps {
   reporter: Reporter;
   /** Deterministic explanation of a finding (triage/rules.ts). */
   explain: Explain;
+  /** Where addresses are. @default nowhere */
+  places?: Places;
 }
 
 /** Updates prepared at once. */
@@ -40,7 +43,7 @@ export interface NotEvaluable {
 export class Engine {
   readonly #deps: EngineDeps;
   readonly #table: ThreatTable;
-  readonly #books = new PrepareBooks();
+  readonly #books: PrepareBooks;
   /** Those of {@link factBits} that the data had so far. */
   #factsSeen = 0;
   readonly #needs: readonly number[];
@@ -57,6 +60,7 @@ export class Engine {
       );
     }
     this.#deps = deps;
+    this.#books = new PrepareBooks(deps.places);
     this.#needs = deps.detectors.map(({ declaration: { needs, seesAll } }) =>
       needs === undefined || seesAll ? anything : bitsOf(needs)
     );
@@ -71,6 +75,12 @@ export class Engine {
     for (const detector of this.#deps.detectors) this.#measure(detector);
     this.#countGrowth("threats_forgotten_total", {}, this.#table.evicted);
     return changed;
+  }
+
+  /** Takes findings that were made elsewhere: over stored flows, by another program. Returns the threats worth storing
+   * now. */
+  adopt(findings: readonly FreshFinding[], nowMs: number): Threat[] {
+    return findings.map((finding) => this.#merge(finding, null, nowMs)).filter((threat) => threat !== null);
   }
 
   /** Threats that grew since they were last handed on; for a timer, and for the end of a capture. */
@@ -131,7 +141,8 @@ export class Engine {
     const learning = this.#deps.detectors.flatMap(({ name, learning }) =>
       learning === null ? [] : [[name, learning] as const]
     );
-    return { services: this.#books.services, ...Object.fromEntries(learning) };
+    const { services, countries } = this.#books;
+    return { services, countries, ...Object.fromEntries(learning) };
   }
 
   get threats(): Threat[] {
@@ -178,10 +189,14 @@ export class Engine {
     return index + 1;
   }
 
-  #merge({ new_flow_ids, ...finding }: FreshFinding, detector: Detector, nowMs: number): Threat | null {
+  #merge(
+    { new_flow_ids, ...finding }: FreshFinding,
+    detector: Detector | null,
+    nowMs: number,
+  ): Threat | null {
     const merged = this.#table.merge(finding, nowMs);
     if (merged.kind === "over") {
-      detector.end(finding.identity);
+      detector?.end(finding.identity);
       return null;
     }
     const { threat, kind } = merged;

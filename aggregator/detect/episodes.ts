@@ -14,29 +14,83 @@ import { ByNetwork } from "./by_network.ts";
 import { findingLimits } from "./finding.ts";
 import type { PreparedUpdate } from "./prepared.ts";
 
-/** What every episode has. Times are epoch seconds. */
+/** What a detector may ask of an episode, beside its own state. Times are epoch seconds. */
 export interface Episode {
-  /** With the network before it. */
-  key: string;
-  network: string;
   firstS: number;
   lastS: number;
-  /** A bounded sample, the first ones. */
-  flowIds: string[];
   /** Flows so far. */
   flows: number;
-  /** Flows beyond the sample that were not handed on yet; null = none. */
-  moreFlowIds: string[] | null;
-  /** How many of the sample were handed on. */
-  handedOn: number;
-  sensors: readonly string[];
-  /** Touched since the episodes above the threshold were taken last. */
-  isChanged: boolean;
-  /** Updates so far, and how many there must be before it is judged again. */
-  touches: number;
-  judgedFrom: number;
   /** Ended or evicted; what comes for its key now opens another. */
   isOver: boolean;
+}
+
+/** An episode as it is kept. One shape for all detectors, as most of them never see a second update: what the detector
+ * may ask is put beside its state only when it is a finding. */
+export class KeptEpisode<State extends object> implements Episode {
+  readonly state: State & Partial<Episode>;
+  readonly network: string;
+  firstS: number;
+  lastS: number;
+  flows = 1;
+  isOver = false;
+  sensors: readonly string[];
+  readonly #key: string;
+  readonly #flowId: string;
+  /** The rest of a bounded sample, the first ones; null = none. */
+  #flowIds: string[] | null = null;
+  /** Flows beyond the sample that were not handed on yet; null = none. */
+  moreFlowIds: string[] | null = null;
+  /** How many of the sample were handed on. */
+  handedOn = 0;
+  /** Touched since the episodes above the threshold were taken last. */
+  isChanged = false;
+  /** Updates so far, and how many there must be before it is judged again. */
+  touches = 0;
+  judgedFrom = 0;
+
+  constructor(key: string, { network, flowId, sensors, segment }: PreparedUpdate, state: State) {
+    this.state = state;
+    this.network = network;
+    this.firstS = segment.start;
+    this.lastS = segment.end;
+    this.sensors = sensors;
+    this.#key = key;
+    this.#flowId = flowId;
+  }
+
+  /** With the network before it. */
+  get key(): string {
+    return `${this.network}|${this.#key}`;
+  }
+
+  get flowIds(): string[] {
+    return this.#flowIds === null ? [this.#flowId] : [this.#flowId, ...this.#flowIds];
+  }
+
+  hasFlow(id: string): boolean {
+    return this.#flowId === id || (this.#flowIds !== null && this.#flowIds.includes(id));
+  }
+
+  /** Of the sample. */
+  get lastFlowId(): string {
+    return this.#flowIds === null ? this.#flowId : this.#flowIds[this.#flowIds.length - 1];
+  }
+
+  addFlowId(id: string): void {
+    if (this.#flowIds === null) this.#flowIds = [id];
+    else this.#flowIds.push(id);
+    this.flows++;
+  }
+
+  /** The state, with what the detector may ask of its episode. */
+  get shown(): State & Episode {
+    const { state } = this;
+    state.firstS = this.firstS;
+    state.lastS = this.lastS;
+    state.flows = this.flows;
+    state.isOver = this.isOver;
+    return state as State & Episode;
+  }
 }
 
 /** Episodes that changed between two takes; a batch has fewer updates. */
@@ -55,16 +109,16 @@ export interface EpisodeOptions<State> {
   /** An episode older than this that is still below its threshold starts again. */
   ageMaxS: number;
   open: (update: PreparedUpdate, item: unknown) => State;
-  isThreat: (state: State & Episode) => boolean;
+  isThreat: (state: State, episode: Episode) => boolean;
 }
 
 export class Episodes<State extends object> {
   readonly #options: EpisodeOptions<State>;
-  #young = new ByNetwork<State & Episode>();
-  #old = new ByNetwork<State & Episode>();
+  #young = new ByNetwork<KeptEpisode<State>>();
+  #old = new ByNetwork<KeptEpisode<State>>();
   /** Touched since they were taken last, those that ended meanwhile included:
    * a replayed capture goes through years in one batch. */
-  #changed: (State & Episode)[] = [];
+  #changed: KeptEpisode<State>[] = [];
   /** Keys, and ended episodes above the threshold, that were evicted because the table was full. */
   evicted = 0;
   /** Flows that will not be linked as too many were held. */
@@ -81,7 +135,7 @@ export class Episodes<State extends object> {
 
   /** The episode of `key` in the network and at the time of `update`; opened, or started again, where needed. Null:
    * there is none and `opens` is false. */
-  touch(key: string, update: PreparedUpdate, item?: unknown, opens = true): State & Episode | null {
+  touch(key: string, update: PreparedUpdate, item?: unknown, opens = true): KeptEpisode<State> | null {
     const { network, segment: { start, end } } = update;
     let episode = this.#young.get(network, key);
     const isYoung = episode !== undefined;
@@ -93,7 +147,7 @@ export class Episodes<State extends object> {
     if (!isYoung) this.#makeRoom();
     if (episode === undefined || this.#isOver(episode, start, end)) {
       if (episode !== undefined) this.#close(episode);
-      episode = begin(key, update, this.#options.open(update, item));
+      episode = new KeptEpisode(key, update, this.#options.open(update, item));
       this.#young.set(network, key, episode);
     } else if (!isYoung) this.#young.set(network, key, episode);
     episode.touches++;
@@ -108,8 +162,8 @@ export class Episodes<State extends object> {
   /** Episodes touched since they were taken last that are above the threshold, in the order of their first touch. A
    * threat, or a busy one, is judged again when it has grown by a tenth, when it is over, or when `isAll`: judging and
    * describing it anew after every batch costs more than all the rest. */
-  takeChanged(isAll = true): (State & Episode)[] {
-    const changed = this.#changed, taken: (State & Episode)[] = [];
+  takeChanged(isAll = true): KeptEpisode<State>[] {
+    const changed = this.#changed, taken: KeptEpisode<State>[] = [];
     this.#changed = [];
     for (const episode of changed) {
       if (!isAll && !episode.isOver && episode.touches < episode.judgedFrom) {
@@ -117,7 +171,7 @@ export class Episodes<State extends object> {
         continue;
       }
       episode.isChanged = false;
-      const isThreat = this.#options.isThreat(episode);
+      const isThreat = this.#isThreat(episode);
       episode.judgedFrom = isThreat || episode.touches >= busyTouches ? episode.touches * growthFactor : 0;
       if (isThreat) taken.push(episode);
       else if (episode.isOver) this.#freeFlows(episode);
@@ -126,7 +180,7 @@ export class Episodes<State extends object> {
   }
 
   /** Flows of an episode that were not handed on before. */
-  takeFlowIds(episode: Episode): string[] {
+  takeFlowIds(episode: KeptEpisode<State>): string[] {
     const { flowIds, moreFlowIds, handedOn } = episode;
     const taken = [...flowIds.slice(handedOn), ...moreFlowIds ?? []];
     this.#flowsHeld -= moreFlowIds?.length ?? 0;
@@ -143,19 +197,21 @@ export class Episodes<State extends object> {
     }
   }
 
-  #isOver(episode: State & Episode, start: number, end: number): boolean {
-    const { quietS, ageMaxS, isThreat } = this.#options;
+  #isOver(episode: KeptEpisode<State>, start: number, end: number): boolean {
+    const { quietS, ageMaxS } = this.#options;
     if (start > episode.lastS + quietS || end < episode.firstS - quietS) return true;
-    return end - episode.firstS > ageMaxS && !isThreat(episode);
+    return end - episode.firstS > ageMaxS && !this.#isThreat(episode);
+  }
+
+  #isThreat(episode: KeptEpisode<State>): boolean {
+    return this.#options.isThreat(episode.state, episode);
   }
 
   /** A later segment counts as a flow of its own only while the sample shows that its flow is a new one. */
-  #addFlow(episode: State & Episode, { flowId, first }: PreparedUpdate): void {
-    const { flowIds } = episode;
+  #addFlow(episode: KeptEpisode<State>, { flowId, first }: PreparedUpdate): void {
     if (episode.flows < findingLimits.flowIdsMax) {
-      if (flowIds[flowIds.length - 1] === flowId || (!first && flowIds.includes(flowId))) return;
-      flowIds.push(flowId);
-      episode.flows++;
+      if (episode.lastFlowId === flowId || (!first && episode.hasFlow(flowId))) return;
+      episode.addFlowId(flowId);
       return;
     }
     if (!first || episode.moreFlowIds?.at(-1) === flowId) return;
@@ -168,7 +224,7 @@ export class Episodes<State extends object> {
     (episode.moreFlowIds ??= []).push(flowId);
   }
 
-  #addChanged(episode: State & Episode): void {
+  #addChanged(episode: KeptEpisode<State>): void {
     if (this.#changed.length >= changedMax) this.#dropChanged();
     episode.isChanged = true;
     this.#changed.push(episode);
@@ -177,9 +233,9 @@ export class Episodes<State extends object> {
   /** Leaves half of the changed ones at most, all of them threats.
    * What is dropped is judged again when more comes of it. */
   #dropChanged(): void {
-    const kept: (State & Episode)[] = [];
+    const kept: KeptEpisode<State>[] = [];
     for (const episode of this.#changed) {
-      const isThreat = this.#options.isThreat(episode);
+      const isThreat = this.#isThreat(episode);
       if (isThreat && kept.length < changedMax >> 1) {
         kept.push(episode);
         continue;
@@ -192,12 +248,14 @@ export class Episodes<State extends object> {
   }
 
   /** Frees the flows held for an episode that is over; one that changed is taken once more, and frees them then. */
-  #close(episode: State & Episode): void {
+  #close(episode: KeptEpisode<State>): void {
     episode.isOver = true;
+    // Others of the same detector may hold the state, and must learn of it.
+    episode.state.isOver = true;
     if (!episode.isChanged) this.#freeFlows(episode);
   }
 
-  #freeFlows(episode: Episode): void {
+  #freeFlows(episode: KeptEpisode<State>): void {
     this.#flowsHeld -= episode.moreFlowIds?.length ?? 0;
     episode.moreFlowIds = null;
   }
@@ -211,28 +269,7 @@ export class Episodes<State extends object> {
   }
 }
 
-function begin<State extends object>(key: string, update: PreparedUpdate, state: State): State & Episode {
-  const { start, end } = update.segment;
-  const episode: Episode = {
-    key: `${update.network}|${key}`,
-    network: update.network,
-    firstS: start,
-    lastS: end,
-    // One element, not an empty list to grow: most episodes never see a second flow.
-    flowIds: [update.flowId],
-    flows: 1,
-    moreFlowIds: null,
-    handedOn: 0,
-    sensors: update.sensors,
-    isChanged: false,
-    touches: 0,
-    judgedFrom: 0,
-    isOver: false,
-  };
-  return Object.assign(state, episode);
-}
-
-function addSensors(episode: Episode, sensors: readonly string[]): void {
+function addSensors(episode: KeptEpisode<object>, sensors: readonly string[]): void {
   const missing = sensors.filter((sensor) => !episode.sensors.includes(sensor));
   if (missing.length === 0) return;
   episode.sensors = [...episode.sensors, ...missing].slice(0, findingLimits.sensorsMax);

@@ -3,7 +3,7 @@
  * In: threats. Out: incidents with their timeline, the most severe first; a threat is in exactly one.
  * Two threats belong together when one machine acts in both, or when the second's actor is a machine that the first had
  * reached into (beyond looking at it), and less than {@link incidentLimits.pauseS} lies between them. Sources beyond
- * `actorsMax` are a crowd: then the one target is the machine in question.
+ * `actorsMax` are a crowd: then the one target is the machine in question, unless they are known to work together.
  * Severity is that of the worst threat; each further stage of the chain that was reached raises it by one step, at most
  * to critical, as a scan, a break-in and a spread are more than the worst of the three.
  * Noise does not chain: threats below medium raise nothing.
@@ -30,6 +30,8 @@ export const incidentLimits = {
 const stageOfDetector: Readonly<Record<string, Stage>> = {
   port_scan_vertical: "reconnaissance",
   port_scan_horizontal: "reconnaissance",
+  port_scan_distributed: "reconnaissance",
+  port_scan_slow: "reconnaissance",
   host_sweep: "reconnaissance",
   protocol_scan: "reconnaissance",
   stack_fingerprinting: "reconnaissance",
@@ -137,9 +139,10 @@ function weightOf({ rules_severity, engine }: Threat): number {
   return rankOf(rules_severity) * 2 + (engine === "rules" ? 0 : 1);
 }
 
-/** The machines whose doing a threat is. */
-function actorsOf({ src_ips, dst_ips }: Threat): string[] {
-  return src_ips.length <= incidentLimits.actorsMax ? src_ips : dst_ips.slice(0, 1);
+/** The machines whose doing a threat is. Those of a distributed scan work together, however many they are. */
+function actorsOf({ detector, src_ips, dst_ips }: Threat): string[] {
+  const areNamed = src_ips.length <= incidentLimits.actorsMax || detector === "port_scan_distributed";
+  return areNamed ? src_ips : dst_ips.slice(0, 1);
 }
 
 function findDraft(

@@ -9,7 +9,9 @@
 import type { Segment } from "../../shared/segment.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { Halves } from "../model/halves.ts";
+import { noPlaces, type Places } from "../model/place.ts";
 import { type Address, AddressBook } from "./signs/address.ts";
+import { CountryBook, type CountryView } from "./signs/countries.ts";
 import { type DnsQuestions, readDnsQuestions } from "./signs/dns_questions.ts";
 import { type ProbeOutcome, probeOutcome } from "./signs/probe.ts";
 import { ServiceBook, type ServiceView } from "./signs/services.ts";
@@ -46,6 +48,8 @@ export class PreparedUpdate {
   /** Who calls the service that this flow calls;
    * null for all but the beginnings of own hosts' TCP and UDP flows to one host. */
   readonly service: ServiceView | null;
+  /** The country that an own host calls outside, of flows that begin and are answered; null = not known. */
+  readonly country: CountryView | null;
   #pair: string | undefined;
   #protocolPair: string | undefined;
   #call: string | undefined;
@@ -73,6 +77,9 @@ export class PreparedUpdate {
       this.src.isResolver = true;
     }
     this.service = this.#readService(books.services);
+    this.country = this.service !== null && !this.dst.isPrivate && segment.bwd_payload_bytes > 0
+      ? books.countries.call(network, segment.dst_ip, segment.start)
+      : null;
   }
 
   /** "src|dst", for keys. */
@@ -129,7 +136,12 @@ export class PreparedUpdate {
 /** What preparing remembers from update to update; one for each engine. */
 export class PrepareBooks {
   readonly services = new ServiceBook();
+  readonly countries: CountryBook;
   readonly #addresses = new Halves<string, AddressBook>(networksMax);
+
+  constructor(places: Places = noPlaces) {
+    this.countries = new CountryBook(places);
+  }
 
   /** The same private address is another host in another network. */
   addressesOf(network: string): AddressBook {

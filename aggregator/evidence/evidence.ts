@@ -324,10 +324,10 @@ export class PacketEvidence {
     const { store, files, reporter } = this.#deps;
     const found = await files.list();
     // Rows after files, and those that are asked for first: whatever an upload does meanwhile, its row is among them.
-    const asked = await store.readAskedPackets(this.#options.askedMax);
-    const known = new Set([...asked, ...await store.readStoredPackets()].map(({ id }) => id));
-    const left = found.filter((id) => !known.has(id));
-    for (const id of left) await files.remove(id);
+    const asked = new Set((await store.readAskedPackets(this.#options.askedMax)).map(({ id }) => id));
+    const stored = new Set((await store.readStoredPackets()).map(({ id }) => id));
+    const left = found.filter(({ id, isPart }) => !asked.has(id) && (isPart || !stored.has(id)));
+    for (const { id, isPart } of left) await (isPart ? files.removePart(id) : files.remove(id));
     reporter.count("packet_files_swept_total", undefined, left.length);
   }
 

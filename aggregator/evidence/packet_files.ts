@@ -41,26 +41,26 @@ export class PacketFiles {
   }
 
   async remove(id: string): Promise<void> {
-    for (const path of [this.#pathOf(id), this.#partOf(id)]) {
-      await Deno.remove(path).catch((error) => {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      });
-    }
+    for (const path of [this.#pathOf(id), this.#partOf(id)]) await removeIfThere(path);
   }
 
-  /** Ids of the files that are there, parts included. */
-  async list(): Promise<string[]> {
-    const ids = new Set<string>();
+  /** The files that are there, parts included. */
+  async list(): Promise<{ id: string; isPart: boolean }[]> {
+    const found: { id: string; isPart: boolean }[] = [];
     try {
       for await (const { name } of Deno.readDir(this.#folder)) {
         const id = fileForm.exec(name)?.[1];
-        if (id !== undefined) ids.add(id);
-        if (ids.size >= listedMax) break;
+        if (id !== undefined) found.push({ id, isPart: name.endsWith(".part") });
+        if (found.length >= listedMax) break;
       }
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    return [...ids];
+    return found;
+  }
+
+  async removePart(id: string): Promise<void> {
+    await removeIfThere(this.#partOf(id));
   }
 
   #pathOf(id: string): string {
@@ -70,6 +70,12 @@ export class PacketFiles {
   #partOf(id: string): string {
     return `${this.#folder}/${checked(id)}.part`;
   }
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  await Deno.remove(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
 }
 
 function checked(id: string): string {

@@ -20,8 +20,33 @@ export interface Column<Row> {
   isOrdered?: boolean;
   /** A word counts in any case and is stored in this one. */
   letters?: "lower";
+  /** Asks where addresses are. */
+  isOfPlace?: true;
   /** Values of a row: addresses as text, times and spans in microseconds, choices as places, texts as they are. */
   read(row: Row, places: Places): readonly (string | number)[];
+}
+
+/** Columns of the places of one or more addresses of a row. Words of a closed form in lower case, as texts compare. */
+export function countryOf<Row>(about: string, addresses: (row: Row) => readonly string[]): Column<Row> {
+  return {
+    type: "word",
+    letters: "lower",
+    isOfPlace: true,
+    about,
+    examples: ["DE", "US"],
+    read: (row, places) => addresses(row).flatMap((ip) => places.find(ip)?.country?.toLowerCase() ?? []),
+  };
+}
+
+export function asnOf<Row>(about: string, addresses: (row: Row) => readonly string[]): Column<Row> {
+  return {
+    type: "number",
+    max: 4_294_967_295,
+    isOfPlace: true,
+    about,
+    examples: ["15169"],
+    read: (row, places) => addresses(row).flatMap((ip) => places.find(ip)?.asn ?? []),
+  };
 }
 
 export interface Table<Row> {

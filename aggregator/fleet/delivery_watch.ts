@@ -59,6 +59,7 @@ interface Watched extends ExpectedBatches, Wait {
 }
 
 const watchedMax = 20_000;
+const askedPerTurn = 50;
 
 export class DeliveryWatch {
   #options: WatchOptions;
@@ -108,7 +109,9 @@ export class DeliveryWatch {
   async #sweepBatches(nowMs: number): Promise<void> {
     const epochs = Map.groupBy(this.#batches.values(), ({ sensor, epoch }) => `${sensor}|${epoch}`);
     const missing: ExpectedBatches[] = [];
+    let asked = 0;
     for (const all of epochs.values()) {
+      await this.#pause(++asked);
       const positions = await this.#deps.store.readPositions(all[0].sensor, all[0].epoch);
       for (const one of all) {
         const stored = positions.find(({ bucket }) => bucket === one.bucket)?.seq_max ?? 0;
@@ -118,6 +121,11 @@ export class DeliveryWatch {
     if (missing.length > 0) {
       this.#deps.expect(missing.map(({ sensor, epoch, bucket, seq }) => ({ sensor, epoch, bucket, seq })));
     }
+  }
+
+  /** A question a sensor, and thousands of them: others are answered between. */
+  async #pause(asked: number): Promise<void> {
+    if (asked % askedPerTurn === 0) await this.#deps.clock.sleep(0);
   }
 
   #watch(expected: ExpectedBatches, nowMs: number): void {
@@ -160,7 +168,9 @@ export class DeliveryWatch {
     const rows = await this.#deps.store.readEndedEpochs();
     const names = new Set(rows.map(nameOf));
     for (const name of this.#packets.keys()) if (!names.has(name)) this.#packets.delete(name);
+    let asked = 0;
     for (const row of rows) {
+      await this.#pause(++asked);
       if (!handedOver.has(row.sensor_id)) this.#packets.delete(nameOf(row));
       else await this.#lookAt(row, nowMs);
     }

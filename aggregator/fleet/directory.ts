@@ -24,6 +24,8 @@ export class SensorDirectory {
   #noted = new Map<string, Pick<SensorRow, "check_in" | "last_check_in_ms" | "clock_offset_ms">>();
   #readMs = -Infinity;
   #reading: Promise<void> | null = null;
+  /** Since the reading that is under way began. */
+  #isForgotten = false;
 
   constructor(options: DirectoryOptions, deps: { store: Pick<Store, "readSensors"> }) {
     this.#maxAgeMs = options.maxAgeMs ?? 2_000;
@@ -70,6 +72,7 @@ export class SensorDirectory {
 
   /** Makes the next look read the store: a sensor was added or revoked. */
   forget(): void {
+    this.#isForgotten = true;
     this.#readMs = -Infinity;
   }
 
@@ -88,12 +91,13 @@ export class SensorDirectory {
   }
 
   async #read(nowMs: number): Promise<void> {
+    this.#isForgotten = false;
     try {
       // A thousand check-ins are 10 MB: parsing all of them again would hold up everybody who checks in meanwhile.
       const rows = await this.#store.readSensors(this.#rows);
       this.#rows = new Map(rows.map((row) => [row.sensor_id, this.#withNoted(row)]));
       for (const id of this.#noted.keys()) if (!this.#rows.has(id)) this.#noted.delete(id);
-      this.#readMs = nowMs;
+      this.#readMs = this.#isForgotten ? -Infinity : nowMs;
     } finally {
       this.#reading = null;
     }

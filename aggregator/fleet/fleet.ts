@@ -12,6 +12,7 @@ import type { EndedEpoch, SensorRow } from "../model/sensor.ts";
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
 import { filterWarning, policyReasons } from "./policy_reasons.ts";
+import { upgradeReasons } from "./upgrade_reasons.ts";
 import {
   type Conservation,
   conservationOf,
@@ -136,7 +137,8 @@ export function sensorHealth(
   if (checkIn) {
     found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
     found.push(...copies(checkIn), ...ring(checkIn));
-    found.push(...policyReasons(checkIn).map((text): Found => ["healthy", text]));
+    const told = [...policyReasons(checkIn), ...upgradeReasons(checkIn)];
+    found.push(...told.map((text): Found => ["healthy", text]));
   }
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {

@@ -1,6 +1,6 @@
 /** Where an address is and whose network it is in, out of MaxMind-format files (GeoLite2 Country or City, and ASN).
  *
- * In: `*.mmdb` files of a folder; an address as text.
+ * In: `*.mmdb` files; an address as text.
  * Out: country, city and autonomous system, as far as the files know them.
  * Invariant: the only file that knows the MaxMind library. A file that is broken, or breaks on one address, is set
  * aside and counted; the aggregator goes on without it. Nothing is downloaded.
@@ -11,29 +11,19 @@ import { Buffer } from "node:buffer";
 import { Reader, type Response } from "mmdb-lib";
 import type { Reporter } from "../../shared/reporter.ts";
 import { isPrivateIp } from "../../shared/ip.ts";
+import type { Place, Places } from "../model/place.ts";
 
 export const filesMax = 8;
 export const fileBytesMax = 256 * 1024 * 1024;
 const answersMax = 50_000;
 const textMax = 100;
 
-/** Fields that no file knows are absent. */
-export interface Place {
-  /** ISO 3166-1 alpha-2: "DE". */
-  country?: string;
-  country_name?: string;
-  city?: string;
-  /** Autonomous system number and the organisation that runs it. */
-  asn?: number;
-  as_org?: string;
-}
-
 interface Database {
-  name: string;
+  file: string;
   reader: Reader<Response>;
 }
 
-export class Geo {
+export class Geo implements Places {
   #databases: Database[] = [];
   #answers = new Map<string, Place | null>();
   #reporter: Reporter;
@@ -42,27 +32,28 @@ export class Geo {
     this.#reporter = deps.reporter;
   }
 
-  /** Names of the files in use. */
+  /** The files in use. */
   get files(): string[] {
-    return this.#databases.map(({ name }) => name);
+    return this.#databases.map(({ file }) => file);
   }
 
-  /** Reads the folder's files anew. @throws when it cannot be listed. */
-  async load(folder: string): Promise<void> {
-    const names: string[] = [];
-    for await (const entry of Deno.readDir(folder)) {
-      if (/^[^.].*\.mmdb$/.test(entry.name)) names.push(entry.name);
-    }
+  get isKnown(): boolean {
+    return this.#databases.length > 0;
+  }
+
+  /** Reads the files anew. Of one that cannot be used now, what was read of it before stays in use. */
+  async load(files: readonly string[]): Promise<void> {
     const databases: Database[] = [];
-    for (const name of names.sort()) {
+    for (const file of files) {
       if (databases.length >= filesMax) {
-        this.#refuse(name, `files must be <= ${filesMax}`);
+        this.#refuse(file, `files must be <= ${filesMax}`);
         continue;
       }
       try {
-        databases.push({ name, reader: await open(`${folder}/${name}`) });
+        databases.push({ file, reader: await open(file) });
       } catch (error) {
-        this.#refuse(name, (error as Error).message);
+        this.#refuse(file, (error as Error).message);
+        databases.push(...this.#databases.filter((before) => before.file === file));
       }
     }
     this.#databases = databases;
@@ -90,13 +81,13 @@ export class Geo {
     } catch (error) {
       // A pointer that leads nowhere: what else the file says is not to be trusted either.
       this.#databases = this.#databases.filter((one) => one !== database);
-      this.#refuse(database.name, (error as Error).message);
+      this.#refuse(database.file, (error as Error).message);
     }
   }
 
   #refuse(file: string, why: string): void {
     this.#reporter.count("geo_files_refused_total");
-    this.#reporter.error("geo database set aside", { file, why });
+    this.#reporter.error("cannot use a geo database", { file, why });
   }
 }
 
@@ -134,12 +125,4 @@ function nameOf(part: Record<string, unknown> | undefined): string | null {
 
 function textOf(value: unknown): string | null {
   return typeof value === "string" && value !== "" ? value.slice(0, textMax).toWellFormed() : null;
-}
-
-/** "United States, AS15169 Example Inc."; "" when nothing is known. */
-export function placeText(place: Place | null): string {
-  if (place === null) return "";
-  const where = [place.city, place.country_name ?? place.country].filter(Boolean).join(", ");
-  const network = place.asn === undefined ? "" : `AS${place.asn}${place.as_org ? ` ${place.as_org}` : ""}`;
-  return [where, network].filter(Boolean).join("; ");
 }

@@ -10,6 +10,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { LineReader, readJson, type Skipped } from "./formats.ts";
+import type { FreshList } from "./fresh_entries.ts";
 import { type HashKey, IndicatorTable } from "./table.ts";
 
 export const listsMax = 64;
@@ -55,8 +56,6 @@ export interface IntelListsDeps {
   clock: Clock;
   reporter: Reporter;
   randomBytes: (length: number) => Uint8Array;
-  /** Told after lists changed, with the names of those that were loaded. */
-  onChanged?: (names: string[]) => void | Promise<void>;
 }
 
 export class IntelLists {
@@ -68,6 +67,7 @@ export class IntelLists {
   #seen = new Map<string, string>();
   #stopping = new AbortController();
   #running: Promise<void> | null = null;
+  #onFresh: ((fresh: FreshList) => void) | null = null;
 
   constructor(options: IntelListsOptions, deps: IntelListsDeps) {
     this.#options = { pollMs: 10_000, ...options };
@@ -80,6 +80,11 @@ export class IntelLists {
   async start(): Promise<void> {
     await this.refresh();
     this.#running = this.#poll();
+  }
+
+  /** From now on `take` is told of the entries that a list brings when it changes or is new. Returns at once. */
+  onFresh(take: (fresh: FreshList) => void): void {
+    this.#onFresh = take;
   }
 
   async stop(): Promise<void> {
@@ -118,19 +123,17 @@ export class IntelLists {
   /** Looks at the folder once. */
   async refresh(): Promise<void> {
     const names = await this.#listNames();
-    const changed: string[] = [];
     for (const name of names) {
       const stamp = await this.#stampOf(name);
       if (stamp === null || stamp === this.#seen.get(name)) continue;
       this.#seen.set(name, stamp);
-      if (await this.#load(name)) changed.push(name);
+      await this.#load(name);
     }
     for (const name of [...this.#seen.keys()].filter((name) => !names.includes(name))) {
       this.#seen.delete(name);
       if (this.#lists.delete(name)) this.#tell("removed", name, "list removed", {});
     }
     this.#deps.reporter.gauge("intel_entries", this.entries);
-    if (changed.length > 0) await this.#deps.onChanged?.(changed);
   }
 
   #first(look: (table: IndicatorTable) => number): IntelHit | null {
@@ -177,8 +180,7 @@ export class IntelLists {
     return info?.isFile ? `${info.size} ${info.mtime?.getTime()} ${info.ino}` : null;
   }
 
-  /** True when the list is in force. */
-  async #load(name: string): Promise<boolean> {
+  async #load(name: string): Promise<void> {
     const before = this.#lists.get(name);
     const table = new IndicatorTable(this.#key);
     let skipped: Skipped = {};
@@ -196,7 +198,7 @@ export class IntelLists {
         problem,
         in_force: before?.state.entries ?? 0,
       });
-      return false;
+      return;
     }
     const loaded_ms = this.#deps.clock.nowMs();
     const state: ListState = { name, entries: table.size, loaded_ms, skipped, problem: null };
@@ -205,7 +207,9 @@ export class IntelLists {
       this.#deps.reporter.count("intel_entries_skipped_total", { reason }, count);
     }
     this.#tell("loaded", name, "intelligence list loaded", { entries: table.size, skipped });
-    return true;
+    if (this.#onFresh === null) return;
+    const fresh = before ? table.without(before.table) : table;
+    if (fresh.size > 0) this.#onFresh({ list: name, table: fresh });
   }
 
   /** @throws {RangeError | SyntaxError} */

@@ -59,6 +59,22 @@ export class IndicatorTable {
     if (this.#insert(this.#numberOf(note))) this.#counts.set(kind, this.countOf(kind) + 1);
   }
 
+  /** The entries of this one that `before`, made with the same key, lacks. */
+  without(before: IndicatorTable): IndicatorTable {
+    const rest = new IndicatorTable(this.#key);
+    rest.notes.push(...this.notes);
+    rest.#prefixes = this.#prefixes;
+    // Of kinds that are gone too: then a look-up is one comparison more.
+    rest.#counts = this.#counts;
+    for (let i = 0; i < this.#note.length; i++) {
+      if (this.#note[i] === 0 || before.#has(this.#low[i], this.#high[i])) continue;
+      rest.#a = this.#low[i];
+      rest.#b = this.#high[i];
+      rest.#insert(this.#note[i] - 1);
+    }
+    return rest;
+  }
+
   /** `bytes` are the 4 or 16 octets of an address; the longest network that holds it wins. */
   findAddress(bytes: Uint8Array): number {
     const lengths = this.#prefixes[bytes.length as 4 | 16];
@@ -147,6 +163,12 @@ export class IndicatorTable {
 
   #find(): number {
     return this.#note[this.#slot()] - 1;
+  }
+
+  #has(low: number, high: number): boolean {
+    this.#a = low;
+    this.#b = high;
+    return this.#find() >= 0;
   }
 
   #slot(): number {

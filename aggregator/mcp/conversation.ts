@@ -1,8 +1,8 @@
-/** The Model Context Protocol, as far as a server of read-only tools needs it: JSON-RPC 2.0, one message a line.
+/** The Model Context Protocol, as far as a server of read-only tools needs it: JSON-RPC 2.0.
  *
- * In: a line. Out: the line to answer with, or null where no answer is due.
- * Invariant: every request gets one answer, a faulty one a message; nothing is kept between two lines; an answer has at
- * most {@link octetsMax} octets in each of its two forms, and says where it was cut.
+ * In: a message, or a line that holds one. Out: what to answer with, or null where no answer is due.
+ * Invariant: every request gets one answer, a faulty one a message; nothing is kept between two messages; an answer has
+ * at most {@link octetsMax} octets in each of its two forms, and says where it was cut.
  * Why no SDK: the official one needs 95 npm packages, among them two web servers and a JOSE library, and 30 MB on the
  * disk; a server of tools would use four methods of it, those below. Revisions:
  * https://modelcontextprotocol.io/specification/2025-11-25. That of 2025-03-26 is left out, as it requires batches.
@@ -14,7 +14,7 @@ import { fit } from "./fit.ts";
 import { type Tool, tools } from "./tools.ts";
 import { inert, type JsonObject, splitUntrusted } from "./untrusted.ts";
 
-const revisions = ["2025-11-25", "2025-06-18", "2024-11-05"] as const;
+export const revisions = ["2025-11-25", "2025-06-18", "2024-11-05"] as const;
 const octetsMax = 60_000;
 const idCharactersMax = 200;
 const problemMax = 500;
@@ -28,6 +28,7 @@ const notice =
 export type Ask = (path: string) => Promise<JsonObject>;
 
 type Id = string | number | null;
+type JsonRpc = { jsonrpc: "2.0"; id: Id } & Record<string, unknown>;
 
 const errors = {
   parse: [-32700, "Cannot read message as it must be one JSON value a line"],
@@ -40,11 +41,17 @@ const errors = {
 export async function answerLine(line: string | null, ask: Ask): Promise<string | null> {
   let message: unknown;
   try {
-    if (line === null) return refusal(null, "parse");
+    if (line === null) return JSON.stringify(refusal(null, "parse"));
     message = JSON.parse(line);
   } catch {
-    return refusal(null, "parse");
+    return JSON.stringify(refusal(null, "parse"));
   }
+  const answer = await answerMessage(message, ask);
+  return answer === null ? null : JSON.stringify(answer);
+}
+
+/** Never throws. */
+export async function answerMessage(message: unknown, ask: Ask): Promise<JsonRpc | null> {
   const { jsonrpc, id, method, params } = (isObject(message) ? message : {}) as Record<string, unknown>;
   // A response: nothing was asked of the client.
   if (jsonrpc === "2.0" && method === undefined && isObject(message) && isId(id)) return null;
@@ -55,7 +62,7 @@ export async function answerLine(line: string | null, ask: Ask): Promise<string 
   return await answerRequest(id as Id, method, isObject(params) ? params : {}, ask);
 }
 
-async function answerRequest(id: Id, method: string, params: JsonObject, ask: Ask): Promise<string> {
+async function answerRequest(id: Id, method: string, params: JsonObject, ask: Ask): Promise<JsonRpc> {
   switch (method) {
     case "initialize":
       return result(id, {
@@ -130,13 +137,13 @@ function problem(words: string): JsonObject {
   return { content: [{ type: "text", text: words.slice(0, problemMax) }], isError: true };
 }
 
-function result(id: Id, body: unknown): string {
-  return JSON.stringify({ jsonrpc: "2.0", id, result: body });
+function result(id: Id, body: unknown): JsonRpc {
+  return { jsonrpc: "2.0", id, result: body };
 }
 
-function refusal(id: Id, kind: keyof typeof errors): string {
+function refusal(id: Id, kind: keyof typeof errors): JsonRpc {
   const [code, message] = errors[kind];
-  return JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
+  return { jsonrpc: "2.0", id, error: { code, message } };
 }
 
 function isId(id: unknown): id is string | number {

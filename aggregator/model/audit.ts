@@ -16,6 +16,10 @@ export const auditActions = [
   "sensor_tag",
   "sensor_remove",
   "sensor_revoke",
+  "upgrade_start",
+  "upgrade_pause",
+  "upgrade_resume",
+  "upgrade_cancel",
 ] as const;
 export type AuditAction = typeof auditActions[number];
 

@@ -5,13 +5,13 @@
 
 import type { Severity } from "./threat.ts";
 
-export const messageKinds = ["incident", "rise", "digest", "test"] as const;
+export const messageKinds = ["incident", "rise", "digest", "report", "test"] as const;
 
 /** What waits in the outbox, as JSON. */
 export interface SinkMessage {
   /** The same for each try: receivers tell a second delivery by it. */
   id: string;
-  /** A new incident; one that became more severe; what was held back; a test. */
+  /** A new incident; one that became more severe; what was held back; a report about a time; a test. */
   kind: typeof messageKinds[number];
   severity: Severity;
   /** A few words. */
@@ -20,7 +20,7 @@ export interface SinkMessage {
   summary: string;
   /** What to do next; "" = nothing is known. */
   action: string;
-  /** Id of the incident; "" for a digest and a test. */
+  /** Id of the incident; "" for what tells of none or of several. */
   incident: string;
   network: string;
   detector: string;
@@ -35,7 +35,7 @@ export interface SinkMessage {
   threats: number;
   /** Incidents this tells of. */
   incidents: number;
-  /** Packet time, epoch seconds. */
+  /** Packet time, epoch seconds; of a report what it is about. */
   first_seen: number;
   last_seen: number;
   /** Aggregator's clock. */

@@ -12,8 +12,18 @@ export interface Place {
 }
 
 export interface Places {
+  /** Whether there is anything to ask. */
+  readonly isKnown: boolean;
   /** Null for private addresses and for those nobody knows. */
   find(ip: string): Place | null;
 }
 
-export const noPlaces: Places = { find: () => null };
+export const noPlaces: Places = { isKnown: false, find: () => null };
+
+/** "United States; AS15169 Example Inc."; "" when nothing is known. */
+export function placeText(place: Place | null | undefined): string {
+  if (!place) return "";
+  const where = [place.city, place.country_name ?? place.country].filter(Boolean).join(", ");
+  const network = place.asn === undefined ? "" : `AS${place.asn}${place.as_org ? ` ${place.as_org}` : ""}`;
+  return [where, network].filter(Boolean).join("; ");
+}

@@ -44,6 +44,14 @@ export interface SeriesStack {
   bytes: number[];
 }
 
+/** Octets and packets of hosts outside. */
+export interface OutsideTraffic {
+  /** The largest first. */
+  cells: { ip: string; time: number; packets: number; bytes: number }[];
+  /** Of all of them, also of those that have no cell. */
+  totals: { time: number; packets: number; bytes: number }[];
+}
+
 export interface Totals {
   flows: number;
   packets: number;

@@ -4,6 +4,7 @@ import { catalogueWith } from "../detect/detectors/catalogue.ts";
 import { loadCustomDetectors } from "../detect/custom.ts";
 import type { Declaration } from "../detect/detector.ts";
 import { type DetectionSettings, readSettings } from "../detect/settings.ts";
+import { noPlaces, type Places } from "../model/place.ts";
 import { IntelLists } from "../intel/lists.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
@@ -48,9 +49,10 @@ export interface DetectorChoice {
 export async function chooseDetectors(
   options: Options<typeof detectionOptions>,
   edges: Pick<Edges, "reporter" | "clock" | "randomBytes">,
+  places: Places = noPlaces,
 ): Promise<DetectorChoice> {
   const lists = await readLists(options.intelligence, edges);
-  const shipped = catalogueWith(lists);
+  const shipped = catalogueWith(lists, places);
   const taken = shipped.map(({ name }) => name);
   const declarations = [...shipped, ...await loadFolder(options.detectors, taken, edges.reporter)];
   const read = readSettings(options, declarations);

@@ -6,6 +6,7 @@ import { CommandError, exitCodes } from "../../shared/command.ts";
 import { TrustedProxies } from "../model/client_address.ts";
 import { generalOptions, kafkaOptions, storeOptions } from "./store_options.ts";
 import { detectionOptions } from "./detection_options.ts";
+import { geoOptions } from "./geo_options.ts";
 import { triageOptions } from "./triage_options.ts";
 
 export const serveOptions = {
@@ -57,6 +58,20 @@ export const serveOptions = {
     value: "ingest,detect,triage,api",
     help: "The parts that this instance does, where several share one database; else all",
   },
+  suricata: {
+    kind: "text",
+    default: "",
+    value: "FILE",
+    help:
+      "Follow this eve.json of Suricata, and take its alerts in as threats, joined to flows by Community ID",
+  },
+  retroHuntDays: {
+    kind: "number",
+    default: 7,
+    min: 0,
+    max: 3_650,
+    help: "Days of stored flows searched for new entries when an intelligence list changes; 0 = none",
+  },
   retainDays: {
     kind: "number",
     default: 30,
@@ -76,7 +91,7 @@ export const serveOptions = {
     default: "",
     value: "DIR",
     help:
-      "Folder to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
+      "Folder or s3://BUCKET/PREFIX to which a day of flows goes, as Parquet, before it is dropped, the same for all aggregators of one database; else none",
   },
   retainPacketsMb: {
     kind: "number",
@@ -95,6 +110,7 @@ export const serveOptions = {
   },
   ...kafkaOptions,
   ...detectionOptions,
+  ...geoOptions,
   ...triageOptions,
   geminiCallsPerDay: {
     kind: "number",

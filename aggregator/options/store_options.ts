@@ -11,6 +11,7 @@ import {
 import type { KafkaSettings } from "../../shared/kafka.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 import { openStore } from "../store/open.ts";
+import { noPlaces, type Places } from "../model/place.ts";
 import type { Store } from "../store/store.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 
@@ -122,6 +123,7 @@ export function stateFolder(state: string, env: (name: string) => string | undef
 export async function storeOf(
   options: Options<typeof storeOptions>,
   edges: Pick<Edges, "env" | "reporter" | "clock">,
+  places: Places = noPlaces,
 ): Promise<Store> {
   await makeFolder(stateFolder(options.state, edges.env));
   const url = storeUrl(options, edges);
@@ -131,7 +133,7 @@ export async function storeOf(
   const ca = options.storeCa === "" ? null : await readAuthorities("--store-ca", options.storeCa);
   try {
     const { reporter, clock } = edges;
-    return openStore(url, { reporter, clock, env, ...(ca === null ? {} : { ca }) });
+    return openStore(url, { reporter, clock, env, places, ...(ca === null ? {} : { ca }) });
   } catch (cause) {
     throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }

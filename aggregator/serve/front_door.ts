@@ -4,7 +4,7 @@
  * whose each connection is.
  * Invariant: a connection that brings no whole request head within `headMs`, or for `idleMs` neither asks nor takes
  * what is streamed to it, is closed; one peer holds at most `peerMax` of them, all together at most `totalMax`;
- * each one turned away is counted.
+ * each one turned away is counted. Each takes three descriptors: when they run out, the door takes fewer from then on.
  * Why: the runtime's HTTP server waits for ever for the second half of a head. Behind this door the server can also be
  * replaced by one with another certificate while connections go on. TLS passes through untouched.
  * What a body may take is body.ts' business.
@@ -53,6 +53,9 @@ interface Guest {
 const idleBufferBytes = 2_048;
 const busyBufferBytes = 65_536;
 const sweepMs = 1_000;
+const totalMin = 8;
+/** Of this process, or of the system. */
+const noDescriptor = /os error 2[34]\b/;
 
 export class FrontDoor {
   #limits: Required<FrontDoorOptions>;
@@ -123,10 +126,21 @@ export class FrontDoor {
         if (this.#ended.signal.aborted) return;
         // Out of descriptors, or a peer that was gone at once: the next one may do.
         reporter.count("connections_refused_total", { reason: "accept" });
+        this.#leaveRoom(error);
         reporter.warn("cannot accept a connection", { error });
         await clock.sleep(100, this.#ended.signal);
       }
     }
+  }
+
+  /** Out of descriptors: from now on fewer connections, so that database and server behind have some. */
+  #leaveRoom(error: unknown): void {
+    if (!noDescriptor.test((error as Error).message)) return;
+    this.#limits.totalMax = Math.max(totalMin, Math.floor(this.#guests.size * 0.8));
+    const { reporter } = this.#deps;
+    reporter.warn("fewer connections from now on, as the system allows this program no more open files", {
+      connections: this.#limits.totalMax,
+    });
   }
 
   #welcome(outer: Deno.TcpConn): void {
@@ -185,8 +199,9 @@ export class FrontDoor {
         this.#relay(guest.outer, inner, () => this.#noteIncoming(guest)),
         this.#relay(inner, guest.outer, () => guest.activeMs = this.#deps.clock.monotonicMs()),
       ]);
-    } catch {
+    } catch (error) {
       // Either side went away; the other learns of it by the closing.
+      this.#leaveRoom(error);
     } finally {
       if (port !== null) this.#byPort.delete(port);
     }

@@ -3,7 +3,9 @@
  * In: the options of `serve`. Out: running stages, each of which adds how to stop it to `stops`. @module */
 
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
+import { readAuthorities } from "../../shared/common_options.ts";
 import { ArchiveThread } from "../archive/archive_thread.ts";
+import { type PlaceSettings, readPlace } from "../archive/place.ts";
 import { PacketEvidence } from "../evidence/evidence.ts";
 import { PacketFiles } from "../evidence/packet_files.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
@@ -33,8 +35,8 @@ export async function startRetention(
 
 /** Null = days are dropped without an archive. @throws {CommandError} */
 async function archiveOf(options: ServeOptions, edges: Edges): Promise<ArchiveThread | null> {
-  const { archive: folder, storePassword: password } = options;
-  if (folder === "") return null;
+  const { archive: where, state, storePassword: password, storeCa } = options;
+  if (where === "") return null;
   const url = storeUrl(options, edges);
   if (url === "sqlite::memory:") {
     throw new CommandError(
@@ -42,8 +44,19 @@ async function archiveOf(options: ServeOptions, edges: Edges): Promise<ArchiveTh
       'Cannot use "archive" as the store must be on a disk: current value is "sqlite::memory:"',
     );
   }
-  await makeFolder(folder);
-  return new ArchiveThread({ url, password, folder });
+  const place = archivePlace(where, state, edges.env);
+  await makeFolder(place.folder);
+  const ca = storeCa === "" ? null : await readAuthorities("--store-ca", storeCa);
+  return new ArchiveThread({ url, password, ca, ...place });
+}
+
+/** Where archived days are. @throws {CommandError} */
+export function archivePlace(where: string, state: string, env: Edges["env"]): PlaceSettings {
+  try {
+    return readPlace(where, stateFolder(state, env), env);
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
+  }
 }
 
 export function startEvidence(

@@ -10,10 +10,8 @@ import type { TrustedProxies } from "../model/client_address.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { bracketed, listenAddress } from "../options/serve_options.ts";
 import type { Certificate } from "../tls/authority.ts";
-import { innerHost } from "../../shared/inner_host.ts";
 import { FrontDoor, type FrontDoorOptions } from "./front_door.ts";
-
-const drainMs = 8_000;
+import { InnerServer } from "./inner_server.ts";
 
 export interface Listening {
   url: string;
@@ -31,8 +29,6 @@ export interface ListenOptions {
   limits?: FrontDoorOptions;
 }
 
-type Server = Deno.HttpServer<Deno.NetAddr>;
-
 /** @throws {CommandError} when the port is taken. */
 export function listen(
   { listen, certificate, proxies, limits = {} }: ListenOptions,
@@ -41,19 +37,19 @@ export function listen(
 ): Listening {
   const { hostname, port } = listenAddress(listen);
   const isSecure = certificate !== null;
-  let behind = serveBehind(certificate);
+  const behind = new InnerServer(certificate, answer, { clock, reporter });
   let listener: Deno.TcpListener;
   try {
     listener = Deno.listen({ hostname, port });
   } catch (cause) {
-    behind.shutdown();
+    void behind.close();
     throw new CommandError(exitCodes.environment, `Cannot listen on ${listen}: ${reasonOf(cause)}`, {
       cause,
     });
   }
   const door = new FrontDoor(limits, {
     listener,
-    portBehind: () => behind.addr.port,
+    portBehind: () => behind.port,
     proxies,
     clock,
     reporter,
@@ -61,44 +57,25 @@ export function listen(
   door.start();
   return {
     url: `${isSecure ? "https" : "http"}://${bracketed(hostname)}:${(listener.addr as Deno.NetAddr).port}`,
-    useCertificate(renewed) {
-      const before = behind;
-      behind = serveBehind(renewed);
-      drain(before);
-    },
+    useCertificate: (renewed) => behind.useCertificate(renewed),
     async close() {
       door.stop();
-      await drain(behind);
+      await behind.close();
       await door.closeAll();
     },
   };
 
-  function serveBehind(pair: Certificate | null): Server {
-    return Deno.serve(
-      { hostname: innerHost, port: 0, ...pair ?? {}, onListen: () => undefined },
-      answer,
-    );
-  }
-
-  async function answer(request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>): Promise<Response> {
-    const portOfPeer = info.remoteAddr.port;
+  async function answer(request: Request, portOfPeer: number, completed: Promise<void>): Promise<Response> {
     const source = door.addressOf(portOfPeer);
     // Another user of this machine who calls the inner port would else be taken for anyone.
     if (source === null) return new Response("Ask the aggregator's own port\n", { status: 421 });
     const leave = door.enter(portOfPeer), sent = door.send(portOfPeer);
-    info.completed.then(sent, sent); // It fails when the peer goes away first.
+    completed.then(sent, sent);
     try {
       return await api.fetch(request, { source, isSecure });
     } finally {
       leave();
     }
-  }
-
-  async function drain(server: Server): Promise<void> {
-    const ended = new AbortController();
-    const done = server.shutdown().catch(() => undefined); // Already closed is closed.
-    await Promise.race([done, clock.sleep(drainMs, ended.signal)]);
-    ended.abort();
   }
 }
 

@@ -20,6 +20,8 @@ import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { PolicyBook } from "../fleet/policies.ts";
+import { ReleaseFolder } from "../fleet/release_folder.ts";
+import { Rollouts } from "../fleet/rollouts.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
@@ -39,8 +41,13 @@ import {
   serverCertificate,
 } from "../tls/authority.ts";
 import { CertificateKeeper } from "./certificate_keeper.ts";
+import { startFeeds } from "./feeds.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
 import { startSinks } from "./telling.ts";
+import { type AdminApi, apiInside } from "../cli/admin_api.ts";
+import { readReport } from "../cli/report_data.ts";
+import { reportPage } from "../cli/report_page.ts";
+import type { MakeReport, ReportRange } from "../sinks/reports.ts";
 import type { Sinks } from "../sinks/sinks.ts";
 import { listen, type Listening } from "./listen.ts";
 import { startIngest, startPublishers } from "./streams.ts";
@@ -55,6 +62,8 @@ import {
   readTrustedProxies,
   type ServeOptions,
 } from "../options/serve_options.ts";
+import type { Places } from "../model/place.ts";
+import { openGeo } from "../options/geo_options.ts";
 import { readModel } from "../options/triage_options.ts";
 import { placeOf } from "../tls/place.ts";
 import type { WorkMeter } from "./work_meter.ts";
@@ -104,9 +113,12 @@ async function wire(
   stops: Stop[],
 ): Promise<Omit<Running, "stop">> {
   const { clock, reporter } = edges;
-  const store = await storeOf(options, edges);
+  const { places, reload } = await openGeo(options, edges);
+  const store = await storeOf(options, edges, places);
   await store.start();
   stops.push(() => store.stop());
+  const forget = edges.onReload(reload);
+  stops.push(() => Promise.resolve(forget()));
   const roles = readRoles(options);
   const holder = edges.randomBytes(8).toHex();
   const directory = new SensorDirectory({}, { store });
@@ -119,12 +131,18 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
-  const sinks = await startSinks(options.sinks, edges, { store, directory, holder }, stops);
+  const releases = new ReleaseFolder(`${stateFolder(options.state, edges.env)}/releases`);
+  const rollouts = new Rollouts({}, { store, directory, releases, reporter });
+  rollouts.start(clock);
+  stops.push(() => rollouts.stop());
+  let makeReport: MakeReport = () => Promise.reject(new Error("the aggregator is starting"));
+  const told = { store, directory, holder, makeReport: (range: ReportRange) => makeReport(range) };
+  const sinks = await startSinks(options.sinks, edges, told, stops);
   const live = new LiveFeed({}, { store, clock, reporter });
-  const own = { store, directory, evidence, live };
-  const { detection, detectors } = roles.has("detect")
+  const own = { store, directory, evidence, live, places, releases, rollouts };
+  const { detection, detectors, intelligence } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
-    : { detection: null, detectors: null };
+    : { detection: null, detectors: null, intelligence: null };
   const meter = roles.has("ingest")
     ? await startIngest(options, edges, { store, directory, detection, live }, stops)
     : null;
@@ -134,16 +152,23 @@ async function wire(
     checkIns,
     detection,
     detectors,
+    intelligence,
     meter,
     retention,
     sinks,
     ...web,
   });
+  makeReport = reportsBy(apiInside(capabilities, "viewer", edges, "http://127.0.0.1"));
   const api = createApi({ ...web, paths: roles.has("api") ? null : sensorPaths }, capabilities);
   const { url } = await openPort(edges, web, api, stops);
   // First of all: a stream that is watched would hold the port open.
   stops.push(() => live.stop());
   return { url, keyFile };
+}
+
+/** Reports are made of what the API answers a viewer. */
+function reportsBy(api: AdminApi): MakeReport {
+  return async ({ fromS, toS }) => reportPage(await readReport(api, toS, toS - fromS));
 }
 
 /** What an instance without the role "api" answers to. */
@@ -207,18 +232,18 @@ async function readCertificate({ tlsCert, tlsKey }: ServeOptions): Promise<Certi
 async function startDetection(
   options: ServeOptions,
   edges: Edges,
-  { store, directory, evidence, live }: Pick<Stages, "store" | "directory" | "evidence" | "live">,
+  { store, directory, evidence, live, places }: Pick<
+    Stages,
+    "store" | "directory" | "evidence" | "live" | "places"
+  >,
   asksModel: boolean,
   stops: Stop[],
-): Promise<{ detection: Detection; detectors: CatalogueEntry[] }> {
+): Promise<Pick<Stages, "detection" | "detectors" | "intelligence">> {
   const { clock, reporter } = edges;
-  const { settings, declarations, lists } = await chooseDetectors(options, edges);
-  if (lists) {
-    await lists.start();
-    stops.push(() => lists.stop());
-  }
+  const { settings, declarations, lists } = await chooseDetectors(options, edges, places);
   const engine = new Engine({}, {
     detectors: startDetectors(settings, declarations),
+    places,
     reporter,
     // People know a sensor by its name.
     explain: (finding, severity, episodes) =>
@@ -259,7 +284,12 @@ async function startDetection(
   }
   await detection.start();
   stops.push(() => detection.stop());
-  return { detection, detectors: describeDetectors(settings, declarations) };
+  await startFeeds(options, edges, { lists, settings, store, detection }, stops);
+  return {
+    detection,
+    detectors: describeDetectors(settings, declarations),
+    intelligence: () => lists?.states ?? null,
+  };
 }
 
 interface Stages {
@@ -267,11 +297,15 @@ interface Stages {
   directory: SensorDirectory;
   checkIns: CheckInWriter;
   evidence: PacketEvidence;
+  releases: ReleaseFolder;
+  rollouts: Rollouts;
   live: LiveFeed;
+  places: Places;
   sinks: Sinks;
   /** Null = another instance does. */
   detection: Detection | null;
   detectors: CatalogueEntry[] | null;
+  intelligence: Capabilities["intelligence"] | null;
   meter: WorkMeter | null;
   retention: Retention | null;
   authority: Authority | null;
@@ -284,7 +318,7 @@ function makeCapabilities(
   stages: Stages,
 ): EdgeCapabilities & Partial<Capabilities> {
   const { store, directory, checkIns, detection, evidence, meter, retention, live, sinks } = stages;
-  const { authority, publicUrl } = stages;
+  const { authority, publicUrl, releases, rollouts } = stages;
   const { clock, reporter, randomBytes } = edges;
   const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
@@ -298,6 +332,13 @@ function makeCapabilities(
     randomBytes,
     directory,
     policies: new PolicyBook({}, { store }),
+    places: stages.places,
+    releases,
+    rollouts,
+    releaseLimit: new ConcurrencyLimit(
+      { kind: "release", activeMax: 8, activePerKeyMax: 1, waitingMax: 64 },
+      { reporter },
+    ),
     clockOffsets: new ClockOffsets(),
     checkIns,
     evidence,
@@ -314,6 +355,7 @@ function makeCapabilities(
     ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
     live,
     ...(stages.detectors ? { detectors: stages.detectors } : {}),
+    ...(stages.intelligence ? { intelligence: stages.intelligence } : {}),
     onThreatStatus: (id, status) => {
       detection?.setStatus(id, status);
       live.note("threats", [id]);

@@ -4,6 +4,7 @@
 
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
+import type { MakeReport } from "../sinks/reports.ts";
 import { BadSinks, Sinks } from "../sinks/sinks.ts";
 import type { Store } from "../store/store.ts";
 import type { Stop } from "./start.ts";
@@ -12,7 +13,12 @@ import type { Stop } from "./start.ts";
 export async function startSinks(
   path: string,
   edges: Edges,
-  { store, directory, holder }: { store: Store; directory: SensorDirectory; holder: string },
+  { store, directory, holder, makeReport }: {
+    store: Store;
+    directory: SensorDirectory;
+    holder: string;
+    makeReport: MakeReport;
+  },
   stops: Stop[],
 ): Promise<Sinks> {
   const { clock, reporter, randomBytes, env } = edges;
@@ -26,6 +32,7 @@ export async function startSinks(
     randomBytes,
     env,
     hostname: () => Deno.hostname(),
+    makeReport,
   });
   try {
     await sinks.start();

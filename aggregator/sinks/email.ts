@@ -2,11 +2,13 @@
  *
  * Invariant: nothing is sent in the clear: a server that offers no STARTTLS is a failure; certificates are checked
  * against the system's authorities or the one that is given.
- * The HTML part holds text and no links, no images, no styles from elsewhere. @module */
+ * The HTML part holds text and no links, no images, no styles from elsewhere. A report is attached as a page.
+ * @module */
 
 import nodemailer from "nodemailer";
 import type { SinkMessage } from "../model/message.ts";
 import { type Receiver, Refused } from "./sender.ts";
+import { type MakeReport, rangeOf } from "./reports.ts";
 import type { SettingsOf } from "./settings.ts";
 import { escapeHtml, escapeLine } from "../../shared/escape.ts";
 import { facts, headline, plainText } from "./words.ts";
@@ -19,10 +21,11 @@ export function email(
     SettingsOf<"email">,
     "host" | "port" | "security" | "user" | "from" | "to"
   >,
-  { password, ca }: { password: string | null; ca: string | null },
+  { password, ca, makeReport }: { password: string | null; ca: string | null; makeReport: MakeReport },
 ): Receiver {
   return {
     async send(told, signal) {
+      const page = told.kind === "report" ? await makeReport(rangeOf(told)) : null;
       const transport = nodemailer.createTransport({
         host,
         port,
@@ -46,6 +49,13 @@ export function email(
           subject: `Picket: ${headline(told)}`.slice(0, 200),
           text: plainText(told),
           html: mailHtml(told),
+          ...page === null ? {} : {
+            attachments: [{
+              filename: "report.html",
+              content: page,
+              contentType: "text/html; charset=utf-8",
+            }],
+          },
           headers: { "Auto-Submitted": "auto-generated" },
         });
       } catch (cause) {

@@ -1,19 +1,28 @@
-/** A file of lines, rotated by size: `path`, then `path.1`, the newest, and so on.
+/** A file of lines, rotated by size: `path`, then `path.1`, the newest, and so on; and the newest report as a page.
  *
  * Invariant: a line is on disk before it counts as sent;
  * a file that was cut short by a crash gets an end of line first. @module */
 
-import type { Receiver } from "./sender.ts";
+import { type MakeReport, rangeOf } from "./reports.ts";
+import { type Receiver, Refused } from "./sender.ts";
 import { lineOf } from "./formats.ts";
 import type { SettingsOf } from "./settings.ts";
 
 export function fileSink(
-  { path, format, bytesMax, files }: Pick<SettingsOf<"file">, "path" | "format" | "files"> & {
-    bytesMax: number;
-  },
+  { path, format, bytesMax, files, report }:
+    & Pick<SettingsOf<"file">, "path" | "format" | "files" | "report">
+    & {
+      bytesMax: number;
+    },
+  { makeReport }: { makeReport: MakeReport },
 ): Receiver {
   return {
     async send(message) {
+      if (message.kind === "report") {
+        // The schedule may have gone while the message waited.
+        if (report === undefined) throw new Refused("reports are not written to this file any more");
+        return await replace(report.path, await makeReport(rangeOf(message)));
+      }
       const line = new TextEncoder().encode(`${lineOf(message, format)}\n`);
       const size = await Deno.stat(path).then(({ size }) => size, () => 0);
       if (size > 0 && size + line.length > bytesMax) await rotate(path, files);
@@ -28,6 +37,18 @@ export function fileSink(
       }
     },
   };
+}
+
+/** Whole or not at all. */
+async function replace(path: string, text: string): Promise<void> {
+  const file = await Deno.open(`${path}.new`, { create: true, write: true, truncate: true, mode: 0o640 });
+  try {
+    await writeAll(file, new TextEncoder().encode(text));
+    await file.sync();
+  } finally {
+    file.close();
+  }
+  await Deno.rename(`${path}.new`, path);
 }
 
 async function endsLine(file: Deno.FsFile): Promise<boolean> {

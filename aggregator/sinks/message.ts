@@ -45,8 +45,8 @@ export function messageOf(
   };
 }
 
-/** A message that tells of no incident: to be filled as a digest, or sent as a test. */
-export function blankMessage(id: string, kind: "digest" | "test", nowMs: number): SinkMessage {
+/** A message that tells of no incident: to be filled as a digest or a report, or sent as a test. */
+export function blankMessage(id: string, kind: "digest" | "report" | "test", nowMs: number): SinkMessage {
   return {
     id,
     kind,

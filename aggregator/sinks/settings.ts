@@ -5,6 +5,7 @@
 
 import { z } from "../../shared/schema.ts";
 import { severities } from "../model/threat.ts";
+import { weekdays } from "./schedule.ts";
 
 export const webhookTemplates = ["json", "eve", "ecs", "ocsf", "slack", "teams", "discord", "ntfy"] as const;
 export const lineFormats = ["text", "json", "cef", "eve", "ecs", "ocsf"] as const;
@@ -31,6 +32,16 @@ const zone = z.string().max(60).refine((name) => {
     return false;
   }
 }, "must be a time zone like Europe/Berlin");
+
+/** A page about the network, each day or each week. */
+const schedule = {
+  every: z.enum(["day", "week"]),
+  day: z.enum(weekdays).default("monday"),
+  at: clock.default("07:00"),
+  zone: zone.default("UTC"),
+  /** No incidents are sent to this sink. */
+  only: z.boolean().default(false),
+};
 
 const common = {
   name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, "must be 1-32 of a-z, 0-9, _ and -"),
@@ -66,6 +77,7 @@ export const sinkSettings = z.discriminatedUnion("kind", [
     password: secret.optional(),
     from: mailbox,
     to: z.array(mailbox).min(1).max(20),
+    report: z.strictObject(schedule).optional(),
   }),
   z.strictObject({
     kind: z.literal("syslog"),
@@ -83,12 +95,18 @@ export const sinkSettings = z.discriminatedUnion("kind", [
     format: z.enum(lineFormats).default("json"),
     max_megabytes: z.int().min(1).max(10_000).default(10),
     files: z.int().min(1).max(100).default(5),
+    report: z.strictObject({ ...schedule, path: z.string().min(1).max(1_000) }).optional(),
   }),
 ]);
 export type SinkSettings = z.infer<typeof sinkSettings>;
 export type SettingsOf<Kind extends SinkSettings["kind"]> = Extract<SinkSettings, { kind: Kind }>;
 
 const file = z.strictObject({ sinks: z.array(sinkSettings).max(sinksMax) });
+
+/** When reports are due, and that nothing else is wanted; undefined = none are. */
+export function reportOf(settings: SinkSettings): z.infer<z.ZodObject<typeof schedule>> | undefined {
+  return "report" in settings ? settings.report : undefined;
+}
 
 export type ReadSettings = { ok: true; sinks: SinkSettings[] } | { ok: false; problems: string[] };
 

@@ -10,8 +10,9 @@ import type { LeaseStore, SinkStore, ThreatStore } from "../store/store.ts";
 import { email } from "./email.ts";
 import { fileSink } from "./file.ts";
 import { blankMessage } from "./message.ts";
+import { type MakeReport, Reports } from "./reports.ts";
 import { type Receiver, Sender, sendWithin } from "./sender.ts";
-import { readSinkSettings, type Secret, type SinkSettings } from "./settings.ts";
+import { readSinkSettings, reportOf, type Secret, type SinkSettings } from "./settings.ts";
 import { syslog } from "./syslog.ts";
 import { Teller, type TellerDeps, tellerLease } from "./teller.ts";
 import { webhook } from "./webhook.ts";
@@ -49,6 +50,7 @@ export interface SinksDeps extends Pick<TellerDeps, "sensor"> {
   randomBytes: (length: number) => Uint8Array;
   env: (name: string) => string | undefined;
   hostname: () => string;
+  makeReport: MakeReport;
 }
 
 interface Running {
@@ -162,7 +164,7 @@ export class Sinks {
   }
 
   async #receiverOf(settings: SinkSettings): Promise<Receiver> {
-    const { clock, hostname } = this.#deps;
+    const { clock, hostname, makeReport } = this.#deps;
     const secretOf = async (secret: Secret | undefined) =>
       secret === undefined ? null : await this.#secret(secret);
     const caOf = async (path: string | undefined) =>
@@ -180,11 +182,12 @@ export class Sinks {
         return email(settings, {
           password: await secretOf(settings.password),
           ca: await caOf(settings.ca_file),
+          makeReport,
         });
       case "syslog":
         return syslog(settings, { ca: await caOf(settings.ca_file), hostname: hostname() });
       case "file":
-        return fileSink({ ...settings, bytesMax: settings.max_megabytes * 1e6 });
+        return fileSink({ ...settings, bytesMax: settings.max_megabytes * 1e6 }, { makeReport });
     }
   }
 
@@ -198,12 +201,21 @@ export class Sinks {
   async #tell(): Promise<void> {
     const { clock, reporter } = this.#deps;
     const { signal } = this.#stopping;
-    const teller = new Teller({ ...this.#deps, sinks: () => this.#running.map(({ settings }) => settings) });
+    const all = () => this.#running.map(({ settings }) => settings);
+    const teller = new Teller({ ...this.#deps, sinks: () => all().filter((one) => !reportOf(one)?.only) });
+    const reports = new Reports({
+      ...this.#deps,
+      sinks: () => all().map((one) => ({ name: one.name, report: reportOf(one) })),
+    });
     while (!signal.aborted) {
       const result = await teller.turn().catch((error) => {
         reporter.count("sink_turns_failed_total");
         reporter.warn("cannot decide what to send to sinks, will retry", { error });
         return "idle" as const;
+      });
+      await reports.turn().catch((error) => {
+        reporter.count("sink_turns_failed_total");
+        reporter.warn("cannot note that a report is due, will retry", { error });
       });
       if (result !== "more") await clock.sleep(result === "idle" ? tellEveryMs : standbyMs, signal);
     }

@@ -8,6 +8,7 @@ import type { SinkMessage } from "../model/message.ts";
 
 /** "High: Vertical port scan". */
 export function headline({ kind, severity, title }: SinkMessage): string {
+  if (kind === "report") return escapeLine(title);
   const lead = { incident: "", rise: " (more severe now)", digest: "", test: "" }[kind];
   return escapeLine(`${severity[0].toUpperCase()}${severity.slice(1)}${lead}: ${title}`);
 }

@@ -46,6 +46,11 @@ export interface Session {
   insert(table: string, columns: readonly string[], rows: RowSource): Promise<number>;
 }
 
+export interface TransactionOptions {
+  /** False: a power cut may take it, as it will come again; SQLite then does not wait for the disk. @default true */
+  isDurable?: boolean;
+}
+
 export interface Database {
   readonly dialect: Dialect;
   /** @throws {StoreUnavailable} when it cannot be reached. */
@@ -58,7 +63,10 @@ export interface Database {
   /** Whether it can be read, and written when the last write failed. @throws {StoreUnavailable} */
   ping(): Promise<void>;
   /** Runs `work` and commits; rolls back when it throws. */
-  transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
+  transaction<Result>(
+    work: (session: Session) => Promise<Result>,
+    options?: TransactionOptions,
+  ): Promise<Result>;
   /** Changes a definition, which is no part of a transaction. */
   define(sql: string): Promise<void>;
   /** Whether `error` says that a unique key is taken. */

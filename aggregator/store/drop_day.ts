@@ -6,7 +6,7 @@
  * tables that hold what was seen last, and in SQLite: the rows are deleted in slices that take about {@link sliceMs},
  * with a rest after each.
  * Why not one table or one file a day in SQLite: a commit over several files is not atomic after a power cut, which
- * would store a flow and not its batch; and the rows of a day are a few pages that lie together (version 11), whose
+ * would store a flow and not its batch; and the rows of a day are a few pages that lie together (version 12), whose
  * space the next day takes. @module */
 
 import { systemClock } from "../../shared/clock.ts";
@@ -117,7 +117,10 @@ async function deleteRange(
       ? `DELETE ${some}`
       : `DELETE FROM ${table} WHERE (${keys}) IN (SELECT ${keys} ${some})`;
     const begunMs = systemClock.monotonicMs();
-    const deleted = await database.transaction((session) => session.run(sql, [from, to]));
+    // What a power cut brings back leaves again.
+    const deleted = await database.transaction((session) => session.run(sql, [from, to]), {
+      isDurable: false,
+    });
     const tookMs = systemClock.monotonicMs() - begunMs;
     await systemClock.sleep(tookMs / 4);
     if (deleted < rows) return;

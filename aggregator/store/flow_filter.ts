@@ -44,6 +44,10 @@ export function flowTests(dialect: Dialect, words: Words): SqlTests {
     duration: (test) => numberTest(test, ["flows.duration_us"]),
     state: (test) => numberTest(test, ["flows.conn_state + 0"], 1),
     vlan: (test) => numberTest(test, ["flows.vlan"]),
+    country: () => unknown,
+    src_country: () => unknown,
+    dst_country: () => unknown,
+    asn: () => unknown,
     network: word("network"),
     sensor: (test) => wordTest(test, words, (ids) => isSeenBy(dialect, ids)),
   };

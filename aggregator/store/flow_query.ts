@@ -15,6 +15,7 @@ import type { FlowQuery, Page, PageRequest } from "../model/page.ts";
 import { connStates } from "../../shared/segment.ts";
 import { boundsOf, meets, onlyAddressesOf, testsOf } from "../filter/evaluate.ts";
 import { flowTable } from "../filter/flow_table.ts";
+import type { Places } from "../model/place.ts";
 import { onlyAddress } from "../model/network.ts";
 import { ipIn, isAddressIn } from "./addresses.ts";
 import type { Condition, Dialect, Session, Value } from "./database.ts";
@@ -43,7 +44,7 @@ function keyAt(seconds: number): Key {
 }
 
 export async function queryFlows(
-  reading: Reading,
+  reading: Reading & { places: Places },
   given: FlowQuery,
   page: PageRequest,
   monotonicMs: () => number,
@@ -57,7 +58,7 @@ export async function queryFlows(
   const conditions = await conditionsOf(reading, query);
   if (conditions === null) return { rows: [] };
   const isExact = conditions.every(({ isExact }) => isExact ?? true);
-  const matches = matcherOf(query, isExact);
+  const matches = matcherOf(query, isExact, reading.places);
   let sliceRows = conditions.length > 0 ? Math.max(sliceRowsFirst, limit + 1) : limit + 1;
   const rows: Flow[] = [];
   let left = rangeOf(query, page);
@@ -301,12 +302,16 @@ function narrowed(query: FlowQuery): FlowQuery {
 }
 
 /** Whether a flow that SQL found is one that was asked for. `isExact`: SQL has answered the filter already. */
-function matcherOf({ name, community_id, filter }: FlowQuery, isExact: boolean): (flow: Flow) => boolean {
+function matcherOf(
+  { name, community_id, filter }: FlowQuery,
+  isExact: boolean,
+  places: Places,
+): (flow: Flow) => boolean {
   const asked = isExact ? undefined : filter;
   if (name === undefined && community_id === undefined && asked === undefined) return () => true;
   const part = name === undefined ? undefined : namePart(name);
   return (flow) =>
     (part === undefined || (flow.facts !== null && namesOf(flow.facts).includes(part))) &&
     (community_id === undefined || flow.community_id === community_id) &&
-    (asked === undefined || meets(asked, flowTable, flow));
+    (asked === undefined || meets(asked, flowTable, flow, places));
 }

@@ -6,6 +6,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Flow } from "../model/flow.ts";
 import { readFlowId } from "../model/flow_id.ts";
+import type { Places } from "../model/place.ts";
 import { type Database, marks, type Session } from "./database.ts";
 import { flowSelection } from "./flow_record.ts";
 import { queryFlows } from "./flow_query.ts";
@@ -21,10 +22,10 @@ const keysPerQuery = 200;
 
 export function flowStore(
   database: Database,
-  deps: { words: Words; reporter: Reporter; clock: Clock },
+  deps: { words: Words; reporter: Reporter; clock: Clock; places: Places },
 ): FlowStore {
   const { dialect } = database;
-  const { words, reporter, clock } = deps;
+  const { words, reporter, clock, places } = deps;
   const readKeys = async (
     session: Session,
     keys: readonly Key[],
@@ -68,7 +69,7 @@ export function flowStore(
     readFlow: async (flowId) => await ifShown(database, (await readFlowsById([flowId]))[0]),
     readFlows: (query, page) =>
       database.query((session) =>
-        queryFlows({ dialect, session, words, reporter }, query, page, () => clock.monotonicMs())
+        queryFlows({ dialect, session, words, reporter, places }, query, page, () => clock.monotonicMs())
       ),
     readRecentFlows: (sinceMs, limit, buckets) =>
       database.read(async (session) => {

@@ -8,7 +8,16 @@ import { lowerAscii, type Test } from "../model/filter.ts";
 import { insideRanges } from "../model/inside.ts";
 import { isAddressOf } from "./addresses.ts";
 import type { Condition } from "./database.ts";
-import { addressTest, type Clause, isOneOf, joined, never, numberTest, type SqlTests } from "./filter_sql.ts";
+import {
+  addressTest,
+  type Clause,
+  isOneOf,
+  joined,
+  never,
+  numberTest,
+  type SqlTests,
+  unknown,
+} from "./filter_sql.ts";
 import { wordTest } from "./flow_filter.ts";
 import type { Words } from "./words.ts";
 
@@ -29,6 +38,8 @@ export function hostTests(words: Words): SqlTests {
     threats: (test) => numberTest(test, [threats]),
     first_seen: (test) => timeTest(test, "hosts.first_us"),
     last_seen: (test) => timeTest(test, "hosts.last_us"),
+    country: () => unknown,
+    asn: () => unknown,
     network: (test) => wordTest(test, words, (ids) => isOneOf("hosts.network", ids)),
   };
 }

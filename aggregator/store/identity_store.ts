@@ -3,6 +3,7 @@
  * In: hashes, never secrets. Out: rows. Invariant: of many redemptions at once of one token exactly as many enrol as it
  * has uses, as each is one transaction that reads the token for update; no two live sensors have one name. @module */
 
+import { systemClock } from "../../shared/clock.ts";
 import type { Database, Row, Session, Value } from "./database.ts";
 import { marks } from "./database.ts";
 import { writeAudit } from "./audit_store.ts";
@@ -308,13 +309,11 @@ const sensorColumns = [
   "clock_offset_ms",
 ] as const;
 const checkInsAtOnce = 100;
+const rowsPerTurn = 500;
 
 /** All but the check-ins, which are most of a row; and those that are newer than the known ones. */
 async function selectBeside(session: Session, known: KnownCheckIns | null): Promise<SensorRow[]> {
-  const found = await session.all(
-    `SELECT ${sensorColumns.join(", ")} FROM sensors ORDER BY name LIMIT ${sensorsMax}`,
-  );
-  const rows = found.map((row) => sensorFromRow({ ...row, live_name: null, check_in: null }));
+  const rows = await selectInTurns(session);
   if (known === null) return rows;
   const newer: SensorRow[] = [];
   for (const row of rows) {
@@ -333,6 +332,25 @@ async function selectBeside(session: Session, known: KnownCheckIns | null): Prom
     }
   }
   return rows;
+}
+
+/** Without check-ins, by name. */
+async function selectInTurns(session: Session): Promise<SensorRow[]> {
+  const rows: SensorRow[] = [];
+  for (let after = ""; rows.length < sensorsMax;) {
+    // Ten thousand rows at once would hold up those who check in meanwhile.
+    if (rows.length > 0) await systemClock.sleep(0);
+    const found = await session.all(
+      `SELECT ${
+        sensorColumns.join(", ")
+      } FROM sensors WHERE sensor_id > ? ORDER BY sensor_id LIMIT ${rowsPerTurn}`,
+      [after],
+    );
+    for (const row of found) rows.push(sensorFromRow({ ...row, live_name: null, check_in: null }));
+    if (found.length < rowsPerTurn) break;
+    after = rows[rows.length - 1].sensor_id;
+  }
+  return rows.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 }
 
 function sensorFromRow({ live_name: _, ...row }: Row): SensorRow {

@@ -19,8 +19,9 @@ import * as suppress from "./steps/0007_suppress.ts";
 import * as sinks from "./steps/0008_sinks.ts";
 import * as policies from "./steps/0009_policies.ts";
 import * as threatNetworks from "./steps/0010_threat_networks.ts";
-import * as days from "./steps/0011_days.ts";
-import * as talkerHours from "./steps/0012_talker_hours.ts";
+import * as upgrades from "./steps/0011_upgrades.ts";
+import * as days from "./steps/0012_days.ts";
+import * as talkerHours from "./steps/0013_talker_hours.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
@@ -37,6 +38,7 @@ export const steps: readonly Step[] = [
   sinks,
   policies,
   threatNetworks,
+  upgrades,
   days,
   talkerHours,
 ];

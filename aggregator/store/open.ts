@@ -6,6 +6,7 @@
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
+import type { Places } from "../model/place.ts";
 import type { Database } from "./database.ts";
 import { MariadbDatabase } from "./mariadb.ts";
 import { SqliteDatabase } from "./sqlite.ts";
@@ -21,6 +22,8 @@ export interface OpenDeps {
   env?: (name: string) => string | undefined;
   /** Authorities (PEM) for a MariaDB that is to be spoken to with TLS. */
   ca?: string;
+  /** Where addresses are, for filters that ask. @default nothing is known */
+  places?: Places;
 }
 
 /** @throws {RangeError} when `url` names no store. The message never holds a password. */

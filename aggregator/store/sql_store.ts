@@ -18,6 +18,7 @@ import { noPlaces, type Places } from "../model/place.ts";
 import { migrate } from "./migrate.ts";
 import { packetStore } from "./packet_store.ts";
 import { policyStore } from "./policy_store.ts";
+import { rolloutStore } from "./rollout_store.ts";
 import { retentionStore } from "./retention_store.ts";
 import { sinkStore } from "./sink_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
@@ -49,7 +50,7 @@ export function sqlStore(
     stop: () => database.close(),
     ping: () => pingWithin(database, pingMsMax),
     ...ingestStore(database, { words, reporter }),
-    ...flowStore(database, { words, reporter, clock }),
+    ...flowStore(database, { words, reporter, clock, places }),
     ...threatStore(database, { reporter, clock }),
     ...suppressionStore(database, { reporter, clock }),
     ...feedbackStore(database),
@@ -64,6 +65,7 @@ export function sqlStore(
     ...packetStore(database),
     ...sinkStore(database, { reporter, clock }),
     ...policyStore(database),
+    ...rolloutStore(database),
   };
 }
 

@@ -10,9 +10,10 @@
 
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Database, Session } from "./database.ts";
+import type { Database, Session, TransactionOptions } from "./database.ts";
 import { sqliteDialect } from "./dialects.ts";
 import { OpenSession } from "./open_session.ts";
+import { Checkpoints } from "./sqlite_checkpoints.ts";
 import { Connection } from "./sqlite_connection.ts";
 import { type QueryLimits, QueryThreads } from "./sqlite_queries.ts";
 import { StoreUnavailable } from "./store.ts";
@@ -20,6 +21,8 @@ import { StoreUnavailable } from "./store.ts";
 const lockMsMax = 5_000;
 const lockPauseMsMax = 250;
 const sqliteBusy = 5;
+/** Commits: a command that writes a little needs no thread for it. */
+const checkpointsAfter = 100;
 const sqliteConstraintUnique = [1555, 2067];
 /** Permission, busy, locked, no memory, read-only, interrupted, I/O error, damaged, full, cannot open, lock protocol,
  * no database: time or an operator can help. */
@@ -32,6 +35,8 @@ export class SqliteDatabase implements Database {
   #writer: Connection | null = null;
   #reader: Connection | null = null;
   #queries: QueryThreads | null = null;
+  #checkpoints: Checkpoints | null = null;
+  #commits = 0;
   #makeQueries: () => QueryThreads;
   /** Ends when the last transaction asked for so far has ended. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -68,9 +73,14 @@ export class SqliteDatabase implements Database {
   async close(): Promise<void> {
     await this.#tail.catch(() => undefined);
     this.#queries?.close();
+    this.#checkpoints?.close();
     this.#reader?.close();
     this.#writer?.close();
-    this.#reader = this.#writer = this.#queries = null;
+    this.#reader =
+      this.#writer =
+      this.#queries =
+      this.#checkpoints =
+        null;
   }
 
   read<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
@@ -83,13 +93,19 @@ export class SqliteDatabase implements Database {
     return queries ? guarded(() => queries.query(work)) : this.read(work);
   }
 
-  transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+  transaction<Result>(
+    work: (session: Session) => Promise<Result>,
+    { isDurable = true }: TransactionOptions = {},
+  ): Promise<Result> {
     return this.#alone(async () => {
       const writer = this.#open(), session = new OpenSession(writer);
       try {
-        await this.#whenFree(() => writer.begin());
+        await this.#whenFree(() => writer.begin(isDurable));
         const result = await work(session).finally(() => session.end());
         writer.commit();
+        if (++this.#commits === checkpointsAfter && this.#reader) {
+          this.#checkpoints = new Checkpoints(this.#path);
+        }
         this.#problem = null;
         return result;
       } catch (error) {

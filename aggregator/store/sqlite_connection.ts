@@ -14,6 +14,8 @@ import { marks, type Row, type RowSink, type RowSource, type Session, type Value
 
 const busyMs = 20;
 const statementsMax = 200;
+/** Of SQLite's log, 64 MiB: then a commit moves it into the file, unless a thread did so before. */
+const logPagesMax = 16_384;
 /** Rows written without letting others run: some 20 ms. */
 const rowsPerTurn = 4_000;
 
@@ -21,6 +23,7 @@ export class Connection implements Session {
   #database: DatabaseSync;
   #statements = new Map<string, StatementSync>();
   #isBegun = false;
+  #isDurable = true;
 
   constructor(path: string) {
     if (path !== ":memory:") makePrivate(path);
@@ -33,6 +36,7 @@ export class Connection implements Session {
           "synchronous = FULL",
           "cache_size = -65536",
           "temp_store = MEMORY",
+          `wal_autocheckpoint = ${logPagesMax}`,
         ]
       ) this.#database.prepare(`PRAGMA ${setting}`).all();
     } catch (error) {
@@ -41,9 +45,20 @@ export class Connection implements Session {
     }
   }
 
-  begin(): void {
+  /** `isDurable` false: what is committed may be lost with the power, but not with the process. */
+  begin(isDurable: boolean): void {
+    if (isDurable !== this.#isDurable) {
+      // It works when it is prepared, so a statement that is kept would not.
+      this.#database.exec(`PRAGMA synchronous = ${isDurable ? "FULL" : "NORMAL"}`);
+      this.#isDurable = isDurable;
+    }
     this.#prepare("BEGIN IMMEDIATE").run();
     this.#isBegun = true;
+  }
+
+  /** Moves what was committed from the log into the file, as far as no reader needs the log. */
+  checkpoint(): void {
+    this.#prepare("PRAGMA wal_checkpoint(PASSIVE)").all();
   }
 
   commit(): void {

@@ -10,7 +10,8 @@ import { Connection } from "./sqlite_connection.ts";
 /** Sent to the thread. */
 export type QueryRequest =
   | { kind: "open"; path: string }
-  | { kind: "read"; sql: string; values: readonly Value[]; timeMs: number };
+  | { kind: "read"; sql: string; values: readonly Value[]; timeMs: number }
+  | { kind: "checkpoint"; path: string; everyMs: number };
 
 /** Sent back, one for each `read`. */
 export type QueryAnswer = { rows: Row[] } | { message: string; errcode: number };
@@ -30,6 +31,10 @@ export function serveQueries(port: Port): void {
   let endsMs = 0;
   const isOver = () => systemClock.monotonicMs() > endsMs;
   port.onmessage = ({ data }) => {
+    if (data.kind === "checkpoint") {
+      void keepLogShort(data);
+      return;
+    }
     if (data.kind === "open") {
       path = data.path;
       return;
@@ -46,6 +51,19 @@ export function serveQueries(port: Port): void {
       port.postMessage({ message, errcode: isOver() ? timeUp : errcode ?? 0 });
     }
   };
+}
+
+/** Ends with the thread. */
+async function keepLogShort({ path, everyMs }: { path: string; everyMs: number }): Promise<never> {
+  const connection = new Connection(path);
+  for (;;) {
+    await systemClock.sleep(everyMs);
+    try {
+      connection.checkpoint();
+    } catch {
+      // The writer does it in the end, and says what is wrong.
+    }
+  }
 }
 
 // In a worker only: the same module names the messages for the main thread.

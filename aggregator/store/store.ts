@@ -8,7 +8,7 @@
  * which both implementations keep. @module */
 
 import type { ApiKeyRow } from "../model/access.ts";
-import type { Actor, AuditRow } from "../model/audit.ts";
+import type { Actor, AuditAction, AuditRow } from "../model/audit.ts";
 import type { Flow } from "../model/flow.ts";
 import type {
   DeadLetter,
@@ -44,8 +44,16 @@ import type { Suppression, SuppressionRow } from "../model/suppression.ts";
 import type { Feedback, Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { OutboxMessage, SinkCounts, SinkWrite, ToldRow } from "../model/message.ts";
 import type { PolicyRow } from "../model/policy.ts";
+import type { RolloutChange, RolloutRow } from "../model/upgrade.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
-import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
+import type {
+  OutsideTraffic,
+  ProtocolTotal,
+  SeriesPoint,
+  SeriesStack,
+  TopTalker,
+  Totals,
+} from "../model/traffic.ts";
 import type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
 
 export type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
@@ -257,6 +265,8 @@ export interface IdentityStore {
 export interface TrafficStore {
   readTopTalkers(range: { from?: number; to?: number }, limit: number): Promise<TopTalker[]>;
   readProtocols(range: { from?: number; to?: number }): Promise<ProtocolTotal[]>;
+  /** Traffic with hosts outside, in steps of whole hours. */
+  readOutside(range: { from: number; to: number }, stepS: number): Promise<OutsideTraffic>;
   /** Traffic in steps of `stepS` seconds, oldest first. */
   readSeries(range: { from: number; to: number }, stepS: number, sensorId?: string): Promise<SeriesPoint[]>;
   /** The same in parts, with zeros: the ten largest, and the rest as one that comes last. */
@@ -291,6 +301,20 @@ export interface PolicyStore {
   addPolicy(row: Omit<PolicyRow, "version">): Promise<number | null>;
   /** Every version of each, the oldest first. */
   readPolicies(): Promise<PolicyRow[]>;
+}
+
+/** Which version the sensors are to run. */
+export interface RolloutStore {
+  /** Returns its id; null = another one runs or is paused. */
+  addRollout(row: Omit<RolloutRow, "id">, by: Actor): Promise<number | null>;
+  /** The newest first. */
+  readRollouts(limit: number): Promise<RolloutRow[]>;
+  /** `by` null = it changed by itself. False = it is not as it `was` any more. */
+  changeRollout(
+    was: Pick<RolloutRow, "id" | "state" | "percent" | "attempt">,
+    change: RolloutChange,
+    by: { actor: Actor; action: AuditAction; nowMs: number } | null,
+  ): Promise<boolean>;
 }
 
 /** Packets that sensors were asked for. */
@@ -364,7 +388,8 @@ export interface Store
     UpkeepStore,
     PacketStore,
     SinkStore,
-    PolicyStore {
+    PolicyStore,
+    RolloutStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

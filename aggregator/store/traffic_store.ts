@@ -6,6 +6,7 @@
 import { type Database, type Dialect, marks, type Session, type Value } from "./database.ts";
 import { ipOut } from "./addresses.ts";
 import { limitOf, rowsPerPageMax } from "./flow_query.ts";
+import { queryOutside } from "./outside_traffic.ts";
 import type { TrafficStore } from "./store.ts";
 import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from "../model/traffic.ts";
 
@@ -32,6 +33,7 @@ export function trafficStore(database: Database): TrafficStore {
       database.query((session) => querySeries(database.dialect, session, range, stepS, sensorId)),
     readStacks: (range, stepS, by, sensorId) =>
       database.query((session) => queryStacks(database.dialect, session, range, stepS, by, sensorId)),
+    readOutside: (range, stepS) => database.query((session) => queryOutside(session, range, stepS)),
     readTotals: () => database.read(queryTotals),
   };
 }

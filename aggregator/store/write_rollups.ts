@@ -2,7 +2,8 @@
  *
  * In: traffic rows, and rows of flows whose counts are increments. Out: rows that are added to. Invariant: part of the
  * transaction that writes the flows. Bound: {@link talkersPerMinuteMax} addresses per minute and write, the busiest:
- * the others are in the flows but not in this list, and are counted. No sum passes 2^53 - 1. @module */
+ * the others are in the flows but not in this list, and are counted; {@link talkersPerHourMax} addresses per hour that
+ * is over. No sum passes 2^53 - 1. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { FlowRows } from "../model/flow_rows.ts";

@@ -39,6 +39,13 @@ const options = {
     max: 3_600,
     help: "Go back from a new policy of the fleet when capture breaks or check-ins fail within this time, s",
   },
+  upgradeTrialS: {
+    kind: "number",
+    default: 60,
+    min: 1,
+    max: 3_600,
+    help: "Go back from a new program when capture breaks or no check-in gets through within this time, s",
+  },
   ...generalOptions,
 } as const;
 
@@ -112,7 +119,7 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
     source.attach(fastLane);
     await source.start();
     state = "capturing";
-    heedPolicy(session, given, { source, fastLane, guard, ring });
+    const ending = await heedCentre(session, given, { source, fastLane, guard, ring }, signal);
     await session.start();
     ownPeers.start((peers) => {
       fastLane.leaveOut(peers);
@@ -121,9 +128,9 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
     edges.supervisor?.ready();
     reporter.info("capturing", { interfaces: interfaces.join(","), sensor: session.enrolment.name });
     try {
-      await feed(source, fastLane, guard, edges);
+      await feed(source, fastLane, guard, { ...edges, signal: ending });
       edges.supervisor?.stopping();
-      state = source.problem && !signal.aborted ? "failed" : "idle";
+      state = source.problem && !ending.aborted ? "failed" : "idle";
       await fastLane.finish();
     } finally {
       // Whatever happened: what is sealed and open goes to the spool.
@@ -148,17 +155,24 @@ function guardOf({ bufferMb, sampleMax }: Options<typeof options>): OverloadGuar
   });
 }
 
-/** From here on the fleet's policy holds, where the sensor's own options leave it room. */
-function heedPolicy(
+/** From here on the fleet's policy holds, where the sensor's own options leave it room, and upgrades are taken.
+ * Returns a signal that also aborts when another program is to be started. */
+async function heedCentre(
   session: Session,
   given: Options<typeof options>,
   running: Omit<Parameters<typeof policyApplier>[1], "limitUpload">,
-): void {
+  signal: AbortSignal,
+): Promise<AbortSignal> {
+  const captureProblem = () => running.source.problem?.message ?? null;
   const limitUpload = (bytesPerS: number) => session.shipper.limit(bytesPerS);
   session.heed({ own: ownFields(given, options), trialMs: given.policyTrialS * 1_000 }, {
     apply: policyApplier(given, { ...running, limitUpload }),
-    captureProblem: () => running.source.problem?.message ?? null,
+    captureProblem,
   });
+  const restarting = new AbortController();
+  const restart = () => restarting.abort();
+  await session.takeUpgrades(given.upgradeTrialS * 1_000, { captureProblem, restart });
+  return AbortSignal.any([signal, restarting.signal]);
 }
 
 /** The first interface that is up and not loopback. */

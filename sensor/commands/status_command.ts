@@ -55,7 +55,7 @@ function fingerprint(pem: string | null): string | null {
 type Capture = Status["health"]["capture"];
 
 function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
-  const { capture, flows, facts, spool, transport, ring, policy } = status.health;
+  const { capture, flows, facts, spool, transport, ring, policy, upgrade } = status.health;
   const leftOut = Object.values(capture.left_out).reduce((sum, count) => sum + count, 0);
   return [
     `running    ${isRunning ? "yes" : "no"}, as of ${Math.max(0, Math.round(ageMs / 1_000))} s ago`,
@@ -78,6 +78,7 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
     }`,
     `ring       ${ringText(ring, status.written_ms)}`,
     ...(policy ? [`policy     ${policyText(policy)}`] : []),
+    ...(upgrade ? [`upgrade    ${upgradeText(upgrade)}`] : []),
     `check-in   ${status.check_in_error ?? "good"}${
       status.clock_offset_ms === null ? "" : `, clock ${status.clock_offset_ms} ms behind the aggregator's`
     }`,
@@ -92,6 +93,16 @@ function policyText(
   return `${words}${problem === null ? "" : `, rolled back: ${problem}`}${
     kept.length > 0 ? `; own options keep ${kept.join(", ")}` : ""
   }`;
+}
+
+function upgradeText(
+  { state, version, problem, key, received }: NonNullable<Status["health"]["upgrade"]>,
+): string {
+  const trusts = `release key ${key ?? "none"}`;
+  if (state === "unable") return `none is taken: ${problem}`;
+  if (state === "failed") return `version ${version} failed: ${problem}; ${trusts}`;
+  if (state === "idle") return `none is under way; ${trusts}`;
+  return `version ${version}, ${state}${state === "downloading" ? `, ${received} octets are there` : ""}`;
 }
 
 function ringText(ring: Status["health"]["ring"], writtenMs: number): string {

@@ -13,6 +13,7 @@ export const enrolChecks = {
   site: name,
   buckets: integer(1, 1_024),
   kafka: orNull(object({ brokers: listOf(text()), topic: text() })),
+  release_key: optional(orNull(text(/^.{44}$/))),
 };
 export const isEnrolResponse = object<EnrolResponse>(enrolChecks);
 

@@ -27,6 +27,8 @@ export interface CheckInDeps {
   onPacketRequests?: (requests: PacketRequest[]) => void;
   /** Called with what a good answer says of a policy, unchecked; undefined = nothing. */
   onPolicy?: (offer: unknown) => void;
+  /** Called with what a good answer says of an upgrade, unchecked; undefined = nothing. */
+  onUpgrade?: (offer: unknown) => void;
   clock: Clock;
   reporter: Reporter;
   /** 0 <= value < 1; comes from the edge. */
@@ -119,6 +121,7 @@ export class CheckIn {
       epochKnown = answer.body.epoch_max ?? 0;
       if (!revoked) this.#passOn(packetRequestsIn(answer.body));
       this.#deps.onPolicy?.(answer.body.policy);
+      this.#deps.onUpgrade?.(answer.body.upgrade);
     } else {
       const refusal = answer.ok ? refusalOf(answer.body) : null;
       this.#problem = answer.ok

@@ -84,8 +84,9 @@ async function enrol(client: AggregatorClient, identity: Identity, request: Requ
   if (answer.status === 200 || answer.status === 201) {
     const { body } = answer;
     if (isEnrolResponse(body)) {
-      const { sensor_id, name, site, buckets, kafka } = body;
-      return { ok: true, enrolment: { sensor_id, name, site, buckets, kafka, aggregator: client.url } };
+      const { sensor_id, name, site, buckets, kafka, release_key = null } = body;
+      const enrolment = { sensor_id, name, site, buckets, kafka, release_key, aggregator: client.url };
+      return { ok: true, enrolment };
     }
   }
   const { code, message, detail } = refusalOf(answer.body);

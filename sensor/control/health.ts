@@ -50,6 +50,8 @@ export interface HealthSources {
   ring: PacketRing | null;
   /** Undefined = there is nothing to say of one. */
   policy: () => CheckInRequest["policy"];
+  /** Undefined = this run takes no upgrades. */
+  upgrade: () => CheckInRequest["upgrade"];
   reporter: Reporter;
 }
 
@@ -62,7 +64,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
   const { flows_open, factor, facts, ...capture } = sources.capture();
   const counters = reporter.snapshot();
   const error = shipper.problem?.message ?? null;
-  const policy = sources.policy();
+  const policy = sources.policy(), upgrade = sources.upgrade();
   return {
     sensor_id: sources.sensorId,
     version,
@@ -102,6 +104,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
     },
     ...(sources.ring && { ring: ringHealth(sources.ring) }),
     ...(policy && { policy }),
+    ...(upgrade && { upgrade }),
     sealed: sealing.sealed,
     sealed_totals: sealing.totals,
     counters: Object.fromEntries(

@@ -108,13 +108,13 @@ export async function saveEnrolment(
 }
 
 /** Raises the epoch of a state folder above what it was, above `floor`, and at least to the clock in milliseconds;
- * makes it durable. `problem` says why that failed:
- * the sensor starts nevertheless, and the clock will keep the next epoch apart from this one. */
+ * makes it durable. `problem` says why nobody can be sure of that: the file cannot be read or written, or is damaged.
+ * The sensor starts nevertheless. Then the clock may have been set back to where it was at an earlier such start, so a
+ * random part keeps the two apart; and the aggregator is asked, see session.ts. */
 export async function raiseEpoch(
   disk: Disk,
   folder: string,
-  nowMs: number,
-  floor = 0,
+  { nowMs, random, floor = 0 }: { nowMs: number; random: () => number; floor?: number },
 ): Promise<{ epoch: number; problem: string | null }> {
   let last = 0, problem: string | null = null;
   try {
@@ -124,13 +124,15 @@ export async function raiseEpoch(
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) problem = (error as Error).message;
   }
-  const epoch = Math.max(last + 1, floor + 1, Math.floor(nowMs));
-  try {
-    await replaceFile(disk, folder, "epoch", new TextEncoder().encode(`${epoch}\n`));
-  } catch (error) {
-    problem = (error as Error).message;
-  }
-  return { epoch, problem };
+  const least = Math.max(last + 1, floor + 1, Math.floor(nowMs));
+  const keep = (epoch: number) =>
+    replaceFile(disk, folder, "epoch", new TextEncoder().encode(`${epoch}\n`))
+      .then(() => null, (error) => (error as Error).message);
+  if (problem === null) problem = await keep(least);
+  if (problem === null) return { epoch: least, problem };
+  const epoch = least + Math.floor(random() * apartMax);
+  // A write that failed may have changed the file.
+  return { epoch, problem: await keep(epoch) ?? problem };
 }
 
 /** Makes the state folder, for its owner only. @throws {IdentityError} when that is not possible. */
@@ -173,6 +175,8 @@ async function readIdentityFile(disk: Disk, folder: string, name: string): Promi
 }
 
 const epochBytesMax = 64;
+/** Milliseconds that an epoch nobody can be sure of may run ahead of the clock: below the time between two starts. */
+const apartMax = 10_000;
 const identityBytesMax = 1024 * 1024;
 
 async function readIfThere(disk: Disk, path: string): Promise<string | null> {

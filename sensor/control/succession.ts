@@ -4,7 +4,7 @@
  * Invariant: no batch is lost but by `discard`. The new identity is in force, with a note of whose batches are to be
  * carried over, before the first of them is touched; a session that finds the note finishes the work. @module */
 
-import type { Edges } from "../../shared/command.ts";
+import { type Edges, randomOf } from "../../shared/command.ts";
 import type { Disk } from "../disk.ts";
 import { batchesIn, carryOver } from "./carry_over.ts";
 import { base64, type Enrolment, type Identity, raiseEpoch, saveEnrolment } from "./identity.ts";
@@ -21,9 +21,12 @@ export interface SpoolOutcome {
 export class Succession {
   #folder: string;
   #disk: Disk;
-  #edges: Pick<Edges, "clock" | "reporter">;
+  #edges: Pick<Edges, "clock" | "reporter" | "randomBytes">;
 
-  constructor(folder: string, deps: { disk: Disk; edges: Pick<Edges, "clock" | "reporter"> }) {
+  constructor(
+    folder: string,
+    deps: { disk: Disk; edges: Pick<Edges, "clock" | "reporter" | "randomBytes"> },
+  ) {
     this.#folder = folder;
     this.#disk = deps.disk;
     this.#edges = deps.edges;
@@ -58,7 +61,8 @@ export class Succession {
       for (const { name } of waiting) await disk.remove(`${spool}/${name}`);
       return { ...outcome, discarded: waiting.length };
     }
-    const { epoch } = await raiseEpoch(disk, folder, this.#edges.clock.nowMs(), waiting.at(-1)!.epoch);
+    const random = randomOf(this.#edges), nowMs = this.#edges.clock.nowMs();
+    const { epoch } = await raiseEpoch(disk, folder, { nowMs, random, floor: waiting.at(-1)!.epoch });
     const carry = { sensor: old.sensor_id, public_key: base64(before.publicKey), epoch };
     await saveEnrolment(disk, folder, enrolment, { isNext, carry });
     try {

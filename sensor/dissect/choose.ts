@@ -21,7 +21,6 @@ import {
   isDnsPort,
   isGnutella,
   isHttp2Start,
-  isHttpPort,
   isHttpStart,
   isKerberos,
   isPadding,
@@ -41,7 +40,7 @@ import { mayHaveName } from "./udp_signs.ts";
 const resyncBytes = 1_048_576;
 
 /** What the next segment of a direction continues. */
-const mode = { none: 0, header: 1, records: 2, message: 3, early: 4, body: 5 } as const;
+const mode = { none: 0, header: 1, records: 2, message: 3, body: 4, early: 5, http2: 6 } as const;
 
 const icmp = 1, tcp = 6, udp = 17, icmp6 = 58, sctp = 132;
 
@@ -73,6 +72,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
   plainLength = 0;
   plainIsCut = false;
   plainPort = 0;
+  plainSeq = 0;
   isFromServer = false;
   isContinuing = false;
   #next = 0;
@@ -106,7 +106,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
 
   settle(): void {
     const state = this.#find();
-    if (state >= 0 && this.#mode[state] !== mode.body) this.#mode[state] = mode.none;
+    if (state >= 0 && this.#mode[state] < mode.body) this.#mode[state] = mode.none;
   }
 
   #chooses(packet: Packet, buffer: Uint8Array, payloadIndex: number): boolean {
@@ -164,24 +164,24 @@ export class PacketChooser implements Chooser, ChosenPacket {
     this.#end[state] = end;
     // Of a message that lacks octets nobody can read what comes behind them.
     const isCut = packet.payloadCaptured < packet.payloadLength;
-    if (isCut && this.#mode[state] !== mode.early) this.#mode[state] = mode.none;
+    if (isCut && this.#mode[state] < mode.early) this.#mode[state] = mode.none;
     const current = this.#mode[state];
     if (current !== mode.none && this.#continues(current, packet, buffer, state, seq, end)) {
       return this.isContinuing = true;
     }
     const isStart = this.#starts(packet, buffer, state, seq, end, payloadIndex);
-    if (isCut) this.#mode[state] = mode.none;
+    if (isCut && this.#mode[state] < mode.http2) this.#mode[state] = mode.none;
     return isStart;
   }
 
-  /** Data is missing before `seq`. A record with a known end goes on behind the hole, a header does not; "early" counts
-   * packets and does not mind. */
+  /** Data is missing before `seq`. A record with a known end goes on behind the hole, a header does not; what counts
+   * packets does not mind. */
   #skips(state: number, seq: number): void {
     const current = this.#mode[state];
     if (current === mode.records || current === mode.message) {
       this.#holeFrom[state] = this.#end[state];
       this.#holeTo[state] = seq;
-    } else if (current !== mode.early) {
+    } else if (current < mode.early) {
       this.#mode[state] = mode.none;
     }
   }
@@ -213,7 +213,8 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.#note(this.#until[state], packet);
       return true;
     }
-    if (current === mode.early) return true;
+    if (current === mode.http2) this.#note(plainKind.http2More, packet);
+    if (current >= mode.early) return true;
     if (current === mode.header) {
       if (hasHeaderEnd(buffer, packet.payloadOffset, packet.payloadCaptured)) this.#mode[state] = mode.none;
       return true;
@@ -265,13 +266,9 @@ export class PacketChooser implements Chooser, ChosenPacket {
         this.#walkRecords(packet, buffer, state, seq, from);
         return true;
       }
-      if (payloadIndex === 0 && length >= 9 && isHttp2Start(buffer, at)) {
-        // tshark knows it where it knows HTTP; on other ports the name is all there is to read.
-        if (!isHttpPort(lowerPort(packet))) {
-          if (first !== 0) this.#note(plainKind.http2, packet);
-          return true;
-        }
-        this.#mode[state] = mode.early;
+      if (length >= 9 && isHttp2Start(buffer, at, length, payloadIndex)) {
+        this.#note(plainKind.http2, packet);
+        this.#mode[state] = mode.http2;
         this.#left[state] = bounds.http2Packets - 1;
         return true;
       }
@@ -379,6 +376,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
     this.plainOffset = packet.payloadOffset;
     this.plainLength = packet.payloadCaptured;
     this.plainPort = port;
+    this.plainSeq = packet.tcpSeq;
     this.isFromServer = packet.srcPort === port && packet.dstPort !== port;
   }
 

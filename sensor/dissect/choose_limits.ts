@@ -7,9 +7,9 @@ export const bounds = {
   firstQuicPortPackets: 3,
   /** After an SSH banner: the key exchange, for its fingerprint. */
   sshPackets: 3,
-  /** Payload packets each way that begin HTTP/2 without TLS:
-   * its headers refer to those before, so they must be read without a hole. */
-  http2Packets: 8,
+  /** Payload packets each way of HTTP/2 without TLS, the first ones: its headers refer to those before. They cost a
+   * tenth of what a packet for the dissector does. */
+  http2Packets: 250,
   /** Lines each way of FTP; of SMTP, POP, IMAP and IRC only the first ones, up to STARTTLS. */
   ftpPacketsMax: 250,
   textPacketsMax: 12,

@@ -16,8 +16,7 @@ import type { Octets } from "../flow/octets.ts";
 import { FirstOctets } from "./facts/first_octets.ts";
 import { FactPool } from "./facts/fact_pool.ts";
 import { readFacts } from "./columns/line.ts";
-import { type PlainPayload, readPlain } from "./plain/plain.ts";
-import { RpcBindings } from "./plain/rpc_message.ts";
+import { PlainMemory, type PlainPayload, readPlain } from "./plain/plain.ts";
 import { SegmentFacts } from "./facts/segment_facts.ts";
 
 /** With room for escapes and the other columns, one segment always fits a batch of 900 kB. */
@@ -44,7 +43,7 @@ export class FactsJoin {
   readonly #setMask: number;
   readonly #charactersMax: number;
   readonly #pool: FactPool;
-  readonly #bindings = new RpcBindings();
+  readonly #memory = new PlainMemory();
   readonly #starts = new FirstOctets();
   #characters = 0;
   #touches = 0;
@@ -87,7 +86,7 @@ export class FactsJoin {
     const part = this.#open(place, segment);
     const target = this.#hasRoom(part) ? part : new SegmentFacts(segment, this.#pool);
     const before = part.characters;
-    const app = readPlain(payload, buffer, target, flowId, this.#bindings);
+    const app = readPlain(payload, buffer, target, flowId, this.#memory);
     if (app === null) return false;
     this.#keep(flowId, place, part, target, app, before);
     return true;

@@ -23,11 +23,11 @@ import {
 import { PolicyKeeper, type PolicyKeeperDeps, type PolicyKeeperOptions } from "../control/policy_keeper.ts";
 import { PacketAnswers } from "../control/packet_answers.ts";
 import { ShippedCaptures } from "../control/shipped_captures.ts";
+import type { UpgradeKeeper } from "../control/upgrade_keeper.ts";
 import { lockState } from "../control/state_lock.ts";
 import { writeStatus } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
 import type { PacketRing } from "../ring/packet_ring.ts";
-import { HttpTransport } from "../ship/http.ts";
 import { Outbox } from "../ship/outbox.ts";
 import { SealThread } from "../ship/seal_thread.ts";
 import { Shipper } from "../ship/shipper.ts";
@@ -36,10 +36,11 @@ import type { Transport } from "../ship/transport.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { CommandError, type Edges, exitCodes, randomOf } from "../../shared/command.ts";
 import type { Peer } from "./own_peers.ts";
+import { openTransport } from "./open_transport.ts";
+import { openUpgrades, type UpgradeParts } from "./upgrades.ts";
 import {
   aggregatorOptions,
   authorityFor,
-  kafkaSettings,
   openAggregator,
   shipOptions,
   stateFolder,
@@ -82,14 +83,25 @@ export async function openSession(
       `Cannot use "${folder}" as another picket-sensor runs with it: stop that one, or enrol a second sensor with another --state`,
     );
   }
-  const { epoch, problem } = await raiseEpoch(deps.disk, folder, edges.clock.nowMs());
+  // What waits was sealed before, whatever file and clock say.
+  const floor = (await spooledIn(folder, deps.disk)).at(-1)?.epoch ?? 0;
+  const start = { nowMs: edges.clock.nowMs(), random: randomOf(edges), floor };
+  const { epoch, problem } = await raiseEpoch(deps.disk, folder, start);
   if (problem !== null) {
     edges.reporter.count("epoch_file_errors_total");
-    edges.reporter.error("cannot store the epoch of this start, using the clock instead", { problem });
+    edges.reporter.error("cannot store the epoch of this start, asking the aggregator what it knows", {
+      problem,
+    });
   }
   const epochMin = await carryBatches(folder, identity, edges, deps.disk);
-  const opened = { folder, identity, client, transport, peers, lock, epoch, epochMin };
+  const isEpochSure = problem === null;
+  const opened = { folder, identity, client, transport, peers, lock, epoch, isEpochSure, epochMin };
   return new Session(mode, options, edges, deps, opened);
+}
+
+/** Batches in the spool, those of the highest epoch last. */
+async function spooledIn(folder: string, disk: Disk): Promise<{ epoch: number }[]> {
+  return batchesIn(await disk.list(`${folder}/spool`).catch(() => []));
 }
 
 /** Carries over what an earlier identity left, where an enrolment could not do so.
@@ -119,6 +131,8 @@ interface Opened {
   peers: Peer[];
   lock: { release(): void };
   epoch: number;
+  /** No earlier start can have had it. */
+  isEpochSure: boolean;
   /** Of batches that can be shipped. */
   epochMin: number;
 }
@@ -138,6 +152,7 @@ export class Session {
   readonly #disk: Disk;
   readonly #reload: () => Promise<void>;
   #policy: PolicyKeeper | null = null;
+  #upgrades: UpgradeKeeper | null = null;
   #forgetReload: () => void = () => {};
   /** The aggregator has said which epoch it knows.
    * Heeded once: a later one of it is a copy's, and who rose above it would hide that. */
@@ -190,6 +205,7 @@ export class Session {
       shipper,
       ring: deps.ring,
       policy: () => this.#policy?.state,
+      upgrade: () => this.#upgrades?.state,
       reporter,
     };
     const { client } = opened;
@@ -204,11 +220,13 @@ export class Session {
       onPacketRequests: (requests) => this.#packets.take(requests),
       // Not awaited: a dumpcap may take seconds to begin, and check-ins go on.
       onPolicy: (offer) => void this.#policy?.offer(offer),
+      onUpgrade: (offer) => this.#upgrades?.offer(offer),
       onAnswer: async (revoked, epochKnown) => {
         obey(revoked, shipper, edges);
         if (epochKnown > 0 && !this.#isEpochKnown) {
           this.#isEpochKnown = true;
-          if (epochKnown > this.#sources.epoch) await this.#rise(epochKnown);
+          const { isEpochSure } = this.#opened;
+          if (epochKnown > this.#sources.epoch - (isEpochSure ? 0 : 1)) await this.#rise(epochKnown);
         }
         await this.#saveStatus(false);
       },
@@ -221,10 +239,12 @@ export class Session {
     return [...peers, ...transport.peers ?? []];
   }
 
-  /** Opens the spool, begins to ship and to check in. */
+  /** Opens the spool, begins to ship and to check in. Where an earlier start may have had this epoch, the aggregator is
+   * asked before anything is sealed; what waits is shipped meanwhile. Without an answer it goes on. */
   async start(): Promise<void> {
     this.#forgetReload = this.#edges.onReload(this.#reload);
     await this.outbox.start();
+    if (!this.#opened.isEpochSure) await this.#checkIn.once();
     this.#checkIn.start();
   }
 
@@ -245,9 +265,25 @@ export class Session {
     void this.#policy.start();
   }
 
+  /** Takes upgrades from the centre from here on; before `start`. */
+  async takeUpgrades(
+    trialMs: number,
+    deps: Pick<UpgradeParts, "captureProblem" | "restart">,
+  ): Promise<void> {
+    this.#upgrades = openUpgrades(trialMs, {
+      ...deps,
+      ...this.#opened,
+      ...this.#edges,
+      disk: this.#disk,
+      checkInProblem: () => this.#checkIn.problem,
+      bytesPerS: () => this.shipper.bytesPerS,
+    });
+    await this.#upgrades.start();
+  }
+
   /** Batches in the spool of a session that was not started. */
   async waiting(): Promise<number> {
-    return batchesIn(await this.#disk.list(`${this.#opened.folder}/spool`).catch(() => [])).length;
+    return (await spooledIn(this.#opened.folder, this.#disk)).length;
   }
 
   /** Gives the state folder back, of a session that was not started. */
@@ -259,7 +295,13 @@ export class Session {
   async stop(): Promise<void> {
     this.#forgetReload();
     // Side by side: each may wait for an answer that does not come, and a stopping program has little time.
-    await Promise.all([this.outbox.stop(), this.#checkIn.halt(), this.#packets.stop(), this.#policy?.stop()]);
+    await Promise.all([
+      this.outbox.stop(),
+      this.#checkIn.halt(),
+      this.#packets.stop(),
+      this.#policy?.stop(),
+      this.#upgrades?.stop(this.#edges.signal.aborted),
+    ]);
     await this.#checkIn.stop(true);
     await this.#saveStatus(true);
     this.release();
@@ -269,7 +311,8 @@ export class Session {
    * fast: what is sealed from now on must be later still. */
   async #rise(floor: number): Promise<void> {
     const { clock, reporter } = this.#edges;
-    const { epoch, problem } = await raiseEpoch(this.#disk, this.#opened.folder, clock.nowMs(), floor);
+    const above = { nowMs: clock.nowMs(), random: randomOf(this.#edges), floor };
+    const { epoch, problem } = await raiseEpoch(this.#disk, this.#opened.folder, above);
     reporter.count("epoch_rises_total");
     reporter.warn("the aggregator knows a later start of this sensor, continuing above it", {
       epoch,
@@ -322,39 +365,5 @@ function obey(revoked: boolean | null, shipper: Shipper, edges: Edges): void {
   } else if (revoked === false && isPaused) {
     shipper.resume();
     edges.reporter.info("this sensor is accepted again, shipping goes on");
-  }
-}
-
-async function openTransport(
-  { url, ca }: { url: string; ca: string | null },
-  enrolment: Enrolment,
-  options: SessionOptions,
-  edges: Edges,
-): Promise<{ transport: Transport; peers: Peer[] }> {
-  const address = new URL(url);
-  const port = Number(address.port) || (address.protocol === "https:" ? 443 : 80);
-  const aggregator = { host: address.hostname.replace(/^\[|\]$/g, ""), port };
-  const isKafka = options.transport === "kafka" || (options.transport === "auto" && enrolment.kafka !== null);
-  if (!isKafka) {
-    const client = openAggregator(url, ca, 30_000);
-    return { transport: new HttpTransport(client), peers: [aggregator] };
-  }
-  const settings = await kafkaSettings(options, enrolment.kafka, enrolment.sensor_id, edges);
-  const topic = options.kafkaTopic || enrolment.kafka?.topic;
-  const brokers = settings.brokers.map((broker) => ({
-    host: broker.slice(0, broker.lastIndexOf(":")).replace(/^\[|\]$/g, ""),
-    port: Number(broker.slice(broker.lastIndexOf(":") + 1)),
-  }));
-  try {
-    // Loaded only here: a sensor that ships over HTTP saves the client's 5 MB.
-    const { brokerFault, createKafka } = await import("../../shared/kafka.ts");
-    const { KafkaTransport } = await import("../ship/kafka.ts");
-    const transport = new KafkaTransport(createKafka(settings), {
-      ...(topic === undefined ? {} : { topic }),
-      faultOf: (words) => brokerFault(words, settings),
-    });
-    return { transport, peers: [aggregator, ...brokers] };
-  } catch (cause) {
-    throw new CommandError(exitCodes.usage, (cause as Error).message, { cause });
   }
 }

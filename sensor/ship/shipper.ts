@@ -102,6 +102,10 @@ export class Shipper {
     this.#bytesPerS = bytesPerS;
   }
 
+  get bytesPerS(): number {
+    return this.#bytesPerS;
+  }
+
   /** Keeps everything in the spool until `resume`. */
   pause(why: string): void {
     this.#pausedFor = why;

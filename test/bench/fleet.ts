@@ -4,34 +4,59 @@
  *
  * Method: a real aggregator over SQLite, in a process of its own. So many sensors enrol, then each checks in every so
  * many seconds, evenly spread, signed, with as many counters as a busy sensor has, and with a policy that it has been
- * given. Beside that one page of the fleet is asked for every half second.
+ * given. An upgrade is under way and is offered to all of them. Beside that one page of the fleet is asked for every
+ * half second.
  * Out: check-ins sent, answered and lost; p50 and p99 of a check-in and of the page; octets of the page; CPU of the
- * aggregator as a share of one core; the share of this program too, as it signs for all and can be what is slow.
+ * aggregator as a share of one core; the share of this program too, and how late it was: it signs for all, and can be
+ * what is slow.
  * Aim, 1,000 sensors: check-in p99 <= 50 ms, none lost, page p99 <= 100 ms and <= 200 kB. @module */
 
 import { Buffer } from "node:buffer";
-import { openStore } from "../../aggregator/store/open.ts";
+import { openDatabase, openStore } from "../../aggregator/store/open.ts";
 import { keyId, keysFromSeed, sha256Hex, signText } from "../../shared/batch.ts";
 import { checkInMessage } from "../../shared/control_messages.ts";
 import { createReporter } from "../../shared/reporter.ts";
 import { healthOf } from "../aggregator/api/fixture.ts";
+import { ReleaseFolder } from "../../aggregator/fleet/release_folder.ts";
+import { releaseKeyId } from "../../shared/release.ts";
+import { here, releaseKey, releaseOf, tinyProgram } from "../sensor/control/upgrade_fixture.ts";
 import { spawnProgram } from "../aggregator/commands/harness.ts";
+import { HttpLines } from "./http_lines.ts";
 
 const sensors = option("--sensors", 1_000), seconds = option("--seconds", 60);
 const everyS = option("--every", 10), countersEach = option("--counters", 200);
 const pagePauseMs = 500;
+const reporter = createReporter({ component: "bench", write: () => {} });
 const folder = await Deno.makeTempDir({ prefix: "picket-bench-fleet-" });
 const counters = Object.fromEntries(
   Array.from({ length: countersEach }, (_, i) => [`bench_counter_${i}_total{reason="r${i % 7}"}`, i * 1_000]),
 );
 const policy = { name: "bench", wanted: 1, actual: 1, problem: null, kept: [], filtered: true };
+const release = releaseOf(tinyProgram(0), { version: "0.1.9" });
+const upgrade = {
+  target: here,
+  slot: "installed",
+  key: releaseKeyId(releaseKey),
+  state: "idle",
+  offer: null,
+  version: null,
+  problem: null,
+  received: 0,
+};
 const keys = Array.from({ length: sensors }, () => keysFromSeed(crypto.getRandomValues(new Uint8Array(32))));
-const times: { checkIns: number[]; pages: number[] } = { checkIns: [], pages: [] };
-let sent = 0, lost = 0, pageBytes = 0;
+/** Without batches: those that a sensor claims and nobody gets are looked for, one query a sensor. */
+const templateId = "sbench-template";
+const template = JSON.stringify({ ...healthOf(templateId, 0), sealed: {}, counters, policy, upgrade });
+const encoder = new TextEncoder();
+/** `late`: how long after its time a check-in left this program. */
+const times: { checkIns: number[]; pages: number[]; late: number[] } = { checkIns: [], pages: [], late: [] };
+let sent = 0, lost = 0, lostPages = 0, pageBytes = 0;
 
 try {
   await enrolAll();
-  const child = spawnProgram(["serve", "--state", folder, "--listen", "127.0.0.1:0"]);
+  // As behind a proxy: one address may bring only so many connections, and here all sensors have one.
+  const proxied = ["--trusted-proxies", "127.0.0.1"];
+  const child = spawnProgram(["serve", "--state", folder, "--listen", "127.0.0.1:0", ...proxied]);
   child.stderr.pipeTo(new WritableStream()).catch(() => {});
   const ready = child.stdout.getReader();
   try {
@@ -48,9 +73,8 @@ try {
 
 /** Through the store: how fast sensors enrol is another question. */
 async function enrolAll(): Promise<void> {
-  const store = openStore(`sqlite:${folder}/picket.db`, {
-    reporter: createReporter({ component: "bench", write: () => {} }),
-  });
+  const url = `sqlite:${folder}/picket.db`;
+  const store = openStore(url, { reporter });
   await store.start();
   const nowMs = Date.now();
   const settings = { filter: "not port 9100", noise: ["mdns" as const], snaplen: 256 };
@@ -62,6 +86,7 @@ async function enrolAll(): Promise<void> {
     created_ms: nowMs,
     created_by: "bench",
   });
+  await beginUpgrade(store, nowMs);
   await store.addJoinToken({
     token_hash: "bench",
     site: "lab",
@@ -75,15 +100,56 @@ async function enrolAll(): Promise<void> {
     used_ms: null,
     used_by: null,
   });
-  for (const [index, { publicKey }] of keys.entries()) {
-    await store.redeemJoinToken("bench", {
-      sensor_id: idOf(index),
-      name: `sensor-${String(index).padStart(5, "0")}`,
-      key_id: keyId(publicKey),
-      public_key: Buffer.from(publicKey).toString("base64"),
-    }, nowMs);
-  }
+  const [first, ...others] = keys.map(({ publicKey }, index) => ({
+    sensor_id: idOf(index),
+    name: `sensor-${String(index).padStart(5, "0")}`,
+    key_id: keyId(publicKey),
+    public_key: Buffer.from(publicKey).toString("base64"),
+  }));
+  await store.redeemJoinToken("bench", first, nowMs);
   await store.stop();
+  await copySensors(url, first.sensor_id, others);
+}
+
+/** As the first one, in one transaction. */
+async function copySensors(url: string, from: string, sensors: Record<string, string>[]): Promise<void> {
+  const database = openDatabase(url, { reporter });
+  await database.open();
+  const same = "site, tags, enrolled_ms, approved_ms, join_token";
+  const own = "sensor_id, name, live_name, key_id, public_key";
+  await database.transaction(async (session) => {
+    for (const { sensor_id, name, key_id, public_key } of sensors) {
+      await session.run(
+        `INSERT INTO sensors (${own}, ${same}) SELECT ?, ?, ?, ?, ?, ${same} FROM sensors WHERE sensor_id = ?`,
+        [sensor_id, name, name, key_id, public_key, from],
+      );
+    }
+  });
+  await database.close();
+}
+
+async function beginUpgrade(store: ReturnType<typeof openStore>, nowMs: number): Promise<void> {
+  const { offer: { manifest, signature }, program } = release;
+  const releases = new ReleaseFolder(`${folder}/releases`), path = `${folder}/program`;
+  await Deno.writeFile(path, program);
+  await Deno.writeTextFile(`${path}.release`, JSON.stringify({ manifest, signature }));
+  await releases.trust(releaseKey);
+  await releases.add(path, nowMs);
+  await store.addRollout({
+    version: "0.1.9",
+    canary: "percent=100",
+    canary_ms: 3_600_000,
+    step_percent: 25,
+    step_ms: 3_600_000,
+    allow_older: false,
+    state: "running",
+    percent: 0,
+    stage_ms: nowMs,
+    attempt: 1,
+    reason: null,
+    created_ms: nowMs,
+    created_by: "bench",
+  }, { name: "bench", keyId: "" });
 }
 
 function idOf(index: number): string {
@@ -91,32 +157,39 @@ function idOf(index: number): string {
 }
 
 async function run(url: string, key: string, pid: number): Promise<void> {
+  const lines = new HttpLines(url);
   // The first round fills the fleet and is not counted.
-  await round(url, everyS);
+  await round(lines, everyS);
   times.checkIns = [];
+  times.late = [];
   sent = lost = 0;
   const cpuBefore = cpuMs(pid), ownBefore = cpuMs(Deno.pid), startedMs = performance.now();
   const ended = new AbortController();
   const looking = look(url, key, ended.signal);
-  for (let passed = 0; passed < seconds; passed += everyS) await round(url, everyS);
+  for (let passed = 0; passed < seconds; passed += everyS) await round(lines, everyS);
   ended.abort();
   await looking;
+  lines.close();
   const passedMs = performance.now() - startedMs;
   const share = (pidOf: number, before: number) => ((cpuMs(pidOf) - before) / passedMs * 100).toFixed(1);
   say(`${sensors} sensors, a check-in every ${everyS} s, ${countersEach} counters each, ${seconds} s`);
   say(`check-ins: ${sent} sent, ${lost} lost; ${words(times.checkIns)}`);
-  say(`fleet page: ${times.pages.length} asked; ${words(times.pages)}; ${pageBytes} octets`);
+  say(`this program sent them late: ${words(times.late)}; connections ${lines.opened}`);
+  say(
+    `fleet page: ${times.pages.length} asked, ${lostPages} lost; ${words(times.pages)}; ${pageBytes} octets`,
+  );
   say(`CPU: aggregator ${share(pid, cpuBefore)} % of one core, this program ${share(Deno.pid, ownBefore)} %`);
 }
 
 /** Every sensor once, spread over the time. */
-async function round(url: string, overS: number): Promise<void> {
+async function round(lines: HttpLines, overS: number): Promise<void> {
   const startedMs = performance.now(), waiting = new Set<Promise<void>>();
   for (let index = 0; index < sensors; index++) {
     const dueMs = startedMs + index * overS * 1_000 / sensors;
     const waitMs = dueMs - performance.now();
     if (waitMs > 2) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    const one = checkIn(url, index).finally(() => waiting.delete(one));
+    times.late.push(Math.max(0, performance.now() - dueMs));
+    const one = checkIn(lines, index).finally(() => waiting.delete(one));
     waiting.add(one);
   }
   await Promise.all(waiting);
@@ -124,21 +197,17 @@ async function round(url: string, overS: number): Promise<void> {
   if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs));
 }
 
-async function checkIn(url: string, index: number): Promise<void> {
-  const sentMs = Date.now();
-  // Without batches: those that a sensor claims and nobody gets are looked for, one query a sensor.
-  const json = JSON.stringify({ ...healthOf(idOf(index), sentMs), sealed: {}, counters, policy });
-  const message = checkInMessage(idOf(index), sentMs, sha256Hex(json));
-  const headers = {
-    "picket-signature": signText(message, keys[index].privateKey),
-    "content-type": "application/json",
-  };
+async function checkIn(lines: HttpLines, index: number): Promise<void> {
+  const sentMs = Date.now(), id = idOf(index);
+  const json = template.replaceAll(templateId, id).replace(`"sent_ms":0,`, `"sent_ms":${sentMs},`);
+  const signature = signText(checkInMessage(id, sentMs, sha256Hex(json)), keys[index].privateKey);
+  const head = `POST /api/v1/check-in HTTP/1.1\r\npicket-signature: ${signature}\r\n` +
+    "content-type: application/json\r\n";
   sent++;
   const startedMs = performance.now();
   try {
-    const response = await fetch(`${url}/api/v1/check-in`, { method: "POST", headers, body: json });
-    if (response.status !== 200) lost++;
-    await response.body?.cancel();
+    const { status } = await lines.ask(head, encoder.encode(json));
+    if (status !== 200) lost++;
   } catch {
     lost++;
   }
@@ -148,8 +217,13 @@ async function checkIn(url: string, index: number): Promise<void> {
 async function look(url: string, key: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const startedMs = performance.now();
-    const response = await fetch(`${url}/api/v1/fleet`, { headers: { authorization: `Bearer ${key}` } });
-    pageBytes = (await response.bytes()).length;
+    try {
+      const response = await fetch(`${url}/api/v1/fleet`, { headers: { authorization: `Bearer ${key}` } });
+      pageBytes = (await response.bytes()).length;
+      if (response.status !== 200) lostPages++;
+    } catch {
+      lostPages++;
+    }
     times.pages.push(performance.now() - startedMs);
     await new Promise((resolve) => setTimeout(resolve, pagePauseMs));
   }

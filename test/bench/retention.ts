@@ -106,7 +106,7 @@ async function bench(
   const writer = new Writer(store, day + dayS);
   const quiet = await writer.beside(new Promise((resolve) => setTimeout(resolve, quietS * 1e3)));
   const stored = (await store.readDays()).find((one) => one.day === day) as StoredDay;
-  const thread = new ArchiveThread({ url, password: "", folder });
+  const thread = new ArchiveThread({ url, password: "", ca: null, folder, bucket: null });
   const archive = await writer.beside(timed(thread.keep(stored, true, new AbortController().signal)));
   const { rows, octets } = archive.result.value;
   const drop = await writer.beside(timed(store.dropDay(day, "flows")));

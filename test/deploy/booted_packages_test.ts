@@ -203,6 +203,7 @@ Deno.test({
     const inside = brought;
     const files = [
       "install.sh",
+      "start-sensor.sh",
       "picket-sensor.service",
       "picket-aggregator.service",
       "picket-dissector.socket",

@@ -42,13 +42,17 @@ export class Site {
   }
 
   /** A machine with the programs and the units as they lie in the checkout, put there by hand. */
-  static openBare(programs: string): Promise<Site> {
-    return Site.open(Object.fromEntries([
-      ...units.map((unit) => [`${deploy}${unit}`, `/etc/systemd/system/${unit}`]),
-      ...["picket-sensor", "picket-aggregator"].map((
-        name,
-      ) => [`${programs}/${name}`, `/usr/local/bin/${name}`]),
-    ]));
+  static openBare(programs: string, more: Record<string, string> = {}): Promise<Site> {
+    return Site.open({
+      ...more,
+      ...Object.fromEntries([
+        ...units.map((unit) => [`${deploy}${unit}`, `/etc/systemd/system/${unit}`]),
+        ...["picket-sensor", "picket-aggregator"].map((
+          name,
+        ) => [`${programs}/${name}`, `/usr/local/bin/${name}`]),
+        [`${deploy}start-sensor.sh`, "/usr/local/lib/picket/start-sensor"],
+      ]),
+    });
   }
 
   /** A wire with the sensor at its near end; `tcpreplay` sends at the far one. */

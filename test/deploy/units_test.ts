@@ -32,7 +32,7 @@ for (const [unit, tenthsMax] of Object.entries(scoreTenthsMax)) {
 
 Deno.test("units name the commands, folders and restart the documentation promises", async () => {
   const sensor = await Deno.readTextFile(`${deploy}picket-sensor.service`);
-  assertStringIncludes(sensor, "ExecStart=/usr/local/bin/picket-sensor run\n");
+  assertStringIncludes(sensor, "ExecStart=/usr/local/lib/picket/start-sensor run\n");
   assertStringIncludes(sensor, "StateDirectory=picket-sensor\n");
   assertStringIncludes(sensor, "CacheDirectory=picket-sensor\n");
   // dumpcap is asked to end by the sensor, so that what it has is still read; then all are killed.

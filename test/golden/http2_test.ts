@@ -1,5 +1,4 @@
-/** HTTP/2 without TLS, as tshark reads it for us:
- * with authority, method, path and status on ports of HTTP, by its name on others.
+/** HTTP/2 without TLS, through the whole program: with authority, method, path and status, on any port.
  *
  * Method: a connection made here, octet by octet (RFC 9113, RFC 7541), through the program.
  * Skipped loudly without tshark. @module */
@@ -21,6 +20,18 @@ const settings = frame(4, 0, 0, bytes());
 /** GET, "http", authority, path; indices of the static table. */
 const headers = (stream: number, path: string, rest: Uint8Array) =>
   frame(1, 5, stream, bytes(0x82, 0x86, literal(4, path), rest));
+
+/** A cookie of so many octets, which is not kept in the table. */
+const filler = (octets: number) =>
+  bytes(
+    0x0f,
+    17,
+    127,
+    (octets - 127) & 127 | 128,
+    (octets - 127) >> 7 & 127 | 128,
+    octets - 127 >> 14,
+    new Uint8Array(octets).fill(65),
+  );
 
 /** Packets of a connection to `port`: payloads by direction. */
 function connection(port: number, payloads: readonly [isFromClient: boolean, payload: Uint8Array][]) {
@@ -59,10 +70,10 @@ const authority = literal(1, "www.example");
 const request = { method: "GET", host: "www.example" };
 
 Deno.test({
-  name: "HTTP/2 with prior knowledge is named, with its requests and their answers on ports of HTTP",
+  name: "HTTP/2 with prior knowledge is named, with its requests and their answers",
   ignore,
   async fn() {
-    for (const port of [80, 8_080, 3_128]) {
+    for (const port of [80, 8_080, 3_128, 50_051]) {
       const capture = connection(port, [
         [true, bytes(preface, settings)],
         [false, settings],
@@ -97,10 +108,21 @@ Deno.test({
 });
 
 Deno.test({
-  name: "HTTP/2 on a port of nobody's is known by its name",
+  name: "HTTP/2 whose header block goes over frames and packets is read whole",
   ignore,
   async fn() {
-    const asked = bytes(preface, settings, headers(1, "/first", authority));
-    assertEquals(await replay(connection(50_051, [[true, asked], [false, settings]])), ["http2", null]);
+    const block = bytes(0x82, 0x86, literal(4, "/long"), filler(20_000), authority);
+    const stream = bytes(
+      preface,
+      settings,
+      frame(1, 0, 1, block.slice(0, 16_384)),
+      frame(9, 5, 1, block.slice(16_384)),
+    );
+    const packets: [boolean, Uint8Array][] = [];
+    for (let at = 0; at < stream.length; at += 1_448) packets.push([true, stream.slice(at, at + 1_448)]);
+    const answer = bytes(settings, frame(1, 4, 1, bytes(0x88, filler(3_000))));
+    packets.push([false, answer.slice(0, 1_448)], [false, answer.slice(1_448)]);
+    const expected = ["http2", [{ ...request, uri: "/long" }, { status: 200 }]];
+    for (const port of [80, 50_051]) assertEquals(await replay(connection(port, packets)), expected);
   },
 });

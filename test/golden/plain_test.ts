@@ -10,8 +10,7 @@ import { FileSource } from "../../sensor/capture/file_source.ts";
 import { pump } from "../../sensor/capture/pump.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
-import { plainKind, readPlain } from "../../sensor/dissect/plain/plain.ts";
-import { RpcBindings } from "../../sensor/dissect/plain/rpc_message.ts";
+import { plainKind, PlainMemory, readPlain } from "../../sensor/dissect/plain/plain.ts";
 import type { DeepLane } from "../../sensor/dissect/deep_lane.ts";
 import { Pipeline } from "../../sensor/pipeline.ts";
 import { isTlsPort } from "../../sensor/dissect/signs.ts";
@@ -42,7 +41,7 @@ class TwiceRead implements DeepLane {
   readonly here = new Map<number, Reading>();
   /** Hellos on ports where tshark guesses, and takes some for BitTorrent's or for nothing. */
   readonly #guessed = new Set<number>();
-  readonly #bindings = new RpcBindings();
+  readonly #memory = new PlainMemory();
   readonly #chooser: PacketChooser;
   readonly #lane: DissectLane;
   /** By flow, the packet that began the flight whose certificate was read last. */
@@ -73,7 +72,7 @@ class TwiceRead implements DeepLane {
     const packet = flight ?? ++this.#packets;
     if (!beyondTshark.has(this.#chooser.plainKind)) {
       const facts = newFacts();
-      const app_protocol = readPlain(this.#chooser, buffer, facts, flowId, this.#bindings);
+      const app_protocol = readPlain(this.#chooser, buffer, facts, flowId, this.#memory);
       const reading = facts.isEmpty ? null : written(facts);
       if (app_protocol !== null) this.here.set(packet, { app_protocol, facts: reading });
       if (this.#chooser.plainKind === plainKind.hello && !isTlsPort(this.#chooser.plainPort)) {

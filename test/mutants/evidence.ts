@@ -21,7 +21,7 @@ const sensorMutants = mutantsOf(["test/sensor/ring/packet_ring_test.ts"], [
     "this.#at > this.#pageEnd",
   ],
   ["ring: a walk goes on in a page that was taken", ring, "if (serial < this.#oldestSerial) break;", ""],
-  ["ring: payload is kept whole", ring, "payloadAt > offset && kept < length", "false"],
+  ["ring: payload is kept whole", ring, "kept < length && payloadAt > offset", "false"],
   [
     "ring: packets of any time belong to a flow",
     search,

@@ -94,6 +94,8 @@ class Fleet {
         world,
         oracle,
         hasParts: isKafka || count === 1,
+        epochKnown: async (sensor) =>
+          Math.max(0, ...(await store.readEpochs(sensor)).map(({ epoch }) => epoch)),
         wayOf: (process) =>
           this.#broker ? new KafkaTransport(this.#broker.clientOf(process)) : this.#http.transportOf(process),
       }));

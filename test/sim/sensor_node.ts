@@ -6,6 +6,7 @@
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Disk } from "../../sensor/disk.ts";
+import { batchesIn } from "../../sensor/control/carry_over.ts";
 import { raiseEpoch } from "../../sensor/control/identity.ts";
 import { float } from "../../sensor/flow/layout.ts";
 import { SegmentPage } from "../../sensor/flow/segment_page.ts";
@@ -48,6 +49,8 @@ export class SensorNode {
       /** Whether flows go on in later segments. */
       hasParts: boolean;
       wayOf: (process: Process) => Transport;
+      /** The highest epoch of a sensor that the answer to a check-in names. */
+      epochKnown: (sensor: string) => Promise<number>;
     },
   ) {
     const keys = keysFromSeed(new Uint8Array(32).fill(number));
@@ -96,9 +99,7 @@ export class SensorNode {
     const { world, oracle, wayOf } = this.deps;
     const { reporter } = silentReporter();
     const disk = slowDisk(this.disk, process);
-    let { epoch, problem } = await raiseEpoch(disk, "/state", process.nowMs());
-    // A disk that does not keep the epoch, while the clock is set back: the one case in which a number is given twice.
-    while (problem !== null) ({ epoch, problem } = await raiseEpoch(disk, "/state", process.nowMs()));
+    const epoch = await this.#riseOn(disk, process);
     const spool = new WatchedSpool({ folder: "/spool" }, { disk, reporter }, oracle);
     const transport = wayOf(process);
     const { random } = world;
@@ -119,6 +120,16 @@ export class SensorNode {
       await outbox.take(this.#page(process));
     }
     await outbox.flush();
+  }
+
+  /** As session.ts: above what is in the spool, and above what the aggregator knows. */
+  async #riseOn(disk: Disk, process: Process): Promise<number> {
+    const { random } = this.deps.world;
+    const spooled = batchesIn(await disk.list("/spool").catch(() => [])).at(-1)?.epoch ?? 0;
+    const rise = (floor: number) => raiseEpoch(disk, "/state", { nowMs: process.nowMs(), random, floor });
+    const { epoch, problem } = await rise(spooled);
+    const known = await this.deps.epochKnown(this.id);
+    return known > epoch - (problem === null ? 0 : 1) ? (await rise(known)).epoch : epoch;
   }
 
   /** Some segments, of new flows and of those that go on. */

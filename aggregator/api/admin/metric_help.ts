@@ -12,6 +12,7 @@ const sensorLabels = ["sensor", "site"] as const;
 export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   // The way in.
   connections_open: ["Connections of clients, open now."],
+  http_servers_replaced_total: ["HTTP servers that ended by themselves and were started anew."],
   connections_refused_total: ["Connections closed at once: accept failed, or a limit was reached.", "reason"],
   connections_closed_total: [
     "Connections closed because a request's head was late, or nothing came.",
@@ -40,6 +41,17 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   enrolments_total: ["Tries to enrol a sensor.", "outcome"],
   check_ins_total: ["Check-ins of sensors.", "outcome"],
   policy_changes_total: ["Versions of policies that were added or ended.", "change"],
+  upgrade_changes_total: ["Rollouts that an operator began, paused, resumed or cancelled.", "change"],
+  upgrade_steps_total: ["Steps that rollouts took by themselves, a halt among them.", "step"],
+  upgrade_step_errors_total: [
+    "Looks at the rollout in force that failed; the next one is five seconds later.",
+  ],
+  upgrade_offers_total: ["Answers to check-ins that offered another program."],
+  upgrade_sensors: ["Sensors, by how they stand to the newest rollout.", "state"],
+  release_parts_total: ["Requests of sensors for a part of a program.", "outcome"],
+  releases_refused: [
+    "Files in the folder of releases that are not offered, as they are not what was signed.",
+  ],
   sensor_changes_total: ["Changes an operator made to a sensor.", "change"],
   sensors_revoked_total: ["Sensors revoked by an operator."],
   sensors_quarantined_total: ["Sensors quarantined because two copies of them were alive."],
@@ -221,6 +233,15 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   intel_polls_failed_total: ["Tries to look into the folder of lists that failed."],
   intel_lists_left_out_total: ["Lists not read because there were too many."],
   intel_entries_skipped_total: ["Words of lists that could not be used.", "reason"],
+  suricata_alerts_total: ["Alerts read from Suricata's file."],
+  suricata_lines_refused_total: ["Lines of Suricata's file that could not be read as alerts.", "reason"],
+  suricata_alerts_dropped_total: ["Alerts of Suricata dropped because too many rules and hosts waited."],
+  suricata_alerts_unjoined_total: ["Alerts of Suricata whose flow no sensor saw."],
+  suricata_joins_failed_total: ["Times alerts of Suricata could not be joined to flows."],
+  suricata_reads_failed_total: ["Times Suricata's file, or the place in it, could not be read."],
+  retro_hunts_total: ["Searches of stored flows for new entries of lists, ended.", "outcome"],
+  retro_hunt_flows_total: ["Stored flows held against new entries of lists."],
+  retro_hunt_lists_dropped_total: ["Lists whose new entries are not searched for because too many wait."],
   geo_files_refused_total: ["Databases of places that could not be read."],
 
   // Triage.

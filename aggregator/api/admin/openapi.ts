@@ -129,7 +129,7 @@ const tags = {
 function tagOf({ path, access }: Route): keyof typeof tags {
   if (access === "sensor") return "Sensors' own";
   const [, word] = /^\/(?:api\/v1\/)?([a-z-]+)/.exec(path) ?? [];
-  if (/^(fleet|sensors|policies|gaps|dead-letters)$/.test(word)) return "Fleet";
+  if (/^(fleet|sensors|policies|releases|upgrades|gaps|dead-letters)$/.test(word)) return "Fleet";
   if (/^(flows|filter|live)$/.test(word)) return "Flows";
   if (/^(threats|incidents|suppressions|detectors)$/.test(word)) return "Threats";
   if (/^(hosts|services|domains|conversations)$/.test(word)) return "Hosts";
@@ -158,7 +158,8 @@ export function errorsOf(route: Route): Map<number, ApiErrorCode[]> {
 }
 
 function describeRoute(route: Route, shapes: Shapes): Record<string, unknown> {
-  const { method, path, access, summary, query, bodyBytesMax, status, headers, isPolled } = route;
+  const { method, path, access, summary, query, bodyBytesMax, status, emptyStatus, headers, isPolled } =
+    route;
   const parameters = [
     ...pathParameters(path),
     ...(query ? shapes.parameters(query) : []),
@@ -189,6 +190,9 @@ function describeRoute(route: Route, shapes: Shapes): Record<string, unknown> {
         content: shapes.answer(route),
         ...(isPolled ? { headers: { etag: { schema: { type: "string" } } } } : {}),
       },
+      ...(emptyStatus === undefined
+        ? {}
+        : { [emptyStatus]: { description: "Done; there is nothing to answer" } }),
       ...(isPolled ? { 304: { description: "As if-none-match says: nothing has changed" } } : {}),
       ...Object.fromEntries([...errorsOf(route)].sort(([a], [b]) => a - b).map(describeError)),
     },

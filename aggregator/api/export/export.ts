@@ -21,7 +21,11 @@ import {
 import type { Page, PageRequest } from "../../model/page.ts";
 import { z } from "../../../shared/schema.ts";
 import type { Capabilities } from "../capabilities.ts";
-import { checkRange, flowQuery } from "../flows/flows.ts";
+import { flowTable } from "../../filter/flow_table.ts";
+import { threatTable } from "../../filter/threat_table.ts";
+import { ApiError } from "../errors.ts";
+import { filterQuery, readFilter } from "../filter/filter.ts";
+import { checkRange, flowQuery, isBounded } from "../flows/flows.ts";
 import { type Answer, resource } from "../route.ts";
 import { flowFilters } from "../schemas.ts";
 import { withStamps } from "../stamps.ts";
@@ -44,13 +48,21 @@ type Needs = Pick<Capabilities, "exportLimit" | "queryLimit" | "reporter">;
 
 export const exportFlows = resource({
   summary: "Flows that fit every filter given, as a file, newest first",
-  query: z.strictObject({ ...exportQuery, ...flowFilters }),
+  query: z.strictObject({ ...exportQuery, ...flowFilters, ...filterQuery }),
   errors: ["busy"],
   answerTypes,
-  needs: ["flowStore", "exportLimit", "queryLimit", "reporter"],
-  async handle({ query }, { flowStore, ...has }) {
-    const { format, limit, cursor, ...rest } = query;
+  needs: ["flowStore", "directory", "places", "exportLimit", "queryLimit", "reporter"],
+  async handle({ query, nowMs }, { flowStore, ...has }) {
+    const { format, limit, cursor, filter: text, ...rest } = query;
     const filter = flowQuery(rest);
+    if (text !== undefined) filter.filter = await readFilter(text, flowTable, nowMs, has);
+    if (filter.filter !== undefined && !isBounded(filter, filter.filter)) {
+      throw new ApiError(
+        "bad_parameter",
+        'Parameter "from" must be given as the filter names neither a time nor one address',
+        { field: "from" },
+      );
+    }
     return await stream(has, {
       name: `flows.${format}`,
       type: mediaTypes[format],
@@ -64,14 +76,15 @@ export const exportFlows = resource({
 
 export const exportThreats = resource({
   summary: "Threats that fit every filter given, as a file, newest first",
-  query: z.strictObject({ ...exportQuery, ...threatFilters }),
+  query: z.strictObject({ ...exportQuery, ...threatFilters, ...filterQuery }),
   errors: ["busy"],
   answerTypes,
-  needs: ["threatStore", "exportLimit", "queryLimit", "reporter"],
-  async handle({ query }, { threatStore, ...has }) {
+  needs: ["threatStore", "directory", "places", "exportLimit", "queryLimit", "reporter"],
+  async handle({ query, nowMs }, { threatStore, ...has }) {
     checkRange(query);
-    const { format, limit, cursor, ...rest } = query;
+    const { format, limit, cursor, filter: text, ...rest } = query;
     const filter = threatQuery(rest);
+    if (text !== undefined) filter.filter = await readFilter(text, threatTable, nowMs, has);
     return await stream(has, {
       name: `threats.${format}`,
       type: mediaTypes[format],

@@ -7,6 +7,7 @@
 import { z } from "../../../shared/schema.ts";
 import { notesOf, type Table } from "../../filter/columns.ts";
 import { flowTable } from "../../filter/flow_table.ts";
+import { testsOf } from "../../filter/evaluate.ts";
 import { hostTable } from "../../filter/host_table.ts";
 import { parseFilter } from "../../filter/parse.ts";
 import { threatTable } from "../../filter/threat_table.ts";
@@ -17,6 +18,9 @@ import { ApiError } from "../errors.ts";
 import { resource } from "../route.ts";
 
 const tables = { flows: notesOf(flowTable), threats: notesOf(threatTable), hosts: notesOf(hostTable) };
+
+/** Why nothing is known of places. */
+export const noGeoip = "the aggregator has no GeoIP file in use: see serve --geoip";
 
 export const filterQuery = {
   filter: z.string().min(1).max(charactersMax).optional().describe(
@@ -29,7 +33,7 @@ export async function readFilter<Row>(
   text: string,
   table: Table<Row>,
   nowMs: number,
-  { directory }: Pick<Capabilities, "directory">,
+  { directory, places }: Pick<Capabilities, "directory" | "places">,
 ): Promise<Filter> {
   let filter: Filter;
   try {
@@ -37,6 +41,12 @@ export async function readFilter<Row>(
   } catch (error) {
     if (!(error instanceof FilterError)) throw error;
     throw new ApiError("bad_parameter", error.message, { field: "filter", extra: { column: error.at } });
+  }
+  const ofPlace = testsOf(filter).find(({ column }) => table.columns[column].isOfPlace);
+  if (ofPlace !== undefined && !places.isKnown) {
+    throw new ApiError("bad_parameter", `Cannot filter by "${ofPlace.column}" as ${noGeoip}`, {
+      field: "filter",
+    });
   }
   const sensors = await directory.all(nowMs);
   return withIds(filter, sensors);

@@ -13,6 +13,7 @@ import type { Filter } from "../../model/filter.ts";
 import { onlyAddress } from "../../model/network.ts";
 import type { FlowQuery } from "../../model/page.ts";
 import type { Capabilities } from "../capabilities.ts";
+import { flowWithPlaces } from "../places.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
 
 const assumedS = 86_400;
@@ -28,7 +29,7 @@ export const flows = resource({
   query: z.strictObject({ ...rangeQuery, ...filterQuery, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
   answer: flowPage,
-  needs: ["flowStore", "trafficStore", "directory"],
+  needs: ["flowStore", "trafficStore", "directory", "places"],
   handle: readPage,
 });
 
@@ -38,10 +39,10 @@ export const latestFlows = resource({
   query: z.strictObject({ limit: pageQuery.limit }),
   isQuery: true,
   answer: flowPage,
-  needs: ["flowStore"],
-  async handle({ query, signal }, { flowStore }) {
+  needs: ["flowStore", "places"],
+  async handle({ query, signal }, { flowStore, places }) {
     const { rows } = await flowStore.readFlows({}, { limit: query.limit, signal });
-    return { json: { rows } };
+    return { json: { rows: rows.map((row) => flowWithPlaces(row, places)) } };
   },
 });
 
@@ -50,7 +51,7 @@ export const searchFlows = resource({
   query: z.strictObject({ ...flowFilters, ...filterQuery, sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
   answer: flowPage,
-  needs: ["flowStore", "trafficStore", "directory"],
+  needs: ["flowStore", "trafficStore", "directory", "places"],
   handle: readPage,
 });
 
@@ -58,18 +59,18 @@ export const flow = resource({
   summary: "One flow, with every sensor's own counts",
   isQuery: true,
   answer: flowAnswer,
-  needs: ["flowStore"],
-  async handle({ params }, { flowStore }) {
+  needs: ["flowStore", "places"],
+  async handle({ params }, { flowStore, places }) {
     const found = /^[0-7][0-9a-f]{15}$/.test(params.id) ? await flowStore.readFlow(params.id) : null;
     if (!found) throw new ApiError("not_found", "There is no flow with this id");
-    return { json: found };
+    return { json: flowWithPlaces(found, places) };
   },
 });
 
 /** Splits paging from filters; a zod object leaves absent filters out or undefined, the flowStore wants them out. */
 async function readPage(
   { query: asked, nowMs, signal }: Call<Record<string, unknown>>,
-  has: Pick<Capabilities, "flowStore" | "trafficStore" | "directory">,
+  has: Pick<Capabilities, "flowStore" | "trafficStore" | "directory" | "places">,
 ) {
   const { limit, cursor, sort, filter, ...rest } = asked as {
     limit: number;
@@ -90,7 +91,8 @@ async function readPage(
     ...(cursor === undefined ? {} : { cursor }),
   };
   const found = await has.flowStore.readFlows(query, page);
-  return { json: { ...found, ...assumed === null ? {} : { assumed } } };
+  const rows = found.rows.map((row) => flowWithPlaces(row, has.places));
+  return { json: { ...found, rows, ...assumed === null ? {} : { assumed } } };
 }
 
 /** The single parameters that are given. @throws {ApiError} */
@@ -103,7 +105,7 @@ export function flowQuery(given: Record<string, unknown>): FlowQuery {
 }
 
 /** Whether an index or a time bounds what a filter is asked of. */
-function isBounded(query: FlowQuery, filter: Filter): boolean {
+export function isBounded(query: FlowQuery, filter: Filter): boolean {
   const { from, threat_id, ip, src_ip, dst_ip } = query;
   if (from !== undefined || threat_id !== undefined) return true;
   if ([ip, src_ip, dst_ip].some((text) => text !== undefined && onlyAddress(text) !== null)) return true;

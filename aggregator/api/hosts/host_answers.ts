@@ -1,6 +1,7 @@
 /** Shapes of answers about hosts. Names, and all text below them, were chosen by whoever sent the packets. @module */
 
 import { z } from "../../../shared/schema.ts";
+import { placeAnswer } from "../places.ts";
 import { port, threatAnswer } from "../schemas.ts";
 
 const count = z.int().min(0);
@@ -18,6 +19,7 @@ const service = {
 
 const host = {
   ip: z.string(),
+  place: placeAnswer,
   network,
   inside: z.boolean().describe("Its address is private"),
   first_seen_ms: time,

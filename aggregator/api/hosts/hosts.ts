@@ -13,6 +13,7 @@ import { readNetwork } from "../../model/network.ts";
 import { ApiError } from "../errors.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
 import { checkRange } from "../flows/flows.ts";
+import { hostWithPlace } from "../places.ts";
 import { resource } from "../route.ts";
 import { address, name, pageOf, pageQuery, port, time, when } from "../schemas.ts";
 import { present } from "../threats/threats.ts";
@@ -48,17 +49,17 @@ export const hosts = resource({
   }),
   isQuery: true,
   answer: pageOf(hostAnswer),
-  needs: ["hostStore", "directory"],
-  async handle({ query, nowMs, signal }, { hostStore, directory }) {
+  needs: ["hostStore", "directory", "places"],
+  async handle({ query, nowMs, signal }, { hostStore, directory, places }) {
     const { rows, ...rest } = await hostStore.readHosts({
       ...filterOf(query),
       ...(query.filter === undefined
         ? {}
-        : { filter: await readFilter(query.filter, hostTable, nowMs, { directory }) }),
+        : { filter: await readFilter(query.filter, hostTable, nowMs, { directory, places }) }),
       sort: query.sort,
       ...(query.seen_since === undefined ? {} : { seenSinceMs: query.seen_since * 1_000 }),
     }, { ...pageRequest(query), signal });
-    return { json: { rows: rows.map(withInside), ...rest } };
+    return { json: { rows: rows.map((row) => hostWithPlace(withInside(row), places)), ...rest } };
   },
 });
 
@@ -67,8 +68,8 @@ export const host = resource({
   query: z.strictObject({ network: name.optional().describe("Default: where it was seen last") }),
   isQuery: true,
   answer: hostDetailsAnswer,
-  needs: ["hostStore", "threatStore"],
-  async handle({ params, query }, { hostStore, threatStore }) {
+  needs: ["hostStore", "threatStore", "places"],
+  async handle({ params, query }, { hostStore, threatStore, places }) {
     const found = parseIp(params.id) === null ? null : await hostStore.readHost(params.id, query.network);
     if (!found) throw new ApiError("not_found", "There is no host with this address");
     const details = await hostStore.readHostDetails(found.ip, found.network);
@@ -77,7 +78,7 @@ export const host = resource({
       { ip: found.ip, isShown: true, filter },
       { limit: threatsMax },
     );
-    return { json: { ...withInside(found), ...details, threats: rows.map(present) } };
+    return { json: { ...hostWithPlace(withInside(found), places), ...details, threats: rows.map(present) } };
   },
 });
 

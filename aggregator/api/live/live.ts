@@ -13,6 +13,7 @@ import type { Flow } from "../../model/flow.ts";
 import type { Threat } from "../../model/threat.ts";
 import type { Capabilities } from "../capabilities.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
+import { flowWithPlaces } from "../places.ts";
 import { type Call, resource } from "../route.ts";
 import { withStamps } from "../stamps.ts";
 import { presentInList } from "../threats/threats.ts";
@@ -27,19 +28,20 @@ export const live = resource({
   query: z.strictObject({ of: z.enum(topics).describe("What to watch"), ...filterQuery }),
   answerTypes: [eventStream],
   errors: ["busy"],
-  needs: ["live", "directory", "keys", "sessions", "clock", "reporter"],
+  needs: ["live", "directory", "places", "keys", "sessions", "clock", "reporter"],
   async handle(call, has) {
     const { of: topic, filter } = call.query;
     has.live.checkRoom(call.caller!.keyHash);
-    const accepts = filter === undefined
-      ? () => true
-      : await acceptsOf(topic, filter, call.nowMs, has.directory);
+    const accepts = filter === undefined ? () => true : await acceptsOf(topic, filter, call.nowMs, has);
     const { clock, reporter } = has;
     const watcher = new Watcher({
       topic,
       keyHash: call.caller!.keyHash,
       accepts: (row) => !("suppressed_by" in row && row.suppressed_by !== null) && accepts(row),
-      present: (row) => withStamps(topic === "flows" ? row : presentInList(row as Threat)),
+      present: (row) =>
+        withStamps(
+          topic === "flows" ? flowWithPlaces(row as Flow, has.places) : presentInList(row as Threat),
+        ),
       isAllowed: () => isAllowed(call, has),
       clock,
       reporter,
@@ -59,13 +61,13 @@ async function acceptsOf(
   topic: Topic,
   text: string,
   nowMs: number,
-  directory: Capabilities["directory"],
+  has: Pick<Capabilities, "directory" | "places">,
 ): Promise<(row: Flow | Threat) => boolean> {
   if (topic === "flows") {
-    const filter = await readFilter(text, flowTable, nowMs, { directory });
-    return (row) => meets(filter, flowTable, row as Flow);
+    const filter = await readFilter(text, flowTable, nowMs, has);
+    return (row) => meets(filter, flowTable, row as Flow, has.places);
   }
-  const filter = await readFilter(text, threatTable, nowMs, { directory });
+  const filter = await readFilter(text, threatTable, nowMs, has);
   return (row) => meets(filter, threatTable, row as Threat);
 }
 

@@ -1,7 +1,7 @@
 /** Check-in: a sensor's health, every 10 s, signed by its key.
  *
  * In: the signed body. Out: the aggregator's two time stamps, from which the sensor knows its clock, whether it is
- * revoked, and the highest epoch known of it; the policy it should have.
+ * revoked, and the highest epoch known of it; the policy it should have, and the program it should run.
  * Invariant: nothing is stored of a check-in whose signature does not fit, or which is not newer than the last one; so
  * a recorded check-in cannot be played back as today's health.
  * Its clock may be off by any amount: that is measured, and said.
@@ -29,6 +29,7 @@ const needs = [
   "clockOffsets",
   "evidence",
   "policies",
+  "rollouts",
 ] as const;
 
 export const checkIn = resource({
@@ -48,7 +49,7 @@ type Needs = Pick<Capabilities, typeof needs[number]>;
 
 async function answer(
   call: Call<unknown, CheckInRequest>,
-  { ingestStore, clock, evidence, policies, ...has }: Needs,
+  { ingestStore, clock, evidence, policies, rollouts, ...has }: Needs,
 ): Promise<Answer> {
   const { body, nowMs } = call;
   const { directory, reporter } = has;
@@ -70,6 +71,7 @@ async function answer(
   const isHeard = !isRevoked && sensor.quarantined_ms === null;
   const packets = isHeard ? await evidence.wanted(sensor.sensor_id, nowMs) : [];
   const policy = isHeard ? await policies.wantedBy(sensor, nowMs) : undefined;
+  const upgrade = isHeard ? await rollouts.wantedBy(sensor.sensor_id, body, nowMs) : undefined;
   return {
     json: {
       received_ms: nowMs,
@@ -79,6 +81,7 @@ async function answer(
       epoch_max,
       ...(packets.length > 0 ? { packets } : {}),
       ...(policy === undefined ? {} : { policy }),
+      ...(upgrade === undefined ? {} : { upgrade }),
     },
   };
 
@@ -94,7 +97,7 @@ async function save(
   nowMs: number,
   { reporter, checkIns, directory, clockOffsets }: Omit<
     Needs,
-    "ingestStore" | "clock" | "evidence" | "policies"
+    "ingestStore" | "clock" | "evidence" | "policies" | "rollouts"
   >,
 ): Promise<void> {
   const offsetMs = clockOffsets.note(sensor_id, health.epoch, health.sent_ms, nowMs);

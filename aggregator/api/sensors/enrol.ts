@@ -1,7 +1,7 @@
 /** Enrolment: a one-time token and a fresh key make a sensor.
  *
  * In: token, name, public key, and a signature that proves the sensor holds the private half.
- * Out: sensor id and where batches go.
+ * Out: sensor id, where batches go, and the key that upgrades must be signed with.
  * Invariant: of any number of redemptions of one token at once exactly one enrols:
  * the identityStore decides, in one statement.
  * A valid token is never refused for what others behind the same address did: only failures count,
@@ -30,10 +30,10 @@ export const enrol = resource({
     "key_taken",
     "too_many",
   ],
-  needs: ["reporter", "identityStore", "directory", "enrolRate", "randomBytes", "fleet"],
+  needs: ["reporter", "identityStore", "directory", "enrolRate", "randomBytes", "fleet", "releases"],
   async handle(
     { body, source, nowMs },
-    { reporter, identityStore, directory, enrolRate, randomBytes, fleet },
+    { reporter, identityStore, directory, enrolRate, randomBytes, fleet, releases },
   ) {
     const publicKey = readPublicKey(body.public_key);
     if (!publicKey || !verifyText(enrolMessage(body), body.signature, publicKeyFromRaw(publicKey))) {
@@ -54,7 +54,9 @@ export const enrol = resource({
     directory.forget();
     reporter.info("sensor enrolled", { name: sensor.name, site: sensor.site, outcome });
     const { buckets, kafka } = fleet;
-    return { json: { sensor_id: sensor.sensor_id, name: sensor.name, site: sensor.site, buckets, kafka } };
+    const { key: release_key } = await releases.all(nowMs);
+    const { sensor_id, name, site } = sensor;
+    return { json: { sensor_id, name, site, buckets, kafka, release_key } };
 
     function fail(outcome: keyof typeof advice | "bad_signature", detail: string): ApiError {
       // A name that is taken is a slip of whoever holds a good token.

@@ -7,6 +7,7 @@ import { ApiError } from "../errors.ts";
 import { checkRange } from "../flows/flows.ts";
 import { threatTable } from "../../filter/threat_table.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
+import { flowWithPlaces } from "../places.ts";
 import { address, flowAnswer, pageOf, pageQuery, rangeQuery, sortBy, threatAnswer } from "../schemas.ts";
 import { actorOf, resource } from "../route.ts";
 
@@ -46,12 +47,14 @@ export const threats = resource({
   query: z.strictObject({ ...threatFilters, ...filterQuery, sort: sortBy("last_seen"), ...pageQuery }),
   isQuery: true,
   answer: threatPage,
-  needs: ["threatStore", "directory"],
-  async handle({ query, nowMs, signal }, { threatStore, directory }) {
+  needs: ["threatStore", "directory", "places"],
+  async handle({ query, nowMs, signal }, { threatStore, directory, places }) {
     checkRange(query);
     const { limit, cursor, sort, filter, ...rest } = query;
     const asked = threatQuery(rest);
-    if (filter !== undefined) asked.filter = await readFilter(filter, threatTable, nowMs, { directory });
+    if (filter !== undefined) {
+      asked.filter = await readFilter(filter, threatTable, nowMs, { directory, places });
+    }
     const page = await threatStore.readThreats(
       asked,
       { limit, signal, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
@@ -78,8 +81,11 @@ export const threatFlows = resource({
   query: z.strictObject({ sort: sortBy("start"), ...pageQuery }),
   isQuery: true,
   answer: threatFlowPage,
-  needs: ["threatStore", "flowStore"],
-  async handle({ params: { id }, query: { limit, cursor, sort }, signal }, { threatStore, flowStore }) {
+  needs: ["threatStore", "flowStore", "places"],
+  async handle(
+    { params: { id }, query: { limit, cursor, sort }, signal },
+    { threatStore, flowStore, places },
+  ) {
     const found = isId(id) ? await threatStore.readThreat(id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
     const page = {
@@ -93,7 +99,7 @@ export const threatFlows = resource({
     const flows = Math.max(found.flows, linked);
     return {
       json: {
-        rows,
+        rows: rows.map((row) => flowWithPlaces(row, places)),
         flows,
         linked,
         is_complete: linked === flows,

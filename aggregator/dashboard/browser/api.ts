@@ -3,7 +3,8 @@
 import type { Host, HostDetails as Details } from "../../model/host.ts";
 import type { PacketStatus } from "../../model/packets.ts";
 import type { Threat } from "../../model/threat.ts";
-import type { Flow } from "../../model/flow.ts";
+import type { Flow as StoredFlow } from "../../model/flow.ts";
+import type { Place } from "../../model/place.ts";
 import type { Incident } from "../../model/incident.ts";
 import type { SensorHealth } from "../../fleet/fleet.ts";
 import type { FleetPage, FleetRow } from "../../fleet/page.ts";
@@ -11,7 +12,7 @@ import type { FleetPage, FleetRow } from "../../fleet/page.ts";
 /** A row whose fields the API chooses. */
 export type Loose = Record<string, unknown>;
 
-export type { FleetRow, Flow, Incident, PacketStatus, SensorHealth, Threat };
+export type { FleetRow, Incident, PacketStatus, SensorHealth, Threat };
 
 export type Fleet = FleetPage & { problem: string | null };
 
@@ -30,7 +31,10 @@ export interface Series {
   stacks?: { name: string; bytes: number[] }[];
 }
 
-export type HostRow = Host & { inside: boolean };
+/** Places where GeoIP files tell some, of addresses outside. */
+export type Flow = StoredFlow & { src_place?: Place; dst_place?: Place };
+
+export type HostRow = Host & { inside: boolean; place?: Place };
 
 /** Of one host; its threats themselves, where a row counts them. */
 export type HostDetails = Omit<HostRow, "threats"> & Details & { threats: Threat[] };

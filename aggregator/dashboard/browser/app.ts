@@ -98,8 +98,10 @@ export async function start(): Promise<void> {
 }
 
 async function enter(): Promise<void> {
-  const session = await get<App["session"]>("/session");
-  const totals = await get<Totals>("/stats/totals");
+  const [session, totals] = await Promise.all([
+    get<App["session"]>("/session"),
+    get<Totals>("/stats/totals"),
+  ]);
   change({ session, isKnown: true, totals, asOfMs: nowMs(), problem: null, tick: app.tick + 1 });
 }
 

@@ -14,13 +14,15 @@ const formats = ["csv", "ndjson", "parquet"] as const;
 /** Nothing where the role has no exports. */
 export function ExportMenu({ of, query }: { of: "flows" | "threats"; query: Query }): VNode | null {
   if (!mayDecide(useApp())) return null;
+  // The file holds all that the list could: a filter over all times is asked for in so many words.
+  const asked = { ...query, from: query.from ?? 0 };
   return (
     <details class="menu">
       <summary>Export</summary>
       <ul>
         {formats.map((format) => (
           <li key={format}>
-            <a href={addressOf(`/export/${of}`, { ...query, format })} download={`${of}.${format}`}>
+            <a href={addressOf(`/export/${of}`, { ...asked, format })} download={`${of}.${format}`}>
               {format === "csv" ? "CSV" : format === "ndjson" ? "NDJSON" : "Parquet"}
             </a>
           </li>

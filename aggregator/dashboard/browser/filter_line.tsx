@@ -15,9 +15,10 @@ import { completionsOf, type FilterColumn } from "./completion.ts";
 const examples: Readonly<Record<string, string>> = {
   flows: "src_ip in 10.0.0.0/8 and dst_port in (22, 3389)",
   threats: 'severity >= high and title ~ "scan"',
+  hosts: "inside = yes and first_seen > now-1d",
 };
 
-export function FilterLine({ of }: { of: "flows" | "threats" }): VNode {
+export function FilterLine({ of }: { of: "flows" | "threats" | "hosts" }): VNode {
   const { data } = useApi<Record<string, FilterColumn[]>>("/filter/columns");
   const [text, setText] = useState("");
   const id = `completions-${of}`;

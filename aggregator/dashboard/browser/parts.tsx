@@ -70,6 +70,20 @@ export function Section(
   );
 }
 
+/** The parts of a page as links, the open one marked. */
+export function Tabs({ label, tabs }: {
+  label: string;
+  tabs: readonly { title: string; href: string; isOpen: boolean }[];
+}): VNode {
+  return (
+    <nav class="tabs" aria-label={label}>
+      {tabs.map(({ title, href, isOpen }) => (
+        <a key={title} href={href} aria-current={isOpen ? "page" : undefined}>{title}</a>
+      ))}
+    </nav>
+  );
+}
+
 export function Button(
   { onPress, children, kind = "quiet", disabled = false, title }: {
     onPress: () => void;
@@ -86,9 +100,10 @@ export function Button(
 
 /** A field with its label, and what the API says is wrong with it beneath. */
 export function Field(
-  { label, name, problem, hint, children }: {
+  { label, name, problem, hint, class: look = "", children }: {
     label: string;
     name: string;
+    class?: string;
     problem?: Problem | null;
     hint?: string;
     /** Gets what ties the input to the words beneath it. */
@@ -100,13 +115,30 @@ export function Field(
   const isTied = isWrong || hint !== undefined;
   const ties: FieldTies = { name, "aria-invalid": isWrong, ...isTied && { "aria-describedby": id } };
   return (
-    <label class="field">
+    <label class={`field ${look}`}>
       <span>{label}</span>
       {children(ties)}
       {isWrong
         ? <span id={id} class="field-problem" role="alert">{problem.message}</span>
         : hint !== undefined && <span id={id} class="soft small">{hint}</span>}
     </label>
+  );
+}
+
+/** A list to choose one of; `chosen` = what it begins with. */
+export function Select(
+  { ties, values, chosen }: {
+    ties: FieldTies;
+    values: readonly (readonly [value: string, words: string])[];
+    chosen: string;
+  },
+): VNode {
+  return (
+    <select {...ties}>
+      {values.map(([value, words]) => (
+        <option key={value} value={value} selected={value === chosen}>{words}</option>
+      ))}
+    </select>
   );
 }
 

@@ -53,7 +53,7 @@ export const arpStorm = detector({
     if (sender !== undefined) sender.packets += packets;
     else if (storm.senders.size < sendersMax) storm.senders.set(src_mac, { ip: src_ip, packets });
   },
-  isThreat: ({ rate, packets, pairs, firstS, lastS }, limits) =>
+  isThreat: ({ rate, packets, pairs }, limits, { firstS, lastS }) =>
     rate.peak >= limits.packetsPerSMin && lastS - firstS >= limits.durationMinS &&
     packets >= limits.repeatsMin * pairs.size,
   finding(storm, { packetsPerSMin }) {

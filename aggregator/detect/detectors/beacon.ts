@@ -169,7 +169,7 @@ export const beacon = detector({
     calls.startsS = added(calls.startsS, segment.start);
     calls.bytes = added(calls.bytes, segment.fwd_payload_bytes);
   },
-  isThreat(calls, limits) {
+  isThreat(calls, limits, { firstS, lastS }) {
     if (calls.total < limits.callsMin) return false;
     if (calls.score === null || calls.total >= calls.scoredTotal * rescoreFactor) {
       calls.score = calls.isSession
@@ -181,7 +181,7 @@ export const beacon = detector({
     if (score.calls < limits.callsMin || score.total < limits.scoreMin) return false;
     if (score.coverage < limits.coverageMin || score.jitter > limits.jitterMax) return false;
     if (!calls.isSession) return score.durationS >= limits.durationMinS;
-    return calls.lastS - calls.firstS >= limits.sessionMinS && signsOf(calls, limits).length > 0;
+    return lastS - firstS >= limits.sessionMinS && signsOf(calls, limits).length > 0;
   },
   finding(calls, limits): Found {
     const alike = calls.peers.filter((peer) => isAlike(peer, calls));

@@ -43,7 +43,7 @@ export const c2Session = detector({
     session.sent += fwd_payload_bytes;
     session.received += bwd_payload_bytes;
   },
-  isThreat: ({ flows }, { sessionsMin }) => flows >= sessionsMin,
+  isThreat: (_session, { sessionsMin }, { flows }) => flows >= sessionsMin,
   finding(session) {
     const { src, dst, port, words } = session;
     // A shell and a tool speak for the host they are on; a stage comes from the other one; whoever chats called.

@@ -10,6 +10,7 @@ import {
   settableLimits,
   startDetector,
 } from "../detector.ts";
+import { noPlaces, type Places } from "../../model/place.ts";
 import { type DetectionSettings, rangeOf } from "../settings.ts";
 import { amplification } from "./amplification.ts";
 import { beacon } from "./beacon.ts";
@@ -20,6 +21,8 @@ import { icmpTunnel } from "./icmp_tunnel.ts";
 import { nxdomainBurst } from "./nxdomain_burst.ts";
 import { passwordGuessing } from "./password_guessing.ts";
 import { portScanHorizontal } from "./port_scan_horizontal.ts";
+import { portScanDistributed } from "./port_scan_distributed.ts";
+import { portScanSlow } from "./port_scan_slow.ts";
 import { portScanVertical } from "./port_scan_vertical.ts";
 import { synFlood } from "./syn_flood.ts";
 import { coercion } from "./coercion.ts";
@@ -54,6 +57,7 @@ import { flood } from "./flood.ts";
 import { reflection } from "./reflection.ts";
 import { dga } from "./dga.ts";
 import { longSession } from "./long_session.ts";
+import { newCountry } from "./new_country.ts";
 import { newDevice } from "./new_device.ts";
 import { newService } from "./new_service.ts";
 import { ftpBounce } from "./ftp_bounce.ts";
@@ -64,9 +68,10 @@ import { sipScan } from "./sip_scan.ts";
 import { c2Certificate } from "./c2_certificate.ts";
 import type { Indicators } from "../signs/listed.ts";
 
-/** The detectors that ship, over `lists` of threat intelligence; null = none are given. */
-export function catalogueWith(lists: Indicators | null): readonly Declaration[] {
-  return [...ofTraffic, intelligence(lists)];
+/** The detectors that ship, over `lists` of threat intelligence, null = none are given, and over what is known of
+ * places. */
+export function catalogueWith(lists: Indicators | null, places: Places = noPlaces): readonly Declaration[] {
+  return [...ofTraffic, newCountry(places), intelligence(lists)];
 }
 
 const ofTraffic: readonly Declaration[] = [
@@ -77,6 +82,8 @@ const ofTraffic: readonly Declaration[] = [
   rogueDhcp,
   portScanVertical,
   portScanHorizontal,
+  portScanDistributed,
+  portScanSlow,
   protocolScan,
   stackFingerprinting,
   synFlood,

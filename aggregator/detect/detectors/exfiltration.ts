@@ -11,6 +11,7 @@ import { capScore, field, growingPoints, reason } from "../finding.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { OutboundBook, type OutboundHistory } from "../signs/outbound.ts";
+import { isNewCountry } from "../signs/countries.ts";
 import { oddSignsOf } from "../signs/odd_service.ts";
 import type { Service } from "../signs/services.ts";
 
@@ -32,6 +33,8 @@ interface Transfer {
   sent: number;
   received: number;
   odd: Map<string, string>;
+  /** The country it goes to, where nobody here called it before; "" = somebody did, or it is not known. */
+  newCountry: string;
 }
 
 export const exfiltration = detector({
@@ -64,7 +67,7 @@ export const exfiltration = detector({
       : null,
   opens: ({ segment }) => segment.fwd_payload_bytes >= partMin,
   shared: () => new OutboundBook(),
-  open({ src, dst, network, service, serverName, segment }, _item: undefined, book): Transfer {
+  open({ src, dst, network, service, country, serverName, segment }, _item: undefined, book): Transfer {
     const history = book.of(`${network}|${src.ip}`);
     return {
       src,
@@ -77,6 +80,7 @@ export const exfiltration = detector({
       received: 0,
       watchedS: service?.network.firstS ?? Infinity,
       odd: oddSignsOf(segment, serverName),
+      newCountry: isNewCountry(country) ? country.place.country_name ?? country.code : "",
     };
   },
   step(transfer, { service, segment }) {
@@ -101,6 +105,9 @@ export const exfiltration = detector({
       seen: field("seconds the network was watched before", Math.max(0, Math.round(seenS))),
       callers: field("own hosts that call this place", service?.callers.count ?? callers),
       duration: field("duration in seconds", Math.round(transfer.lastS - transfer.firstS)),
+      ...transfer.newCountry === ""
+        ? {}
+        : { country: field("country called for the first time", transfer.newCountry) },
     };
     const reasons = [reason(
       "much_sent",
@@ -110,6 +117,9 @@ export const exfiltration = detector({
     if (seenS >= historyS && sent >= historyTimes * most) {
       const text = `before, it sent at most ${evidence.most} octets to any other place outside`;
       reasons.push(reason("more_than_ever", 25, text));
+    }
+    if (transfer.newCountry !== "") {
+      reasons.push(reason("new_country", 10, `nobody here called ${evidence.country} before`));
     }
     for (const [sign, text] of [...transfer.odd].slice(0, 2)) reasons.push(reason(sign, 7, text));
     if (transfer.usual * historyTimes >= sent) {

@@ -124,10 +124,10 @@ export const flood = detector({
     flood.sources.add(src.ip);
     if (flood.kind !== "icmp") flood.ports.add(dst_port);
   },
-  isThreat(flood, limits) {
+  isThreat(flood, limits, { firstS, lastS }) {
     if (flood.kind === "held") return flood.amount >= limits.heldMin;
     if (flood.rate.peak < rateMin(flood, limits)) return false;
-    if (flood.lastS - flood.firstS < limits.durationMinS) return false;
+    if (lastS - firstS < limits.durationMinS) return false;
     return !isScan(flood, limits);
   },
   finding(flood, limits) {

@@ -103,8 +103,12 @@ export const hostSweep = detector({
     sweep.hosts.add(dst.ip);
     sweep.list.ask(dst, start);
   },
-  isThreat(sweep, { hostsMin, silentShareMin, hostsPerMinuteMin, fastHostsPerS, ...limits }) {
-    const { hosts, list, firstS, lastS } = sweep;
+  isThreat(
+    sweep,
+    { hostsMin, silentShareMin, hostsPerMinuteMin, fastHostsPerS, ...limits },
+    { firstS, lastS },
+  ) {
+    const { hosts, list } = sweep;
     if (sweep.protocol === "neighbours") return hosts.size >= hostsMin && sweep.rate.peak >= fastHostsPerS;
     const isSmall = hosts.size < hostsMin && hosts.size >= limits.smallHostsMin &&
       lastS - firstS <= limits.smallS &&

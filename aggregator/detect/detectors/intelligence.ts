@@ -86,7 +86,7 @@ export function intelligence(lists: Indicators | null): Declaration {
       matches.peers.add(matches.isScan ? host.ip : peer.ip);
       if (dst_port !== matches.port) matches.port = null;
     },
-    isThreat: ({ flows, isDnsOnly, host }, { flowsMin }) =>
+    isThreat: ({ isDnsOnly, host }, { flowsMin }, { flows }) =>
       flows >= flowsMin && !(isDnsOnly && host.isResolver),
     finding: findingOf,
     meaning: ({ list }, _finding, { way, kind }) =>

@@ -88,10 +88,10 @@ export const passwordGuessing = detector({
     users: new Distinct(usersMax),
     answerBytes: [],
   }),
-  step(pair, { segment: { start, end } }, limits, login) {
+  step(pair, { segment: { start, end } }, limits, login, episode) {
     if (login.attempts > 0) pair.rate.add(start, end, login.attempts);
     pair.service = login.service;
-    if (login.accepted > 0 && isGuessing(pair, limits)) pair.acceptedLate += login.accepted;
+    if (login.accepted > 0 && isGuessing(pair, episode, limits)) pair.acceptedLate += login.accepted;
     pair.attempts += login.attempts;
     pair.refused += login.refused;
     pair.accepted += login.accepted;
@@ -102,7 +102,7 @@ export const passwordGuessing = detector({
       pair.answerBytes.push(login.answerBytes);
     }
   },
-  isThreat: isGuessing,
+  isThreat: (pair, limits, episode) => isGuessing(pair, episode, limits),
   finding(pair, limits) {
     const evidence = {
       attempts: field(pair.isRead ? "attempts" : "sessions that look like failed logins", pair.attempts),
@@ -141,10 +141,14 @@ export const passwordGuessing = detector({
     "A backup job or script with an expired password repeats the same login; then source and user are your own and the user is always the same.",
 });
 
-function isGuessing(pair: Guessing & Episode, limits: LimitValues<typeof limitsTable>): boolean {
+function isGuessing(
+  pair: Guessing,
+  { firstS, lastS }: Episode,
+  limits: LimitValues<typeof limitsTable>,
+): boolean {
   if (pair.attempts < limits.attemptsMin) return false;
   if (pair.attempts < limits.failedShareMin * (pair.attempts + pair.accepted)) return false;
-  const minutes = (pair.lastS - pair.firstS) / 60;
+  const minutes = (lastS - firstS) / 60;
   if (pair.attempts < limits.attemptsPerMinuteMin * minutes) return false;
   if (pair.isRead) return true;
   if (pair.service !== unnamedService) return sizeDeviation(pair) <= limits.sizeDeviationMax;

@@ -106,9 +106,9 @@ export const portScanHorizontal = detector({
     hosts.add(dst.ip);
     if (hosts === tally.failed) sweep.failedHosts.add(dst.ip);
   },
-  isThreat: (sweep, limits) => scannedPorts(sweep, limits).length > 0,
+  isThreat: (sweep, limits, episode) => scannedPorts(sweep, limits, episode).length > 0,
   finding(sweep, limits) {
-    const ports = scannedPorts(sweep, limits);
+    const ports = scannedPorts(sweep, limits, sweep);
     const failedHosts = new Set(ports.flatMap(([, tally]) => [...tally.failed]));
     const openHosts = new Set(ports.flatMap(([, tally]) => [...tally.open]));
     const hosts = new Set([...openHosts, ...failedHosts]);
@@ -188,8 +188,9 @@ function newTally(): PortTally {
 
 /** Ports of a sweep that make it a scan, the most tried first. */
 function scannedPorts(
-  sweep: Sweep & Episode,
+  sweep: Sweep,
   limits: LimitValues<typeof limitsTable>,
+  episode: Episode,
 ): [number, PortTally][] {
   const { hostsMin, failedShareMin, portShareMin, wormPortsMax } = limits;
   const isFailing = ({ failed, open, used }: PortTally) =>
@@ -200,7 +201,7 @@ function scannedPorts(
     failed.size + open.size >= hostsMin && failed.size >= portShareMin * sweep.failedHosts.size
   );
   if (scanned.length > 0) return scanned;
-  if (isSmallAndFast(sweep, failing, limits)) return failing.slice(0, 1);
+  if (isSmallAndFast(episode, failing, limits)) return failing.slice(0, 1);
   // A worm's ports, each tried on a part of the hosts: together they are what a single port is above.
   const few = sweep.ports.size <= wormPortsMax ? failing.filter(([, { failed }]) => failed.size >= 3) : [];
   return sweep.failedHosts.size >= 2 * hostsMin && few.length > 1 ? few : [];

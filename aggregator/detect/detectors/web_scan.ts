@@ -69,9 +69,9 @@ export const webScan = detector({
     const place = probedPlace(uri);
     if (place !== "" && scan.probed.add(place)) scan.example ||= path;
   },
-  isThreat(scan, limits) {
+  isThreat(scan, limits, { firstS, lastS }) {
     if (scan.tool !== "" || scan.probed.size >= limits.probedPathsMin) return true;
-    const minutes = Math.max(1, (scan.lastS - scan.firstS) / 60);
+    const minutes = Math.max(1, (lastS - firstS) / 60);
     return scan.paths.size >= limits.pathsMin && scan.refused >= limits.refusedShareMin * scan.answers &&
       scan.answers >= limits.pathsMin && scan.paths.size >= limits.pathsPerMinuteMin * minutes;
   },

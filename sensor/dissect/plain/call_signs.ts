@@ -1,5 +1,5 @@
 /** Signs of messages that are read on the spot wherever in a flow they stand: DCE/RPC calls, LDAP requests, industrial
- * protocols, NetBIOS names, log-ins.
+ * protocols, NetBIOS names, log-ins, exploits.
  *
  * In: a packet with payload. Out: what it is to be read as. Invariant: what is named here the readers can read, so that
  * the dissector is never given the packets of a long session.
@@ -7,6 +7,7 @@
  * @module */
 
 import type { Packet } from "../../decode/packet.ts";
+import { asksForT120, readOddSmb } from "./exploit_message.ts";
 import { icsPort, isIcs } from "./ics_message.ts";
 import { isLdap } from "./ldap_message.ts";
 import { loginPorts, readLogin } from "./login_message.ts";
@@ -26,7 +27,7 @@ for (const port of loginPorts) signs[port] = isLoginPort;
 const loginPacketsMax = 64;
 const pipeBytesMin = 20;
 const tcp = 6, udp = 17;
-const nbnsPort = 137, snmpPort = 161, ldapPort = 389, catalogPort = 3268;
+const rdpPort = 3389, nbnsPort = 137, snmpPort = 161, ldapPort = 389, catalogPort = 3268;
 
 /** The port that decides what a call is: one with a sign, the receiver's first, else the lower one. */
 export function callPort({ srcPort, dstPort }: Packet): number {
@@ -45,7 +46,8 @@ export function callKind(packet: Packet, buffer: Uint8Array, payloadIndex: numbe
     if (packet.protocol === tcp && payloadIndex < loginPacketsMax) {
       const isFromServer = packet.srcPort === port && packet.dstPort !== port;
       const login = readLogin(buffer, at, at + length, port, isFromServer);
-      return login === null ? plainKind.none : plainKind.login;
+      if (login !== null) return plainKind.login;
+      return port === rdpPort && asksForT120(buffer, at, length) ? plainKind.exploit : plainKind.none;
     }
   }
   if (packet.protocol === udp && Math.min(packet.srcPort, packet.dstPort) === nbnsPort) {
@@ -65,6 +67,7 @@ export function callKind(packet: Packet, buffer: Uint8Array, payloadIndex: numbe
     const matters = payloadIndex === 0 ? isRpc(buffer, at, length) : isRpcCall(buffer, at, length);
     return matters ? plainKind.rpc : plainKind.none;
   }
-  if (first === 0 && length >= pipeBytesMin && findPipeCall(buffer, at, length) >= 0) return plainKind.pipe;
-  return plainKind.none;
+  if (first !== 0 || length < pipeBytesMin) return plainKind.none;
+  if (findPipeCall(buffer, at, length) >= 0) return plainKind.pipe;
+  return readOddSmb(buffer, at, length) === null ? plainKind.none : plainKind.exploit;
 }

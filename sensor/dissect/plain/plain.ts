@@ -2,9 +2,10 @@
  *
  * In: where the chooser found a payload, and of what kind it seems to be. Out: facts and the name of the application
  * protocol, or null: "not plain, ask the dissector". Invariant: what is read here is, letter for letter, what tshark
- * says of the same packet, or of the handshake flight it begins, and no packet chosen later needs this one to be
- * understood; `test/golden/plain_test.ts` compares the two on real captures. More is read than tshark says on ports
- * where it guesses or knows nothing: hellos, SSH banners, Gnutella.
+ * says of the same packet, or of the handshake flight it begins, and no packet that tshark gets later needs this one to
+ * be understood; `test/golden/plain_test.ts` compares the two on real captures. More is read than tshark says on ports
+ * where it guesses or knows nothing (hellos, SSH banners, Gnutella, HTTP/2), and of messages that it is never given
+ * (exploits).
  * Why: on ordinary traffic these few kinds are two thirds of all packets that carry meaning,
  * and tshark takes 15-40 us for each. @module */
 
@@ -12,19 +13,22 @@ import type { Facts } from "../../../shared/facts.ts";
 import { boundText } from "../facts/bounds.ts";
 import { noteLogin, settleLogin } from "../facts/logins.ts";
 import { readDnsMessage } from "./dns_message.ts";
+import { readExploit } from "./exploit_message.ts";
 import { readBody } from "./http_body.ts";
+import { Http2Reader } from "./http2_message.ts";
 import { readHttpMessage } from "./http_message.ts";
 import { readIcs } from "./ics_message.ts";
 import { readText } from "./read_octets.ts";
 import { readLdap } from "./ldap_message.ts";
 import { readLogin } from "./login_message.ts";
 import { readNbns } from "./nbns_message.ts";
-import { readPipeCall, readRpcCalls, type RpcBindings } from "./rpc_message.ts";
+import { readPipeCall, readRpcCalls, RpcBindings } from "./rpc_message.ts";
 import { readSnmp } from "./snmp_message.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
-/** What a payload seems to be. `tls`, `gnutella` and `http2` need no reading: only the name is wanted. */
+/** What a payload seems to be. `tls` and `gnutella` need no reading: only the name is wanted. `http2` begins a
+ * direction, `http2More` goes on with it. */
 export const plainKind = {
   none: 0,
   dns: 1,
@@ -45,6 +49,8 @@ export const plainKind = {
   responseBody: 16,
   http2: 17,
   snmp: 18,
+  http2More: 19,
+  exploit: 20,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -69,20 +75,28 @@ export interface PlainPayload {
   readonly plainPort: number;
   /** The sender has that port. */
   readonly isFromServer: boolean;
+  /** TCP sequence number of its first octet. */
+  readonly plainSeq: number;
+}
+
+/** What was read of packets before. */
+export class PlainMemory {
+  readonly bindings = new RpcBindings();
+  readonly http2 = new Http2Reader();
 }
 
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
-/** Reads the payload into `facts`; `bindings` is what DCE/RPC clients of any flow bound. Returns the application
- * protocol, null when nothing was read. */
+/** Reads the payload into `facts`. Returns the application protocol, null when nothing was read. */
 export function readPlain(
   payload: PlainPayload,
   buffer: Uint8Array,
   facts: SegmentFacts,
   flowId: number,
-  bindings: RpcBindings,
+  memory: PlainMemory,
 ): string | null {
+  const { bindings } = memory;
   const { plainKind: kind, plainOffset: at, plainLength: length, plainPort: port } = payload;
   switch (kind) {
     case plainKind.dns:
@@ -112,6 +126,8 @@ export function readPlain(
     case plainKind.pipe:
       facts.addOthers((others) => readPipeCall(buffer, at, length, { id: flowId, bindings }, others));
       return "smb";
+    case plainKind.exploit:
+      return facts.addOthers((others) => readExploit(buffer, at, length, others));
     case plainKind.ldap:
     case plainKind.cldap:
       return facts.addOthers((others) => readLdap(buffer, at, length, others))
@@ -129,6 +145,8 @@ export function readPlain(
     case plainKind.ics:
       return facts.addOthers((others) => readIcs(buffer, at, length, port, payload.isFromServer, others));
     case plainKind.http2:
+    case plainKind.http2More:
+      memory.http2.read(payload, buffer, facts, flowId, kind === plainKind.http2);
       return "http2";
     default:
       return null;

@@ -13,6 +13,7 @@ Deno.test("access table opens nothing but sensors' doors, health and the dashboa
   assertEquals(open.length - named.length, 4);
   assertEquals(named.map((route) => `${route.method} ${route.path}`).sort(), [
     "GET /",
+    "GET /api/v1/releases/:id/part",
     "GET /ca.pem",
     "GET /docs",
     "GET /healthz",

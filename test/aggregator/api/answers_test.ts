@@ -7,7 +7,9 @@ import { routes } from "../../../aggregator/api/routes.ts";
 import { sealBatch, writeHeader } from "../../../shared/batch.ts";
 import { startHostileWorld } from "../dashboard/hostile.ts";
 import { answered } from "./described.ts";
+import { releaseOf, tinyProgram } from "../../sensor/control/upgrade_fixture.ts";
 import { type Asked, healthOf, TestSensor } from "./fixture.ts";
+import { addRelease } from "./releases.ts";
 
 Deno.test("every route answers well what it describes", async () => {
   const world = await startHostileWorld();
@@ -28,11 +30,12 @@ Deno.test("every route answers well what it describes", async () => {
   await ask("GET", `/api/v1/incidents/${incident.id}`);
   await post(`/api/v1/incidents/${incident.id}/status`, { status: "acknowledged" });
   for (const path of ["", "/flows"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
-  await ask("GET", "/api/v1/detectors");
+  for (const path of ["detectors", "intelligence"]) await ask("GET", `/api/v1/${path}`);
   await ask("GET", "/api/v1/filter/columns");
   for (const path of ["", "/chat/dead-letters"]) await ask("GET", `/api/v1/sinks${path}`);
   await post("/api/v1/sinks/chat/test");
   await ask("HEAD", "/api/v1/live?of=flows");
+  await post("/mcp", { jsonrpc: "2.0", id: 1, method: "ping" });
   await post(`/api/v1/threats/${threat.id}/status`, { status: "closed" });
   await post(`/api/v1/threats/${threat.id}/feedback`, { verdict: "benign", note: "backup" });
   await ask("GET", `/api/v1/threats/${threat.id}`);
@@ -51,8 +54,14 @@ Deno.test("every route answers well what it describes", async () => {
   await ask("GET", `/api/v1/hosts/${host.ip}`);
   for (const path of ["services", "domains", "conversations"]) await ask("GET", `/api/v1/${path}`);
   await post("/api/v1/policies", { name: "office", to: "tag=canary", settings: { snaplen: 256 } });
+  await addRelease(fixture, releaseOf(tinyProgram(0)));
+  await post("/api/v1/upgrades", { version: "1.1.0" });
+  for (const act of ["pause", "resume", "cancel"]) await post(`/api/v1/upgrades/newest/${act}`);
   for (
     const path of [
+      "releases",
+      "upgrades",
+      "upgrades/newest",
       "policies",
       "policies/office",
       "policies/office/history",
@@ -101,8 +110,8 @@ Deno.test("every route answers well what it describes", async () => {
   );
   assertEquals(
     left.map(({ method, path }) => `${method} ${path}`),
-    ["POST /api/v1/packets", "GET /ca.pem"],
-    "packets have a test of their own, the authority is of the start",
+    ["POST /api/v1/packets", "GET /api/v1/releases/:id/part", "GET /ca.pem"],
+    "packets and parts have tests of their own, the authority is of the start",
   );
   await world.stop();
 });

@@ -68,6 +68,28 @@ Deno.test("an export that was cut says so, and goes on where it was cut", async 
   await fixture.stop();
 });
 
+Deno.test("an export takes the filter language, and one of flows asks for a bound", async () => {
+  const fixture = await withFlows(30);
+  await fixture.services.store.saveThreats([
+    sampleThreat(),
+    sampleThreat({ id: "00112233445566bb", severity: "low" }),
+  ]);
+  const ask = (path: string) => fixture.ask("GET", path, { role });
+  const filter = (text: string) => `filter=${encodeURIComponent(text)}`;
+  const [end] = lines((await ask(`${flows}?${filter("dst_port = 1")}&from=0`)).text);
+  assertEquals(end, { picket_export: { rows: 0, complete: true, next_cursor: null } });
+  const found = lines((await ask(`${flows}?${filter("src_ip = 10.0.0.6")}`)).text);
+  assertEquals(found.map(({ src_ip }) => src_ip), [...Array(found.length - 1).fill("10.0.0.6"), undefined]);
+  assert(found.length > 1 && found.length < 31);
+  const open = await ask(`${flows}?${filter("dst_port = 1")}`);
+  assertEquals([open.status, open.body.field], [400, "from"]);
+  const bad = await ask(`${flows}?${filter("dst_port = x")}&from=0`);
+  assertEquals([bad.status, bad.body.field, bad.body.column], [400, "filter", 12]);
+  const low = lines((await ask(`/api/v1/export/threats?${filter("severity = low")}`)).text);
+  assertEquals(low.map(({ id }) => id), ["00112233445566bb", undefined]);
+  await fixture.stop();
+});
+
 Deno.test("exports of threats are safe to open, whatever the texts hold", async () => {
   const fixture = await startFixture();
   const explanation = '=HYPERLINK("http://x","y")\r\n@SUM(1);\u{1f6aa}';

@@ -5,6 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import { type Api, type ApiOptions, createApi } from "../../../aggregator/api/api.ts";
+import { noPlaces } from "../../../aggregator/model/place.ts";
 import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { ApiKeys, makeApiKey } from "../../../aggregator/api/api_keys.ts";
 import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
@@ -21,6 +22,8 @@ import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import { PolicyBook } from "../../../aggregator/fleet/policies.ts";
+import { ReleaseFolder } from "../../../aggregator/fleet/release_folder.ts";
+import { Rollouts } from "../../../aggregator/fleet/rollouts.ts";
 import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
 import { type Role, roles } from "../../../aggregator/model/access.ts";
@@ -112,7 +115,11 @@ export async function startFixture(
 ): Promise<Fixture> {
   const clock = new TestClock();
   const reporter = createReporter({ component: "test", write: () => undefined, clock });
-  const store = openStore("sqlite::memory:", { reporter, clock });
+  const store = openStore("sqlite::memory:", {
+    reporter,
+    clock,
+    places: { isKnown: true, find: (ip) => services.places.find(ip) },
+  });
   await store.start();
   const keys = {} as Record<Role, string>;
   for (const role of roles) {
@@ -124,6 +131,7 @@ export async function startFixture(
   const directory = new SensorDirectory({}, { store });
   const packets = await Deno.makeTempDir({ prefix: "picket-packets-" });
   const files = new PacketFiles(packets);
+  const releases = new ReleaseFolder(`${packets}/releases`);
   const standard: Services = {
     ...topicsOf(store),
     store,
@@ -131,9 +139,13 @@ export async function startFixture(
     clock,
     directory,
     policies: new PolicyBook({}, { store }),
+    places: noPlaces,
+    releases,
+    rollouts: new Rollouts({}, { store, directory, releases, reporter }),
+    releaseLimit: new ConcurrencyLimit({ kind: "release", activeMax: 8, waitingMax: 8 }, { reporter }),
     evidence: new PacketEvidence({}, { store, files, directory, clock, reporter, randomBytes }),
     clockOffsets: new ClockOffsets(),
-    checkIns: new CheckInWriter({}, { store, clock }),
+    checkIns: new CheckInWriter({ gatherMs: 0 }, { store, clock }),
     keys: new ApiKeys({}, { store }),
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
@@ -146,6 +158,7 @@ export async function startFixture(
       return Promise.resolve(submitted.outcome ?? { outcome: "stored" });
     },
     detectors: describeDetectors(),
+    intelligence: () => null,
     live: new LiveFeed({}, { store, clock, reporter }),
     onThreatStatus: () => undefined,
     onSuppressions: () => undefined,
@@ -174,7 +187,7 @@ export async function startFixture(
     placeOf: (url) => ({ url: url.origin, fingerprint: null }),
   };
   const changed = change(standard);
-  const services = { ...standard, ...changed, ...(changed.store ? topicsOf(changed.store) : {}) };
+  const services: Services = { ...standard, ...changed, ...(changed.store ? topicsOf(changed.store) : {}) };
   const api = createApi(
     { hostnames: null, publicUrl: null, proxies: new TrustedProxies([]), ...options },
     services,

@@ -20,7 +20,7 @@ Deno.test({
     const path = await Deno.makeTempFile({ suffix: ".sql" });
     await Deno.writeTextFile(path, `SELECT 1;\n\\q\n${"-- more\n".repeat(500_000)}-- Dump completed\n`);
     await assertRejects(
-      () => bringBack(store, { url, password: "", reporter }, path, true),
+      () => bringBack(store, { url, password: "", caFile: "", reporter }, path, true),
       BackupProblem,
       "not all of it was read",
     );

@@ -12,7 +12,7 @@ const later = 40 * 86_400_000;
 
 async function keep({ store, folder }: Pick<Place, "store" | "folder">, isFinal: boolean) {
   const stored = (await store.readDays()).find((one) => one.day === day)!;
-  return await keepDay(store, { folder: `${folder}/archive`, day: stored, isFinal });
+  return await keepDay(store, { folder: `${folder}/archive`, bucket: null, day: stored, isFinal });
 }
 
 async function filesOf(folder: string): Promise<string[]> {
@@ -129,7 +129,7 @@ onBothStores("an archive that cannot be written says so and leaves no half file"
   const signal = AbortSignal.abort(new Error("stop"));
   const stored = (await store.readDays()).find((one) => one.day === day)!;
   await assertRejects(
-    () => keepDay(store, { folder: `${folder}/archive`, day: stored, isFinal: true, signal }),
+    () => keepDay(store, { folder: `${folder}/archive`, bucket: null, day: stored, isFinal: true, signal }),
     Error,
     "stop",
   );
@@ -145,6 +145,7 @@ Deno.test({
     const store = { readDay: () => Promise.resolve({ flows: [], unreadable: 0, last: null }) };
     await keepDay({ ...store, restoreFlows: () => Promise.resolve(0) }, {
       folder,
+      bucket: null,
       day: { day, stored_ms: 1 },
       isFinal: true,
     });
@@ -164,7 +165,8 @@ onBothStores("a day of many row groups, and one without flows, are read back who
   const { manifest } = await keep(place, true);
   assertEquals(manifest.rows, 21_500);
   const empty = { day: day + 86_400 * 9, stored_ms: 5 };
-  const none = (await keepDay(store, { folder: `${folder}/archive`, day: empty, isFinal: true })).manifest;
+  const none =
+    (await keepDay(store, { folder: `${folder}/archive`, bucket: null, day: empty, isFinal: true })).manifest;
   assertEquals(none.rows, 0);
   await store.dropDay(day, "flows");
   let seen = 0;

@@ -41,7 +41,7 @@ Deno.test({
     await fill(store, 25_000);
     await store.ingest({ ...nothing(), ...flowsOf([odd]) });
     const stored = (await store.readDays()).find((one) => one.day === day)!;
-    const { manifest } = await keepDay(store, { folder, day: stored, isFinal: true });
+    const { manifest } = await keepDay(store, { folder, bucket: null, day: stored, isFinal: true });
     await store.stop();
 
     await Deno.writeTextFile(`${folder}/query.sql`, await snippet("sql"));

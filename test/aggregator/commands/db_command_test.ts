@@ -169,7 +169,7 @@ Deno.test("db says what is wrong with its arguments", async () => {
   await said(2, '"archive" must name a folder', "archive");
   await said(2, "must be like 2026-01-15", "archive", "2026-13-01", "--archive", folder);
   await said(1, "nothing is stored of it", "archive", "2026-01-01", "--archive", folder);
-  await said(3, "Cannot read folder", "import", `${folder}/none`);
+  await said(3, "Cannot read archive", "import", `${folder}/none`);
   await said(2, "one folder must be named", "import");
   await said(2, "one argument too many", "size", "now");
   await said(1, "it is no database of Picket", "restore", `${folder}/none`);

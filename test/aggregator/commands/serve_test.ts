@@ -62,6 +62,8 @@ Deno.test("serve does not start without its database or its address, and says so
       [["--listen", "0.0.0.0:0"], 2, "--insecure-http"],
       [["--detectors", `${folder}/none`], 2, "is not readable"],
       [["--intelligence", `${folder}/none`], 2, 'Cannot use "intelligence" as folder'],
+      [["--geoip", `${folder}/none.mmdb`], 2, 'Cannot use "geoip" as file'],
+      [["--geoip", "1,2,3,4,5,6,7,8,9"], 2, "files must be <= 8: current number is 9"],
       [["--limit", "beacon.callsMin=0"], 2, "must be 1 to 1000 calls"],
       [["--detector-off", "becon"], 2, 'current value is "becon"'],
       [["--roles", "ingest,apy"], 2, 'must be of ingest, detect, triage, api: current value is "apy"'],
@@ -167,6 +169,90 @@ Deno.test("serve reads the lists of --intelligence, and shows in /metrics what i
     child.kill("SIGTERM");
     assertEquals((await child.status).code, 0);
     assertStringIncludes(await errors, "intelligence list refused");
+  }));
+
+Deno.test("serve finds among stored flows what a list names later", () =>
+  withFolder(async (folder) => {
+    const store = storeIn(folder);
+    await store.start();
+    await store.ingest({
+      ...nothing(),
+      ...flowsOf([flowWrite(1, { dst_ip: "198.51.100.23" }), flowWrite(2)]),
+    });
+    await store.stop();
+    const lists = `${folder}/lists`;
+    await Deno.mkdir(lists);
+    const args = ["--state", folder, "--listen", "127.0.0.1:0", "--intelligence", lists];
+    const days = ["--retain-days", "3650", "--retro-hunt-days", "3650"];
+    const child = spawnProgram(["serve", ...args, ...days]);
+    const errors = new Response(child.stderr).text();
+    const ready = JSON.parse(await firstLine(child));
+    const key = (await Deno.readTextFile(ready.key_file)).trim();
+    const threats = async () => {
+      const headers = { authorization: `Bearer ${key}` };
+      return (await (await fetch(`${ready.listening}/api/v1/threats`, { headers })).json()).rows;
+    };
+    assertEquals(await threats(), []);
+    await Deno.writeTextFile(`${lists}/c2.txt`, "198.51.100.23");
+    for (let tries = 0; (await threats()).length === 0; tries++) {
+      assert(tries < 600, "nothing was found");
+      await systemClock.sleep(100);
+    }
+    const [threat] = await threats();
+    assertEquals([threat.title, threat.flows], ["Threat-intelligence match, found afterwards", 1]);
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0);
+    assertStringIncludes(await errors, "looked for new entries of lists in stored flows");
+  }));
+
+Deno.test("serve takes Suricata's alerts in, and joins them to stored flows by Community ID", () =>
+  withFolder(async (folder) => {
+    const store = storeIn(folder);
+    await store.start();
+    const write = flowWrite(1);
+    await store.ingest({ ...nothing(), ...flowsOf([write]) });
+    await store.stop();
+    const { src_ip, dst_ip, src_port, dst_port, start } = write.flow;
+    const file = `${folder}/eve.json`;
+    await Deno.writeTextFile(file, "");
+    const args = ["--state", folder, "--listen", "127.0.0.1:0", "--suricata", file, "--retain-days", "3650"];
+    const child = spawnProgram(["serve", ...args]);
+    const errors = new Response(child.stderr).text();
+    const ready = JSON.parse(await firstLine(child));
+    const headers = { authorization: `Bearer ${(await Deno.readTextFile(ready.key_file)).trim()}` };
+    const alert = {
+      timestamp: new Date(start * 1_000 + 500).toISOString(),
+      event_type: "alert",
+      proto: "TCP",
+      src_ip,
+      src_port,
+      dest_ip: dst_ip,
+      dest_port: dst_port,
+      alert: { signature_id: 7, severity: 1, signature: "a rule" },
+    };
+    const isRead = async () => {
+      const text = await (await fetch(`${ready.listening}/metrics`, { headers })).text();
+      return /suricata_alerts_total(?:\{.*\})? 1$/m.test(text);
+    };
+    // The file is followed from where it ended when it was opened.
+    const isFollowed = () => Deno.stat(`${folder}/suricata.json`).then(() => true, () => false);
+    for (let tries = 0; !await isFollowed(); tries++) {
+      assert(tries < 300, "the file is not followed");
+      await systemClock.sleep(100);
+    }
+    await Deno.writeTextFile(file, `${JSON.stringify(alert)}\n`, { append: true });
+    for (let tries = 0; !await isRead(); tries++) {
+      assert(tries < 300, "the alert is not read");
+      await systemClock.sleep(100);
+    }
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0, await errors);
+    await store.start();
+    const { rows } = await store.readThreats({}, { limit: 10 });
+    assertEquals(rows.map((threat) => [threat.detector, threat.severity, threat.flow_ids]), [
+      ["suricata", "low", [write.flow.flow_id]],
+    ]);
+    await store.stop();
   }));
 
 Deno.test("serve keeps what leaves in its archive, and db brings it back while serve goes on", () =>

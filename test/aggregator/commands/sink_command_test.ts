@@ -69,6 +69,47 @@ Deno.test("serve --sinks tells of a threat; sink lists, tests, and shows what wa
     assertStringIncludes(await errors, "the old sinks stay");
   }));
 
+Deno.test("serve writes the report that is due, from what it has stored, and no incident where only that is wanted", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/sinks.json`, page = `${folder}/report.html`;
+    const report = { every: "week", path: page, only: true };
+    const boss = { name: "boss", kind: "file", path: `${folder}/lines`, severity_min: "info", report };
+    await Deno.writeTextFile(path, JSON.stringify({ sinks: [boss] }));
+    const store = storeIn(folder);
+    await store.start();
+    // As if one had been made long ago.
+    const lease = (await store.takeLease("report.boss", "before", 1_000))!;
+    await store.moveLease("report.boss", lease, "1");
+    await store.releaseLease("report.boss", "before");
+    const now = { stored_ms: systemClock.nowMs() + 60_000, updated_ms: systemClock.nowMs() + 60_000 };
+    await store.saveThreats([threat("00112233445566aa", now)]);
+    await store.stop();
+    const child = spawnProgram(["serve", "--state", folder, "--listen", "127.0.0.1:0", "--sinks", path]);
+    const errors = new Response(child.stderr).text();
+    const output = new Response(child.stdout).text();
+    try {
+      await until("a page", () => Deno.stat(page).then(({ size }) => size > 0, () => false));
+      const html = await Deno.readTextFile(page);
+      for (const words of ["Network report", "Incidents", "Top talkers", "</html>"]) {
+        assertStringIncludes(html, words);
+      }
+    } finally {
+      child.kill("SIGTERM");
+      await child.status;
+    }
+    assertEquals(await Deno.stat(`${folder}/lines`).catch(() => null), null);
+    const after = storeIn(folder);
+    await after.start();
+    assert(Number((await after.takeLease("report.boss", "test", 1_000))!.position) > 1);
+    assertEquals((await after.countMessages()).map(({ sink, waiting, dead }) => [sink, waiting, dead]), [[
+      "boss",
+      0,
+      0,
+    ]]);
+    await after.stop();
+    await Promise.all([errors, output]);
+  }));
+
 Deno.test("serve does not start with a file of sinks that cannot be used, and says why", () =>
   withFolder(async (folder) => {
     const path = `${folder}/sinks.json`;

@@ -29,6 +29,7 @@ const host = {
   packets: 437,
   bytes: 935_000,
   threats: 3,
+  place: { country: "DE", country_name: "Germany", asn: 64_500, as_org: hostileStrings[2] },
 };
 const service = {
   protocol: "tcp",
@@ -89,12 +90,27 @@ Deno.test({
       await page.getByRole("link", { name: "10.0.0.5" }).click();
       await page.getByRole("region", { name: "Services it offers" }).waitFor();
       const text = await page.locator("main").innerText();
-      for (const words of [hostileStrings[0], "good\\u{202e}moc", "02:00:00:00:00:05", "935 kB"]) {
+      for (
+        const words of [
+          hostileStrings[0],
+          "good\\u{202e}moc",
+          "02:00:00:00:00:05",
+          "935 kB",
+          `Germany; AS64500 ${hostileStrings[2]}`,
+        ]
+      ) {
         assertStringIncludes(text, words);
       }
       assertEquals(await axeProblems(page), []);
       await goTo(page, "#/overview?range=all");
       await page.getByRole("region", { name: "New hosts" }).getByText("10.0.0.5").waitFor();
+      assertStringIncludes(decodeURIComponent(asked.at(-1)!), "filter=inside+=+yes+and+first_seen");
+      await goTo(page, "#/hosts?range=all");
+      await page.getByLabel("Filter", { exact: true }).fill("inside = yes");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction("/filter=inside/.test(location.hash)");
+      await page.locator("table.hosts tbody tr").waitFor();
+      assertStringIncludes(asked.at(-1)!, "filter=inside");
     }),
 });
 
@@ -237,5 +253,38 @@ Deno.test({
       const before = asked;
       await page.waitForTimeout(6_000);
       if (asked - before < 3) throw new Error(`asked ${asked - before} times in 6 s`);
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "the overview asks each question once, and all at once as soon as the newest packet is known",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+      const asked: string[] = [];
+      await page.route("**/api/v1/**", async (route) => {
+        const path = new URL(route.request().url()).pathname.replace("/api/v1/", "");
+        asked.push(path);
+        // None is answered before all are asked.
+        if (!["session", "stats/totals"].includes(path)) await held;
+        await route.continue();
+      });
+      await page.reload();
+      await page.getByRole("region", { name: "New hosts" }).waitFor();
+      await page.waitForTimeout(500);
+      assertEquals(asked.slice(0, 2).sort(), ["session", "stats/totals"]);
+      assertEquals(asked.slice(2).sort(), [
+        "fleet",
+        "hosts",
+        "incidents",
+        "stats/protocols",
+        "stats/series",
+        "stats/top-talkers",
+      ]);
+      letGo();
+      await page.locator(".incident").first().waitFor();
+      await page.locator(".chart .mark").first().waitFor();
     }),
 });

@@ -185,7 +185,7 @@ Deno.test({
       assertEquals(await page.getByRole("button", { name: /Acknowledge|^Close$/ }).count(), 0);
       assertEquals((await world.fixture.services.store.readThreat(scan))?.status, "open");
       await goTo(page, "#/settings");
-      await page.getByText("Keys are an administrator's business").waitFor();
+      await page.getByText("None is in force").waitFor();
       await goTo(page, "#/fleet?tab=tokens");
       assertEquals(await page.getByRole("button", { name: "Make a join token" }).count(), 0);
     }),
@@ -259,7 +259,7 @@ Deno.test({
       await page.locator("input[name=uses]").fill("2");
       await page.getByRole("button", { name: "Make a join token" }).click();
       assertStringIncludes(await page.locator(".made pre").innerText(), "pj_");
-      await goTo(page, "#/settings");
+      await goTo(page, "#/settings?tab=keys");
       await page.getByLabel("Name").fill("wall-screen");
       await page.getByRole("button", { name: "Make a key" }).click();
       assertStringIncludes(await page.locator(".made pre").innerText(), "pk_");

@@ -3,7 +3,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { tellingOf } from "../../../aggregator/dashboard/browser/pages/flow_parts.ts";
 import { chartOf } from "../../../aggregator/dashboard/browser/chart.tsx";
-import { layOut, linksOf, networkOf } from "../../../aggregator/dashboard/browser/pages/map_layout.ts";
+import {
+  countriesOf,
+  layOut,
+  linksOf,
+  networkOf,
+} from "../../../aggregator/dashboard/browser/pages/map_layout.ts";
 import { sampleFlow, sampleThreat } from "../api/samples.ts";
 
 Deno.test("the open ports of a scan stand apart from those that did not answer", () => {
@@ -101,4 +106,19 @@ Deno.test("a chart fills steps without traffic in, and stacks the largest parts 
   assertEquals(layers.map(({ name }) => name), ["h", "g", "f", "e", "d", "c", "the rest"]);
   assertEquals(layers.at(-1)!.values, [3 + 10 + 11, 0]);
   assertEquals(chartOf({ from: 5, to: 5, step: 10, rows: [] }).layers, [{ name: "all", values: [0] }]);
+});
+
+Deno.test("an end's country is that of any flow that knows it; else it is inside or unknown", () => {
+  const place = { country: "DE", country_name: "Germany" };
+  const nameOf = countriesOf([
+    { src_ip: "10.0.0.5", dst_ip: "192.0.2.80", dst_place: place },
+    { src_ip: "198.51.100.7", dst_ip: "10.0.0.5", src_place: { country: "FR" } },
+    { src_ip: "192.0.2.80", dst_ip: "203.0.113.9", dst_place: { asn: 64_500 } },
+  ]);
+  assertEquals(["10.0.0.5", "192.0.2.80", "198.51.100.7", "203.0.113.9"].map(nameOf), [
+    "inside",
+    "Germany",
+    "FR",
+    "unknown",
+  ]);
 });

@@ -24,8 +24,16 @@ const places = [
   "#/map?minutes=60",
   "#/fleet",
   "#/fleet/cellar",
+  "#/fleet?tab=policies",
+  "#/fleet?tab=policies&edit=new",
+  "#/fleet?tab=policies&policy=office",
   "#/fleet?tab=tokens",
   "#/settings",
+  "#/settings?tab=sinks&sink=chat",
+  "#/settings?tab=detectors",
+  "#/settings?tab=intelligence",
+  "#/settings?tab=keys",
+  "#/settings?tab=audit",
 ];
 
 for (const [width, theme] of looks) {
@@ -43,6 +51,8 @@ for (const [width, theme] of looks) {
         };
         await look("log in");
         await logIn(page, world.fixture.keys.admin);
+        const json = { name: "office", to: "all", settings: { snaplen: 256, noise: ["arp", "mdns"] } };
+        await world.fixture.ask("POST", "/api/v1/policies", { role: "admin", json });
         const [flow] = (await world.fixture.services.store.readFlows({}, { limit: 1 })).rows;
         for (const hash of [...places, `#/flows?id=${flow.flow_id}`]) {
           await goTo(page, hash);

@@ -258,7 +258,7 @@ Deno.test("episodes hold no more keys than their bound and count those forgotten
     isThreat: (state: { seen: number }) => state.seen > 1,
   });
   const prepared = prepare(times(25, (i) => update(i)), new PrepareBooks());
-  prepared.forEach((one, i) => episodes.touch(`k${i}`, one)!.seen++);
+  prepared.forEach((one, i) => episodes.touch(`k${i}`, one)!.state.seen++);
   assertEquals([episodes.tracked, episodes.evicted], [10, 15]);
 });
 
@@ -271,7 +271,7 @@ Deno.test("an episode that was dropped among too many changed ones is judged whe
     isThreat: (state: { seen: number }) => state.seen > 1,
   });
   const [one] = prepare([update(0)], new PrepareBooks());
-  const see = (key: string) => episodes.touch(key, one)!.seen++;
+  const see = (key: string) => episodes.touch(key, one)!.state.seen++;
   see("threat");
   see("threat");
   for (let i = 0; i < 200_000; i++) see(`k${i}`);
@@ -280,6 +280,31 @@ Deno.test("an episode that was dropped among too many changed ones is judged whe
   assertEquals([keys(), episodes.evicted], [["site|threat", "site|k7"], 0]);
   see("k8");
   assertEquals(keys(), ["site|k8"]);
+});
+
+Deno.test("times and flows of an episode stand beside its state when it is a finding, and that it is over at once", () => {
+  const episodes = new Episodes<{ seen: number; lastS?: number; isOver?: boolean }>({
+    keysMax: 10,
+    quietS: 60,
+    ageMaxS: 600,
+    open: () => ({ seen: 0 }),
+    isThreat: (_state, { flows, firstS, lastS }) => flows === 3 && lastS - firstS === 20.5,
+  });
+  const prepared = prepare([0, 10, 20, 200].map((atS) => update(atS)), new PrepareBooks());
+  const first = episodes.touch("k", prepared[0])!;
+  episodes.touch("k", prepared[1]);
+  assertEquals(episodes.takeChanged(), []);
+  episodes.touch("k", prepared[2]);
+  const [taken] = episodes.takeChanged();
+  assertEquals(taken, first);
+  assertEquals([taken.state.lastS, taken.shown.lastS - taken.shown.firstS, taken.shown.flows], [
+    undefined,
+    20.5,
+    3,
+  ]);
+  assertEquals([taken.flowIds.length, taken.key], [3, "site|k"]);
+  episodes.touch("k", prepared[3]);
+  assertEquals([first.state.isOver, first.isOver], [true, true]);
 });
 
 const module = `export const detector = { name: "mine", technique: "T1046", title: "Mine", about: "Nothing.",

@@ -138,8 +138,9 @@ export function inBatches(
   declaration: Declaration,
   batches: readonly (readonly FlowUpdate[])[],
   limits: Record<string, number> = {},
+  books = new PrepareBooks(),
 ): Finding[] {
-  const detector = startDetector(declaration, limits), books = new PrepareBooks();
+  const detector = startDetector(declaration, limits);
   for (const batch of batches) {
     for (const one of prepare(batch, books)) if (isShown(declaration, one.segment)) detector.step(one);
   }

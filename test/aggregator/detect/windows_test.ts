@@ -266,6 +266,27 @@ Deno.test("exploit attempt: worms' calls count at once; SIGRed by the size of on
   assertEquals([answer("SIG", 59_999), answer("TXT", 65_000), answer("SIG", 65_000, "udp")], [[], [], []]);
 });
 
+Deno.test("EternalBlue needs both kinds of transaction; DoublePulsar, a check and BlueKeep show in one message", () => {
+  const sends = (...commands: string[]) =>
+    commands.map((command, i) => facts(i, { smb: [{ command }] }, { dst_port: 445 }));
+  const [finding] = run(exploitAttempt, sends("oversized_nt_transact", "transaction2_secondary"));
+  assertEquals([finding.title, severity(finding), finding.count], [
+    "Exploit attempt: EternalBlue (MS17-010)",
+    "high",
+    1,
+  ]);
+  assertEquals(run(exploitAttempt, sends("oversized_nt_transact")), []);
+  assertEquals(run(exploitAttempt, sends("transaction2_secondary", "transaction2_secondary")), []);
+  assertEquals(run(exploitAttempt, sends("transaction2_session_setup")).map(severity), ["high"]);
+  const answer = (status: string) =>
+    run(exploitAttempt, [facts(0, { smb: [{ command: "transaction", status }] }, { dst_port: 445 })]);
+  assertEquals(answer("STATUS_INSUFF_SERVER_RESOURCES").map(severity), ["medium"]);
+  assertEquals([answer("STATUS_ACCESS_DENIED"), answer("STATUS_INVALID_HANDLE")], [[], []]);
+  const asks = (channel: string) =>
+    run(exploitAttempt, [facts(0, { other: { "rdp.channel": channel } }, { dst_port: 3_389 })]).map(severity);
+  assertEquals([asks("MS_T120"), asks("rdpsnd")], [["medium"], []]);
+});
+
 Deno.test("RPC abuse: secrets and logs are medium at once, what administrators do is low until two kinds come together", () => {
   for (
     const [name, operation] of [

@@ -1,6 +1,16 @@
 /** Filters made at random, from a seed: valid ones of every shape, and text that only looks like one. @module */
 
+import type { Places } from "../../../aggregator/model/place.ts";
 import { operatorsOf, type Table } from "../../../aggregator/filter/columns.ts";
+
+/** What filters made at random find out of places. */
+export const madePlaces: Places = {
+  isKnown: true,
+  find(ip) {
+    if (ip === "192.0.2.7") return { country: "DE", asn: 53 };
+    return ip === "2001:db8::1" ? { country: "US", asn: 22, as_org: "US" } : null;
+  },
+};
 
 /** Whole numbers below `below`; the same row of them for the same seed. */
 export type Die = (below: number) => number;

@@ -1,7 +1,7 @@
 /** Check-ins on their way into the store: many at once, the urgent ones now, none lost while the store is away.
  * @module */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import type { CheckInWrite, SensorRow } from "../../../aggregator/model/sensor.ts";
@@ -42,14 +42,14 @@ function startScene() {
 Deno.test("check-ins of a second are one transaction, the latest of each sensor", async () => {
   const { clock, writer, written, keep } = startScene();
   writer.start();
-  for (let i = 0; i < 100; i++) await keep(`s${i}`, 1);
+  for (let i = 0; i < 90; i++) await keep(`s${i}`, 1);
   await keep("s0", 2);
   clock.advance(999);
   await settle();
   assertEquals(written, []);
   clock.advance(1);
   await settle();
-  assertEquals([written.length, written[0].length, written[0][0]], [1, 100, "s0 2"]);
+  assertEquals([written.length, written[0].length, written[0][0]], [1, 90, "s0 2"]);
   clock.advance(1_000);
   await settle();
   assertEquals(written.length, 1, "nothing waits, nothing is written");
@@ -59,12 +59,42 @@ Deno.test("check-ins of a second are one transaction, the latest of each sensor"
 });
 
 Deno.test("an urgent check-in is stored before it is answered, with what waited", async () => {
-  const { writer, written, keep } = startScene();
+  const { clock, writer, written, keep } = startScene();
   await keep("s1", 1);
   await keep("s2", 2, true);
   assertEquals(written, [["s1 1", "s2 2"]]);
-  await Promise.all([keep("s3", 3, true), keep("s4", 4, true)]);
+  const both = Promise.all([keep("s3", 3, true), keep("s4", 4, true)]);
+  clock.advance(100);
+  await both;
   assertEquals(written.flat().length, 4);
+  await writer.stop();
+});
+
+Deno.test("urgent check-ins of a whole fleet are ten transactions a second, not one each", async () => {
+  const { clock, writer, written, keep } = startScene();
+  const answers: Promise<void>[] = [];
+  let answered = 0;
+  for (let ms = 0; ms < 1_000; ms += 10) {
+    for (let i = 0; i < 10; i++) answers.push(keep(`s${ms + i}`, ms, true).then(() => void answered++));
+    clock.advance(10);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  assert(written.length >= 9 && written.length <= 11, `${written.length}`);
+  assert(answered >= 900, `${answered} are answered: each is in the write after its own 100 ms`);
+  clock.advance(100);
+  await Promise.all(answers);
+  assertEquals(written.flat().length, 1_000);
+  await writer.stop();
+});
+
+Deno.test("a hundred check-ins are written before their second is over, ninety-nine are not", async () => {
+  const { writer, written, keep } = startScene();
+  for (let i = 0; i < 99; i++) await keep(`s${i}`, 1);
+  await settle();
+  assertEquals(written, []);
+  await keep("s99", 1);
+  await settle();
+  assertEquals(written.map(({ length }) => length), [100]);
   await writer.stop();
 });
 

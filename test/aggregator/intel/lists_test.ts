@@ -1,6 +1,7 @@
 /** The folder of intelligence lists: read live, and never weakened by a file that came broken. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { FreshEntries, type FreshList } from "../../../aggregator/intel/fresh_entries.ts";
 import { IntelLists } from "../../../aggregator/intel/lists.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { systemClock } from "../../../shared/clock.ts";
@@ -12,20 +13,20 @@ interface World {
   lists: IntelLists;
   write: (name: string, text: string) => Promise<void>;
   folder: string;
-  changed: string[][];
+  fresh: [list: string, entries: number][];
   counted: (name: string) => number;
 }
 
 async function inFolder(body: (world: World) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "picket-intel-" });
   const reporter = createReporter({ component: "test", clock: systemClock, write: () => {} });
-  const changed: string[][] = [];
+  const fresh: World["fresh"] = [];
   const lists = new IntelLists({ folder, pollMs: 60_000 }, {
     clock: systemClock,
     reporter,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
-    onChanged: (names) => void changed.push(names),
   });
+  lists.onFresh(({ list, table }) => void fresh.push([list, table.size]));
   let times = 1_700_000_000;
   const write = async (name: string, text: string) => {
     await Deno.writeTextFile(`${folder}/${name}`, text);
@@ -33,7 +34,7 @@ async function inFolder(body: (world: World) => Promise<void>): Promise<void> {
   };
   const counted = (name: string) => reporter.snapshot().get(name) ?? 0;
   try {
-    await body({ lists, write, folder, changed, counted });
+    await body({ lists, write, folder, fresh, counted });
   } finally {
     await lists.stop();
     await Deno.remove(folder, { recursive: true });
@@ -43,8 +44,31 @@ async function inFolder(body: (world: World) => Promise<void>): Promise<void> {
 const ips = (count: number) =>
   Array.from({ length: count }, (_, i) => `198.51.${i >> 8}.${i & 255}`).join("\n");
 
+Deno.test("of a list that changed only what is new in it is told, of every kind", () =>
+  inFolder(async ({ lists, write, fresh }) => {
+    const before = "203.0.113.7\nbad.example\n198.51.100.0/24 # old";
+    await write("a.txt", before);
+    await lists.refresh();
+    await write("a.txt", `${before}\n203.0.113.8\nworse.example # new\n192.0.2.0/24`);
+    const tables: FreshList[] = [];
+    lists.onFresh((one) => void tables.push(one));
+    await lists.refresh();
+    await write("a.txt", "203.0.113.7\nbad.example");
+    await lists.refresh();
+    assertEquals([fresh.length, tables.length], [1, 1], "less is nothing new");
+    const entries = new FreshEntries(tables);
+    assertEquals(entries.entries, 3);
+    const ip = (...bytes: number[]) => entries.findAddress(new Uint8Array(bytes))?.list;
+    assertEquals([ip(203, 0, 113, 7), ip(198, 51, 100, 9)], [undefined, undefined]);
+    assertEquals([ip(203, 0, 113, 8), ip(192, 0, 2, 77)], ["a.txt", "a.txt"]);
+    assertEquals([entries.findDomain("bad.example"), entries.findDomain("www.worse.example")], [null, {
+      list: "a.txt",
+      note: "new",
+    }]);
+  }));
+
 Deno.test("lists are in force together, and a changed or new one is read again", () =>
-  inFolder(async ({ lists, write, changed }) => {
+  inFolder(async ({ lists, write, fresh }) => {
     await write("a.txt", "203.0.113.7 # first");
     await write("b.csv", "domain,malware\nbad.example,Bot");
     await write("notes.md", "203.0.113.99");
@@ -57,7 +81,7 @@ Deno.test("lists are in force together, and a changed or new one is read again",
     assertEquals(lists.findAddress(new Uint8Array([203, 0, 113, 7])), null);
     assertEquals(lists.findAddress(new Uint8Array([203, 0, 113, 8])), { list: "a.txt", note: "" });
     await lists.refresh();
-    assertEquals(changed, [["a.txt", "b.csv"], ["a.txt"]]);
+    assertEquals(fresh, [["a.txt", 1], ["b.csv", 1], ["a.txt", 1]]);
   }));
 
 for (

@@ -124,7 +124,9 @@ onBothStores("retention archives on a thread of its own, while ingest goes on", 
   const archive = new ArchiveThread({
     url: withoutPassword(place.url),
     password: passwordOf(place.url),
+    ca: null,
     folder: `${folder}/archive`,
+    bucket: null,
   });
   const retention = new Retention({ flowDays: 2, bytesMax: 0 }, {
     store,
@@ -146,7 +148,13 @@ onBothStores("retention archives on a thread of its own, while ingest goes on", 
   assertEquals((await allFlows(store)).length, 2);
   await Deno.writeTextFile(`${folder}/file`, "");
   clock.ms += 10 * dayMs;
-  const broken = new ArchiveThread({ url: place.url, password: "", folder: `${folder}/file` });
+  const broken = new ArchiveThread({
+    url: place.url,
+    password: "",
+    ca: null,
+    folder: `${folder}/file`,
+    bucket: null,
+  });
   const second = new Retention({ flowDays: 1, bytesMax: 0 }, {
     store,
     holder: "test",

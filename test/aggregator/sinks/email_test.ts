@@ -7,6 +7,7 @@ import { createServer as createTlsServer, TLSSocket } from "node:tls";
 import { once } from "node:events";
 import { email } from "../../../aggregator/sinks/email.ts";
 import { blankMessage } from "../../../aggregator/sinks/message.ts";
+import { type MakeReport, reportMessage, type ReportRange } from "../../../aggregator/sinks/reports.ts";
 import { Refused } from "../../../aggregator/sinks/sender.ts";
 import { testCertificate } from "./certificate.ts";
 
@@ -92,7 +93,13 @@ const message = {
   summary: evil,
 };
 const { signal } = new AbortController();
-const sink = (port: number, security: "tls" | "starttls", ca: string | null = certificate.ca) =>
+const makeReport = ({ fromS, toS }: ReportRange) => Promise.resolve(`<!doctype html>from ${fromS} to ${toS}`);
+const sink = (
+  port: number,
+  security: "tls" | "starttls",
+  ca: string | null = certificate.ca,
+  make: MakeReport = makeReport,
+) =>
   email({
     host: "127.0.0.1",
     port,
@@ -100,7 +107,7 @@ const sink = (port: number, security: "tls" | "starttls", ca: string | null = ce
     user: "picket",
     from: "picket@example.com",
     to: ["a@example.com", "b@example.com"],
-  }, { password: "s3cret", ca });
+  }, { password: "s3cret", ca, makeReport: make });
 
 for (const security of ["tls", "starttls"] as const) {
   Deno.test({
@@ -124,6 +131,27 @@ for (const security of ["tls", "starttls"] as const) {
       }),
   });
 }
+
+Deno.test({
+  name: "a report goes out as a page beside its mail, and one that cannot be made is no mail",
+  // The mail library closes its socket after the promise that a test can wait for.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: () =>
+    withSmtp({ tls: true }, async (port, heard) => {
+      await sink(port, "tls").send(reportMessage("boss", 1_800_000_000_000, 86_400_000), signal);
+      const [mail] = heard.mails;
+      assert(mail.includes("Subject: Picket: Network report, 2027-01-14 to 2027-01-15"), mail);
+      const [, part] = mail.split("filename=report.html");
+      const [body] = part.split("\n\n")[1].split("\n--");
+      const page = Buffer.from(body, "base64").toString();
+      assertEquals(page, "<!doctype html>from 1799913600 to 1800000000");
+      const broken = sink(port, "tls", certificate.ca, () => Promise.reject(new Error("the store is away")));
+      const late = reportMessage("boss", 1_800_086_400_000, 86_400_000);
+      await assertRejects(() => broken.send(late, signal), Error, "the store is away");
+      assertEquals(heard.mails.length, 1);
+    }),
+});
 
 Deno.test({
   name: "a server without STARTTLS, and one with a certificate of a stranger, get no mail and no password",
@@ -155,7 +183,11 @@ Deno.test({
       ]] as const
     ) {
       const to = ["a@example.com"], from = "picket@example.com";
-      const nowhere = email({ host, port: 1, security: "tls", from, to }, { password: null, ca: null });
+      const nowhere = email({ host, port: 1, security: "tls", from, to }, {
+        password: null,
+        ca: null,
+        makeReport,
+      });
       const error = await assertRejects(() => nowhere.send(message, signal), Error);
       assert(new RegExp(words).test(error.message), error.message);
     }

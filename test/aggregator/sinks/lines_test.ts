@@ -3,6 +3,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fileSink } from "../../../aggregator/sinks/file.ts";
 import { blankMessage } from "../../../aggregator/sinks/message.ts";
+import { reportMessage } from "../../../aggregator/sinks/reports.ts";
+import { Refused } from "../../../aggregator/sinks/sender.ts";
 import { syslog } from "../../../aggregator/sinks/syslog.ts";
 import { testCertificate } from "./certificate.ts";
 
@@ -89,12 +91,37 @@ Deno.test("syslog over UDP is one datagram", async () => {
   }
 });
 
+const makeReport = ({ toS }: { toS: number }) => Promise.resolve(`<!doctype html>${toS}`);
+
+Deno.test("a report replaces the one before as a whole, and none is written where none is wanted", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const lines = { path: `${folder}/out.ndjson`, format: "json", bytesMax: 1_200, files: 3 } as const;
+    const path = `${folder}/report.html`;
+    const report = { every: "day", day: "monday", at: "07:00", zone: "UTC", only: false, path } as const;
+    const sink = fileSink({ ...lines, report }, { makeReport });
+    for (const ms of [1_800_000_000_000, 1_800_086_400_000]) {
+      await sink.send(reportMessage("boss", ms, 86_400_000), signal);
+      assertEquals(await Deno.readTextFile(path), `<!doctype html>${ms / 1_000}`);
+    }
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o640);
+    const broken = fileSink({ ...lines, report }, { makeReport: () => Promise.reject(new Error("away")) });
+    await assertRejects(() => broken.send(reportMessage("boss", 0, 1), signal), Error, "away");
+    assertEquals(await Deno.readTextFile(path), "<!doctype html>1800086400");
+    const without = fileSink(lines, { makeReport });
+    await assertRejects(() => without.send(reportMessage("boss", 0, 1), signal), Refused);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["report.html"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("a file rotates at its size, keeps as many as were asked for, and mends a line that was cut", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const path = `${folder}/out.ndjson`;
     await Deno.writeTextFile(path, '{"cut');
-    const sink = fileSink({ path, format: "json", bytesMax: 1_200, files: 3 });
+    const sink = fileSink({ path, format: "json", bytesMax: 1_200, files: 3 }, { makeReport });
     for (let n = 0; n < 12; n++) await sink.send({ ...message, id: `m${n}` }, signal);
     const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assertEquals(names, ["out.ndjson", "out.ndjson.1", "out.ndjson.2"]);

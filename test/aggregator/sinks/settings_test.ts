@@ -42,6 +42,16 @@ Deno.test("what is wrong is named, and a secret in the wrong place is not repeat
     to: ["a@example.com"],
   };
   assertEquals(problems(mail), []);
+  const report = { every: "week", day: "friday", at: "18:00", zone: "Europe/Berlin", only: true };
+  assertEquals(problems({ ...mail, report }), []);
+  assertEquals(problems({ ...mail, report: { every: "day" } }), []);
+  for (const wrong of [{ every: "hour" }, { day: "Friday" }, { at: "7:00" }, { zone: "x" }, { path: "/x" }]) {
+    assertEquals(problems({ ...mail, report: { ...report, ...wrong } }).length, 1, JSON.stringify(wrong));
+  }
+  assertEquals(problems({ ...hook, report }).length, 1);
+  const file = { name: "page", kind: "file", path: "/tmp/lines" };
+  assertEquals(problems({ ...file, report }).length, 1);
+  assertEquals(problems({ ...file, report: { ...report, path: "/tmp/report.html" } }), []);
   for (const to of ["a@example.com\nBcc: b@example.com", "a@example.com, b@example.com", "<a@example.com>"]) {
     assertEquals(problems({ ...mail, to: [to] }).length, 1, to);
   }

@@ -34,6 +34,7 @@ async function withSinks(
         randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
         env: () => undefined,
         hostname: () => "gate",
+        makeReport: () => Promise.reject(new Error("no report is asked for")),
       };
       await work(new Sinks(`${folder}/sinks.json`, deps), world, lines);
     });

@@ -13,6 +13,7 @@ import { identityCases } from "./contract/identity_cases.ts";
 import { ledgerCases } from "./contract/ingest_cases.ts";
 import { changeCases, leaseCases } from "./contract/lease_cases.ts";
 import { packetCases } from "./contract/packet_cases.ts";
+import { rolloutCases } from "./contract/rollout_cases.ts";
 import { policyCases } from "./contract/policy_cases.ts";
 import { retentionCases } from "./contract/retention_cases.ts";
 import { threatCases } from "./contract/threat_cases.ts";
@@ -66,6 +67,7 @@ export function storeContract(
   packetCases(test);
   sinkCases(test);
   policyCases(test);
+  rolloutCases(test);
 }
 
 export type Test = (behaviour: string, work: (subject: Subject) => Promise<void>) => void;

@@ -11,6 +11,7 @@ import { createReporter } from "../../../shared/reporter.ts";
 import { askMariadb } from "../../services/mariadb.ts";
 import { createDatabase, useMariadb } from "../../services/services.ts";
 import { flowsOf, flowWrite, ledgerRow, nothing, nowMs } from "./rows.ts";
+import { madePlaces } from "../filter/made.ts";
 import { storeContract, type Subject } from "./contract.ts";
 import { watched } from "./watched.ts";
 
@@ -20,7 +21,7 @@ const mariadb = await useMariadb();
 storeContract("mariadb", async (): Promise<Subject> => {
   const url = await createDatabase(mariadb.address);
   const open = async () => {
-    const store = openStore(url, { reporter });
+    const store = openStore(url, { reporter, places: madePlaces });
     await store.start();
     return store;
   };

@@ -1,12 +1,16 @@
 /** The store over TLS, with a real MariaDB that has a certificate of its own. @module */
 
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { ArchiveThread } from "../../../aggregator/archive/archive_thread.ts";
+import { backUp, BackupProblem, bringBack } from "../../../aggregator/archive/database_file.ts";
 import { openDatabase, openStore } from "../../../aggregator/store/open.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { Certificates, hasOpenssl } from "../../sensor/certificates.ts";
 import { askMariadb, mariadb, startMariadb } from "../../services/mariadb.ts";
 import { createDatabase, skipLoudly } from "../../services/services.ts";
+import { passwordOf, withoutPassword } from "../archive/stores.ts";
+import { flowsOf, flowWrite, nothing } from "./rows.ts";
 
 const why = hasOpenssl ? await mariadb.missing() : "openssl is not installed";
 const { ignore } = why ? skipLoudly("tests of MariaDB with TLS", why) : { ignore: false };
@@ -68,7 +72,32 @@ Deno.test({
       const store = openStore(url, { reporter, ca: ca.cert });
       await store.start();
       assertEquals((await store.readTotals()).flows, 0);
-      await store.stop();
+      await store.ingest({ ...nothing(), ...flowsOf([flowWrite(0)]) });
+      const [stored] = await store.readDays();
+      const keep = (authority: string | null) =>
+        new ArchiveThread({
+          url: withoutPassword(url),
+          password: passwordOf(url),
+          ca: authority,
+          folder: made.folder,
+          bucket: null,
+        }).keep(stored, true, new AbortController().signal);
+      await assertRejects(() => keep(null), Error, "access denied");
+      assertEquals((await keep(ca.cert)).rows, 1);
+      const target = (name: string) => ({
+        url,
+        password: "",
+        caFile: name && `${made.folder}/${name}.pem`,
+        reporter,
+      });
+      const dump = `${made.folder}/dump.sql`;
+      await assertRejects(() => backUp(target("other"), dump), BackupProblem, "mariadb-dump failed");
+      await backUp(target("ca"), dump);
+      await bringBack(store, target("ca"), dump, true);
+      const again = openStore(url, { reporter, ca: ca.cert });
+      await again.start();
+      assertEquals((await again.readTotals()).flows, 1);
+      await again.stop();
     } finally {
       await stop();
       made.remove();

@@ -272,6 +272,7 @@ Deno.test("every question about hosts goes by an index", async () => {
     ],
     ["SELECT * FROM conversations WHERE dst_ip = x'0a' AND day = 1 LIMIT 5", "conversations_by_dst"],
     ["SELECT * FROM conversations WHERE day = 1 ORDER BY bytes DESC LIMIT 5", "conversations_by_bytes"],
+    ["SELECT * FROM talker_hours WHERE hour >= 1 AND hour <= 7200 ORDER BY hour DESC LIMIT 5", "PRIMARY KEY"],
     ["SELECT name FROM domains ORDER BY last_us DESC, name DESC, network DESC LIMIT 5", "domains_by_time"],
     ["SELECT ip FROM threat_ips WHERE ip IN (x'0a')", "threat_ips_by_host"],
     [

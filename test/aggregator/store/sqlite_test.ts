@@ -2,9 +2,10 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { openStore } from "../../../aggregator/store/open.ts";
+import { openDatabase, openStore } from "../../../aggregator/store/open.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { createReporter } from "../../../shared/reporter.ts";
+import { madePlaces } from "../filter/made.ts";
 import { storeContract, type Subject } from "./contract.ts";
 
 const reporter = createReporter({ component: "test", write: () => {} });
@@ -12,7 +13,7 @@ const reporter = createReporter({ component: "test", write: () => {} });
 storeContract("sqlite", async (): Promise<Subject> => {
   const folder = await Deno.makeTempDir({ prefix: "picket-store-" });
   const open = async () => {
-    const store = openStore(`sqlite:${folder}/picket.db`, { reporter });
+    const store = openStore(`sqlite:${folder}/picket.db`, { reporter, places: madePlaces });
     await store.start();
     return store;
   };
@@ -111,4 +112,47 @@ Deno.test("openStore refuses a URL that names no store and never shows its passw
     RangeError,
     "the database's name",
   );
+});
+
+Deno.test("sqlite store keeps its log short while it writes, without the writer's doing", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "picket-store-" });
+  const database = openDatabase(`sqlite:${folder}/picket.db`, { reporter });
+  await database.open();
+  const logBytes = () => Deno.statSync(`${folder}/picket.db-wal`).size;
+  await database.transaction((session) => session.run("CREATE TABLE t (a BLOB)"));
+  // 4 MB: SQLite's own bound, at which a commit would write and wait.
+  for (let i = 0; i < 100; i++) {
+    await database.transaction((session) => session.run("INSERT INTO t VALUES (ZEROBLOB(40000))"));
+  }
+  assert(logBytes() > 4_000_000);
+  const before = logBytes();
+  // Once all of it is in the file, the next commit writes from the log's beginning again.
+  for (let i = 0; i < 100 && await isGrowing(); i++) await new Promise((resolve) => setTimeout(resolve, 100));
+  assert(!await isGrowing(), `${before} octets, then ${logBytes()}`);
+  await database.close();
+  await Deno.remove(folder, { recursive: true });
+
+  async function isGrowing(): Promise<boolean> {
+    const bytes = logBytes();
+    await database.transaction((session) => session.run("INSERT INTO t VALUES (ZEROBLOB(40000))"));
+    return logBytes() > bytes;
+  }
+});
+
+Deno.test("sqlite store commits what may be lost with the power without waiting, and the next one durably", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "picket-store-" });
+  const path = `${folder}/picket.db`;
+  const database = openDatabase(`sqlite:${path}`, { reporter });
+  await database.open();
+  const levels: unknown[] = [];
+  for (const isDurable of [true, false, false, true]) {
+    await database.transaction(async (session) => {
+      const [{ synchronous }] = await session.all("PRAGMA synchronous");
+      levels.push(synchronous);
+    }, { isDurable });
+  }
+  // 2 is FULL, 1 is NORMAL.
+  assertEquals(levels, [2, 1, 1, 2]);
+  await database.close();
+  await Deno.remove(folder, { recursive: true });
 });

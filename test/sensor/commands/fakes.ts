@@ -6,6 +6,7 @@ import { zstdDecompressSync } from "node:zlib";
 import { publicKeyFromRaw, readHeader, sha256Hex, verifyBatch, verifyText } from "../../../shared/batch.ts";
 import { checkInRequest, enrolRequest, type InterfaceCounters } from "../../../shared/control.ts";
 import { checkInMessage, enrolMessage } from "../../../shared/control_messages.ts";
+import { partMessage } from "../../../shared/release.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import type { Command, Edges } from "../../../shared/command.ts";
@@ -38,6 +39,10 @@ export class FakeAggregator {
   uploads: Record<string, string>[] = [];
   /** What check-ins offer. */
   policy: unknown = undefined;
+  upgrade: unknown = undefined;
+  /** Program of the release it has, and the key that signed it. */
+  program = new Uint8Array();
+  releaseKey: string | undefined = undefined;
   /** Certificate and key in PEM: it speaks TLS. */
   tls: { cert: string; key: string } | null = null;
   /** What `/ca.pem` answers. */
@@ -91,6 +96,7 @@ export class FakeAggregator {
         epoch_max: this.epochMax,
         ...packets,
         ...policy,
+        ...(this.upgrade === undefined ? {} : { upgrade: this.upgrade }),
       };
       return Response.json({ received_ms: now, answered_ms: now, ...answer });
     }
@@ -99,6 +105,7 @@ export class FakeAggregator {
       await request.body?.cancel();
       return Response.json({ outcome: "stored" });
     }
+    if (/^\/api\/v1\/releases\/[0-9a-f]{64}\/part$/.test(pathname)) return this.#part(request);
     if (pathname === "/api/v1/batches") return await this.#batch(request);
     return Response.json({ code: "not_found", title: "no such path" }, { status: 404 });
   }
@@ -126,7 +133,17 @@ export class FakeAggregator {
       site: "lab",
       buckets: this.buckets,
       kafka: this.kafka,
+      ...(this.releaseKey === undefined ? {} : { release_key: this.releaseKey }),
     });
+  }
+
+  #part(request: Request): Response {
+    const url = new URL(request.url), from = Number(url.searchParams.get("from"));
+    const message = partMessage("s_fake", url.pathname.split("/")[4], from);
+    if (!verifyText(message, request.headers.get("picket-signature")!, this.#key())) {
+      return Response.json({ code: "bad_signature", title: "signature" }, { status: 401 });
+    }
+    return new Response(this.program.slice(from, from + 1024 * 1024));
   }
 
   async #batch(request: Request): Promise<Response> {

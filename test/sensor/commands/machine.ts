@@ -5,6 +5,7 @@ import { assert } from "@std/assert";
 import { dispatch } from "../../../shared/dispatch.ts";
 import { doctorCommand } from "../../../sensor/commands/doctor_command.ts";
 import { enrolCommand } from "../../../sensor/commands/enrol_command.ts";
+import { releaseKeyCommand } from "../../../sensor/commands/release_key_command.ts";
 import { replayCommand } from "../../../sensor/commands/replay_command.ts";
 import { runCommand } from "../../../sensor/commands/run_command.ts";
 import { statusCommand } from "../../../sensor/commands/status_command.ts";
@@ -17,6 +18,8 @@ export class Machine {
   readonly aggregator = new FakeAggregator().start();
   readonly live = new FakeLive();
   readonly #stages = fakeStages(this.live);
+  /** Variables that commands find. */
+  env: Record<string, string> = {};
 
   begin(...args: string[]) {
     return this.beginWith(null, ...args);
@@ -24,13 +27,14 @@ export class Machine {
 
   /** On a terminal that shows `progress`. */
   beginWith(progress: ((text: string) => void) | null, ...args: string[]) {
-    const fake = fakeEdges();
+    const fake = fakeEdges(this.env);
     fake.edges.progress = progress;
     const commands = [
       enrolCommand({ disk: realDisk, hostname: () => "testhost" }),
       runCommand(this.#stages),
       replayCommand(this.#stages),
       statusCommand({ disk: realDisk }),
+      releaseKeyCommand({ disk: realDisk }),
       doctorCommand(this.#stages),
     ];
     const ended = dispatch([...args, "--state", this.state], programOf(commands), fake.edges);

@@ -130,6 +130,32 @@ machineTest("run learns that it has been further already, and goes on above it",
   assertEquals(Deno.readTextFileSync(`${machine.state}/epoch`), "4000000000001\n");
 });
 
+machineTest(
+  "a start whose epoch the disk does not keep asks the aggregator before it seals anything",
+  async (machine) => {
+    const { aggregator } = machine;
+    await machine.enrol();
+    Deno.mkdirSync(`${machine.state}/epoch`);
+    // Its clock was years ahead at an earlier start, of which this disk knows nothing either.
+    const lowest = () =>
+      Math.min(...[...aggregator.batches.keys()].map((name) => Number(name.split("-")[0])));
+    aggregator.epochMax = 4_000_000_000_000;
+    const { code, log } = await machine.call("replay", machine.capture(5), "--ship", "--no-facts");
+    assertEquals([code, aggregator.flows], [0, 5]);
+    assertStringIncludes(log, "cannot store the epoch of this start, asking the aggregator");
+    assert(lowest() > 4_000_000_000_000 && lowest() <= 4_000_000_010_000, `${lowest()}`);
+    aggregator.batches.clear();
+    aggregator.epochMax += 10_000;
+    const { ended, stop, logs } = machine.begin("run", "--no-facts", "--check-in-s", "1");
+    await until(() => logs.some((line) => line.includes("capturing")));
+    machine.live.packet(Date.now() * 1_000);
+    await until(() => aggregator.flows === 1);
+    assert(lowest() > 4_000_000_010_000, `${lowest()}`);
+    stop();
+    assertEquals(await ended, 0);
+  },
+);
+
 /** Batches in the spool of an aggregator that is away. */
 async function spoolSome(machine: Machine, packets: number): Promise<number> {
   await machine.aggregator.stop();

@@ -68,10 +68,12 @@ Deno.test("identity survives a power cut at any operation of an enrolment, old o
 });
 
 const at2027Ms = 1_800_000_000_000;
+const at = (nowMs: number, floor = 0, chance = 0) => ({ nowMs, floor, random: () => chance });
 
 Deno.test("epoch rises at each start, also over power cuts, a damaged file, and a clock that is set back", async () => {
   const disk = new FakeDisk(prng(3));
-  const raise = async (nowMs: number, floor?: number) => (await raiseEpoch(disk, folder, nowMs, floor)).epoch;
+  const raise = async (nowMs: number, floor?: number) =>
+    (await raiseEpoch(disk, folder, at(nowMs, floor))).epoch;
   // Without a clock, as on a machine that wakes up in 1970.
   assertEquals(await raise(5_000), 5_000);
   assertEquals(await raise(1_000), 5_001);
@@ -88,7 +90,7 @@ Deno.test("epoch rises at each start, also over power cuts, a damaged file, and 
   assertEquals(await raise(5_000, 2_000_000_000_000), 2_000_000_000_001);
   for (const damaged of ["", "\n", "-4", "nonsense", "9".repeat(100)]) {
     await disk.write(`${folder}/epoch`, text(damaged));
-    const { epoch, problem } = await raiseEpoch(disk, folder, at2027Ms);
+    const { epoch, problem } = await raiseEpoch(disk, folder, at(at2027Ms));
     assertEquals(epoch, 1_800_000_000_000, JSON.stringify(damaged));
     assert(problem !== null);
   }
@@ -96,22 +98,67 @@ Deno.test("epoch rises at each start, also over power cuts, a damaged file, and 
 
 Deno.test("epoch rises above what was used even when the file is an old one, or none", async () => {
   const disk = new FakeDisk();
-  const { epoch: used } = await raiseEpoch(disk, folder, at2027Ms);
+  const { epoch: used } = await raiseEpoch(disk, folder, at(at2027Ms));
   await disk.write(`${folder}/epoch`, text("3\n"));
-  assertEquals((await raiseEpoch(disk, folder, at2027Ms + 10_000)).epoch, used + 10_000);
+  assertEquals((await raiseEpoch(disk, folder, at(at2027Ms + 10_000))).epoch, used + 10_000);
   await disk.remove(`${folder}/epoch`);
-  assertEquals((await raiseEpoch(disk, folder, at2027Ms + 20_000)).epoch, used + 20_000);
+  assertEquals((await raiseEpoch(disk, folder, at(at2027Ms + 20_000))).epoch, used + 20_000);
 });
 
 Deno.test("epoch is the clock's on a disk that takes or gives nothing, and the sensor is told why", async () => {
   const disk = new FakeDisk();
-  await raiseEpoch(disk, folder, 5_000);
+  await raiseEpoch(disk, folder, at(5_000));
   disk.bytesMax = 0;
-  const full = await raiseEpoch(disk, folder, at2027Ms);
+  const full = await raiseEpoch(disk, folder, at(at2027Ms));
   assertEquals(full, { epoch: 1_800_000_000_000, problem: "No space left on device" });
   disk.failRatio = 1;
   Object.defineProperty(disk, "random", { value: () => 0.5 });
-  assertEquals((await raiseEpoch(disk, folder, at2027Ms)).problem, "Input/output error");
+  assertEquals((await raiseEpoch(disk, folder, at(at2027Ms))).problem, "Input/output error");
+});
+
+Deno.test("epochs that a disk does not keep are told apart by chance, and stay above those that it kept", async () => {
+  const disk = new FakeDisk();
+  await raiseEpoch(disk, folder, at(at2027Ms));
+  disk.bytesMax = 0;
+  // Each start finds the same file, and a clock behind it.
+  const epochOf = async (chance: number, floor = 0) =>
+    (await raiseEpoch(disk, folder, at(5_000, floor, chance))).epoch;
+  assertEquals(await epochOf(0), 1_800_000_000_001);
+  assertEquals(await epochOf(0.5), 1_800_000_005_001);
+  assertEquals(await epochOf(0.99999), 1_800_000_010_000);
+  assertEquals(await epochOf(0.5, 1_900_000_000_000), 1_900_000_005_001);
+  disk.bytesMax = Infinity;
+  assertEquals(await raiseEpoch(disk, folder, at(5_000, 0, 0.5)), {
+    epoch: 1_800_000_000_001,
+    problem: null,
+  });
+  // Of a file that nobody can read the last start is not known either; what follows is sure again.
+  await disk.write(`${folder}/epoch`, text("x"));
+  assertEquals((await raiseEpoch(disk, folder, at(5_000, 0, 0.5))).epoch, 10_000);
+  assertEquals(await raiseEpoch(disk, folder, at(5_000, 0, 0.5)), { epoch: 10_001, problem: null });
+});
+
+Deno.test("a write of the epoch that fails once gives none that a later start has too", async () => {
+  for (let cut = 1; cut <= 12; cut++) {
+    const disk = new FakeDisk();
+    await raiseEpoch(disk, folder, at(at2027Ms));
+    let operations = 0;
+    const failing = new Proxy(disk, {
+      get(target, name) {
+        const value = Reflect.get(target, name);
+        if (typeof value !== "function") return value;
+        return (...given: unknown[]) => {
+          const done = value.apply(target, given);
+          return ++operations === cut
+            ? Promise.resolve(done).then(() => Promise.reject(new Error("late")))
+            : done;
+        };
+      },
+    });
+    const used = [(await raiseEpoch(failing, folder, at(5_000, 0, 0.0003))).epoch];
+    for (let start = 0; start < 5; start++) used.push((await raiseEpoch(disk, folder, at(5_000))).epoch);
+    if (new Set(used).size < used.length) throw new Error(`operation ${cut}: ${used.join()}`);
+  }
 });
 
 Deno.test("state files that are none of ours are refused by name, or made anew, and never waited for", async () => {
@@ -132,7 +179,7 @@ Deno.test("state files that are none of ours are refused by name, or made anew, 
     const error = await assertRejects(() => loadIdentity(realDisk, real), IdentityError, "identity.json");
     assertStringIncludes((error as Error).message, name === "huge" ? "too large" : "is not a file");
     assertEquals(await readStatus(realDisk, real), null);
-    assertEquals((await raiseEpoch(realDisk, real, at2027Ms)).epoch, 1_800_000_000_000, name);
+    assertEquals((await raiseEpoch(realDisk, real, at(at2027Ms))).epoch, 1_800_000_000_000, name);
     const status = { written_ms: 5, health: { capture: {} } } as unknown as Status;
     const isWritten = await writeStatus(realDisk, real, status).then(() => true, () => false);
     assertEquals(isWritten, name !== "folder");
@@ -149,7 +196,7 @@ Deno.test({
     await Deno.chown(real, 12_345, 12_346);
     await createIdentity(realDisk, real, seed);
     await saveEnrolment(realDisk, real, enrolment);
-    await raiseEpoch(realDisk, real, at2027Ms);
+    await raiseEpoch(realDisk, real, at(at2027Ms));
     await writeStatus(realDisk, real, { written_ms: 5 } as Status);
     await realDisk.makeFolder(`${real}/spool/quarantine`);
     await realDisk.write(`${real}/spool/quarantine/a`, text("a"));

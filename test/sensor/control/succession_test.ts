@@ -48,7 +48,9 @@ async function succeed(disk: FakeDisk, enrolment = enrolled("s_next"), discard =
   const { reporter } = silentReporter();
   const before = await loadIdentity(disk, folder);
   const next = await nextIdentity(disk, folder, newSeed);
-  const succession = new Succession(folder, { disk, edges: { clock: new FakeClock(), reporter } });
+  const randomBytes = (length: number) => new Uint8Array(length);
+  const edges = { clock: new FakeClock(), reporter, randomBytes };
+  const succession = new Succession(folder, { disk, edges });
   return await succession.run(before, next, enrolment, { isNext: true, discard });
 }
 

@@ -66,12 +66,23 @@ Deno.test("chooser takes one packet of a body that comes behind its header, and 
   }
 });
 
-Deno.test("chooser takes the first eight packets each way of HTTP/2 without TLS, without a hole", () => {
+Deno.test("chooser takes the first 250 packets each way of HTTP/2 without TLS, on any port, to be read here", () => {
   const settings = Uint8Array.of(0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100);
-  for (const start of ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", settings]) {
-    const flow = new Direction(new PacketChooser(), { dstPort: 8_080 });
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  const greased = Uint8Array.of(0, 0, 6, 4, 0, 0, 0, 0, 0, 0x1a, 0x2a, 0, 0, 0, 0);
+  const updated = Uint8Array.of(...settings, 0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+  for (const start of [preface, settings, greased, updated]) {
+    const chooser = new PacketChooser();
+    const flow = new Direction(chooser, { dstPort: 50_051 });
     assert(flow.sends(start));
-    for (let i = 0; i < 7; i++) assert(flow.sends(bulk));
+    assertEquals([chooser.plainKind, chooser.plainSeq], [plainKind.http2, 1_000]);
+    chooser.settle();
+    for (let i = 0; i < 249; i++) {
+      const { seq } = flow;
+      assert(flow.sends(bulk));
+      assertEquals([chooser.plainKind, chooser.plainSeq], [plainKind.http2More, seq]);
+      chooser.settle();
+    }
     assert(!flow.sends(bulk));
   }
   const others = [
@@ -79,12 +90,25 @@ Deno.test("chooser takes the first eight packets each way of HTTP/2 without TLS,
     Uint8Array.of(0, 0, 5, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100),
     Uint8Array.of(0, 0, 6, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100),
     Uint8Array.of(0, 0, 6, 4, 0, 0, 0, 0, 1, 0, 3, 0, 0, 0, 100),
+    Uint8Array.of(0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100),
+    Uint8Array.of(0, 0, 6, 4, 0, 0, 0, 0, 0, 1, 3, 0, 0, 0, 100),
+    Uint8Array.of(0, 0, 0, 4, 0, 0, 0, 0, 0, 1, 2, 3, 99, 5, 6, 7, 8, 9),
   ];
   for (const start of others) {
     const flow = new Direction(new PacketChooser());
     flow.sends(start);
     assert(!flow.sends(bulk));
   }
+});
+
+Deno.test("chooser goes on with HTTP/2 behind a hole and a packet cut by the snaplen, which the reader judges", () => {
+  const chooser = new PacketChooser();
+  const flow = new Direction(chooser);
+  assert(flow.sends("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+  assert(flow.sends(bulk, { payloadCaptured: 60 }));
+  assertEquals(chooser.plainKind, plainKind.http2More);
+  assert(flow.sends(bulk, { tcpSeq: flow.seq + 5_000 }));
+  assertEquals([chooser.plainKind, chooser.plainSeq], [plainKind.http2More, flow.seq + 5_000]);
 });
 
 Deno.test("chooser follows a header over segment borders until its empty line", () => {

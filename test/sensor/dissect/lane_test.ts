@@ -17,6 +17,7 @@ function open(options: Partial<LaneOptions> = {}, answersItself = true, chooser?
   plainLength: number;
   plainIsCut: boolean;
   plainPort: number;
+  plainSeq: number;
   isFromServer: boolean;
   isContinuing: boolean;
   settle(): void;
@@ -137,6 +138,7 @@ Deno.test("after a hand-over the rest of a message goes to the child that has it
     plainIsCut: false,
     plainPort: 0,
     isFromServer: false,
+    plainSeq: 0,
     isContinuing: false,
     settle() {},
   };
@@ -281,6 +283,7 @@ Deno.test("plain DNS is read on the spot, without a child", async () => {
     plainIsCut: false,
     plainPort: 53,
     isFromServer: false,
+    plainSeq: 0,
     isContinuing: false,
     settle() {},
   };

@@ -82,3 +82,27 @@ Deno.test("of a long capture a sample is judged, and stands for the rest", () =>
   }
   assertEquals(Math.abs(copies.count - 200_000) < 10_000, true, `${copies.count} of 200,000 copies`);
 });
+
+Deno.test("copies of a fast link are found though thousands of packets stand between", () => {
+  const frame = four(6, data);
+  decoder.decode(frame, 0, frame.length, frame.length, 1);
+  const p = decoder.layers[0];
+  const apart = (packets: number, us: number) => {
+    const copies = new Copies();
+    for (const from of [0, us]) {
+      for (let i = 0; i < packets; i++) {
+        p.tcpSeq = 1_448 * i | 0;
+        copies.note(p, frame, now + from + i * us / packets);
+      }
+    }
+    return copies.count / packets;
+  };
+  assertEquals([apart(4_096, 2_500) > 0.95, apart(8_192, 5_000) > 0.85], [true, true]);
+  assertEquals(apart(8_192, 5_001), 0);
+  // Stamps that pass 2^32 microseconds.
+  p.tcpSeq = 1;
+  const copies = new Copies();
+  const turn = Math.ceil(now / 2 ** 32) * 2 ** 32;
+  for (const us of [turn - 2, turn + 3, turn + 3 + 2 ** 31]) copies.note(p, frame, us);
+  assertEquals(copies.count, 1);
+});

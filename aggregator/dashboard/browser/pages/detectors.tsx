@@ -25,12 +25,14 @@ interface Detector {
   technique: string;
   about: string;
   is_on: boolean;
+  findings: number;
+  precision: number | null;
   limits: Limit[];
 }
 
 export function Detectors(): VNode {
   const { query } = usePlace();
-  const { data, problem } = useApi<{ rows: Detector[] }>("/detectors");
+  const { data, problem, isMissing } = useApi<{ rows: Detector[] }>("/detectors");
   const wanted = (query.q ?? "").toLowerCase();
   const rows = (data?.rows ?? []).filter(({ name, title, about, technique }) =>
     [name, title, about, technique].some((text) => text.toLowerCase().includes(wanted))
@@ -41,7 +43,9 @@ export function Detectors(): VNode {
       class="wide"
       note={data ? `${count(rows.length)}; set by serve --limit and --detector-off` : undefined}
     >
-      <Notice problem={problem} />
+      {isMissing
+        ? <Empty>This instance does not detect: one with the role detect lists detectors.</Empty>
+        : <Notice problem={problem} />}
       {data === null && problem === null && <Loading />}
       {data !== null && (
         <form
@@ -88,6 +92,14 @@ const columns: readonly Column<Detector>[] = [
   { name: "about", label: "Finds", cell: ({ about }) => about },
   { name: "technique", label: "Technique", cell: ({ technique }) => technique },
   { name: "on", label: "State", cell: ({ is_on }) => is_on ? "on" : <strong>off</strong> },
+  { name: "findings", label: "Threats", isNumber: true, cell: ({ findings }) => count(findings) },
+  {
+    name: "right",
+    label: "Right",
+    title: "Attacks among the threats with feedback",
+    isNumber: true,
+    cell: ({ precision }) => precision === null ? "" : `${Math.round(precision * 100)} %`,
+  },
   { name: "limits", label: "Limits", cell: Limits },
 ];
 
@@ -106,5 +118,15 @@ function Limits({ name, limits }: Detector): VNode {
         ])}
       </dl>
     </details>
+  );
+}
+
+/** Names to choose from, for an input whose list is "detectors". */
+export function DetectorNames(): VNode {
+  const { data } = useApi<{ rows: { name: string; title: string }[] }>("/detectors");
+  return (
+    <datalist id="detectors">
+      {data?.rows.map(({ name, title }) => <option key={name} value={name}>{title}</option>)}
+    </datalist>
   );
 }

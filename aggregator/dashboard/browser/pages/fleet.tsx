@@ -1,4 +1,4 @@
-/** The fleet: unwell first, then everybody; join tokens; gaps. Three hundred sensors stay one screen. @module */
+/** The fleet: unwell first, then everybody; policies; join tokens. Three hundred sensors stay one screen. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
@@ -9,36 +9,39 @@ import { urgency } from "../../../fleet/urgency.ts";
 import type { Fleet, FleetRow } from "../api.ts";
 import { isAdmin, useApp } from "../app.ts";
 import { useApi, useKeys } from "../hooks.ts";
-import { type Column, Empty, Loading, Notice, Section, Table } from "../parts.tsx";
+import { type Column, Empty, Loading, Notice, Section, Table, Tabs } from "../parts.tsx";
 import { go, linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { count, span } from "../text.ts";
 import { FleetSquares, isUnwell, statusWords } from "./fleet_parts.tsx";
 import { Decision } from "./sensor_acts.tsx";
+import { Policies } from "./policies.tsx";
 import { TokensPage } from "./tokens.tsx";
 
-const shownMax = 250;
+const shownMax = 350;
 const unwellMax = 12;
 const namedMax = 120;
 
 export function FleetPage(): VNode {
   const app = useApp();
   const { query } = usePlace();
-  const tab = query.tab === "tokens" && isAdmin(app) ? "tokens" : "sensors";
+  const tabs: (readonly [name: string | null, title: string, show: () => VNode])[] = [
+    [null, "Sensors", () => <Sensors />],
+    ["policies", "Policies", () => <Policies />],
+    ...isAdmin(app) ? [["tokens", "Join tokens", () => <TokensPage />] as const] : [],
+  ];
+  const open = tabs.find(([name]) => name === query.tab) ?? tabs[0];
   return (
     <>
-      {isAdmin(app) && (
-        <nav class="tabs" aria-label="Parts of the fleet">
-          <a href={linkTo("fleet")} aria-current={tab === "sensors" ? "page" : undefined}>Sensors</a>
-          <a
-            href={linkTo("fleet", "", { tab: "tokens" })}
-            aria-current={tab === "tokens" ? "page" : undefined}
-          >
-            Join tokens
-          </a>
-        </nav>
-      )}
-      {tab === "tokens" ? <TokensPage /> : <Sensors />}
+      <Tabs
+        label="Parts of the fleet"
+        tabs={tabs.map(([name, title]) => ({
+          title,
+          href: linkTo("fleet", "", { tab: name }),
+          isOpen: title === open[1],
+        }))}
+      />
+      {open[2]()}
     </>
   );
 }

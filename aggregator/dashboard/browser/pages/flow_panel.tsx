@@ -5,6 +5,7 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { placeText } from "../../../model/place.ts";
 import type { Sighting } from "../../../model/flow.ts";
 import type { Fleet, Flow } from "../api.ts";
 import { useApi } from "../hooks.ts";
@@ -52,6 +53,8 @@ function Story({ flow }: { flow: Flow }): VNode {
           "State": `${stateWords[conn_state] ?? conn_state} (${conn_state})`,
           "Ended by": end_reason,
           "Site": flow.network,
+          "From place": flow.src_place && placeText(flow.src_place),
+          "To place": flow.dst_place && placeText(flow.dst_place),
           "Time": flow.time_suspect ? "not to be trusted: before 2000 or in the future" : null,
           "Sampled": flow.factor > 1 ? `kept as one of ${flow.factor}` : null,
           "Community ID": <Wire>{flow.community_id}</Wire>,

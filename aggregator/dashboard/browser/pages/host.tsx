@@ -7,6 +7,7 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { placeText } from "../../../model/place.ts";
 import type { Flow, HostDetails, Rows, Threat } from "../api.ts";
 import { Chart, chartOf } from "../chart.tsx";
 import { useApi, useBounds, useList } from "../hooks.ts";
@@ -78,6 +79,7 @@ function Known({ host }: { host: HostDetails }): VNode {
             "Names": names.length > 0 && <List values={names} />,
             "MAC": macs.length > 0 && <List values={macs} />,
             "Site": host.inside ? host.network : `${host.network}, outside`,
+            "Place": host.place && placeText(host.place),
             "First seen": <When at={host.first_seen_ms / 1000} />,
             "Last seen": <When at={host.last_seen_ms / 1000} />,
             "Traffic": `${bytes(host.bytes)} in ${count(host.packets)} packets, ${

@@ -7,33 +7,45 @@
 
 import type { HostRow } from "../api.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
+import { FilterLine } from "../filter_line.tsx";
 import { useBounds, useKeys, useList } from "../hooks.ts";
-import { Badge, type Column, Empty, HostLink, Loading, More, Notice, Table, When, Wire } from "../parts.tsx";
+import {
+  Badge,
+  type Column,
+  Empty,
+  HostLink,
+  Loading,
+  More,
+  Notice,
+  Table,
+  Tabs,
+  When,
+  Wire,
+} from "../parts.tsx";
 import { linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { summaries, SummaryList } from "./host_summaries.tsx";
 import { bytes, count, someOf } from "../text.ts";
 
 const pageRows = 100;
-const filters = ["ip", "network", "sort"] as const;
+const filters = ["ip", "network", "sort", "filter"] as const;
 
 export function HostsPage(): VNode {
   const { query } = usePlace();
   const summary = summaries.find(({ path }) => path === `/${query.view}`);
   return (
     <>
-      <nav class="tabs" aria-label="What is known of hosts">
-        <a href={linkTo("hosts")} aria-current={summary ? undefined : "page"}>Hosts</a>
-        {summaries.map(({ path, title }) => (
-          <a
-            key={path}
-            href={linkTo("hosts", "", { view: path.slice(1) })}
-            aria-current={summary?.path === path ? "page" : undefined}
-          >
-            {title}
-          </a>
-        ))}
-      </nav>
+      <Tabs
+        label="What is known of hosts"
+        tabs={[
+          { title: "Hosts", href: linkTo("hosts"), isOpen: summary === undefined },
+          ...summaries.map((one) => ({
+            title: one.title,
+            href: linkTo("hosts", "", { view: one.path.slice(1) }),
+            isOpen: one === summary,
+          })),
+        ]}
+      />
       {summary ? <SummaryList key={summary.path} summary={summary} /> : <HostList />}
     </>
   );
@@ -52,6 +64,7 @@ function HostList(): VNode {
         <Typed name="ip" label="Address" placeholder="10.0.0.5 or 10.0.0.0/8" />
         <Typed name="network" label="Site" placeholder="any" />
         <Choice name="sort" label="Order" none="last seen" values={[["bytes", "bytes"]]} />
+        <FilterLine of="hosts" />
       </FilterBar>
       {list.problem !== null && list.problem.field === null && <Notice problem={list.problem} />}
       {list.rows === null && list.problem === null && <Loading />}
@@ -83,7 +96,12 @@ const columns: readonly Column<HostRow>[] = [
   { name: "ip", label: "Address", cell: ({ ip }) => <HostLink ip={ip} /> },
   { name: "name", label: "Name", cell: ({ names }) => <Wire>{someOf(names, "")}</Wire> },
   { name: "mac", label: "MAC", cell: ({ macs }) => <Wire>{someOf(macs, "")}</Wire> },
-  { name: "site", label: "Site", cell: ({ network, inside }) => inside ? network : "outside" },
+  {
+    name: "site",
+    label: "Site",
+    cell: ({ network, inside, place }) =>
+      inside ? network : place?.country_name ?? place?.country ?? "outside",
+  },
   {
     name: "threats",
     label: "Threats",

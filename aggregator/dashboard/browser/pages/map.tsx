@@ -17,7 +17,7 @@ import { Empty, Loading, Notice, Section } from "../parts.tsx";
 import { linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { bytes, plural } from "../text.ts";
-import { type Band, type End, layOut, linksOf, networkOf } from "./map_layout.ts";
+import { type Band, countriesOf, type End, layOut, linksOf, networkOf } from "./map_layout.ts";
 
 const flowsMax = 500;
 const rowHeight = 36;
@@ -38,14 +38,15 @@ export function MapPage(): VNode {
     status: "open",
     limit: 200,
   });
-  const nameOf = query.by === "network" ? networkOf : (ip: string) => ip;
-  const links = linksOf(flows.data?.rows ?? [], threats.data?.rows ?? [], nameOf);
+  const rows = flows.data?.rows ?? [];
+  const nameOf = query.by === "network" ? networkOf : query.by === "country" ? countriesOf(rows) : asIs;
+  const links = linksOf(rows, threats.data?.rows ?? [], nameOf);
   const isCut = flows.data?.next_cursor !== undefined;
   return (
     <>
       <FilterBar label="What the map shows" names={["minutes", "by"]} problem={null} isInstant>
         <Choice name="minutes" label="Up to the newest packet" none="15 minutes" values={spans} />
-        <Choice name="by" label="By" none="host" values={[["network", "network"]]} />
+        <Choice name="by" label="By" none="host" values={[["network", "network"], ["country", "country"]]} />
       </FilterBar>
       <Section
         title="Who talks to whom"
@@ -60,11 +61,13 @@ export function MapPage(): VNode {
         {to === null && <Empty>No traffic is stored yet.</Empty>}
         {flows.isLoading && <Loading />}
         {flows.data?.rows.length === 0 && <Empty>No flow began in these minutes.</Empty>}
-        {links.length > 0 && <Drawing links={links} isByHost={query.by !== "network"} />}
+        {links.length > 0 && <Drawing links={links} isByHost={nameOf === asIs} />}
       </Section>
     </>
   );
 }
+
+const asIs = (ip: string) => ip;
 
 function Drawing({ links, isByHost }: { links: Parameters<typeof layOut>[0]; isByHost: boolean }): VNode {
   const { ref, width } = useWidth(900);

@@ -4,7 +4,9 @@
  * Invariant: at most {@link endsMax} ends a side, "others" included; bands of one end lie one below the other and fill
  * it. What goes from others to others is left out. @module */
 
+import { isPrivateIp } from "../../../../shared/ip.ts";
 import type { Flow } from "../../../model/flow.ts";
+import type { Place } from "../../../model/place.ts";
 import { severities, type Threat } from "../../../model/threat.ts";
 
 type Told = Pick<Threat, "id" | "title" | "severity">;
@@ -42,6 +44,23 @@ export function networkOf(ip: string): string {
   if (!ip.includes(":")) return ip.replace(/\.\d+$/, ".0/24");
   const [head] = ip.split("::");
   return `${head.split(":").slice(0, 4).join(":")}::/64`;
+}
+
+interface Placed extends Pick<Flow, "src_ip" | "dst_ip"> {
+  src_place?: Place;
+  dst_place?: Place;
+}
+
+/** The country of an address of these flows; addresses inside, and those that no file knows, by what they are. */
+export function countriesOf(flows: readonly Placed[]): (ip: string) => string {
+  const names = new Map<string, string>();
+  for (const { src_ip, dst_ip, src_place, dst_place } of flows) {
+    for (const [ip, place] of [[src_ip, src_place], [dst_ip, dst_place]] as const) {
+      const name = place?.country_name ?? place?.country;
+      if (name !== undefined) names.set(ip, name);
+    }
+  }
+  return (ip) => names.get(ip) ?? (isPrivateIp(ip) ? "inside" : "unknown");
 }
 
 export function linksOf(

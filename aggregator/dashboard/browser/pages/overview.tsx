@@ -5,11 +5,12 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { severities } from "../../../model/threat.ts";
 import type { ProtocolTotal, TopTalker } from "../../../model/traffic.ts";
-import type { Fleet, FleetRow, HostRow, Incident, Rows, Series, Threat } from "../api.ts";
+import type { Fleet, FleetRow, HostRow, Incident, Rows, Series } from "../api.ts";
 import { useApp } from "../app.ts";
 import { Chart, chartOf } from "../chart.tsx";
-import { useApi, useBounds } from "../hooks.ts";
+import { type Asked, useApi, useBounds } from "../hooks.ts";
 import { Badge, Bars, Empty, HostLink, Loading, Notice, Section, When } from "../parts.tsx";
 import { linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
@@ -20,15 +21,24 @@ import { byUrgency, FleetSquares, isUnwell, statusWords } from "./fleet_parts.ts
 
 const incidentsMax = 5;
 const listMax = 8;
-const hostsMax = 500;
+const marksMax = 100;
+const hostsMax = 200;
 const unwellMax = 5;
+const sensorsMax = 350;
+
+interface Incidents {
+  rows: Incident[];
+  incidents: number;
+  is_cut: boolean;
+}
 
 export function Overview(): VNode {
+  const incidents = useApi<Incidents>("/incidents", { ...useBounds(), limit: 50 });
   return (
     <div class="overview">
-      <Wrong />
+      <Wrong incidents={incidents} />
       <Watched />
-      <Traffic />
+      <Traffic incidents={incidents.data?.rows ?? []} />
       <div class="thirds wide">
         <Talkers />
         <Protocols />
@@ -38,12 +48,7 @@ export function Overview(): VNode {
   );
 }
 
-function Wrong(): VNode {
-  const bounds = useBounds();
-  const { data, problem } = useApi<{ rows: Incident[]; incidents: number; is_cut: boolean }>("/incidents", {
-    ...bounds,
-    limit: 50,
-  });
+function Wrong({ incidents: { data, problem } }: { incidents: Asked<Incidents> }): VNode {
   const open = data?.rows.filter(({ status }) => status === "open") ?? [];
   const isMore = data !== null && (data.is_cut || data.incidents > data.rows.length);
   const note = data === null
@@ -124,7 +129,7 @@ function IncidentItem({ incident }: { incident: Incident }): VNode {
 }
 
 function Watched(): VNode {
-  const { data, problem } = useApi<Fleet>("/fleet", { limit: 250 });
+  const { data, problem } = useApi<Fleet>("/fleet", { limit: sensorsMax });
   if (data === null) {
     return <Section title="Sensors">{problem ? <Notice problem={problem} /> : <Loading />}</Section>;
   }
@@ -155,6 +160,7 @@ function Watched(): VNode {
       )}
       {sensors.length > 0 && (
         <p class="soft small">
+          {total > sensors.length && `The ${count(sensors.length)} most urgent sensors are shown. `}
           {count(conservation.packets)} packets seen, {lost === 0 ? "none lost" : `${count(lost)} lost`};{" "}
           {count(conservation.in_flows)} in flows
         </p>
@@ -177,7 +183,21 @@ function Unwell({ sensors }: { sensors: readonly FleetRow[] }): VNode {
   );
 }
 
-function Traffic(): VNode {
+/** What an answer that is there anyway says of when threats began: they need no question of their own. */
+function marksOf(incidents: readonly Incident[]) {
+  const steps = incidents.flatMap(({ timeline }) => timeline).filter(({ severity }) =>
+    severities.indexOf(severity) >= severities.indexOf("medium")
+  );
+  return steps.slice(0, marksMax).map(({ threat_id: id, first_seen: at, severity, title }) => ({
+    id,
+    at,
+    severity,
+    title,
+    href: linkTo("threats", "", { id }),
+  }));
+}
+
+function Traffic({ incidents }: { incidents: readonly Incident[] }): VNode {
   const { totals } = useApp();
   const bounds = useBounds();
   const { query } = usePlace();
@@ -188,14 +208,6 @@ function Traffic(): VNode {
   const from = isLast ? Math.max(bounds.from ?? 0, first ?? 0) : bounds.from;
   const span = { from, to: bounds.to ?? totals?.last ?? undefined };
   const { data, problem } = useApi<Series>(path, { ...span, by: "protocol" });
-  const threats = useApi<Rows<Threat>>("/threats", { ...bounds, severity_min: "medium", limit: 100 });
-  const marks = (threats.data?.rows ?? []).map(({ id, first_seen, severity, title }) => ({
-    id,
-    at: first_seen,
-    severity,
-    title,
-    href: linkTo("threats", "", { id }),
-  }));
   return (
     <Section
       title="Traffic"
@@ -212,7 +224,7 @@ function Traffic(): VNode {
       {data !== null && path !== null && (
         <Chart
           data={chartOf(data)}
-          marks={marks}
+          marks={marksOf(incidents)}
           onZoom={(from, to) => setRange(rangeBetween(from, to))}
         />
       )}
@@ -271,14 +283,20 @@ function Protocols(): VNode {
 
 function NewHosts(): VNode {
   const bounds = useBounds();
-  const { data, problem } = useApi<Rows<HostRow>>("/hosts", { limit: hostsMax, seen_since: bounds.from });
-  const since = (bounds.from ?? 0) * 1000;
-  const rows = (data?.rows ?? []).filter(({ first_seen_ms, inside }) => inside && first_seen_ms >= since)
-    .sort((a, b) => b.first_seen_ms - a.first_seen_ms).slice(0, listMax);
+  const since = new Date((bounds.from ?? 0) * 1000).toISOString();
+  const { data, problem } = useApi<Rows<HostRow>>("/hosts", {
+    filter: `inside = yes and first_seen >= ${since}`,
+    seen_since: bounds.from,
+    limit: hostsMax,
+  });
+  const rows = [...data?.rows ?? []].sort((a, b) => b.first_seen_ms - a.first_seen_ms).slice(0, listMax);
   return (
     <Section title="New hosts" note="first seen in this time">
       <Notice problem={problem} />
-      {data !== null && rows.length === 0 && <Empty>No host was seen for the first time.</Empty>}
+      {data !== null && rows.length === 0 && !data.next_cursor && (
+        <Empty>No host was seen for the first time.</Empty>
+      )}
+      {data?.next_cursor && <p class="soft small">There are more hosts than could be looked through.</p>}
       <ul class="plain">
         {rows.map((host) => (
           <li key={host.ip}>

@@ -119,7 +119,7 @@ function Counted({ sensor: { conservation: kept, delivery } }: { sensor: SensorH
 
 function Machine({ sensor: { check_in: checkIn } }: { sensor: SensorHealth }): VNode | null {
   if (checkIn === null) return null;
-  const { capture, flows, facts, spool, transport, version, started_ms, epoch } = checkIn;
+  const { capture, flows, facts, spool, transport, version, started_ms, epoch, policy } = checkIn;
   return (
     <Section title="Sensor">
       <Facts
@@ -137,6 +137,13 @@ function Machine({ sensor: { check_in: checkIn } }: { sensor: SensorHealth }): V
           "Deep lane": `${count(facts.answered)} of ${count(facts.offered)} packets read, ${
             count(facts.refused)
           } refused, ${plural(facts.restarts, "restart")}`,
+          "Policy": policy?.name && (
+            <span>
+              <a href={linkTo("fleet", "", { tab: "policies", policy: policy.name })}>{policy.name}</a>,{" "}
+              {policy.actual === 0 ? "not applied" : `version ${policy.actual}`}
+              {policy.actual !== policy.wanted && `, should have ${policy.wanted}`}
+            </span>
+          ),
           "Walls missing": facts.walls?.missing.join(", "),
           "Spool": `${plural(spool.batches, "batch", "batches")}, ${bytes(spool.bytes)} of ${
             bytes(spool.bytes_max)
@@ -156,10 +163,12 @@ function Traffic({ id }: { id: string }): VNode {
     from: to === null ? null : to - 86_400,
     to,
   });
+  const isQuiet = data?.rows.every(({ bytes }) => bytes === 0);
   return (
     <Section title="Traffic it sees" note="the last day up to the newest packet" class="wide">
       <Notice problem={problem} />
-      {data !== null && <Chart data={chartOf(data)} height={140} />}
+      {data !== null && isQuiet && <Empty>It saw no traffic in this time.</Empty>}
+      {data !== null && !isQuiet && <Chart data={chartOf(data)} height={140} />}
       {to === null && <Empty>No traffic is stored yet.</Empty>}
     </Section>
   );

@@ -1,176 +1,57 @@
-/** Settings: keys, suppressions, sinks, and detectors with their limits. @module */
+/** Settings: suppressions, sinks, detectors, intelligence lists; for administrators keys and the audit too. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
-import { type Role, roles } from "../../../model/access.ts";
-import { ask, isAdmin, nowS, useApp } from "../app.ts";
-import { useAction, useApi } from "../hooks.ts";
-import { LooseTable } from "../loose.tsx";
-import { type Column, Empty, Field, Loading, Notice, OtherProblem, Section, Table, When } from "../parts.tsx";
-import { useState, type VNode } from "../preact.ts";
+import { isAdmin, useApp } from "../app.ts";
+import { Empty, Section, Tabs } from "../parts.tsx";
+import { linkTo, usePlace } from "../place.ts";
+import type { VNode } from "../preact.ts";
+import { Audit } from "./audit.tsx";
 import { Detectors } from "./detectors.tsx";
-import { Twice } from "./sensor_acts.tsx";
+import { Intelligence } from "./intelligence.tsx";
+import { Keys } from "./keys.tsx";
+import { Sinks } from "./sinks.tsx";
+import { Suppressions } from "./suppressions.tsx";
 
-interface Key {
-  id: string;
+interface Tab {
   name: string;
-  role: Role;
-  created_ms: number;
-  expires_ms: number | null;
-  revoked_ms: number | null;
+  title: string;
+  isAdmins?: boolean;
+  show: () => VNode;
 }
 
-const lives = [["", "as long as it is not revoked"], ["86400", "1 day"], ["2592000", "30 days"], [
-  "31536000",
-  "1 year",
-]] as const;
-const lists = [
-  ["/suppressions", "Suppressions", "threats that are not shown, and why"],
-  ["/sinks", "Sinks", "where word of threats goes"],
-] as const;
+const tabs: readonly Tab[] = [
+  { name: "suppressions", title: "Suppressions", show: () => <Suppressions /> },
+  { name: "sinks", title: "Sinks", show: () => <Sinks /> },
+  { name: "detectors", title: "Detectors", show: () => <Detectors /> },
+  { name: "intelligence", title: "Intelligence lists", show: () => <Intelligence /> },
+  { name: "keys", title: "API keys", isAdmins: true, show: () => <Keys /> },
+  { name: "audit", title: "Audit", isAdmins: true, show: () => <Audit /> },
+];
 
 export function SettingsPage(): VNode {
   const app = useApp();
+  const { query } = usePlace();
+  const open = tabs.find(({ name }) => name === query.tab) ?? tabs[0];
+  const mayLook = (tab: Tab) => !tab.isAdmins || isAdmin(app);
   return (
     <>
-      {isAdmin(app) ? <Keys /> : (
-        <Section title="API keys" class="wide">
-          <Empty>Keys are an administrator's business. You are signed in as {app.session?.role}.</Empty>
+      <Tabs
+        label="Parts of the settings"
+        tabs={tabs.filter(mayLook).map((tab) => ({
+          title: tab.title,
+          href: linkTo("settings", "", { tab: tab.name }),
+          isOpen: tab === open,
+        }))}
+      />
+      {mayLook(open) ? open.show() : (
+        <Section title={open.title} class="wide">
+          <Empty>Only administrators see this. You are signed in as {app.session?.role}.</Empty>
         </Section>
       )}
-      {lists.map(([path, title, note]) => <List key={path} path={path} title={title} note={note} />)}
-      <Detectors />
     </>
   );
-}
-
-function List({ path, title, note }: { path: string; title: string; note: string }): VNode {
-  const { data, problem } = useApi<{ rows: unknown[] }>(path);
-  const rows = data?.rows ?? [];
-  return (
-    <Section title={title} note={note} class="wide">
-      <Notice problem={problem} />
-      {data === null && problem === null && <Loading />}
-      {data !== null && rows.length === 0 && <Empty>None is set.</Empty>}
-      {rows.length > 0 && <LooseTable caption={title} rows={rows} />}
-    </Section>
-  );
-}
-
-function Keys(): VNode {
-  const app = useApp();
-  const { data, problem, again } = useApi<{ rows: Key[] }>("/keys");
-  const action = useAction();
-  const [made, setMade] = useState<string | null>(null);
-  const revoke = (id: string) =>
-    action.run(async () => {
-      await ask("POST", `api/v1/keys/${id}/revoke`);
-      again();
-    });
-  return (
-    <Section title="API keys" class="wide" note="for people and programs">
-      <NewKey
-        onMade={(key) => {
-          setMade(key);
-          again();
-        }}
-      />
-      {made !== null && (
-        <div class="made" role="status">
-          <p>This is the key. It is shown only now.</p>
-          <pre tabIndex={0}>{made}</pre>
-        </div>
-      )}
-      <Notice problem={problem ?? action.problem} />
-      {data === null && problem === null && <Loading />}
-      {data !== null && (
-        <Table
-          caption="API keys"
-          look="small"
-          columns={columnsOf(revoke, nowS(app))}
-          rows={data.rows}
-          idOf={({ id }) => id}
-        />
-      )}
-    </Section>
-  );
-}
-
-function NewKey({ onMade }: { onMade: (key: string) => void }): VNode {
-  const { problem, isBusy, run } = useAction();
-  return (
-    <form
-      class="filter"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const form = event.currentTarget;
-        const given = new FormData(form);
-        const life = Number(given.get("ttl_s"));
-        run(async () => {
-          const { key } = await ask<{ key: string }>("POST", "api/v1/keys", {
-            name: String(given.get("name")).trim(),
-            role: given.get("role"),
-            ...life > 0 && { ttl_s: life },
-          });
-          form.reset();
-          onMade(key);
-        });
-      }}
-    >
-      <Field label="Name" name="name" problem={problem}>
-        {(ties) => (
-          <input {...ties} required spellcheck={false} autocomplete="off" placeholder="who it is for" />
-        )}
-      </Field>
-      <Field label="Role" name="role" problem={problem}>
-        {(ties) => (
-          <select {...ties} defaultValue="viewer">
-            {[...roles].reverse().map((role) => <option key={role} value={role}>{role}</option>)}
-          </select>
-        )}
-      </Field>
-      <Field label="Good for" name="ttl_s" problem={problem}>
-        {(ties) => (
-          <select {...ties}>
-            {lives.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
-          </select>
-        )}
-      </Field>
-      <button type="submit" class="main" disabled={isBusy}>Make a key</button>
-      <OtherProblem problem={problem} fields={["name", "role", "ttl_s"]} />
-    </form>
-  );
-}
-
-function columnsOf(revoke: (id: string) => void, now: number): Column<Key>[] {
-  const stateOf = ({ revoked_ms, expires_ms }: Key) =>
-    revoked_ms !== null ? "revoked" : expires_ms !== null && expires_ms / 1000 < now ? "expired" : "good";
-  return [
-    { name: "name", label: "Name", cell: ({ name }) => name },
-    { name: "role", label: "Role", cell: ({ role }) => role },
-    { name: "state", label: "State", cell: stateOf },
-    { name: "id", label: "Id", cell: ({ id }) => <span class="wire">{id}</span> },
-    { name: "made", label: "Made", cell: ({ created_ms }) => <When at={created_ms / 1000} /> },
-    {
-      name: "until",
-      label: "Good until",
-      cell: ({ expires_ms }) => expires_ms === null ? "it does not expire" : <When at={expires_ms / 1000} />,
-    },
-    {
-      name: "acts",
-      label: "",
-      title: "Revoke",
-      cell: (key) =>
-        stateOf(key) === "good" && (
-          <Twice
-            word="Revoke"
-            question={`End ${key.name} and its sessions?`}
-            onSure={() => revoke(key.id)}
-          />
-        ),
-    },
-  ];
 }

@@ -1,6 +1,6 @@
 /** One threat beside the table: a sentence, what to do, and all that it rests on.
  *
- * In: its id. Out: to the API: its status, and the wish for its packets.
+ * In: its id. Out: to the API: what is decided about it, and the wish for its packets.
  * Why in this order: most people read two lines and act; who doubts reads on. @module */
 
 /// <reference no-default-lib="true" />
@@ -8,16 +8,15 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
-import type { ThreatStatus } from "../../../model/threat.ts";
 import type { Incident, Rows, Threat } from "../api.ts";
-import { ask, mayDecide, refresh, useApp } from "../app.ts";
-import { useAction, useApi } from "../hooks.ts";
-import { Badge, Button, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
+import { useApi } from "../hooks.ts";
+import { Badge, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
 import { linkHere, linkTo } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { SidePanel } from "../side_panel.tsx";
 import { count, plural } from "../text.ts";
 import { Packets } from "./packets.tsx";
+import { Decisions, Feedback, Suppress } from "./threat_acts.tsx";
 import { FlowsOfThreat } from "./threat_flows.tsx";
 
 const addressesMax = 12;
@@ -70,30 +69,10 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
       <Meaning threat={threat} />
       <Timeline threat={threat} />
       <Others threat={threat} />
+      <Feedback threat={threat} onChange={onChange} />
+      <Suppress threat={threat} onChange={onChange} />
       <Engine threat={threat} />
     </>
-  );
-}
-
-function Decisions({ threat, onChange }: { threat: Threat; onChange: () => void }): VNode | null {
-  const app = useApp();
-  const { problem, isBusy, run } = useAction();
-  if (!mayDecide(app)) return null;
-  const set = (status: ThreatStatus) =>
-    run(async () => {
-      await ask("POST", `api/v1/threats/${threat.id}/status`, { status });
-      onChange();
-      await refresh();
-    });
-  return (
-    <div class="acts">
-      {threat.status === "open" && (
-        <Button kind="main" disabled={isBusy} onPress={() => set("acknowledged")}>Acknowledge</Button>
-      )}
-      {threat.status !== "closed" && <Button disabled={isBusy} onPress={() => set("closed")}>Close</Button>}
-      {threat.status !== "open" && <Button disabled={isBusy} onPress={() => set("open")}>Reopen</Button>}
-      <Notice problem={problem} />
-    </div>
   );
 }
 

@@ -11,7 +11,7 @@
 import { severities, type ThreatStatus, threatStatuses } from "../../../model/threat.ts";
 import type { Threat } from "../api.ts";
 import { ask, mayDecide, nowS, refresh, useApp } from "../app.ts";
-import { type List, useAction, useApi, useBounds, useKeys, useList } from "../hooks.ts";
+import { type List, useAction, useBounds, useKeys, useList } from "../hooks.ts";
 import { Badge, Button, type Column, Empty, Loading, More, Notice, Table, When } from "../parts.tsx";
 import { go, linkHere, usePlace } from "../place.ts";
 import { useEffect, useState, type VNode } from "../preact.ts";
@@ -21,10 +21,11 @@ import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { shut } from "../side_panel.tsx";
 import { FilterLine } from "../filter_line.tsx";
 import { ExportMenu } from "../export_menu.tsx";
+import { DetectorNames } from "./detectors.tsx";
 import { ThreatPanel } from "./threat_panel.tsx";
 
 const pageRows = 100;
-const filters = ["severity_min", "status", "ip", "detector", "filter"] as const;
+const filters = ["severity_min", "status", "suppressed", "ip", "detector", "filter"] as const;
 
 export function ThreatsPage(): VNode {
   const app = useApp();
@@ -158,22 +159,12 @@ function ThreatFilter({ problem }: { problem: List<Threat>["problem"] }): VNode 
         values={severities.slice(1).map((one) => [one, `${one} and up`])}
       />
       <Choice name="status" label="Status" values={threatStatuses.map((one) => [one, one])} />
+      <Choice name="suppressed" label="Suppressed" none="hidden" values={[["true", "shown too"]]} />
       <Typed name="ip" label="Address" placeholder="attacker or victim" />
-      <DetectorField />
+      <Typed name="detector" label="Detector" placeholder="port_scan_vertical" list="detectors" />
+      <DetectorNames />
       <FilterLine of="threats" />
     </FilterBar>
-  );
-}
-
-function DetectorField(): VNode {
-  const { data } = useApi<{ rows: { name: string; title: string }[] }>("/detectors");
-  return (
-    <>
-      <Typed name="detector" label="Detector" placeholder="port_scan_vertical" list="detectors" />
-      <datalist id="detectors">
-        {data?.rows.map(({ name, title }) => <option key={name} value={name}>{title}</option>)}
-      </datalist>
-    </>
   );
 }
 
@@ -265,7 +256,9 @@ function columnsOf(
     {
       name: "status",
       label: "Status",
-      cell: ({ status }) => <span class={`state-${status}`}>{status}</span>,
+      cell: ({ status, suppressed_by }) => (
+        <span class={`state-${status}`}>{suppressed_by ? `${status}, suppressed` : status}</span>
+      ),
     },
     { name: "site", label: "Site", cell: ({ network }) => network },
   ];

@@ -7,7 +7,18 @@
 
 import { ask, nowS, useApp } from "../app.ts";
 import { useAction, useApi } from "../hooks.ts";
-import { type Column, Empty, Field, Loading, Notice, OtherProblem, Section, Table, When } from "../parts.tsx";
+import {
+  type Column,
+  Empty,
+  Field,
+  Loading,
+  Notice,
+  OtherProblem,
+  Section,
+  Select,
+  Table,
+  When,
+} from "../parts.tsx";
 import { useState, type VNode } from "../preact.ts";
 import { Twice } from "./sensor_acts.tsx";
 
@@ -114,11 +125,7 @@ function NewToken({ onMade }: { onMade: (command: string) => void }): VNode {
         {(ties) => <input {...ties} placeholder="none" spellcheck={false} autocomplete="off" />}
       </Field>
       <Field label="Good for" name="ttl_s" problem={problem}>
-        {(ties) => (
-          <select {...ties}>
-            {lives.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
-          </select>
-        )}
+        {(ties) => <Select ties={ties} values={lives} chosen="900" />}
       </Field>
       <Field label="Sensors" name="uses" problem={problem}>
         {(ties) => <input {...ties} class="short" inputMode="numeric" defaultValue="1" />}

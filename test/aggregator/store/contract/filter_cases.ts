@@ -11,7 +11,7 @@ import type { Flow } from "../../../../aggregator/model/flow.ts";
 import type { Host } from "../../../../aggregator/model/host.ts";
 import { severities, type Threat, threatStatuses } from "../../../../aggregator/model/threat.ts";
 import type { Store } from "../../../../aggregator/store/store.ts";
-import { type Die, dieOf, hostileTexts, madeFilter, oneOf } from "../../filter/made.ts";
+import { type Die, dieOf, hostileTexts, madeFilter, madePlaces, oneOf } from "../../filter/made.ts";
 import type { Test } from "../contract.ts";
 import { flowsOf, flowWrite, idOf, nothing, nowMs, sighting, t0, threat } from "../rows.ts";
 
@@ -121,7 +121,7 @@ function hostPageCases(test: Test): void {
 async function compareFlows(store: Store, all: Flow[], text: string): Promise<number> {
   const filter = parseFilter(text, flowTable, nowMs);
   const { rows, next_cursor } = await store.readFlows({ filter }, { limit: 1_000 });
-  const expected = all.filter((flow) => meets(filter, flowTable, flow));
+  const expected = all.filter((flow) => meets(filter, flowTable, flow, madePlaces));
   assertEquals(rows.map((flow) => flow.flow_id), expected.map((flow) => flow.flow_id), text);
   assertEquals(next_cursor, undefined);
   return rows.length > 0 && rows.length < all.length ? 1 : 0;
@@ -139,7 +139,7 @@ async function compareThreats(store: Store, all: Threat[], text: string): Promis
 async function compareHosts(store: Store, all: Host[], text: string): Promise<number> {
   const filter = parseFilter(text, hostTable, nowMs);
   const { rows, next_cursor } = await store.readHosts({ filter, sort: "last_seen" }, { limit: 1_000 });
-  const expected = all.filter((one) => meets(filter, hostTable, one));
+  const expected = all.filter((one) => meets(filter, hostTable, one, madePlaces));
   assertEquals(
     rows.map(({ ip, network }) => [ip, network]),
     expected.map(({ ip, network }) => [ip, network]),

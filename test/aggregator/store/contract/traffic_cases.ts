@@ -57,6 +57,41 @@ export function statisticsCases(test: Test): void {
     await assertRejects(() => store.readStacks({ from: 0, to: t0 }, 1, "sensor"), RangeError, "points");
   });
 
+  test("adds up traffic with hosts outside by the hour in which flows began", async ({ store }) => {
+    const hour = t0 - t0 % 3_600;
+    const flow = (second: number, dst_ip: string, fwd_bytes: number) =>
+      flowWrite(second, { src_ip: "10.0.0.5", dst_ip, fwd_bytes, bwd_bytes: 1 });
+    const at = (hours: number) => hour - t0 + hours * 3_600;
+    await store.ingest({
+      ...nothing(),
+      ...flowsOf([
+        flow(at(0), "203.0.113.9", 99),
+        flow(at(0) + 1, "203.0.113.9", 199),
+        flow(at(1), "203.0.113.9", 299),
+        flow(at(1) + 1, "2001:db8::1", 399),
+        flow(at(1) + 9, "10.0.0.6", 4_999),
+        flow(at(3), "203.0.113.9", 5_999),
+      ]),
+    });
+    const { cells, totals } = await store.readOutside({ from: hour, to: hour + 7_200 }, 3_600);
+    assertEquals(cells.map(({ ip, time, bytes }) => [ip, (time - hour) / 3_600, bytes]), [
+      ["2001:db8::1", 1, 400],
+      ["203.0.113.9", 0, 300],
+      ["203.0.113.9", 1, 300],
+    ]);
+    assertEquals(totals.map(({ time, bytes }) => [(time - hour) / 3_600, bytes]).sort(), [[0, 300], [
+      1,
+      700,
+    ]]);
+    const whole = await store.readOutside({ from: hour, to: hour + 4 * 3_600 }, 86_400);
+    assertEquals(whole.cells.map(({ ip, bytes }) => [ip, bytes]), [["203.0.113.9", 6_600], [
+      "2001:db8::1",
+      400,
+    ]]);
+    assertEquals((await store.readOutside({ from: 0, to: 3_600 }, 3_600)).totals, []);
+    await assertRejects(() => store.readOutside({ from: 0, to: 3_600 }, 1_800), RangeError, "whole hours");
+  });
+
   test("adds up totals, talkers, protocols and traffic", async ({ store }) => {
     assertEquals(await store.readTotals(), {
       flows: 0,
@@ -127,5 +162,34 @@ export function statisticsCases(test: Test): void {
       "must have <= 5000 points",
     );
     await assertRejects(() => store.readSeries({ from: 0, to: 1 }, 0.5), RangeError, '"stepS"');
+  });
+
+  test("keeps the 250 busiest addresses of an hour once it is over", async ({ store }) => {
+    const ip = (n: number) => `10.7.${n >> 8}.${n & 255}`;
+    for (const minute of [0, 1, 2, 3, 4]) {
+      const writes = Array.from({ length: 60 }, (_, i) => {
+        const n = 60 * minute + i;
+        return flowWrite(n, {
+          src_ip: ip(n),
+          dst_ip: "10.9.0.1",
+          fwd_bytes: 1_000 + n,
+          bwd_bytes: 0,
+        });
+      });
+      await store.ingest({ ...nothing(), ...flowsOf(writes) });
+    }
+    const day = { from: t0, to: t0 + 86_399 };
+    const ips = async () => (await store.readTopTalkers(day, 1_000)).map((row) => row.ip);
+    assertEquals((await ips()).length, 301);
+    // Flows of an hour may come until two hours after it.
+    await store.pruneTalkers((t0 + 3 * 3_600) * 1e3 - 1);
+    assertEquals((await ips()).length, 301);
+    await store.pruneTalkers((t0 + 3 * 3_600) * 1e3);
+    const left = await ips();
+    assertEquals([left.length, left[0], left[1], left[249]], [250, "10.9.0.1", ip(299), ip(51)]);
+    // Minutes, as they are read for short ranges, stay as they are.
+    assertEquals((await store.readTopTalkers({ from: t0, to: t0 + 3_600 }, 1_000)).length, 301);
+    await store.dropDay(t0 - t0 % 86_400, "hours");
+    assertEquals(await ips(), []);
   });
 }

@@ -1,10 +1,8 @@
-CREATE TABLE IF NOT EXISTS talker_hours (
-    hour INTEGER NOT NULL,
-    ip BLOB NOT NULL,
-    flows INTEGER NOT NULL,
-    sent_bytes INTEGER NOT NULL,
-    received_bytes INTEGER NOT NULL,
-    packets INTEGER NOT NULL,
-    PRIMARY KEY (hour, ip)
-  ) WITHOUT ROWID;
-INSERT OR IGNORE INTO talker_hours (hour, ip, flows, sent_bytes, received_bytes, packets) SELECT minute - minute % 3600, ip, CAST(MIN(TOTAL(flows), 9007199254740991) AS INTEGER), CAST(MIN(TOTAL(sent_bytes), 9007199254740991) AS INTEGER), CAST(MIN(TOTAL(received_bytes), 9007199254740991) AS INTEGER), CAST(MIN(TOTAL(packets), 9007199254740991) AS INTEGER) FROM talkers GROUP BY 1, 2;
+DROP INDEX IF EXISTS flows_by_src;
+DROP INDEX IF EXISTS flows_by_dst;
+CREATE INDEX IF NOT EXISTS flows_by_hour_src ON flows (id / 7372800000000, src_ip);
+CREATE INDEX IF NOT EXISTS flows_by_hour_dst ON flows (id / 7372800000000, dst_ip);
+CREATE TABLE host_hours_new (hour INTEGER NOT NULL, ip BLOB NOT NULL, network INTEGER NOT NULL, packets INTEGER NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (hour, ip, network)) WITHOUT ROWID;
+INSERT INTO host_hours_new (ip, network, hour, packets, bytes) SELECT ip, network, hour, packets, bytes FROM host_hours;
+DROP TABLE host_hours;
+ALTER TABLE host_hours_new RENAME TO host_hours;

@@ -1,8 +1,7 @@
 /** Payloads read on the spot: what is plain is read, what is not is left to the dissector untouched. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { plainKind, readPlain } from "../../../../sensor/dissect/plain/plain.ts";
-import { RpcBindings } from "../../../../sensor/dissect/plain/rpc_message.ts";
+import { plainKind, PlainMemory, readPlain } from "../../../../sensor/dissect/plain/plain.ts";
 import { mayHaveName } from "../../../../sensor/dissect/udp_signs.ts";
 import { bytesOf, packetOf } from "../fixture.ts";
 import { newFacts, written } from "../readings.ts";
@@ -19,9 +18,10 @@ function read(kind: number, payload: Uint8Array | string, isFromServer = false) 
     plainIsCut: false,
     plainPort: 80,
     isFromServer,
+    plainSeq: 0,
   };
   const facts = newFacts();
-  const app = readPlain(where, buffer, facts, 1, new RpcBindings());
+  const app = readPlain(where, buffer, facts, 1, new PlainMemory());
   return { app, facts: written(facts) };
 }
 
@@ -69,13 +69,14 @@ Deno.test("a body behind its header stands with it", () => {
       plainLength: buffer.length,
       plainIsCut: false,
       plainPort: 80,
+      plainSeq: 0,
     };
     readPlain(
       { ...where, isFromServer: kind === plainKind.responseBody },
       buffer,
       facts,
       1,
-      new RpcBindings(),
+      new PlainMemory(),
     );
   };
   reads(plainKind.http, "POST /a HTTP/1.1\r\nHost: x\r\n\r\n");

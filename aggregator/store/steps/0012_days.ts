@@ -1,4 +1,4 @@
-/** Version 11: what belongs to a day lies together, so that it can leave without touching the rest.
+/** Version 12: what belongs to a day lies together, so that it can leave without touching the rest.
  *
  * MariaDB: rollups of a day have partitions, as flows have. SQLite: the hours of hosts, and the indexes of flows by
  * address, begin with the hour: those of one hour are a few pages, written and deleted together. `id /

@@ -1,4 +1,4 @@
-/** Version 12: the busiest addresses by the hour, as long ranges have too many minutes. @module */
+/** Version 13: the busiest addresses by the hour, as long ranges have too many minutes. @module */
 
 const columns = "hour, ip, flows, sent_bytes, received_bytes, packets";
 const sums = ["flows", "sent_bytes", "received_bytes", "packets"];

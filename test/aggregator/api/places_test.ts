@@ -1,0 +1,106 @@
+/** Country and operator of addresses outside: in answers, in filters, in series; and what is said when nobody knows.
+ * @module */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { Places } from "../../../aggregator/model/place.ts";
+import { startFixture } from "./fixture.ts";
+import { sampleFlow, sampleStart, sampleThreat, sampleWrite } from "./samples.ts";
+
+const role = "viewer";
+const germany = { country: "DE", country_name: "Germany", asn: 64_500, as_org: "Example <b>" };
+const places: Places = {
+  isKnown: true,
+  find: (ip) => ip === "198.51.100.7" ? germany : ip === "2001:db8::7" ? { country: "US" } : null,
+};
+
+async function withPlaces(
+  // deno-lint-ignore no-explicit-any -- a test reads what the API says, whatever its shape.
+  body: (get: (path: string) => Promise<{ status: number; body: any }>) => Promise<void>,
+  known = places,
+): Promise<void> {
+  const fixture = await startFixture(() => ({ places: known }));
+  const flows = [
+    sampleFlow(0, { dst_ip: "198.51.100.7" }),
+    sampleFlow(1, { dst_ip: "198.51.100.7" }),
+    sampleFlow(2, { dst_ip: "2001:db8::7" }),
+    sampleFlow(3, { dst_ip: "203.0.113.9" }),
+    sampleFlow(4, { dst_ip: "10.0.0.9" }),
+  ];
+  await fixture.services.store.ingest(sampleWrite(flows));
+  await fixture.services.store.saveThreats([
+    sampleThreat({ flow_ids: [flows[0].flow_id as string], flows: 1 }),
+  ]);
+  await body((path) => fixture.ask("GET", `/api/v1${path}`, { role }));
+  await fixture.stop();
+}
+
+Deno.test("flows and hosts say where their addresses outside are", () =>
+  withPlaces(async (get) => {
+    const { rows } = (await get("/flows")).body;
+    const found = rows.map((row: Record<string, unknown>) => [row.dst_ip, row.src_place, row.dst_place]);
+    assertEquals(found.reverse(), [
+      ["198.51.100.7", undefined, germany],
+      ["198.51.100.7", undefined, germany],
+      ["2001:db8::7", undefined, { country: "US" }],
+      ["203.0.113.9", undefined, undefined],
+      ["10.0.0.9", undefined, undefined],
+    ]);
+    const id = rows.find(({ dst_ip }: { dst_ip: string }) => dst_ip === "198.51.100.7").flow_id;
+    const others = [`/flows/${id}`, "/flows/search?dst_ip=198.51.100.7", "/threats/00112233445566aa/flows"];
+    for (const path of others) {
+      const { body } = await get(path);
+      assertEquals((body.rows?.[0] ?? body).dst_place, germany, path);
+    }
+    assertEquals((await get("/hosts/198.51.100.7")).body.place, germany);
+    assertEquals((await get("/hosts/10.0.0.9")).body.place, undefined);
+    const hosts = (await get("/hosts?ip=2001:db8::/32")).body.rows;
+    assertEquals(hosts.map((row: { place: unknown }) => row.place), [{ country: "US" }]);
+  }));
+
+Deno.test("flows and hosts are filtered by country and autonomous system", () =>
+  withPlaces(async (get) => {
+    const ips = async (path: string, filter: string) =>
+      (await get(`${path}?filter=${encodeURIComponent(filter)}`)).body.rows
+        .map((row: { ip?: string; dst_ip?: string }) => row.ip ?? row.dst_ip).sort();
+    assertEquals(await ips("/flows", "country = de"), ["198.51.100.7", "198.51.100.7"]);
+    assertEquals(await ips("/flows", "dst_country in (DE, US) and not asn = 64500"), ["2001:db8::7"]);
+    assertEquals(await ips("/flows", "src_country = DE"), []);
+    assertEquals((await ips("/flows", "country != DE")).length, 3);
+    assertEquals(await ips("/hosts", "country = DE or asn = 1"), ["198.51.100.7"]);
+    assertEquals(await ips("/hosts", "inside = no and not country = DE and port = 443"), [
+      "2001:db8::7",
+      "203.0.113.9",
+    ]);
+  }));
+
+Deno.test("a series by country adds up what hosts outside had, in whole hours", () =>
+  withPlaces(async (get) => {
+    const from = sampleStart - sampleStart % 3_600;
+    const range = `from=${from}&to=${from + 7_199}`;
+    const { body } = await get(`/stats/series?${range}&by=country&step=3600`);
+    const stacks = body.stacks.map((one: { name: string; bytes: number[] }) => [one.name, one.bytes.length]);
+    assertEquals([body.first, stacks], [from, [["DE", 2], ["US", 2], ["", 2]]]);
+    const bytes = body.stacks.map(({ bytes }: { bytes: number[] }) => bytes[0] + bytes[1]);
+    const hosts = ["198.51.100.7", "2001:db8::7", "203.0.113.9"];
+    assertEquals(bytes, await Promise.all(hosts.map(async (ip) => (await get(`/hosts/${ip}`)).body.bytes)));
+    assertEquals(body.stacks[0].flows, undefined);
+    assertEquals((await get("/stats/series?by=country")).body.step, 3_600);
+    for (const wrong of ["step=1800", "sensor_id=s1"]) {
+      assertEquals((await get(`/stats/series?${range}&by=country&${wrong}`)).status, 400, wrong);
+    }
+  }));
+
+Deno.test("without a file nothing is guessed, and the answer says why", () =>
+  withPlaces(async (get) => {
+    assertEquals((await get("/hosts/198.51.100.7")).body.place, undefined);
+    const asked = [
+      "/flows?filter=country%20%3D%20DE",
+      "/hosts?filter=asn%20%3D%201",
+      "/stats/series?by=country",
+    ];
+    for (const path of asked) {
+      const { status, body } = await get(path);
+      assertEquals([status, body.code], [400, "bad_parameter"], path);
+      assertStringIncludes(body.detail, "no GeoIP file in use: see serve --geoip");
+    }
+  }, { isKnown: false, find: () => null }));
