@@ -175,7 +175,7 @@ async function serve(
     throw new ApiError("busy", "The caller has gone");
   };
   const beganMs = has.clock.monotonicMs();
-  const answer = route.isQuery ? await has.queryLimit.run(handle) : await handle();
+  const answer = route.isQuery ? await has.queryLimit.run(handle, route.path) : await handle();
   // A stream that is watched lasts as long as somebody watches it: its first octet counts.
   const tookS = (has.clock.monotonicMs() - beganMs) / 1_000;
   has.reporter.observe("request_duration_seconds", tookS, { route: route.path });

@@ -72,3 +72,9 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
   }
   return bytes;
 }
+
+/** How long the body is by its header; `bytesMax` = it does not say, so it may have as many. */
+export function declaredOctets(header: (name: string) => string | undefined, bytesMax: number): number {
+  const text = header("content-length");
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : bytesMax;
+}

@@ -60,7 +60,7 @@ export interface EdgeCapabilities {
   sessions: Sessions;
   /** Failed logins and failed keys. */
   guessRate: RateLimit;
-  /** Queries of people. */
+  /** Queries of people; the key is the route, so that many slow ones of one kind leave places for the others. */
   queryLimit: ConcurrencyLimit;
 }
 
@@ -96,8 +96,9 @@ export interface Capabilities extends EdgeCapabilities {
   enrolRate: RateLimit;
   /** Exports on their way. */
   exportLimit: ConcurrencyLimit;
-  /** Parts of programs on their way. */
+  /** Parts of programs on their way, and in a second. */
   releaseLimit: ConcurrencyLimit;
+  releaseRate: RateLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
   submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;

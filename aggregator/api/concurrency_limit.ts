@@ -1,8 +1,9 @@
 /** Bounds how much of one kind of work runs at once, so that slow callers cannot take the whole aggregator.
  *
  * In: a piece of work, and whose it is. Out: its result, or the error `busy` at once when too many already wait.
- * Invariant: at most `activeMax` run, of which at most `activePerKeyMax` have one key, and at most `waitingMax` wait;
- * the rest is refused and counted.
+ * Invariant: at most `activeMax` run, which cost `activeCostMax` together unless one alone costs more, of which at most
+ * `activePerKeyMax` have one key; at most `waitingMax` wait, of which at most `waitingPerKeyMax` have one key; the rest
+ * is refused and counted.
  * Who waits goes in order of arrival, but past those whose key has its full share already. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
@@ -15,10 +16,15 @@ export interface ConcurrencyLimitOptions {
   waitingMax: number;
   /** Share of one key. @default activeMax */
   activePerKeyMax?: number;
+  /** @default waitingMax */
+  waitingPerKeyMax?: number;
+  /** In the unit that callers count in, such as octets. @default Infinity */
+  activeCostMax?: number;
 }
 
 interface Waiter {
   key: string;
+  cost: number;
   start: () => void;
 }
 
@@ -26,12 +32,19 @@ export class ConcurrencyLimit {
   #options: Required<ConcurrencyLimitOptions>;
   #reporter: Reporter;
   #active = 0;
+  #activeCost = 0;
   /** Keys that have something running, and how much. */
   #activeOf = new Map<string, number>();
   #waiting: Waiter[] = [];
 
   constructor(options: ConcurrencyLimitOptions, deps: { reporter: Reporter }) {
-    const { activeMax, waitingMax, activePerKeyMax = activeMax } = options;
+    const {
+      activeMax,
+      waitingMax,
+      activePerKeyMax = activeMax,
+      waitingPerKeyMax = waitingMax,
+      activeCostMax = Infinity,
+    } = options;
     const check = (name: string, value: number, least: number) => {
       if (value >= least) return;
       throw new RangeError(`Cannot limit work as "${name}" must be >= ${least}: current value is ${value}`);
@@ -39,16 +52,18 @@ export class ConcurrencyLimit {
     check("activeMax", activeMax, 1);
     check("activePerKeyMax", activePerKeyMax, 1);
     check("waitingMax", waitingMax, 0);
-    this.#options = { ...options, activePerKeyMax };
+    check("waitingPerKeyMax", waitingPerKeyMax, 0);
+    this.#options = { ...options, activePerKeyMax, waitingPerKeyMax, activeCostMax };
     this.#reporter = deps.reporter;
   }
 
-  /** Runs `work` when there is room for one more of `key`. @throws {ApiError} `busy` */
-  async run<Result>(work: () => Result | Promise<Result>, key = ""): Promise<Result> {
-    const { kind, activeMax, waitingMax } = this.#options;
-    if (this.#hasRoom(key)) this.#enter(key);
-    else if (this.#waiting.length < waitingMax) {
-      await new Promise<void>((start) => this.#waiting.push({ key, start }));
+  /** Runs `work` when there is room for one more of `key`, and for its cost. @throws {ApiError} `busy` */
+  async run<Result>(work: () => Result | Promise<Result>, key = "", cost = 0): Promise<Result> {
+    const { kind, activeMax, waitingMax, waitingPerKeyMax } = this.#options;
+    const waitingOfKey = () => this.#waiting.filter((waiter) => waiter.key === key).length;
+    if (this.#hasRoom(key, cost)) this.#enter(key, cost);
+    else if (this.#waiting.length < waitingMax && waitingOfKey() < waitingPerKeyMax) {
+      await new Promise<void>((start) => this.#waiting.push({ key, cost, start }));
     } else {
       this.#reporter.count("requests_refused_total", { kind });
       throw new ApiError("busy", `${activeMax} of kind ${kind} run and ${this.#waiting.length} wait`);
@@ -56,29 +71,35 @@ export class ConcurrencyLimit {
     try {
       return await work();
     } finally {
-      this.#leave(key);
+      this.#leave(key, cost);
     }
   }
 
-  #hasRoom(key: string): boolean {
-    const { activeMax, activePerKeyMax } = this.#options;
-    return this.#active < activeMax && (this.#activeOf.get(key) ?? 0) < activePerKeyMax;
+  #hasRoom(key: string, cost: number): boolean {
+    const { activeMax, activePerKeyMax, activeCostMax } = this.#options;
+    return this.#active < activeMax && (this.#activeOf.get(key) ?? 0) < activePerKeyMax &&
+      (this.#active === 0 || this.#activeCost + cost <= activeCostMax);
   }
 
-  #enter(key: string): void {
+  #enter(key: string, cost: number): void {
     this.#active++;
+    this.#activeCost += cost;
     this.#activeOf.set(key, (this.#activeOf.get(key) ?? 0) + 1);
   }
 
-  #leave(key: string): void {
+  #leave(key: string, cost: number): void {
     this.#active--;
+    this.#activeCost -= cost;
     const left = this.#activeOf.get(key)! - 1;
     if (left > 0) this.#activeOf.set(key, left);
     else this.#activeOf.delete(key);
-    const index = this.#waiting.findIndex((waiter) => this.#hasRoom(waiter.key));
-    if (index < 0) return;
-    const [next] = this.#waiting.splice(index, 1);
-    this.#enter(next.key);
-    next.start();
+    // What cost much leaves room for several.
+    for (;;) {
+      const index = this.#waiting.findIndex((waiter) => this.#hasRoom(waiter.key, waiter.cost));
+      if (index < 0) return;
+      const [next] = this.#waiting.splice(index, 1);
+      this.#enter(next.key, next.cost);
+      next.start();
+    }
   }
 }

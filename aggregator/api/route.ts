@@ -55,7 +55,8 @@ export interface Call<Query = unknown, Body = unknown> {
 export interface Answer {
   status?: number;
   json?: unknown;
-  text?: { body: string; type: string };
+  /** As octets when it is encoded: the headers say how. */
+  text?: { body: string | Uint8Array<ArrayBuffer>; type: string };
   /** To be saved under its name. */
   file?: { body: Uint8Array; type: string; name: string };
   /** Sent while it is made, and cancelled when the caller goes away; saved under its name, where it has one. */

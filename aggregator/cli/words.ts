@@ -64,7 +64,7 @@ export function threatLines(threat: Threat, isColourful: boolean): string[] {
   const engine = threat.fallback === null ? threat.engine : `${threat.engine}, ${threat.fallback}`;
   return [
     `${severity}  ${escapeLine(threat.title)} (${threat.technique}, ${amount(threat.count)} times)`,
-    `  ${escapeLine(`${ends(threat.src_ips)} -> ${ends(threat.dst_ips)}${port}`)}`,
+    `  ${escapeLine(between(threat.src_ips, threat.dst_ips, port))}`,
     `  ${timeOf(threat.first_seen)} to ${timeOf(threat.last_seen)}`,
     ...wrap(threat.words.summary, "  ").map((line) => paint(line, bold, isColourful)),
     ...wrap(`What to do: ${threat.suggested_action}`, "  "),
@@ -77,9 +77,11 @@ export function threatLines(threat: Threat, isColourful: boolean): string[] {
 export function timelineLine(threat: Threat, isColourful: boolean): string {
   const severity = paint(threat.severity.padEnd(8), severityColours[threat.severity], isColourful);
   const port = threat.dst_port === null ? "" : ` port ${threat.dst_port}`;
-  const victims = threat.dst_ips.length === 0 ? "" : ` -> ${ends(threat.dst_ips)}${port}`;
+  const whom = threat.src_ips.length > 0 && threat.dst_ips.length === 0
+    ? ends(threat.src_ips)
+    : between(threat.src_ips, threat.dst_ips, port);
   return `${timeOf(threat.first_seen)}  ${severity}  ${escapeLine(threat.title)} (${threat.detector})  ${
-    escapeLine(`${ends(threat.src_ips)}${victims}`)
+    escapeLine(whom)
   }`;
 }
 
@@ -89,7 +91,7 @@ export function incidentLines(incident: Incident, isColourful: boolean): string[
   const reached = incident.stages.length === 0 ? "" : `, ${incident.stages.join(", ")}`;
   const left = incident.threats - incident.timeline.length;
   return [
-    `${severity}  ${escapeLine(`${ends(incident.actors)} -> ${ends(incident.targets)}`)}: ` +
+    `${severity}  ${escapeLine(between(incident.actors, incident.targets))}: ` +
     `${amount(incident.threats)} threats${reached}`,
     ...incident.timeline.map((step) =>
       `  ${timeOf(step.first_seen)}  ${step.stage}: ${escapeLine(step.title)} (${step.severity})`
@@ -99,6 +101,11 @@ export function incidentLines(incident: Incident, isColourful: boolean): string[
 }
 
 /** "10.0.0.5", "10.0.0.5 and 3 more", "many". */
+/** What is wrong with a sensor is between nobody. */
+function between(from: readonly string[], to: readonly string[], port = ""): string {
+  return from.length === 0 && to.length === 0 ? "no host" : `${ends(from)} -> ${ends(to)}${port}`;
+}
+
 function ends(ips: readonly string[]): string {
   if (ips.length === 0) return "many";
   return ips.length === 1 ? ips[0] : `${ips[0]} and ${ips.length - 1} more`;

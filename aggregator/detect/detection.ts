@@ -15,7 +15,13 @@ import type { FreshFinding } from "./finding.ts";
 import { leadOf, storiesOf } from "./incidents.ts";
 import { type LearnedFile, loadLearned, saveLearned } from "./learned.ts";
 import type { Suppressor } from "./suppressor.ts";
-import type { Threat, ThreatLinks, ThreatStatus, TriageResult } from "../model/threat.ts";
+import {
+  isOfSensor,
+  type Threat,
+  type ThreatLinks,
+  type ThreatStatus,
+  type TriageResult,
+} from "../model/threat.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { type Store, StoreUnavailable } from "../store/store.ts";
 
@@ -263,7 +269,8 @@ export class Detection {
         limit: pageRows,
         ...(cursor === undefined ? {} : { cursor }),
       });
-      known.push(...page.rows);
+      // Those of sensors begin and end elsewhere.
+      known.push(...page.rows.filter((threat) => !isOfSensor(threat)));
       cursor = page.next_cursor;
     } while (cursor !== undefined && known.length < knownThreatsMax);
     return known.reverse(); // Oldest first: the engine forgets from the front.

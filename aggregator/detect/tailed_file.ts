@@ -2,7 +2,7 @@
  *
  * In: a path, and where an earlier run stopped. Out: whole lines, and where this run stands.
  * Invariant: a file that was renamed is read to its end before the new one is begun; one that was truncated is begun
- * anew. A file met for the first time is followed from its end: what stood there before is old.
+ * anew. A file that was there at the first look is followed from its end: what stood there before is old.
  * Bounds: {@link TailedFile.read} reads at most `piecesMax` pieces of `pieceBytes` octets; a line longer than `lineMax`
  * is left out, and counted. @module */
 
@@ -22,6 +22,7 @@ export class TailedFile {
   /** The beginning of a line that is not whole yet. */
   #rest = new Uint8Array();
   #isTooLong = false;
+  #wasAbsent = false;
   /** Lines left out so far. */
   tooLong = 0;
 
@@ -59,15 +60,15 @@ export class TailedFile {
 
   async #open(place: FilePlace | null): Promise<boolean> {
     const named = await infoOf(this.#path);
-    if (named === null) return false;
+    if (named === null) {
+      this.#wasAbsent = true;
+      return false;
+    }
     this.#file = await Deno.open(this.#path);
     const info = await this.#file.stat();
     const inode = info.ino ?? 0;
-    const position = place === null
-      ? info.size
-      : place.inode === inode && place.position <= info.size
-      ? place.position
-      : 0;
+    const isKnown = place !== null && place.inode === inode && place.position <= info.size;
+    const position = isKnown ? place.position : place === null && !this.#wasAbsent ? info.size : 0;
     await this.#file.seek(position, Deno.SeekMode.Start);
     this.#place = { inode, position };
     this.#rest = new Uint8Array();

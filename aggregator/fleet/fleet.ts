@@ -133,13 +133,7 @@ export function sensorHealth(
   ended: readonly EndedEpoch[] = [],
 ): SensorHealth {
   const { check_in: checkIn } = sensor;
-  const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
-  if (checkIn) {
-    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
-    found.push(...copies(checkIn), ...ring(checkIn));
-    const told = [...policyReasons(checkIn), ...upgradeReasons(checkIn)];
-    found.push(...told.map((text): Found => ["healthy", text]));
-  }
+  const found = foundNow(sensor, nowMs);
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {
     found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
@@ -168,6 +162,19 @@ export function sensorHealth(
   };
 }
 
+/** What is so just now: without what is missing of earlier times. */
+export function foundNow(sensor: SensorRow, nowMs: number): Found[] {
+  const { check_in: checkIn } = sensor;
+  const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
+  if (checkIn) {
+    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
+    found.push(...copies(checkIn), ...ring(checkIn));
+    const told = [...policyReasons(checkIn), ...upgradeReasons(checkIn)];
+    found.push(...told.map((text): Found => ["healthy", text]));
+  }
+  return found;
+}
+
 function holeIn({ epoch, missing, last_ms, found_ms }: EndedEpoch): Hole[] {
   return missing === null || found_ms === null
     ? []
@@ -179,7 +186,7 @@ function holeText({ packets, from_ms }: Hole, nowMs: number): string {
   return `${packets} packets that it had counted in flows until ${ago} ago, before it started again, never came`;
 }
 
-type Found = [status: SensorStatus, text: string];
+export type Found = [status: SensorStatus, text: string];
 
 function identity(sensor: SensorRow): Found[] {
   const found: Found[] = [];

@@ -44,6 +44,8 @@ const expireEveryMs = 60_000;
 const expectedMax = 20_000;
 /** Flows decoded without letting others run: some 5 ms. */
 const flowsPerTurn = 1_500;
+/** Octets that wait and are a group of their own. */
+const gatheredBytes = 262_144;
 
 export class Ingest {
   #options: IngestOptions;
@@ -59,13 +61,15 @@ export class Ingest {
   #expiredMs = 0;
   #storedMs: number | null = null;
   #waitingFor: string | null = null;
+  #groupMs = -Infinity;
 
   /** @throws {RangeError} when a limit is out of range. */
   constructor(options: Partial<IngestOptions> & { buckets: number }, deps: IngestDeps) {
     this.#options = { ...ingestDefaults, ...options };
     for (const [name, value] of Object.entries(this.#options)) {
-      if (typeof value !== "number" || (Number.isInteger(value) && value >= 1)) continue;
-      throw new RangeError(`Cannot ingest as "${name}" must be >= 1: current value is ${value}`);
+      const least = name === "gatherMs" ? 0 : 1;
+      if (typeof value !== "number" || (Number.isInteger(value) && value >= least)) continue;
+      throw new RangeError(`Cannot ingest as "${name}" must be >= ${least}: current value is ${value}`);
     }
     this.#deps = deps;
     this.#held = new BucketsHeld(this.#options.buckets);
@@ -160,9 +164,19 @@ export class Ingest {
     for (const { waiting } of (await next)?.batches ?? []) waiting.reject(stopped());
   }
 
+  /** Leaves those time to arrive that came while the store was busy. Not where many wait already. */
+  async #gather(): Promise<void> {
+    const { clock } = this.#deps, { gatherMs, groupBatchesMax } = this.#options;
+    const waitMs = this.#groupMs + gatherMs - clock.monotonicMs();
+    const isMuch = this.#queue.length >= groupBatchesMax || this.#queuedBytes >= gatheredBytes;
+    if (waitMs > 0 && !isMuch) await clock.sleep(waitMs, this.#stopping.signal);
+    this.#groupMs = clock.monotonicMs();
+  }
+
   /** Verified batches of one transaction, or null when stopped. */
   async #nextGroup(): Promise<Group | null> {
     const { groupBatchesMax, groupFlowsMax } = this.#options;
+    await this.#gather();
     const first = this.#queue.slice(0, groupBatchesMax);
     const prepared = await this.#retry(() =>
       this.#writer.prepare(first.map(({ get }) => get), this.#deps.clock.nowMs())

@@ -51,7 +51,7 @@ type Message = EachBatchPayload["batch"]["messages"][number] & Pick<KafkaRecord,
 type Batch = EachBatchPayload["batch"];
 
 /** Records submitted together: one transaction takes about as many. */
-const chunkRecordsMax = 64;
+const chunkRecordsMax = 256;
 const heartbeatMs = 3_000;
 const retryMs = 500;
 

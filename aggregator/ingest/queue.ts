@@ -8,14 +8,17 @@ import type { HeaderGetter, IngestRefusal } from "./verify.ts";
 export interface IngestOptions {
   /** Fleet-wide number of buckets. */
   buckets: number;
-  /** Batches that wait. @default 512 */
+  /** Batches that wait. @default 1024 */
   queueBatchesMax: number;
   /** Octets of all batches that wait. @default 67108864 */
   queueBytesMax: number;
-  /** Batches of one transaction. @default 64 */
+  /** Batches of one transaction. @default 512 */
   groupBatchesMax: number;
   /** Flows of one transaction; the batch that reaches it is the last one. @default 20000 */
   groupFlowsMax: number;
+  /** Least time from one group to the next while few batches wait, so that a store that is busy for each transaction
+   * does not get one for each batch. @default 0 */
+  gatherMs: number;
   /** Stored flows read back at the start. @default 50000 */
   rebuildFlowsMax: number;
   /** @default 100 */
@@ -24,10 +27,11 @@ export interface IngestOptions {
 }
 
 export const ingestDefaults: Omit<IngestOptions, "buckets"> = {
-  queueBatchesMax: 512,
+  queueBatchesMax: 1_024,
   queueBytesMax: 64 * 1024 * 1024,
-  groupBatchesMax: 64,
+  groupBatchesMax: 512,
   groupFlowsMax: 20_000,
+  gatherMs: 0,
   rebuildFlowsMax: 50_000,
   deadLettersPerMinuteMax: 100,
   merge: {},

@@ -55,6 +55,11 @@ export interface Words {
   false_alarm: string;
 }
 
+/** Threats that say what is wrong with a sensor. No detector finds them, and they end when the sensor is well. */
+export function isOfSensor({ detector }: Pick<Finding, "detector">): boolean {
+  return detector.startsWith("sensor_");
+}
+
 /** What a detector says; the engine adds id, times of storage and triage. Times are packet times, epoch seconds. */
 export interface Finding {
   detector: string;

@@ -101,6 +101,13 @@ export const serveOptions = {
     help:
       "Disk for packets of threats, which sensors are asked for, MiB: above it the oldest leave; 0 = ask for none",
   },
+  upgradeMibPerS: {
+    kind: "number",
+    default: 20,
+    min: 1,
+    max: 1_000,
+    help: "Programs of upgrades on their way to all sensors together, MiB a second",
+  },
   sinks: {
     kind: "text",
     default: "",

@@ -44,6 +44,7 @@ import { CertificateKeeper } from "./certificate_keeper.ts";
 import { startFeeds } from "./feeds.ts";
 import { startEvidence, startRetention } from "./keeping.ts";
 import { startSinks } from "./telling.ts";
+import { SensorWatch } from "./sensor_watch.ts";
 import { type AdminApi, apiInside } from "../cli/admin_api.ts";
 import { readReport } from "../cli/report_data.ts";
 import { reportPage } from "../cli/report_page.ts";
@@ -143,6 +144,11 @@ async function wire(
   const { detection, detectors, intelligence } = roles.has("detect")
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
     : { detection: null, detectors: null, intelligence: null };
+  if (roles.has("detect")) {
+    const watch = new SensorWatch({ ...own, holder, clock, reporter });
+    watch.start();
+    stops.push(() => watch.stop());
+  }
   const meter = roles.has("ingest")
     ? await startIngest(options, edges, { store, directory, detection, live }, stops)
     : null;
@@ -171,6 +177,8 @@ function reportsBy(api: AdminApi): MakeReport {
   return async ({ fromS, toS }) => reportPage(await readReport(api, toS, toS - fromS));
 }
 
+/** Of all bodies of batches and packets that are in memory at once. */
+const uploadBytesMax = 256 * 1024 * 1024;
 /** What an instance without the role "api" answers to. */
 const sensorPaths = ["/api/v1/batches", "/healthz", "/readyz", "/metrics", "/ca.pem"];
 
@@ -320,7 +328,7 @@ function makeCapabilities(
   const { store, directory, checkIns, detection, evidence, meter, retention, live, sinks } = stages;
   const { authority, publicUrl, releases, rollouts } = stages;
   const { clock, reporter, randomBytes } = edges;
-  const { kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
+  const { upgradeMibPerS, kafkaBrokers, sensorBrokers, kafkaTopic: topic, buckets, site } = options;
   const brokers = sensorBrokers.length > 0 ? sensorBrokers : kafkaBrokers;
   const startMs = clock.nowMs();
   const progress = () =>
@@ -335,6 +343,8 @@ function makeCapabilities(
     places: stages.places,
     releases,
     rollouts,
+    // A part is a MiB.
+    releaseRate: new RateLimit({ burst: upgradeMibPerS, refillMs: 1_000 / upgradeMibPerS }),
     releaseLimit: new ConcurrencyLimit(
       { kind: "release", activeMax: 8, activePerKeyMax: 1, waitingMax: 64 },
       { reporter },
@@ -346,10 +356,13 @@ function makeCapabilities(
     sessions: new Sessions(),
     enrolRate: new RateLimit({ burst: 60, refillMs: 1_000 }),
     guessRate: new RateLimit({ burst: 20, refillMs: 5_000 }),
-    queryLimit: new ConcurrencyLimit({ kind: "query", activeMax: 8, waitingMax: 64 }, { reporter }),
+    queryLimit: new ConcurrencyLimit(
+      { kind: "query", activeMax: 8, activePerKeyMax: 4, waitingMax: 64, waitingPerKeyMax: 48 },
+      { reporter },
+    ),
     exportLimit: new ConcurrencyLimit({ kind: "export", activeMax: 2, waitingMax: 0 }, { reporter }),
     uploadLimit: new ConcurrencyLimit(
-      { kind: "upload", activeMax: 64, activePerKeyMax: 8, waitingMax: 256 },
+      { kind: "upload", activeMax: 256, activeCostMax: uploadBytesMax, activePerKeyMax: 8, waitingMax: 512 },
       { reporter },
     ),
     ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),

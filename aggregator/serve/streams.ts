@@ -19,6 +19,9 @@ import type { Store } from "../store/store.ts";
 import type { Stop } from "./start.ts";
 import { WorkMeter } from "./work_meter.ts";
 
+/** A twentieth of what may pass between the end of a flow and its row. */
+const gatherMs = 50;
+
 export async function startIngest(
   options: ServeOptions,
   edges: Edges,
@@ -31,7 +34,7 @@ export async function startIngest(
   stops: Stop[],
 ): Promise<WorkMeter> {
   const { clock, reporter } = edges;
-  const ingest = new Ingest({ buckets: options.buckets }, {
+  const ingest = new Ingest({ buckets: options.buckets, gatherMs }, {
     store,
     reporter,
     clock,

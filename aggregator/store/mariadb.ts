@@ -5,8 +5,8 @@
  * A connection that leads to the wrong place (a server that has become read-only, is shutting down, left its cluster,
  * or ended the session) is closed, never pooled again; the others of its time lead there too and go with it.
  * Each session sets its own SQL mode, time zone and isolation: what is stored must not depend on a server's defaults.
- * Why one pool for writers and one for readers: a slow dashboard query must never hold a connection that ingest waits
- * for.
+ * Why a pool for writers, one for our own readers and one for people's questions: a slow question must never hold a
+ * connection that ingest, check-ins or health wait for.
  * Why `checkNumberRange`: a count beyond 2^53 is an error, never a rounded number. @module */
 
 import type { Pool, PoolConnection } from "mariadb";
@@ -34,8 +34,10 @@ export interface MariadbOptions {
   readTimeoutS?: number;
   /** @default 2 */
   writersMax?: number;
-  /** @default 6 */
+  /** Of ours. @default 4 */
   readersMax?: number;
+  /** Of people, as many as may ask at once. @default 8 */
+  queriesMax?: number;
 }
 
 const connectTimeoutMs = 5_000;
@@ -90,11 +92,12 @@ export class MariadbDatabase implements Database {
   #create: ((connectionLimit: number, sql: string) => Pool) | null = null;
   #writers: Pool | null = null;
   #readers: Pool | null = null;
+  #queries: Pool | null = null;
   #loading: Loading = { isAllowed: true };
 
   constructor(options: MariadbOptions, deps: { reporter: Reporter }) {
     this.#reporter = deps.reporter;
-    this.#options = { readTimeoutS: 2, writersMax: 2, readersMax: 6, ...options };
+    this.#options = { readTimeoutS: 2, writersMax: 2, readersMax: 4, queriesMax: 8, ...options };
     if (!/^[A-Za-z0-9_$-]{1,64}$/.test(options.database)) {
       throw new RangeError(
         `Cannot open store as the database's name must be letters, digits, "_", "$" or "-": current value is "${options.database}"`,
@@ -145,34 +148,40 @@ export class MariadbDatabase implements Database {
   }
 
   #openPools(): void {
-    const { readTimeoutS, writersMax, readersMax } = this.#options;
+    const { readTimeoutS, writersMax, readersMax, queriesMax } = this.#options;
     const session = sessionSql.join(", ");
+    const reading = `${session}, autocommit = 1, max_statement_time = ${readTimeoutS}`;
     // After a deadlock the server has rolled back: statements already on their way must not commit by themselves.
     this.#writers = this.#create!(writersMax, `${session}, autocommit = 0`);
-    this.#readers = this.#create!(
-      readersMax,
-      `${session}, autocommit = 1, max_statement_time = ${readTimeoutS}`,
-    );
+    this.#readers = this.#create!(readersMax, reading);
+    this.#queries = this.#create!(queriesMax, reading);
   }
 
   async close(): Promise<void> {
-    const pools = [this.#writers, this.#readers];
-    this.#writers = this.#readers = null;
+    const pools = [this.#writers, this.#readers, this.#queries];
+    this.#writers = this.#readers = this.#queries = null;
     for (const pool of pools) await pool?.end().catch(() => undefined); // A dead server closes them for us.
   }
 
-  async read<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
-    const once = () => this.#with(this.#readers, (connection) => work(sessionOf(connection, this.#loading)));
+  read<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    return this.#read(() => this.#readers, work);
+  }
+
+  query<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    return this.#read(() => this.#queries, work);
+  }
+
+  async #read<Result>(
+    pool: () => Pool | null,
+    work: (session: Session) => Promise<Result>,
+  ): Promise<Result> {
+    const once = () => this.#with(pool(), (connection) => work(sessionOf(connection, this.#loading)));
     try {
       return await once();
     } catch (error) {
       if (!isMisleading((error as Error).cause)) throw error;
       return await once();
     }
-  }
-
-  query<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
-    return this.read(work);
   }
 
   async ping(): Promise<void> {
@@ -231,12 +240,12 @@ export class MariadbDatabase implements Database {
     }
   }
 
-  /** Lets both pools go, when the one that failed is still in use:
+  /** Lets all pools go, when the one that failed is still in use:
    * their connections were opened when its were, and lead where they led. */
   #abandon(failed: Pool): void {
-    if (failed !== this.#writers && failed !== this.#readers) return;
+    const pools = [this.#writers, this.#readers, this.#queries];
+    if (!pools.includes(failed)) return;
     this.#reporter.count("store_pools_abandoned_total");
-    const pools = [this.#writers, this.#readers];
     this.#openPools();
     // Ends when the last of its connections is given back.
     for (const pool of pools) pool?.end().catch(() => undefined);

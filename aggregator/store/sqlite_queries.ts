@@ -1,9 +1,11 @@
 /** The threads that read for people, as the database sees them.
  *
- * In: work on a session. Out: what it returns, its statements run one after another on one of the threads. Invariant:
- * ingest, check-ins and health never wait for it; a statement ends after {@link QueryLimits.statementMs}, and a thread
- * that does not answer a second later is replaced.
- * Whoever waits longer than {@link QueryLimits.waitMs} for a thread is told so.
+ * In: work on a session. Out: what it returns, its statements run one after another, each on a thread that is free.
+ * Invariant: ingest, check-ins and health never wait for it; a statement ends after {@link QueryLimits.statementMs},
+ * and a thread that does not answer a second later is replaced.
+ * Of those who wait, the one whose statements have taken the least time is next, so that a short question waits for one
+ * statement of a long one, not for its end; waiting makes up for half of its time, so that new questions without end
+ * keep no long one from its end. Whoever waits longer than {@link QueryLimits.waitMs} is told so.
  * Why one core fewer than there are, and at least one thread: the main thread keeps its core, however many people ask.
  * @module */
 
@@ -30,7 +32,8 @@ export class QueryThreads {
   #deps: { clock: Clock; reporter: Reporter };
   #idle: QueryThread[] = [];
   #busy = new Set<QueryThread>();
-  #waiting: (() => void)[] = [];
+  /** In order of arrival. */
+  #waiting: Waiter[] = [];
   #isClosed = false;
 
   constructor(path: string, limits: Partial<QueryLimits>, deps: { clock: Clock; reporter: Reporter }) {
@@ -41,16 +44,16 @@ export class QueryThreads {
   }
 
   async query<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
-    const thread = await this.#acquire();
+    const question: Question = { usedMs: 0, thread: null };
     try {
       return await work({
-        all: (sql, values = []) => this.#read(thread, sql, values),
+        all: (sql, values = []) => this.#readNext(question, sql, values),
         run: readOnly,
         batch: readOnly,
         insert: readOnly,
       });
     } finally {
-      this.#release(thread);
+      this.#yield(question);
     }
   }
 
@@ -58,7 +61,32 @@ export class QueryThreads {
     this.#isClosed = true;
     for (const thread of [...this.#idle, ...this.#busy]) thread.end("the store is closed");
     this.#idle = [];
-    for (const wake of this.#waiting.splice(0)) wake();
+    for (const { take } of this.#waiting.splice(0)) take(null);
+  }
+
+  async #readNext(question: Question, sql: string, values: readonly Value[]): Promise<Row[]> {
+    if (this.#isBehind(question)) this.#yield(question);
+    const thread = question.thread ??= await this.#acquire(question);
+    const beganMs = this.#deps.clock.monotonicMs();
+    try {
+      return await this.#read(thread, sql, values);
+    } finally {
+      question.usedMs += this.#deps.clock.monotonicMs() - beganMs;
+      // Else it keeps the thread for its next statement.
+      if (thread.isOver || this.#isBehind(question)) this.#yield(question);
+    }
+  }
+
+  /** Somebody who has had less waits. */
+  #isBehind({ usedMs }: Question): boolean {
+    const nowMs = this.#deps.clock.monotonicMs();
+    return this.#waiting.some((waiter) => rankOf(waiter, nowMs) < usedMs);
+  }
+
+  #yield(question: Question): void {
+    const { thread } = question;
+    question.thread = null;
+    if (thread) this.#release(thread);
   }
 
   async #read(thread: QueryThread, sql: string, values: readonly Value[]): Promise<Row[]> {
@@ -85,33 +113,80 @@ export class QueryThreads {
     );
   }
 
-  async #acquire(): Promise<QueryThread> {
-    const { clock } = this.#deps;
-    const given = new AbortController();
-    const endsMs = clock.monotonicMs() + this.#limits.waitMs;
-    while (!this.#isClosed) {
-      const idle = this.#idle.pop();
-      const thread = idle ?? (this.#busy.size < this.#limits.threadsMax ? new QueryThread(this.#path) : null);
-      if (thread) {
-        this.#busy.add(thread);
-        return thread;
-      }
-      const leftMs = endsMs - clock.monotonicMs();
-      if (leftMs <= 0) break;
-      let wake = () => {};
-      const woken = new Promise<void>((resolve) => this.#waiting.push(wake = resolve));
-      await Promise.race([woken, clock.sleep(leftMs, given.signal)]);
-      given.abort();
-      this.#waiting = this.#waiting.filter((other) => other !== wake);
+  async #acquire(question: Question): Promise<QueryThread> {
+    const free = this.#isClosed ? null : this.#idle.pop() ?? this.#another();
+    if (free) {
+      this.#busy.add(free);
+      return free;
     }
+    const thread = this.#isClosed ? null : await this.#wait(question);
+    if (thread) return thread;
     throw new StoreUnavailable("Cannot answer as too many queries wait: ask again later");
+  }
+
+  async #wait(question: Question): Promise<QueryThread | null> {
+    const { promise, resolve } = Promise.withResolvers<QueryThread | null>();
+    const waiter = { question, sinceMs: this.#deps.clock.monotonicMs(), take: resolve };
+    this.#waiting.push(waiter);
+    const given = new AbortController();
+    this.#deps.clock.sleep(this.#limits.waitMs, given.signal).then(() => {
+      if (this.#leave(waiter)) waiter.take(null);
+    });
+    const thread = await promise;
+    given.abort();
+    return thread;
+  }
+
+  /** False = it waits no more. */
+  #leave(waiter: Waiter): boolean {
+    const index = this.#waiting.indexOf(waiter);
+    if (index >= 0) this.#waiting.splice(index, 1);
+    return index >= 0;
+  }
+
+  /** Null = there are enough. */
+  #another(): QueryThread | null {
+    return this.#busy.size < this.#limits.threadsMax ? new QueryThread(this.#path) : null;
   }
 
   #release(thread: QueryThread): void {
     this.#busy.delete(thread);
-    if (!thread.isOver && !this.#isClosed) this.#idle.push(thread);
-    this.#waiting.shift()?.();
+    if (this.#isClosed) return;
+    const nowMs = this.#deps.clock.monotonicMs();
+    const next = this.#waiting.reduce<Waiter | null>(
+      (least, waiter) => least && rankOf(least, nowMs) <= rankOf(waiter, nowMs) ? least : waiter,
+      null,
+    );
+    const free = thread.isOver ? next && this.#another() : thread;
+    if (!free) return;
+    if (!next) {
+      this.#idle.push(free);
+      return;
+    }
+    // From hand to hand: nobody who comes now takes it before.
+    this.#busy.add(free);
+    this.#leave(next);
+    next.take(free);
   }
+}
+
+/** What one caller has had of the threads. */
+interface Question {
+  usedMs: number;
+  /** The one it has now. */
+  thread: QueryThread | null;
+}
+
+interface Waiter {
+  question: Question;
+  sinceMs: number;
+  /** Null = there is none in time. */
+  take(thread: QueryThread | null): void;
+}
+
+/** The least is next. */
+function rankOf({ question, sinceMs }: Waiter, nowMs: number): number {
+  return question.usedMs - (nowMs - sinceMs) / 2;
 }
 
 function readOnly(): Promise<never> {

@@ -4,7 +4,8 @@
  * right; else why not.
  * Invariant: the disk keeps room for the spool: a program for which there is not enough is not begun. What was received
  * stays over a restart or a lost connection, and the rest is asked for. No part is larger than
- * {@link releaseLimits.partBytesMax}; no more than `triesMax` in a row fail; nothing that is not right stays.
+ * {@link releaseLimits.partBytesMax}; no more than `triesMax` in a row fail, and an aggregator that is busy with others
+ * is asked again `waitsMax` times in all; nothing that is not right stays.
  * Rate: after each part it waits, so that no more than `bytesPerS` go over the line in the mean. @module */
 
 import type { Clock } from "../../shared/clock.ts";
@@ -18,6 +19,7 @@ export type Part = { ok: true; bytes: Uint8Array } | {
   problem: string;
   /** Asking again is of no use. */
   isFinal: boolean;
+  /** The aggregator is busy, and says when to come again. */
   retryAfterMs: number | null;
 };
 
@@ -35,6 +37,7 @@ export interface DownloadDeps {
 /** Left free for the spool and for what else lives on the disk. */
 const freeBytesMin = 64 * 1024 * 1024;
 const triesMax = 20;
+const waitsMax = 5_000;
 const retryMsFirst = 5_000;
 const retryMsMax = 60_000;
 
@@ -70,7 +73,7 @@ async function fetchAll(
   if (free < needed) {
     return `the disk has ${megabytes(free)} MB free, and it needs ${megabytes(needed)} MB`;
   }
-  let failures = 0;
+  let failures = 0, waits = 0;
   while (at < bytes) {
     onProgress(at);
     const sinceMs = clock.monotonicMs();
@@ -90,10 +93,12 @@ async function fetchAll(
     }
     const problem = part.ok ? `a part of ${part.bytes.length} octets came` : part.problem;
     if (!part.ok && part.isFinal) return `it cannot be downloaded: ${problem}`;
-    if (++failures >= triesMax) return `${triesMax} tries to download it failed: ${problem}`;
-    reporter.count("upgrade_part_errors_total");
-    const asked = part.ok ? null : part.retryAfterMs;
-    await clock.sleep(asked ?? Math.min(retryMsMax, retryMsFirst * 2 ** (failures - 1)), signal);
+    const askedMs = part.ok ? null : part.retryAfterMs;
+    if (askedMs === null ? ++failures >= triesMax : ++waits >= waitsMax) {
+      return `${askedMs === null ? triesMax : waitsMax} tries to download it failed: ${problem}`;
+    }
+    if (askedMs === null) reporter.count("upgrade_part_errors_total");
+    await clock.sleep(askedMs ?? Math.min(retryMsMax, retryMsFirst * 2 ** (failures - 1)), signal);
     if (signal.aborted) return "";
   }
   onProgress(at);

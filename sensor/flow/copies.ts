@@ -23,8 +23,8 @@ const setsFirst = 16_384, setsLater = 2_048;
 /** Of each set: print and stamp of the newer packet, then of the older. */
 const setWords = 4;
 /** Packets that are judged one by one, before a sample is enough. */
-const allMax = 65_536;
-const sampleOf = 8;
+const allMax = 16_384;
+const sampleOf = 16, sampleBits = 4;
 
 export class Copies {
   /** Packets seen before; in a long capture an estimate. */
@@ -40,7 +40,7 @@ export class Copies {
       this.#judge(p, b, timeUs, 1);
     } else {
       const said = p.protocol === 6 ? p.tcpSeq ^ p.tcpAck : p.srcPort ^ p.dstPort ^ p.ipBytes;
-      if (Math.imul(said, 0x9e3779b1) >>> 29 === 0) this.#judge(p, b, timeUs, sampleOf);
+      if (Math.imul(said, 0x9e3779b1) >>> 32 - sampleBits === 0) this.#judge(p, b, timeUs, sampleOf);
     }
   }
 

@@ -24,8 +24,7 @@ for (const type of [128, 133, 135, 130, 139, 144]) icmpSides[256 + type] = initi
 for (const type of [129, 134, 136, 131, 140, 145]) icmpSides[256 + type] = responder;
 
 /** What a port stands for: a client (0), a registered service or a client of old, a well-known service. */
-const portClass = new Uint8Array(65_536);
-const registered = 1, wellKnown = 2;
+const client = 0, registered = 1, wellKnown = 2;
 /** Where Linux begins with ports for clients. */
 const ephemeralMin = 32_768;
 const services =
@@ -35,10 +34,17 @@ const services =
   8080 8081 8086 8088 8123 8140 8200 8291 8333 8443 8500 8554 8728 8834 8883 8888 9000 9042 9090 9091 9092 9093 9100 9200 9300 9418
   9443 9999 10000 10050 10051 10250 11211 15672 19132 20000 25565 25575 27015 27017 32400 44818 47808 51820`
     .split(/\s+/).map(Number);
-portClass.fill(wellKnown, 1, 1_024);
-portClass.fill(registered, 1_024, ephemeralMin);
-// Those above 32,768 are services often enough, but clients far more often.
-for (const port of services) portClass[port] = port < ephemeralMin ? wellKnown : registered;
+/** One bit a port, as a table of all classes would not stay in the cache nearest to the core. */
+const isService = new Int32Array(65_536 / 32);
+for (const port of services) isService[port >> 5] |= 1 << (port & 31);
+
+function portClass(port: number): number {
+  if (port < 1_024) return port > 0 ? wellKnown : client;
+  const isListed = (isService[port >> 5] >>> (port & 31) & 1) !== 0;
+  if (port < ephemeralMin) return isListed ? wellKnown : registered;
+  // Those above 32,768 are services often enough, but clients far more often.
+  return isListed ? registered : client;
+}
 
 /** Whose packet this is, by its own octets. */
 export function senderOf(p: Packet, bytes: Uint8Array): number {
@@ -69,7 +75,7 @@ function isToMany(p: Packet): boolean {
  * whoever scans from port 53 is not to hide behind those scanned. */
 export function senderByPorts(protocol: number, srcPort: number, dstPort: number): number {
   if (protocol !== tcp && protocol !== udp) return unknown;
-  const src = portClass[srcPort], dst = portClass[dstPort];
+  const src = portClass(srcPort), dst = portClass(dstPort);
   if (src === dst || (src !== wellKnown && dst !== wellKnown)) return unknown;
   if (src < dst) return initiator;
   return protocol === udp && dst === registered ? unknown : responder;
@@ -82,7 +88,7 @@ const windowsServicesMin = 49_152, windowsServicesMax = 49_919;
 /** A registered port against an ephemeral one: better than nothing where a connection is joined in its middle. */
 export function guessByPorts(protocol: number, srcPort: number, dstPort: number): number {
   if (protocol !== tcp) return unknown;
-  const src = portClass[srcPort], dst = portClass[dstPort];
+  const src = portClass(srcPort), dst = portClass(dstPort);
   if (src === dst) {
     const isSrc = isWindowsService(srcPort);
     if (isSrc === isWindowsService(dstPort) || Math.min(srcPort, dstPort) < windowsServicesMin) {

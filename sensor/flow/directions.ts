@@ -19,16 +19,17 @@ import { flag, stateBit } from "./tcp_state.ts";
 /** TCP keep-alives come every two hours where nobody set them otherwise. */
 const memoryUs = 7_500_000_000;
 const slots = 65_536;
+const slotWords = 4;
 /** Beside a {@link side}: it is a guess. */
 export const guessBit = 4;
 /** A guess is held against the first packets with payload, up to this many. */
 const doubtsMax = 8;
 
 export class Directions {
-  #hashes = new Int32Array(0);
-  /** Hash of the initiator's end without its lowest bit, which is set for a guess. */
-  #initiators = new Int32Array(0);
-  #notedUs = new Float64Array(0);
+  /** By slot: hash of the flow; hash of the initiator's end without its lowest bit, which is set for a guess; as one
+   * float64, when it was noted. Both places of a flow share a line of the cache. */
+  #words = new Int32Array(0);
+  #floats = new Float64Array(0);
 
   /** Which side sent the first packet of a flow, with {@link guessBit} where nothing tells. */
   senderOf(key: FlowKey, p: Packet, bytes: Uint8Array, nowUs: number): number {
@@ -61,28 +62,31 @@ export class Directions {
   }
 
   #note(hash: number, initiator: number, isGuess: boolean, nowUs: number): void {
-    if (this.#hashes.length === 0) {
-      this.#hashes = new Int32Array(slots);
-      this.#initiators = new Int32Array(slots);
-      this.#notedUs = new Float64Array(slots).fill(-Infinity);
+    if (this.#words.length === 0) {
+      this.#words = new Int32Array(slots * slotWords);
+      this.#floats = new Float64Array(this.#words.buffer);
     }
+    const words = this.#words, floats = this.#floats;
     const one = hash & slots - 1, other = one ^ 1;
     let slot = one;
-    if (this.#hashes[one] !== hash) {
-      if (this.#hashes[other] === hash || this.#notedUs[other] < this.#notedUs[one]) slot = other;
+    if (words[one * slotWords] !== hash) {
+      if (words[other * slotWords] === hash || floats[2 * other + 1] < floats[2 * one + 1]) slot = other;
     }
-    this.#hashes[slot] = hash;
-    this.#initiators[slot] = (initiator & ~1) | (isGuess ? 1 : 0);
-    this.#notedUs[slot] = nowUs;
+    words[slot * slotWords] = hash;
+    words[slot * slotWords + 1] = (initiator & ~1) | (isGuess ? 1 : 0);
+    floats[2 * slot + 1] = nowUs;
   }
 
   #remembered(key: FlowKey, nowUs: number): number {
-    if (this.#hashes.length === 0) return side.unknown;
+    const words = this.#words;
+    if (words.length === 0) return side.unknown;
     const { hash } = key;
     let slot = hash & slots - 1;
-    if (this.#hashes[slot] !== hash) slot ^= 1;
-    if (this.#hashes[slot] !== hash || nowUs - this.#notedUs[slot] > memoryUs) return side.unknown;
-    const noted = this.#initiators[slot];
+    if (words[slot * slotWords] !== hash) slot ^= 1;
+    if (words[slot * slotWords] !== hash || nowUs - this.#floats[2 * slot + 1] > memoryUs) {
+      return side.unknown;
+    }
+    const noted = words[slot * slotWords + 1];
     const guess = (noted & 1) !== 0 ? guessBit : 0;
     if ((noted & ~1) === (key.srcEnd & ~1)) return guess | side.initiator;
     return (noted & ~1) === (key.dstEnd & ~1) ? guess | side.responder : side.unknown;

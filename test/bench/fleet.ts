@@ -11,9 +11,8 @@
  * what is slow.
  * Aim, 1,000 sensors: check-in p99 <= 50 ms, none lost, page p99 <= 100 ms and <= 200 kB. @module */
 
-import { Buffer } from "node:buffer";
-import { openDatabase, openStore } from "../../aggregator/store/open.ts";
-import { keyId, keysFromSeed, sha256Hex, signText } from "../../shared/batch.ts";
+import { openStore } from "../../aggregator/store/open.ts";
+import { sha256Hex, signText } from "../../shared/batch.ts";
 import { checkInMessage } from "../../shared/control_messages.ts";
 import { createReporter } from "../../shared/reporter.ts";
 import { healthOf } from "../aggregator/api/fixture.ts";
@@ -22,11 +21,11 @@ import { releaseKeyId } from "../../shared/release.ts";
 import { here, releaseKey, releaseOf, tinyProgram } from "../sensor/control/upgrade_fixture.ts";
 import { spawnProgram } from "../aggregator/commands/harness.ts";
 import { HttpLines } from "./http_lines.ts";
+import { enrolAll, makeSensors } from "./made_sensors.ts";
 
 const sensors = option("--sensors", 1_000), seconds = option("--seconds", 60);
 const everyS = option("--every", 10), countersEach = option("--counters", 200);
 const pagePauseMs = 500;
-const reporter = createReporter({ component: "bench", write: () => {} });
 const folder = await Deno.makeTempDir({ prefix: "picket-bench-fleet-" });
 const counters = Object.fromEntries(
   Array.from({ length: countersEach }, (_, i) => [`bench_counter_${i}_total{reason="r${i % 7}"}`, i * 1_000]),
@@ -43,7 +42,7 @@ const upgrade = {
   problem: null,
   received: 0,
 };
-const keys = Array.from({ length: sensors }, () => keysFromSeed(crypto.getRandomValues(new Uint8Array(32))));
+const made = makeSensors(sensors);
 /** Without batches: those that a sensor claims and nobody gets are looked for, one query a sensor. */
 const templateId = "sbench-template";
 const template = JSON.stringify({ ...healthOf(templateId, 0), sealed: {}, counters, policy, upgrade });
@@ -53,7 +52,8 @@ const times: { checkIns: number[]; pages: number[]; late: number[] } = { checkIn
 let sent = 0, lost = 0, lostPages = 0, pageBytes = 0;
 
 try {
-  await enrolAll();
+  await enrolAll(`sqlite:${folder}/picket.db`, made, true);
+  await beginUpgrade(`sqlite:${folder}/picket.db`, Date.now());
   // As behind a proxy: one address may bring only so many connections, and here all sensors have one.
   const proxied = ["--trusted-proxies", "127.0.0.1"];
   const child = spawnProgram(["serve", "--state", folder, "--listen", "127.0.0.1:0", ...proxied]);
@@ -71,64 +71,9 @@ try {
   await Deno.remove(folder, { recursive: true });
 }
 
-/** Through the store: how fast sensors enrol is another question. */
-async function enrolAll(): Promise<void> {
-  const url = `sqlite:${folder}/picket.db`;
-  const store = openStore(url, { reporter });
+async function beginUpgrade(url: string, nowMs: number): Promise<void> {
+  const store = openStore(url, { reporter: createReporter({ component: "bench", write: () => {} }) });
   await store.start();
-  const nowMs = Date.now();
-  const settings = { filter: "not port 9100", noise: ["mdns" as const], snaplen: 256 };
-  await store.addPolicy({ name: "bench", target: "all", settings, created_ms: nowMs, created_by: "bench" });
-  await store.addPolicy({
-    name: "bench",
-    target: "tag=canary",
-    settings,
-    created_ms: nowMs,
-    created_by: "bench",
-  });
-  await beginUpgrade(store, nowMs);
-  await store.addJoinToken({
-    token_hash: "bench",
-    site: "lab",
-    tags: ["bench", "indoor"],
-    created_ms: nowMs,
-    expires_ms: nowMs + 3_600_000,
-    uses_max: sensors,
-    uses: 0,
-    needs_approval: false,
-    revoked_ms: null,
-    used_ms: null,
-    used_by: null,
-  });
-  const [first, ...others] = keys.map(({ publicKey }, index) => ({
-    sensor_id: idOf(index),
-    name: `sensor-${String(index).padStart(5, "0")}`,
-    key_id: keyId(publicKey),
-    public_key: Buffer.from(publicKey).toString("base64"),
-  }));
-  await store.redeemJoinToken("bench", first, nowMs);
-  await store.stop();
-  await copySensors(url, first.sensor_id, others);
-}
-
-/** As the first one, in one transaction. */
-async function copySensors(url: string, from: string, sensors: Record<string, string>[]): Promise<void> {
-  const database = openDatabase(url, { reporter });
-  await database.open();
-  const same = "site, tags, enrolled_ms, approved_ms, join_token";
-  const own = "sensor_id, name, live_name, key_id, public_key";
-  await database.transaction(async (session) => {
-    for (const { sensor_id, name, key_id, public_key } of sensors) {
-      await session.run(
-        `INSERT INTO sensors (${own}, ${same}) SELECT ?, ?, ?, ?, ?, ${same} FROM sensors WHERE sensor_id = ?`,
-        [sensor_id, name, name, key_id, public_key, from],
-      );
-    }
-  });
-  await database.close();
-}
-
-async function beginUpgrade(store: ReturnType<typeof openStore>, nowMs: number): Promise<void> {
   const { offer: { manifest, signature }, program } = release;
   const releases = new ReleaseFolder(`${folder}/releases`), path = `${folder}/program`;
   await Deno.writeFile(path, program);
@@ -150,10 +95,7 @@ async function beginUpgrade(store: ReturnType<typeof openStore>, nowMs: number):
     created_ms: nowMs,
     created_by: "bench",
   }, { name: "bench", keyId: "" });
-}
-
-function idOf(index: number): string {
-  return `sbench${String(index).padStart(15, "0")}`;
+  await store.stop();
 }
 
 async function run(url: string, key: string, pid: number): Promise<void> {
@@ -198,9 +140,9 @@ async function round(lines: HttpLines, overS: number): Promise<void> {
 }
 
 async function checkIn(lines: HttpLines, index: number): Promise<void> {
-  const sentMs = Date.now(), id = idOf(index);
+  const sentMs = Date.now(), { id, privateKey } = made[index];
   const json = template.replaceAll(templateId, id).replace(`"sent_ms":0,`, `"sent_ms":${sentMs},`);
-  const signature = signText(checkInMessage(id, sentMs, sha256Hex(json)), keys[index].privateKey);
+  const signature = signText(checkInMessage(id, sentMs, sha256Hex(json)), privateKey);
   const head = `POST /api/v1/check-in HTTP/1.1\r\npicket-signature: ${signature}\r\n` +
     "content-type: application/json\r\n";
   sent++;

@@ -31,6 +31,9 @@ export async function bootable(what: string): Promise<{ ignore: boolean; program
 
 /** What a test asks of the machine again and again. */
 export class Site {
+  /** Of the sensor, which is asked for by it. */
+  sensor = "roof";
+
   constructor(readonly machine: Booted, readonly folder: string) {}
 
   /** Boots a machine with `files`, from a path here to a path inside. */
@@ -64,7 +67,9 @@ export class Site {
 
   async configure(): Promise<void> {
     await this.machine.must(
-      "mkdir -p /etc/picket; echo 'PICKET_INTERFACE=near\nPICKET_CHECK_IN_S=1' >/etc/picket/sensor.env",
+      // What was sent is a flow two seconds later, not thirty.
+      "mkdir -p /etc/picket; " +
+        "echo 'PICKET_INTERFACE=near\nPICKET_CHECK_IN_S=1\nPICKET_OTHER_IDLE_MS=2000' >/etc/picket/sensor.env",
     );
   }
 
@@ -117,7 +122,7 @@ export class Site {
 
   /** What the aggregator knows of the sensor. */
   fleetShows(pattern: RegExp, seconds = 40): Promise<string> {
-    return this.machine.until("picket-aggregator sensor show roof --json", pattern, seconds);
+    return this.machine.until(`picket-aggregator sensor show ${this.sensor} --json`, pattern, seconds);
   }
 
   async onePid(name: string): Promise<number> {

@@ -10,6 +10,7 @@ import { ensureAuthority, serverCertificate } from "../../aggregator/tls/authori
 import { openBrowser, skipLoudly, useBrowser } from "../services/services.ts";
 import { nginxMissing, startNginx } from "../services/nginx.ts";
 import { freePort } from "../services/guarded_child.ts";
+import { blocksOf } from "../guide.ts";
 import { demoCapture } from "./scenarios.ts";
 import { missingForWire } from "./live_needs.ts";
 import { fromSource, run } from "./world.ts";
@@ -200,11 +201,9 @@ Deno.test({
         cert,
         key,
         port,
-        locations: `location /watch/ {
-          client_max_body_size 16m;
-          proxy_pass ${running.url}/;
-          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }`,
+        // As the guide shows it, with the address of this test.
+        locations: blocksOf("deploy/README.md").find(({ language }) => language === "nginx")!.text
+          .replace("http://127.0.0.1:8600", running.url),
       });
       try {
         const ca = `${folder}/tls/ca.pem`;

@@ -194,7 +194,59 @@ const deliveryMutants = mutantsOf(["test/aggregator/fleet/delivery_watch_test.ts
   ],
 ]);
 
+/** What keeps a large fleet from holding up itself. */
+const loadMutants = mutantsOf(["test/aggregator/fleet/check_in_writer_test.ts"], [
+  [
+    "load: each urgent check-in is a transaction",
+    "aggregator/fleet/check_in_writer.ts",
+    "if (waitMs <= 0) return",
+    "if (waitMs <= 1e9) return",
+  ],
+  [
+    "load: a thousand check-ins are written at once",
+    "aggregator/fleet/check_in_writer.ts",
+    "this.#waiting.size >= this.#options.fullAt",
+    "this.#waiting.size >= 1e9",
+  ],
+  [
+    "load: each batch is a transaction",
+    "aggregator/ingest/ingest.ts",
+    "if (waitMs > 0 && !isMuch)",
+    "if (waitMs > 1e9 && !isMuch)",
+    ["test/aggregator/ingest/gather_test.ts"],
+  ],
+  [
+    "load: a full group waits",
+    "aggregator/ingest/ingest.ts",
+    "this.#queue.length >= groupBatchesMax ||",
+    "this.#queue.length >= 1e9 ||",
+    ["test/aggregator/ingest/gather_test.ts"],
+  ],
+  [
+    "load: without descriptors the program ends",
+    "aggregator/serve/inner_server.ts",
+    "server.finished.catch((error) => this.#replace(server, certificate, error));",
+    "",
+    ["test/aggregator/serve/descriptors_test.ts"],
+  ],
+  [
+    "load: after a check-in nothing waits for the disk",
+    "aggregator/store/sqlite_connection.ts",
+    "if (isDurable !== this.#isDurable) {",
+    "if (!isDurable) {",
+    ["test/aggregator/store/sqlite_test.ts"],
+  ],
+  [
+    "load: uploads of any size are as many",
+    "aggregator/api/concurrency_limit.ts",
+    "this.#activeCost + cost <= activeCostMax",
+    "cost <= activeCostMax",
+    ["test/aggregator/api/edge_test.ts"],
+  ],
+]);
+
 export const ingestMutants: Mutant[] = [
+  ...loadMutants,
   ...deliveryMutants,
   ...batchMutants,
   ...columnMutants,

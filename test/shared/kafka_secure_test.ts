@@ -10,6 +10,7 @@ import { createReporter } from "../../shared/reporter.ts";
 import { BatchConsumer } from "../../aggregator/ingest/consume.ts";
 import { KafkaTransport } from "../../sensor/ship/kafka.ts";
 import { packBatch, type PackedBatch, unpackBatch } from "../../sensor/ship/packed_batch.ts";
+import { blocksOf } from "../guide.ts";
 import { Certificates, hasOpenssl } from "../sensor/certificates.ts";
 import { batchOf } from "../sensor/ship/helpers.ts";
 import { kafka as kafkaService } from "../services/kafka.ts";
@@ -20,7 +21,7 @@ const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePattern
 const why = hasOpenssl ? await kafkaService.missing() : "openssl is not installed";
 const { ignore } = why ? skipLoudly("tests of Kafka with TLS and users", why) : { ignore: false };
 const topic = "picket.batches.v1", group = `picket-aggregator.${topic}`;
-const users = { sensor: "sensor-secret", centre: "centre-secret" };
+const users = { roof: "sensor-secret", centre: "centre-secret" };
 const made = new Certificates();
 const ca = ignore ? { cert: "", key: "" } : await made.authority("ca");
 const other = ignore ? ca : await made.authority("other");
@@ -60,13 +61,8 @@ const secureTest = (name: string, fn: () => Promise<void>) =>
   // kafkajs leaves timers and sockets of its own behind for a moment after it is disconnected.
   Deno.test({ name, ignore, sanitizeOps: false, sanitizeResources: false, fn });
 
-secureTest("topic and permissions are made as deploy/README.md says", async () => {
-  const admin = createKafka({ brokers: [broker!.plain], clientId: "test", reporter }).admin();
-  await admin.connect();
-  const topics = [topic, "other"].map((name) => ({ topic: name, numPartitions: 2 }));
-  await admin.createTopics({ topics, waitForLeaders: true });
-  const { WRITE, READ, DESCRIBE } = AclOperationTypes;
-  const allow = (principal: string, resourceType: number, resourceName: string, operation: number) => ({
+function allow(principal: string, resourceType: number, resourceName: string, operation: number) {
+  return {
     principal: `User:${principal}`,
     host: "*",
     resourceType,
@@ -74,16 +70,38 @@ secureTest("topic and permissions are made as deploy/README.md says", async () =
     operation,
     permissionType: AclPermissionTypes.ALLOW,
     resourcePatternType: ResourcePatternTypes.LITERAL,
-  });
+  };
+}
+
+/** What Kafka's own script makes of its arguments; the script is in no jar. */
+function aclsOf(command: string) {
+  const [, principal] = / --add --allow-principal User:(\S+)/.exec(command)!;
+  const [, kind, name] = / --(topic|group) (\S+)$/.exec(command)!;
+  const resource = kind === "topic" ? AclResourceTypes.TOPIC : AclResourceTypes.GROUP;
+  return [...command.matchAll(/ --operation (\S+)/g)].map(([, operation]) =>
+    allow(
+      principal,
+      resource,
+      name,
+      AclOperationTypes[operation.toUpperCase() as "READ" | "WRITE" | "DESCRIBE"],
+    )
+  );
+}
+
+secureTest("topic and permissions are made as deploy/README.md says", async () => {
+  const admin = createKafka({ brokers: [broker!.plain], clientId: "test", reporter }).admin();
+  await admin.connect();
+  const topics = [topic, "other"].map((name) => ({ topic: name, numPartitions: 2 }));
+  await admin.createTopics({ topics, waitForLeaders: true });
+  const { WRITE, READ } = AclOperationTypes, { TOPIC, GROUP } = AclResourceTypes;
+  const shown = blocksOf("deploy/README.md").flatMap(({ text }) => text.match(/^kafka-acls.sh .*$/gm) ?? []);
+  assertEquals(shown.length, 3);
   await admin.createAcls({
     acl: [
-      allow("sensor", AclResourceTypes.TOPIC, topic, WRITE),
+      ...shown.flatMap(aclsOf),
       // Only for the test: so that it is the topic that is refused.
-      allow("sensor", AclResourceTypes.GROUP, "own", READ),
-      allow("CN=show", AclResourceTypes.TOPIC, topic, WRITE),
-      allow("centre", AclResourceTypes.TOPIC, topic, READ),
-      allow("centre", AclResourceTypes.TOPIC, topic, DESCRIBE),
-      allow("centre", AclResourceTypes.GROUP, group, READ),
+      allow("roof", GROUP, "own", READ),
+      allow("CN=show", TOPIC, topic, WRITE),
     ],
   });
   await disconnect(admin);
@@ -93,9 +111,9 @@ secureTest(
   "a sensor ships over TLS with SCRAM, of either hash, and with a certificate of its own",
   async () => {
     const show = await made.server("show", "ca", { usage: "clientAuth" });
-    const sha256 = { mechanism: "scram-sha-256" as const, username: "sensor", password: users.sensor };
+    const sha256 = { mechanism: "scram-sha-256" as const, username: "roof", password: users.roof };
     const ways = [
-      settings(broker!.scram, "sensor"),
+      settings(broker!.scram, "roof"),
       settings(broker!.scram, null, { sasl: sha256 }),
       settings(broker!.certificate, null, { tls: { ca: ca.cert, ...show } }),
     ];
@@ -109,12 +127,12 @@ secureTest(
 );
 
 secureTest("a sensor's user may write its topic, and nothing else", async () => {
-  const elsewhere = sensorAt(settings(broker!.scram, "sensor"), "other");
+  const elsewhere = sensorAt(settings(broker!.scram, "roof"), "other");
   const { taken, refused, problem } = await elsewhere.send([packed(0, 1)]);
   await elsewhere.close();
   assertEquals([taken.length, refused.length, problem?.code], [0, 0, "unreachable"]);
   assertStringIncludes(problem!.message, "Not authorized");
-  const kafka = createKafka(settings(broker!.scram, "sensor"));
+  const kafka = createKafka(settings(broker!.scram, "roof"));
   const admin = kafka.admin();
   await admin.connect();
   assertEquals(await admin.listTopics(), [topic]);
@@ -168,16 +186,16 @@ secureTest("what is wrong with certificate, user or permission is called what it
   const { scram, expired, named, certificate } = broker!;
   const cases: [KafkaSettings, string, string][] = [
     [
-      settings(scram, "sensor", { tls: { ca: other.cert } }),
+      settings(scram, "roof", { tls: { ca: other.cert } }),
       "certificate",
       "issuer that is not trusted here",
     ],
-    [settings(expired, "sensor"), "certificate", "expired on 2025-01-01 00:00 UTC"],
-    [settings(named, "sensor"), "certificate", "is for broker.example, not for this address"],
+    [settings(expired, "roof"), "certificate", "expired on 2025-01-01 00:00 UTC"],
+    [settings(named, "roof"), "certificate", "is for broker.example, not for this address"],
     [settings(certificate, null), "unreachable", ""],
     [
       settings(scram, null, {
-        sasl: { mechanism: "scram-sha-512", username: "sensor", password: "wrong" },
+        sasl: { mechanism: "scram-sha-512", username: "roof", password: "wrong" },
       }),
       "unreachable",
       "invalid credentials",

@@ -41,6 +41,10 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   enrolments_total: ["Tries to enrol a sensor.", "outcome"],
   check_ins_total: ["Check-ins of sensors.", "outcome"],
   policy_changes_total: ["Versions of policies that were added or ended.", "change"],
+  sensor_threats_total: ["Troubles of sensors that became threats, by kind.", "kind"],
+  sensor_watch_errors_total: [
+    "Looks at the troubles of sensors that failed; the next one is ten seconds later.",
+  ],
   upgrade_changes_total: ["Rollouts that an operator began, paused, resumed or cancelled.", "change"],
   upgrade_steps_total: ["Steps that rollouts took by themselves, a halt among them.", "step"],
   upgrade_step_errors_total: [

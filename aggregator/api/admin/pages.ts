@@ -1,14 +1,33 @@
-/** The dashboard's files as resources of the route table: texts that never change while the program runs. @module */
+/** The dashboard's files as resources of the route table: texts that never change while the program runs.
+ *
+ * Out: the text, packed for who takes that; nothing for who has it already. Invariant: a file is packed at most once.
+ * Why a browser asks each time all the same: another version of the program has other files at the same paths.
+ * @module */
 
+import { gzipSync } from "node:zlib";
+import { sha256Hex } from "../../../shared/batch.ts";
 import type { Asset } from "../../dashboard/assets.ts";
+import { isKnown } from "../etag.ts";
 import { type Resource, resource } from "../route.ts";
 
 export function pageOf({ body, type }: Asset): Resource {
+  // Weak, as the packed text and the plain one have the same.
+  const etag = `W/"${sha256Hex(body).slice(0, 32)}"`;
+  const kept = { "cache-control": "no-cache", etag, vary: "accept-encoding" };
+  const described = `${type}; charset=utf-8`;
+  let packed: Uint8Array<ArrayBuffer> | null = null;
   return resource({
     summary: null,
-    handle: () => ({
-      text: { body, type: `${type}; charset=utf-8` },
-      headers: { "cache-control": "no-cache" },
-    }),
+    handle({ header }) {
+      if (isKnown(etag, header("if-none-match"))) return { status: 304, headers: kept };
+      if (!takesGzip(header("accept-encoding"))) return { text: { body, type: described }, headers: kept };
+      packed ??= new Uint8Array(gzipSync(body));
+      return { text: { body: packed, type: described }, headers: { ...kept, "content-encoding": "gzip" } };
+    },
   });
+}
+
+function takesGzip(given = ""): boolean {
+  const named = given.split(",").find((part) => /^\s*gzip\s*(;|$)/i.test(part));
+  return named !== undefined && !/;\s*q=0(\.0*)?\s*$/i.test(named);
 }

@@ -191,8 +191,9 @@ class Reading<Row> {
     const { read, limit, writer } = this.#asked;
     const cursor = this.#cursor;
     const wanted = Math.min(pageRows, limit - this.#rows);
-    const page = await this.#has.queryLimit.run(() =>
-      read({ limit: wanted, signal: this.#gone, ...(cursor === undefined ? {} : { cursor }) })
+    const page = await this.#has.queryLimit.run(
+      () => read({ limit: wanted, signal: this.#gone, ...(cursor === undefined ? {} : { cursor }) }),
+      "export",
     );
     this.#rows += page.rows.length;
     this.#cursor = page.next_cursor;

@@ -13,6 +13,7 @@ import { batchLimits, publicKeyFromRaw, readHeader, signedText, verifyText } fro
 import { z } from "../../../shared/schema.ts";
 import type { IngestRefusal } from "../../ingest/verify.ts";
 import { ApiError, type ApiErrorCode } from "../errors.ts";
+import { declaredOctets } from "../body.ts";
 import { resource } from "../route.ts";
 
 /** Header fields of a batch; shared/batch.ts has them in full. */
@@ -52,10 +53,12 @@ export const batches = resource({
     if (header.key !== sensor.key_id) throw refuse("unknown_key");
     const publicKey = publicKeyFromRaw(Buffer.from(sensor.public_key, "base64"));
     if (!verifyText(signedText(header), header.signature, publicKey)) throw refuse("signature");
-    if (Number(call.header("content-length") ?? 0) > batchLimits.valueBytesMax) throw refuse("too_large");
+    const octets = declaredOctets(call.header, batchLimits.valueBytesMax);
+    if (octets > batchLimits.valueBytesMax) throw refuse("too_large");
     const submitted = await uploadLimit.run(
       async () => await submit(call.header, await call.bytes()),
       sensor.sensor_id,
+      octets,
     );
     if (submitted.outcome === "refused") throw error(submitted.reason);
     return { json: { outcome: submitted.outcome } };

@@ -10,6 +10,7 @@ import { Buffer } from "node:buffer";
 import { publicKeyFromRaw, sha256Hex, verifyText } from "../../../shared/batch.ts";
 import { packetLimits, packetsHeaderWords, packetsText, readPacketsHeader } from "../../../shared/packets.ts";
 import { z } from "../../../shared/schema.ts";
+import { declaredOctets } from "../body.ts";
 import { ApiError, type ApiErrorCode } from "../errors.ts";
 import { resource } from "../route.ts";
 
@@ -42,16 +43,21 @@ export const packetUploads = resource({
     const publicKey = publicKeyFromRaw(Buffer.from(sensor.public_key, "base64"));
     if (!verifyText(packetsText(header), header.signature, publicKey)) throw refuse("bad_signature");
     if (!await evidence.expects(header, nowMs)) throw refuse("not_asked");
-    if (Number(call.header("content-length") ?? 0) > packetLimits.fileBytesMax) {
+    const octets = declaredOctets(call.header, packetLimits.fileBytesMax);
+    if (octets > packetLimits.fileBytesMax) {
       throw refuse("too_large", `Body must have <= ${packetLimits.fileBytesMax} octets`);
     }
-    const outcome = await uploadLimit.run(async () => {
-      const body = await call.bytes().catch((error) => {
-        if (error instanceof ApiError) count(error.code);
-        throw error;
-      });
-      return sha256Hex(body) === header.sha256 ? await evidence.accept(header, body, nowMs) : "hash";
-    }, sensor.sensor_id);
+    const outcome = await uploadLimit.run(
+      async () => {
+        const body = await call.bytes().catch((error) => {
+          if (error instanceof ApiError) count(error.code);
+          throw error;
+        });
+        return sha256Hex(body) === header.sha256 ? await evidence.accept(header, body, nowMs) : "hash";
+      },
+      sensor.sensor_id,
+      octets,
+    );
     if (outcome === "not_asked" || outcome === "busy") throw refuse(outcome);
     if (outcome === "unwritten") {
       throw refuse("store_unavailable", "The disk takes no packets", "unwritten");

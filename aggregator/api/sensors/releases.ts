@@ -1,7 +1,8 @@
 /** Releases: the programs that sensors can be upgraded to, and their parts for the sensors.
  *
  * In: for a part its digest, where it begins, and a signature of the sensor. Out: at most a megabyte of it.
- * Invariant: only a sensor that is let in gets a part; parts have a bound of their own on how many are read at once.
+ * Invariant: only a sensor that is let in gets a part; parts have bounds of their own on how many are read at once, and
+ * on how many go out in a second, so that a fleet that upgrades does not fill the line of the aggregator.
  * Why parts: a download goes on where it stopped, and none of them holds a connection open. @module */
 
 import { Buffer } from "node:buffer";
@@ -60,8 +61,11 @@ export const releasePart = resource({
       'base64(Ed25519("picket.release-part.v1\\n<sensor_id>\\n<SHA-256 of the program, hex>\\n<from>"))',
   },
   errors: ["bad_parameter", "unknown_sensor", "bad_signature", "revoked", "quarantined", "not_found", "busy"],
-  needs: ["releases", "directory", "reporter", "releaseLimit"],
-  async handle({ params, query, header, nowMs }, { releases, directory, reporter, releaseLimit }) {
+  needs: ["releases", "directory", "reporter", "releaseLimit", "releaseRate"],
+  async handle(
+    { params, query, header, nowMs },
+    { releases, directory, reporter, releaseLimit, releaseRate },
+  ) {
     const id = (header("picket-sensor") ?? "").slice(0, 64);
     const sensor = await directory.find(id, nowMs);
     if (!sensor) throw refuse("unknown_sensor");
@@ -72,14 +76,16 @@ export const releasePart = resource({
     if (!verifyText(message, (header("picket-signature") ?? "").slice(0, 128), publicKey)) {
       throw refuse("bad_signature");
     }
+    const waitS = releaseRate.take("all", nowMs);
+    if (waitS !== null) throw refuse("busy", waitS);
     const part = await releaseLimit.run(() => releases.part(params.id, query.from, nowMs), sensor.sensor_id);
     if (part === null) throw refuse("not_found");
     reporter.count("release_parts_total", { outcome: "sent" });
     return { file: { body: part, type: answerType, name: `${params.id.slice(0, 16)}.part` } };
 
-    function refuse(code: ApiErrorCode): ApiError {
+    function refuse(code: ApiErrorCode, retryAfterS?: number): ApiError {
       reporter.count("release_parts_total", { outcome: code });
-      return new ApiError(code);
+      return new ApiError(code, null, retryAfterS === undefined ? {} : { retryAfterS });
     }
   },
 });

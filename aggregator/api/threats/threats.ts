@@ -4,6 +4,7 @@ import { z } from "../../../shared/schema.ts";
 import { severities, type Threat, threatStatuses } from "../../model/threat.ts";
 import type { ThreatQuery } from "../../model/page.ts";
 import { ApiError } from "../errors.ts";
+import { blindSpotsOf } from "./blind_spots.ts";
 import { checkRange } from "../flows/flows.ts";
 import { threatTable } from "../../filter/threat_table.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
@@ -67,12 +68,16 @@ export const threat = resource({
   summary: "One threat",
   isPolled: true,
   isQuery: true,
-  answer: threatAnswer,
-  needs: ["threatStore"],
-  async handle({ params }, { threatStore }) {
-    const found = isId(params.id) ? await threatStore.readThreat(params.id) : null;
+  answer: threatAnswer.extend({
+    not_evaluable: z.array(z.string()).describe(
+      "Sensors of its network that saw nothing meanwhile, in words",
+    ),
+  }),
+  needs: ["threatStore", "directory"],
+  async handle({ params, nowMs }, has) {
+    const found = isId(params.id) ? await has.threatStore.readThreat(params.id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
-    return { json: present(found) };
+    return { json: { ...present(found), not_evaluable: await blindSpotsOf(found, has, nowMs) } };
   },
 });
 

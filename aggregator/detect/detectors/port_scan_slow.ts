@@ -54,7 +54,6 @@ export const portScanSlow = detector({
       unit: "hosts",
       why: "twice what is a scan within an hour: failures of a day add up",
     },
-    hoursMin: { value: 3, unit: "hours", why: "in which something new was tried; less is a burst" },
     portsPerHourMax: { value: 14, unit: "ports", why: "from 15 on it is a vertical scan" },
     hostsPerHourMax: { value: 24, unit: "hosts", why: "from 25 on it is a horizontal scan" },
     failedShareMin: { value: 0.5, unit: "share", why: "as for scans of any pace" },
@@ -88,7 +87,7 @@ export const portScanSlow = detector({
   },
   isThreat({ shape, tried, open, hours }, limits) {
     const isPorts = shape === "ports";
-    if (tried.size < (isPorts ? limits.portsMin : limits.hostsMin) || hours.size < limits.hoursMin) {
+    if (tried.size < (isPorts ? limits.portsMin : limits.hostsMin)) {
       return false;
     }
     if (Math.max(...hours.values()) > (isPorts ? limits.portsPerHourMax : limits.hostsPerHourMax)) {

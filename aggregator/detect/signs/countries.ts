@@ -2,8 +2,8 @@
  *
  * In: answered calls of own hosts to places outside. Out: {@link CountryView}.
  * Invariant: at most `countriesMax` pairs of network and country and `networksMax` networks are known, and the half
- * that was called longest ago is forgotten.
- * A network is watched only while places are known: who adds such a file later does not find every country new.
+ * that was called longest ago is forgotten. A network is watched only while places are known: whoever adds a file of
+ * places later does not find every country new.
  * Why for the network and not for each host: one page of the web calls half a dozen countries. @module */
 
 import { z } from "../../../shared/schema.ts";

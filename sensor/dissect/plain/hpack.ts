@@ -50,8 +50,8 @@ const codeBitsMax = 30;
 const firstCodes = new Int32Array(codeBitsMax + 2);
 const firstSymbols = new Int32Array(codeBitsMax + 2);
 const symbols = new Int16Array(codeLengths.length);
-makeCodes();
 
+/** Called with the first text that is coded: not every start is to pay for it. */
 function makeCodes(): void {
   let code = 0, count = 0;
   for (let bits = 1; bits <= codeBitsMax; bits++) {
@@ -171,6 +171,7 @@ function textOf(buffer: Uint8Array, start: number, end: number): string {
 
 /** Decodes Huffman's code into `scratch`; false = the code is broken. */
 function decodeCode(buffer: Uint8Array, start: number, end: number): boolean {
+  if (firstSymbols[codeBitsMax + 1] === 0) makeCodes();
   scratch.clear();
   scratch.ensure(2 * (end - start));
   let code = 0, bits = 0;

@@ -6,7 +6,7 @@ import { ConcurrencyLimit } from "../../../aggregator/api/concurrency_limit.ts";
 import { createApi } from "../../../aggregator/api/api.ts";
 import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { routes } from "../../../aggregator/api/routes.ts";
-import { startFixture } from "./fixture.ts";
+import { host, startFixture } from "./fixture.ts";
 import { sampleFlow, sampleThreat, sampleWrite } from "./samples.ts";
 
 Deno.test("every answer carries a strict policy and no CORS header", async () => {
@@ -19,6 +19,46 @@ Deno.test("every answer carries a strict policy and no CORS header", async () =>
     assertEquals(headers.get("x-content-type-options"), "nosniff");
     assertEquals(headers.get("access-control-allow-origin"), null);
   }
+  await fixture.stop();
+});
+
+Deno.test("pages are packed for who takes that, and not sent to who has them", async () => {
+  const fixture = await startFixture();
+  const get = (headers: Record<string, string>) =>
+    fixture.api.fetch(new Request(`http://${host}/assets/main.js`, { headers }), {
+      source: "192.0.2.1",
+      isSecure: false,
+    });
+  const plain = await get({});
+  const text = await plain.text(), etag = plain.headers.get("etag")!;
+  assertEquals([plain.headers.get("content-encoding"), plain.headers.get("cache-control")], [
+    null,
+    "no-cache",
+  ]);
+  for (
+    const [taken, encoding] of [
+      ["gzip, deflate, br", "gzip"],
+      ["br, gzip;q=0.5", "gzip"],
+      ["br", null],
+      ["gzip;q=0, identity", null],
+      ["xgzip", null],
+    ] as const
+  ) {
+    const answer = await get({ "accept-encoding": taken });
+    assertEquals(
+      [answer.headers.get("content-encoding"), answer.headers.get("etag")],
+      [encoding, etag],
+      taken,
+    );
+    const octets = await answer.bytes();
+    if (encoding === null) continue;
+    assert(octets.length < text.length / 2, `${octets.length} of ${text.length}`);
+    const unpacked = new Blob([octets]).stream().pipeThrough(new DecompressionStream("gzip"));
+    assertEquals(await new Response(unpacked).text(), text);
+  }
+  const known = await get({ "accept-encoding": "gzip", "if-none-match": etag });
+  assertEquals([known.status, (await known.bytes()).length, known.headers.get("etag")], [304, 0, etag]);
+  assertEquals((await get({ "if-none-match": '"other"' })).status, 200);
   await fixture.stop();
 });
 
@@ -287,6 +327,26 @@ Deno.test("a concurrency limit holds for all keys together", async () => {
   await fixture.stop();
 });
 
+Deno.test("many of one key leave places for others to run and to wait, and wait no longer for them", async () => {
+  const fixture = await startFixture();
+  const { reporter } = fixture.services;
+  const options = { kind: "query", activeMax: 4, activePerKeyMax: 2, waitingMax: 3, waitingPerKeyMax: 2 };
+  const limit = new ConcurrencyLimit(options, { reporter });
+  const freed = Promise.withResolvers<void>();
+  const outcome = (work: Promise<unknown>) => work.then(() => "done", (error) => error.code);
+  const slow = Array.from({ length: 5 }, () => outcome(limit.run(() => freed.promise, "/flows/search")));
+  assertEquals(await slow[4], "busy");
+  assertEquals(await outcome(limit.run(() => "ran", "/hosts")), "done");
+  const others = Array.from({ length: 4 }, () => outcome(limit.run(() => freed.promise, "/hosts")));
+  assertEquals(await others[3], "busy");
+  freed.resolve();
+  assertEquals(await Promise.all([...slow, ...others]), [
+    ...["done", "done", "done", "done", "busy"],
+    ...["done", "done", "done", "busy"],
+  ]);
+  await fixture.stop();
+});
+
 Deno.test("a concurrency limit lets a bounded number run, a bounded number wait, and refuses the rest at once", async () => {
   const fixture = await startFixture();
   const { reporter } = fixture.services;
@@ -309,5 +369,37 @@ Deno.test("a concurrency limit lets a bounded number run, a bounded number wait,
   assertEquals(await Promise.all(all), ["done", "done", "done", "busy"]);
   assertEquals(most, 2);
   assertEquals(fixture.counter('requests_refused_total{kind="query"}'), 1);
+  await fixture.stop();
+});
+
+Deno.test("a concurrency limit counts what each costs, and lets one alone run that costs more than there is", async () => {
+  const fixture = await startFixture();
+  const { reporter } = fixture.services;
+  const gate = new ConcurrencyLimit(
+    { kind: "upload", activeMax: 9, activeCostMax: 100, waitingMax: 9 },
+    { reporter },
+  );
+  const started: number[] = [], ends: (() => void)[] = [];
+  const work = (cost: number) =>
+    gate.run(
+      () => {
+        started.push(cost);
+        return new Promise<void>((resolve) => ends.push(resolve));
+      },
+      `key ${cost}`,
+      cost,
+    );
+  const turn = () => new Promise((resolve) => setTimeout(resolve));
+  const all = [work(60), work(41), work(40), work(101)];
+  await turn();
+  assertEquals(started, [60, 40], "41 more are one too many");
+  ends.shift()!();
+  await turn();
+  assertEquals(started, [60, 40, 41]);
+  for (const end of ends.splice(0)) end();
+  await turn();
+  assertEquals(started, [60, 40, 41, 101]);
+  for (const end of ends) end();
+  await Promise.all(all);
   await fixture.stop();
 });

@@ -142,6 +142,7 @@ export async function startFixture(
     places: noPlaces,
     releases,
     rollouts: new Rollouts({}, { store, directory, releases, reporter }),
+    releaseRate: new RateLimit({ burst: 4, refillMs: 1_000 }),
     releaseLimit: new ConcurrencyLimit({ kind: "release", activeMax: 8, waitingMax: 8 }, { reporter }),
     evidence: new PacketEvidence({}, { store, files, directory, clock, reporter, randomBytes }),
     clockOffsets: new ClockOffsets(),

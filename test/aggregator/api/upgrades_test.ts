@@ -189,6 +189,11 @@ Deno.test("parts of a program go to sensors that are let in and sign for them, a
   const part = await ask(roof, 1_048_576);
   assertEquals([part.status, part.headers.get("content-type")], [200, "application/octet-stream"]);
   assertEquals(new Uint8Array(await part.arrayBuffer()), release.program.slice(1_048_576));
+  const more = await Promise.all([1, 2, 3, 4].map((from) => ask(roof, from)));
+  assertEquals(more.map(({ status }) => status), [200, 200, 200, 503], "four at once, then one a second");
+  assertEquals(more[3].headers.get("retry-after"), "1");
+  for (const response of more) await response.body?.cancel();
+  fixture.clock.ms += 60_000;
   const codeOf = async (response: Promise<Response>) => (await (await response).json()).code;
   assertEquals(await codeOf(ask(roof, 0, sha256, 1)), "bad_signature");
   assertEquals(await codeOf(ask(roof, 0, "0".repeat(64))), "not_found");

@@ -6,7 +6,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
 import { TestSensor } from "../api/fixture.ts";
-import { goTo, logIn, withWorld } from "./browsing.ts";
+import { sampleThreat, sampleWrite } from "../api/samples.ts";
+import { deadLetter } from "../store/rows.ts";
+import { axeProblems, goTo, logIn, withWorld } from "./browsing.ts";
 import { hostileStrings } from "./hostile.ts";
 
 const browser = await useBrowser();
@@ -173,6 +175,90 @@ Deno.test({
 
 Deno.test({
   ...options,
+  name: "all threats of an incident are closed at once, and threats of the same kind are named",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      const { store } = world.fixture.services;
+      await store.saveThreats([
+        sampleThreat({ id: "00112233445566ad", identity: "more", src_ips: ["10.0.0.77"], dst_ips: [] }),
+      ]);
+      await logIn(page, world.fixture.keys.analyst);
+      await goTo(page, `#/threats?id=${scan}&range=all`);
+      const panel = page.locator(".side");
+      await panel.getByRole("heading", { name: "Similar threats" }).waitFor();
+      await panel.locator(".plain li").filter({ hasText: "10.0.0.77" }).waitFor();
+      await panel.getByRole("button", { name: "Close all 3 of the incident" }).click();
+      await panel.getByRole("button", { name: "Reopen all 3 of the incident" }).waitFor();
+      const ids = [scan, tunnel, "00112233445566ac", "00112233445566ad"];
+      assertEquals(await Promise.all(ids.map(async (id) => (await store.readThreat(id))?.status)), [
+        "closed",
+        "closed",
+        "closed",
+        "open",
+      ]);
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "a threat about a sensor leads to the sensor, and speaks of no addresses and flows",
+  fn: () =>
+    withWorld(browser, { width: 1024 }, async (page, world) => {
+      const { store } = world.fixture.services;
+      const [{ sensor_id }] = (await store.readSensors()).filter(({ name }) => name === "roof");
+      const words = { summary: "Sensor roof at site lab sees nothing: no packet came.", meaning: "m" };
+      await store.saveThreats([
+        sampleThreat({
+          id: "00112233445566ae",
+          identity: `sensor_blind|${sensor_id}`,
+          detector: "sensor_blind",
+          title: "Sensor blind",
+          src_ips: [],
+          dst_ips: [],
+          sensors: [sensor_id],
+          flow_ids: [],
+          words: { ...words, action: "a", false_alarm: "f" },
+        }),
+      ]);
+      await logIn(page, world.fixture.keys.analyst);
+      await page.locator(".incident").filter({ hasText: "Sensor blind" }).waitFor();
+      await goTo(page, "#/threats?range=all");
+      const row = page.getByRole("row").filter({ hasText: "Sensor blind" });
+      assertStringIncludes(await row.innerText(), "Sensor roof at site lab sees nothing");
+      await row.getByRole("link", { name: "Sensor blind" }).click();
+      const panel = page.locator(".side");
+      await panel.getByRole("heading", { name: "Similar threats" }).waitFor();
+      assertEquals(await panel.getByRole("heading", { name: /Flows|Packets|Who and whom/ }).count(), 0);
+      await goTo(page, `#/threats?id=${scan}&range=all`);
+      await panel.getByText("not evaluable: sensor roof was blind from").waitFor();
+      await page.goBack();
+      await panel.getByRole("link", { name: "Open the sensor" }).click();
+      await page.getByRole("region", { name: "Health" }).getByText("healthy").first().waitFor();
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "refused batches are shown to administrators, and to nobody else",
+  fn: () =>
+    withWorld(browser, { width: 390 }, async (page, world) => {
+      const { store } = world.fixture.services;
+      const letter = { ...deadLetter("sha256"), origin: hostileStrings[1] };
+      await store.ingest({ ...sampleWrite([]), deadLetters: [letter] });
+      await logIn(page, world.fixture.keys.admin);
+      await goTo(page, "#/fleet");
+      await page.getByRole("link", { name: "Refused batches" }).click();
+      await page.getByText(hostileStrings[1]).waitFor();
+      assertEquals(await axeProblems(page), []);
+      await page.getByRole("button", { name: "Log out" }).click();
+      await logIn(page, world.fixture.keys.analyst);
+      await page.getByRole("link", { name: "Policies" }).waitFor();
+      assertEquals(await page.getByRole("link", { name: "Refused batches" }).count(), 0);
+    }),
+});
+
+Deno.test({
+  ...options,
   name: "a viewer is offered no decision, and no key makes one",
   fn: () =>
     withWorld(browser, {}, async (page, world) => {
@@ -182,7 +268,7 @@ Deno.test({
       await page.keyboard.press("s");
       await page.keyboard.press("a");
       assertEquals(await page.getByRole("checkbox").count(), 0);
-      assertEquals(await page.getByRole("button", { name: /Acknowledge|^Close$/ }).count(), 0);
+      assertEquals(await page.getByRole("button", { name: /Acknowledge|^Close$|Close all/ }).count(), 0);
       assertEquals((await world.fixture.services.store.readThreat(scan))?.status, "open");
       await goTo(page, "#/settings");
       await page.getByText("None is in force").waitFor();

@@ -1,5 +1,4 @@
-/** The first call to a country: told after the network's habits are known, never above low, and over a restart.
- * @module */
+/** The first call to a country: told once the network's habits are known, never above low. @module */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { exfiltration } from "../../../aggregator/detect/detectors/exfiltration.ts";
@@ -110,5 +109,6 @@ Deno.test("data that leaves for a country called for the first time counts more"
   );
   assert(names([...home(24), abroad(week), sends(week + 3_600, "203.0.113.9")]).includes("new_country"));
   assert(!names([...home(24), abroad(week), sends(week + 3_601, "203.0.113.9")]).includes("new_country"));
+  assert(!names([...home(22), sends(week, "203.0.113.9")]).includes("new_country"), "23 hours");
   assert(!names([...home(24), sends(week, "198.51.100.9")]).includes("new_country"));
 });

@@ -45,6 +45,19 @@ Deno.test("a scan divided among five sources is found from 30 ports on, and none
   assertEquals(run(portScanVertical, divided(5, 6)), []);
 });
 
+Deno.test("a divided scan is found behind hundreds of strangers who try one port each", () => {
+  const strangers = times(
+    600,
+    (i) =>
+      update(i * 0.2, { ...silent, src_ip: `198.51.${i >> 8}.${i & 255}`, dst_ip: target, dst_port: 23 }),
+  );
+  const later = divided(6, 5).map((one) => ({
+    ...one,
+    segment: { ...one.segment, start: one.segment.start + 200, end: one.segment.end + 200 },
+  }));
+  assertEquals(run(portScanDistributed, [...strangers, ...later]).map(({ src_ips }) => src_ips.length), [6]);
+});
+
 Deno.test("a divided scan from inside names whom to look for, by UDP it counts on service ports", () => {
   const inside = divided(6, 5).map((one, i) => ({
     ...one,
@@ -106,7 +119,10 @@ Deno.test("a network's hosts divided among sources are found from 50 on", () => 
 Deno.test("what many ask, what all try, and what is tried again and again is no divided scan", () => {
   const from = (i: number) => ({ src_ip: `203.0.113.${1 + i % 200}`, dst_ip: target });
   const web = times(2_000, (i) => update(i, { ...i % 3 ? {} : refused, ...from(i), dst_port: 443 }));
-  const popular = times(2_000, (i) => update(i, { ...silent, ...from(i), dst_port: 1 + (i * 7) % 40 }));
+  const popular = times(
+    2_000,
+    (i) => update(i, { ...silent, ...from(i), dst_port: 1 + (i * 7 + Math.floor(i / 200)) % 40 }),
+  );
   const peers = times(400, (i) => update(i, { ...silent, ...from(i), dst_port: 51_413 }));
   const balancers = times(40 * 30, (i) => {
     const port = i % 40;
@@ -185,6 +201,15 @@ Deno.test("a slow scan is not one from outside, failures over days, retries, or 
   assertEquals(run(portScanSlow, inOrder.filter((_, i) => i % 3 < 2)).length, 1, "nmap repeats once");
   const callsBack = times(60, (i) => update(i * 300, { ...silent, dst_ip: target, dst_port: 49_152 + i }));
   assertEquals(run(portScanSlow, callsBack), []);
+  const accepting = (open: number) =>
+    run(
+      portScanSlow,
+      slowPorts(60, 300).map((one, i) => ({
+        ...one,
+        segment: { ...one.segment, ...i < open ? { bwd_tcp_flags: 18, fwd_tcp_flags: 6 } : {} },
+      })),
+    );
+  assertEquals([accepting(30).length, accepting(31).length], [1, 0], "half of the ports must fail");
   const served = times(60, (i) => update(i * 300, { dst_ip: target, dst_port: 1_000 + i }));
   assertEquals(run(portScanSlow, served), []);
 });

@@ -96,7 +96,6 @@ Deno.test("a file is followed from its end, over renaming and truncation, line b
     const path = `${folder}/eve.json`;
     const add = (text: string) => Deno.writeTextFile(path, text, { append: true });
     const file = new TailedFile(path, null);
-    assertEquals([await file.read(), file.place], [[], null], "it is not there yet");
     await add("old\n");
     assertEquals(await file.read(), []);
     await add("a\nb");
@@ -106,8 +105,9 @@ Deno.test("a file is followed from its end, over renaming and truncation, line b
     assertEquals(await file.read(), ["bc", "\u00e4"]);
     await add("before renaming\n");
     await Deno.rename(path, `${path}.1`);
-    await add("after renaming\n");
-    assertEquals(await file.read(), ["before renaming", "after renaming"]);
+    const longer = "after renaming, a longer line than the whole file before";
+    await add(`${longer}\n`);
+    assertEquals(await file.read(), ["before renaming", longer]);
     await Deno.writeTextFile(path, "short\n");
     assertEquals(await file.read(), ["short"]);
     await add(`${"x".repeat(65_537)}\n${"y".repeat(65_536)}\n`);
@@ -117,6 +117,11 @@ Deno.test("a file is followed from its end, over renaming and truncation, line b
     await add("z\nnext\n");
     assertEquals([await file.read(), file.tooLong], [["next"], 2]);
     file.close();
+    const early = new TailedFile(`${path}.2`, null);
+    assertEquals([await early.read(), early.place], [[], null], "it is not there yet");
+    await Deno.writeTextFile(`${path}.2`, "first\n");
+    assertEquals(await early.read(), ["first"]);
+    early.close();
     await Deno.rename(`${path}.1`, path);
     const again = new TailedFile(path, left);
     assertEquals(await again.read(), ["bc", "\u00e4", "before renaming"]);

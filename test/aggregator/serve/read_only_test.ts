@@ -9,8 +9,8 @@ import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import { Ingest } from "../../../aggregator/ingest/ingest.ts";
 import { WorkMeter } from "../../../aggregator/serve/work_meter.ts";
-import type { Session } from "../../../aggregator/store/database.ts";
 import { SqliteDatabase } from "../../../aggregator/store/sqlite.ts";
+import { Connection } from "../../../aggregator/store/sqlite_connection.ts";
 import { sqlStore } from "../../../aggregator/store/sql_store.ts";
 import type { Store } from "../../../aggregator/store/store.ts";
 import { writeHeader } from "../../../shared/batch.ts";
@@ -27,6 +27,22 @@ interface Scene {
   pass(ms: number): Promise<void>;
 }
 
+/** The connection that a database writes with, which its sessions do not hand out. */
+async function writerOf(database: SqliteDatabase): Promise<Connection> {
+  const { begin } = Connection.prototype;
+  const found = Promise.withResolvers<Connection>();
+  Connection.prototype.begin = function (isDurable) {
+    found.resolve(this);
+    begin.call(this, isDurable);
+  };
+  try {
+    await database.transaction(() => Promise.resolve());
+  } finally {
+    Connection.prototype.begin = begin;
+  }
+  return await found.promise;
+}
+
 async function inScene(work: (scene: Scene) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "picket-read-only-" });
   const said: string[] = [];
@@ -34,8 +50,7 @@ async function inScene(work: (scene: Scene) => Promise<void>): Promise<void> {
   const database = new SqliteDatabase(`${folder}/picket.db`, { reporter });
   const store = sqlStore(database, { reporter });
   await store.start();
-  let writer: Session | null = null;
-  await database.transaction((session) => Promise.resolve(void (writer = session)));
+  const writer = await writerOf(database);
   let ingest: Ingest;
   const fixture = await startFixture(({ clock }) => {
     ingest = new Ingest({ buckets }, { store, reporter, clock });
@@ -56,7 +71,7 @@ async function inScene(work: (scene: Scene) => Promise<void>): Promise<void> {
       store,
       said,
       setReadOnly: async (isReadOnly) => {
-        await writer!.run(`PRAGMA query_only = ${isReadOnly ? "ON" : "OFF"}`);
+        await writer.run(`PRAGMA query_only = ${isReadOnly ? "ON" : "OFF"}`);
       },
       async pass(ms) {
         for (let left = ms; left > 0; left -= 500) {

@@ -49,6 +49,23 @@ Deno.test({
 });
 
 Deno.test({
+  name: "mariadb answers ours while people's questions hold every connection that they may have",
+  ignore: mariadb.ignore,
+  fn: async () => {
+    const database = openDatabase(await createDatabase(mariadb.address), { reporter });
+    await database.open();
+    const slept = () => database.query((session) => session.all("SELECT SLEEP(1.5) AS slept"));
+    let ended = 0;
+    const held = Array.from({ length: 8 }, () => slept().then(() => ended++));
+    for (let i = 0; i < 4; i++) await database.read((session) => session.all("SELECT 1 AS one"));
+    await database.ping();
+    assertEquals(ended, 0);
+    await Promise.all(held);
+    await database.close();
+  },
+});
+
+Deno.test({
   name: "mariadb store takes its password from the environment and says when it is wrong",
   ignore: mariadb.ignore,
   fn: async () => {

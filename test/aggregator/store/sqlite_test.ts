@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { openDatabase, openStore } from "../../../aggregator/store/open.ts";
+import { Connection } from "../../../aggregator/store/sqlite_connection.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { madePlaces } from "../filter/made.ts";
@@ -155,4 +156,58 @@ Deno.test("sqlite store commits what may be lost with the power without waiting,
   assertEquals(levels, [2, 1, 1, 2]);
   await database.close();
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("sqlite takes 15, 16, 17 and 40 rows, each with its own octets, though they come in the same memory", async () => {
+  const connection = new Connection(":memory:");
+  await connection.run("CREATE TABLE things (id INTEGER PRIMARY KEY, octets BLOB, word TEXT)");
+  const memory = new Uint8Array(1_000);
+  for (const count of [15, 16, 17, 40]) {
+    await connection.run("DELETE FROM things");
+    const inserted = await connection.insert("things", ["id", "octets", "word"], {
+      count,
+      write(row, sink) {
+        memory.fill(row + 1);
+        sink.integer(row);
+        sink.octets(memory, 0, 25 * row);
+        if (row % 3 === 0) sink.nothing();
+        else sink.text(`word ${row}`);
+      },
+    });
+    assertEquals(inserted, count);
+    const rows = await connection.all("SELECT * FROM things ORDER BY id");
+    assertEquals(rows.map(({ id }) => id), Array.from({ length: count }, (_, row) => row));
+    for (const [row, { octets, word }] of rows.entries()) {
+      assertEquals(octets, new Uint8Array(25 * row).fill(row + 1));
+      assertEquals(word, row % 3 === 0 ? null : `word ${row}`);
+    }
+  }
+  connection.close();
+});
+
+Deno.test("sqlite adds up 33 rows of a batch in turn, and counts only what an insert added", async () => {
+  const connection = new Connection(":memory:");
+  await connection.run("CREATE TABLE sums (name TEXT PRIMARY KEY, n INTEGER)");
+  const rows = Array.from({ length: 33 }, (_, i) => [i % 2 === 0 ? "even" : "odd", i]);
+  const sql = "INSERT INTO sums (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n";
+  await connection.batch(sql, rows);
+  assertEquals(
+    await connection.all("SELECT * FROM sums ORDER BY name"),
+    [
+      { name: "even", n: 272 },
+      { name: "odd", n: 256 },
+    ].map((row) => Object.assign(Object.create(null), row)),
+  );
+  const inserted = await connection.insert("sums", ["name", "n"], {
+    count: 20,
+    write(row, sink) {
+      sink.text(row < 3 ? "even" : `fresh ${row}`);
+      sink.integer(row);
+    },
+  });
+  assertEquals(inserted, 17);
+  await connection.batch("UPDATE sums SET n = 0 WHERE name = ?", rows.map(([name]) => [name]));
+  const [{ n }] = await connection.all("SELECT SUM(n) AS n FROM sums WHERE name IN ('even', 'odd')");
+  assertEquals(n, 0);
+  connection.close();
 });

@@ -83,6 +83,55 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a short question waits for a statement of the long ones before it, not for their end",
+  fn: () =>
+    withNumbers(20_000, { threadsMax: 1, statementMs: 20_000 }, async (database) => {
+      const some =
+        "SELECT COUNT(*) AS found FROM numbers AS a, (SELECT * FROM numbers LIMIT 4) AS b WHERE a.text < b.text";
+      let done = 0;
+      const long = Array.from({ length: 3 }, () =>
+        database.query(async (session) => {
+          for (let i = 0; i < 12; i++) {
+            await session.all(some);
+            done++;
+          }
+        }));
+      // Each of the three has begun.
+      while (done < 6) await systemClock.sleep(1);
+      const before = done;
+      await database.query(async (session) => {
+        await session.all(one, [7]);
+        await session.all(one, [8]);
+      });
+      assert(done - before <= 4, `${done - before} statements of the long ones went before`);
+      assert(done < 30, `${done} of 36`);
+      await Promise.all(long);
+      assertEquals(done, 36);
+    }),
+});
+
+Deno.test({
+  name: "short questions without end do not keep a long one from its end",
+  fn: () =>
+    withNumbers(20_000, { threadsMax: 1, statementMs: 20_000, waitMs: 20_000 }, async (database) => {
+      const some = (limit: number) =>
+        `SELECT COUNT(*) AS found FROM numbers AS a, (SELECT * FROM numbers LIMIT ${limit}) AS b WHERE a.text < b.text`;
+      let isOver = false;
+      const long = database.query(async (session) => {
+        for (let i = 0; i < 3; i++) await session.all(some(15));
+      }).finally(() => isOver = true);
+      const short = Array.from({ length: 3 }, async () => {
+        let asked = 0;
+        for (; !isOver && asked < 1_000; asked++) await database.query((session) => session.all(some(4)));
+        return asked;
+      });
+      await long;
+      const asked = await Promise.all(short);
+      assert(asked.every((count) => count > 2), `${asked}`);
+    }),
+});
+
+Deno.test({
   name: "query that reads no row, and so cannot be interrupted, loses its thread; the next one has another",
   fn: () =>
     withNumbers(1, { statementMs: 100, threadsMax: 1 }, async (database, counter) => {

@@ -311,7 +311,7 @@ const refused: [name: string, release: () => Release, reason: RegExp, change?: (
       () => releaseOf(tinyProgram(0)),
       /20 tries to download it failed: reset/,
       (machine) => {
-        machine.answer = () => ({ ok: false, problem: "reset", isFinal: false, retryAfterMs: 1_000 });
+        machine.answer = () => ({ ok: false, problem: "reset", isFinal: false, retryAfterMs: null });
       },
     ],
     [
@@ -435,6 +435,28 @@ Deno.test("an offer that is withdrawn ends the download, and another goes on whe
     assertEquals(machine.asked.slice(2), [1_048_576, 2_097_152]);
     assertEquals(machine.restarts, 1);
     await machine.end(again);
+  }));
+
+Deno.test("an aggregator that is busy is asked again when it says, more often than one that fails, but not for ever", () =>
+  scenario(async (machine) => {
+    const keeper = await machine.start(), release = releaseOf(tinyProgram(0));
+    machine.program = release.program;
+    let refusals = 0;
+    const busy = { ok: false, problem: "busy", isFinal: false, retryAfterMs: 100 } as const;
+    machine.answer = (from) => refusals++ < 60 ? busy : { ok: true, bytes: partOf(machine.program, from) };
+    keeper.offer(release.offer);
+    await machine.until(() => machine.restarts === 1);
+    await machine.end(keeper);
+  }));
+
+Deno.test("an aggregator that stays busy is given up after 5,000 tries", () =>
+  scenario(async (machine) => {
+    const keeper = await machine.start();
+    machine.answer = () => ({ ok: false, problem: "busy", isFinal: false, retryAfterMs: 100 });
+    await machine.offer(keeper, releaseOf(tinyProgram(0)));
+    assertMatch(keeper.state.problem!, /^5000 tries to download it failed: busy/);
+    assertEquals(machine.asked.length, 5_000);
+    await machine.end(keeper);
   }));
 
 Deno.test("a download keeps to its rate", () =>

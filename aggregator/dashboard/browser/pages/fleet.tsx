@@ -1,4 +1,4 @@
-/** The fleet: unwell first, then everybody; policies; join tokens. Three hundred sensors stay one screen. @module */
+/** The fleet: sensors, unwell first; policies; upgrades; join tokens. Three hundred sensors stay one screen. @module */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="dom" />
@@ -14,13 +14,20 @@ import { go, linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { count, span } from "../text.ts";
 import { FleetSquares, isUnwell, statusWords } from "./fleet_parts.tsx";
+import { Refused } from "./refused.tsx";
 import { Decision } from "./sensor_acts.tsx";
 import { Policies } from "./policies.tsx";
 import { TokensPage } from "./tokens.tsx";
+import { Upgrades } from "./upgrades.tsx";
 
 const shownMax = 350;
 const unwellMax = 12;
 const namedMax = 120;
+
+const admins = [
+  ["tokens", "Join tokens", () => <TokensPage />],
+  ["refused", "Refused batches", () => <Refused />],
+] as const;
 
 export function FleetPage(): VNode {
   const app = useApp();
@@ -28,7 +35,8 @@ export function FleetPage(): VNode {
   const tabs: (readonly [name: string | null, title: string, show: () => VNode])[] = [
     [null, "Sensors", () => <Sensors />],
     ["policies", "Policies", () => <Policies />],
-    ...isAdmin(app) ? [["tokens", "Join tokens", () => <TokensPage />] as const] : [],
+    ["upgrades", "Upgrades", () => <Upgrades />],
+    ...isAdmin(app) ? admins : [],
   ];
   const open = tabs.find(([name]) => name === query.tab) ?? tabs[0];
   return (

@@ -96,10 +96,16 @@ function IncidentItem({ incident }: { incident: Incident }): VNode {
         </span>
       </div>
       <p class="ends">
-        {actors.length === 1 ? <HostLink ip={actors[0]} /> : <span class="wire">{someOf(actors)}</span>}
-        <span class="soft" aria-hidden="true">→</span>
-        <span class="unseen">to</span>
-        {targets.length === 1 ? <HostLink ip={targets[0]} /> : <span class="wire">{someOf(targets)}</span>}
+        {actors.length + targets.length > 0 && (
+          <>
+            {actors.length === 1 ? <HostLink ip={actors[0]} /> : <span class="wire">{someOf(actors)}</span>}
+            <span class="soft" aria-hidden="true">→</span>
+            <span class="unseen">to</span>
+            {targets.length === 1
+              ? <HostLink ip={targets[0]} />
+              : <span class="wire">{someOf(targets)}</span>}
+          </>
+        )}
         <span class="soft">
           {[plural(threats, "threat"), network, ...stages.length > 1 ? [stages.join(" → ")] : []].join(" · ")}
         </span>

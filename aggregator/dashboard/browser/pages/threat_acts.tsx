@@ -8,13 +8,14 @@
 /// <reference lib="esnext" />
 
 import type { SuppressionConditions } from "../../../model/suppression.ts";
-import type { ThreatStatus } from "../../../model/threat.ts";
-import type { Threat } from "../api.ts";
+import { isOfSensor, type ThreatStatus } from "../../../model/threat.ts";
+import type { Incident, Threat } from "../api.ts";
 import { ask, mayDecide, refresh, useApp } from "../app.ts";
 import { useAction } from "../hooks.ts";
 import { Button, Field, Notice, OtherProblem, When, Wire } from "../parts.tsx";
 import { linkTo } from "../place.ts";
 import { useRef, useState, type VNode } from "../preact.ts";
+import { count } from "../text.ts";
 import { SuppressionForm } from "./suppression_form.tsx";
 
 const verdictWords = {
@@ -47,6 +48,33 @@ export function Decisions({ threat, onChange }: Act): VNode | null {
       {threat.status !== "open" && <Button disabled={isBusy} onPress={() => set("open")}>Reopen</Button>}
       <Notice problem={problem} />
     </div>
+  );
+}
+
+/** Of an incident all at once. */
+export function IncidentActs(
+  { incident: { id, status, threats }, onChange }: { incident: Incident; onChange: () => void },
+): VNode | null {
+  const app = useApp();
+  const { problem, isBusy, run } = useAction();
+  if (!mayDecide(app)) return null;
+  const set = (status: ThreatStatus) =>
+    run(async () => {
+      await ask("POST", `api/v1/incidents/${id}/status`, { status });
+      onChange();
+      await refresh();
+    });
+  const all = `all ${count(threats)} of the incident`;
+  return (
+    <p class="acts">
+      {status === "open" && (
+        <Button disabled={isBusy} onPress={() => set("acknowledged")}>Acknowledge {all}</Button>
+      )}
+      {status === "closed"
+        ? <Button disabled={isBusy} onPress={() => set("open")}>Reopen {all}</Button>
+        : <Button disabled={isBusy} onPress={() => set("closed")}>Close {all}</Button>}
+      <Notice problem={problem} />
+    </p>
   );
 }
 
@@ -131,9 +159,11 @@ export function Suppress({ threat, onChange }: Act): VNode | null {
 }
 
 /** The same kind of threat between the same ends; a side with several addresses is left open. */
-function likeness({ detector, src_ips, dst_ips, dst_port }: Threat): SuppressionConditions {
+function likeness(threat: Threat): SuppressionConditions {
+  const { detector, network, src_ips, dst_ips, dst_port } = threat;
   return {
     detector,
+    ...isOfSensor(threat) && { network },
     ...src_ips.length === 1 && { src_ip: src_ips[0] },
     ...dst_ips.length === 1 && { dst_ip: dst_ips[0] },
     ...dst_port !== null && { dst_port },

@@ -8,21 +8,23 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { isOfSensor } from "../../../model/threat.ts";
 import type { Incident, Rows, Threat } from "../api.ts";
 import { useApi } from "../hooks.ts";
 import { Badge, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
 import { linkHere, linkTo } from "../place.ts";
-import type { VNode } from "../preact.ts";
+import type { ComponentChildren, VNode } from "../preact.ts";
 import { SidePanel } from "../side_panel.tsx";
-import { count, plural } from "../text.ts";
+import { count, plural, someOf } from "../text.ts";
 import { Packets } from "./packets.tsx";
-import { Decisions, Feedback, Suppress } from "./threat_acts.tsx";
+import { Decisions, Feedback, IncidentActs, Suppress } from "./threat_acts.tsx";
 import { FlowsOfThreat } from "./threat_flows.tsx";
 
 const addressesMax = 12;
+const othersMax = 8;
 
 export function ThreatPanel({ id, onChange }: { id: string; onChange: () => void }): VNode {
-  const { data: threat, problem, isMissing, again } = useApi<Threat>(`/threats/${encodeURIComponent(id)}`);
+  const { data: threat, problem, isMissing, again } = useApi<OneThreat>(`/threats/${encodeURIComponent(id)}`);
   return (
     <SidePanel id={id} title={threat?.title ?? "Threat"}>
       {isMissing
@@ -46,7 +48,10 @@ export function ThreatPanel({ id, onChange }: { id: string; onChange: () => void
   );
 }
 
-function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): VNode {
+/** Alone it says which sensors saw nothing meanwhile. */
+type OneThreat = Threat & { not_evaluable: string[] };
+
+function Story({ threat, onChange }: { threat: OneThreat; onChange: () => void }): VNode {
   const { words, explanation, suggested_action, severity, status, technique, detector, network } = threat;
   return (
     <>
@@ -63,12 +68,18 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
       <Decisions threat={threat} onChange={onChange} />
       <Ends threat={threat} />
       <Evidence threat={threat} />
-      <FlowsOfThreat threat={threat} />
-      <Packets of="threats" id={threat.id} />
+      <Unseen spots={threat.not_evaluable} />
+      {!isOfSensor(threat) && (
+        <>
+          <FlowsOfThreat threat={threat} />
+          <Packets of="threats" id={threat.id} />
+        </>
+      )}
       <Reasons threat={threat} />
       <Meaning threat={threat} />
-      <Timeline threat={threat} />
-      <Others threat={threat} />
+      <Timeline threat={threat} onChange={onChange} />
+      <OfTheHost threat={threat} />
+      <Others threat={threat} query={{ detector }} words="Similar threats" />
       <Feedback threat={threat} onChange={onChange} />
       <Suppress threat={threat} onChange={onChange} />
       <Engine threat={threat} />
@@ -76,7 +87,15 @@ function Story({ threat, onChange }: { threat: Threat; onChange: () => void }): 
   );
 }
 
-function Ends({ threat: { src_ips, dst_ips, dst_port, sensors } }: { threat: Threat }): VNode {
+function Ends({ threat }: { threat: Threat }): VNode {
+  const { src_ips, dst_ips, dst_port, sensors } = threat;
+  if (isOfSensor(threat)) {
+    return (
+      <p>
+        <a class="button" href={linkTo("fleet", sensors[0])}>Open the sensor</a>
+      </p>
+    );
+  }
   return (
     <section>
       <h3>Who and whom</h3>
@@ -118,6 +137,16 @@ function Evidence({ threat: { evidence } }: { threat: Threat }): VNode {
   );
 }
 
+function Unseen({ spots }: { spots: readonly string[] }): VNode | null {
+  if (spots.length === 0) return null;
+  return (
+    <section>
+      <h3>What nobody saw</h3>
+      <ul class="reasons">{spots.map((spot) => <li key={spot}>{spot}</li>)}</ul>
+    </section>
+  );
+}
+
 function Reasons({ threat: { reasons, score } }: { threat: Threat }): VNode {
   return (
     <section>
@@ -147,7 +176,7 @@ function Meaning({ threat: { words, explanation, engine } }: { threat: Threat })
 }
 
 /** The threat among the steps of its incident. */
-function Timeline({ threat }: { threat: Threat }): VNode {
+function Timeline({ threat, onChange }: { threat: Threat; onChange: () => void }): VNode {
   const { first_seen, last_seen, episodes, id } = threat;
   const { data, problem } = useApi<{ rows: Incident[] }>("/incidents", {
     from: first_seen - 86_400,
@@ -184,26 +213,43 @@ function Timeline({ threat }: { threat: Threat }): VNode {
       {incident && incident.threats > steps.length && (
         <p class="soft small">{count(incident.threats)} threats in this incident</p>
       )}
+      {incident && incident.threats > 1 && <IncidentActs incident={incident} onChange={onChange} />}
     </section>
   );
 }
 
-function Others({ threat }: { threat: Threat }): VNode | null {
+function OfTheHost({ threat }: { threat: Threat }): VNode | null {
   const ip = threat.src_ips[0] ?? threat.dst_ips[0];
-  const { data, problem } = useApi<Rows<Threat>>(ip === undefined ? null : "/threats", { ip, limit: 20 });
-  const others = (data?.rows ?? []).filter(({ id }) => id !== threat.id);
   if (ip === undefined) return null;
+  return (
+    <Others
+      threat={threat}
+      query={{ ip }}
+      words={
+        <>
+          Other threats of <Wire>{ip}</Wire>
+        </>
+      }
+    />
+  );
+}
+
+/** The newest threats of `query` but this one. */
+function Others(
+  { threat, query, words }: { threat: Threat; query: Record<string, string>; words: ComponentChildren },
+): VNode {
+  const { data, problem } = useApi<Rows<Threat>>("/threats", { ...query, limit: othersMax + 1 });
   if (data === null) return <Notice problem={problem} />;
+  const others = data.rows.filter(({ id }) => id !== threat.id);
   return (
     <section>
-      <h3>
-        Other threats of <Wire>{ip}</Wire>
-      </h3>
+      <h3>{words}</h3>
       {others.length === 0 && <p class="soft">None is stored.</p>}
       <ul class="plain">
-        {others.slice(0, 10).map(({ id, title, severity, last_seen, status }) => (
+        {others.slice(0, othersMax).map(({ id, title, severity, src_ips, last_seen, status }) => (
           <li key={id}>
-            <Badge tone={severity}>{severity}</Badge> <a href={linkHere({ id })}>{title}</a>{" "}
+            <Badge tone={severity}>{severity}</Badge> <a href={linkHere({ id })}>{title}</a>
+            {query.ip === undefined && <span class="wire soft">{someOf(src_ips)}</span>}{" "}
             <span class="soft small end">
               {status === "open" ? "" : `${status} · `}
               <When at={last_seen} isAge />
@@ -211,9 +257,9 @@ function Others({ threat }: { threat: Threat }): VNode | null {
           </li>
         ))}
       </ul>
-      {(others.length > 10 || data.next_cursor) && (
+      {data.next_cursor && (
         <p>
-          <a href={linkTo("threats", "", { ip, range: "all" })}>All threats of this host</a>
+          <a href={linkTo("threats", "", { ...query, range: "all" })}>All of them</a>
         </p>
       )}
     </section>

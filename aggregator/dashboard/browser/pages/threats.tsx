@@ -8,7 +8,7 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
-import { severities, type ThreatStatus, threatStatuses } from "../../../model/threat.ts";
+import { isOfSensor, severities, type ThreatStatus, threatStatuses } from "../../../model/threat.ts";
 import type { Threat } from "../api.ts";
 import { ask, mayDecide, nowS, refresh, useApp } from "../app.ts";
 import { type List, useAction, useBounds, useKeys, useList } from "../hooks.ts";
@@ -265,7 +265,9 @@ function columnsOf(
   return isNarrow ? columns.filter(({ name }) => !["count", "span", "site"].includes(name)) : columns;
 }
 
-function Ends({ src_ips, dst_ips, dst_port }: Threat): VNode {
+function Ends(threat: Threat): VNode {
+  const { src_ips, dst_ips, dst_port, words } = threat;
+  if (isOfSensor(threat)) return <span>{words?.summary.split(":")[0]}</span>;
   return (
     <span>
       <span class="wire">{someOf(src_ips)}</span> <span class="soft" aria-label="to">→</span>{" "}

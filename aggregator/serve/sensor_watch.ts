@@ -1,0 +1,197 @@
+/** Makes threats of what is wrong with sensors, and closes them when it is over.
+ *
+ * In: the sensors as the fleet knows them. Out: threats of the kinds `sensor_..` in the store, for whoever is told of
+ * threats. Rule: a trouble is a threat when it has lasted for the time of its kind, and over when it has not shown for
+ * a minute; one that comes back later is another threat. Its end is stored every minute while it lasts.
+ * Invariant: one aggregator at a time does this, under a lease; whoever takes it over goes on with the threats that are
+ * open. What a person closed stays closed for as long as the trouble lasts. Time runs from when a trouble was noticed
+ * here, so that an aggregator that was away for an hour does not find all sensors unreachable.
+ * Bound: sensors times kinds. @module */
+
+import { sha256Hex } from "../../shared/batch.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Reporter } from "../../shared/reporter.ts";
+import type { LiveFeed } from "../api/live/feed.ts";
+import type { SensorDirectory } from "../fleet/directory.ts";
+import {
+  beganMs,
+  findingOf,
+  identityOf,
+  kinds,
+  type Trouble,
+  troubleKinds,
+  troublesOf,
+} from "../fleet/troubles.ts";
+import type { SensorRow } from "../model/sensor.ts";
+import { scoreOf, severityOf, type Threat } from "../model/threat.ts";
+import type { Store } from "../store/store.ts";
+import { explainByRules } from "../triage/rules.ts";
+
+export interface SensorWatchDeps {
+  store: Pick<
+    Store,
+    "takeLease" | "releaseLease" | "readThreats" | "saveThreats" | "readThreatStatuses" | "setThreatStatus"
+  >;
+  directory: Pick<SensorDirectory, "all">;
+  /** Whoever follows threats is told of what was stored. */
+  live: Pick<LiveFeed, "note">;
+  holder: string;
+  clock: Clock;
+  reporter: Reporter;
+}
+
+interface Watched {
+  noticedMs: number;
+  /** Last shown. */
+  shownMs: number;
+  savedMs: number;
+  /** Null = it is no threat yet. */
+  threat: Threat | null;
+}
+
+const lease = "sensor_watch";
+const leaseMs = 60_000;
+const everyMs = 10_000;
+const overAfterMs = 60_000;
+const saveEveryMs = 60_000;
+const openThreatsMax = 1_000;
+
+export class SensorWatch {
+  readonly #deps: SensorWatchDeps;
+  /** By identity; null = another aggregator watches. */
+  #watched: Map<string, Watched> | null = null;
+  #stopping = new AbortController();
+  #running: Promise<void> | null = null;
+
+  constructor(deps: SensorWatchDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#running = this.#loop();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    const { store, holder } = this.#deps;
+    // A store that is away gives the lease to another one when its time is over.
+    await store.releaseLease(lease, holder).catch(() => undefined);
+  }
+
+  /** Looks once, unless another aggregator does. */
+  async turn(): Promise<void> {
+    const { store, holder, directory, clock, live } = this.#deps;
+    if (await store.takeLease(lease, holder, leaseMs) === null) {
+      this.#watched = null;
+      return;
+    }
+    const nowMs = clock.nowMs();
+    const watched = this.#watched ??= await this.#readOpen(nowMs);
+    const sensors = await directory.all(nowMs);
+    const changed: Threat[] = [];
+    for (const sensor of sensors) {
+      for (const trouble of troublesOf(sensor, nowMs)) {
+        const threat = this.#note(watched, sensor, trouble, nowMs);
+        if (threat) changed.push(threat);
+      }
+    }
+    if (changed.length > 0) {
+      await store.saveThreats(changed);
+      live.note("threats", changed.map(({ id }) => id));
+    }
+    await this.#end(watched, nowMs);
+  }
+
+  /** Returns the threat when it is to be stored. */
+  #note(watched: Map<string, Watched>, sensor: SensorRow, trouble: Trouble, nowMs: number): Threat | null {
+    const identity = identityOf(trouble.kind, sensor.sensor_id);
+    const known = watched.get(identity) ??
+      { noticedMs: nowMs, shownMs: nowMs, savedMs: -Infinity, threat: null };
+    watched.set(identity, known);
+    known.shownMs = nowMs;
+    const isDue = known.threat === null
+      ? nowMs - known.noticedMs >= kinds[trouble.kind].afterMs
+      : nowMs - known.savedMs >= saveEveryMs;
+    if (!isDue) return null;
+    const fromMs = known.threat
+      ? known.threat.first_seen * 1_000
+      : beganMs(sensor, trouble.kind, known.noticedMs);
+    if (known.threat === null) this.#tell(trouble, sensor);
+    known.threat = threatOf(sensor, trouble, { fromMs, toMs: nowMs }, known.threat, nowMs);
+    known.savedMs = nowMs;
+    return known.threat;
+  }
+
+  #tell({ kind, texts }: Trouble, { name }: SensorRow): void {
+    const { reporter } = this.#deps;
+    reporter.count("sensor_threats_total", { kind });
+    reporter.warn("trouble of a sensor is a threat now", { sensor: name, kind, why: texts[0] });
+  }
+
+  async #end(watched: Map<string, Watched>, nowMs: number): Promise<void> {
+    const { store, reporter, live } = this.#deps;
+    const over = [...watched].filter(([, { shownMs }]) => nowMs - shownMs >= overAfterMs);
+    const ids = over.flatMap(([, { threat }]) => threat ? [threat.id] : []);
+    const statuses = ids.length > 0 ? await store.readThreatStatuses(ids) : new Map<string, string>();
+    for (const [identity, { threat }] of over) {
+      if (threat && (statuses.get(threat.id) ?? "closed") !== "closed") {
+        await store.setThreatStatus(threat.id, "closed", nowMs);
+        live.note("threats", [threat.id]);
+        reporter.info("trouble of a sensor is over", { threat: threat.id, kind: threat.detector });
+      }
+      watched.delete(identity);
+    }
+  }
+
+  /** What was open when this aggregator took over. */
+  async #readOpen(nowMs: number): Promise<Map<string, Watched>> {
+    const found = new Map<string, Watched>();
+    for (const detector of troubleKinds) {
+      for (const status of ["open", "acknowledged"] as const) {
+        const { rows } = await this.#deps.store.readThreats({ detector, status }, { limit: openThreatsMax });
+        for (const threat of rows) {
+          found.set(threat.identity, { noticedMs: nowMs, shownMs: nowMs, savedMs: nowMs, threat });
+        }
+      }
+    }
+    return found;
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, reporter } = this.#deps;
+    while (!this.#stopping.signal.aborted) {
+      try {
+        await this.turn();
+      } catch (error) {
+        reporter.count("sensor_watch_errors_total");
+        reporter.warn("cannot look after the sensors, will retry", { error: (error as Error).message });
+      }
+      await clock.sleep(everyMs, this.#stopping.signal);
+    }
+  }
+}
+
+function threatOf(
+  sensor: SensorRow,
+  trouble: Trouble,
+  span: { fromMs: number; toMs: number },
+  before: Threat | null,
+  nowMs: number,
+): Threat {
+  const finding = findingOf(trouble, sensor, span);
+  const score = scoreOf(finding.reasons), severity = severityOf(score);
+  return {
+    ...finding,
+    ...explainByRules({ ...finding, sensors: [sensor.name] }, severity),
+    // By its beginning: what comes back on the same day is another threat.
+    id: before?.id ?? sha256Hex(`${finding.identity}|${span.fromMs}`).slice(0, 16),
+    score,
+    rules_severity: severity,
+    severity,
+    episodes: 1,
+    status: before?.status ?? "open",
+    stored_ms: before?.stored_ms ?? nowMs,
+    updated_ms: nowMs,
+  };
+}
