@@ -74,6 +74,11 @@ function forDisk(
 }
 
 /** Whether nothing of a day is left. */
-export function isEmpty({ gone }: StoredDay): boolean {
-  return dayParts.every((part) => gone.includes(part));
+export function isEmpty(day: StoredDay): boolean {
+  return dayParts.every((part) => day.gone.includes(part)) && !isLeaving(day);
+}
+
+/** Whether its flows are hidden, and some of them are still there: a drop broke off. */
+export function isLeaving({ flows, gone }: StoredDay): boolean {
+  return gone.includes("flows") && flows > 0;
 }

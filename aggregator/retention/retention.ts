@@ -13,7 +13,7 @@ import type { DayKeeper } from "../archive/archive_thread.ts";
 import { dateOf } from "../archive/manifest.ts";
 import type { StoredDay } from "../model/retention.ts";
 import type { AuditStore, LeaseStore, RetentionStore } from "../store/store.ts";
-import { type Drop, isEmpty, planDrops, type RetentionLimits } from "./plan.ts";
+import { type Drop, isEmpty, isLeaving, planDrops, type RetentionLimits } from "./plan.ts";
 
 const everyMs = 600_000;
 const ledgerMs = 86_400_000;
@@ -99,7 +99,11 @@ export class Retention {
     if (!isHeld) return;
     const nowMs = clock.nowMs();
     await store.prepareDays(nowMs);
-    const [days, bytes] = [await store.readDays(), await store.readSize()];
+    let days = await store.readDays();
+    const leaving = days.filter(isLeaving);
+    for (const { day } of leaving) await store.dropDay(day, "flows");
+    if (leaving.length > 0) days = await store.readDays();
+    const bytes = await store.readSize();
     reporter.gauge("store_bytes", bytes);
     let problem: string | null = null;
     for (const drop of planDrops(days, bytes, this.#limits, nowMs)) {
@@ -119,6 +123,7 @@ export class Retention {
     this.#archiveProblem = problem;
     for (const day of (await store.readDays()).filter(isEmpty)) await store.forgetDay(day.day);
     reporter.count("ledger_rows_pruned_total", undefined, await store.pruneLedger(nowMs - ledgerMs));
+    await store.pruneTalkers(nowMs);
     await store.pruneGaps(nowMs - closedGapsMs);
     await store.pruneDecisions(nowMs - decisionsMs);
   }

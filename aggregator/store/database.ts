@@ -67,6 +67,8 @@ export interface Database {
     work: (session: Session) => Promise<Result>,
     options?: TransactionOptions,
   ): Promise<Result>;
+  /** Changes a definition, which is no part of a transaction. */
+  define(sql: string): Promise<void>;
   /** Whether `error` says that a unique key is taken. */
   isDuplicateKey(error: unknown): boolean;
 }

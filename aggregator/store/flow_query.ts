@@ -21,7 +21,10 @@ import { ipIn, isAddressIn } from "./addresses.ts";
 import type { Condition, Dialect, Session, Value } from "./database.ts";
 import { namesOf } from "../model/fact_names.ts";
 import { flowSelection } from "./flow_record.ts";
-import { type Key, readFlowRows, type Reading } from "./flow_rows_read.ts";
+import { type AddressEnd, hasAddress, keyOfAddress } from "./by_address.ts";
+import { readFlowRows, type Reading } from "./flow_rows_read.ts";
+import { allKeys, type Key, type Range, within } from "./key_range.ts";
+import { hidden } from "./leaving.ts";
 import { type Clause, clauseOf } from "./filter_sql.ts";
 import { flowTests } from "./flow_filter.ts";
 import { likePattern, namePart } from "./like_pattern.ts";
@@ -35,25 +38,9 @@ const sliceRowsFirst = 1_000;
 const inexactRows = 500;
 export const queryTimeMsMax = 2_000;
 
-/** Keys from `low` on and before `high`. */
-interface Range {
-  low: Key;
-  high: Key;
-}
-
 /** First key of starts from `seconds` on. */
 function keyAt(seconds: number): Key {
   return { us: Math.min(Math.max(0, Math.ceil(seconds * 1e6)), idUsMax), slot: 0 };
-}
-
-/** Keys of `table` in a range. */
-export function within(dialect: Dialect, table: string, { low, high }: Range): Condition {
-  const first = dialect.keyValues(low.us, low.slot), end = dialect.keyValues(high.us, high.slot);
-  const at = (column: string) => table === "" ? column : `${table}.${column}`;
-  const id = `${at("id")} >= ? AND ${at("id")} < ?`;
-  if (dialect.flowKey.length === 1) return { sql: id, values: [...first, ...end] };
-  const seen = at("seen");
-  return { sql: `${seen} >= ? AND ${seen} <= ? AND ${id}`, values: [first[0], end[0], first[1], end[1]] };
 }
 
 export async function queryFlows(
@@ -106,7 +93,7 @@ export async function queryFlows(
 interface Asked {
   dialect: Dialect;
   session: Session;
-  drivers: Drivers;
+  drivers: Driver[];
   isUp: boolean;
 }
 
@@ -118,8 +105,8 @@ function beyond({ low, high }: Range, key: Key, isUp: boolean): Range {
 
 /** What the query and the cursor leave. A cursor is the end of what comes, or, oldest first, its beginning. */
 function rangeOf({ from, to }: FlowQuery, { cursor, isOldestFirst }: PageRequest): Range {
-  const low = from === undefined ? { us: 0, slot: 0 } : keyAt(from);
-  const high = to === undefined ? { us: idUsMax, slot: slots - 1 } : keyAt(to + 1e-6);
+  const low = from === undefined ? allKeys.low : keyAt(from);
+  const high = to === undefined ? allKeys.high : keyAt(to + 1e-6);
   if (cursor === undefined) return { low, high };
   const key = cursorKey(cursor);
   if (isOldestFirst) return { low: isBefore(low, key) ? key : low, high };
@@ -147,44 +134,51 @@ function isBefore(a: Key, b: Key): boolean {
 
 /** Where candidates come from: sources whose union holds every match.
  * A range of addresses is none: its rows are not in order. */
-function driversOf(query: FlowQuery): { table: string; where: string; value: Value }[] {
-  const by = (column: string, ip: string) => ({ table: "flows", where: `${column} = ?`, value: ipIn(ip) });
-  if (query.threat_id !== undefined) {
-    return [{ table: "threat_flows", where: "threat_id = ?", value: query.threat_id }];
-  }
+function driversOf(query: FlowQuery): Driver[] {
+  if (query.threat_id !== undefined) return [{ threat: query.threat_id }];
   const only = (text: string | undefined) => text === undefined ? null : onlyAddress(text);
   const src = only(query.src_ip), dst = only(query.dst_ip), either = only(query.ip);
-  if (src !== null) return [by("src_ip", src)];
-  if (dst !== null) return [by("dst_ip", dst)];
-  if (either !== null) return [by("src_ip", either), by("dst_ip", either)];
-  return [];
+  if (src !== null) return [{ column: "src_ip", ip: ipIn(src) }];
+  if (dst !== null) return [{ column: "dst_ip", ip: ipIn(dst) }];
+  if (either === null) return [];
+  return [{ column: "src_ip", ip: ipIn(either) }, { column: "dst_ip", ip: ipIn(either) }];
 }
 
-type Drivers = ReturnType<typeof driversOf>;
+type Driver = AddressEnd | { threat: string };
 
 /** The key that ends the next slice of candidates, or begins it when the newest come first;
  * null = the rest is one slice. */
-async function sliceEnd(
-  { dialect, session, drivers, isUp }: Asked,
-  left: Range,
-  rows: number,
-): Promise<Key | null> {
-  const sources = drivers.length > 0 ? drivers : [{ table: "flows", where: "", value: null }];
-  const range = within(dialect, "", left);
-  const order = dialect.flowKey.map((column) => `${column} ${isUp ? "ASC" : "DESC"}`).join(", ");
+async function sliceEnd(asked: Asked, left: Range, rows: number): Promise<Key | null> {
+  const { drivers, isUp } = asked;
+  if (drivers.length === 0) return await keyAfter(asked, "flows", within(asked.dialect, "", left), rows);
   let end: Key | null = null;
-  for (const { table, where, value } of sources) {
-    const [row] = await session.all(
-      `SELECT id >> 11 AS id_us, id & 2047 AS slot FROM ${table} WHERE ${
-        where === "" ? "" : `${where} AND `
-      }${range.sql} ` +
-        `ORDER BY ${order} LIMIT 1 OFFSET ${rows}`,
-      where === "" ? range.values : [value, ...range.values],
-    );
-    const key = row && { us: row.id_us as number, slot: row.slot as number };
+  for (const driver of drivers) {
+    const key = "threat" in driver
+      ? await keyAfter(asked, "threat_flows", ofThreat(asked.dialect, driver.threat, left), rows)
+      : await keyOfAddress(asked, driver, left, { rows, isUp });
     if (key && (end === null || (isUp ? isBefore(key, end) : isBefore(end, key)))) end = key;
   }
   return end;
+}
+
+function ofThreat(dialect: Dialect, threat: string, range: Range): Condition {
+  const { sql, values } = within(dialect, "", range);
+  return { sql: `threat_id = ? AND ${sql}`, values: [threat, ...values] };
+}
+
+async function keyAfter(
+  { dialect, session, isUp }: Asked,
+  table: string,
+  where: Condition,
+  rows: number,
+): Promise<Key | null> {
+  const order = dialect.flowKey.map((column) => `${column} ${isUp ? "ASC" : "DESC"}`).join(", ");
+  const [row] = await session.all(
+    `SELECT id >> 11 AS id_us, id & 2047 AS slot FROM ${table} WHERE ${where.sql} ` +
+      `ORDER BY ${order} LIMIT 1 OFFSET ${rows}`,
+    where.values,
+  );
+  return row === undefined ? null : { us: row.id_us as number, slot: row.slot as number };
 }
 
 function selectSlice(
@@ -204,14 +198,17 @@ function selectSlice(
       values: [...range.values, ...values],
     };
   }
-  const range = within(dialect, "", slice);
   const keys = dialect.flowKey.join(", ");
-  const found = drivers.map((one) => `SELECT ${keys} FROM ${one.table} WHERE ${one.where} AND ${range.sql}`);
+  const found = drivers.map((one) => {
+    const isThreat = "threat" in one;
+    const { sql, values } = isThreat ? ofThreat(dialect, one.threat, slice) : hasAddress(dialect, one, slice);
+    return { sql: `SELECT ${keys} FROM ${isThreat ? "threat_flows" : "flows"} WHERE ${sql}`, values };
+  });
   const joined = dialect.flowKey.map((column) => `flows.${column} = found.${column}`).join(" AND ");
   return {
-    sql: `SELECT ${flowSelection} FROM (${found.join(" UNION ")}) AS found JOIN flows ON ${joined} ` +
-      `WHERE 1 = 1${where} ${end}`,
-    values: [...drivers.flatMap(({ value }) => [value, ...range.values]), ...values],
+    sql: `SELECT ${flowSelection} FROM (${found.map(({ sql }) => sql).join(" UNION ")}) AS found ` +
+      `JOIN flows ON ${joined} WHERE 1 = 1${where} ${end}`,
+    values: [...found.flatMap((one) => one.values), ...values],
   };
 }
 
@@ -220,7 +217,7 @@ async function conditionsOf(
   { dialect, session, words }: Reading,
   query: FlowQuery,
 ): Promise<(Condition & Partial<Clause>)[] | null> {
-  const found: (Condition & Partial<Clause>)[] = [];
+  const found: (Condition & Partial<Clause>)[] = await hidden(dialect, session);
   const add = (sql: string, ...values: Value[]) => found.push({ sql, values });
   addAddresses(query, add);
   if (query.port !== undefined) add("(src_port = ? OR dst_port = ?)", query.port, query.port);
@@ -268,7 +265,8 @@ function addAddresses(query: FlowQuery, add: (sql: string, ...values: Value[]) =
   const test = (column: string, text: string) => isAddressIn(`flows.${column}`, text);
   const drivers = driversOf(query);
   const isDriven = (columns: string[]) =>
-    drivers.length === columns.length && columns.every((column, i) => drivers[i].where === `${column} = ?`);
+    drivers.length === columns.length &&
+    columns.every((column, i) => "column" in drivers[i] && drivers[i].column === column);
   for (const column of ["src_ip", "dst_ip"] as const) {
     if (query[column] === undefined || isDriven([column])) continue;
     const { sql, values } = test(column, query[column]);

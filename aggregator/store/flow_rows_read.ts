@@ -10,6 +10,7 @@ import type { Flow, Sighting } from "../model/flow.ts";
 import { FlowRows } from "../model/flow_rows.ts";
 import { type Dialect, marks, type Row, type Session, type Value } from "./database.ts";
 import { readFlow, wordColumns } from "./flow_record.ts";
+import type { Key } from "./key_range.ts";
 import type { Words } from "./words.ts";
 
 const keysPerQuery = 200;
@@ -21,11 +22,6 @@ export interface Reading {
   session: Session;
   words: Words;
   reporter: Reporter;
-}
-
-export interface Key {
-  us: number;
-  slot: number;
 }
 
 /** A condition that holds for rows of `table` with one of these keys. */

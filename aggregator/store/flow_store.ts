@@ -10,7 +10,9 @@ import type { Places } from "../model/place.ts";
 import { type Database, marks, type Session } from "./database.ts";
 import { flowSelection } from "./flow_record.ts";
 import { queryFlows } from "./flow_query.ts";
-import { isAnyKey, type Key, readFlowRows } from "./flow_rows_read.ts";
+import { isAnyKey, readFlowRows } from "./flow_rows_read.ts";
+import type { Key } from "./key_range.ts";
+import { isHidden, readLeaving } from "./leaving.ts";
 import { readChanges, readRecent } from "./recent.ts";
 import type { FlowStore, SomeBuckets } from "./store.ts";
 import type { Words } from "./words.ts";
@@ -64,7 +66,7 @@ export function flowStore(
         }
         return found;
       }),
-    readFlow: async (flowId) => (await readFlowsById([flowId]))[0] ?? null,
+    readFlow: async (flowId) => await ifShown(database, (await readFlowsById([flowId]))[0]),
     readFlows: (query, page) =>
       database.query((session) =>
         queryFlows({ dialect, session, words, reporter, places }, query, page, () => clock.monotonicMs())
@@ -84,4 +86,9 @@ export function flowStore(
         return { ...rest, flows, gone: keys.length - flows.length };
       }),
   };
+}
+
+async function ifShown(database: Database, flow: Flow | undefined): Promise<Flow | null> {
+  if (flow === undefined) return null;
+  return isHidden(await database.read(readLeaving), flow.start) ? null : flow;
 }

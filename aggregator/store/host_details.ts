@@ -6,7 +6,9 @@
 
 import type { HostDetails, OfferedService, Peer, Service, UsedService } from "../model/host.ts";
 import { ipIn, ipOut } from "./addresses.ts";
+import { hasAddress, keyOfAddress } from "./by_address.ts";
 import type { Dialect, Row, Session, Value } from "./database.ts";
+import { allKeys } from "./key_range.ts";
 import { wordNumber } from "./keyset.ts";
 import type { Words } from "./words.ts";
 
@@ -14,6 +16,10 @@ const conversationsMax = 2_000;
 const flowsMax = 500;
 const listMax = 100;
 const hoursMax = 720;
+/** The newest hours in which any host did something: more than a host is asked for, as it may have been quiet. */
+const newestHours = "WITH RECURSIVE hours(hour) AS (SELECT MAX(hour) FROM host_hours UNION ALL " +
+  "SELECT (SELECT MAX(hour) FROM host_hours WHERE hour < hours.hour) FROM hours WHERE hour IS NOT NULL " +
+  `LIMIT ${4 * hoursMax}) SELECT hour FROM hours`;
 
 interface Asking {
   session: Session;
@@ -28,8 +34,11 @@ export async function readHostDetails(
 ): Promise<HostDetails> {
   const key: Value[] = [ipIn(ip), await wordNumber(session, words, network)];
   await words.load(session);
+  // SQLite's keys begin with the hour; MariaDB looks into each day by itself.
+  const someHours = dialect.name === "sqlite" ? `hour IN (${newestHours}) AND ` : "";
   const newest = (end: "src_ip" | "dst_ip") =>
-    `(SELECT * FROM conversations WHERE ${end} = ? AND network = ? AND flows > 0 ORDER BY day DESC LIMIT ${conversationsMax}) AS newest`;
+    `(SELECT * FROM conversations WHERE ${end} = ? AND network = ? AND flows > 0 ORDER BY day DESC ` +
+    `LIMIT ${conversationsMax}) AS newest`;
   const offered = await session.all(
     "SELECT protocol, port, app, first_us, last_us, flows FROM services WHERE ip = ? AND network = ? AND flows > 0 " +
       `ORDER BY flows DESC, protocol, port LIMIT ${listMax}`,
@@ -57,7 +66,8 @@ export async function readHostDetails(
       key,
     );
   const hours = await session.all(
-    `SELECT hour, packets, bytes FROM host_hours WHERE ip = ? AND network = ? ORDER BY hour DESC LIMIT ${hoursMax}`,
+    `SELECT hour, packets, bytes FROM host_hours WHERE ${someHours}ip = ? AND network = ? ` +
+      `ORDER BY hour DESC LIMIT ${hoursMax}`,
     key,
   );
   return {
@@ -105,13 +115,15 @@ function joined(rows: readonly Row[]): Peer[] {
 }
 
 async function sensorsOf({ session, words }: Asking, dialect: Dialect, key: Value[]): Promise<string[]> {
-  const order = dialect.flowKey.map((column) => `${column} DESC`).join(", ");
+  const [ip, network] = key as [Uint8Array, Value];
   const seen = new Set<string>();
-  for (const end of ["src_ip", "dst_ip"]) {
+  for (const column of ["src_ip", "dst_ip"] as const) {
+    const end = { column, ip };
+    const low = await keyOfAddress({ dialect, session }, end, allKeys, { rows: flowsMax, isUp: false });
+    const { sql, values } = hasAddress(dialect, end, { ...allKeys, low: low ?? allKeys.low });
     const rows = await session.all(
-      "SELECT DISTINCT fwd_sensor, bwd_sensor FROM (SELECT network, fwd_sensor, bwd_sensor FROM flows " +
-        `WHERE ${end} = ? ORDER BY ${order} LIMIT ${flowsMax}) AS newest WHERE network = ?`,
-      key,
+      `SELECT DISTINCT fwd_sensor, bwd_sensor FROM flows WHERE ${sql} AND network = ?`,
+      [...values, network],
     );
     for (const row of rows) {
       seen.add(words.wordOf(row.fwd_sensor as number)).add(words.wordOf(row.bwd_sensor as number));

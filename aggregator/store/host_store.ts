@@ -16,12 +16,14 @@ import type { Clock } from "../../shared/clock.ts";
 import { insideRanges } from "../model/inside.ts";
 import type { Page, PageRequest } from "../model/page.ts";
 import type { Places } from "../model/place.ts";
+import { dayS } from "../model/retention.ts";
 import { ipIn, ipOut, isAddressOf } from "./addresses.ts";
 import type { Database, Value } from "./database.ts";
 import { limitOf } from "./flow_query.ts";
 import { readHostDetails } from "./host_details.ts";
 import { type Asking, msOf, queryHosts, selectHost } from "./host_query.ts";
 import { cursorOf, Keyset, readCursor, wordNumber } from "./keyset.ts";
+import { readLeaving } from "./leaving.ts";
 import { estimateAskers } from "./name_sums.ts";
 import type { HostStore } from "./store.ts";
 import type { Words } from "./words.ts";
@@ -124,6 +126,7 @@ async function queryConversations(
   query: ConversationQuery,
   limit: number,
 ): Promise<Conversation[]> {
+  if ((await readLeaving(session)).includes(query.day)) return [];
   const rest: Value[] = [query.day];
   let network = "";
   if (query.network !== undefined) {
@@ -168,12 +171,19 @@ async function queryCount(
 ): Promise<{ hosts: number; inside: number }> {
   const hour = (ms: number) => Math.floor(ms / 3_600_000) * 3_600;
   const inside = insideRanges.map((range) => isAddressOf("ip", range));
+  const leaving = await readLeaving(session);
+  const left = leaving.map(() => " AND NOT (hour >= ? AND hour < ?)").join("");
   const [row] = await session.all(
     `SELECT COUNT(*) AS hosts, SUM(CASE WHEN ${
       inside.map(({ sql }) => sql).join(" OR ")
     } THEN 1 ELSE 0 END) AS inside FROM ` +
-      "(SELECT DISTINCT ip, network FROM host_hours WHERE hour >= ? AND hour <= ?) AS seen",
-    [...inside.flatMap(({ values }) => values), hour(fromMs), hour(toMs)],
+      `(SELECT DISTINCT ip, network FROM host_hours WHERE hour >= ? AND hour <= ?${left}) AS seen`,
+    [
+      ...inside.flatMap(({ values }) => values),
+      hour(fromMs),
+      hour(toMs),
+      ...leaving.flatMap((day) => [day, day + dayS]),
+    ],
   );
   return { hosts: Number(row.hosts), inside: Number(row.inside ?? 0) };
 }

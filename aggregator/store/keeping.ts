@@ -20,6 +20,8 @@ export interface RetentionStore {
   forgetDay(day: number): Promise<void>;
   /** Forgets batches received before, but those in open gaps; returns how many. */
   pruneLedger(beforeMs: number): Promise<number>;
+  /** Keeps the busiest addresses of each hour that is over. */
+  pruneTalkers(nowMs: number): Promise<void>;
   /** Forgets gaps closed before; returns how many. */
   pruneGaps(beforeMs: number): Promise<number>;
 }

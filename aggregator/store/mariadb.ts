@@ -10,17 +10,16 @@
  * Why `checkNumberRange`: a count beyond 2^53 is an error, never a rounded number. @module */
 
 import type { Pool, PoolConnection } from "mariadb";
-import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import process from "node:process";
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Database, Row, RowSource, Session, Value } from "./database.ts";
+import type { Database, Row, RowSource, Session } from "./database.ts";
 import { mariadbDialect } from "./dialects.ts";
 import { loadStatement, streamRows } from "./mariadb_bulk.ts";
 import { explainTls, tlsOptions } from "./mariadb_tls.ts";
 import { StoreUnavailable } from "./store.ts";
 import { OpenSession } from "./open_session.ts";
-import { ValueList } from "./values.ts";
+import { bindable, uniform, ValueList } from "./values.ts";
 
 export interface MariadbOptions {
   host: string;
@@ -203,6 +202,18 @@ export class MariadbDatabase implements Database {
     }
   }
 
+  /** Without a transaction: within one, EXCHANGE PARTITION waits for a lock that it has itself. */
+  async define(sql: string): Promise<void> {
+    await this.#with(this.#writers, async (connection) => {
+      await connection.query("SET autocommit = 1");
+      try {
+        await connection.query(sql);
+      } finally {
+        await connection.query("SET autocommit = 0").catch(() => connection.destroy());
+      }
+    });
+  }
+
   isDuplicateKey(error: unknown): boolean {
     return numberOf(error) === duplicateKey || numberOf((error as Error)?.cause) === duplicateKey;
   }
@@ -367,22 +378,6 @@ async function insertFew(
 
 function refuseFile(): never {
   throw new Error("the server asked for a file");
-}
-
-/** The client binds octets only as `Buffer`. */
-function bindable(value: Value): string | number | bigint | null | Buffer {
-  if (!(value instanceof Uint8Array) || value instanceof Buffer) return value;
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-}
-
-/** In a bulk, a column whose type changes from row to row costs a round trip at each change, and a number is of one of
- * two types by its size: as text it is always of one. The server reads it back without loss. */
-function uniform(row: readonly Value[]): (string | null | Buffer)[] {
-  return row.map((value) =>
-    typeof value === "number" || typeof value === "bigint"
-      ? String(value)
-      : bindable(value) as string | null | Buffer
-  );
 }
 
 function isMisleading(cause: unknown): boolean {

@@ -20,6 +20,8 @@ import * as sinks from "./steps/0008_sinks.ts";
 import * as policies from "./steps/0009_policies.ts";
 import * as threatNetworks from "./steps/0010_threat_networks.ts";
 import * as upgrades from "./steps/0011_upgrades.ts";
+import * as days from "./steps/0012_days.ts";
+import * as talkerHours from "./steps/0013_talker_hours.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
@@ -37,6 +39,8 @@ export const steps: readonly Step[] = [
   policies,
   threatNetworks,
   upgrades,
+  days,
+  talkerHours,
 ];
 
 export async function migrate(

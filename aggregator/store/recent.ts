@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { FlowRows } from "../model/flow_rows.ts";
 import type { Row, Session } from "./database.ts";
-import type { Key } from "./flow_rows_read.ts";
+import type { Key } from "./key_range.ts";
 
 export const flowsNamedMax = 500_000;
 const rowsPerQuery = 50;

@@ -116,6 +116,10 @@ export class SqliteDatabase implements Database {
     });
   }
 
+  async define(sql: string): Promise<void> {
+    await this.transaction((session) => session.run(sql));
+  }
+
   /** Reads; and writes when the last write failed, to see whether it would now. */
   async ping(): Promise<void> {
     await this.read((session) => session.all("SELECT COUNT(*) FROM schema_versions"));

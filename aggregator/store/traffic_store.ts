@@ -13,6 +13,8 @@ import type { ProtocolTotal, SeriesPoint, SeriesStack, TopTalker, Totals } from 
 const rollupRowsMax = 500_000;
 const pointsMax = 5_000;
 const stacksMax = 10;
+/** From here on talkers are summed up by the hour in which their flows began, not by the minute. */
+const longRangeS = 6 * 3_600;
 
 /** Seconds of each series, from fine to coarse; the finer ones live shorter. */
 export const seriesSteps = [1, 10, 60, 3_600] as const;
@@ -49,18 +51,27 @@ async function queryTopTalkers(
   range: Range,
   limit: number,
 ): Promise<TopTalker[]> {
-  const { sql, values } = within("minute", range, 60);
+  const isLong = await isLongRange(session, range);
+  const { sql, values } = isLong ? within("hour", range, 3_600) : within("minute", range, 60);
+  const [table, time] = isLong ? ["talker_hours", "hour"] : ["talkers", "minute"];
   const sum = (what: string) => boundedSum(dialect, what);
   const rows = await session.all(
     `SELECT ip, ${sum("flows")} AS flows, ${sum("sent_bytes")} AS sent_bytes, ${
       sum("received_bytes")
     } AS received_bytes, ` +
       `${sum("sent_bytes + received_bytes")} AS total_bytes, ${sum("packets")} AS total_packets ` +
-      `FROM (SELECT * FROM talkers WHERE ${sql} ORDER BY minute DESC LIMIT ${rollupRowsMax}) AS newest ` +
+      `FROM (SELECT * FROM ${table} WHERE ${sql} ORDER BY ${time} DESC LIMIT ${rollupRowsMax}) AS newest ` +
       `GROUP BY ip ORDER BY total_bytes DESC, ip LIMIT ${limitOf(limit)}`,
     values,
   );
   return rows.map((row) => ({ ...row, ip: ipOut(row.ip) }) as unknown as TopTalker);
+}
+
+/** Whether whole hours are precise enough. */
+async function isLongRange(session: Session, { from = 0, to }: Range): Promise<boolean> {
+  if (to !== undefined) return to - from >= longRangeS;
+  const [{ last }] = await session.all("SELECT MAX(hour) AS last FROM talker_hours");
+  return last !== null && (last as number) + 3_600 - from >= longRangeS;
 }
 
 async function queryProtocols(

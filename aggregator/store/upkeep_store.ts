@@ -6,7 +6,7 @@
 import { dayS, type StoredDay } from "../model/retention.ts";
 import type { DaySums } from "../model/archived.ts";
 import type { Database, Session } from "./database.ts";
-import { within } from "./flow_query.ts";
+import { within } from "./key_range.ts";
 import type { UpkeepStore } from "./store.ts";
 
 const hourS = 3_600;

@@ -36,3 +36,19 @@ export class ValueList implements RowSink {
     this.list.push(null);
   }
 }
+
+/** As the client of MariaDB takes it, which binds octets only as `Buffer`. */
+export function bindable(value: Value): string | number | bigint | null | Buffer {
+  if (!(value instanceof Uint8Array) || value instanceof Buffer) return value;
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+}
+
+/** In a bulk of MariaDB, a column whose type changes from row to row costs a round trip at each change, and a number is
+ * of one of two types by its size: as text it is always of one. The server reads it back without loss. */
+export function uniform(row: readonly Value[]): (string | null | Buffer)[] {
+  return row.map((value) =>
+    typeof value === "number" || typeof value === "bigint"
+      ? String(value)
+      : bindable(value) as string | null | Buffer
+  );
+}

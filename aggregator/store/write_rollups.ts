@@ -2,7 +2,8 @@
  *
  * In: traffic rows, and rows of flows whose counts are increments. Out: rows that are added to. Invariant: part of the
  * transaction that writes the flows. Bound: {@link talkersPerMinuteMax} addresses per minute and write, the busiest:
- * the others are in the flows but not in this list, and are counted. No sum passes 2^53 - 1. @module */
+ * the others are in the flows but not in this list, and are counted; {@link talkersPerHourMax} addresses per hour that
+ * is over. No sum passes 2^53 - 1. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
 import type { FlowRows } from "../model/flow_rows.ts";
@@ -14,6 +15,10 @@ import { seriesSteps } from "./traffic_store.ts";
 import { saturated } from "./write_flows.ts";
 
 export const talkersPerMinuteMax = 128;
+const talkersPerHourMax = 250;
+/** Hours to which flows may still come. */
+const hoursOpen = 2;
+const hoursPerPruneMax = 1_000;
 
 interface Target {
   database: Database;
@@ -71,18 +76,49 @@ export async function writeTalkers(
     addTalker(sums, sums.row(minute, source), counted, fwd, bwd, packets);
     if (target !== source) addTalker(sums, sums.row(minute, target), counted, bwd, fwd, packets);
   }
-  const busiest = heaviest(sums);
+  const busiest = heaviest(sums, talkersPerMinuteMax);
   reporter.count("talkers_left_out_total", undefined, sums.size - busiest.length);
-  const rows = busiest.map((row): Value[] => [
-    sums.first[row] * 60,
-    addresses.address(sums.second[row]),
-    sums.get(row, 0),
-    sums.get(row, 1),
-    sums.get(row, 2),
-    sums.get(row, 3),
-  ]);
+  const hours = new SumTable(4);
+  for (const row of busiest) {
+    const hour = hours.row(Math.floor(sums.first[row] / 60), sums.second[row]);
+    addTalker(hours, hour, sums.get(row, 0), sums.get(row, 1), sums.get(row, 2), sums.get(row, 3));
+  }
+  const rowsOf = (table: SumTable, places: readonly number[], stepS: number) =>
+    places.map((row): Value[] => [
+      table.first[row] * stepS,
+      addresses.address(table.second[row]),
+      ...[0, 1, 2, 3].map((column) => bounded(table.get(row, column))),
+    ]);
   const counts = ["flows", "sent_bytes", "received_bytes", "packets"];
-  await session.batch(addingUpsert(database, "talkers", ["minute", "ip"], counts), rows);
+  const byMinute = addingUpsert(database, "talkers", ["minute", "ip"], counts);
+  await session.batch(byMinute, rowsOf(sums, busiest, 60));
+  const byHour = addingUpsert(database, "talker_hours", ["hour", "ip"], counts);
+  await session.batch(byHour, rowsOf(hours, heaviest(hours, Infinity), 3_600));
+}
+
+/** Of each hour that is over, the busiest stay: what was never among them is not in the sums of long ranges. */
+export async function pruneTalkers(database: Database, nowMs: number): Promise<void> {
+  const before = Math.floor(nowMs / 3_600_000 - hoursOpen) * 3_600;
+  const hours = await database.read((session) =>
+    session.all(
+      "SELECT hour FROM days JOIN talker_hours ON hour >= day AND hour < day + 86400 WHERE stored_ms >= ? AND " +
+        `hour < ? GROUP BY hour HAVING COUNT(*) > ${talkersPerHourMax} ORDER BY hour LIMIT ${hoursPerPruneMax}`,
+      [nowMs - 2 * 86_400_000, before],
+    )
+  );
+  for (const { hour } of hours) {
+    await database.transaction(async (session) => {
+      const [least] = await session.all(
+        "SELECT sent_bytes + received_bytes AS bytes FROM talker_hours WHERE hour = ? ORDER BY bytes DESC LIMIT 1 " +
+          `OFFSET ${talkersPerHourMax - 1}`,
+        [hour],
+      );
+      await session.run("DELETE FROM talker_hours WHERE hour = ? AND sent_bytes + received_bytes < ?", [
+        hour,
+        least.bytes,
+      ]);
+    });
+  }
 }
 
 function addTalker(
@@ -99,17 +135,17 @@ function addTalker(
   sums.add(row, 3, packets);
 }
 
-/** The busiest rows of each minute, in the order of minute and address number. */
-function heaviest(sums: SumTable): number[] {
+/** The busiest rows of each step, in the order of step and address number. */
+function heaviest(sums: SumTable, max: number): number[] {
   const rows = Array.from({ length: sums.size }, (_, row) => row);
-  if (rows.length > talkersPerMinuteMax) {
+  if (rows.length > max) {
     const weight = (row: number) => sums.get(row, 1) + sums.get(row, 2);
     const taken = new Map<number, number>();
     rows.sort((a, b) => weight(b) - weight(a));
     return rows.filter((row) => {
       const before = taken.get(sums.first[row]) ?? 0;
       taken.set(sums.first[row], before + 1);
-      return before < talkersPerMinuteMax;
+      return before < max;
     }).sort((a, b) => sums.first[a] - sums.first[b] || a - b);
   }
   return rows.sort((a, b) => sums.first[a] - sums.first[b] || a - b);

@@ -185,6 +185,7 @@ async function analyze(database: Database): Promise<void> {
     "conversations",
     "traffic",
     "talkers",
+    "talker_hours",
     "protocols",
   ];
   await database.read((session) =>

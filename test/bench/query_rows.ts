@@ -98,6 +98,7 @@ const timesOf: Readonly<Record<string, Readonly<Record<string, bigint>>>> = {
   sightings: { id: 176_947_200_000_000n, start_us: 86_400_000_000n, end_us: 86_400_000_000n },
   traffic: { second: 86_400n },
   talkers: { minute: 86_400n },
+  talker_hours: { hour: 86_400n },
   protocols: { minute: 86_400n },
   conversations: { day: 86_400n, first_us: 86_400_000_000n, last_us: 86_400_000_000n },
   host_hours: { hour: 86_400n },

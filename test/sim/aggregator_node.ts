@@ -129,6 +129,7 @@ function faultyDatabase(database: Database, process: Process, faults: DatabaseFa
       if (world.chance(faults.ambiguous)) throw new StoreUnavailable("connection lost before the reply");
       return result;
     },
+    define: (sql) => database.define(sql),
     isDuplicateKey: (error) => database.isDuplicateKey(error),
   };
 }

@@ -55,7 +55,7 @@ export const totals = resource({
 });
 
 export const topTalkers = resource({
-  summary: "Addresses by bytes sent and received",
+  summary: "Addresses by bytes sent and received; from 6 hours on by whole hours, of the 250 busiest of each",
   isPolled: true,
   query: z.strictObject({ ...rangeQuery, limit: z.int().min(1).max(100).default(10) }),
   isQuery: true,

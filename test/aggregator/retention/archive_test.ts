@@ -43,6 +43,7 @@ async function turn(
     },
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
+    pruneTalkers: () => Promise.resolve(),
     pruneGaps: () => Promise.resolve(0),
     pruneDecisions: () => Promise.resolve(),
     takeLease: () => Promise.resolve({ holder: "test", generation: 1, position: "" }),

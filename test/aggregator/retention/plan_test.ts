@@ -64,7 +64,15 @@ Deno.test("what leaves for its age is not counted as room to be made", () => {
   assertEquals(found.filter(({ part }) => part === "flows").map(({ day: at, reason }) => [at, reason]), [
     [day - 40 * 86_400, "age"],
   ]);
-  assertEquals(isEmpty(stored(day, { gone: ["flows", "seconds", "tens", "minutes", "hours"] })), true);
+  assertEquals(
+    isEmpty(stored(day, { flows: 0, gone: ["flows", "seconds", "tens", "minutes", "hours"] })),
+    true,
+  );
+  // A drop of its flows broke off.
+  assertEquals(
+    isEmpty(stored(day, { flows: 1, gone: ["flows", "seconds", "tens", "minutes", "hours"] })),
+    false,
+  );
   assertEquals(isEmpty(stored(day, { gone: ["flows", "seconds", "tens", "minutes"] })), false);
 });
 
@@ -82,6 +90,7 @@ Deno.test("retention refuses limits that make no sense, and goes on when a turn 
     dropDay: () => Promise.resolve(),
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
+    pruneTalkers: () => Promise.resolve(),
     pruneGaps: () => Promise.resolve(0),
     pruneDecisions: () => Promise.resolve(),
   };
@@ -140,6 +149,7 @@ Deno.test("what rests on flows leaves before the flows of its day", async () => 
     dropDay: (_day: number, part: string) => Promise.resolve(void calls.push(part)),
     forgetDay: () => Promise.resolve(),
     pruneLedger: () => Promise.resolve(0),
+    pruneTalkers: () => Promise.resolve(),
     pruneGaps: () => Promise.resolve(0),
     pruneDecisions: (beforeMs: number) => Promise.resolve(void decisionsBefore.push(beforeMs)),
     takeLease: () => Promise.resolve({ holder: "a", generation: 1, position: "" }),

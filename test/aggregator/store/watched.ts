@@ -38,7 +38,11 @@ export function watched(database: Database, { before, changed }: Watch): Databas
     read: (work) => database.read(work),
     query: (work) => database.query(work),
     ping: () => database.ping(),
-    transaction: (work) => database.transaction((session) => work(watch(session))),
+    transaction: (work, options) => database.transaction((session) => work(watch(session)), options),
+    async define(sql) {
+      await before?.(sql);
+      await database.define(sql);
+    },
     isDuplicateKey: (error) => database.isDuplicateKey(error),
   };
 }

@@ -135,6 +135,12 @@ export function statisticsCases(test: Test): void {
       total_packets: 60,
     });
     assertEquals((await store.readTopTalkers({}, 1)).length, 1);
+    // From 6 hours on by whole hours, and t0 begins one.
+    const sixHours = 21_600;
+    const atLeast = await store.readTopTalkers({ from: t0 + 180, to: t0 + 180 + sixHours }, 10);
+    assertEquals(atLeast, talkers);
+    const less = await store.readTopTalkers({ from: t0 + 180, to: t0 + 179 + sixHours }, 10);
+    assertEquals(less.map(({ ip }) => ip).sort(), ["10.0.0.77", "10.0.0.9"]);
     const late = await store.readTopTalkers({ from: t0 + 180 }, 10);
     assertEquals(late.map(({ ip }) => ip).sort(), ["10.0.0.77", "10.0.0.9"]);
     assertEquals(await store.readProtocols({}), [
@@ -156,5 +162,34 @@ export function statisticsCases(test: Test): void {
       "must have <= 5000 points",
     );
     await assertRejects(() => store.readSeries({ from: 0, to: 1 }, 0.5), RangeError, '"stepS"');
+  });
+
+  test("keeps the 250 busiest addresses of an hour once it is over", async ({ store }) => {
+    const ip = (n: number) => `10.7.${n >> 8}.${n & 255}`;
+    for (const minute of [0, 1, 2, 3, 4]) {
+      const writes = Array.from({ length: 60 }, (_, i) => {
+        const n = 60 * minute + i;
+        return flowWrite(n, {
+          src_ip: ip(n),
+          dst_ip: "10.9.0.1",
+          fwd_bytes: 1_000 + n,
+          bwd_bytes: 0,
+        });
+      });
+      await store.ingest({ ...nothing(), ...flowsOf(writes) });
+    }
+    const day = { from: t0, to: t0 + 86_399 };
+    const ips = async () => (await store.readTopTalkers(day, 1_000)).map((row) => row.ip);
+    assertEquals((await ips()).length, 301);
+    // Flows of an hour may come until two hours after it.
+    await store.pruneTalkers((t0 + 3 * 3_600) * 1e3 - 1);
+    assertEquals((await ips()).length, 301);
+    await store.pruneTalkers((t0 + 3 * 3_600) * 1e3);
+    const left = await ips();
+    assertEquals([left.length, left[0], left[1], left[249]], [250, "10.9.0.1", ip(299), ip(51)]);
+    // Minutes, as they are read for short ranges, stay as they are.
+    assertEquals((await store.readTopTalkers({ from: t0, to: t0 + 3_600 }, 1_000)).length, 301);
+    await store.dropDay(t0 - t0 % 86_400, "hours");
+    assertEquals(await ips(), []);
   });
 }
