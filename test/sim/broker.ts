@@ -43,6 +43,8 @@ const sessionMs = 10_000;
 export class SimBroker {
   isReachable = true;
   generation = 0;
+  /** How often the topic was made anew. */
+  incarnation = 0;
   #logs: Log[] = [];
   #members: SimConsumer[] = [];
   /** Committed by the group: a hint. */
@@ -106,6 +108,7 @@ export class SimBroker {
       }
     }
     this.#logs = emptyLogs();
+    this.incarnation++;
     this.committed.clear();
     this.rebalance();
   }

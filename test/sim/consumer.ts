@@ -4,6 +4,7 @@
  * partition, stale after a seek or a rebalance, from the first record where its position is none.
  * A reader that fails is made anew. @module */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Ingest } from "../../aggregator/ingest/ingest.ts";
 import { PartitionReader, type StoredPlaces } from "../../aggregator/ingest/partitions.ts";
 import type { Store } from "../../aggregator/store/store.ts";
@@ -33,6 +34,9 @@ export class SimConsumer {
   #positions = new Map<number, number>();
   #sought = new Map<number, number>();
   #hasLeft = false;
+  /** Which log a batch is of that is being read: a commit may come when the topic was made anew, and then holds for
+   * nothing that retention may take. */
+  readonly #incarnation = new AsyncLocalStorage<number>();
 
   constructor(deps: ConsumerDeps) {
     this.#deps = deps;
@@ -82,7 +86,10 @@ export class SimConsumer {
       seek: (partition, offset) => void this.#sought.set(partition, Number(offset)),
       commit: async (partition, next) => {
         await process.moment(20);
-        if (this.#generation === broker.generation) broker.committed.set(partition, Number(next));
+        const isThisLog = this.#incarnation.getStore() === broker.incarnation;
+        if (isThisLog && this.#generation === broker.generation) {
+          broker.committed.set(partition, Number(next));
+        }
       },
       readEnds: async () => {
         await process.moment(20);
@@ -126,7 +133,7 @@ export class SimConsumer {
         isStale: () => isStale() || this.#sought.has(partition),
       } as unknown as EachBatchPayload;
       try {
-        await this.#reader!.read(payload);
+        await this.#incarnation.run(broker.incarnation, () => this.#reader!.read(payload));
       } catch (error) {
         if (isStale()) break;
         this.#reader!.stop();
