@@ -5,12 +5,13 @@
  * Why not fetch: at a thousand requests a second it takes the core that the program under test needs. @module */
 
 const headMax = 65_536;
+const idleMsMax = 30_000;
 const decoder = new TextDecoder();
 
 export class HttpLines {
   #hostname: string;
   #port: number;
-  #idle: Deno.TcpConn[] = [];
+  #idle: { connection: Deno.TcpConn; sinceMs: number }[] = [];
   /** Most connections that were open at once. */
   opened = 0;
 
@@ -22,7 +23,7 @@ export class HttpLines {
 
   /** The answer's status, and the octets of its body. @throws when the connection breaks */
   async ask(head: string, body: Uint8Array): Promise<{ status: number; bytes: number }> {
-    const connection = this.#idle.pop() ?? await this.#open();
+    const connection = this.#used() ?? await this.#open();
     const request = new TextEncoder().encode(
       `${head}host: ${this.#hostname}\r\ncontent-length: ${body.length}\r\n\r\n`,
     );
@@ -32,7 +33,7 @@ export class HttpLines {
     try {
       for (let at = 0; at < whole.length;) at += await connection.write(whole.subarray(at));
       const answer = await read(connection);
-      this.#idle.push(connection);
+      this.#idle.push({ connection, sinceMs: performance.now() });
       return answer;
     } catch (error) {
       connection.close();
@@ -41,7 +42,14 @@ export class HttpLines {
   }
 
   close(): void {
-    for (const connection of this.#idle.splice(0)) connection.close();
+    for (const { connection } of this.#idle.splice(0)) connection.close();
+  }
+
+  /** The one that was used last. The other side closes those that are idle for long. */
+  #used(): Deno.TcpConn | undefined {
+    const oldestMs = performance.now() - idleMsMax;
+    while (this.#idle.length > 0 && this.#idle[0].sinceMs < oldestMs) this.#idle.shift()!.connection.close();
+    return this.#idle.pop()?.connection;
   }
 
   async #open(): Promise<Deno.TcpConn> {
