@@ -9,7 +9,7 @@ import type { Browser } from "playwright-core";
 import { findProgram, GuardedChild } from "./guarded_child.ts";
 import type { Service, Start } from "./service.ts";
 
-export type { Browser, Page } from "playwright-core";
+export type { Browser, Locator, Page } from "playwright-core";
 
 const readyTimeoutMs = 60_000;
 

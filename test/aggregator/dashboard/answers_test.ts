@@ -8,7 +8,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
 import type { Page } from "../../services/browser.ts";
 import { sampleFlow } from "../api/samples.ts";
-import { axeProblems, goTo, logIn, withWorld } from "./browsing.ts";
+import { axeProblems, goTo, hasCount, logIn, withWorld } from "./browsing.ts";
 import { hostileStrings } from "./hostile.ts";
 
 const browser = await useBrowser();
@@ -175,7 +175,7 @@ Deno.test({
       assertEquals(await told.locator("+ dd").innerText(), "10.0.0.9:22");
       await panel.getByRole("button", { name: "Show 30 flows" }).click();
       await panel.locator("table.flows tbody tr").nth(29).waitFor();
-      assertEquals(await panel.locator("table.flows tbody tr").count(), 30);
+      await hasCount(panel.locator("table.flows tbody tr"), 30);
     }),
 });
 

@@ -8,7 +8,7 @@
 import axe from "axe-core";
 import { assertEquals } from "@std/assert";
 import { openBrowser, type Use } from "../../services/services.ts";
-import type { Browser, Page } from "../../services/browser.ts";
+import type { Browser, Locator, Page } from "../../services/browser.ts";
 import { type HostileWorld, startHostileWorld } from "./hostile.ts";
 
 export interface Seen {
@@ -55,6 +55,12 @@ export async function goTo(page: Page, hash: string): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
   await page.waitForTimeout(100);
   await page.locator("[role=status]", { hasText: "Loading" }).first().waitFor({ state: "detached" });
+}
+
+/** Waits until there are so many: a table is drawn once its answer has come. */
+export async function hasCount(found: Locator, wanted: number): Promise<void> {
+  await found.nth(wanted - 1).waitFor();
+  assertEquals(await found.count(), wanted);
 }
 
 export async function logIn(page: Page, key: string): Promise<void> {

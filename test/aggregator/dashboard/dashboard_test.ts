@@ -8,7 +8,7 @@ import { useBrowser } from "../../services/services.ts";
 import { TestSensor } from "../api/fixture.ts";
 import { sampleThreat, sampleWrite } from "../api/samples.ts";
 import { deadLetter } from "../store/rows.ts";
-import { axeProblems, goTo, logIn, withWorld } from "./browsing.ts";
+import { axeProblems, goTo, hasCount, logIn, withWorld } from "./browsing.ts";
 import { hostileStrings } from "./hostile.ts";
 
 const browser = await useBrowser();
@@ -32,7 +32,7 @@ Deno.test({
       assertStringIncludes(await page.locator("#who").innerText(), "viewer");
       await page.getByRole("heading", { name: "Threats" }).waitFor();
       await page.locator("table.threats tbody tr").nth(1).waitFor();
-      assertEquals(await page.locator("table.threats tbody tr").count(), 2);
+      await hasCount(page.locator("table.threats tbody tr"), 2);
       assertEquals(await page.getByLabel("Severity").inputValue(), "high");
       await page.getByRole("button", { name: "Log out" }).click();
       await page.getByRole("heading", { name: "Log in" }).waitFor();
@@ -117,11 +117,11 @@ Deno.test({
         ]
       ) await panel.getByText(words).first().waitFor(); // Each part of the panel comes when it has its answer.
       await panel.locator("table.flows tbody tr").nth(4).waitFor();
-      assertEquals(await panel.locator("table.flows tbody tr").count(), 5);
+      await hasCount(panel.locator("table.flows tbody tr"), 5);
       await panel.getByRole("heading", { name: "Packets" }).waitFor();
       await panel.locator("table.flows .row-link").first().click();
       await page.locator(".side").getByRole("heading", { name: "Seen by" }).waitFor();
-      assertEquals(await page.locator(".list table.flows tbody tr").count(), 5);
+      await hasCount(page.locator(".list table.flows tbody tr"), 5);
       await page.goBack();
       await page.locator(".side").getByRole("link", { name: "DNS tunnel" }).last().click();
       await page.waitForFunction(`location.hash.includes("${tunnel}")`);

@@ -5,7 +5,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
-import { axeProblems, goTo, logIn, withWorld } from "./browsing.ts";
+import { axeProblems, goTo, hasCount, logIn, withWorld } from "./browsing.ts";
 import { hostileStrings } from "./hostile.ts";
 
 const browser = await useBrowser();
@@ -45,7 +45,7 @@ Deno.test({
       assertEquals(await axeProblems(page), []);
       await goTo(page, "#/threats?range=all");
       await page.locator("table.threats tbody tr").nth(1).waitFor();
-      assertEquals(await page.locator("table.threats tbody tr").count(), 2);
+      await hasCount(page.locator("table.threats tbody tr"), 2);
       await page.getByLabel("Suppressed").selectOption("true");
       await page.getByText("acknowledged, suppressed").waitFor();
       await page.getByRole("link", { name: "Beacon" }).click();
