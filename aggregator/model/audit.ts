@@ -1,4 +1,4 @@
-/** Who changed what: one row for each change that a person made. @module */
+/** Who changed what, and who took packets: one row for each act of a person. @module */
 
 export const auditActions = [
   "threat_status",
@@ -20,6 +20,10 @@ export const auditActions = [
   "upgrade_pause",
   "upgrade_resume",
   "upgrade_cancel",
+  "policy_set",
+  "policy_end",
+  "packets_asked",
+  "packets_fetched",
 ] as const;
 export type AuditAction = typeof auditActions[number];
 

@@ -1,6 +1,6 @@
-/** The topic of the audit: who changed what.
+/** The topic of the audit: who changed what, and who took packets.
  *
- * In: changes, each inside the transaction that makes it. Out: pages, newest first.
+ * In: changes, each inside the transaction that makes it; acts that change nothing. Out: pages, newest first.
  * Invariant: a change and its row are stored together or not at all.
  * Bound: {@link rowsMax} rows, and the age that retention sets. @module */
 
@@ -39,6 +39,8 @@ export async function writeAudit(
 
 export function auditStore(database: Database): AuditStore {
   return {
+    note: (by, nowMs, action, subject, detail) =>
+      database.transaction((session) => writeAudit(session, by, nowMs, action, subject, detail)),
     readAudit: (page) => database.query((session) => selectAudit(session, page)),
     pruneDecisions: (beforeMs) => database.transaction((session) => prune(session, beforeMs)),
   };

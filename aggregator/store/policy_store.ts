@@ -4,7 +4,9 @@
  * come from the database, so that no two are alike.
  * Names, and versions of a name, have a limit; what exceeds it is refused. @module */
 
+import type { Actor } from "../model/audit.ts";
 import { policyLimits, type PolicyRow } from "../model/policy.ts";
+import { writeAudit } from "./audit_store.ts";
 import type { Database, Row, Session } from "./database.ts";
 import type { PolicyStore } from "./store.ts";
 
@@ -12,7 +14,7 @@ const columns = "version, name, target, settings, created_ms, created_by";
 
 export function policyStore(database: Database): PolicyStore {
   return {
-    addPolicy: (row) => database.transaction((session) => add(session, row)),
+    addPolicy: (row, by) => database.transaction((session) => add(session, row, by)),
     readPolicies: () =>
       database.read(async (session) =>
         (await session.all(
@@ -24,7 +26,11 @@ export function policyStore(database: Database): PolicyStore {
   };
 }
 
-async function add(session: Session, row: Omit<PolicyRow, "version">): Promise<number | null> {
+async function add(
+  session: Session,
+  row: Omit<PolicyRow, "version">,
+  by: Actor | undefined,
+): Promise<number | null> {
   const [{ versions }] = await session.all("SELECT COUNT(*) AS versions FROM policies WHERE name = ?", [
     row.name,
   ]);
@@ -46,6 +52,9 @@ async function add(session: Session, row: Omit<PolicyRow, "version">): Promise<n
   const [{ version }] = await session.all("SELECT MAX(version) AS version FROM policies WHERE name = ?", [
     row.name,
   ]);
+  const { name, target, settings, created_ms } = row;
+  const detail = JSON.stringify({ version: Number(version), to: target, settings });
+  await writeAudit(session, by, created_ms, settings === null ? "policy_end" : "policy_set", name, detail);
   return Number(version);
 }
 

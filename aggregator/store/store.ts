@@ -210,6 +210,8 @@ export interface FeedbackCounts {
 export interface AuditStore {
   /** Newest first. */
   readAudit(page: PageRequest): Promise<Page<AuditRow>>;
+  /** Notes what changes nothing that is stored. */
+  note(by: Actor, nowMs: number, action: AuditAction, subject: string, detail: string): Promise<void>;
   /** Forgets rows from before, and the oldest beyond 1,000,000;
    * suppressions that ended before go with what they hid. */
   pruneDecisions(beforeMs: number): Promise<void>;
@@ -298,7 +300,7 @@ export interface HostStore {
 /** What the fleet sets on its sensors. */
 export interface PolicyStore {
   /** Returns its version; null = there are too many of this name, or too many names. */
-  addPolicy(row: Omit<PolicyRow, "version">): Promise<number | null>;
+  addPolicy(row: Omit<PolicyRow, "version">, by?: Actor): Promise<number | null>;
   /** Every version of each, the oldest first. */
   readPolicies(): Promise<PolicyRow[]>;
 }

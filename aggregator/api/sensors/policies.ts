@@ -13,7 +13,7 @@ import { policyLimits, targetPattern } from "../../model/policy.ts";
 import type { SensorRow } from "../../model/sensor.ts";
 import type { Capabilities } from "../capabilities.ts";
 import { ApiError } from "../errors.ts";
-import { resource } from "../route.ts";
+import { actorOf, resource } from "../route.ts";
 import { name, pageRowsMax } from "../schemas.ts";
 
 const count = z.int().min(0);
@@ -111,7 +111,7 @@ export const addPolicy = resource({
       settings: checked.settings,
       created_ms: nowMs,
       created_by: caller?.name ?? "",
-    });
+    }, actorOf(caller));
     if (made === null) throw tooMany();
     policies.forget();
     reporter.count("policy_changes_total", { change: "set" });
@@ -134,7 +134,7 @@ export const removePolicy = resource({
       settings: null,
       created_ms: nowMs,
       created_by: caller?.name ?? "",
-    });
+    }, actorOf(caller));
     if (made === null) throw tooMany();
     policies.forget();
     reporter.count("policy_changes_total", { change: "remove" });

@@ -1,6 +1,6 @@
 /** Packets of a threat or of a flow: ask sensors for them, see what has arrived, and fetch them.
  *
- * Invariant: who asks and who fetches is logged with the subject.
+ * Invariant: who asks and who fetches is in the audit before anything is handed out.
  * A GET without packets is a 404 that says in words why there are none.
  * Why analysts only: nowhere else does a viewer get to see payload. @module */
 
@@ -8,12 +8,12 @@ import { z } from "../../../shared/schema.ts";
 import type { Capabilities } from "../capabilities.ts";
 import { ApiError } from "../errors.ts";
 import { packetStatusAnswer } from "../schemas.ts";
-import { type Answer, type Call, type Resource, resource } from "../route.ts";
+import { actorOf, type Answer, type Call, type Resource, resource } from "../route.ts";
 
 const query = z.strictObject({
   as: z.enum(["file", "status"]).default("file").describe("status: how it stands, as JSON"),
 });
-const needs = ["evidence", "threatStore", "flowStore", "reporter"] as const;
+const needs = ["evidence", "threatStore", "flowStore", "auditStore", "reporter"] as const;
 type Needs = Pick<Capabilities, typeof needs[number]>;
 const answerType = "application/vnd.tcpdump.pcap";
 
@@ -47,11 +47,13 @@ function fetchOf(kind: Kind): Resource {
     answerTypes: [answerType],
     needs,
     async handle(call, has): Promise<Answer> {
-      const { evidence, reporter } = has;
+      const { evidence, auditStore, reporter } = has;
       const { subject } = await find(kind, call, has);
       if (call.query.as === "status") return { json: await evidence.status(subject) };
       const file = await evidence.download(subject, call.nowMs);
       if (file === null) throw new ApiError("not_found", (await evidence.status(subject)).reason);
+      const detail = JSON.stringify({ octets: file.length });
+      await auditStore.note(actorOf(call.caller), call.nowMs, "packets_fetched", subject, detail);
       reporter.count("packet_downloads_total");
       reporter.info("packets fetched", { subject, bytes: file.length, by: call.caller?.name });
       const name = `picket-${subject.replace("/", "-")}.pcapng`;
@@ -70,6 +72,7 @@ function askOf(kind: Kind): Resource {
     needs,
     async handle(call, has) {
       const { subject, flowIds } = await find(kind, call, has);
+      await has.auditStore.note(actorOf(call.caller), call.nowMs, "packets_asked", subject, "");
       return { json: await has.evidence.ask(subject, flowIds, call.caller?.name ?? "", call.nowMs) };
     },
   });

@@ -142,6 +142,11 @@ Deno.test("packets are asked for with the next check-in, arrive, and are fetched
   assertEquals(await checkIn(fixture, roof), []);
   const flow = await ask(fixture, `/api/v1/flows/${flowId}/packets`);
   assertEquals([flow.status, flow.body.state], [202, "asked"]);
+  const { rows } = (await fixture.ask("GET", "/api/v1/audit", { role: "admin" })).body;
+  assertEquals(
+    rows.map(({ action, subject }: Record<string, string>) => `${action} ${subject.split("/")[0]}`),
+    ["packets_asked flow", "packets_asked threat", "packets_fetched threat", "packets_asked threat"],
+  );
   await fixture.stop();
 });
 
@@ -156,6 +161,7 @@ Deno.test("a viewer gets no packets, and nobody those of a threat that is not th
     }
   }
   assertEquals(fixture.counter('packet_requests_total{outcome="asked"}'), 0);
+  assertEquals((await fixture.ask("GET", "/api/v1/audit", { role: "admin" })).body.rows, []);
   await fixture.stop();
 });
 

@@ -57,6 +57,13 @@ Deno.test("a policy is offered to the sensors it is for, and what they made of i
   assertEquals((await admin("GET", "/policies/office")).status, 404);
   assertEquals((await admin("DELETE", "/policies/office")).status, 404);
   assertEquals((await admin("GET", "/policies/office/history")).body.rows[0].settings, null);
+  const { rows } = (await admin("GET", "/audit")).body;
+  const acts = rows.filter(({ subject }: { subject: string }) => subject === "office");
+  assertEquals(acts.map(({ action }: { action: string }) => action), [
+    "policy_end",
+    "policy_set",
+    "policy_set",
+  ]);
   await fixture.stop();
 });
 

@@ -29,6 +29,31 @@ export function policyCases(test: Test): void {
     assertEquals([rows[2].settings, rows[2].created_by.length], [null, 64]);
   });
 
+  test("audits who set and who ended a policy, with the version", async ({ store }) => {
+    const by = { name: "ann", keyId: "0123456789ab" };
+    const version = await store.addPolicy(policy("office"), by);
+    await store.addPolicy(policy("office", { settings: null }), by);
+    await store.addPolicy(policy("unaudited"));
+    const { rows } = await store.readAudit({ limit: 10 });
+    assertEquals(rows.map(({ action, subject, made_by }) => [action, subject, made_by]), [
+      ["policy_end", "office", "ann"],
+      ["policy_set", "office", "ann"],
+    ]);
+    assertEquals(JSON.parse(rows[1].detail), { version, to: "all", settings: { snaplen: 256 } });
+  });
+
+  test("audits what changes nothing, too, and cuts a long detail", async ({ store }) => {
+    const by = { name: "ann", keyId: "0123456789ab" };
+    await store.note(by, nowMs, "packets_fetched", "threat/1", "x".repeat(3_000));
+    const { rows: [row] } = await store.readAudit({ limit: 10 });
+    assertEquals([row.action, row.subject, row.at_ms, row.detail.length], [
+      "packets_fetched",
+      "threat/1",
+      nowMs,
+      2_000,
+    ]);
+  });
+
   test("gives policies that are added at once different versions", async ({ store }) => {
     const versions = await Promise.all(["a", "b", "c", "d"].map((name) => store.addPolicy(policy(name))));
     assertEquals(new Set(versions).size, 4);
