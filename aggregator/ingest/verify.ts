@@ -89,14 +89,20 @@ export class Verifier {
   async prepare(getters: readonly HeaderGetter[], nowMs: number): Promise<void> {
     // A clock set back makes keys look young for ever.
     const ageMs = nowMs < this.#readMs ? Infinity : nowMs - this.#readMs;
-    const isUnknown = ageMs >= unknownAgeMs &&
-      getters.some((get) => !this.#sensors.has(get("picket-sensor") ?? ""));
-    if (ageMs < keyAgeMs && !isUnknown) return;
+    const wouldRefuse = ageMs >= unknownAgeMs &&
+      getters.some((get) => !this.#isGood(get("picket-sensor") ?? ""));
+    if (ageMs < keyAgeMs && !wouldRefuse) return;
     try {
       await this.#read(nowMs);
     } catch (error) {
       if (ageMs > keyAgeMsMax) throw error;
     }
+  }
+
+  /** Known, and neither revoked nor in quarantine: else it may just have been let in, by a command of another process. */
+  #isGood(sensorId: string): boolean {
+    const row = this.#sensors.get(sensorId)?.row;
+    return row !== undefined && row.revoked_ms === null && row.quarantined_ms === null;
   }
 
   /** From the next batch on; the store says so to other instances. */

@@ -243,6 +243,22 @@ Deno.test("directory reads the store at most every 2 s, and for an unknown id at
   assertEquals([reads, directory.nameOf("s9"), directory.nameOf("s10")], [3, "new", "s10"]);
 });
 
+Deno.test("directory reads a sensor again that was not let in, as a command may just have let it in", async () => {
+  for (const kept of ["quarantined_ms", "revoked_ms"] as const) {
+    let reads = 0;
+    const rows = [row({ [kept]: 1 })];
+    const directory = new SensorDirectory({}, {
+      store: { readSensors: () => Promise.resolve((reads++, rows)) },
+    });
+    for (let ms = 0; ms < 250; ms += 10) assertEquals((await directory.find("s1", ms))?.[kept], 1);
+    assertEquals(reads, 1);
+    rows[0] = row();
+    assertEquals((await directory.find("s1", 250))?.[kept], null);
+    assertEquals((await directory.find("s1", 1_900))?.[kept], null);
+    assertEquals(reads, 2);
+  }
+});
+
 Deno.test("fleet health of 1,000 sensors is made well below 50 ms", () => {
   const sensors = Array.from({ length: 1_000 }, (_, i) => row({ sensor_id: `s${i}`, name: `sensor-${i}` }));
   const started = performance.now();

@@ -52,6 +52,32 @@ Deno.test("keys are used for 5 s while the store is away, and no longer", async 
   await assertRejects(() => verifier.prepare([get], nowMs + 5_001), Error, "away");
 });
 
+Deno.test("a batch of a sensor that was let in 250 ms ago is taken, and one of a sensor that was not is refused", async () => {
+  const sensor = new TestSensor("one");
+  const good = {
+    sensor_id: sensor.id,
+    key_id: sensor.key,
+    public_key: Buffer.from(sensor.publicKey).toString("base64"),
+    revoked_ms: null,
+    quarantined_ms: null,
+    clock_offset_ms: 0,
+  } as unknown as SensorRow;
+  let row = { ...good, quarantined_ms: 1 };
+  const verifier = new Verifier({ buckets }, {
+    store: { readSensors: () => Promise.resolve([{ ...row }]) },
+    reporter,
+  });
+  const [batch] = sensor.seal([segment()]);
+  const verify = async (afterMs: number) => {
+    await verifier.prepare([getterOf(batch)], nowMs + afterMs);
+    const verified = verifier.verify(getterOf(batch), batch.value);
+    return typeof verified === "string" ? verified : "taken";
+  };
+  assertEquals(await verify(0), "quarantined");
+  row = { ...good, quarantined_ms: null as unknown as number };
+  assertEquals([await verify(249), await verify(250)], ["quarantined", "taken"]);
+});
+
 Deno.test("a batch that trips over a fault of ours is refused, and the log says what the fault was", () => {
   const verifier = new Verifier({ buckets }, { store: { readSensors: () => Promise.resolve([]) }, reporter });
   const get = (name: string) => {
