@@ -99,7 +99,7 @@ export class Verifier {
     }
   }
 
-  /** Known, and neither revoked nor in quarantine: else it may just have been let in, by a command of another process. */
+  /** Known, neither revoked nor in quarantine: else a command of another process may just have let it in. */
   #isGood(sensorId: string): boolean {
     const row = this.#sensors.get(sensorId)?.row;
     return row !== undefined && row.revoked_ms === null && row.quarantined_ms === null;
