@@ -43,7 +43,7 @@ survives("10 kills of an aggregator with Kafka and MariaDB lose and repeat nothi
 });
 for (const victim of victims) {
   for (const way of ways) {
-    const name = `1,000 kills of a ${victim} over ${way} lose and repeat nothing`;
+    const name = `1,000 kills of the ${victim} over ${way} lose and repeat nothing`;
     survives(name, { victim, way, kills: 1_000, seed: 14 }, isDay);
   }
 }
