@@ -21,6 +21,15 @@ Deno.test("a mutant is killed by a test that fails, not by a file that does not 
   assertEquals(run(143, "", true), "killed");
 });
 
+Deno.test("each mutant of the list applies to the source as it is", async () => {
+  const faults: string[] = [];
+  for (const mutant of mutants) {
+    const answer = mutated(await Deno.readTextFile(new URL(`../${mutant.file}`, import.meta.url)), mutant);
+    if (typeof answer === "string") faults.push(`${mutant.name}: ${answer} in ${mutant.file}`);
+  }
+  assertEquals(faults, []);
+});
+
 Deno.test("mutants have names of their own", () => {
   const names = mutants.map(({ name }) => name);
   assertEquals(names.filter((name, i) => names.indexOf(name) !== i), []);

@@ -32,7 +32,12 @@ const sensorMutants = mutantsOf(["test/sensor/ring/packet_ring_test.ts"], [
 ]);
 
 const answerMutants = mutantsOf(["test/sensor/control/packet_answers_test.ts"], [
-  ["packets: a failed upload is tried for ever", answers, "tries >= this.#options.triesMax || ", ""],
+  [
+    "packets: a failed upload is tried for ever",
+    answers,
+    "if (tries >= this.#options.triesMax) {",
+    "if (false) {",
+  ],
   [
     "packets: an hour has no bound",
     answers,
@@ -75,7 +80,12 @@ const uploadMutants = mutantsOf(uploadTests, [
 ]);
 
 const boundMutants = mutantsOf(evidenceTests, [
-  ["evidence: files never leave for room", evidence, "if (bytes <= this.#options.bytesMax) break;", "break;"],
+  [
+    "evidence: files never leave for room",
+    evidence,
+    "if (bytes <= bytesMax && stored.length - index <= filesMax) break;",
+    "break;",
+  ],
   [
     "evidence: any number of requests waits for a sensor",
     evidence,

@@ -327,9 +327,9 @@ const storeMutants = mutantsOf(["test/aggregator/store/sqlite_test.ts"], [
   ],
   [
     "store: a dropped day takes the next one",
-    retention,
-    "keyValues((day + dayS) * 1e6, 0);\n    await",
-    "keyValues((day + 2 * dayS) * 1e6, 0);\n    await",
+    "aggregator/store/drop_day.ts",
+    "to = dialect.keyValues((day + dayS) * 1e6, 0);",
+    "to = dialect.keyValues((day + 2 * dayS) * 1e6, 0);",
   ],
   [
     "store: a search ends with its first slice",

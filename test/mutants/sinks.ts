@@ -10,8 +10,8 @@ export const sinkMutants: readonly Mutant[] = mutantsOf(["test/aggregator/sinks/
   [
     "sinks: what the receiver refuses stops the queue",
     sender,
-    "return error instanceof Refused;",
-    "return false;",
+    "return error instanceof Refused ? null : reason;",
+    "return reason;",
   ],
   [
     "sinks: what was taken is sent again",
