@@ -120,23 +120,19 @@ export class SuricataFeed {
   async #join(untilMs: number): Promise<void> {
     const { reporter, onFound } = this.#deps;
     if (this.#due.length === 0) this.#due = this.#book.take(untilMs);
-    const findings: FreshFinding[] = [];
-    try {
-      for (const entry of this.#due.slice(0, joinsMax)) {
+    for (const entry of this.#due.slice(0, joinsMax)) {
+      try {
         const flows = await this.#flowsOf(entry);
+        await onFound([findingOf(entry, flows, this.#options.network)]);
         if (flows.length === 0) reporter.count("suricata_alerts_unjoined_total", undefined, entry.count);
-        findings.push(findingOf(entry, flows, this.#options.network));
+      } catch (error) {
+        reporter.count("suricata_joins_failed_total");
+        if (error instanceof StoreUnavailable) return;
+        // It would fail again; those behind it go on.
+        reporter.error("cannot take an alert of Suricata in", { rule: entry.rule, error });
       }
-      if (findings.length > 0) await onFound(findings);
-    } catch (error) {
-      reporter.count("suricata_joins_failed_total");
-      // What fails for another reason would fail again.
-      if (error instanceof StoreUnavailable) return;
-      reporter.error("cannot take Suricata's alerts in", { error });
-      this.#due.splice(0, joinsMax);
-      return;
+      this.#due.shift();
     }
-    this.#due.splice(0, findings.length);
   }
 
   async #flowsOf({ communities, victim, firstS, lastS }: AlertEntry): Promise<Flow[]> {

@@ -132,7 +132,8 @@ Deno.test("a file is followed from its end, over renaming and truncation, line b
 async function feed(
   folder: string,
   text: string,
-  { untilMs = 200_000, away = 0, kept = { text: '{"inode":0,"position":0}' as string | null } } = {},
+  { untilMs = 200_000, away = 0, odd = "", kept = { text: '{"inode":0,"position":0}' as string | null } } =
+    {},
 ) {
   const found: FreshFinding[] = [], asked: FlowQuery[] = [];
   await Deno.writeTextFile(`${folder}/eve.json`, text);
@@ -155,6 +156,7 @@ async function feed(
       readFlows: (query) => {
         if (away-- > 0) return Promise.reject(new StoreUnavailable("away"));
         asked.push(query);
+        if (query.community_id === odd) return Promise.reject(new RangeError("cannot be read"));
         return Promise.resolve({ rows: query.community_id === "1:none=" ? [] : [flow] });
       },
     },
@@ -210,6 +212,14 @@ Deno.test("an alert whose flow nobody saw is told too, one that waits is told at
     assertEquals([early.before, early.found.length], [0, 1]);
     const away = await feed(folder, `${line()}\n`, { away: 3 });
     assertEquals([away.found.length, away.counted("suricata_joins_failed_total")], [1, 3]);
+  }));
+
+Deno.test("an alert that cannot be taken in is counted, and those around it are told", () =>
+  inFolder(async (folder) => {
+    const rules = times(3, (i) => line({ community_id: `1:${i}=` }, { signature_id: i }));
+    const { found, counted } = await feed(folder, `${rules.join("\n")}\n`, { odd: "1:1=" });
+    assertEquals(found.map(({ identity }) => identity.split("|")[2]), ["0", "2"]);
+    assertEquals(counted("suricata_joins_failed_total"), 1);
   }));
 
 Deno.test("severities 1 to 3 are low, low and info; a run goes on where the last one stopped", () =>
