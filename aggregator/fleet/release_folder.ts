@@ -116,6 +116,7 @@ export class ReleaseFolder {
       return { ok: false, reason };
     }
     const name = programName(read);
+    await this.#sweep();
     await Deno.copyFile(path, `${this.folder}/.${name}.part`);
     await Deno.chmod(`${this.folder}/.${name}.part`, 0o600);
     await this.#settle(`.${name}.part`, name);
@@ -143,11 +144,15 @@ export class ReleaseFolder {
   }
 
   async #read(nowMs: number): Promise<void> {
-    const found: Releases = { key: await this.#key(), rows: [], problems: [] };
+    const found: Releases = { key: null, rows: [], problems: [] };
     const names: string[] = [];
     try {
+      found.key = await this.#key();
       for await (const { name } of Deno.readDir(this.folder)) {
-        if (/^picket-sensor-.*\.release$/.test(name) && names.length < filesMax) names.push(name);
+        if (/^picket-sensor-.*\.release$/.test(name)) names.push(name);
+        if (names.length <= filesMax) continue;
+        found.problems.push({ file: names.pop()!, reason: `there are more than ${filesMax} releases` });
+        break;
       }
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) {
@@ -168,8 +173,11 @@ export class ReleaseFolder {
     this.#readMs = nowMs;
   }
 
-  async #key(): Promise<string | null> {
-    return readReleaseKeyFile(await Deno.readTextFile(`${this.folder}/key.pub`).catch(() => ""));
+  /** @throws when it cannot be read, or is none */
+  async #key(): Promise<string> {
+    const key = readReleaseKeyFile(await Deno.readTextFile(`${this.folder}/key.pub`));
+    if (key === null) throw new Error("key.pub holds no release key");
+    return key;
   }
 
   async #check(
@@ -210,6 +218,13 @@ export class ReleaseFolder {
     const measured = { ...await measureProgram(path), changedMs };
     this.#measured.set(path, measured);
     return measured;
+  }
+
+  /** Removes what an addition left that was stopped. */
+  async #sweep(): Promise<void> {
+    for await (const { name } of Deno.readDir(this.folder)) {
+      if (/^\.picket-sensor-.*\.part$/.test(name)) await Deno.remove(`${this.folder}/${name}`);
+    }
   }
 
   async #makeFolder(): Promise<void> {

@@ -148,6 +148,35 @@ Deno.test("a program under another's name is not offered as the other", () =>
     assertEquals(await world.versions(), []);
   }));
 
+Deno.test("a release key that cannot be read is named, and offers nothing; what a stopped addition left goes", () =>
+  scenario(async (world) => {
+    const { releases } = world;
+    await releases.trust(releaseKey);
+    Deno.writeTextFileSync(`${releases.folder}/.picket-sensor-0.9.0-x.part`, "half");
+    assert((await releases.add(world.sign(tinyProgram(0)), nowMs)).ok);
+    assertEquals([...Deno.readDirSync(releases.folder)].filter(({ name }) => name.endsWith(".part")), []);
+    Deno.writeTextFileSync(`${releases.folder}/key.pub`, "picket-release-key nonsense\n");
+    assertEquals([await world.versions(), await world.problems()], [[], [
+      `${releases.folder}: key.pub holds no release key`,
+    ]]);
+    Deno.removeSync(`${releases.folder}/key.pub`);
+    Deno.mkdirSync(`${releases.folder}/key.pub`);
+    assertEquals((await world.problems()).length, 1);
+  }));
+
+Deno.test("more than 200 releases in the folder are said, and the first 200 are looked at", () =>
+  scenario(async (world) => {
+    const { releases } = world;
+    await releases.trust(releaseKey);
+    for (let i = 0; i < 200; i++) {
+      Deno.writeTextFileSync(`${releases.folder}/picket-sensor-${i}.release`, "{");
+    }
+    assert(!(await world.problems()).some((problem) => problem.includes("more than")));
+    Deno.writeTextFileSync(`${releases.folder}/picket-sensor-200.release`, "{");
+    const problems = await world.problems();
+    assertEquals([problems.length, problems[0].endsWith("there are more than 200 releases")], [201, true]);
+  }));
+
 Deno.test("the folder takes 16 programs, and the 17th only in another's place", () =>
   scenario(async (world) => {
     const { releases } = world;
