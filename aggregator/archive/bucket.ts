@@ -175,7 +175,12 @@ export class Bucket {
         if (key.startsWith(prefix)) names.push(key.slice(prefix.length));
       }
       [token] = elements(text, "NextContinuationToken");
-      if (!token || names.length >= listedMax) return names.slice(0, listedMax);
+      if (!token) return names;
+      if (names.length >= listedMax) {
+        throw new Error(
+          `Cannot list s3://${this.#settings.bucket}/${prefix} as it has more than ${listedMax} files`,
+        );
+      }
     }
   }
 

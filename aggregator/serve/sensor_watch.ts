@@ -6,7 +6,8 @@
  * Invariant: one aggregator at a time does this, under a lease; whoever takes it over goes on with the threats that are
  * open. What a person closed stays closed for as long as the trouble lasts. Time runs from when a trouble was noticed
  * here, so that an aggregator that was away for an hour does not find all sensors unreachable.
- * Bound: sensors times kinds. @module */
+ * Bounds: sensors times kinds; whoever takes over reads {@link pagesMax} pages of open threats of a kind, and counts
+ * when there are more. @module */
 
 import { sha256Hex } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -22,6 +23,7 @@ import {
   troubleKinds,
   troublesOf,
 } from "../fleet/troubles.ts";
+import type { ThreatQuery } from "../model/page.ts";
 import type { SensorRow } from "../model/sensor.ts";
 import { scoreOf, severityOf, type Threat } from "../model/threat.ts";
 import type { Store } from "../store/store.ts";
@@ -54,7 +56,7 @@ const leaseMs = 60_000;
 const everyMs = 10_000;
 const overAfterMs = 60_000;
 const saveEveryMs = 60_000;
-const openThreatsMax = 1_000;
+const pageRows = 1_000, pagesMax = 50;
 
 export class SensorWatch {
   readonly #deps: SensorWatchDeps;
@@ -149,13 +151,28 @@ export class SensorWatch {
     const found = new Map<string, Watched>();
     for (const detector of troubleKinds) {
       for (const status of ["open", "acknowledged"] as const) {
-        const { rows } = await this.#deps.store.readThreats({ detector, status }, { limit: openThreatsMax });
-        for (const threat of rows) {
+        for await (const threat of this.#all({ detector, status })) {
           found.set(threat.identity, { noticedMs: nowMs, shownMs: nowMs, savedMs: nowMs, threat });
         }
       }
     }
     return found;
+  }
+
+  async *#all(filter: Pick<ThreatQuery, "detector" | "status">): AsyncGenerator<Threat> {
+    const { store, reporter } = this.#deps;
+    let cursor: string | undefined;
+    for (let pages = 0; pages < pagesMax; pages++) {
+      const page = await store.readThreats(filter, {
+        limit: pageRows,
+        ...cursor !== undefined && { cursor },
+      });
+      yield* page.rows;
+      cursor = page.next_cursor;
+      if (cursor === undefined) return;
+    }
+    reporter.count("sensor_threats_unread_total");
+    reporter.error("too many open threats of sensors, some will not close by themselves", filter);
   }
 
   async #loop(): Promise<void> {

@@ -55,10 +55,11 @@ export function serveQueries(port: Port): void {
 
 /** Ends with the thread. */
 async function keepLogShort({ path, everyMs }: { path: string; everyMs: number }): Promise<never> {
-  const connection = new Connection(path);
+  let connection: Connection | null = null;
   for (;;) {
     await systemClock.sleep(everyMs);
     try {
+      connection ??= new Connection(path);
       connection.checkpoint();
     } catch {
       // The writer does it in the end, and says what is wrong.

@@ -42,6 +42,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   check_ins_total: ["Check-ins of sensors.", "outcome"],
   policy_changes_total: ["Versions of policies that were added or ended.", "change"],
   sensor_threats_total: ["Troubles of sensors that became threats, by kind.", "kind"],
+  sensor_threats_unread_total: [
+    "Times there were more open threats of sensors of a kind than an aggregator reads that takes over.",
+  ],
   sensor_watch_errors_total: [
     "Looks at the troubles of sensors that failed; the next one is ten seconds later.",
   ],

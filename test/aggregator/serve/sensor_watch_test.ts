@@ -194,6 +194,34 @@ Deno.test("one aggregator looks, and the next one goes on with what is open", ()
     await two.stop();
   }));
 
+Deno.test("who takes over goes on with all that is open, also where that is more than a page", () =>
+  scenario(async (world) => {
+    const one = world.watch("one"), two = world.watch("two");
+    world.sensors = () =>
+      Array.from(
+        { length: 1_001 },
+        (_, i) => sensor(`s${i}`, world.clock.ms, { quarantined_ms: 1, quarantine_reason: "two copies" }),
+      );
+    await world.pass(one, 10);
+    const open = async () => {
+      let count = 0, cursor: string | undefined;
+      do {
+        const page = await world.store.readThreats({ status: "open" }, {
+          limit: 1_000,
+          ...cursor !== undefined && { cursor },
+        });
+        count += page.rows.length;
+        cursor = page.next_cursor;
+      } while (cursor !== undefined);
+      return count;
+    };
+    assertEquals(await open(), 1_001);
+    await one.stop();
+    world.sensors = () => [];
+    await world.pass(two, 70);
+    assertEquals(await open(), 0);
+  }));
+
 Deno.test("a sensor that is removed or revoked ends its threats too", () =>
   scenario(async (world) => {
     const watch = world.watch();
