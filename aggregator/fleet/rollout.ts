@@ -34,7 +34,7 @@ export interface SensorUpgrade {
   state: SensorUpgradeState;
   /** The version that it runs; null = it never checked in. */
   actual: string | null;
-  /** Why it failed, cannot, or is not heard of; null = nothing is wrong. */
+  /** Why it failed, cannot, or is out of contact; null = nothing is wrong. */
   reason: string | null;
   isCanary: boolean;
   /** It is this one's turn. */

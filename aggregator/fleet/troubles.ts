@@ -1,7 +1,7 @@
 /** What is wrong with a sensor as a threat: whoever watches threats must know where nobody looks.
  *
  * In: a sensor's row and `nowMs`. Out: its troubles, each of one kind, with a finding that explains it.
- * Invariant: a sensor that is not heard of is unreachable and nothing else, as what it said last is old. What counts
+ * Invariant: a sensor that is out of contact is unreachable and nothing else, as what it said last is old. What counts
  * since its start and cannot go away again, as packets lost an hour ago, is no trouble of this moment: the fleet shows
  * it. Each sentence is one that the fleet shows too.
  * Why ATT&CK T1562: who blinds a sensor impairs the defence; that a cable was pulled looks the same. @module */
@@ -41,7 +41,7 @@ export const kinds: Readonly<Record<TroubleKind, Kind>> = {
     title: "Sensor unreachable",
     afterMs: 300_000,
     points: 40,
-    says: "is not heard of",
+    says: "is out of contact",
     meaning:
       "What happens on its network meanwhile is seen late, or by nobody. A machine without power, a broken line " +
       "and somebody who switches the sensor off look alike from here.",
@@ -132,7 +132,7 @@ function clock({ clock_offset_ms: offset }: SensorRow): ["clock", string][] {
   return [["clock", `Its clock is ${seconds} s ${offset > 0 ? "ahead" : "behind"}`]];
 }
 
-/** Since when it may have been so: a sensor that is silent was last heard of earlier than that was noticed. */
+/** Since when it may have been so: a sensor that is silent was last heard from earlier than that was noticed. */
 export function beganMs({ last_check_in_ms }: SensorRow, kind: TroubleKind, noticedMs: number): number {
   return kind === "sensor_unreachable" ? Math.min(last_check_in_ms ?? noticedMs, noticedMs) : noticedMs;
 }

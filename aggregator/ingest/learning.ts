@@ -34,7 +34,7 @@ export function noteFlow(
   const fwdFlags = columns.fwdFlags[flow] | arrival.fwdFlags;
   const bwdFlags = columns.bwdFlags[flow] | arrival.bwdFlags;
   // The least factor is that of the sensor that left out least: the flow was bound to be seen by it. What was added to
-  // the sums before it was heard of stays as it is.
+  // the sums before it was heard from stays as it is.
   const factor = Math.min(
     columns.factor[flow] === 0 ? factorMax : columns.factor[flow],
     Math.max(1, given.numbers.factor[row]),

@@ -82,7 +82,7 @@ class Upgrading {
     assertEquals((await machine.run(`test -L ${slots}/tried`)).code, 1);
   }
 
-  /** The program of the first step runs, and is heard of. */
+  /** The program of the first step runs, and is heard from. */
   async isWell(): Promise<void> {
     await this.site.fleetShows(new RegExp(`"version":"${later(1)}"`));
     await this.site.isHealthy();
@@ -92,7 +92,7 @@ class Upgrading {
 
 Deno.test({
   name:
-    "booted sensor upgrades from the centre, and comes back from programs that crash, hang or are not heard of",
+    "booted sensor upgrades from the centre, and comes back from programs that crash, hang or are not heard from",
   ignore,
   fn: async (test) => {
     const folder = await Deno.makeTempDir({ prefix: "picket-booted-upgrade-" });

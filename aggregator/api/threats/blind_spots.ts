@@ -1,6 +1,6 @@
 /** What could not be seen at the time of a threat, in words.
  *
- * In: a threat. Out: a sentence for each sensor of its network that was blind or not heard of meanwhile.
+ * In: a threat. Out: a sentence for each sensor of its network that was blind or out of contact meanwhile.
  * Invariant: it rests on the stored threats of sensors alone, so it can be looked up for as long as these are kept; a
  * gap between two threats is never called harmless. At most {@link spotsMax} are named.
  * Why: an attack may have gone further where nobody looked, and no detector can say that it did not. @module */
@@ -11,7 +11,7 @@ import type { Capabilities } from "../capabilities.ts";
 const spotsMax = 20;
 const kinds = [
   ["sensor_blind", "was blind", ""],
-  ["sensor_unreachable", "was not heard of", "; what it has in its spool comes later"],
+  ["sensor_unreachable", "was out of contact", "; what it has in its spool comes later"],
 ] as const;
 
 export async function blindSpotsOf(

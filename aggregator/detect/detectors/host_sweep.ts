@@ -125,7 +125,7 @@ export const hostSweep = detector({
     const heard = sweep.list.heardSince(sweep.firstS - heardS);
     const evidence = {
       asked: field("addresses asked", sweep.hosts.count),
-      silent: field("addresses not heard of", sweep.hosts.size - heard.length),
+      silent: field("addresses not heard from", sweep.hosts.size - heard.length),
       answered: field("addresses that are there", heard.slice(0, 20).join(", ") || "none"),
       mac: field("hardware address of the asker", sweep.mac || "unknown"),
       duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
@@ -172,7 +172,7 @@ export const hostSweep = detector({
       dst_port: null,
       count: sweep.asked,
       summary: `${sweep.src.ip} asked ${asked} addresses by ${protocol} whether somebody is there${
-        isNeighbours ? "." : `; nothing was heard of ${silent} of them.`
+        isNeighbours ? "." : `; nothing was heard from ${silent} of them.`
       }`,
       reasons,
       evidence,

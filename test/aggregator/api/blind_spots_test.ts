@@ -51,7 +51,7 @@ Deno.test("a threat names the sensors of its network that were blind or silent m
     (await fixture.ask("GET", `/api/v1/threats/${id}`, { role: "viewer" })).body.not_evaluable;
   assertEquals(await said("0000000000000001"), [
     "not evaluable: sensor roof was blind from 2027-01-03 18:12:20 UTC to 2027-01-03 18:14:20 UTC",
-    "not evaluable: sensor roof was not heard of from 2027-01-03 17:58:20 UTC to now; what it has in its spool comes later",
+    "not evaluable: sensor roof was out of contact from 2027-01-03 17:58:20 UTC to now; what it has in its spool comes later",
   ]);
   assertEquals(await said("0000000000000002"), [], "of a sensor itself nothing is said");
   await fixture.stop();

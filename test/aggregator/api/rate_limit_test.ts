@@ -24,7 +24,7 @@ Deno.test("a rate limit tells what is left and when there is one more", () => {
   assertEquals(limit.headers("tries", "192.0.2.1", 10_000)["ratelimit-policy"], '"tries";q=2;w=20');
 });
 
-Deno.test("a rate limit remembers so many sources, and forgets the one not heard of for longest", () => {
+Deno.test("a rate limit remembers so many sources, and forgets the one not heard from for longest", () => {
   const limit = new RateLimit({ burst: 1, refillMs: 10_000, sourcesMax: 2 });
   const tries = ["192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3", "192.0.2.2", "192.0.2.3"];
   assertEquals(tries.map((source) => limit.take(source, 0)), [null, null, 10, null, null, 10]);

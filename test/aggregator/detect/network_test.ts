@@ -54,8 +54,8 @@ Deno.test("a router that asks 60 clients that are there is no sweep, one that as
   assertEquals(run(hostSweep, [...replies(60), ...asks(60)]), [], "replies that come first count as well");
   assertEquals(run(hostSweep, [...asks(60), ...replies(31)]), [], "29 of 60 are silent");
   const [finding] = run(hostSweep, [...asks(60), ...replies(30)]);
-  assertEquals(evidenceValue(finding, "addresses not heard of"), 30);
-  assertStringIncludes(finding.words.summary, "nothing was heard of 30 of them");
+  assertEquals(evidenceValue(finding, "addresses not heard from"), 30);
+  assertStringIncludes(finding.words.summary, "nothing was heard from 30 of them");
 });
 
 Deno.test("a host that spoke in any way in the ten minutes before it was asked is there", () => {
