@@ -2,12 +2,13 @@
  *
  * Steps: format, lint, types, the examples of docstrings, services up, all tests, services down.
  * Run as `deno task ok` or `./test/run.sh`.
- * In: test files or folders as arguments (none: all).
+ * In: test files or folders as arguments (none: all, in two lanes at once).
  * Out: progress; last line `N passed, N failed`; exit code 0 when none failed.
  * Invariant: every step runs even when one before it failed; a step that fails counts as one failure, as does a service
  * that is there but does not start. Why: type errors are found once by the types step, so that one broken file does not
  * hide the tests of all others. @module */
 
+import { TextLineStream } from "@std/streams/text-line-stream";
 import { browser } from "./services/browser.ts";
 import { kafka } from "./services/kafka.ts";
 import { mariadb } from "./services/mariadb.ts";
@@ -16,12 +17,22 @@ import { skippedTests, summaryLine, type Totals, totalsOfRun } from "./summary.t
 
 /** By night thousands of programs are killed. */
 const testTimeoutMs = (Deno.env.get("PICKET_TEST_NIGHTLY") === "1" ? 6 * 60 : 40) * 60_000;
+const outputMax = 1_000_000;
 const encoder = new TextEncoder();
 const steps: readonly (readonly [name: string, args: string[]])[] = [
   ["format", ["fmt", "--check"]],
   ["lint", ["lint"]],
   ["types", ["check", "."]],
   ["examples", ["test", "--doc", "-A", "--no-prompt", "shared", "sensor", "aggregator"]],
+];
+
+/** What runs beside everything else. These tests need no service and no network that others see: booted machines, which
+ * mostly wait, have one of their own, and the others only compute. */
+const besides = [
+  ...["packages", "trouble", "units", "upgrade"].map((name) => `test/deploy/booted_${name}_test.ts`),
+  "test/golden",
+  "test/quality",
+  "test/sim",
 ];
 
 const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
@@ -33,12 +44,7 @@ for (const [name, args] of steps) {
 const { services, env } = await startServices();
 const folder = await Deno.makeTempDir({ prefix: "picket-gate-" });
 try {
-  // The programs under test keep what they cache here, not in the caches of whoever runs the gate.
-  await runTests(folder, {
-    ...env,
-    PICKET_TEST_SKIPS: `${folder}/skips`,
-    CACHE_DIRECTORY: `${folder}/cache`,
-  });
+  await runTests(folder, env);
 } finally {
   await Promise.all(services.map((service) => service.stop()));
   await Deno.remove(folder, { recursive: true });
@@ -82,8 +88,31 @@ async function startServices(): Promise<{ services: Service[]; env: Record<strin
   return { services, env };
 }
 
+/** Two lanes, or one of the files that were asked for. */
 async function runTests(folder: string, env: Record<string, string>): Promise<void> {
   say("== tests");
+  if (Deno.args.length > 0) return await runLane("tests", folder, env, Deno.args, say);
+  let beside = "";
+  const keep = (line: string) => beside = `${beside}${line}\n`.slice(-outputMax);
+  await Promise.all([
+    runLane("beside", folder, env, besides, keep).then(() => {
+      // In one piece, so that a test that failed stands with what it printed.
+      say(`== beside\n${beside}== tests go on`);
+      beside = "";
+    }),
+    runLane("tests", folder, env, [`--ignore=${besides.join(",")}`], say),
+  ]);
+}
+
+async function runLane(
+  lane: string,
+  folder: string,
+  env: Record<string, string>,
+  which: readonly string[],
+  tell: (line: string) => void,
+): Promise<void> {
+  const started = performance.now();
+  const junit = `${folder}/${lane}.xml`;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "test",
@@ -93,33 +122,36 @@ async function runTests(folder: string, env: Record<string, string>): Promise<vo
       // What a test leaves open, the program it tests may leave open too.
       "--sanitize-ops",
       "--sanitize-resources",
-      `--junit-path=${folder}/junit.xml`,
-      ...Deno.args,
+      `--junit-path=${junit}`,
+      ...which,
     ],
-    env,
+    // The programs under test keep what they cache here, not in the caches of whoever runs the gate.
+    env: { ...env, CACHE_DIRECTORY: `${folder}/cache-${lane}`, PICKET_TEST_SKIPS: `${folder}/skips-${lane}` },
     stdin: "null",
     stdout: "piped",
     signal: AbortSignal.timeout(testTimeoutMs),
   }).spawn();
   let output = "";
-  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  for await (const line of lines) {
     // Only the end holds the closing line; a talkative run must not fill the memory.
-    output = (output + text).slice(-1_000_000);
-    await write(text);
+    output = `${output}${line}\n`.slice(-outputMax);
+    tell(line);
   }
   const run = totalsOfRun(output, (await child.status).code);
   totals.passed += run.passed;
   totals.failed += run.failed;
   totals.skipped += run.skipped;
-  if (run.skipped > 0) await listSkipped(folder);
+  if (run.skipped > 0) await listSkipped(`${folder}/skips-${lane}`, junit, tell);
+  tell(`== ${lane}: ${run.failed === 0 ? "ok" : "FAILED"} (${seconds(started)})`);
 }
 
-async function listSkipped(folder: string): Promise<void> {
-  say("== skipped");
-  const reasons = await Deno.readTextFile(`${folder}/skips`).catch(() => "");
-  for (const line of new Set(reasons.trimEnd().split("\n").filter(Boolean))) say(`   ${line}`);
-  for (const test of skippedTests(await Deno.readTextFile(`${folder}/junit.xml`).catch(() => ""))) {
-    say(`   ${test}`);
+async function listSkipped(path: string, junit: string, tell: (line: string) => void): Promise<void> {
+  tell("== skipped");
+  const reasons = await Deno.readTextFile(path).catch(() => "");
+  for (const line of new Set(reasons.trimEnd().split("\n").filter(Boolean))) tell(`   ${line}`);
+  for (const test of skippedTests(await Deno.readTextFile(junit).catch(() => ""))) {
+    tell(`   ${test}`);
   }
 }
 
@@ -129,10 +161,4 @@ function seconds(started: number): string {
 
 function say(line: string): void {
   Deno.stdout.writeSync(encoder.encode(`${line}\n`));
-}
-
-async function write(text: string): Promise<void> {
-  const writer = Deno.stdout.writable.getWriter();
-  await writer.write(encoder.encode(text));
-  writer.releaseLock();
 }

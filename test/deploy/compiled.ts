@@ -24,7 +24,7 @@ export async function compiled(target: Target): Promise<Compiled> {
   }
   const folder = `${root}.cache/compiled/${target}-${await sourceDigest()}`;
   if (await Deno.stat(folder).then(() => true, () => false)) return { ignore: false, folder };
-  await removeOlder(target);
+  await removeOlder(target, folder);
   const part = `${root}.cache/compiled/.${crypto.randomUUID()}`;
   const own = target === "x86_64-unknown-linux-gnu" ? [] : ["--only", "picket-sensor"];
   const built = await run(
@@ -85,11 +85,11 @@ async function filesBelow(folder: string): Promise<string[]> {
 }
 
 /** Each pair is hundreds of megabytes; those of a source that is gone are of no use. */
-async function removeOlder(target: Target): Promise<void> {
+async function removeOlder(target: Target, present: string): Promise<void> {
   await Deno.mkdir(`${root}.cache/compiled`, { recursive: true });
   for await (const entry of Deno.readDir(`${root}.cache/compiled`)) {
-    if (entry.name.startsWith(target)) {
-      await Deno.remove(`${root}.cache/compiled/${entry.name}`, { recursive: true });
-    }
+    const folder = `${root}.cache/compiled/${entry.name}`;
+    // What another run has just made is not older.
+    if (entry.name.startsWith(target) && folder !== present) await Deno.remove(folder, { recursive: true });
   }
 }
