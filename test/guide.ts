@@ -67,6 +67,7 @@ export const commands: Readonly<Record<string, How>> = {
   "serve --triage-provider openai --triage-base-url http://127.0.0.1:11434/v1 --triage-model NAME": option,
   "serve --intelligence DIR": option,
   "serve --geoip FILE": { elsewhere: "test/aggregator/commands/geoip_test.ts" },
+  'serve --networks "printers=10.2.0.0/16"': { elsewhere: "test/aggregator/commands/geoip_test.ts" },
   "serve --suricata /var/log/suricata/eve.json": { elsewhere: "test/aggregator/commands/serve_test.ts" },
   "serve --publish flows,threats": { elsewhere: "test/e2e/publish_test.ts" },
   "serve --sinks FILE": { elsewhere: "test/aggregator/commands/sink_command_test.ts" },

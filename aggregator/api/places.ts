@@ -1,6 +1,7 @@
-/** Country and operator beside the addresses of answers.
+/** Country, operator and named subnet beside the addresses of answers.
  *
- * In: rows, what the GeoIP files know. Out: the rows with a place where one is known; addresses inside have none.
+ * In: rows, what the GeoIP files and the operator's names know. Out: the rows with a place where one is known;
+ * of addresses inside only the subnet can be known.
  * @module */
 
 import { z } from "../../shared/schema.ts";
@@ -12,13 +13,16 @@ export const placeAnswer = z.object({
   city: z.string().optional(),
   asn: z.int().optional().describe("Autonomous system"),
   as_org: z.string().optional(),
-}).optional().describe("What the GeoIP files know of a public address; absent: nothing");
+  subnet: z.string().optional().describe("The operator's name of the network that holds it"),
+}).optional().describe(
+  "What the GeoIP files know of a public address, and networks that have a name; absent: nothing",
+);
 
 export function flowWithPlaces<Row extends { src_ip: string; dst_ip: string }>(
   flow: Row,
   places: Places,
 ): Row & { src_place?: Place; dst_place?: Place } {
-  if (!places.isKnown) return flow;
+  if (!places.isKnown && !places.subnets) return flow;
   const source = places.find(flow.src_ip), target = places.find(flow.dst_ip);
   return {
     ...flow,

@@ -20,8 +20,8 @@ export interface Column<Row> {
   isOrdered?: boolean;
   /** A word counts in any case and is stored in this one. */
   letters?: "lower";
-  /** Asks where addresses are. */
-  isOfPlace?: true;
+  /** What it asks about addresses: the GeoIP files, or the operator's names of networks. */
+  asks?: "geoip" | "subnets";
   /** Values of a row: addresses as text, times and spans in microseconds, choices as places, texts as they are. */
   read(row: Row, places: Places): readonly (string | number)[];
 }
@@ -31,7 +31,7 @@ export function countryOf<Row>(about: string, addresses: (row: Row) => readonly 
   return {
     type: "word",
     letters: "lower",
-    isOfPlace: true,
+    asks: "geoip",
     about,
     examples: ["DE", "US"],
     read: (row, places) => addresses(row).flatMap((ip) => places.find(ip)?.country?.toLowerCase() ?? []),
@@ -42,10 +42,21 @@ export function asnOf<Row>(about: string, addresses: (row: Row) => readonly stri
   return {
     type: "number",
     max: 4_294_967_295,
-    isOfPlace: true,
+    asks: "geoip",
     about,
     examples: ["15169"],
     read: (row, places) => addresses(row).flatMap((ip) => places.find(ip)?.asn ?? []),
+  };
+}
+
+export function subnetOf<Row>(about: string, addresses: (row: Row) => readonly string[]): Column<Row> {
+  return {
+    type: "word",
+    letters: "lower",
+    asks: "subnets",
+    about,
+    examples: ["printers"],
+    read: (row, places) => addresses(row).flatMap((ip) => places.find(ip)?.subnet?.toLowerCase() ?? []),
   };
 }
 

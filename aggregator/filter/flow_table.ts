@@ -4,7 +4,7 @@ import { connStates } from "../../shared/segment.ts";
 import { namesOf } from "../model/fact_names.ts";
 import type { Flow } from "../model/flow.ts";
 import { readFlowId } from "../model/flow_id.ts";
-import { asnOf, countryOf, type Table } from "./columns.ts";
+import { asnOf, countryOf, subnetOf, type Table } from "./columns.ts";
 
 const port = { type: "number", max: 65_535 } as const;
 const addresses = ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"] as const;
@@ -120,6 +120,9 @@ export const flowTable: Table<Flow> = {
     country: countryOf("Country of an end outside", ({ src_ip, dst_ip }) => [src_ip, dst_ip]),
     src_country: countryOf("Country of an initiator outside", ({ src_ip }) => [src_ip]),
     dst_country: countryOf("Country of a responder outside", ({ dst_ip }) => [dst_ip]),
+    subnet: subnetOf("Named network of either end", ({ src_ip, dst_ip }) => [src_ip, dst_ip]),
+    src_subnet: subnetOf("Named network of the initiator", ({ src_ip }) => [src_ip]),
+    dst_subnet: subnetOf("Named network of the responder", ({ dst_ip }) => [dst_ip]),
     asn: asnOf("Autonomous system of an end outside", ({ src_ip, dst_ip }) => [src_ip, dst_ip]),
   },
   aliases: {

@@ -3,7 +3,7 @@
 import { isPrivateIp } from "../../shared/ip.ts";
 import { lowerAscii } from "../model/filter.ts";
 import type { Host } from "../model/host.ts";
-import { asnOf, countryOf, type Table } from "./columns.ts";
+import { asnOf, countryOf, subnetOf, type Table } from "./columns.ts";
 
 const times = ["now-1h", "2026-01-31T12:00:00Z"] as const;
 
@@ -80,6 +80,7 @@ export const hostTable: Table<Host> = {
       read: ({ network }) => [network],
     },
     country: countryOf("Country of a host outside", ({ ip }) => [ip]),
+    subnet: subnetOf("Named network of the host", ({ ip }) => [ip]),
     asn: asnOf("Autonomous system of a host outside", ({ ip }) => [ip]),
   },
   aliases: { site: "network", names: "name", macs: "mac", ports: "port" },

@@ -1,5 +1,7 @@
 /** Where an address is and whose network it is in. @module */
 
+import type { Network } from "./network.ts";
+
 /** What is not known is absent. */
 export interface Place {
   /** ISO 3166-1 alpha-2: "DE". */
@@ -9,12 +11,16 @@ export interface Place {
   /** Autonomous system number and the organisation that runs it. */
   asn?: number;
   as_org?: string;
+  /** The operator's name of the network that holds it. */
+  subnet?: string;
 }
 
 export interface Places {
-  /** Whether there is anything to ask. */
+  /** Names that the operator gave to networks; absent: to none. */
+  readonly subnets?: { readonly names: readonly string[]; networksOf(name: string): Network[] };
+  /** Whether countries and operators are known. */
   readonly isKnown: boolean;
-  /** Null for private addresses and for those nobody knows. */
+  /** Null for those nobody knows; of private addresses only the subnet can be known. */
   find(ip: string): Place | null;
 }
 
@@ -25,5 +31,5 @@ export function placeText(place: Place | null | undefined): string {
   if (!place) return "";
   const where = [place.city, place.country_name ?? place.country].filter(Boolean).join(", ");
   const network = place.asn === undefined ? "" : `AS${place.asn}${place.as_org ? ` ${place.as_org}` : ""}`;
-  return [where, network].filter(Boolean).join("; ");
+  return [place.subnet, where, network].filter(Boolean).join("; ");
 }

@@ -1,6 +1,8 @@
-/** The option of the files that say where addresses are. @module */
+/** The options that say where addresses are: files for those outside, names for networks inside. @module */
 
 import { filesMax, Geo } from "../intel/geo.ts";
+import { NamedPlaces, Subnets } from "../intel/subnets.ts";
+import type { Places } from "../model/place.ts";
 import { CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import type { Options, OptionTable } from "../../shared/options.ts";
 
@@ -12,14 +14,22 @@ export const geoOptions = {
     help:
       "Know country and operator of public addresses from this MaxMind-format file; may be given several times; read again on SIGHUP",
   },
+  networks: {
+    kind: "list",
+    default: [],
+    value: "NAME=NETWORK",
+    help:
+      'Call this network by a name, like "printers=10.2.0.0/16"; may be given several times; the narrowest counts',
+  },
 } as const satisfies OptionTable;
 
-/** The files, read. One that is broken is reported by {@link Geo}, and costs no other anything.
- * @throws {CommandError} when one is not readable, or there are too many. */
+/** The files, read, and the names. One that is broken is reported by {@link Geo}, and costs no other anything.
+ * @throws {CommandError} when one is not readable, or there are too many; when a network
+ * cannot be read. */
 export async function openGeo(
-  { geoip }: Options<typeof geoOptions>,
+  { geoip, networks }: Options<typeof geoOptions>,
   { reporter }: Pick<Edges, "reporter">,
-): Promise<{ places: Geo; reload: () => Promise<void> }> {
+): Promise<{ places: Places; reload: () => Promise<void> }> {
   if (geoip.length > filesMax) {
     throw new CommandError(
       exitCodes.usage,
@@ -37,8 +47,17 @@ export async function openGeo(
       );
     }
   }
-  const places = new Geo({ reporter });
-  const reload = () => places.load(geoip);
+  const geo = new Geo({ reporter });
+  const places = networks.length === 0 ? geo : new NamedPlaces(geo, subnetsOf(networks));
+  const reload = () => geo.load(geoip);
   if (geoip.length > 0) await reload();
   return { places, reload };
+}
+
+function subnetsOf(lines: readonly string[]): Subnets {
+  try {
+    return new Subnets(lines);
+  } catch (error) {
+    throw new CommandError(exitCodes.usage, (error as Error).message, { cause: error });
+  }
 }

@@ -48,6 +48,9 @@ export function flowTests(dialect: Dialect, words: Words): SqlTests {
     src_country: () => unknown,
     dst_country: () => unknown,
     asn: () => unknown,
+    subnet: () => unknown,
+    src_subnet: () => unknown,
+    dst_subnet: () => unknown,
     network: word("network"),
     sensor: (test) => wordTest(test, words, (ids) => isSeenBy(dialect, ids)),
   };

@@ -40,6 +40,7 @@ export function hostTests(words: Words): SqlTests {
     last_seen: (test) => timeTest(test, "hosts.last_us"),
     country: () => unknown,
     asn: () => unknown,
+    subnet: () => unknown,
     network: (test) => wordTest(test, words, (ids) => isOneOf("hosts.network", ids)),
   };
 }

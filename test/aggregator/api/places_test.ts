@@ -2,7 +2,8 @@
  * @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { Places } from "../../../aggregator/model/place.ts";
+import { NamedPlaces, Subnets } from "../../../aggregator/intel/subnets.ts";
+import { noPlaces, type Places } from "../../../aggregator/model/place.ts";
 import { startFixture } from "./fixture.ts";
 import { sampleFlow, sampleStart, sampleThreat, sampleWrite } from "./samples.ts";
 
@@ -104,3 +105,35 @@ Deno.test("without a file nothing is guessed, and the answer says why", () =>
       assertStringIncludes(body.detail, "no GeoIP file in use: see serve --geoip");
     }
   }, { isKnown: false, find: () => null }));
+
+Deno.test("networks with names are told and filtered by, with files of places and without", async () => {
+  const lines = ["inside=10.0.0.0/8", "Partner=198.51.100.0/24", "partner=2001:db8::/64"];
+  for (const geo of [noPlaces, places]) {
+    await withPlaces(async (get) => {
+      const ask = async (path: string, filter: string) =>
+        await get(`${path}?filter=${encodeURIComponent(filter)}`);
+      const ips = async (path: string, filter: string) =>
+        (await ask(path, filter)).body.rows
+          .map((row: { ip?: string; dst_ip?: string }) => row.ip ?? row.dst_ip).sort();
+      const partners = ["198.51.100.7", "198.51.100.7", "2001:db8::7"];
+      assertEquals(await ips("/flows", "dst_subnet = partner"), partners);
+      assertEquals(await ips("/flows", "subnet in (Partner, inside)"), [
+        "10.0.0.9",
+        ...partners,
+        "203.0.113.9",
+      ]);
+      assertEquals(await ips("/flows", "not dst_subnet = partner"), ["10.0.0.9", "203.0.113.9"]);
+      assertEquals(await ips("/flows", "src_subnet = partner"), []);
+      assertEquals(await ips("/hosts", 'subnet ~ "art"'), ["198.51.100.7", "2001:db8::7"]);
+      assertEquals((await get("/hosts/10.0.0.9")).body.place, { subnet: "inside" });
+      assertEquals((await get("/hosts/198.51.100.7")).body.place.subnet, "Partner");
+      const { status, body } = await ask("/hosts", "subnet = partners");
+      assertEquals([status, body.field], [400, "filter"]);
+      assertStringIncludes(body.detail, 'it must be one of inside, Partner: current value is "partners"');
+    }, new NamedPlaces(geo, new Subnets(lines)));
+  }
+  await withPlaces(async (get) => {
+    const { body } = await get("/flows?filter=subnet%20%3D%20partner");
+    assertStringIncludes(body.detail, "no network has a name: see serve --networks");
+  });
+});

@@ -1,9 +1,11 @@
-/** `serve --geoip` as the real program: addresses have places, and SIGHUP reads the file again. @module */
+/** `serve --geoip` and `--networks` as the real program: addresses have places and names, and SIGHUP reads the files
+ * again. @module */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { systemClock } from "../../../shared/clock.ts";
 import { sampleFlow, sampleWrite } from "../api/samples.ts";
+import { firstLine } from "./harness.ts";
 import { spawnProgram, storeIn, withFolder } from "./harness.ts";
 
 /** Published test databases; beside the checkout, not in it. */
@@ -54,3 +56,27 @@ Deno.test(
       assertStringIncludes(await errors, "cannot use a geo database");
     }),
 );
+
+Deno.test("serve calls networks by the names it is given", () =>
+  withFolder(async (folder) => {
+    const store = storeIn(folder);
+    await store.start();
+    await store.ingest(
+      sampleWrite([sampleFlow(0, { dst_ip: "10.2.3.4" }), sampleFlow(1, { dst_ip: "10.3.3.4" })]),
+    );
+    await store.stop();
+    const options = ["--state", folder, "--listen", "127.0.0.1:0", "--networks", "lab=10.3.0.0/16"];
+    const child = spawnProgram(["serve", ...options, "--networks", "printers=10.2.0.0/16"]);
+    const errors = new Response(child.stderr).text();
+    const ready = JSON.parse(await firstLine(child));
+    const headers = { authorization: `Bearer ${(await Deno.readTextFile(ready.key_file)).trim()}` };
+    const filter = encodeURIComponent("dst_subnet = Printers");
+    const answer = await fetch(`${ready.listening}/api/v1/flows?filter=${filter}`, { headers });
+    const found = (await answer.json()).rows.map((
+      row: Record<string, unknown>,
+    ) => [row.dst_ip, row.dst_place]);
+    assertEquals(found, [["10.2.3.4", { subnet: "printers" }]]);
+    child.kill("SIGTERM");
+    const { code } = await child.status;
+    assertEquals(code, 0, await errors);
+  }));

@@ -1,5 +1,6 @@
 /** Runs commands of the aggregator: in this process with edges the test owns, or as the real program. @module */
 
+import { TextLineStream } from "@std/streams/text-line-stream";
 import { openStore } from "../../../aggregator/store/open.ts";
 import type { Command } from "../../../shared/command.ts";
 import { dispatch, type DispatchEdges, type Program } from "../../../shared/dispatch.ts";
@@ -94,4 +95,13 @@ export async function withFolder(work: (folder: string) => Promise<void>): Promi
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** The first line that a program prints; what comes after it stays in the program's stream. */
+export async function firstLine(child: Deno.ChildProcess): Promise<string> {
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
+    .getReader();
+  const { value } = await lines.read();
+  lines.releaseLock();
+  return value ?? "";
 }

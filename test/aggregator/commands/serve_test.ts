@@ -2,20 +2,11 @@
  * @module */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { TextLineStream } from "@std/streams/text-line-stream";
 import { systemClock } from "../../../shared/clock.ts";
 import { flowsOf, flowWrite, nothing } from "../store/rows.ts";
-import { runProgram, spawnProgram, storeIn, withFolder } from "./harness.ts";
+import { firstLine, runProgram, spawnProgram, storeIn, withFolder } from "./harness.ts";
 
 const demo = new URL("../../../deploy/demo/office-day.pcap", import.meta.url).pathname;
-
-async function firstLine(child: Deno.ChildProcess): Promise<string> {
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
-    .getReader();
-  const { value } = await lines.read();
-  lines.releaseLock();
-  return value ?? "";
-}
 
 Deno.test("serve says where it listens, answers, and ends well on SIGTERM; a second one finds the port taken", () =>
   withFolder(async (folder) => {
@@ -64,6 +55,7 @@ Deno.test("serve does not start without its database or its address, and says so
       [["--intelligence", `${folder}/none`], 2, 'Cannot use "intelligence" as folder'],
       [["--geoip", `${folder}/none.mmdb`], 2, 'Cannot use "geoip" as file'],
       [["--geoip", "1,2,3,4,5,6,7,8,9"], 2, "files must be <= 8: current number is 9"],
+      [["--networks", "printers"], 2, 'current value is "printers"'],
       [["--limit", "beacon.callsMin=0"], 2, "must be 1 to 1000 calls"],
       [["--detector-off", "becon"], 2, 'current value is "becon"'],
       [["--roles", "ingest,apy"], 2, 'must be of ingest, detect, triage, api: current value is "apy"'],

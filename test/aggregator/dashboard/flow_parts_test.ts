@@ -8,6 +8,7 @@ import {
   layOut,
   linksOf,
   networkOf,
+  networksOf,
 } from "../../../aggregator/dashboard/browser/pages/map_layout.ts";
 import { sampleFlow, sampleThreat } from "../api/samples.ts";
 
@@ -120,5 +121,17 @@ Deno.test("an end's country is that of any flow that knows it; else it is inside
     "Germany",
     "FR",
     "unknown",
+  ]);
+});
+
+Deno.test("an address is in the network that the operator has named, else in that of its octets", () => {
+  const nameOf = networksOf([
+    { src_ip: "10.2.0.5", dst_ip: "192.0.2.80", src_place: { subnet: "printers" } },
+    { src_ip: "10.3.0.5", dst_ip: "192.0.2.80", dst_place: { country: "DE" } },
+  ]);
+  assertEquals(["10.2.0.5", "10.3.0.5", "192.0.2.80"].map(nameOf), [
+    "printers",
+    "10.3.0.0/24",
+    "192.0.2.0/24",
   ]);
 });

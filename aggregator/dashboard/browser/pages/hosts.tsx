@@ -100,7 +100,7 @@ const columns: readonly Column<HostRow>[] = [
     name: "site",
     label: "Site",
     cell: ({ network, inside, place }) =>
-      inside ? network : place?.country_name ?? place?.country ?? "outside",
+      inside ? place?.subnet ?? network : place?.country_name ?? place?.country ?? "outside",
   },
   {
     name: "threats",

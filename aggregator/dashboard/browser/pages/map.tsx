@@ -17,7 +17,7 @@ import { Empty, Loading, Notice, Section } from "../parts.tsx";
 import { linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { bytes, plural } from "../text.ts";
-import { type Band, countriesOf, type End, layOut, linksOf, networkOf } from "./map_layout.ts";
+import { type Band, countriesOf, type End, layOut, linksOf, networksOf } from "./map_layout.ts";
 
 const flowsMax = 500;
 const rowHeight = 36;
@@ -39,7 +39,11 @@ export function MapPage(): VNode {
     limit: 200,
   });
   const rows = flows.data?.rows ?? [];
-  const nameOf = query.by === "network" ? networkOf : query.by === "country" ? countriesOf(rows) : asIs;
+  const nameOf = query.by === "network"
+    ? networksOf(rows)
+    : query.by === "country"
+    ? countriesOf(rows)
+    : asIs;
   const links = linksOf(rows, threats.data?.rows ?? [], nameOf);
   const isCut = flows.data?.next_cursor !== undefined;
   return (

@@ -51,16 +51,30 @@ interface Placed extends Pick<Flow, "src_ip" | "dst_ip"> {
   dst_place?: Place;
 }
 
+/** The network of an address of these flows: by the operator's name, else by its octets. */
+export function networksOf(flows: readonly Placed[]): (ip: string) => string {
+  const names = namesOf(flows, (place) => place.subnet);
+  return (ip) => names.get(ip) ?? networkOf(ip);
+}
+
 /** The country of an address of these flows; addresses inside, and those that no file knows, by what they are. */
 export function countriesOf(flows: readonly Placed[]): (ip: string) => string {
+  const names = namesOf(flows, ({ country_name, country }) => country_name ?? country);
+  return (ip) => names.get(ip) ?? (isPrivateIp(ip) ? "inside" : "unknown");
+}
+
+function namesOf(
+  flows: readonly Placed[],
+  nameOf: (place: Place) => string | undefined,
+): Map<string, string> {
   const names = new Map<string, string>();
   for (const { src_ip, dst_ip, src_place, dst_place } of flows) {
     for (const [ip, place] of [[src_ip, src_place], [dst_ip, dst_place]] as const) {
-      const name = place?.country_name ?? place?.country;
+      const name = place && nameOf(place);
       if (name !== undefined) names.set(ip, name);
     }
   }
-  return (ip) => names.get(ip) ?? (isPrivateIp(ip) ? "inside" : "unknown");
+  return names;
 }
 
 export function linksOf(
