@@ -44,23 +44,29 @@ export function parseIp(text: string): Uint8Array | null {
 }
 
 function parseIpv4(text: string): Uint8Array | null {
-  const bytes = new Uint8Array(4);
-  let part = 0, value = 0, digits = 0;
+  const number = ipv4Number(text);
+  return number < 0 ? null : Uint8Array.of(number >>> 24, number >>> 16, number >>> 8, number);
+}
+
+/** The 32 bits of a dotted IPv4 address as a number; -1 when `text` is none. */
+export function ipv4Number(text: string): number {
+  let number = 0, part = 0, value = 0, digits = 0;
   for (let i = 0; i <= text.length; i++) {
     const code = i < text.length ? text.charCodeAt(i) : dot;
     if (code === dot) {
-      if (digits === 0 || value > 255 || part > 3) return null;
-      bytes[part++] = value;
+      if (digits === 0 || value > 255 || part > 3) return -1;
+      number = number * 256 + value;
+      part++;
       value = digits = 0;
       continue;
     }
     const digit = code - 48;
     // No leading zeros: some read them as octal.
-    if (digit < 0 || digit > 9 || digits === 3 || (digits > 0 && value === 0)) return null;
+    if (digit < 0 || digit > 9 || digits === 3 || (digits > 0 && value === 0)) return -1;
     value = value * 10 + digit;
     digits++;
   }
-  return part === 4 ? bytes : null;
+  return part === 4 ? number : -1;
 }
 
 function parseIpv6(text: string): Uint8Array | null {

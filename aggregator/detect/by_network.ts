@@ -43,6 +43,12 @@ export class ByNetwork<Value> {
     return undefined;
   }
 
+  clear(): void {
+    this.#maps.clear();
+    this.#map = undefined;
+    this.size = 0;
+  }
+
   *values(): Generator<Value> {
     for (const map of this.#maps.values()) yield* map.values();
   }

@@ -10,6 +10,7 @@
 import { isLearning, type Learning } from "./learned.ts";
 import type { Facts } from "../../shared/facts.ts";
 import type { Finding } from "../model/threat.ts";
+import type { Key } from "./episode_table.ts";
 import { type Episode, Episodes, type KeptEpisode } from "./episodes.ts";
 import {
   type Fields,
@@ -82,8 +83,8 @@ export interface Declaration<
    * @default the update, once */
   readonly items?: (update: PreparedUpdate) => readonly Item[];
   /** What the episode is about, without the network, which is always part of it.
-   * Null: the update is not this detector's business. */
-  readonly key: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => string | null;
+   * Parts of the update (`by.pair`) cost less than a text. Null: the update is not this detector's business. */
+  readonly key: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => Key | null;
   /** False: the update counts only where an episode is there already. @default always true */
   readonly opens?: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => boolean;
   /** What all episodes of one running detector share, when they must know of each other. Bound it. One that is

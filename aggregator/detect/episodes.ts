@@ -10,9 +10,10 @@
  * Why plain lists for flows and sensors: a million keys of one flow each must stay small;
  * most never reach a second flow. @module */
 
-import { ByNetwork } from "./by_network.ts";
+import { EpisodeTable, type Key, type Keyed } from "./episode_table.ts";
 import { findingLimits } from "./finding.ts";
-import type { PreparedUpdate } from "./prepared.ts";
+import type { KeyParts } from "./keys.ts";
+import type { Origin, PreparedUpdate } from "./prepared.ts";
 
 /** What a detector may ask of an episode, beside its own state. Times are epoch seconds. */
 export interface Episode {
@@ -24,61 +25,94 @@ export interface Episode {
   isOver: boolean;
 }
 
-/** An episode as it is kept. One shape for all detectors, as most of them never see a second update: what the detector
- * may ask is put beside its state only when it is a finding. */
-export class KeptEpisode<State extends object> implements Episode {
-  readonly state: State & Partial<Episode>;
-  readonly network: string;
-  firstS: number;
-  lastS: number;
-  flows = 1;
-  isOver = false;
+/** What few episodes have, as most never see a second flow. */
+class Rest {
   sensors: readonly string[];
-  readonly #key: string;
-  readonly #flowId: string;
-  /** The rest of a bounded sample, the first ones; null = none. */
-  #flowIds: string[] | null = null;
+  /** The rest of a bounded sample, the first ones. */
+  readonly flowIds: string[] = [];
   /** Flows beyond the sample that were not handed on yet; null = none. */
   moreFlowIds: string[] | null = null;
   /** How many of the sample were handed on. */
   handedOn = 0;
-  /** Touched since the episodes above the threshold were taken last. */
-  isChanged = false;
-  /** Updates so far, and how many there must be before it is judged again. */
-  touches = 0;
+  /** How many updates there must be before it is judged again. */
   judgedFrom = 0;
 
-  constructor(key: string, { network, flowId, sensors, segment }: PreparedUpdate, state: State) {
+  constructor(sensors: readonly string[]) {
+    this.sensors = sensors;
+  }
+}
+
+/** An episode as it is kept. One shape for all detectors, as most of them never see a second update: what the detector
+ * may ask is put beside its state only when it is a finding. */
+export class KeptEpisode<State extends object> implements Episode, Keyed {
+  readonly ownKey: Key;
+  readonly origin: Origin;
+  readonly state: State & Partial<Episode>;
+  firstS: number;
+  lastS: number;
+  flows = 1;
+  isOver = false;
+  /** Touched since the episodes above the threshold were taken last. */
+  isChanged = false;
+  /** Updates so far. */
+  touches = 0;
+  #rest: Rest | null = null;
+
+  constructor(ownKey: Key, { origin, segment }: PreparedUpdate, state: State) {
+    this.ownKey = ownKey;
+    this.origin = origin;
     this.state = state;
-    this.network = network;
     this.firstS = segment.start;
     this.lastS = segment.end;
-    this.sensors = sensors;
-    this.#key = key;
-    this.#flowId = flowId;
   }
 
   /** With the network before it. */
   get key(): string {
-    return `${this.network}|${this.#key}`;
+    return typeof this.ownKey === "string"
+      ? `${this.network}|${this.ownKey}`
+      : this.ownKey.textOf(this.origin);
+  }
+
+  get network(): string {
+    return this.origin.network;
+  }
+
+  get sensors(): readonly string[] {
+    return this.#rest === null ? this.origin.sensors : this.#rest.sensors;
+  }
+
+  get rest(): Rest {
+    return this.#rest ??= new Rest(this.origin.sensors);
+  }
+
+  get judgedFrom(): number {
+    return this.#rest === null ? 0 : this.#rest.judgedFrom;
   }
 
   get flowIds(): string[] {
-    return this.#flowIds === null ? [this.#flowId] : [this.#flowId, ...this.#flowIds];
+    const { flowId } = this.origin;
+    return this.#rest === null ? [flowId] : [flowId, ...this.#rest.flowIds];
+  }
+
+  /** Of those beyond the sample. */
+  get flowsHeld(): number {
+    return this.#rest?.moreFlowIds?.length ?? 0;
   }
 
   hasFlow(id: string): boolean {
-    return this.#flowId === id || (this.#flowIds !== null && this.#flowIds.includes(id));
+    return this.origin.flowId === id || (this.#rest !== null && this.#rest.flowIds.includes(id));
   }
 
   /** Of the sample. */
   get lastFlowId(): string {
-    return this.#flowIds === null ? this.#flowId : this.#flowIds[this.#flowIds.length - 1];
+    const rest = this.#rest;
+    return rest === null || rest.flowIds.length === 0
+      ? this.origin.flowId
+      : rest.flowIds[rest.flowIds.length - 1];
   }
 
   addFlowId(id: string): void {
-    if (this.#flowIds === null) this.#flowIds = [id];
-    else this.#flowIds.push(id);
+    this.rest.flowIds.push(id);
     this.flows++;
   }
 
@@ -114,8 +148,10 @@ export interface EpisodeOptions<State> {
 
 export class Episodes<State extends object> {
   readonly #options: EpisodeOptions<State>;
-  #young = new ByNetwork<KeptEpisode<State>>();
-  #old = new ByNetwork<KeptEpisode<State>>();
+  #young = new EpisodeTable<KeptEpisode<State>>();
+  #old = new EpisodeTable<KeptEpisode<State>>();
+  /** Those that keys were made of. */
+  readonly #parts: KeyParts[] = [];
   /** Touched since they were taken last, those that ended meanwhile included:
    * a replayed capture goes through years in one batch. */
   #changed: KeptEpisode<State>[] = [];
@@ -135,21 +171,22 @@ export class Episodes<State extends object> {
 
   /** The episode of `key` in the network and at the time of `update`; opened, or started again, where needed. Null:
    * there is none and `opens` is false. */
-  touch(key: string, update: PreparedUpdate, item?: unknown, opens = true): KeptEpisode<State> | null {
-    const { network, segment: { start, end } } = update;
-    let episode = this.#young.get(network, key);
+  touch(key: Key, update: PreparedUpdate, item?: unknown, opens = true): KeptEpisode<State> | null {
+    const { start, end } = update.segment;
+    let episode = this.#young.get(key, update);
     const isYoung = episode !== undefined;
     if (episode === undefined && this.#old.size > 0) {
-      episode = this.#old.get(network, key);
-      if (episode !== undefined) this.#old.delete(network, key);
+      episode = this.#old.get(key, update);
+      if (episode !== undefined) this.#old.delete(key, update);
     }
     if (episode === undefined && !opens) return null;
     if (!isYoung) this.#makeRoom();
     if (episode === undefined || this.#isOver(episode, start, end)) {
       if (episode !== undefined) this.#close(episode);
+      else if (typeof key !== "string" && !this.#parts.includes(key)) this.#parts.push(key);
       episode = new KeptEpisode(key, update, this.#options.open(update, item));
-      this.#young.set(network, key, episode);
-    } else if (!isYoung) this.#young.set(network, key, episode);
+      this.#young.set(key, update, episode);
+    } else if (!isYoung) this.#young.set(key, update, episode);
     episode.touches++;
     if (start < episode.firstS) episode.firstS = start;
     if (end > episode.lastS) episode.lastS = end;
@@ -172,7 +209,10 @@ export class Episodes<State extends object> {
       }
       episode.isChanged = false;
       const isThreat = this.#isThreat(episode);
-      episode.judgedFrom = isThreat || episode.touches >= busyTouches ? episode.touches * growthFactor : 0;
+      const isBusy = isThreat || episode.touches >= busyTouches;
+      if (isBusy || episode.judgedFrom > 0) {
+        episode.rest.judgedFrom = isBusy ? episode.touches * growthFactor : 0;
+      }
       if (isThreat) taken.push(episode);
       else if (episode.isOver) this.#freeFlows(episode);
     }
@@ -181,18 +221,17 @@ export class Episodes<State extends object> {
 
   /** Flows of an episode that were not handed on before. */
   takeFlowIds(episode: KeptEpisode<State>): string[] {
-    const { flowIds, moreFlowIds, handedOn } = episode;
-    const taken = [...flowIds.slice(handedOn), ...moreFlowIds ?? []];
-    this.#flowsHeld -= moreFlowIds?.length ?? 0;
-    episode.handedOn = flowIds.length;
-    episode.moreFlowIds = null;
+    const { flowIds, rest } = episode;
+    const taken = [...flowIds.slice(rest.handedOn), ...rest.moreFlowIds ?? []];
+    rest.handedOn = flowIds.length;
+    this.#freeFlows(episode);
     return taken;
   }
 
   /** Ends the episode whose {@link Episode.key} this is: what comes next opens another. */
   end(whole: string): void {
     for (const half of [this.#young, this.#old]) {
-      const episode = half.take(whole);
+      const episode = half.take(whole, this.#parts);
       if (episode) this.#close(episode);
     }
   }
@@ -214,14 +253,16 @@ export class Episodes<State extends object> {
       episode.addFlowId(flowId);
       return;
     }
-    if (!first || episode.moreFlowIds?.at(-1) === flowId) return;
+    if (!first) return;
+    const { rest } = episode;
+    if (rest.moreFlowIds?.at(-1) === flowId) return;
     if (++episode.flows > findingLimits.linksMax) return;
     if (this.#flowsHeld >= flowsHeldMax) {
       this.linksDropped++;
       return;
     }
     this.#flowsHeld++;
-    (episode.moreFlowIds ??= []).push(flowId);
+    (rest.moreFlowIds ??= []).push(flowId);
   }
 
   #addChanged(episode: KeptEpisode<State>): void {
@@ -256,21 +297,22 @@ export class Episodes<State extends object> {
   }
 
   #freeFlows(episode: KeptEpisode<State>): void {
-    this.#flowsHeld -= episode.moreFlowIds?.length ?? 0;
-    episode.moreFlowIds = null;
+    if (episode.flowsHeld === 0) return;
+    this.#flowsHeld -= episode.flowsHeld;
+    episode.rest.moreFlowIds = null;
   }
 
   #makeRoom(): void {
     if (this.#young.size < Math.max(1, this.#options.keysMax >> 1)) return;
     this.evicted += this.#old.size;
     for (const stale of this.#old.values()) this.#close(stale);
-    this.#old = this.#young;
-    this.#young = new ByNetwork();
+    this.#old.clear();
+    [this.#old, this.#young] = [this.#young, this.#old];
   }
 }
 
 function addSensors(episode: KeptEpisode<object>, sensors: readonly string[]): void {
   const missing = sensors.filter((sensor) => !episode.sensors.includes(sensor));
   if (missing.length === 0) return;
-  episode.sensors = [...episode.sensors, ...missing].slice(0, findingLimits.sensorsMax);
+  episode.rest.sensors = [...episode.sensors, ...missing].slice(0, findingLimits.sensorsMax);
 }

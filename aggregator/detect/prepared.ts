@@ -10,6 +10,7 @@ import type { Segment } from "../../shared/segment.ts";
 import type { FlowUpdate } from "../model/flow.ts";
 import { Halves } from "../model/halves.ts";
 import { noPlaces, type Places } from "../model/place.ts";
+import { type KeyEnds, saltOf } from "./keys.ts";
 import { type Address, AddressBook } from "./signs/address.ts";
 import { CountryBook, type CountryView } from "./signs/countries.ts";
 import { type DnsQuestions, readDnsQuestions } from "./signs/dns_questions.ts";
@@ -33,14 +34,41 @@ export const industrialPorts: ReadonlySet<number> = new Set([
   47808,
 ]);
 
-export class PreparedUpdate {
+/** What an episode keeps of the update that opened it; one for all episodes that it opened. */
+export class Origin implements KeyEnds {
+  readonly network: string;
+  readonly salt: number;
+  readonly protocol: string;
+  readonly src: Address;
+  readonly dst: Address;
+  readonly port: number;
+  readonly flowId: string;
+  readonly sensors: readonly string[];
+
+  constructor({ network, salt, protocol, src, dst, port, flowId, sensors }: PreparedUpdate) {
+    this.network = network;
+    this.salt = salt;
+    this.protocol = protocol;
+    this.src = src;
+    this.dst = dst;
+    this.port = port;
+    this.flowId = flowId;
+    this.sensors = sensors;
+  }
+}
+
+export class PreparedUpdate implements KeyEnds {
   readonly flowId: string;
   readonly network: string;
+  readonly salt: number;
   /** The first update of its flow. */
   readonly first: boolean;
   /** The first update of its flow, and the flow's beginning: what attempts and calls are counted by. */
   readonly begins: boolean;
   readonly segment: Segment;
+  readonly protocol: string;
+  /** The other end's. */
+  readonly port: number;
   readonly sensors: readonly string[];
   /** The initiator's address, and the other end's. */
   readonly src: Address;
@@ -50,9 +78,8 @@ export class PreparedUpdate {
   readonly service: ServiceView | null;
   /** The country that an own host calls outside, of flows that begin and are answered; null = not known. */
   readonly country: CountryView | null;
+  #origin: Origin | undefined;
   #pair: string | undefined;
-  #protocolPair: string | undefined;
-  #call: string | undefined;
   #probe: ProbeOutcome | null | undefined;
   #dns: DnsQuestions | null | undefined;
   #serverName: string | undefined;
@@ -64,8 +91,11 @@ export class PreparedUpdate {
     this.first = first;
     this.begins = first && segment.segment === 0 && segment.fwd_packets > 0;
     this.segment = segment;
+    this.protocol = segment.protocol;
+    this.port = segment.dst_port;
     this.sensors = sensors;
     const addresses = books.addressesOf(network);
+    this.salt = addresses.salt;
     this.src = addresses.of(segment.src_ip);
     this.dst = addresses.of(segment.dst_ip);
     if (segment.fwd_packets > 0) this.src.spokeS = segment.end;
@@ -82,19 +112,13 @@ export class PreparedUpdate {
       : null;
   }
 
-  /** "src|dst", for keys. */
+  get origin(): Origin {
+    return this.#origin ??= new Origin(this);
+  }
+
+  /** "src|dst"; for keys `by.pair` is faster. */
   get pair(): string {
-    return this.#pair ??= `${this.segment.src_ip}|${this.segment.dst_ip}`;
-  }
-
-  /** "protocol|src|dst", for keys. */
-  get protocolPair(): string {
-    return this.#protocolPair ??= `${this.segment.protocol}|${this.pair}`;
-  }
-
-  /** "protocol|src|dst|port", for keys. */
-  get call(): string {
-    return this.#call ??= `${this.protocolPair}|${this.segment.dst_port}`;
+    return this.#pair ??= `${this.src.ip}|${this.dst.ip}`;
   }
 
   /** Outcome of the attempt that this update begins, null when it begins none. */
@@ -108,7 +132,7 @@ export class PreparedUpdate {
   /** DNS questions and answers with client and resolver the right way round;
    * null when there are none (mDNS and LLMNR are none). */
   get dns(): DnsQuestions | null {
-    if (this.#dns === undefined) this.#dns = readDnsQuestions(this.segment);
+    if (this.#dns === undefined) this.#dns = readDnsQuestions(this.segment, this.src.ip, this.dst.ip);
     return this.#dns;
   }
 
@@ -150,7 +174,7 @@ export class PrepareBooks {
 }
 
 const networksMax = 256;
-const makeAddressBook = () => new AddressBook();
+const makeAddressBook = (network: string) => new AddressBook(saltOf(network));
 
 /** Prepares a batch. */
 export function prepare(updates: readonly FlowUpdate[], books: PrepareBooks): PreparedUpdate[] {

@@ -14,6 +14,7 @@ import type { Reason } from "../../model/threat.ts";
 import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
 import { capScore, field, type Found, growingPoints, hostile, percentOf, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import type { Address } from "../signs/address.ts";
 import { stopHost } from "../signs/advice.ts";
 import { type OddSign, oddSignsOf } from "../signs/odd_service.ts";
@@ -104,6 +105,8 @@ interface Calls {
   scoredTotal: number;
 }
 
+const session = by.call.after("session");
+
 export const beacon = detector({
   name: "beacon",
   technique: "T1071",
@@ -118,8 +121,8 @@ export const beacon = detector({
   key(update) {
     const { protocol, dst_port } = update.segment;
     if (regularByDesign.has(dst_port) || update.dst.isGroup) return null;
-    if (update.begins && (protocol === "udp" || isOpened(update.segment))) return update.call;
-    return isQuietSession(update.segment) ? `session|${update.call}` : null;
+    if (update.begins && (protocol === "udp" || isOpened(update.segment))) return by.call;
+    return isQuietSession(update.segment) ? session : null;
   },
   open({ segment, src, dst, service }, _item, pollers): Calls {
     const { dst_port, protocol } = segment;

@@ -10,6 +10,7 @@
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 import { stopHost } from "../signs/advice.ts";
 import { oddSignsOf } from "../signs/odd_service.ts";
@@ -40,7 +41,7 @@ export const c2Certificate = detector({
   },
   keysMax: 5_000,
   // Most sessions name their server, or their certificate was not read.
-  key: (update) => (isCandidate(update) && isOdd(update) ? update.pair : null),
+  key: (update) => (isCandidate(update) && isOdd(update) ? by.pair : null),
   open: (update) => ({
     src: update.src,
     server: update.segment.dst_ip,

@@ -7,6 +7,7 @@
 
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { stopHost } from "../signs/advice.ts";
 import { openingWordsOf } from "../signs/opening_words.ts";
 
@@ -32,9 +33,9 @@ export const c2Session = detector({
     quietS: { value: 3_600, unit: "s", why: "people pause between commands" },
     ageS: { value: 86_400, unit: "s", why: "whoever comes back the next day is told again" },
   },
-  key({ pair, segment: { protocol, facts, dst_port } }) {
+  key({ segment: { protocol, facts } }) {
     if (protocol !== "tcp" || facts?.first === undefined) return null;
-    return openingWordsOf(facts.first) === null ? null : `${pair}|${dst_port}`;
+    return openingWordsOf(facts.first) === null ? null : by.pairPort;
   },
   open({ src, dst, segment: { facts, dst_port } }) {
     return { src, dst, port: dst_port, words: openingWordsOf(facts!.first)!, sent: 0, received: 0 };

@@ -9,6 +9,7 @@
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { isBareAddress } from "../signs/address.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 
@@ -54,7 +55,7 @@ export const executableDownload = detector({
     ageS: { value: 86_400, unit: "s", why: "downloads of a day belong together" },
   },
   items: downloadsOf,
-  key: (update) => `${update.pair}|${update.segment.dst_port}`,
+  key: () => by.pairPort,
   open: ({ segment: { src_ip, dst_ip, dst_port }, dst }) => ({
     client: src_ip,
     server: dst_ip,

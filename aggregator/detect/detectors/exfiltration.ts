@@ -8,6 +8,7 @@
 
 import { detector } from "../detector.ts";
 import { capScore, field, growingPoints, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { OutboundBook, type OutboundHistory } from "../signs/outbound.ts";
@@ -60,10 +61,10 @@ export const exfiltration = detector({
     quietS: { value: 3_600, unit: "s", why: "a transfer in pieces pauses for minutes" },
     ageS: { value: 86_400, unit: "s", why: "what a host sends in a day" },
   },
-  key: ({ src, dst, pair, segment: { protocol, dst_port, fwd_payload_bytes } }) =>
+  key: ({ src, dst, segment: { protocol, fwd_payload_bytes } }) =>
     (protocol === "tcp" || protocol === "udp") && src.isOwn && !dst.isPrivate && !dst.isGroup &&
       fwd_payload_bytes > 0
-      ? `${pair}|${dst_port}`
+      ? by.pairPort
       : null,
   opens: ({ segment }) => segment.fwd_payload_bytes >= partMin,
   shared: () => new OutboundBook(),

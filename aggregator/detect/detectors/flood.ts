@@ -11,6 +11,7 @@ import type { Reason } from "../../model/threat.ts";
 import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
 import { capScore, field, growingPoints, percentOf, reason } from "../finding.ts";
+import { by, type KeyParts } from "../keys.ts";
 import type { Address } from "../signs/address.ts";
 import { stopHost } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
@@ -83,6 +84,15 @@ const words: Readonly<Record<FloodKind, { title: string; what: string }>> = {
   held: { title: "Slow requests that hold a server", what: "connections that were held open unfinished" },
 };
 
+const keys: Readonly<Record<FloodKind, KeyParts>> = {
+  udp: by.dst.after("udp"),
+  icmp: by.dst.after("icmp"),
+  tcp: by.dst.after("tcp"),
+  ip: by.dst.after("ip"),
+  connections: by.call,
+  held: by.call.after("held"),
+};
+
 export const flood = detector({
   name: "flood",
   technique: "T1498.001",
@@ -97,10 +107,7 @@ export const flood = detector({
     const share = readFloodShare(update);
     return share === null ? [] : [share];
   },
-  key({ call, segment: { dst_ip } }, _limits, { kind }) {
-    if (kind === "connections") return call;
-    return kind === "held" ? `${kind}|${call}` : `${kind}|${dst_ip}`;
-  },
+  key: (_update, _limits, { kind }) => keys[kind],
   open: ({ src, dst, segment: { protocol } }, { kind }: FloodShare): Flood => ({
     kind,
     protocol,

@@ -10,6 +10,7 @@
 import { formatIp, isPrivateIp, parseIp } from "../../../shared/ip.ts";
 import { detector } from "../detector.ts";
 import { capScore, field, growingPoints, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { isNear } from "../signs/address.ts";
 import { Distinct } from "../signs/distinct.ts";
 import type { PreparedUpdate } from "../prepared.ts";
@@ -38,7 +39,7 @@ export const ftpBounce = detector({
     ageS: { value: 86_400, unit: "s", why: "tries of a day are one story" },
   },
   items: placesOf,
-  key: (update) => update.pair,
+  key: () => by.pair,
   open: ({ src, dst, segment: { dst_port } }) => ({
     client: src,
     server: dst,

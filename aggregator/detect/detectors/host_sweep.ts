@@ -11,6 +11,7 @@
 
 import { detector } from "../detector.ts";
 import { capScore, field, growingPoints, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { isLikelyGateway } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
@@ -22,6 +23,8 @@ const hostsMax = 4_096, lowMax = 35;
 const heardS = 600;
 const solicitation = 135, solicitedGroup = "ff02::1:ff";
 const echoTypes: Readonly<Record<string, number>> = { icmp: 8, icmp6: 128 };
+
+const neighbours = by.src.after("neighbours");
 
 export const hostSweep = detector({
   name: "host_sweep",
@@ -76,13 +79,13 @@ export const hostSweep = detector({
       ? isBroadcast(dst_mac)
       : protocol in echoTypes && src_port === echoTypes[protocol];
     if (protocol === "icmp6" && src_port === solicitation && dst_ip.startsWith(solicitedGroup)) {
-      return update.first && fwd_packets > 0 && src_ip !== "::" ? `neighbours|${src_ip}` : null;
+      return update.first && fwd_packets > 0 && src_ip !== "::" ? neighbours : null;
     }
     if (!isQuestion || !update.first || fwd_packets === 0 || src_ip === dst_ip || update.dst.isGroup) {
       return null;
     }
     // A host that looks whether its new address is free (RFC 5227).
-    return src_ip === "0.0.0.0" ? null : `${protocol}|${src_ip}`;
+    return src_ip === "0.0.0.0" ? null : by.protocolSrc;
   },
   open: ({ src, segment: { protocol, src_port } }) => ({
     protocol: src_port === solicitation && protocol === "icmp6" ? "neighbours" : protocol,

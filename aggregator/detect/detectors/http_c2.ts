@@ -9,6 +9,7 @@
 import type { HttpFact } from "../../../shared/facts.ts";
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 import { isBareAddress } from "../signs/address.ts";
 import { stopHost } from "../signs/advice.ts";
@@ -32,7 +33,7 @@ export const httpC2 = detector({
   },
   keysMax: 5_000,
   items: postsOf,
-  key: (update) => update.pair,
+  key: () => by.pair,
   open: ({ src, segment: { dst_ip, dst_port } }) => ({
     src,
     server: dst_ip,

@@ -6,6 +6,7 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 
 /** Types of echo request and reply. */
 const echoTypes: Readonly<Record<string, readonly number[]>> = { icmp: [8, 0], icmp6: [128, 129] };
@@ -32,7 +33,7 @@ export const icmpTunnel = detector({
   key(update) {
     const { protocol, src_port, fwd_packets, bwd_packets } = update.segment;
     if (!echoTypes[protocol]?.includes(src_port) || fwd_packets + bwd_packets === 0) return null;
-    return update.dst.isGroup ? null : update.pair;
+    return update.dst.isGroup ? null : by.pair;
   },
   open: ({ src, dst }) => ({
     src,

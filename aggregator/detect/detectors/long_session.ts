@@ -6,6 +6,7 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 
 export const longSession = detector({
   name: "long_session",
@@ -29,7 +30,7 @@ export const longSession = detector({
     const { src, dst, segment } = update;
     if (segment.protocol !== "tcp" || segment.end - segment.flow_start < hoursMin * 3_600) return null;
     const isTalk = segment.fwd_payload_bytes > 0 && segment.bwd_payload_bytes > 0;
-    return isTalk && src.isOwn && !dst.isPrivate ? `${update.pair}|${segment.dst_port}` : null;
+    return isTalk && src.isOwn && !dst.isPrivate ? by.pairPort : null;
   },
   open: ({ segment: { src_ip, dst_ip, dst_port } }) => ({
     srcIp: src_ip,

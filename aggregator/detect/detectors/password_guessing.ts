@@ -7,6 +7,7 @@
 import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
 import { field, growingPoints, hostile, percentOf, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { Distinct } from "../signs/distinct.ts";
 import type { Reason } from "../../model/threat.ts";
 import type { Address } from "../signs/address.ts";
@@ -73,7 +74,7 @@ export const passwordGuessing = detector({
     const login = readLoginAttempts(update.segment, update.begins);
     return login === null ? [] : [login];
   },
-  key: (update) => `${update.pair}|${update.segment.dst_port}`,
+  key: () => by.pairPort,
   open: ({ src, dst, segment: { dst_port } }): Guessing => ({
     src,
     dst,

@@ -12,6 +12,7 @@
 import { isPrivateIp } from "../../../shared/ip.ts";
 import { detector, type LimitValues } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { Distinct } from "../signs/distinct.ts";
@@ -78,6 +79,8 @@ const limitsTable = {
   },
 } as const;
 
+const portsOfTarget = by.protocolDst.after("ports"), hostsOnPort = by.protocolPort.after("hosts");
+
 export const portScanDistributed = detector({
   name: "port_scan_distributed",
   technique: "T1046",
@@ -91,8 +94,7 @@ export const portScanDistributed = detector({
   },
   keysMax: 2_500,
   items: shapesOf,
-  key: ({ segment: { protocol, dst_ip, dst_port } }, _limits, shape) =>
-    shape === "ports" ? `ports|${protocol}|${dst_ip}` : `hosts|${protocol}|${dst_port}`,
+  key: (_update, _limits, shape) => shape === "ports" ? portsOfTarget : hostsOnPort,
   open: ({ dst, segment: { protocol, dst_port } }, shape): Divided => ({
     shape,
     protocol,

@@ -11,6 +11,7 @@
 import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
 import { capScore, field, growingPoints, percentOf, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
@@ -84,7 +85,7 @@ export const portScanHorizontal = detector({
   key(update) {
     const { probe, dst } = update;
     if (probe === null || dst.isGroup || (probe === "silent" && update.serverName !== "")) return null;
-    return `${update.segment.protocol}|${update.segment.src_ip}`;
+    return by.protocolSrc;
   },
   open: ({ src, segment: { protocol } }): Sweep => ({
     protocol,

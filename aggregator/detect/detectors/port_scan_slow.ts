@@ -10,6 +10,7 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
@@ -38,6 +39,8 @@ interface SlowScan {
   attempts: number;
 }
 
+const portsOfPair = by.protocolPair.after("ports"), hostsOfSource = by.protocolSrcPort.after("hosts");
+
 export const portScanSlow = detector({
   name: "port_scan_slow",
   technique: "T1046",
@@ -64,8 +67,7 @@ export const portScanSlow = detector({
   },
   keysMax: 5_000,
   items: shapesOf,
-  key: ({ protocolPair, segment: { protocol, src_ip, dst_port } }, _limits, shape) =>
-    shape === "ports" ? `ports|${protocolPair}` : `hosts|${protocol}|${src_ip}|${dst_port}`,
+  key: (_update, _limits, shape) => shape === "ports" ? portsOfPair : hostsOfSource,
   open: ({ src, dst, segment: { protocol, dst_port } }, shape): SlowScan => ({
     shape,
     protocol,

@@ -7,6 +7,7 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, percentOf, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
@@ -32,7 +33,7 @@ export const portScanVertical = detector({
     quietS: { value: 600, unit: "s", why: "nmap -T1, the slowest but one, waits 15 s between probes" },
     ageS: { value: 3_600, unit: "s", why: "a few failures an hour are ordinary" },
   },
-  key: (update) => update.probe && update.protocolPair,
+  key: (update) => update.probe && by.protocolPair,
   // A conversation alone is no reason to follow a pair: most pairs on a network only ever talk.
   opens: (update) => update.probe !== "used",
   open: ({ src, dst, segment: { protocol } }) => ({

@@ -7,6 +7,7 @@
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { promptInjectionIn } from "../signs/prompt_injection.ts";
 import type { Facts } from "../../../shared/facts.ts";
 
@@ -32,7 +33,7 @@ export const promptInjection = detector({
     ageS: { value: 86_400, unit: "s", why: "an attempt is one however old" },
   },
   items: ({ segment }) => segment.facts === null ? [] : attemptsIn(segment.facts),
-  key: ({ pair }) => pair,
+  key: () => by.pair,
   open: ({ segment: { src_ip, dst_ip, dst_port } }) => ({
     source: src_ip,
     target: dst_ip,

@@ -6,6 +6,7 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
 
@@ -29,7 +30,7 @@ export const protocolScan = detector({
   },
   key(update) {
     const { first, dst, segment: { protocol, bwd_packets } } = update;
-    return first && bwd_packets === 0 && !dst.isGroup && !common.has(protocol) ? update.pair : null;
+    return first && bwd_packets === 0 && !dst.isGroup && !common.has(protocol) ? by.pair : null;
   },
   open: ({ src, dst }) => ({ src, dst, protocols: new Distinct<string>(256), packets: 0 }),
   step(scan, { segment: { protocol, fwd_packets } }) {

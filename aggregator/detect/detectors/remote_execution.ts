@@ -10,6 +10,7 @@
 
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 
 interface Sign {
@@ -64,7 +65,7 @@ export const remoteExecution = detector({
     ageS: { value: 86_400, unit: "s", why: "administration of a day is one story" },
   },
   items: signsOf,
-  key: (update) => update.pair,
+  key: () => by.pair,
   open: ({ segment: { src_ip, dst_ip, dst_port } }) => ({
     srcIp: src_ip,
     dstIp: dst_ip,

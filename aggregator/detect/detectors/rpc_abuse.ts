@@ -8,6 +8,7 @@
 
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 
 interface Abuse {
   /** What was done, after "it": "cleared an event log". */
@@ -105,7 +106,7 @@ export const rpcAbuse = detector({
   },
   items: ({ segment }) =>
     (segment.facts?.rpc ?? []).filter(({ interface: name, operation }) => `${name} ${operation}` in abuses),
-  key: (update) => update.pair,
+  key: () => by.pair,
   open: ({ segment: { src_ip, dst_ip, dst_port } }) => ({
     srcIp: src_ip,
     dstIp: dst_ip,

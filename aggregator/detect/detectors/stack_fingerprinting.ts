@@ -10,6 +10,7 @@
 
 import { detector } from "../detector.ts";
 import { field, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
@@ -30,7 +31,7 @@ export const stackFingerprinting = detector({
     ageS: { value: 600, unit: "s", why: "odd packets of an hour do not add up" },
   },
   keysMax: 5_000,
-  key: (update) => oddKindOf(update) === null ? null : update.pair,
+  key: (update) => oddKindOf(update) === null ? null : by.pair,
   open: ({ src, dst }) => ({ src, dst, kinds: new Distinct<string>(16), packets: 0 }),
   step(probe, update) {
     probe.kinds.add(oddKindOf(update)!);

@@ -5,6 +5,7 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, percentOf, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
@@ -37,8 +38,8 @@ export const synFlood = detector({
     quietS: { value: 300, unit: "s", why: "floods pause between waves" },
     ageS: { value: 3_600, unit: "s", why: "failures of an hour do not add up to a flood" },
   },
-  key({ segment: { protocol, fwd_tcp_flags, fwd_syn_count, dst_ip } }) {
-    return protocol === "tcp" && (fwd_tcp_flags & syn) !== 0 && fwd_syn_count > 0 ? dst_ip : null;
+  key({ segment: { protocol, fwd_tcp_flags, fwd_syn_count } }) {
+    return protocol === "tcp" && (fwd_tcp_flags & syn) !== 0 && fwd_syn_count > 0 ? by.dst : null;
   },
   opens: ({ segment }) => isHalfOpen(segment),
   open: ({ dst }) => ({

@@ -8,6 +8,7 @@
 import type { HttpFact } from "../../../shared/facts.ts";
 import { detector } from "../detector.ts";
 import { field, hostile, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import {
   isSureAttack,
   scannerOf,
@@ -47,7 +48,7 @@ export const webAttack = detector({
     ageS: { value: 86_400, unit: "s", why: "an attempt is one however old" },
   },
   items: ({ segment }) => (segment.facts?.http ?? []).filter(isAttack),
-  key: (update) => `${update.pair}|${update.segment.dst_port}`,
+  key: () => by.pairPort,
   open: ({ segment: { src_ip, dst_ip, dst_port }, src, dst }) => ({
     client: src_ip,
     server: dst_ip,

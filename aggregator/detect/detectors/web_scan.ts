@@ -6,6 +6,7 @@
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, hostile, reason } from "../finding.ts";
+import { by } from "../keys.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { probedPlace, scannerOf } from "../signs/web_strings.ts";
 
@@ -40,7 +41,7 @@ export const webScan = detector({
     ageS: { value: 3_600, unit: "s", why: "dead links of a day do not add up" },
   },
   items: ({ segment }) => segment.facts?.http ?? [],
-  key: (update) => `${update.pair}|${update.segment.dst_port}`,
+  key: () => by.pairPort,
   opens: (_update, _limits, { method, uri, user_agent, status }) =>
     (status !== undefined && status >= 400) ||
     (method !== undefined && (probedPlace(uri) !== "" || scannerOf(user_agent) !== "")),

@@ -6,6 +6,7 @@
 
 import { Halves } from "../../model/halves.ts";
 import { isPrivate as isPrivateBytes, parseIp } from "../../../shared/ip.ts";
+import { hashOfIp } from "../keys.ts";
 
 /** Its `ip` is one text for all updates of a host, so that sets of addresses compare pointers. */
 export class Address {
@@ -22,8 +23,12 @@ export class Address {
   /** It answered a DNS question of an own host: what it asks itself may be what others asked it. */
   isResolver = false;
 
+  /** Of its text, for keys. */
+  readonly hash: number;
+
   constructor(readonly ip: string) {
     const { bytes } = this;
+    this.hash = hashOfIp(ip);
     this.isPrivate = bytes === null || isPrivateBytes(bytes);
     this.isGroup = bytes === null || isGroupBytes(bytes);
     this.isOwn = this.isPrivate && !this.isGroup;
@@ -41,6 +46,9 @@ const makeAddress = (ip: string) => new Address(ip);
 export class AddressBook {
   readonly #inside = new Halves<string, Address>(addressesMax);
   readonly #others = new Halves<string, Address>(addressesMax);
+
+  /** `salt`: of its network, for keys. */
+  constructor(readonly salt: number) {}
 
   of(ip: string): Address {
     return (looksInside(ip) ? this.#inside : this.#others).get(ip, makeAddress);

@@ -28,7 +28,7 @@ export interface DnsQuestions {
   questions: readonly DnsQuestion[];
 }
 
-export function readDnsQuestions(segment: Segment): DnsQuestions | null {
+export function readDnsQuestions(segment: Segment, srcIp: string, dstIp: string): DnsQuestions | null {
   const entries = segment.facts?.dns;
   if (!entries || segment.app_protocol === "mdns" || segment.app_protocol === "llmnr") return null;
   const questions: DnsQuestion[] = [];
@@ -39,8 +39,8 @@ export function readDnsQuestions(segment: Segment): DnsQuestions | null {
   }
   const isTurned = segment.src_port === 53 && segment.dst_port !== 53;
   return {
-    client: isTurned ? segment.dst_ip : segment.src_ip,
-    resolver: isTurned ? segment.src_ip : segment.dst_ip,
+    client: isTurned ? dstIp : srcIp,
+    resolver: isTurned ? srcIp : dstIp,
     resolverPort: isTurned ? segment.src_port : segment.dst_port,
     messages: dnsMessages(entries).length,
     questions,
