@@ -17,6 +17,7 @@ import type { TrustedProxies } from "../model/client_address.ts";
 import { etagOf, isKnown } from "./etag.ts";
 import { ApiError, problemType } from "./errors.ts";
 import { readJson, readQuery } from "./parameters.ts";
+import { packed } from "./packed.ts";
 import type { Capabilities, EdgeCapabilities } from "./capabilities.ts";
 import type { Answer, Call, Route } from "./route.ts";
 import { mayCall, routes } from "./routes.ts";
@@ -187,7 +188,8 @@ async function serve(
   const stamped = route.hasStamps && known.json !== undefined
     ? { ...known, json: withStamps(known.json) }
     : known;
-  return finish(stamped, context, siteOf(context, options));
+  const sent = context.req.method === "GET" ? packed(stamped, header("accept-encoding")) : stamped;
+  return finish(sent, context, siteOf(context, options));
 }
 
 /** The answer with its ETag; without a body when the caller has it already. */

@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import { sha256Hex } from "../../../shared/batch.ts";
 import type { Asset } from "../../dashboard/assets.ts";
 import { isKnown } from "../etag.ts";
+import { takesGzip } from "../packed.ts";
 import { type Resource, resource } from "../route.ts";
 
 export function pageOf({ body, type }: Asset): Resource {
@@ -25,9 +26,4 @@ export function pageOf({ body, type }: Asset): Resource {
       return { text: { body: packed, type: described }, headers: { ...kept, "content-encoding": "gzip" } };
     },
   });
-}
-
-function takesGzip(given = ""): boolean {
-  const named = given.split(",").find((part) => /^\s*gzip\s*(;|$)/i.test(part));
-  return named !== undefined && !/;\s*q=0(\.0*)?\s*$/i.test(named);
 }

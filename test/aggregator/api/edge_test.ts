@@ -22,6 +22,50 @@ Deno.test("every answer carries a strict policy and no CORS header", async () =>
   await fixture.stop();
 });
 
+Deno.test("long answers are packed for who takes that, and say the same; short ones and secrets never are", async () => {
+  const fixture = await startFixture();
+  await fixture.services.store.ingest(sampleWrite(Array.from({ length: 40 }, (_, i) => sampleFlow(i))));
+  const ask = (path: string, headers: Record<string, string> = { "accept-encoding": "br, gzip" }) =>
+    fixture.api.fetch(
+      new Request(`http://${host}${path}`, {
+        headers: { authorization: `Bearer ${fixture.keys.admin}`, ...headers },
+      }),
+      { source: "192.0.2.1", isSecure: false },
+    );
+  for (const path of ["/api/v1/flows", "/api/v1/hosts", "/metrics", "/openapi.json"]) {
+    const plain = await ask(path, {}), answer = await ask(path);
+    const text = await plain.text(), octets = await answer.bytes();
+    const described = (name: string) => [plain, answer].map(({ headers }) => headers.get(name));
+    assertEquals(described("content-encoding"), [null, "gzip"], path);
+    assertEquals(new Set(described("content-type")).size, 1, path);
+    for (const vary of described("vary")) assertStringIncludes(vary!, "accept-encoding");
+    assert(octets.length < text.length / 2, `${path}: ${octets.length} of ${text.length}`);
+    const unpacked = new Blob([octets]).stream().pipeThrough(new DecompressionStream("gzip"));
+    if (path !== "/metrics") assertEquals(await new Response(unpacked).text(), text);
+  }
+  for (const path of ["/healthz", "/api/v1/flows?limit=1", "/api/v1/flows/nothing"]) {
+    const answer = await ask(path);
+    assertEquals(answer.headers.get("content-encoding"), null, path);
+    await answer.body?.cancel();
+  }
+  // Secrets stand in answers to POST; this one is long.
+  const posted = await fixture.ask("POST", "/mcp", {
+    role: "viewer",
+    headers: { accept: "application/json, text/event-stream", "accept-encoding": "gzip" },
+    json: { jsonrpc: "2.0", id: 1, method: "tools/list" },
+  });
+  assert(JSON.stringify(posted.body).length > 2_048);
+  assertEquals([posted.status, posted.headers.get("content-encoding")], [200, null]);
+  const fleet = await ask("/api/v1/fleet");
+  await fleet.body?.cancel();
+  const known = await ask("/api/v1/fleet", {
+    "accept-encoding": "gzip",
+    "if-none-match": fleet.headers.get("etag")!,
+  });
+  assertEquals([known.status, await known.text()], [304, ""]);
+  await fixture.stop();
+});
+
 Deno.test("pages are packed for who takes that, and not sent to who has them", async () => {
   const fixture = await startFixture();
   const get = (headers: Record<string, string>) =>
