@@ -119,7 +119,8 @@ export function isPrivate(bytes: Uint8Array): boolean {
     (bytes[0] === 0xfe && (bytes[1] & 0x80) === 0x80);
 }
 
-function isPrivateIpv4(first: number, second: number): boolean {
+/** By its first two octets. */
+export function isPrivateIpv4(first: number, second: number): boolean {
   return first === 0 || first === 10 || first === 127 || first >= 224 ||
     (first === 100 && (second & 0xc0) === 64) ||
     (first === 169 && second === 254) || (first === 172 && (second & 0xf0) === 16) ||

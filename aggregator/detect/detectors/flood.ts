@@ -15,6 +15,7 @@ import { by, type KeyParts } from "../keys.ts";
 import type { Address } from "../signs/address.ts";
 import { stopHost } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
+import { DistinctIps } from "../signs/distinct_ips.ts";
 import { type FloodKind, type FloodShare, readFloodShare } from "../signs/flood_share.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
@@ -70,7 +71,7 @@ interface Flood {
   amount: number;
   octets: number;
   unserved: number;
-  sources: Distinct<string>;
+  sources: DistinctIps;
   ports: Distinct<number>;
   protocol: string;
 }
@@ -118,7 +119,7 @@ export const flood = detector({
     amount: 0,
     octets: 0,
     unserved: 0,
-    sources: new Distinct(sourcesMax),
+    sources: new DistinctIps(sourcesMax),
     ports: new Distinct(portsMax),
   }),
   step(flood, { src, segment: { start, end, dst_port } }, _limits, share) {
@@ -128,7 +129,7 @@ export const flood = detector({
     flood.amount += share.amount;
     flood.octets += share.octets;
     if (!share.isAnswered) flood.unserved += share.amount;
-    flood.sources.add(src.ip);
+    flood.sources.add(src);
     if (flood.kind !== "icmp") flood.ports.add(dst_port);
   },
   isThreat(flood, limits, { firstS, lastS }) {

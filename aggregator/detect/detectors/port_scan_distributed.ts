@@ -202,18 +202,23 @@ function dividedWork(
   const isDivided = (together: ReadonlySet<Thing>, tries: number, least: number) =>
     together.size >= least && tries <= overlapMax * together.size &&
     together.size - [...open].filter((thing) => together.has(thing)).length >= failedShareMin * together.size;
-  const workers = [...sources].filter((one): one is Worker =>
-    typeof one[1] === "object" && one[1].size >= triesEachMin && !one[1].isFixed
-  );
-  const together = new Set(workers.flatMap(([, tried]) => [...tried]));
-  const tries = workers.reduce((sum, [, tried]) => sum + tried.size, 0);
-  if (workers.length >= sourcesMin && isDivided(together, tries, thingsMin)) {
-    const names = workers.map(([ip]) => ip);
-    return { sources: names, sourceCount: names.length, things: together, tries, isCrowd: false };
+  const workers: Worker[] = [];
+  for (const [ip, tried] of sources) {
+    if (typeof tried === "object" && tried.size >= triesEachMin && !tried.isFixed) workers.push([ip, tried]);
+  }
+  if (workers.length >= sourcesMin) {
+    const together = new Set(workers.flatMap(([, tried]) => [...tried]));
+    const tries = workers.reduce((sum, [, tried]) => sum + tried.size, 0);
+    if (isDivided(together, tries, thingsMin)) {
+      const names = workers.map(([ip]) => ip);
+      return { sources: names, sourceCount: names.length, things: together, tries, isCrowd: false };
+    }
   }
   // One or two ports by each of a crowd: more than comes to any address, and each port once.
+  if (
+    shape !== "ports" || ports.size < crowdPortsMin || protocol !== "tcp" || rate.peak > limits.crowdPerSMax
+  ) return null;
   const all = new Set(ports);
-  if (shape !== "ports" || protocol !== "tcp" || rate.peak > limits.crowdPerSMax) return null;
   if (!isDivided(all, attempts, crowdPortsMin)) return null;
   return { sources: [...crowd], sourceCount: crowd.count, things: all, tries: attempts, isCrowd: true };
 }

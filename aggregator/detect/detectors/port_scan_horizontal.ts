@@ -15,7 +15,7 @@ import { by } from "../keys.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
-import { Distinct } from "../signs/distinct.ts";
+import { DistinctIps } from "../signs/distinct_ips.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
 const portsMax = 256, hostsMax = 4_096;
@@ -28,9 +28,9 @@ const lowMax = 35;
 
 interface PortTally {
   list: AskedList;
-  failed: Distinct<string>;
-  open: Distinct<string>;
-  used: Distinct<string>;
+  failed: DistinctIps;
+  open: DistinctIps;
+  used: DistinctIps;
   attempts: number;
 }
 interface Sweep {
@@ -39,7 +39,7 @@ interface Sweep {
   rate: PeakRate;
   ports: Map<number, PortTally>;
   /** Hosts that failed on any port. */
-  failedHosts: Distinct<string>;
+  failedHosts: DistinctIps;
 }
 
 const limitsTable = {
@@ -92,7 +92,7 @@ export const portScanHorizontal = detector({
     src,
     rate: new PeakRate(),
     ports: new Map(),
-    failedHosts: new Distinct(hostsMax),
+    failedHosts: new DistinctIps(hostsMax),
   }),
   step(sweep, { probe, dst, segment: { dst_port, start } }) {
     const tally = sweep.ports.get(dst_port) ?? newTally();
@@ -104,8 +104,8 @@ export const portScanHorizontal = detector({
       tally.list.ask(dst, start);
     }
     const hosts = probe === "used" ? tally.used : probe === "open" ? tally.open : tally.failed;
-    hosts.add(dst.ip);
-    if (hosts === tally.failed) sweep.failedHosts.add(dst.ip);
+    hosts.add(dst);
+    if (hosts === tally.failed) sweep.failedHosts.add(dst);
   },
   isThreat: (sweep, limits, episode) => scannedPorts(sweep, limits, episode).length > 0,
   finding(sweep, limits) {
@@ -180,9 +180,9 @@ export const portScanHorizontal = detector({
 function newTally(): PortTally {
   return {
     list: new AskedList(),
-    failed: new Distinct(hostsMax),
-    open: new Distinct(hostsMax),
-    used: new Distinct(hostsMax),
+    failed: new DistinctIps(hostsMax),
+    open: new DistinctIps(hostsMax),
+    used: new DistinctIps(hostsMax),
     attempts: 0,
   };
 }

@@ -6,7 +6,7 @@
 import { detector } from "../detector.ts";
 import { field, growingPoints, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
-import { Distinct } from "../signs/distinct.ts";
+import { DistinctIps } from "../signs/distinct_ips.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
 const binS = 10, binsMax = 64, addressesMax = 8_192, portsMax = 1_024;
@@ -51,10 +51,10 @@ export const synFlood = detector({
     firstStartS: Infinity,
     lastStartS: -Infinity,
     bins: new Map<number, number>(),
-    sources: new Distinct<string>(addressesMax),
+    sources: new DistinctIps(addressesMax),
     ports: new Map<number, number>(),
   }),
-  step(flood, { segment }) {
+  step(flood, { src, segment }) {
     if (!isHalfOpen(segment)) {
       flood.completed++;
       return;
@@ -71,7 +71,7 @@ export const synFlood = detector({
     }
     flood.bins.set(bin, inBin);
     flood.peakPerBin = Math.max(flood.peakPerBin, inBin);
-    flood.sources.add(segment.src_ip);
+    flood.sources.add(src);
     const seen = flood.ports.get(segment.dst_port);
     if (seen !== undefined || flood.ports.size < portsMax) {
       flood.ports.set(segment.dst_port, (seen ?? 0) + attempts);

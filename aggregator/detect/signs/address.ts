@@ -5,7 +5,7 @@
  * Strangers never crowd out own hosts. @module */
 
 import { Halves } from "../../model/halves.ts";
-import { isPrivate as isPrivateBytes, parseIp } from "../../../shared/ip.ts";
+import { ipv4Number, isPrivate as isPrivateBytes, isPrivateIpv4, parseIp } from "../../../shared/ip.ts";
 import { hashOfIp } from "../keys.ts";
 
 /** Its `ip` is one text for all updates of a host, so that sets of addresses compare pointers. */
@@ -25,12 +25,21 @@ export class Address {
 
   /** Of its text, for keys. */
   readonly hash: number;
+  /** The 32 bits of an IPv4 address as a signed number; null for any other. */
+  readonly ipv4: number | null;
 
   constructor(readonly ip: string) {
-    const { bytes } = this;
     this.hash = hashOfIp(ip);
-    this.isPrivate = bytes === null || isPrivateBytes(bytes);
-    this.isGroup = bytes === null || isGroupBytes(bytes);
+    const number = ipv4Number(ip);
+    this.ipv4 = number < 0 ? null : number | 0;
+    if (number >= 0) {
+      this.isPrivate = isPrivateIpv4(number >>> 24, number >>> 16 & 255);
+      this.isGroup = isGroupIpv4(number);
+    } else {
+      const { bytes } = this;
+      this.isPrivate = bytes === null || isPrivateBytes(bytes);
+      this.isGroup = bytes === null || bytes[0] === 0xff;
+    }
     this.isOwn = this.isPrivate && !this.isGroup;
   }
 
@@ -77,7 +86,6 @@ export function isBareAddress(host: string): boolean {
 
 /** Multicast and broadcast, but not the reserved 240.0.0.0/4, over which programs that make captures anonymous scatter
  * hosts; an IPv4 address that ends in 255 is taken for its network's broadcast address. */
-function isGroupBytes(bytes: Uint8Array): boolean {
-  if (bytes.length === 16) return bytes[0] === 0xff;
-  return (bytes[0] & 0xf0) === 224 || bytes[3] === 255 || bytes.every((byte) => byte === 0);
+function isGroupIpv4(number: number): boolean {
+  return number >>> 28 === 14 || (number & 255) === 255 || number === 0;
 }
