@@ -23,6 +23,7 @@ import type {
   AuditStore,
   FeedbackStore,
   FlowStore,
+  HealthStore,
   HostStore,
   IdentityStore,
   IngestStore,
@@ -76,6 +77,7 @@ export interface Capabilities extends EdgeCapabilities {
   hostStore: HostStore;
   policyStore: PolicyStore;
   rolloutStore: RolloutStore;
+  healthStore: HealthStore;
   /** All there are, those that are off included. */
   detectors: readonly CatalogueEntry[];
   /** Lists of threat intelligence; null = no folder of them is named. */
@@ -137,6 +139,7 @@ export function topicsOf(
   | "hostStore"
   | "policyStore"
   | "rolloutStore"
+  | "healthStore"
   | "ping"
 > {
   return {
@@ -151,6 +154,7 @@ export function topicsOf(
     hostStore: store,
     policyStore: store,
     rolloutStore: store,
+    healthStore: store,
     ping: () => store.ping(),
   };
 }

@@ -14,6 +14,7 @@ import { packetUploads } from "./sensors/packets.ts";
 import { enrol } from "./sensors/enrol.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
+import { sensorHistory } from "./sensors/health_history.ts";
 import { addPolicy, policies, policy, policyHistory, removePolicy } from "./sensors/policies.ts";
 import { releasePart, releases } from "./sensors/releases.ts";
 import {
@@ -65,6 +66,7 @@ const table: readonly Row[] = [
   // People and their programs.
   ["GET", "/api/v1/fleet", "viewer", fleet],
   ["GET", "/api/v1/sensors/:id", "viewer", sensor],
+  ["GET", "/api/v1/sensors/:id/health", "viewer", sensorHistory],
   ["POST", "/api/v1/sensors/:id/approve", "admin", approve],
   ["POST", "/api/v1/sensors/:id/release", "admin", release],
   ["POST", "/api/v1/sensors/:id/rename", "admin", rename],

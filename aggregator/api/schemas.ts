@@ -11,6 +11,7 @@ import { stages } from "../model/incident.ts";
 import { packetStates } from "../model/packets.ts";
 import { readNetwork } from "../model/network.ts";
 import { timeForms } from "../model/time_text.ts";
+import { reasonKinds } from "../fleet/reasons.ts";
 import { severities, threatStatuses, verdicts } from "../model/threat.ts";
 
 /** Every error: problem details as in RFC 9457. */
@@ -249,6 +250,7 @@ export const sensorAnswer = z.object({
   tags: z.array(z.string()),
   status: z.string(),
   reasons: z.array(z.string()),
+  kinds: z.array(z.enum(reasonKinds)).describe("What each of the reasons is about"),
   enrolled_ms: z.number(),
   last_check_in_ms: z.number().nullable(),
   last_batch_ms: z.number().nullable(),

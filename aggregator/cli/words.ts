@@ -5,7 +5,7 @@
 import { escapeLine } from "../../shared/escape.ts";
 import type { Incident } from "../model/incident.ts";
 import type { Severity, Threat } from "../model/threat.ts";
-import { type SensorStatus, span } from "../fleet/fleet.ts";
+import { type SensorStatus, span } from "../fleet/reasons.ts";
 import type { FleetRow } from "../fleet/page.ts";
 import type { Totals } from "../model/traffic.ts";
 

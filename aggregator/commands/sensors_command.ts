@@ -37,7 +37,7 @@ export const sensorCommand: Command = command({
   summary: "sensors: list, show, approve, release, revoke, rename, tag, remove",
   operands: "VERB [NAME [WORD..]]",
   about:
-    `list and show print how sensors are. approve takes one in that waits, release lifts a quarantine, revoke refuses everything of one
+    `list and show print how sensors are, show also its last changes. approve takes one in that waits, release lifts a quarantine, revoke refuses everything of one
 within 5 seconds and frees its name, rename gives another name, tag sets the tags (none: clears them), remove forgets one; its flows stay.
 NAME is a sensor's name or id. Works on the database of the state folder, or asks --url.`,
   examples: [
@@ -138,10 +138,27 @@ async function list(api: AdminApi, json: boolean, edges: Edges): Promise<void> {
   if (fleet.sensors.length === 0) edges.reporter.info("no sensor is enrolled: make a join token first");
 }
 
+const changesShown = 5;
+
+interface Change {
+  at_ms: number;
+  status: string;
+  reasons: string[];
+}
+
 async function show(api: AdminApi, name: string, json: boolean, edges: Edges): Promise<void> {
   const sensor = await api.get<SensorHealth>(`/sensors/${encodeURIComponent(name)}`);
-  if (json) edges.print(JSON.stringify(sensor));
-  else say({ ...rowOf(sensor), reasons: sensor.reasons }, edges.clock.nowMs(), edges);
+  const path = `/sensors/${encodeURIComponent(sensor.sensor_id)}/health`;
+  const { rows } = await api.get<{ rows: Change[] }>(
+    `${path}?changes=true&limit=${changesShown}&since=now-30d`,
+  );
+  if (json) return edges.print(JSON.stringify({ ...sensor, changes: rows }));
+  say({ ...rowOf(sensor), reasons: sensor.reasons }, edges.clock.nowMs(), edges);
+  if (rows.length > 0) edges.print("  last changes:");
+  for (const { at_ms, status, reasons } of rows) {
+    const at = new Date(at_ms).toISOString().slice(0, 19).replace("T", " ");
+    edges.print(escapeLine(`    ${at} UTC  ${status}${reasons.length > 0 ? `: ${reasons.join("; ")}` : ""}`));
+  }
 }
 
 function say(sensor: FleetRow, nowMs: number, edges: Edges): void {

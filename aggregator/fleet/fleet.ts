@@ -10,9 +10,6 @@
 import type { Gap } from "../model/ledger.ts";
 import type { EndedEpoch, SensorRow } from "../model/sensor.ts";
 import type { CheckInRequest } from "../../shared/control.ts";
-import { cardDrops } from "../../shared/control_messages.ts";
-import { filterWarning, policyReasons } from "./policy_reasons.ts";
-import { upgradeReasons } from "./upgrade_reasons.ts";
 import {
   type Conservation,
   conservationOf,
@@ -20,40 +17,15 @@ import {
   deliveryOf,
   type Position,
 } from "./conservation.ts";
-
-/** From worst to best; a sensor has the first that fits. */
-export const sensorStatuses = [
-  "revoked",
-  "pending",
-  "quarantined",
-  "never_seen",
-  "late",
-  "blind",
-  "lossy",
-  "unwalled",
-  "stopped",
-  "healthy",
-] as const;
-export type SensorStatus = typeof sensorStatuses[number];
-
-/** Thresholds, each with its unit. */
-export const fleetLimits = {
-  /** Three check-ins missed. */
-  lateAfterMs: 30_000,
-  /** A network without one ARP or broadcast in this time is unplugged, or the port mirror is off. */
-  blindAfterS: 60,
-  /** Packets dropped by the kernel or dumpcap, or by the card, as a share of all: since the start, or of the last
-   * minute. Below it a reader could not notice it in any count. */
-  dropShareMax: 0.001,
-  /** Packets chosen for tshark that the bounded deep lane did not take, as a share of those chosen. */
-  factRefusalShareMax: 0.01,
-  /** Packets seen a moment before, as a share of all: above it most counts mislead who reads them. */
-  copyShareMax: 0.2,
-  /** A ring of packets that reaches back less far has lost most of them before an analyst or a detector asks. */
-  ringReachMsMin: 60_000,
-  /** Clock difference that makes times of two sensors hard to compare. */
-  clockOffsetMsMax: 2_000,
-} as const;
+import {
+  type Found,
+  foundNow,
+  type ReasonKind,
+  ringText,
+  type SensorStatus,
+  sensorStatuses,
+  span,
+} from "./reasons.ts";
 
 /** Packets that a sensor had counted in flows, and that no batch brought. */
 export interface Hole {
@@ -72,6 +44,8 @@ export interface SensorHealth {
   status: SensorStatus;
   /** Sentences. Also of a healthy sensor: what a reader has to know, such as a policy that was rolled back. */
   reasons: string[];
+  /** What each of them is about. */
+  kinds: ReasonKind[];
   enrolled_ms: number;
   last_check_in_ms: number | null;
   last_batch_ms: number | null;
@@ -136,10 +110,14 @@ export function sensorHealth(
   const found = foundNow(sensor, nowMs);
   const missing = gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
   if (missing > 0) {
-    found.push(["lossy", `${missing} batches are missing in ${gaps.length} gaps of the sequence`]);
+    found.push([
+      "lossy",
+      `${missing} batches are missing in ${gaps.length} gaps of the sequence`,
+      "missing_batches",
+    ]);
   }
   const holes = ended.flatMap(holeIn);
-  found.push(...holes.map((hole): Found => ["lossy", holeText(hole, nowMs)]));
+  found.push(...holes.map((hole): Found => ["lossy", holeText(hole, nowMs), "missing_packets"]));
   const status = sensorStatuses.find((name) => found.some(([of]) => of === name)) ?? "healthy";
   return {
     sensor_id: sensor.sensor_id,
@@ -148,6 +126,7 @@ export function sensorHealth(
     tags: sensor.tags,
     status,
     reasons: found.map(([, text]) => text),
+    kinds: found.map(([, , kind]) => kind),
     enrolled_ms: sensor.enrolled_ms,
     last_check_in_ms: sensor.last_check_in_ms,
     last_batch_ms: sensor.last_batch_ms,
@@ -162,19 +141,6 @@ export function sensorHealth(
   };
 }
 
-/** What is so just now: without what is missing of earlier times. */
-export function foundNow(sensor: SensorRow, nowMs: number): Found[] {
-  const { check_in: checkIn } = sensor;
-  const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
-  if (checkIn) {
-    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
-    found.push(...copies(checkIn), ...ring(checkIn));
-    const told = [...policyReasons(checkIn), ...upgradeReasons(checkIn)];
-    found.push(...told.map((text): Found => ["healthy", text]));
-  }
-  return found;
-}
-
 function holeIn({ epoch, missing, last_ms, found_ms }: EndedEpoch): Hole[] {
   return missing === null || found_ms === null
     ? []
@@ -184,209 +150,4 @@ function holeIn({ epoch, missing, last_ms, found_ms }: EndedEpoch): Hole[] {
 function holeText({ packets, from_ms }: Hole, nowMs: number): string {
   const ago = span(nowMs - from_ms);
   return `${packets} packets that it had counted in flows until ${ago} ago, before it started again, never came`;
-}
-
-export type Found = [status: SensorStatus, text: string];
-
-function identity(sensor: SensorRow): Found[] {
-  const found: Found[] = [];
-  if (sensor.revoked_ms !== null) {
-    found.push(["revoked", `Revoked at ${new Date(sensor.revoked_ms).toISOString()}`]);
-  }
-  if (sensor.approved_ms === null && sensor.revoked_ms === null) {
-    found.push(["pending", "It waits for approval: picket-aggregator sensor approve, or the dashboard"]);
-  } else if (sensor.quarantined_ms !== null) {
-    found.push([
-      "quarantined",
-      `Its batches are refused: ${sensor.quarantine_reason ?? "no reason is stored"}`,
-    ]);
-  }
-  return found;
-}
-
-function silence(sensor: SensorRow, nowMs: number): Found[] {
-  if (sensor.last_check_in_ms === null) return [["never_seen", "Enrolled, but it never checked in"]];
-  const silentMs = nowMs - sensor.last_check_in_ms;
-  if (silentMs <= fleetLimits.lateAfterMs) return [];
-  // A sensor that said good-bye is not missing, but it sees nothing either.
-  if (sensor.check_in?.capture.state === "idle") {
-    return [["stopped", `It finished ${span(silentMs)} ago and captures nothing`]];
-  }
-  return [["late", `No check-in for ${span(silentMs)} (limit ${span(fleetLimits.lateAfterMs)})`]];
-}
-
-function sight(checkIn: CheckInRequest): Found[] {
-  const { capture, sent_ms, started_ms } = checkIn;
-  if (capture.state === "failed") {
-    return [["blind", `Capture of ${capture.source} failed: ${capture.error ?? "no reason was given"}`]];
-  }
-  if (capture.state !== "capturing") return [];
-  // Compared with the sensor's own clock, so that a wrong one does not make it blind.
-  const sinceS = sent_ms / 1_000 - (capture.last_packet ?? started_ms / 1_000);
-  if (sinceS <= fleetLimits.blindAfterS) return [];
-  const first = capture.last_packet === null ? "No packet at all" : "No packet";
-  return [[
-    "blind",
-    `${first} on ${capture.source} for ${span(sinceS * 1_000)} (limit ${fleetLimits.blindAfterS} s)${
-      filterWarning(checkIn)
-    }`,
-  ]];
-}
-
-function loss(checkIn: CheckInRequest): Found[] {
-  const { capture, flows, facts, spool, transport } = checkIn;
-  const found: Found[] = [...links(capture), ...drops(capture)];
-  const leftOut = capture.left_out.not_sampled ?? 0;
-  if (flows.factor > 1) {
-    found.push([
-      "lossy",
-      `It is overloaded and samples 1 flow in ${flows.factor}: ${leftOut} packets (${
-        percent(share(leftOut, capture.packets))
-      }) were left out since it started`,
-    ]);
-  }
-  const { unaccounted } = conservationOf([capture]);
-  if (unaccounted !== 0) {
-    found.push(["lossy", `${unaccounted} packets are neither in flows nor counted as left out`]);
-  }
-  const refusalShare = share(facts.refused, facts.offered + facts.refused);
-  if (refusalShare > fleetLimits.factRefusalShareMax) {
-    found.push([
-      "lossy",
-      `${facts.refused} packets (${percent(refusalShare)}) were not dissected as tshark was busy`,
-    ]);
-  }
-  if (spool.dropped_batches > 0) {
-    found.push(["lossy", `${spool.dropped_batches} batches were dropped as the spool was full`]);
-  }
-  if (spool.error) {
-    const unwritten = spool.unwritten ?? 0;
-    found.push([
-      "lossy",
-      `Its disk takes no batches: ${spool.error}` +
-      (unwritten > 0 ? `; ${unwritten} are in memory only` : ""),
-    ]);
-  }
-  if (spool.quarantined > 0) {
-    found.push(["lossy", `${spool.quarantined} spool files could not be delivered and are set aside`]);
-  }
-  if (transport.error !== null && spool.batches > 0) {
-    found.push([
-      "lossy",
-      `${spool.batches} batches wait in the spool since ${span(spool.oldest_s * 1_000)}: ${transport.error}`,
-    ]);
-  }
-  return found;
-}
-
-/** Interfaces that are not captured while others are; when none is, the capture itself has failed. */
-function links({ state, links = [] }: CheckInRequest["capture"]): Found[] {
-  if (state !== "capturing") return [];
-  return links.filter(({ error }) => error !== null).map(({ name, error }): Found => [
-    "lossy",
-    `${name} is not captured: ${error}; its other interfaces go on`,
-  ]);
-}
-
-/** Nothing is wrong with the sensor, but a reader has to know. */
-function copies({ capture, counters }: CheckInRequest): Found[] {
-  const copied = counters.packets_copied_total ?? 0;
-  const part = share(copied, capture.packets);
-  if (part <= fleetLimits.copyShareMax) return [];
-  return [[
-    "healthy",
-    `${copied} packets (${
-      percent(part)
-    }) are copies of others, as a mirror port makes them; flows count each`,
-  ]];
-}
-
-/** What the sensor could still show of its packets. */
-function ringText({ ring, sent_ms, capture }: CheckInRequest): string {
-  if (!ring) return "no packets are kept";
-  if (ring.oldest === null) return "ring is empty";
-  return `ring reaches back ${reachText(reachMs(ring.oldest, sent_ms, capture))}`;
-}
-
-function ring({ ring, sent_ms, capture }: CheckInRequest): Found[] {
-  // A ring that has overwritten nothing reaches back as far as there were packets.
-  if (!ring || ring.oldest === null || ring.overwritten === 0) return [];
-  const backMs = reachMs(ring.oldest, sent_ms, capture);
-  if (backMs >= fleetLimits.ringReachMsMin) return [];
-  return [[
-    "healthy",
-    `Its packet ring reaches back ${
-      reachText(backMs)
-    } only: ${ring.overwritten} packets were overwritten by newer ones; --ring-mib gives it more room`,
-  ]];
-}
-
-/** Of a capture file the newest packet is the present. */
-function reachMs(oldest: number, sentMs: number, { state, last_packet }: CheckInRequest["capture"]): number {
-  const presentMs = state === "replaying" && last_packet !== null ? last_packet * 1_000 : sentMs;
-  return Math.max(0, presentMs - oldest * 1_000);
-}
-
-/** "4 min 10 s", "45 s", "3 h 20 min". */
-function reachText(ms: number): string {
-  const s = Math.floor(ms / 1_000);
-  if (s < 60) return `${s} s`;
-  if (s < 3_600) return `${Math.floor(s / 60)} min ${s % 60} s`;
-  return `${Math.floor(s / 3_600)} h ${Math.floor(s % 3_600 / 60)} min`;
-}
-
-/** Nothing is lost by it, but a packet that takes over tshark gets what the wall should keep from it. */
-function walls({ facts }: CheckInRequest): Found[] {
-  const missing = facts.walls?.missing ?? [];
-  if (missing.length === 0) return [];
-  return [[
-    "unwalled",
-    `Walls around its tshark are missing: ${missing.join(", ")}; the shipped units have them all`,
-  ]];
-}
-
-/** What kernel and card dropped, each for itself: the cures differ. What goes on now comes first. */
-function drops({ packets, dropped, interfaces = [], recent }: CheckInRequest["capture"]): Found[] {
-  const found: Found[] = [];
-  const say = (count: number, of: number, text: string) => {
-    const part = share(count, of + count);
-    if (part > fleetLimits.dropShareMax) found.push(["lossy", `${count} packets (${percent(part)}) ${text}`]);
-  };
-  const kernel = "were dropped by the kernel before the sensor saw them";
-  const card = "were dropped by the card or its driver before the kernel could hand them on";
-  if (recent) {
-    const lately = `in the last ${span(recent.seconds * 1_000)}`;
-    say(recent.dropped, recent.packets, `${kernel}, ${lately}`);
-    say(recent.card_dropped, recent.packets, `${card}, ${lately}`);
-  }
-  say(dropped, packets, `${kernel}, since it started`);
-  const names = interfaces.filter((one) => cardDrops([one]) > 0).map(({ name }) => name).join(", ");
-  say(cardDrops(interfaces), packets, `${card} (${names}), since it started`);
-  return found;
-}
-
-function clock({ clock_offset_ms: offset }: SensorRow): Found[] {
-  if (offset === null || Math.abs(offset) <= fleetLimits.clockOffsetMsMax) return [];
-  // Times are corrected for it, however far off, so nothing is lost; a person should still set the clock.
-  return [[
-    "healthy",
-    `Its clock is ${span(Math.abs(offset))} ${offset > 0 ? "ahead" : "behind"}; times are corrected`,
-  ]];
-}
-
-function share(part: number, whole: number): number {
-  return whole === 0 ? 0 : part / whole;
-}
-
-function percent(of: number): string {
-  return `${(of * 100).toPrecision(2)} %`;
-}
-
-/** A time span in the largest unit that keeps two digits: "45 s", "12 min", "30 h", "4 d". */
-export function span(ms: number): string {
-  const s = ms / 1_000;
-  if (s < 10) return `${Math.round(s * 10) / 10} s`;
-  if (s < 120) return `${Math.round(s)} s`;
-  if (s < 7_200) return `${Math.round(s / 60)} min`;
-  return s < 172_800 ? `${Math.round(s / 3_600)} h` : `${Math.round(s / 86_400)} d`;
 }

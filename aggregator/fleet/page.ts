@@ -9,7 +9,8 @@
  * @module */
 
 import { Buffer } from "node:buffer";
-import type { FleetHealth, SensorHealth, SensorStatus } from "./fleet.ts";
+import type { FleetHealth, SensorHealth } from "./fleet.ts";
+import type { SensorStatus } from "./reasons.ts";
 import { urgency } from "./urgency.ts";
 
 const reasonsShown = 2;

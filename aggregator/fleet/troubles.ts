@@ -8,7 +8,7 @@
 
 import type { Finding, Reason } from "../model/threat.ts";
 import type { SensorRow } from "../model/sensor.ts";
-import { fleetLimits, foundNow, type SensorStatus } from "./fleet.ts";
+import { fleetLimits, foundNow, type SensorStatus } from "./reasons.ts";
 
 export const troubleKinds = [
   "sensor_unreachable",

@@ -1,6 +1,6 @@
 /** The order in which people look at sensors. The dashboard imports it, so nothing here needs the server. @module */
 
-import type { SensorStatus } from "./fleet.ts";
+import type { SensorStatus } from "./reasons.ts";
 
 /** From the most urgent down; the last three ask for nothing. */
 export const urgency: readonly SensorStatus[] = [

@@ -12,7 +12,7 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { DayKeeper } from "../archive/archive_thread.ts";
 import { dateOf } from "../archive/manifest.ts";
 import type { StoredDay } from "../model/retention.ts";
-import type { AuditStore, LeaseStore, RetentionStore } from "../store/store.ts";
+import type { AuditStore, HealthStore, LeaseStore, RetentionStore } from "../store/store.ts";
 import { type Drop, isEmpty, isLeaving, planDrops, type RetentionLimits } from "./plan.ts";
 
 const everyMs = 600_000;
@@ -20,11 +20,14 @@ const ledgerMs = 86_400_000;
 const closedGapsMs = 30 * 86_400_000;
 /** The audit, and suppressions that ended. */
 const decisionsMs = 400 * 86_400_000;
+const dayMs = 86_400_000;
+/** How sensors were is kept in full so long, then by the hour, for as many days as flows. */
+const fineHealthMs = 2 * dayMs;
 /** A day to which flows are still added is archived anew so often. */
 const archivesPerTurnMax = 3;
 
 export interface RetentionDeps {
-  store: RetentionStore & LeaseStore & Pick<AuditStore, "pruneDecisions">;
+  store: RetentionStore & LeaseStore & Pick<AuditStore, "pruneDecisions"> & Pick<HealthStore, "pruneHealth">;
   /** Of this process. */
   holder: string;
   clock: Clock;
@@ -126,6 +129,8 @@ export class Retention {
     await store.pruneTalkers(nowMs);
     await store.pruneGaps(nowMs - closedGapsMs);
     await store.pruneDecisions(nowMs - decisionsMs);
+    const health = { beforeMs: nowMs - this.#limits.flowDays * dayMs, thinBeforeMs: nowMs - fineHealthMs };
+    reporter.count("sensor_health_rows_pruned_total", undefined, await store.pruneHealth(health));
   }
 
   /** Why a day of flows is not archived; null = it is, or nobody wants it to be. */

@@ -21,6 +21,7 @@ import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { PolicyBook } from "../fleet/policies.ts";
 import { ReleaseFolder } from "../fleet/release_folder.ts";
+import { HealthHistory } from "../fleet/health_history.ts";
 import { Rollouts } from "../fleet/rollouts.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { ApiKeys } from "../api/api_keys.ts";
@@ -132,6 +133,11 @@ async function wire(
   checkIns.start();
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
+  if (roles.has("ingest")) {
+    const history = new HealthHistory({ store, directory, holder, clock, reporter });
+    history.start();
+    stops.push(() => history.stop());
+  }
   const releases = new ReleaseFolder(`${stateFolder(options.state, edges.env)}/releases`);
   const rollouts = new Rollouts({}, { store, directory, releases, reporter });
   rollouts.start(clock);

@@ -22,6 +22,7 @@ import * as threatNetworks from "./steps/0010_threat_networks.ts";
 import * as upgrades from "./steps/0011_upgrades.ts";
 import * as days from "./steps/0012_days.ts";
 import * as talkerHours from "./steps/0013_talker_hours.ts";
+import * as sensorHealth from "./steps/0014_sensor_health.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
@@ -41,6 +42,7 @@ export const steps: readonly Step[] = [
   upgrades,
   days,
   talkerHours,
+  sensorHealth,
 ];
 
 export async function migrate(

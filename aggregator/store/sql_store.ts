@@ -10,6 +10,7 @@ import { auditStore } from "./audit_store.ts";
 import type { Database } from "./database.ts";
 import { feedbackStore } from "./feedback_store.ts";
 import { flowStore } from "./flow_store.ts";
+import { healthStore } from "./health_store.ts";
 import { hostStore } from "./host_store.ts";
 import { identityStore } from "./identity_store.ts";
 import { ingestStore } from "./ingest_store.ts";
@@ -66,6 +67,7 @@ export function sqlStore(
     ...sinkStore(database, { reporter, clock }),
     ...policyStore(database),
     ...rolloutStore(database),
+    ...healthStore(database),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The store, as the rest of the aggregator sees it: sixteen topics, joined.
+/** The store, as the rest of the aggregator sees it: seventeen topics, joined.
  * Two implementations: SQLite (embedded) and MariaDB (fleet).
  *
  * In: one write per ingest transaction, identities, threats. Out: pages of rows, bounded in rows, range and time.
@@ -43,8 +43,6 @@ import type {
 import type { Suppression, SuppressionRow } from "../model/suppression.ts";
 import type { Feedback, Threat, ThreatLinks, ThreatStatus } from "../model/threat.ts";
 import type { OutboxMessage, SinkCounts, SinkWrite, ToldRow } from "../model/message.ts";
-import type { PolicyRow } from "../model/policy.ts";
-import type { RolloutChange, RolloutRow } from "../model/upgrade.ts";
 import type { PacketOutcomeChange, PacketRequestRow, StoredPackets } from "../model/packets.ts";
 import type {
   OutsideTraffic,
@@ -55,7 +53,9 @@ import type {
   Totals,
 } from "../model/traffic.ts";
 import type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
+import type { HealthStore, PolicyStore, RolloutStore } from "./fleet_topics.ts";
 
+export type { HealthStore, PolicyStore, RolloutStore } from "./fleet_topics.ts";
 export type { ArchiveStore, Lease, LeaseStore, RetentionStore, UpkeepStore } from "./keeping.ts";
 
 /** Thrown by {@link IngestStore.ingest} when a ledger key is already there:
@@ -297,28 +297,6 @@ export interface HostStore {
   countHosts(range: { fromMs: number; toMs: number }): Promise<{ hosts: number; inside: number }>;
 }
 
-/** What the fleet sets on its sensors. */
-export interface PolicyStore {
-  /** Returns its version; null = there are too many of this name, or too many names. */
-  addPolicy(row: Omit<PolicyRow, "version">, by?: Actor): Promise<number | null>;
-  /** Every version of each, the oldest first. */
-  readPolicies(): Promise<PolicyRow[]>;
-}
-
-/** Which version the sensors are to run. */
-export interface RolloutStore {
-  /** Returns its id; null = another one runs or is paused. */
-  addRollout(row: Omit<RolloutRow, "id">, by: Actor): Promise<number | null>;
-  /** The newest first. */
-  readRollouts(limit: number): Promise<RolloutRow[]>;
-  /** `by` null = it changed by itself. False = it is not as it `was` any more. */
-  changeRollout(
-    was: Pick<RolloutRow, "id" | "state" | "percent" | "attempt">,
-    change: RolloutChange,
-    by: { actor: Actor; action: AuditAction; nowMs: number } | null,
-  ): Promise<boolean>;
-}
-
 /** Packets that sensors were asked for. */
 export interface PacketStore {
   /** Adds requests; of the same subject and sensor only one that is gone or refused gives way. */
@@ -391,7 +369,8 @@ export interface Store
     PacketStore,
     SinkStore,
     PolicyStore,
-    RolloutStore {
+    RolloutStore,
+    HealthStore {
   /** Opens, migrates forward. @throws {StoreUnavailable} when it cannot be reached. */
   start(): Promise<void>;
   stop(): Promise<void>;

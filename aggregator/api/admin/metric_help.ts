@@ -59,6 +59,14 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   releases_refused: [
     "Files in the folder of releases that are not offered, as they are not what was signed.",
   ],
+  sensor_health_rows_total: [
+    "Moments of sensors that were noted: changes of their health, and every ten minutes.",
+  ],
+  sensor_health_rows_pruned_total: ["Moments of sensors that retention dropped."],
+  sensor_health_left_out_total: [
+    "Sensors beyond 20,000, whose health is not noted over time; again at each look.",
+  ],
+  sensor_health_errors_total: ["Looks at the health of all sensors that failed; they are made up for."],
   sensor_changes_total: ["Changes an operator made to a sensor.", "change"],
   sensors_revoked_total: ["Sensors revoked by an operator."],
   sensors_quarantined_total: ["Sensors quarantined because two copies of them were alive."],

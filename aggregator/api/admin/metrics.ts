@@ -5,7 +5,7 @@
  * `_duration_seconds` histograms; label values are escaped; each family has its HELP and its TYPE line. @module */
 
 import type { FleetHealth } from "../../fleet/fleet.ts";
-import { sensorStatuses } from "../../fleet/fleet.ts";
+import { sensorStatuses } from "../../fleet/reasons.ts";
 import { readFleet } from "../sensors/fleet.ts";
 import { resource } from "../route.ts";
 import { metricHelp } from "./metric_help.ts";

@@ -1,7 +1,8 @@
 /** The fleet: who is late, blind or lossy; a list by the page, and one sensor with all that is known of it. @module */
 
 import { z } from "../../../shared/schema.ts";
-import { type FleetHealth, fleetHealth, sensorHealth, sensorStatuses } from "../../fleet/fleet.ts";
+import { type FleetHealth, fleetHealth, sensorHealth } from "../../fleet/fleet.ts";
+import { sensorStatuses } from "../../fleet/reasons.ts";
 import { fleetPage } from "../../fleet/page.ts";
 import type { Position } from "../../fleet/conservation.ts";
 import type { SensorRow } from "../../model/sensor.ts";

@@ -69,6 +69,7 @@ Deno.test("every route answers well what it describes", async () => {
       "dead-letters",
       "fleet",
       "sensors/roof",
+      "sensors/roof/health",
       "session",
       "tokens",
       "keys",

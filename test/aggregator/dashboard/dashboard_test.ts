@@ -97,6 +97,27 @@ Deno.test({
 
 Deno.test({
   ...options,
+  name: "a sensor's page tells how it is, how it was, and what it lost",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Fleet" }).click();
+      await page.getByRole("link", { name: "cellar" }).first().click();
+      const rows = page.getByRole("region", { name: "How it was" }).locator("tbody tr");
+      await hasCount(rows, 3);
+      const told = await rows.allInnerTexts();
+      for (
+        const [i, words] of ["12000 packets", "no such device", "it saw packets and lost none"].entries()
+      ) {
+        assertStringIncludes(told[i], words);
+      }
+      await page.getByRole("region", { name: "What it saw, and lost" }).getByText("Dropped by the kernel")
+        .waitFor();
+    }),
+});
+
+Deno.test({
+  ...options,
   name: "by clicking alone a person finds a threat's reasons, its flows, and the other threats of the host",
   fn: () =>
     withWorld(browser, {}, async (page, world) => {

@@ -2,6 +2,8 @@
  *
  * Why one world for the browser: what is rendered inert here is rendered by the same functions everywhere. @module */
 
+import { healthRow } from "../store/contract/health_cases.ts";
+import type { HealthRow } from "../../../aggregator/model/sensor_health.ts";
 import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { listen, type Listening } from "../../../aggregator/serve/listen.ts";
 import type { Certificate } from "../../../aggregator/tls/authority.ts";
@@ -52,6 +54,24 @@ export interface WorldOptions {
   limits?: FrontDoorOptions;
 }
 
+/** Of a sensor that was blind an hour ago, and said why in strings from the wire. */
+function momentsOf(id: string, nowMs: number): HealthRow[] {
+  const reasons = hostileStrings.slice(0, 4).map((text) => `Capture of ${text} failed: no such device`);
+  return [
+    healthRow(id, nowMs - 7_200_000, { weight: 2 }),
+    healthRow(id, nowMs - 3_600_000, { weight: 2, status: "blind", kinds: ["capture_failed"], reasons }),
+    healthRow(id, nowMs - 3_000_000),
+    healthRow(id, nowMs - 60_000, {
+      weight: 2,
+      status: "lossy",
+      kinds: ["kernel_drops"],
+      reasons: [
+        "12000 packets (6.2 %) were dropped by the kernel before the sensor saw them, since it started",
+      ],
+    }),
+  ];
+}
+
 /** Starts it on a free port of loopback. */
 export async function startHostileWorld(options: WorldOptions = {}): Promise<HostileWorld> {
   const proxies = new TrustedProxies(options.trustedProxies ?? []);
@@ -80,6 +100,7 @@ export async function startHostileWorld(options: WorldOptions = {}): Promise<Hos
       health.capture.interfaces = [{ name: hostileStrings[1].slice(0, 60), ...counters, rx_missed: 345 }];
     }
     await sensor.checkIn(fixture, health);
+    if (name === "cellar") await store.saveHealth(momentsOf(sensor.id, fixture.clock.ms));
   }
   const flows = Array.from({ length: 160 }, (_, index) => {
     const name = hostileStrings[index % hostileStrings.length];

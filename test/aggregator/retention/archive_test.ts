@@ -46,6 +46,7 @@ async function turn(
     pruneTalkers: () => Promise.resolve(),
     pruneGaps: () => Promise.resolve(0),
     pruneDecisions: () => Promise.resolve(),
+    pruneHealth: () => Promise.resolve(0),
     takeLease: () => Promise.resolve({ holder: "test", generation: 1, position: "" }),
     moveLease: () => Promise.resolve(true),
     releaseLease: () => Promise.resolve(),

@@ -93,6 +93,7 @@ Deno.test("retention refuses limits that make no sense, and goes on when a turn 
     pruneTalkers: () => Promise.resolve(),
     pruneGaps: () => Promise.resolve(0),
     pruneDecisions: () => Promise.resolve(),
+    pruneHealth: () => Promise.resolve(0),
   };
   assertThrows(
     () => new Retention({ flowDays: 0, bytesMax: 0 }, { store, holder: "a", clock, reporter }),
@@ -152,6 +153,7 @@ Deno.test("what rests on flows leaves before the flows of its day", async () => 
     pruneTalkers: () => Promise.resolve(),
     pruneGaps: () => Promise.resolve(0),
     pruneDecisions: (beforeMs: number) => Promise.resolve(void decisionsBefore.push(beforeMs)),
+    pruneHealth: () => Promise.resolve(0),
     takeLease: () => Promise.resolve({ holder: "a", generation: 1, position: "" }),
     moveLease: () => Promise.resolve(true),
     releaseLease: () => Promise.resolve(),

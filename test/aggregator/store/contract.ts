@@ -8,6 +8,7 @@ import { archiveCases } from "./contract/archive_cases.ts";
 import { decisionCases } from "./contract/decision_cases.ts";
 import { flowCases, queryCases } from "./contract/flow_cases.ts";
 import { filterCases } from "./contract/filter_cases.ts";
+import { healthCases } from "./contract/health_cases.ts";
 import { hostCases } from "./contract/host_cases.ts";
 import { identityCases } from "./contract/identity_cases.ts";
 import { ledgerCases } from "./contract/ingest_cases.ts";
@@ -68,6 +69,7 @@ export function storeContract(
   sinkCases(test);
   policyCases(test);
   rolloutCases(test);
+  healthCases(test);
 }
 
 export type Test = (behaviour: string, work: (subject: Subject) => Promise<void>) => void;

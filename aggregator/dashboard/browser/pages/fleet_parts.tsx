@@ -5,7 +5,7 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
-import type { SensorStatus } from "../../../fleet/fleet.ts";
+import type { SensorStatus } from "../../../fleet/reasons.ts";
 import { urgency } from "../../../fleet/urgency.ts";
 import type { FleetRow } from "../api.ts";
 import { linkTo } from "../place.ts";

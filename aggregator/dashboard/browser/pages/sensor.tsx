@@ -6,6 +6,7 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import type { SensorStatus } from "../../../fleet/reasons.ts";
 import type { Gap } from "../../../model/ledger.ts";
 import type { SensorHealth, Series } from "../api.ts";
 import { nowS, useApp } from "../app.ts";
@@ -18,7 +19,13 @@ import { bytes, count, plural, span } from "../text.ts";
 import { statusWords } from "./fleet_parts.tsx";
 import { SensorActs } from "./sensor_acts.tsx";
 
-const gapsMax = 100;
+const gapsMax = 100, changesMax = 50;
+
+interface Moment {
+  at_ms: number;
+  status: SensorStatus;
+  reasons: string[];
+}
 
 export function SensorPage({ name }: { name: string }): VNode {
   const { data: sensor, problem, isMissing, again } = useApi<SensorHealth>(
@@ -39,6 +46,7 @@ export function SensorPage({ name }: { name: string }): VNode {
           <Health sensor={sensor} onDone={again} />
           <Counted sensor={sensor} />
           <Machine sensor={sensor} />
+          <History id={sensor.sensor_id} />
           <Traffic id={sensor.sensor_id} />
           <Gaps id={sensor.sensor_id} holes={sensor.holes} />
         </>
@@ -151,6 +159,49 @@ function Machine({ sensor: { check_in: checkIn } }: { sensor: SensorHealth }): V
           "Ships by": transport.error ? `${transport.kind}: ${transport.error}` : transport.kind,
         }}
       />
+    </Section>
+  );
+}
+
+function History({ id }: { id: string }): VNode {
+  const { data, problem } = useApi<{ rows: Moment[]; next_cursor?: string }>(
+    `/sensors/${encodeURIComponent(id)}/health`,
+    { changes: "true", since: "now-30d", limit: changesMax },
+  );
+  const rows = data?.rows ?? [];
+  return (
+    <Section
+      title="How it was"
+      class="wide"
+      note={data?.next_cursor === undefined
+        ? "changes of the last 30 days"
+        : `the last ${changesMax} changes of the last 30 days`}
+    >
+      <Notice problem={problem} />
+      {data !== null && rows.length === 0 && <Empty>No change has been noted yet.</Empty>}
+      {rows.length > 0 && (
+        <Table
+          caption="Changes of its health"
+          look="small"
+          rows={rows}
+          idOf={({ at_ms }) => String(at_ms)}
+          columns={[
+            { name: "at", label: "From", cell: ({ at_ms }) => <When at={at_ms / 1000} /> },
+            {
+              name: "status",
+              label: "Health",
+              cell: ({ status }) => <span class={`status status-${status}`}>{statusWords(status)}</span>,
+            },
+            {
+              name: "why",
+              label: "Why",
+              cell: ({ reasons }) => (
+                <Wire>{reasons.length === 0 ? "it saw packets and lost none" : reasons.join("; ")}</Wire>
+              ),
+            },
+          ]}
+        />
+      )}
     </Section>
   );
 }

@@ -1,0 +1,20 @@
+CREATE TABLE IF NOT EXISTS sensor_health (
+    sensor_id VARCHAR(64) NOT NULL,
+    at_ms BIGINT NOT NULL,
+    weight TINYINT NOT NULL COMMENT '2 = it changed, 1 = the first of its hour, 0 = any other',
+    status VARCHAR(16) NOT NULL,
+    kinds VARCHAR(400) NOT NULL,
+    reasons TEXT NOT NULL COMMENT 'JSON; empty unless it changed',
+    epoch BIGINT COMMENT 'NULL = the sensor had not checked in',
+    packets BIGINT,
+    in_flows BIGINT,
+    left_out BIGINT,
+    dropped BIGINT,
+    card_dropped BIGINT,
+    spooled_batches BIGINT,
+    missing_batches BIGINT NOT NULL,
+    missing_packets BIGINT NOT NULL,
+    clock_offset_ms BIGINT,
+    PRIMARY KEY (sensor_id, at_ms),
+    INDEX sensor_health_by_time (at_ms, weight)
+  ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='How sensors were, over time';
