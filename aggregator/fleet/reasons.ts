@@ -91,7 +91,8 @@ export const reasonKinds = [
 ] as const;
 export type ReasonKind = typeof reasonKinds[number];
 
-export type Found = [status: SensorStatus, text: string, kind: ReasonKind];
+/** `since`: "start" = it counts since the sensor started, and says nothing of this moment. */
+export type Found = [status: SensorStatus, text: string, kind: ReasonKind, since?: "start" | undefined];
 
 function identity(sensor: SensorRow): Found[] {
   const found: Found[] = [];
@@ -170,6 +171,7 @@ function loss(checkIn: CheckInRequest): Found[] {
       "lossy",
       `${unaccounted} packets are neither in flows nor counted as left out`,
       "unaccounted",
+      "start",
     ]);
   }
   const refusalShare = share(facts.refused, facts.offered + facts.refused);
@@ -178,6 +180,7 @@ function loss(checkIn: CheckInRequest): Found[] {
       "lossy",
       `${facts.refused} packets (${percent(refusalShare)}) were not dissected as tshark was busy`,
       "facts_refused",
+      "start",
     ]);
   }
   if (spool.dropped_batches > 0) {
@@ -185,6 +188,7 @@ function loss(checkIn: CheckInRequest): Found[] {
       "lossy",
       `${spool.dropped_batches} batches were dropped as the spool was full`,
       "spool_dropped",
+      "start",
     ]);
   }
   if (spool.error) {
@@ -201,6 +205,7 @@ function loss(checkIn: CheckInRequest): Found[] {
       "lossy",
       `${spool.quarantined} spool files could not be delivered and are set aside`,
       "set_aside",
+      "start",
     ]);
   }
   if (transport.error !== null && spool.batches > 0) {
@@ -286,10 +291,10 @@ function walls({ facts }: CheckInRequest): Found[] {
 /** What kernel and card dropped, each for itself: the cures differ. What goes on now comes first. */
 function drops({ packets, dropped, interfaces = [], recent }: CheckInRequest["capture"]): Found[] {
   const found: Found[] = [];
-  const say = (count: number, of: number, text: string, kind: ReasonKind) => {
+  const say = (count: number, of: number, text: string, kind: ReasonKind, since?: "start") => {
     const part = share(count, of + count);
     if (part <= fleetLimits.dropShareMax) return;
-    found.push(["lossy", `${count} packets (${percent(part)}) ${text}`, kind]);
+    found.push(["lossy", `${count} packets (${percent(part)}) ${text}`, kind, since]);
   };
   const kernel = "were dropped by the kernel before the sensor saw them";
   const card = "were dropped by the card or its driver before the kernel could hand them on";
@@ -298,9 +303,9 @@ function drops({ packets, dropped, interfaces = [], recent }: CheckInRequest["ca
     say(recent.dropped, recent.packets, `${kernel}, ${lately}`, "kernel_drops");
     say(recent.card_dropped, recent.packets, `${card}, ${lately}`, "card_drops");
   }
-  say(dropped, packets, `${kernel}, since it started`, "kernel_drops");
+  say(dropped, packets, `${kernel}, since it started`, "kernel_drops", "start");
   const names = interfaces.filter((one) => cardDrops([one]) > 0).map(({ name }) => name).join(", ");
-  say(cardDrops(interfaces), packets, `${card} (${names}), since it started`, "card_drops");
+  say(cardDrops(interfaces), packets, `${card} (${names}), since it started`, "card_drops", "start");
   return found;
 }
 

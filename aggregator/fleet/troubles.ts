@@ -3,7 +3,8 @@
  * In: a sensor's row and `nowMs`. Out: its troubles, each of one kind, with a finding that explains it.
  * Invariant: a sensor that is out of contact is unreachable and nothing else, as what it said last is old. What counts
  * since its start and cannot go away again, as packets lost an hour ago, is no trouble of this moment: the fleet shows
- * it. Each sentence is one that the fleet shows too.
+ * it. What a sensor loses now is one, and so is a spool that nobody takes.
+ * Each sentence is one that the fleet shows too.
  * Why ATT&CK T1562: who blinds a sensor impairs the defence; that a cable was pulled looks the same. @module */
 
 import type { Finding, Reason } from "../model/threat.ts";
@@ -14,6 +15,8 @@ export const troubleKinds = [
   "sensor_unreachable",
   "sensor_blind",
   "sensor_cloned",
+  "sensor_lossy",
+  "sensor_backlog",
   "sensor_unwalled",
   "sensor_clock",
 ] as const;
@@ -76,6 +79,30 @@ export const kinds: Readonly<Record<TroubleKind, Kind>> = {
       "the quarantine: picket-aggregator sensor release.",
     falseAlarm: "Was a card copied or a backup restored, and did both run?",
   },
+  sensor_lossy: {
+    title: "Sensor loses packets",
+    afterMs: 120_000,
+    points: 40,
+    says: "loses a part of what it should see",
+    meaning:
+      "Counts of its flows are too low, and what an attacker sent meanwhile may be among what is missing. More " +
+      "traffic than the machine can take, a full disk and an interface that went away are the usual causes.",
+    action:
+      "The reason names the stage. For the kernel and the card: a filter or a policy that leaves noise out, or a " +
+      "faster machine; for the disk: make room; for an interface: its cable. `picket-sensor doctor` says more.",
+    falseAlarm: "Is it a backup or a copy between two machines that could be left out by a filter?",
+  },
+  sensor_backlog: {
+    title: "Sensor cannot ship",
+    afterMs: 300_000,
+    points: 30,
+    says: "has batches that it cannot ship",
+    meaning:
+      "It goes on capturing and keeps what it saw in its spool, so nothing is lost yet; detectors see it late, and " +
+      "a spool that is full drops the oldest batches.",
+    action: "The reason names the fault of the way: fix that, and the batches come by themselves.",
+    falseAlarm: "Is the broker or the line down on purpose?",
+  },
   sensor_unwalled: {
     title: "Sensor without walls",
     afterMs: 60_000,
@@ -105,6 +132,7 @@ export const kinds: Readonly<Record<TroubleKind, Kind>> = {
 const kindOfStatus: Partial<Record<SensorStatus, TroubleKind>> = {
   late: "sensor_unreachable",
   blind: "sensor_blind",
+  lossy: "sensor_lossy",
   quarantined: "sensor_cloned",
   unwalled: "sensor_unwalled",
 };
@@ -116,9 +144,13 @@ export function troublesOf(sensor: SensorRow, nowMs: number): Trouble[] {
     status === "late" || status === "stopped" || status === "never_seen"
   );
   const byKind = new Map<TroubleKind, string[]>();
-  for (const [status, text] of [...found, ...clock(sensor)]) {
-    const kind = status === "clock" ? "sensor_clock" : kindOfStatus[status];
-    if (kind === undefined) continue;
+  for (const [status, text, about, since] of [...found, ...clock(sensor)]) {
+    const kind = about === "backlog"
+      ? "sensor_backlog"
+      : status === "clock"
+      ? "sensor_clock"
+      : kindOfStatus[status];
+    if (kind === undefined || since === "start") continue;
     if (isUnheard && kind !== "sensor_unreachable" && kind !== "sensor_cloned") continue;
     byKind.set(kind, [...byKind.get(kind) ?? [], text]);
   }
@@ -126,10 +158,10 @@ export function troublesOf(sensor: SensorRow, nowMs: number): Trouble[] {
 }
 
 /** The fleet says it as a remark on a sensor that is healthy. */
-function clock({ clock_offset_ms: offset }: SensorRow): ["clock", string][] {
+function clock({ clock_offset_ms: offset }: SensorRow): ["clock", string, "clock", undefined?][] {
   if (offset === null || Math.abs(offset) <= fleetLimits.clockOffsetMsMax) return [];
   const seconds = Math.round(Math.abs(offset) / 1_000);
-  return [["clock", `Its clock is ${seconds} s ${offset > 0 ? "ahead" : "behind"}`]];
+  return [["clock", `Its clock is ${seconds} s ${offset > 0 ? "ahead" : "behind"}`, "clock"]];
 }
 
 /** Since when it may have been so: a sensor that is silent was last heard from earlier than that was noticed. */

@@ -4,6 +4,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { troublesOf } from "../../../aggregator/fleet/troubles.ts";
+import type { CheckInRequest } from "../../../shared/control.ts";
 import type { SensorRow } from "../../../aggregator/model/sensor.ts";
 import { SensorWatch } from "../../../aggregator/serve/sensor_watch.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
@@ -68,6 +69,45 @@ Deno.test("each trouble is of its kind, on both sides of its limit, and what is 
   const stopped = sensor("roof", nowMs, { last_check_in_ms: nowMs - 90_000 });
   stopped.check_in!.capture.state = "idle";
   assertEquals(kindsOf(stopped, nowMs), [], "it said good-bye");
+});
+
+Deno.test("what a sensor loses now is a trouble, and what it lost since its start is none", () => {
+  const nowMs = 1_800_000_000_000;
+  const of = (change: (checkIn: CheckInRequest) => void) => {
+    const row = sensor("roof", nowMs);
+    change(row.check_in!);
+    return troublesOf(row, nowMs).map(({ kind, texts }) => `${kind}: ${texts.join("; ")}`.slice(0, 54));
+  };
+  const recent = (dropped: number, card_dropped = 0) => (checkIn: CheckInRequest) =>
+    checkIn.capture.recent = { seconds: 60, packets: 999_000, dropped, card_dropped };
+  assertEquals(of(recent(999)), []);
+  assertEquals(of(recent(1_001)), ["sensor_lossy: 1001 packets (0.10 %) were dropped by th"]);
+  assertEquals(of(recent(0, 1_001)), ["sensor_lossy: 1001 packets (0.10 %) were dropped by th"]);
+  assertEquals(of(({ flows }) => flows.factor = 2), [
+    "sensor_lossy: It is overloaded and samples 1 flow in 2",
+  ]);
+  assertEquals(of(({ spool }) => spool.error = "disk full"), [
+    "sensor_lossy: Its disk takes no batches: disk full",
+  ]);
+  const links = [{ name: "eth1", error: "no such device" }] as CheckInRequest["capture"]["links"];
+  assertEquals(of(({ capture }) => capture.links = links!), [
+    "sensor_lossy: eth1 is not captured: no such device; it",
+  ]);
+  const waiting = (checkIn: CheckInRequest) => {
+    checkIn.spool.batches = 9;
+    checkIn.transport.error = "no broker";
+  };
+  assertEquals(of(waiting), ["sensor_backlog: 9 batches wait in the spool since 0 s:"]);
+  assertEquals(of(({ spool }) => spool.batches = 9), []);
+  assertEquals(
+    of(({ capture, facts, spool }) => {
+      capture.dropped = 500;
+      capture.in_flows = 900;
+      facts.refused = 100;
+      spool.dropped_batches = spool.quarantined = 3;
+    }),
+    [],
+  );
 });
 
 class World {
