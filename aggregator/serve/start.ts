@@ -24,6 +24,7 @@ import { ReleaseFolder } from "../fleet/release_folder.ts";
 import { HealthHistory } from "../fleet/health_history.ts";
 import { Rollouts } from "../fleet/rollouts.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
+import { warmIncidents } from "../api/threats/incidents.ts";
 import { ApiKeys } from "../api/api_keys.ts";
 import { ConcurrencyLimit } from "../api/concurrency_limit.ts";
 import { type Capabilities, type EdgeCapabilities, topicsOf } from "../api/capabilities.ts";
@@ -173,6 +174,7 @@ async function wire(
   makeReport = reportsBy(apiInside(capabilities, "viewer", edges, "http://127.0.0.1"));
   const api = createApi({ ...web, paths: roles.has("api") ? null : sensorPaths }, capabilities);
   const { url } = await openPort(edges, web, api, stops);
+  if (roles.has("api")) stops.push(warmIncidents(store));
   // First of all: a stream that is watched would hold the port open.
   stops.push(() => live.stop());
   return { url, keyFile };

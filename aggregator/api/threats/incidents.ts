@@ -147,6 +147,20 @@ async function readThreats(
   return { threats, isCut: true };
 }
 
+/** Reads the newest threats before anybody asks: the first page after a start waited a second for them. Returns what
+ * ends it, and waits for its end. */
+export function warmIncidents(
+  store: Pick<ThreatStore, "readThreatMarks" | "readThreatsById">,
+): () => Promise<void> {
+  const stopping = new AbortController();
+  // A store that is away now is read by the first who asks.
+  const read = memoryOf(store).read({}, stopping.signal).then(() => undefined, () => undefined);
+  return () => {
+    stopping.abort();
+    return read;
+  };
+}
+
 /** By store, as each has its own threats. */
 const memories = new WeakMap<object, IncidentMemory>();
 

@@ -3,7 +3,9 @@
 
 import { assertEquals } from "@std/assert";
 import { IncidentMemory } from "../../../aggregator/api/threats/incident_memory.ts";
+import { warmIncidents } from "../../../aggregator/api/threats/incidents.ts";
 import type { Threat } from "../../../aggregator/model/threat.ts";
+import { startFixture } from "./fixture.ts";
 import { sampleThreat } from "./samples.ts";
 
 const { signal } = new AbortController();
@@ -98,4 +100,22 @@ Deno.test("incidents hold 10,000 threats at most, and say when they read 5,000 o
   store.put(0, { updated_ms: 2 });
   assertEquals((await memory.read({}, signal)).incidents.length, 5_000);
   assertEquals(store.read().length, 5_000, "the older half was forgotten");
+});
+
+Deno.test("who asks first after a start waits for no threat that was read before, and a store that is away is no fault", async () => {
+  const fixture = await startFixture();
+  const { store } = fixture.services;
+  await store.saveThreats([sampleThreat({})]);
+  const read = store.readThreatsById;
+  let reads = 0;
+  store.readThreatsById = (ids) => (reads++, read.call(store, ids));
+  const stop = warmIncidents(store);
+  for (let i = 0; i < 1_000 && reads === 0; i++) await new Promise((resolve) => setTimeout(resolve, 1));
+  assertEquals(reads, 1);
+  const { body } = await fixture.ask("GET", "/api/v1/incidents", { role: "viewer" });
+  assertEquals([body.rows.length, reads], [1, 1]);
+  await stop();
+  const away = { ...world(1), readThreatMarks: () => Promise.reject(new Error("away")) };
+  await warmIncidents(away)();
+  await fixture.stop();
 });
