@@ -2,7 +2,7 @@
 
 import { lowerAscii } from "../model/filter.ts";
 import { severities, type Threat, threatStatuses } from "../model/threat.ts";
-import type { Table } from "./columns.ts";
+import { countryOf, subnetOf, type Table } from "./columns.ts";
 
 const addresses = ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"] as const;
 const us = (seconds: number) => Math.round(seconds * 1e6);
@@ -72,6 +72,12 @@ export const threatTable: Table<Threat> = {
       examples: ["global"],
       read: ({ network }) => [network],
     },
+    country: countryOf("Country of an address outside", ({ src_ips, dst_ips }) => [...src_ips, ...dst_ips]),
+    src_country: countryOf("Country of an attacker outside", ({ src_ips }) => src_ips),
+    dst_country: countryOf("Country of a victim outside", ({ dst_ips }) => dst_ips),
+    subnet: subnetOf("Named network of either side", ({ src_ips, dst_ips }) => [...src_ips, ...dst_ips]),
+    src_subnet: subnetOf("Named network of an attacker", ({ src_ips }) => src_ips),
+    dst_subnet: subnetOf("Named network of a victim", ({ dst_ips }) => dst_ips),
     sensor: {
       type: "word",
       about: "Seen by this sensor, by name or id",

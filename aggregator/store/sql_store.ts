@@ -52,7 +52,7 @@ export function sqlStore(
     ping: () => pingWithin(database, pingMsMax),
     ...ingestStore(database, { words, reporter }),
     ...flowStore(database, { words, reporter, clock, places }),
-    ...threatStore(database, { reporter, clock }),
+    ...threatStore(database, { reporter, clock, places }),
     ...suppressionStore(database, { reporter, clock }),
     ...feedbackStore(database),
     ...auditStore(database),

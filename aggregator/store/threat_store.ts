@@ -4,6 +4,7 @@
  * again never touches it, nor the time it was first stored.
  * Which suppressions a threat meets is noted when it is saved. @module */
 
+import type { Places } from "../model/place.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { meets } from "../filter/evaluate.ts";
@@ -63,7 +64,7 @@ interface Deps {
 
 export function threatStore(
   database: Database,
-  { reporter, clock }: Deps,
+  { reporter, clock, places }: Deps & { places: Places },
 ): ThreatStore {
   const { dialect } = database;
   return {
@@ -71,7 +72,7 @@ export function threatStore(
       database.transaction((session) => writeThreats(dialect, session, threats, links, clock.nowMs())),
     readThreat: (id) => database.read((session) => selectThreat(session, id, { reporter, clock })),
     readThreats: (query, page) =>
-      database.query((session) => queryThreats({ session, reporter, clock }, query, page)),
+      database.query((session) => queryThreats({ session, reporter, clock, places }, query, page)),
     readThreatMarks: (range, limit) =>
       database.query((session) => queryMarks(session, range, limit, clock.nowMs())),
     readThreatsById: (ids) =>
@@ -250,7 +251,7 @@ async function selectThreat(session: Session, id: string, { reporter, clock }: D
 /** By last sight, the newest first unless asked otherwise.
  * What SQL cannot answer is asked of each threat, a slice at a time. */
 async function queryThreats(
-  { session, reporter, clock }: Deps & { session: Session },
+  { session, reporter, clock, places }: Deps & { session: Session; places: Places },
   query: ThreatQuery,
   page: PageRequest,
 ): Promise<Page<Threat>> {
@@ -259,7 +260,7 @@ async function queryThreats(
   const { where, isExact } = conditionsOf(query, nowMs);
   const sliceRows = isExact ? limit + 1 : sliceRowsMax;
   const isAsked = (threat: Threat) =>
-    isExact || query.filter === undefined || meets(query.filter, threatTable, threat);
+    isExact || query.filter === undefined || meets(query.filter, threatTable, threat, places);
   const shown: { threat: Threat; cursor: string }[] = [];
   let cursor = page.cursor;
   for (;;) {

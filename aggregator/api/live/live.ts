@@ -68,7 +68,7 @@ async function acceptsOf(
     return (row) => meets(filter, flowTable, row as Flow, has.places);
   }
   const filter = await readFilter(text, threatTable, nowMs, has);
-  return (row) => meets(filter, threatTable, row as Threat);
+  return (row) => meets(filter, threatTable, row as Threat, has.places);
 }
 
 /** Asked without using the session: watching keeps nobody logged in. */

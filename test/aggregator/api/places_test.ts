@@ -74,6 +74,25 @@ Deno.test("flows and hosts are filtered by country and autonomous system", () =>
     ]);
   }));
 
+Deno.test("threats are filtered by the country and the named network of either side", async () => {
+  const named = new NamedPlaces(places, new Subnets(["inside=10.0.0.0/8", "lab=192.0.2.0/24"]));
+  const fixture = await startFixture(() => ({ places: named }));
+  await fixture.services.store.saveThreats([
+    sampleThreat({ id: "00000000000000a1", identity: "1", src_ips: ["198.51.100.7"], dst_ips: ["10.0.0.5"] }),
+    sampleThreat({ id: "00000000000000a2", identity: "2", src_ips: ["10.0.0.5"], dst_ips: ["2001:db8::7"] }),
+    sampleThreat({ id: "00000000000000a3", identity: "3", src_ips: ["10.0.0.5"], dst_ips: ["192.0.2.1"] }),
+  ]);
+  const ids = async (filter: string) =>
+    (await fixture.ask("GET", `/api/v1/threats?filter=${encodeURIComponent(filter)}`, { role })).body.rows
+      .map(({ id }: { id: string }) => id.slice(-2)).sort();
+  assertEquals(await ids("country in (de, US)"), ["a1", "a2"]);
+  assertEquals(await ids("src_country = DE"), ["a1"]);
+  assertEquals(await ids("not country = DE and dst_subnet = lab"), ["a3"]);
+  assertEquals(await ids("src_subnet = inside"), ["a2", "a3"]);
+  assertEquals(await ids("subnet = INSIDE and dst_country = us"), ["a2"]);
+  await fixture.stop();
+});
+
 Deno.test("a series by country adds up what hosts outside had, in whole hours", () =>
   withPlaces(async (get) => {
     const from = sampleStart - sampleStart % 3_600;

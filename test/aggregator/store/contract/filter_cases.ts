@@ -131,7 +131,7 @@ async function compareThreats(store: Store, all: Threat[], text: string): Promis
   const filter = parseFilter(text, threatTable, nowMs);
   assert(testsOf(filter).length > 0);
   const { rows } = await store.readThreats({ filter }, { limit: 1_000 });
-  const expected = all.filter((one) => meets(filter, threatTable, one));
+  const expected = all.filter((one) => meets(filter, threatTable, one, madePlaces));
   assertEquals(rows.map(({ id }) => id), expected.map(({ id }) => id), text);
   return rows.length > 0 && rows.length < all.length ? 1 : 0;
 }
