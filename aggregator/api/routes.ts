@@ -41,6 +41,7 @@ import type { Access, Resource, Route } from "./route.ts";
 import { protocols, series, topTalkers, totals } from "./stats/stats.ts";
 import { detectors, giveFeedback } from "./threats/feedback.ts";
 import { intelligence } from "./threats/intelligence.ts";
+import { threatQuestion } from "./threats/question.ts";
 import { incident, incidents, setIncidentStatus } from "./threats/incidents.ts";
 import {
   addSuppression,
@@ -97,6 +98,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/threats", "viewer", threats],
   ["GET", "/api/v1/threats/:id", "viewer", threat],
   ["GET", "/api/v1/threats/:id/flows", "viewer", threatFlows],
+  ["GET", "/api/v1/threats/:id/question", "analyst", threatQuestion],
   ["POST", "/api/v1/threats/:id/status", "analyst", setThreatStatus],
   ["POST", "/api/v1/threats/:id/feedback", "analyst", giveFeedback],
   ["GET", "/api/v1/threats/:id/packets", "analyst", threatPackets],

@@ -2,8 +2,7 @@
 
 import { type Command, command, CommandError, exitCodes } from "../../shared/command.ts";
 import { generalOptions, storeOf, storeOptions } from "../options/store_options.ts";
-import { Labels } from "../triage/labels.ts";
-import { buildContent, instruction } from "../triage/prompt.ts";
+import { questionOf } from "../triage/question.ts";
 
 const faults = {
   leak: "nothing: the second check found something in it that identifies",
@@ -31,16 +30,12 @@ and what each label stands for. Nothing is sent. Exit code 1 when nothing would 
       if (threat === null) {
         throw new CommandError(exitCodes.usage, `Cannot preview as no threat has this id: "${id}"`);
       }
-      const labels = new Labels(threat);
-      const built = buildContent(threat, labels);
-      const content = built.ok ? JSON.parse(built.content) as unknown : null;
-      const fault = built.ok ? null : built.fault;
-      const known = Object.fromEntries(labels.entries());
-      if (options.json) edges.print(JSON.stringify({ instruction, content, fault, labels: known }));
+      const question = questionOf(threat), { content, fault, labels } = question;
+      if (options.json) edges.print(JSON.stringify(question));
       else {
         edges.print(fault === null ? JSON.stringify(content, null, 2) : `Would leave: ${faults[fault]}.`);
         edges.print("");
-        for (const [label, original] of labels.entries()) {
+        for (const [label, original] of Object.entries(labels)) {
           edges.print(`${label} = ${JSON.stringify(original)}`);
         }
       }

@@ -29,7 +29,7 @@ Deno.test("every route answers well what it describes", async () => {
   const { rows: [incident] } = await ask("GET", "/api/v1/incidents");
   await ask("GET", `/api/v1/incidents/${incident.id}`);
   await post(`/api/v1/incidents/${incident.id}/status`, { status: "acknowledged" });
-  for (const path of ["", "/flows"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
+  for (const path of ["", "/flows", "/question"]) await ask("GET", `/api/v1/threats/${threat.id}${path}`);
   for (const path of ["detectors", "intelligence"]) await ask("GET", `/api/v1/${path}`);
   await ask("GET", "/api/v1/filter/columns");
   for (const path of ["", "/chat/dead-letters"]) await ask("GET", `/api/v1/sinks${path}`);

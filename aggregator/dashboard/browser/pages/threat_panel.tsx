@@ -10,6 +10,7 @@
 
 import { isOfSensor } from "../../../model/threat.ts";
 import type { Incident, Rows, Threat } from "../api.ts";
+import { mayDecide, useApp } from "../app.ts";
 import { useApi } from "../hooks.ts";
 import { Badge, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
 import { linkHere, linkTo } from "../place.ts";
@@ -17,6 +18,7 @@ import type { ComponentChildren, VNode } from "../preact.ts";
 import { SidePanel } from "../side_panel.tsx";
 import { count, plural, someOf } from "../text.ts";
 import { Packets } from "./packets.tsx";
+import { Question } from "./question.tsx";
 import { Decisions, Feedback, IncidentActs, Suppress } from "./threat_acts.tsx";
 import { FlowsOfThreat } from "./threat_flows.tsx";
 
@@ -266,7 +268,8 @@ function Others(
   );
 }
 
-function Engine({ threat: { engine, confidence, fallback, rules } }: { threat: Threat }): VNode {
+function Engine({ threat: { id, engine, confidence, fallback, rules } }: { threat: Threat }): VNode {
+  const app = useApp();
   return (
     <section>
       <h3>Who explained it</h3>
@@ -279,6 +282,7 @@ function Engine({ threat: { engine, confidence, fallback, rules } }: { threat: T
           "They advise": rules?.suggested_action,
         }}
       />
+      {mayDecide(app) && <Question id={id} isAsked={engine !== "rules"} />}
     </section>
   );
 }
