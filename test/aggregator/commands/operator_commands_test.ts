@@ -9,6 +9,7 @@ import {
   sensorsCommand,
 } from "../../../aggregator/commands/sensors_command.ts";
 import { tokenCommand } from "../../../aggregator/commands/token_command.ts";
+import type { HealthRow } from "../../../aggregator/model/sensor_health.ts";
 import { sha256Hex } from "../../../shared/batch.ts";
 import { TestClock } from "../api/fixture.ts";
 import { startHostileWorld } from "../dashboard/hostile.ts";
@@ -22,6 +23,7 @@ interface Place {
   json(...args: string[]): Promise<any>;
   enrol(token: string, name: string): Promise<string>;
   quarantine(id: string): Promise<void>;
+  note: (row: HealthRow) => Promise<void>;
 }
 
 /** Runs `work` where the commands open the database, and where they ask a server. */
@@ -43,6 +45,7 @@ async function everywhere(work: (place: Place) => Promise<void>): Promise<void> 
       json: async (...args) => JSON.parse((await run(...args, "--json")).stdout),
       enrol: (token, name) => onStore((store) => enrolIn(store, token, name, clock.ms)),
       quarantine: (id) => onStore((store) => store.quarantineSensor(id, "two copies", clock.ms)),
+      note: (row) => onStore((store) => store.saveHealth([row])),
     });
   });
   const world = await startHostileWorld();
@@ -58,6 +61,7 @@ async function everywhere(work: (place: Place) => Promise<void>): Promise<void> 
         enrolIn(store, token, name, world.fixture.clock.ms).finally(() => directory.forget()),
       quarantine: (id) =>
         store.quarantineSensor(id, "two copies", world.fixture.clock.ms).finally(() => directory.forget()),
+      note: (row) => store.saveHealth([row]),
     });
   });
   await world.stop();
@@ -152,6 +156,34 @@ Deno.test("sensors are approved, released, renamed, tagged, revoked and removed,
       assertEquals((await run("sensor", ...wrong)).code, 2, wrong.join(" "));
     }
     assertEquals((await run("sensor", "release", "nobody")).code, 1);
+  }));
+
+Deno.test("a sensor is shown with its last changes, as text and as JSON", () =>
+  everywhere(async ({ run, json, enrol, note }) => {
+    const { token } = await json("token", "create");
+    await enrol(token, "north");
+    const { sensor_id, changes } = await json("sensor", "show", "north");
+    assertEquals(changes, []);
+    assert(!(await run("sensor", "show", "north")).stdout.includes("last changes"));
+    const counts = { epoch: 1, packets: 9, in_flows: 9, left_out: 0, dropped: 0, card_dropped: 0 };
+    const rest = {
+      spooled_batches: 0,
+      missing_batches: 0,
+      missing_packets: 0,
+      clock_offset_ms: 0,
+      ...counts,
+    };
+    const at_ms = 1_799_999_000_000;
+    const row = { sensor_id, at_ms, weight: 2 as const, status: "blind", kinds: ["blind"], ...rest };
+    await note({ ...row, reasons: ["No packet on eth0\x1b[2J", "and more"] });
+    await note({ ...row, at_ms: at_ms + 1, weight: 0, reasons: [] });
+    const { stdout } = await run("sensor", "show", "north");
+    assertMatch(
+      stdout,
+      /^ {2}last changes:\n {4}2027-01-15 07:43:20 UTC {2}blind: No packet on eth0.*; and more$/m,
+    );
+    assert(!stdout.includes("\x1b"));
+    assertEquals((await json("sensor", "show", "north")).changes.length, 1);
   }));
 
 Deno.test("keys are made with an end, listed without their text, and revoked by name or id", () =>

@@ -147,3 +147,21 @@ Deno.test("of a sensor that is revoked its end is noted, and nothing after it", 
     }
     assertEquals((await rows()).map(({ status }) => status), ["healthy", "revoked"]);
   }));
+
+Deno.test("a change is noted at once, though a row of the ten minutes was noted half a minute before", () =>
+  world(async ({ clock, history, checkIn, rows }) => {
+    clock.ms = Math.ceil(clock.ms / 3_600_000) * 3_600_000;
+    const turn = async (dropped: number, waitMs: number) => {
+      clock.ms += waitMs;
+      checkIn(1_000, dropped);
+      await history.turn();
+    };
+    await turn(0, 0);
+    await turn(0, 10 * minute);
+    await turn(100, 30_000);
+    assertEquals((await rows()).map(({ status, weight }) => [status, weight]), [
+      ["healthy", 2],
+      ["healthy", 0],
+      ["lossy", 2],
+    ]);
+  }));
