@@ -4,25 +4,29 @@
 #   ./deploy/release.sh                       into dist/release-VERSION/, which must not be there yet
 #   ./deploy/release.sh --output DIR
 #   ./deploy/release.sh --twice               builds it all a second time, and names what differs
+#   ./deploy/release.sh --key FILE            signs the sensor's programs with the private release key in FILE
 #   ./deploy/release.sh --target x86_64-unknown-linux-gnu      for one kind of machine only
 #   ./deploy/release.sh --compression gzip    of the packages: faster, a sixth larger
 #
 # Out: picket-VERSION-TARGET.tar.gz (both programs, units, install.sh), .deb packages, sbom.cdx.json (CycloneDX 1.5),
 # THIRD-PARTY-LICENCES.txt, SHA256SUMS over all of them. Check with: sha256sum -c SHA256SUMS
-# Invariant: nothing that is not committed goes in; every time inside is that of the commit.
+# With --key: picket-sensor-TARGET and picket-sensor-TARGET.release too, for `picket-aggregator release add`.
+# Invariant: nothing that is not committed goes in; every time inside is that of the commit. No key is used that was
+# not named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/prepare.sh
 
-usage() { sed -n '4,8s/^# \{0,1\}//p' deploy/release.sh; }
+usage() { sed -n '4,9s/^# \{0,1\}//p' deploy/release.sh; }
 refuse() { say "Cannot release as $1" && usage >&2 && exit 2; }
 fail() { say "Cannot release as $1" && exit 1; }
 
-output='' twice=no compression=xz targets='x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu'
+output='' key='' twice=no compression=xz targets='x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu'
 while [ $# -gt 0 ]; do
   case $1 in
-    --output | --target | --compression) [ $# -gt 1 ] || refuse "\"$1\" must have a value" ;;&
+    --output | --key | --target | --compression) [ $# -gt 1 ] || refuse "\"$1\" must have a value" ;;&
     --output) output=$2 && shift 2 ;;
+    --key) key=$2 && shift 2 ;;
     --target) targets=$2 && shift 2 ;;
     --compression) compression=$2 && shift 2 ;;
     --twice) twice=yes && shift ;;
@@ -33,6 +37,10 @@ done
 version=$(sed -n 's/^export const version = "\(.*\)";$/\1/p' shared/version.ts)
 output=$(realpath -m "${output:-dist/release-$version}")
 [ ! -e "$output" ] || refuse "\"--output\" must be a folder that is not there yet: current value is \"$output\""
+if [ -n "$key" ]; then
+  [ -r "$key" ] || refuse "\"--key\" must be a file that can be read: current value is \"$key\""
+  key=$(realpath "$key")
+fi
 commit=$(git rev-parse HEAD 2>/dev/null) || refuse "this is no checkout of git"
 [ -z "$(git status --porcelain)" ] || refuse "there are changes that are not committed: see git status"
 need_deno
@@ -58,12 +66,28 @@ build() {
     "$checkout/deploy/compile.sh" --target "$target" --output "$checkout/dist" || fail "the programs for $target were not compiled"
     "$checkout/deploy/package.sh" --arch $arch --programs "$checkout/dist" --output "$into" --compression "$compression" || fail "the packages for $arch were not built"
     pack "$checkout" "$target" "$into"
+    [ -z "$key" ] || cp "$checkout/dist/picket-sensor-$target" "$into/"
   done
   (cd "$checkout" && "$DENO" run --quiet --no-prompt --allow-read deploy/sbom.ts "$version" "$SOURCE_DATE_EPOCH" "$runtime") \
     >"$into/sbom.cdx.json"
   (cd "$checkout" && "$DENO" run --quiet --no-prompt --allow-read deploy/sbom.ts "$version" "$SOURCE_DATE_EPOCH" "$runtime" --licences) \
     >"$into/THIRD-PARTY-LICENCES.txt"
-  (cd "$into" && LC_ALL=C sha256sum -- *.deb *.tar.gz sbom.cdx.json THIRD-PARTY-LICENCES.txt >SHA256SUMS)
+  sums "$into"
+}
+
+# Of all that is in the folder $1.
+sums() {
+  (cd "$1" && rm -f SHA256SUMS && export LC_ALL=C && sha256sum -- * >"$work/sums" && mv "$work/sums" SHA256SUMS)
+}
+
+# With the key, by the program of the same commit.
+sign() {
+  local programs=()
+  for target in $targets; do programs+=("$work/out/picket-sensor-$target"); done
+  say "signing $version with $key"
+  (cd "$work/picket" && "$DENO" run --quiet --no-prompt --allow-read --allow-write --allow-env --allow-sys aggregator/main.ts \
+    release sign "${programs[@]}" --key "$key") >&2 || fail "the programs were not signed"
+  sums "$work/out"
 }
 
 # One archive for a machine without apt: what install.sh needs, and what a person reads.
@@ -93,6 +117,7 @@ if [ $twice = yes ]; then
     fail "two builds of one commit must be the same"
   fi
 fi
+[ -z "$key" ] || sign
 mkdir -p "$(dirname "$output")"
 mv "$work/out" "$output"
 say "done: $(wc -l <"$output/SHA256SUMS") files"

@@ -67,6 +67,7 @@ Deno.test("the bill of materials refuses arguments it does not know", async () =
 const refusals: readonly (readonly [args: string[], words: string])[] = [
   [["--tarpit"], "the option is unknown: --tarpit"],
   [["--output"], '"--output" must have a value'],
+  [["--key", "/nowhere/key"], '"--key" must be a file that can be read: current value is "/nowhere/key"'],
   [["--output", root], '"--output" must be a folder that is not there yet'],
 ];
 for (const [args, words] of refusals) {
@@ -90,7 +91,21 @@ Deno.test({
     try {
       const checkout = `${folder}/checkout`;
       assertEquals((await run("git", ["clone", "--quiet", "--no-hardlinks", root, checkout])).code, 0);
-      const args = ["--output", `${folder}/out`, "--twice", "--target", target, "--compression", "gzip"];
+      const key = `${folder}/release.key`;
+      const release = (...words: string[]) =>
+        run(Deno.execPath(), ["run", "-A", "--no-prompt", `${root}aggregator/main.ts`, "release", ...words]);
+      assertEquals((await release("keygen", "--key", key)).code, 0);
+      const args = [
+        "--key",
+        key,
+        "--output",
+        `${folder}/out`,
+        "--twice",
+        "--target",
+        target,
+        "--compression",
+        "gzip",
+      ];
       const { code, stdout, stderr } = await run(
         `${checkout}/deploy/release.sh`,
         args,
@@ -100,12 +115,18 @@ Deno.test({
       assertEquals(code, 0, stderr);
       assertStringIncludes(stderr, "both builds are the same, octet by octet");
       assertEquals(stdout.match(/ {2}\S+$/gm)?.map((name) => name.trim()), [
-        `picket-aggregator_${version}_amd64.deb`,
-        `picket-sensor_${version}_amd64.deb`,
-        `picket-${version}-${target}.tar.gz`,
-        "sbom.cdx.json",
         "THIRD-PARTY-LICENCES.txt",
+        `picket-${version}-${target}.tar.gz`,
+        `picket-aggregator_${version}_amd64.deb`,
+        `picket-sensor-${target}`,
+        `picket-sensor-${target}.release`,
+        `picket-sensor_${version}_amd64.deb`,
+        "sbom.cdx.json",
       ]);
+      const state = ["--state", `${folder}/aggregator`];
+      assertEquals((await release("trust", `${key}.pub`, ...state)).code, 0);
+      const added = await release("add", `${folder}/out/picket-sensor-${target}`, ...state);
+      assertEquals([added.code, added.stderr], [0, ""], added.stdout);
       const checked = await run("sh", ["-c", `cd ${folder}/out && sha256sum --quiet -c SHA256SUMS`]);
       assertEquals([checked.code, checked.stdout], [0, ""]);
     } finally {
