@@ -36,6 +36,8 @@ export class ConcurrencyLimit {
   /** Keys that have something running, and how much. */
   #activeOf = new Map<string, number>();
   #waiting: Waiter[] = [];
+  /** Keys that have something waiting, and how much. */
+  #waitingOf = new Map<string, number>();
 
   constructor(options: ConcurrencyLimitOptions, deps: { reporter: Reporter }) {
     const {
@@ -60,9 +62,9 @@ export class ConcurrencyLimit {
   /** Runs `work` when there is room for one more of `key`, and for its cost. @throws {ApiError} `busy` */
   async run<Result>(work: () => Result | Promise<Result>, key = "", cost = 0): Promise<Result> {
     const { kind, activeMax, waitingMax, waitingPerKeyMax } = this.#options;
-    const waitingOfKey = () => this.#waiting.filter((waiter) => waiter.key === key).length;
     if (this.#hasRoom(key, cost)) this.#enter(key, cost);
-    else if (this.#waiting.length < waitingMax && waitingOfKey() < waitingPerKeyMax) {
+    else if (this.#waiting.length < waitingMax && (this.#waitingOf.get(key) ?? 0) < waitingPerKeyMax) {
+      add(this.#waitingOf, key, 1);
       await new Promise<void>((start) => this.#waiting.push({ key, cost, start }));
     } else {
       this.#reporter.count("requests_refused_total", { kind });
@@ -84,22 +86,28 @@ export class ConcurrencyLimit {
   #enter(key: string, cost: number): void {
     this.#active++;
     this.#activeCost += cost;
-    this.#activeOf.set(key, (this.#activeOf.get(key) ?? 0) + 1);
+    add(this.#activeOf, key, 1);
   }
 
   #leave(key: string, cost: number): void {
     this.#active--;
     this.#activeCost -= cost;
-    const left = this.#activeOf.get(key)! - 1;
-    if (left > 0) this.#activeOf.set(key, left);
-    else this.#activeOf.delete(key);
+    add(this.#activeOf, key, -1);
     // What cost much leaves room for several.
     for (;;) {
       const index = this.#waiting.findIndex((waiter) => this.#hasRoom(waiter.key, waiter.cost));
       if (index < 0) return;
       const [next] = this.#waiting.splice(index, 1);
+      add(this.#waitingOf, next.key, -1);
       this.#enter(next.key, next.cost);
       next.start();
     }
   }
+}
+
+/** Keys of none are not held. */
+function add(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const count = (counts.get(key) ?? 0) + change;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
 }
