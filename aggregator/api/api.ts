@@ -195,7 +195,7 @@ async function serve(
 /** The answer with its ETag; without a body when the caller has it already. */
 function unchanged(answer: Answer & { status: number }, context: Context<Env>): Answer & { status: number } {
   const etag = etagOf(answer.json);
-  const headers = { ...answer.headers, etag, vary: "authorization, cookie" };
+  const headers = { ...answer.headers, etag, vary: "authorization, cookie, accept-encoding" };
   return isKnown(etag, context.req.header("if-none-match"))
     ? { status: 304, headers }
     : { ...answer, headers };

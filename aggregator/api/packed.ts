@@ -18,8 +18,8 @@ const level = 3;
 export function packed(answer: Answer, accepted: string | undefined): Answer {
   const plain = plainOf(answer);
   if (plain === null || plain.body.length < packedMin || plain.body.length > packedMax) return answer;
-  const { vary } = answer.headers ?? {};
-  const headers = { ...answer.headers, vary: vary ? `${vary}, accept-encoding` : "accept-encoding" };
+  // What is polled names it already, beside others.
+  const headers = { vary: "accept-encoding", ...answer.headers };
   // The text is there now: it is not made of the JSON again.
   if (!takesGzip(accepted)) return { ...answer, json: undefined, text: plain, headers };
   const text = { body: new Uint8Array(gzipSync(plain.body, { level })), type: plain.type };

@@ -63,6 +63,26 @@ Deno.test("long answers are packed for who takes that, and say the same; short o
     "if-none-match": fleet.headers.get("etag")!,
   });
   assertEquals([known.status, await known.text()], [304, ""]);
+  assertEquals(known.headers.get("vary"), fleet.headers.get("vary"));
+  await fixture.stop();
+});
+
+Deno.test("no answer to GET holds a key, a token or a session: what is packed tells by its size what is in it", async () => {
+  const fixture = await startFixture();
+  const post = (path: string, json: unknown) => fixture.ask("POST", path, { role: "admin", json });
+  const key = (await post("/api/v1/keys", { name: "prober", role: "viewer" })).body.key;
+  const { token } = (await post("/api/v1/tokens", { site: "lab" })).body;
+  const login = await fixture.ask("POST", "/login", { json: { key } });
+  const session = /picket_session=([^;]+)/.exec(login.headers.get("set-cookie")!)![1];
+  let asked = 0;
+  for (const { method, path } of routes) {
+    // What is watched never ends.
+    if (method !== "GET" || path.includes(":") || path.endsWith("/live")) continue;
+    const { status, text } = await fixture.ask("GET", path, { role: "admin" });
+    for (const secret of [key, token, session]) assert(secret.length > 20 && !text.includes(secret), path);
+    if (status === 200) asked++;
+  }
+  assert(asked > 40, String(asked));
   await fixture.stop();
 });
 
