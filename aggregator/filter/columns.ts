@@ -5,6 +5,7 @@
  * so that a filter matches in memory exactly what it matches in the database.
  * Another table is another constant of this type. @module */
 
+import { lowerAscii } from "../model/filter.ts";
 import type { Places } from "../model/place.ts";
 
 export type ColumnType = "address" | "number" | "size" | "span" | "time" | "choice" | "word" | "text";
@@ -56,8 +57,13 @@ export function subnetOf<Row>(about: string, addresses: (row: Row) => readonly s
     asks: "subnets",
     about,
     examples: ["printers"],
-    read: (row, places) => addresses(row).flatMap((ip) => places.find(ip)?.subnet?.toLowerCase() ?? []),
+    read: (row, places) => addresses(row).flatMap((ip) => subnetIn(places, ip)),
   };
+}
+
+function subnetIn(places: Places, ip: string): string[] {
+  const subnet = places.find(ip)?.subnet;
+  return subnet === undefined ? [] : [lowerAscii(subnet)];
 }
 
 export interface Table<Row> {

@@ -1,11 +1,13 @@
 /** Networks that the operator has named: "printers" for 10.2.0.0/16.
  *
  * In: lines "NAME=NETWORK"; an address as text. Out: the name of the narrowest network that holds it.
- * Invariant: at most {@link subnetsMax} lines; a name counts in any case and is shown as it was written first.
+ * Invariant: at most {@link subnetsMax} lines; a name counts in any case, as filters compare words, and is shown as
+ * it was written first.
  * Why the word is subnet: a network is, in rows and filters, where a sensor listens.
  * @module */
 
 import { parseIp } from "../../shared/ip.ts";
+import { lowerAscii } from "../model/filter.ts";
 import { isWithin, type Network, readNetwork } from "../model/network.ts";
 import type { Place, Places } from "../model/place.ts";
 
@@ -31,12 +33,12 @@ export class Subnets {
     }
     const subnets = lines.map(readLine);
     for (const subnet of subnets) {
-      const named = this.#byName.get(subnet.name.toLowerCase());
-      if (named === undefined) this.#byName.set(subnet.name.toLowerCase(), [subnet]);
+      const named = this.#byName.get(lowerAscii(subnet.name));
+      if (named === undefined) this.#byName.set(lowerAscii(subnet.name), [subnet]);
       else named.push({ ...subnet, name: named[0].name });
     }
     this.#subnets = [...this.#byName.values()].flat()
-      .sort((a, b) => differingBits(a.network) - differingBits(b.network));
+      .sort((a, b) => freeBits(a.network) - freeBits(b.network));
   }
 
   get names(): string[] {
@@ -45,7 +47,7 @@ export class Subnets {
 
   /** Empty when nobody has named one so. */
   networksOf(name: string): Network[] {
-    return (this.#byName.get(name.toLowerCase()) ?? []).map(({ network }) => network);
+    return (this.#byName.get(lowerAscii(name)) ?? []).map(({ network }) => network);
   }
 
   nameOf(ip: string): string | null {
@@ -87,8 +89,8 @@ function readLine(line: string): Subnet {
   );
 }
 
-/** IPv4 is held within IPv6's range, so that the narrowest is the one with the fewest bits free. */
-function differingBits({ low, high }: Network): number {
+/** Bits that are free in it. Networks of IPv4 and of IPv6 are never compared for one address. */
+function freeBits({ low, high }: Network): number {
   let bits = 0;
   for (let i = 0; i < low.length; i++) {
     for (let differing = low[i] ^ high[i]; differing > 0; differing >>= 1) bits += differing & 1;

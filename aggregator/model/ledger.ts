@@ -43,6 +43,13 @@ export interface Gap {
   closed_ms: number | null;
 }
 
+export interface GapQuery {
+  sensor_id?: string;
+  open?: boolean;
+  fromMs?: number;
+  untilMs?: number;
+}
+
 export interface OffsetRow {
   topic: string;
   partition: number;

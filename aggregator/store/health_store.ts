@@ -20,7 +20,7 @@ const numbers = [
   "clock_offset_ms",
 ] as const;
 const columns = ["sensor_id", "at_ms", "weight", "status", "kinds", "reasons", ...numbers];
-const sensorsMax = 20_000;
+const sensorsMax = 20_000, rowsPerDelete = 2_000;
 
 export function healthStore(database: Database): HealthStore {
   return {
@@ -55,14 +55,27 @@ export function healthStore(database: Database): HealthStore {
       );
       return rows.map(rowOf);
     },
-    async pruneHealth({ beforeMs, thinBeforeMs }) {
-      return await database.transaction(async (session) => {
-        const old = await session.run("DELETE FROM sensor_health WHERE at_ms < ?", [beforeMs]);
-        return old +
-          await session.run("DELETE FROM sensor_health WHERE at_ms < ? AND weight = 0", [thinBeforeMs]);
-      });
-    },
+    pruneHealth: async ({ beforeMs, thinBeforeMs }) =>
+      await prune(database, "", beforeMs) + await prune(database, " AND weight = 0", thinBeforeMs),
   };
+}
+
+/** A slice at a time, so that ingest has its turn between them. */
+async function prune(database: Database, which: string, beforeMs: number): Promise<number> {
+  let pruned = 0;
+  for (;;) {
+    const [row] = await database.read((session) =>
+      session.all(
+        `SELECT at_ms FROM sensor_health WHERE at_ms < ?${which} ORDER BY at_ms LIMIT 1 OFFSET ${rowsPerDelete}`,
+        [beforeMs],
+      )
+    );
+    const untilMs = row === undefined ? beforeMs : row.at_ms as number + 1;
+    pruned += await database.transaction((session) =>
+      session.run(`DELETE FROM sensor_health WHERE at_ms < ?${which}`, [untilMs])
+    );
+    if (row === undefined) return pruned;
+  }
 }
 
 function valuesOf(row: HealthRow) {

@@ -4,7 +4,7 @@
  * Invariant: what `ingest` writes is one database transaction; see write.ts. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
-import type { DeadLetter, EpochRow, Gap, LedgerKey, LedgerRow } from "../model/ledger.ts";
+import type { DeadLetter, EpochRow, Gap, GapQuery, LedgerKey, LedgerRow } from "../model/ledger.ts";
 import type { Database, Row, Value } from "./database.ts";
 import { RowCaps } from "./row_caps.ts";
 import { WrittenNames } from "./written_names.ts";
@@ -94,7 +94,7 @@ async function readLedger(keys: readonly LedgerKey[], select: Select): Promise<L
 }
 
 function readGaps(
-  query: { sensor_id?: string; open?: boolean },
+  query: GapQuery,
   limit: number,
   select: Select,
 ): Promise<Gap[]> {
@@ -105,6 +105,14 @@ function readGaps(
     values.push(query.sensor_id);
   }
   if (query.open !== undefined) where.push(`closed_ms IS ${query.open ? "" : "NOT "}NULL`);
+  if (query.untilMs !== undefined) {
+    where.push("found_ms < ?");
+    values.push(query.untilMs);
+  }
+  if (query.fromMs !== undefined) {
+    where.push("(closed_ms IS NULL OR closed_ms >= ?)");
+    values.push(query.fromMs);
+  }
   return select(
     `SELECT * FROM gaps WHERE ${
       where.join(" AND ")

@@ -14,6 +14,7 @@ import type {
   DeadLetter,
   EpochRow,
   Gap,
+  GapQuery,
   IngestWrite,
   LedgerKey,
   LedgerRow,
@@ -105,7 +106,8 @@ export interface IngestStore {
   readEpochPackets(sensorId: string, epoch: number): Promise<number>;
   ingest(write: IngestWrite): Promise<void>;
   readOffsets(topic: string): Promise<OffsetRow[]>;
-  readGaps(query: { sensor_id?: string; open?: boolean }, limit: number): Promise<Gap[]>;
+  /** Those found last first; from `fromMs` to before `untilMs`: that were open at some time within. */
+  readGaps(query: GapQuery, limit: number): Promise<Gap[]>;
   readDeadLetters(limit: number): Promise<DeadLetter[]>;
 }
 

@@ -70,16 +70,25 @@ function checkPlaces(
   );
 }
 
-/** What holds of a subnet holds of its addresses: said twice, it is found by an index. */
-function withAddresses(filter: Filter, places: Places): Filter {
-  if ("part" in filter) return { op: "not", part: withAddresses(filter.part, places) };
-  if ("parts" in filter) {
-    return { op: filter.op, parts: filter.parts.map((part) => withAddresses(part, places)) };
-  }
+/** Networks in all tests of a filter together: a statement takes a bounded number of values. */
+const networksMax = 256;
+
+/** What holds of a subnet holds of its addresses: said twice, it is found by an index. A test whose networks are too
+ * many, with those before it, stays alone and is answered in memory. */
+function withAddresses(
+  filter: Filter,
+  { subnets }: Pick<Places, "subnets">,
+  left = { networks: networksMax },
+): Filter {
+  if (subnets === undefined) return filter;
+  const inside = (part: Filter) => withAddresses(part, { subnets }, left);
+  if ("part" in filter) return { op: "not", part: inside(filter.part) };
+  if ("parts" in filter) return { op: filter.op, parts: filter.parts.map(inside) };
   const column = { subnet: "ip", src_subnet: "src_ip", dst_subnet: "dst_ip" }[filter.column];
-  if (column === undefined || filter.op !== "=" || !places.subnets) return filter;
-  const { subnets } = places;
-  const values = filter.values.flatMap((name) => subnets.networksOf(String(name)));
+  if (column === undefined || filter.op !== "=") return filter;
+  const values = [...new Set(filter.values)].flatMap((name) => subnets.networksOf(String(name)));
+  if (values.length > left.networks) return filter;
+  left.networks -= values.length;
   return { op: "and", parts: [{ op: "=", column, values }, filter] };
 }
 

@@ -1,6 +1,6 @@
 /** How a sensor was over time: when it changed, what it counted between, which batches were missing.
  *
- * In: a sensor, a span of time. Out: rows, newest first, each with what was counted since the row before it.
+ * In: a sensor, a span of time. Out: rows, newest first, each with what its epoch counted since the row before it.
  * Invariant: in every row packets = in_flows + left_out + unaccounted. Counts are null where nothing says what was
  * before. @module */
 
@@ -24,7 +24,9 @@ const rowAnswer = z.object({
   reasons: z.array(z.string()).describe("Sentences of that moment; only where it changed"),
   epoch: count.describe("Null: it had not checked in"),
   span_s: z.number().min(0).nullable().describe("Since the row before; null: there is none, and no counts"),
-  packets: count.describe("In this span, as all counts: packets = in_flows + left_out + unaccounted"),
+  packets: count.describe(
+    "In this span and epoch, as all counts: packets = in_flows + left_out + unaccounted",
+  ),
   in_flows: count,
   left_out: count,
   unaccounted: z.int().nullable().describe("Must be 0"),
@@ -51,7 +53,7 @@ export const sensorHistory = resource({
     sensor_id: sensorId,
     name: z.string(),
     rows: z.array(rowAnswer),
-    gaps: z.array(gapAnswer).describe("Batches that were missing then, at most 100 ranges"),
+    gaps: z.array(gapAnswer).describe("Batches that were missing then: the 100 ranges that were found last"),
     next_cursor: z.string().optional(),
   }),
   needs: ["directory", "healthStore", "ingestStore"],
@@ -71,15 +73,13 @@ export const sensorHistory = resource({
       limit + 1,
     );
     const shown = rows.slice(0, limit);
-    const gaps = await has.ingestStore.readGaps({ sensor_id }, gapsMax);
+    const gaps = await has.ingestStore.readGaps({ sensor_id, fromMs, untilMs }, gapsMax);
     return {
       json: {
         sensor_id,
         name,
         rows: shown.map((row, at) => spanOf(row, rows[at + 1])),
-        gaps: gaps.filter(({ found_ms, closed_ms }) =>
-          found_ms < untilMs && (closed_ms === null || closed_ms >= fromMs)
-        ),
+        gaps,
         ...rows.length > limit ? { next_cursor: String(shown[limit - 1].at_ms) } : {},
       },
     };

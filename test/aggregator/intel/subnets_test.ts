@@ -65,3 +65,9 @@ Deno.test("a place is what the files know and what the operator says", () => {
   assertEquals(places.find("10.1.2.3"), { subnet: "office" });
   assertEquals(places.find("10.2.2.3"), null);
 });
+
+Deno.test("letters beyond ASCII count as they are written, as in filters", () => {
+  const named = new Subnets(["BÜRO=10.1.0.0/16", "büro=10.2.0.0/16"]);
+  assertEquals(named.names, ["BÜRO", "büro"]);
+  assertEquals(["bÜro", "Büro", "BüRO"].map((name) => named.networksOf(name).length), [1, 1, 1]);
+});

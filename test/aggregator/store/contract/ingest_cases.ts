@@ -120,6 +120,26 @@ export function ledgerCases(test: Test): void {
     assertEquals(await store.readGaps({ sensor_id: key.sensor_id }, 10), [gap]);
   });
 
+  test("gives the gaps that were open at some time within a span", async ({ store }) => {
+    const gap = (seq: number, found_ms: number, closed_ms: number | null) => ({
+      sensor_id: "s1",
+      epoch: 1,
+      bucket: 0,
+      from_seq: seq,
+      to_seq: seq,
+      found_ms,
+      closed_ms,
+    });
+    const gaps = [gap(1, 1_000, 2_000), gap(3, 1_000, null), gap(5, 3_000, 4_000), gap(7, 5_000, null)];
+    await store.ingest({ ...nothing(), gaps });
+    const within = async (fromMs: number, untilMs: number) =>
+      (await store.readGaps({ sensor_id: "s1", fromMs, untilMs }, 10)).map(({ from_seq }) => from_seq);
+    assertEquals(await within(2_000, 3_000), [1, 3]);
+    assertEquals(await within(2_001, 3_001), [5, 3]);
+    assertEquals(await within(4_001, 5_000), [3]);
+    assertEquals(await within(0, 1_000), []);
+  });
+
   test("narrows gaps that were opened while their batches were on the way", async ({ store }) => {
     const key = { sensor_id: "s-late", epoch: 5, bucket: 1 };
     const row = (seq: number) => ({ ...ledgerRow(seq), ...key });
