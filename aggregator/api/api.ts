@@ -272,7 +272,7 @@ function finish(answer: Answer, context: Context<Env>, site?: Site): Response {
     const options = { httpOnly: true, sameSite: "Strict", secure, path, maxAge: session.maxAgeS } as const;
     setCookie(context, cookieName, session.id, options);
   }
-  if (status === 202 && json === undefined) {
+  if (status === 202 && json === undefined && text === undefined) {
     return context.body(null, 202, { "cache-control": "no-store", ...headers });
   }
   if (status === 304) return context.body(null, 304, { "cache-control": "no-store", ...headers });

@@ -11,19 +11,21 @@ import type { Answer } from "./route.ts";
 /** Fewer fit into a packet or two anyhow. */
 const packedMin = 2_048;
 const packedMax = 4 * 1024 * 1024;
-/** Costs 0.4 ms for 120,000 characters of flows; one more of the nine levels costs half as much again for 2 %. */
+/** 0.4 ms for 120,000 characters of flows; level 6 takes two thirds longer and saves 2 %. */
 const level = 3;
 
 /** `accepted`: the header `Accept-Encoding`. */
 export function packed(answer: Answer, accepted: string | undefined): Answer {
   const plain = plainOf(answer);
-  if (plain === null || plain.body.length < packedMin || plain.body.length > packedMax) return answer;
+  if (plain === null) return answer;
+  // The text is there now: it is not made of the JSON again.
+  const { json: _, ...rest } = answer;
+  if (plain.body.length < packedMin || plain.body.length > packedMax) return { ...rest, text: plain };
   // What is polled names it already, beside others.
   const headers = { vary: "accept-encoding", ...answer.headers };
-  // The text is there now: it is not made of the JSON again.
-  if (!takesGzip(accepted)) return { ...answer, json: undefined, text: plain, headers };
+  if (!takesGzip(accepted)) return { ...rest, text: plain, headers };
   const text = { body: new Uint8Array(gzipSync(plain.body, { level })), type: plain.type };
-  return { ...answer, json: undefined, text, headers: { ...headers, "content-encoding": "gzip" } };
+  return { ...rest, text, headers: { ...headers, "content-encoding": "gzip" } };
 }
 
 export function takesGzip(accepted = ""): boolean {

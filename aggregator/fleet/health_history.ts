@@ -4,13 +4,15 @@
  * Rule: a change is another status, or reasons of other kinds; that a number in a sentence grew is none.
  * Invariant: one aggregator at a time does this, under a lease. A sensor has at most one row a minute for its changes,
  * one for each ten minutes besides, and none of what did not change once it is revoked.
- * Bound: {@link sensorsMax} sensors; retention drops rows by their age, and keeps one an hour of old ones. @module */
+ * Bound: {@link sensorsMax} sensors, {@link gapsMax} open gaps; retention drops rows by their age, and keeps one an
+ * hour of old ones. @module */
 
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { EndedEpoch } from "../model/sensor.ts";
 import type { HealthRow } from "../model/sensor_health.ts";
 import type { Store } from "../store/store.ts";
+import { LeasedLoop } from "./leased_loop.ts";
 import type { SensorDirectory } from "./directory.ts";
 import { fleetHealth, type SensorHealth } from "./fleet.ts";
 
@@ -47,38 +49,45 @@ export class HealthHistory {
   /** By sensor; null = another aggregator does this. */
   #last: Map<string, Last> | null = null;
   #ended: { rows: EndedEpoch[]; readMs: number } = { rows: [], readMs: -Infinity };
-  #stopping = new AbortController();
-  #running: Promise<void> | null = null;
+  readonly #loop: LeasedLoop;
 
   constructor(deps: HealthHistoryDeps) {
     this.#deps = deps;
+    this.#loop = new LeasedLoop({
+      lease,
+      leaseMs,
+      everyMs,
+      look: () => this.#look(),
+      lost: () => this.#last = null,
+      failed: (error) => {
+        deps.reporter.count("sensor_health_errors_total");
+        deps.reporter.warn("cannot note how the sensors are, will retry", { error: error.message });
+      },
+    }, deps);
   }
 
   start(): void {
-    this.#running = this.#loop();
+    this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
-    const { store, holder } = this.#deps;
-    // A store that is away gives the lease to another one when its time is over.
-    await store.releaseLease(lease, holder).catch(() => undefined);
+    await this.#loop.stop();
   }
 
   /** Looks once, unless another aggregator does. */
   async turn(): Promise<void> {
-    const { store, holder, directory, clock, reporter } = this.#deps;
-    if (await store.takeLease(lease, holder, leaseMs) === null) {
-      this.#last = null;
-      return;
-    }
+    await this.#loop.turn();
+  }
+
+  async #look(): Promise<void> {
+    const { store, directory, clock, reporter } = this.#deps;
     const nowMs = clock.nowMs();
     const last = this.#last ??= await this.#readLast(nowMs);
     if (Math.abs(nowMs - this.#ended.readMs) >= endedMs) {
       this.#ended = { rows: await store.readEndedEpochs(), readMs: nowMs };
     }
     const gaps = await store.readGaps({ open: true }, gapsMax);
+    if (gaps.length === gapsMax) reporter.count("sensor_health_gaps_cut_total");
     const all = await directory.all(nowMs);
     if (all.length > sensorsMax) {
       reporter.count("sensor_health_left_out_total", undefined, all.length - sensorsMax);
@@ -106,19 +115,6 @@ export class HealthHistory {
       rows.map((row) => [row.sensor_id, { state: stateOf(row), savedMs: row.at_ms, changedMs: -Infinity }]),
     );
   }
-
-  async #loop(): Promise<void> {
-    const { clock, reporter } = this.#deps;
-    while (!this.#stopping.signal.aborted) {
-      try {
-        await this.turn();
-      } catch (error) {
-        reporter.count("sensor_health_errors_total");
-        reporter.warn("cannot note how the sensors are, will retry", { error: (error as Error).message });
-      }
-      await clock.sleep(everyMs, this.#stopping.signal);
-    }
-  }
 }
 
 function stateOf({ status, kinds }: Pick<HealthRow, "status" | "kinds">): string {
@@ -129,8 +125,8 @@ function stateOf({ status, kinds }: Pick<HealthRow, "status" | "kinds">): string
 function rowFor(sensor: SensorHealth, last: Last | undefined, nowMs: number): HealthRow | null {
   const kinds = [...new Set(sensor.kinds)].slice(0, kindsMax);
   const isOther = last === undefined || last.state !== stateOf({ status: sensor.status, kinds });
-  // Of a sensor that changes all the time each minute tells.
-  const hasChanged = isOther && nowMs - (last?.changedMs ?? -Infinity) >= changeMs;
+  // Of a sensor that changes all the time each minute tells. A clock that was set back counts as time that passed.
+  const hasChanged = isOther && Math.abs(nowMs - (last?.changedMs ?? -Infinity)) >= changeMs;
   const isPoint = last === undefined || isOtherPart(last.savedMs, nowMs, pointMs);
   if (!hasChanged && (!isPoint || sensor.status === "revoked")) return null;
   const isFirst = last === undefined || isOtherPart(last.savedMs, nowMs, hourMs);

@@ -9,7 +9,7 @@
 
 import type { Finding, Reason } from "../model/threat.ts";
 import type { SensorRow } from "../model/sensor.ts";
-import { fleetLimits, foundNow, type SensorStatus } from "./reasons.ts";
+import { foundNow, type ReasonKind } from "./reasons.ts";
 
 export const troubleKinds = [
   "sensor_unreachable",
@@ -129,39 +129,35 @@ export const kinds: Readonly<Record<TroubleKind, Kind>> = {
   },
 };
 
-const kindOfStatus: Partial<Record<SensorStatus, TroubleKind>> = {
-  late: "sensor_unreachable",
+/** A reason of another kind is no trouble, or is one no longer. */
+const kindOfReason: Partial<Record<ReasonKind, TroubleKind>> = {
+  unreachable: "sensor_unreachable",
   blind: "sensor_blind",
-  lossy: "sensor_lossy",
+  capture_failed: "sensor_blind",
   quarantined: "sensor_cloned",
-  unwalled: "sensor_unwalled",
+  kernel_drops: "sensor_lossy",
+  card_drops: "sensor_lossy",
+  sampling: "sensor_lossy",
+  disk: "sensor_lossy",
+  interface_lost: "sensor_lossy",
+  backlog: "sensor_backlog",
+  walls: "sensor_unwalled",
+  clock: "sensor_clock",
 };
+const unheard: ReadonlySet<ReasonKind> = new Set(["unreachable", "stopped", "never_seen"]);
 
 export function troublesOf(sensor: SensorRow, nowMs: number): Trouble[] {
   if (sensor.revoked_ms !== null || sensor.approved_ms === null) return [];
   const found = foundNow(sensor, nowMs);
-  const isUnheard = found.some(([status]) =>
-    status === "late" || status === "stopped" || status === "never_seen"
-  );
+  const isUnheard = found.some(([, , reason]) => unheard.has(reason));
   const byKind = new Map<TroubleKind, string[]>();
-  for (const [status, text, about, since] of [...found, ...clock(sensor)]) {
-    const kind = about === "backlog"
-      ? "sensor_backlog"
-      : status === "clock"
-      ? "sensor_clock"
-      : kindOfStatus[status];
+  for (const [, text, reason, since] of found) {
+    const kind = kindOfReason[reason];
     if (kind === undefined || since === "start") continue;
     if (isUnheard && kind !== "sensor_unreachable" && kind !== "sensor_cloned") continue;
     byKind.set(kind, [...byKind.get(kind) ?? [], text]);
   }
   return [...byKind].map(([kind, texts]) => ({ kind, texts }));
-}
-
-/** The fleet says it as a remark on a sensor that is healthy. */
-function clock({ clock_offset_ms: offset }: SensorRow): ["clock", string, "clock", undefined?][] {
-  if (offset === null || Math.abs(offset) <= fleetLimits.clockOffsetMsMax) return [];
-  const seconds = Math.round(Math.abs(offset) / 1_000);
-  return [["clock", `Its clock is ${seconds} s ${offset > 0 ? "ahead" : "behind"}`, "clock"]];
 }
 
 /** Since when it may have been so: a sensor that is silent was last heard from earlier than that was noticed. */

@@ -13,6 +13,7 @@ import { sha256Hex } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { LiveFeed } from "../api/live/feed.ts";
+import { LeasedLoop } from "../fleet/leased_loop.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import {
   beganMs,
@@ -62,32 +63,38 @@ export class SensorWatch {
   readonly #deps: SensorWatchDeps;
   /** By identity; null = another aggregator watches. */
   #watched: Map<string, Watched> | null = null;
-  #stopping = new AbortController();
-  #running: Promise<void> | null = null;
+  readonly #loop: LeasedLoop;
 
   constructor(deps: SensorWatchDeps) {
     this.#deps = deps;
+    this.#loop = new LeasedLoop({
+      lease,
+      leaseMs,
+      everyMs,
+      look: () => this.#look(),
+      lost: () => this.#watched = null,
+      failed: (error) => {
+        deps.reporter.count("sensor_watch_errors_total");
+        deps.reporter.warn("cannot look after the sensors, will retry", { error: error.message });
+      },
+    }, deps);
   }
 
   start(): void {
-    this.#running = this.#loop();
+    this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
-    const { store, holder } = this.#deps;
-    // A store that is away gives the lease to another one when its time is over.
-    await store.releaseLease(lease, holder).catch(() => undefined);
+    await this.#loop.stop();
   }
 
   /** Looks once, unless another aggregator does. */
   async turn(): Promise<void> {
-    const { store, holder, directory, clock, live } = this.#deps;
-    if (await store.takeLease(lease, holder, leaseMs) === null) {
-      this.#watched = null;
-      return;
-    }
+    await this.#loop.turn();
+  }
+
+  async #look(): Promise<void> {
+    const { store, directory, clock, live } = this.#deps;
     const nowMs = clock.nowMs();
     const watched = this.#watched ??= await this.#readOpen(nowMs);
     const sensors = await directory.all(nowMs);
@@ -173,19 +180,6 @@ export class SensorWatch {
     }
     reporter.count("sensor_threats_unread_total");
     reporter.error("too many open threats of sensors, some will not close by themselves", filter);
-  }
-
-  async #loop(): Promise<void> {
-    const { clock, reporter } = this.#deps;
-    while (!this.#stopping.signal.aborted) {
-      try {
-        await this.turn();
-      } catch (error) {
-        reporter.count("sensor_watch_errors_total");
-        reporter.warn("cannot look after the sensors, will retry", { error: (error as Error).message });
-      }
-      await clock.sleep(everyMs, this.#stopping.signal);
-    }
   }
 }
 

@@ -7,6 +7,9 @@
 import type { Threat } from "../model/threat.ts";
 import type { Labels } from "./labels.ts";
 
+/** Why nothing leaves. */
+export const contentFaults = ["leak", "content_too_long"] as const;
+
 export const promptLimits = { contentMax: 8_000, hostsMax: 10, evidenceMax: 30, reasonsMax: 20 } as const;
 
 /** Constant; its text is pinned by a test, since every change of it changes what all users read. */
@@ -28,7 +31,7 @@ Answer with one JSON object:
 export function buildContent(
   threat: Threat,
   labels: Labels,
-): { ok: true; content: string; key: string } | { ok: false; fault: "leak" | "content_too_long" } {
+): { ok: true; content: string; key: string } | { ok: false; fault: typeof contentFaults[number] } {
   // Words of ours beside values from the wire: whatever identifies is hidden in all of them.
   const words = {
     detector: labels.hide(threat.detector),

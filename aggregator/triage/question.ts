@@ -6,16 +6,14 @@
 
 import type { Threat } from "../model/threat.ts";
 import { Labels } from "./labels.ts";
-import { buildContent, instruction } from "./prompt.ts";
-
-export const questionFaults = ["leak", "content_too_long"] as const;
+import { buildContent, type contentFaults, instruction } from "./prompt.ts";
 
 export interface Question {
   instruction: string;
   /** Null = nothing leaves. */
   content: Record<string, unknown> | null;
   /** Why nothing leaves. */
-  fault: typeof questionFaults[number] | null;
+  fault: typeof contentFaults[number] | null;
   /** What labels stand for. */
   labels: Record<string, string>;
 }

@@ -66,6 +66,9 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   sensor_health_left_out_total: [
     "Sensors beyond 20,000, whose health is not noted over time; again at each look.",
   ],
+  sensor_health_gaps_cut_total: [
+    "Looks at which 1,000 gaps or more were open: some batches that are missing are not in what was noted.",
+  ],
   sensor_health_errors_total: ["Looks at the health of all sensors that failed; they are made up for."],
   sensor_changes_total: ["Changes an operator made to a sensor.", "change"],
   sensors_revoked_total: ["Sensors revoked by an operator."],

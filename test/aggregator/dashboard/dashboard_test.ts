@@ -138,7 +138,7 @@ Deno.test({
         ]
       ) await panel.getByText(words).first().waitFor(); // Each part of the panel comes when it has its answer.
       await panel.locator("table.flows tbody tr").nth(4).waitFor();
-      await panel.getByText("What a model would be told").click();
+      await panel.getByText("What a model is told").click();
       await panel.locator("pre").getByText("HOST_1").waitFor();
       await hasCount(panel.locator("table.flows tbody tr"), 5);
       await panel.getByRole("heading", { name: "Packets" }).waitFor();

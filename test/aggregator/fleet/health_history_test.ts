@@ -165,3 +165,14 @@ Deno.test("a change is noted at once, though a row of the ten minutes was noted 
       ["lossy", 2],
     ]);
   }));
+
+Deno.test("changes are noted though the clock of the aggregator was set back by a day", () =>
+  world(async ({ clock, history, checkIn, rows }) => {
+    checkIn(1_000);
+    await history.turn();
+    clock.ms -= 86_400_000;
+    checkIn(1_000, 100);
+    await history.turn();
+    const noted = (await rows()).map(({ status, weight, reasons }) => [status, weight, reasons.length]);
+    assertEquals(noted, [["lossy", 2, 1], ["healthy", 2, 0]]);
+  }));

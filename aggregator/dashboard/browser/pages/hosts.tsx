@@ -99,8 +99,10 @@ const columns: readonly Column<HostRow>[] = [
   {
     name: "site",
     label: "Site",
-    cell: ({ network, inside, place }) =>
-      inside ? place?.subnet ?? network : place?.country_name ?? place?.country ?? "outside",
+    cell: ({ network, inside, place }) => {
+      const where = inside ? network : place?.country_name ?? place?.country ?? "outside";
+      return place?.subnet === undefined ? where : `${place.subnet}, ${where}`;
+    },
   },
   {
     name: "threats",

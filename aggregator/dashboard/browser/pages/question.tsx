@@ -15,11 +15,11 @@ const faults = {
   content_too_long: "It would be too long: nothing is sent.",
 } as const;
 
-export function Question({ id, isAsked }: { id: string; isAsked: boolean }): VNode {
+export function Question({ id }: { id: string }): VNode {
   const [isOpen, setOpen] = useState(false);
   return (
     <details onToggle={(event) => setOpen((event.currentTarget as HTMLDetailsElement).open)}>
-      <summary>{isAsked ? "What the model was told" : "What a model would be told"}</summary>
+      <summary>What a model is told</summary>
       {isOpen && <Content id={id} />}
     </details>
   );
@@ -31,8 +31,8 @@ function Content({ id }: { id: string }): VNode {
   return (
     <>
       <p class="soft">
-        Labels stand in place of addresses and names, which never leave. Below them: what each stands for
-        here.
+        As the threat stands now; each call that was made is in the audit file. Labels stand in place of
+        addresses and names, which never leave. Below them: what each stands for here.
       </p>
       {data.fault !== null && <p>{faults[data.fault]}</p>}
       {data.content !== null && <pre tabIndex={0}><Wire>{JSON.stringify(data.content, null, 2)}</Wire></pre>}

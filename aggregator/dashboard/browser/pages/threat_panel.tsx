@@ -282,7 +282,7 @@ function Engine({ threat: { id, engine, confidence, fallback, rules } }: { threa
           "They advise": rules?.suggested_action,
         }}
       />
-      {mayDecide(app) && <Question id={id} isAsked={engine !== "rules"} />}
+      {mayDecide(app) && <Question id={id} />}
     </section>
   );
 }
