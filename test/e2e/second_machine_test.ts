@@ -137,8 +137,14 @@ async function logIn(url: string, key: string): Promise<void> {
   const chromium = await openBrowser(browser.address);
   try {
     const page = await (await chromium.newContext({ ignoreHTTPSErrors: true })).newPage();
+    const failed: string[] = [];
+    page.on("requestfailed", (request) => failed.push(`${request.url()}: ${request.failure()?.errorText}`));
+    page.on("pageerror", ({ message }) => failed.push(message));
     await page.goto(url);
-    await page.getByLabel("API key").fill(key);
+    await page.getByLabel("API key").fill(key).catch(async (error) => {
+      const shown = await page.locator("body").innerText();
+      throw new Error(`Cannot log in: ${failed.join("; ")}; the page shows "${shown}"`, { cause: error });
+    });
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Fleet" }).click();
     await page.getByRole("link", { name: "pi", exact: true }).waitFor();
