@@ -72,10 +72,10 @@ export async function logIn(page: Page, key: string): Promise<void> {
 /** Runs `work` on a world of hostile strings; whatever the page did that it must not do fails. */
 export async function withWorld(
   browser: Use,
-  options: { width?: number; theme?: Theme },
+  options: { width?: number; theme?: Theme; isEmpty?: boolean },
   work: (page: Page, world: HostileWorld, seen: Seen) => Promise<void>,
 ): Promise<void> {
-  const world = await startHostileWorld();
+  const world = await startHostileWorld({ isEmpty: options.isEmpty ?? false });
   const chromium = await openBrowser(browser.address);
   try {
     const { page, seen } = await openPage(chromium, `${world.url}/`, options);

@@ -7,6 +7,7 @@
 
 import type { Flow } from "../api.ts";
 import type { Column } from "../parts.tsx";
+import type { VNode } from "../preact.ts";
 import { bytes, count, fullTime, plural, span } from "../text.ts";
 import { endText, nameOf, protocolText, stateWords } from "./flow_parts.ts";
 
@@ -32,7 +33,7 @@ const others: readonly Column<Flow>[] = [
     cell: ({ dst_ip, dst_port, protocol }) => <span class="wire">{endText(dst_ip, dst_port, protocol)}</span>,
   },
   { name: "protocol", label: "Protocol", cell: protocolText },
-  { name: "name", label: "Name", cell: (flow) => <span class="wire">{nameOf(flow)}</span> },
+  { name: "name", label: "Name", cell: Name },
   { name: "packets", label: "Packets", isNumber: true, cell: ({ total_packets }) => count(total_packets) },
   { name: "bytes", label: "Bytes", isNumber: true, cell: ({ total_bytes }) => bytes(total_bytes) },
   {
@@ -59,6 +60,12 @@ const others: readonly Column<Flow>[] = [
     cell: ({ community_id }) => <span class="wire">{community_id}</span>,
   },
 ];
+
+/** On one line, whole where the pointer rests. */
+function Name(flow: Flow): VNode {
+  const name = nameOf(flow);
+  return <span class="wire" title={name || undefined}>{name}</span>;
+}
 
 export const standardColumns = [
   "start",

@@ -7,13 +7,13 @@
 /// <reference lib="esnext" />
 
 import type { Flow } from "../api.ts";
-import { refresh } from "../app.ts";
+import { refresh, useApp } from "../app.ts";
 import { ExportMenu } from "../export_menu.tsx";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
 import { useBounds, useKeys, useList } from "../hooks.ts";
 import { useLive } from "../live.ts";
-import { Button, Empty, Loading, More, Notice, Table } from "../parts.tsx";
+import { Button, Empty, Loading, More, NothingYet, Notice, Table } from "../parts.tsx";
 import { go, linkHere, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { shut } from "../side_panel.tsx";
@@ -34,6 +34,7 @@ const filters = [
 const linked = ["threat_id", "sensor_id", "src_ip", "dst_ip", "dst_port", "network", "community_id"] as const;
 
 export function FlowsPage(): VNode {
+  const { totals } = useApp();
   const { query } = usePlace();
   const bounds = useBounds();
   const given = Object.fromEntries([...filters, ...linked].map((name) => [name, query[name]]));
@@ -66,7 +67,7 @@ export function FlowsPage(): VNode {
         {list.problem !== null && list.problem.field === null && <Notice problem={list.problem} />}
         <Assumed told={list.told.assumed} />
         {list.rows === null && list.problem === null && <Loading />}
-        {list.rows?.length === 0 && list.problem === null && (
+        {list.rows?.length === 0 && list.problem === null && (totals?.last === null ? <NothingYet /> : (
           <Empty>
             {list.hasMore
               ? "No flow so far: the search is not through yet."
@@ -74,7 +75,7 @@ export function FlowsPage(): VNode {
               ? "No flow fits this filter in this time."
               : "No flow is stored of this time."} <a href={linkHere({ range: "all" })}>Look at all times</a>
           </Empty>
-        )}
+        ))}
         {rows.length > 0 && (
           <Table
             caption="Flows, newest first"
