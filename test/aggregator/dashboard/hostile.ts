@@ -4,6 +4,7 @@
 
 import { healthRow } from "../store/contract/health_cases.ts";
 import type { HealthRow } from "../../../aggregator/model/sensor_health.ts";
+import type { Places } from "../../../aggregator/model/place.ts";
 import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { listen, type Listening } from "../../../aggregator/serve/listen.ts";
 import type { Certificate } from "../../../aggregator/tls/authority.ts";
@@ -54,6 +55,8 @@ export interface WorldOptions {
   limits?: FrontDoorOptions;
   /** Nobody has joined, and nothing is stored. */
   isEmpty?: boolean;
+  /** What GeoIP files say. */
+  places?: Places;
 }
 
 /** Of a sensor that was blind an hour ago, and said why in strings from the wire. */
@@ -84,7 +87,11 @@ export async function startHostileWorld(options: WorldOptions = {}): Promise<Hos
     ...options.hostnames ?? [],
     ...publicUrl ? [publicUrl.hostname] : [],
   ];
-  const fixture = await startFixture(() => ({}), { hostnames, publicUrl, proxies });
+  const fixture = await startFixture(() => options.places ? { places: options.places } : {}, {
+    hostnames,
+    publicUrl,
+    proxies,
+  });
   fixture.clock.ms = (sampleStart + 2_000) * 1_000;
   const { store } = fixture.services;
   for (const name of options.isEmpty ? [] : ["roof", "cellar", "never"]) {

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
+import type { Places } from "../../../aggregator/model/place.ts";
 import { axeProblems, goTo, hasCount, logIn, withWorld } from "./browsing.ts";
 
 const browser = await useBrowser();
@@ -63,6 +64,50 @@ Deno.test({
       const one = page.locator("table.threats td.col-ends .wire").first();
       assertEquals(await one.getAttribute("title"), null, "nothing is left out");
     }),
+});
+
+const elsewhere: Places = {
+  isKnown: true,
+  find: (ip) =>
+    ip === "192.0.2.80" || ip === "198.51.100.53"
+      ? { country: "DE", country_name: "Germany <b>", asn: 64_500, as_org: "Example" }
+      : null,
+};
+
+Deno.test({
+  ...options,
+  name:
+    "lists tell the country of the party outside where a GeoIP file knows it, and have no such column else",
+  fn: async () => {
+    await withWorld(browser, { places: elsewhere }, async (page, world) => {
+      await logIn(page, world.fixture.keys.analyst);
+      await goTo(page, "#/flows");
+      const flow = page.locator("table.flows td.col-country span").first();
+      assertEquals(await flow.innerText(), "Germany <b>");
+      assertStringIncludes((await flow.getAttribute("title"))!, "AS64500 Example");
+      await goTo(page, "#/threats");
+      const tunnel = page.getByRole("row").filter({ hasText: "DNS tunnel" });
+      assertStringIncludes(await tunnel.locator("td.col-country").innerText(), "Germany <b>");
+      await tunnel.getByRole("link").click();
+      await page.locator(".side").getByText("Germany <b>; AS64500 Example").waitFor();
+      assertEquals(await axeProblems(page), []);
+      await goTo(page, "#/hosts");
+      await page.getByText("Export", { exact: true }).click();
+      const path = await page.getByRole("link", { name: "NDJSON" }).getAttribute("href");
+      const text = await page.evaluate(`fetch(${JSON.stringify(path)}).then((answer) => answer.text())`);
+      assertStringIncludes(String(text), '"country":"DE"');
+    });
+    await withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      for (const [hash, table] of [["#/flows", "table.flows"], ["#/threats", "table.threats"]]) {
+        await goTo(page, hash);
+        await page.locator(`${table} tbody tr`).nth(2).waitFor();
+        assertEquals(await page.locator(".col-country").count(), 0);
+      }
+      await goTo(page, "#/flows?cols=from,country");
+      await page.locator("th.col-country").waitFor();
+    });
+  },
 });
 
 Deno.test({

@@ -17,7 +17,7 @@ import { Button, Empty, Loading, More, NothingYet, Notice, Table } from "../part
 import { go, linkHere, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { shut } from "../side_panel.tsx";
-import { flowColumns, standardColumns } from "./flow_columns.tsx";
+import { flowColumns, knowsCountries, standardColumns } from "./flow_columns.tsx";
 import { FlowPanel } from "./flow_panel.tsx";
 
 const pageRows = 100;
@@ -44,8 +44,12 @@ export function FlowsPage(): VNode {
   useFlowKeys(query.id);
   const columns = flowColumns(({ flow_id }) => linkHere({ id: flow_id }));
   const wanted = query.id ? ["start", "from", "to", "bytes"] : (query.cols?.split(",") ?? standardColumns);
-  const shown = columns.filter(({ name }) => name === "start" || wanted.includes(name));
   const rows = list.rows ?? [];
+  const isShown = (name: string) => name === "start" || wanted.includes(name);
+  // A column that a person chose stays, one that merely is standard would be empty.
+  const shown = columns.filter(({ name }) =>
+    isShown(name) && (name !== "country" || query.cols !== undefined || knowsCountries(rows))
+  );
   const isFiltered = [...filters, ...linked].some((name) => query[name]);
   return (
     <div class={query.id ? "split" : ""}>

@@ -7,6 +7,7 @@
 
 import type { HostRow } from "../api.ts";
 import { useApp } from "../app.ts";
+import { ExportMenu } from "../export_menu.tsx";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
 import { useBounds, useKeys, useList } from "../hooks.ts";
@@ -56,7 +57,8 @@ export function HostsPage(): VNode {
 function HostList(): VNode {
   const { totals } = useApp();
   const { query } = usePlace();
-  const given = Object.fromEntries(filters.map((name) => [name, query[name]]));
+  const { ip, network, sort, filter } = query;
+  const given = { ip, network, sort, filter };
   const { from } = useBounds();
   const list = useList<HostRow>("/hosts", { ...given, seen_since: from, limit: pageRows });
   useKeys({ "/": () => document.querySelector<HTMLElement>(".filter input")?.focus() });
@@ -90,7 +92,12 @@ function HostList(): VNode {
           idOf={({ ip, network }) => `${network} ${ip}`}
         />
       )}
-      <More list={list} word="hosts" />
+      <div class="list-tools">
+        <More list={list} word="hosts" />
+        {list.rows !== null && list.rows.length > 0 && (
+          <ExportMenu of="hosts" query={{ ip, network, filter, seen_since: from }} />
+        )}
+      </div>
     </div>
   );
 }

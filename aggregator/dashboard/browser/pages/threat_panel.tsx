@@ -8,6 +8,7 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { placeText } from "../../../model/place.ts";
 import { isOfSensor } from "../../../model/threat.ts";
 import type { Incident, Rows, Threat } from "../api.ts";
 import { mayDecide, useApp } from "../app.ts";
@@ -90,7 +91,7 @@ function Story({ threat, onChange }: { threat: OneThreat; onChange: () => void }
 }
 
 function Ends({ threat }: { threat: Threat }): VNode {
-  const { src_ips, dst_ips, dst_port, sensors } = threat;
+  const { src_ips, dst_ips, dst_port, sensors, outside = [] } = threat;
   if (isOfSensor(threat)) {
     return (
       <p>
@@ -105,6 +106,15 @@ function Ends({ threat }: { threat: Threat }): VNode {
         of={{
           "From": <Addresses list={src_ips} />,
           "To": <Addresses list={dst_ips} />,
+          "Outside": outside.length > 0 && (
+            <ul class="plain">
+              {outside.map((one) => (
+                <li key={one.ip}>
+                  <Wire>{one.ip}</Wire> <span class="soft">{placeText(one)}</span>
+                </li>
+              ))}
+            </ul>
+          ),
           "Port": dst_port,
           "Seen by": plural(sensors.length, "sensor"),
         }}

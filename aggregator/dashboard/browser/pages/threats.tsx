@@ -9,6 +9,7 @@
 /// <reference lib="esnext" />
 
 import { isOfSensor, severities, type ThreatStatus, threatStatuses } from "../../../model/threat.ts";
+import { countriesText, placeText } from "../../../model/place.ts";
 import type { Threat } from "../api.ts";
 import { ask, mayDecide, nowS, refresh, useApp } from "../app.ts";
 import { type List, useAction, useBounds, useKeys, useList } from "../hooks.ts";
@@ -77,7 +78,7 @@ export function ThreatsPage(): VNode {
               nowS(app),
               mayChange ? { chosen, toggle } : null,
               query.id !== undefined,
-            )}
+            ).filter(({ name }) => name !== "country" || rows.some(({ outside }) => outside))}
             rows={rows}
             idOf={({ id }) => id}
             chosen={query.id}
@@ -259,6 +260,16 @@ function columnsOf(
       cell: ({ id, title }) => <a class="row-link" href={linkHere({ id })}>{title}</a>,
     },
     { name: "ends", label: "Who → whom", cell: Ends },
+    {
+      name: "country",
+      label: "Country",
+      title: "Country of the party outside",
+      cell: ({ outside = [] }) => (
+        <span title={outside.map((one) => `${one.ip}: ${placeText(one)}`).join("\n") || undefined}>
+          {countriesText(outside)}
+        </span>
+      ),
+    },
     { name: "count", label: "Count", isNumber: true, title: "Count", cell: (threat) => count(threat.count) },
     {
       name: "span",
@@ -281,7 +292,9 @@ function columnsOf(
     },
     { name: "site", label: "Site", cell: ({ network }) => network },
   ];
-  return isNarrow ? columns.filter(({ name }) => !["count", "span", "site"].includes(name)) : columns;
+  return isNarrow
+    ? columns.filter(({ name }) => !["country", "count", "span", "site"].includes(name))
+    : columns;
 }
 
 function Ends(threat: Threat): VNode {
