@@ -25,6 +25,7 @@ import { readNbns } from "./nbns_message.ts";
 import { readPipeCall, readRpcCalls, RpcBindings } from "./rpc_message.ts";
 import { readSnmp } from "./snmp_message.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
+import { SshAnswers } from "./ssh_answers.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
 /** What a payload seems to be. `tls` and `gnutella` need no reading: only the name is wanted. `http2` begins a
@@ -51,6 +52,7 @@ export const plainKind = {
   snmp: 18,
   http2More: 19,
   exploit: 20,
+  sshAnswer: 21,
 } as const;
 
 /** What the chooser tells of the packet it chose last. */
@@ -83,6 +85,7 @@ export interface PlainPayload {
 export class PlainMemory {
   readonly bindings = new RpcBindings();
   readonly http2 = new Http2Reader();
+  readonly ssh = new SshAnswers();
 }
 
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
@@ -111,6 +114,9 @@ export function readPlain(
       return facts.addOthers((others) => readBanner(buffer, at, length, payload.isFromServer, others))
         ? "ssh"
         : null;
+    case plainKind.sshAnswer:
+      facts.addOthers((others) => memory.ssh.read(flowId, length, payload.plainIsCut, others));
+      return "ssh";
     case plainKind.tls:
       return "tls";
     case plainKind.nbns:
