@@ -27,4 +27,5 @@ export const plainKind = {
   exploit: 20,
   http2Middle: 21,
   http2Upgrade: 22,
+  sshAnswer: 23,
 } as const;
