@@ -12,6 +12,7 @@ import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
 import { capScore, field, growingPoints, percentOf, reason } from "../finding.ts";
 import { by, type KeyParts } from "../keys.ts";
+import type { Opening } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { stopHost } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
@@ -109,7 +110,13 @@ export const flood = detector({
     return share === null ? [] : [share];
   },
   key: (_update, _limits, { kind }) => keys[kind],
-  open: ({ src, dst, segment: { protocol } }, { kind }: FloodShare): Flood => ({
+  slight: {
+    // The rate is rounded.
+    isSlight: (_update, limits, { kind, amount }) =>
+      amount + 1 <= (kind === "held" ? limits.heldMin : rateMin(kind, limits)),
+    item: (first) => readFloodShare(first)!,
+  },
+  open: ({ src, dst, segment: { protocol } }: Opening, { kind }: FloodShare): Flood => ({
     kind,
     protocol,
     victim: dst,
@@ -122,7 +129,7 @@ export const flood = detector({
     sources: new DistinctIps(sourcesMax),
     ports: new Distinct(portsMax),
   }),
-  step(flood, { src, segment: { start, end, dst_port } }, _limits, share) {
+  step(flood, { src, segment: { start, end, dst_port } }: Opening, _limits, share) {
     const isPackets = flood.kind === "udp" || flood.kind === "icmp" || flood.kind === "ip";
     flood.rate.add(start, isPackets ? end : start, share.amount);
     flood.octetRate.add(start, end, share.octets);
@@ -134,7 +141,7 @@ export const flood = detector({
   },
   isThreat(flood, limits, { firstS, lastS }) {
     if (flood.kind === "held") return flood.amount >= limits.heldMin;
-    if (flood.rate.peak < rateMin(flood, limits)) return false;
+    if (flood.rate.peak < rateMin(flood.kind, limits)) return false;
     if (lastS - firstS < limits.durationMinS) return false;
     return !isScan(flood, limits);
   },
@@ -188,7 +195,7 @@ export const flood = detector({
     "A load test, a speed test over UDP, a video stream or a collector of logs sends as much; then you know who started it.",
 });
 
-function rateMin({ kind }: Flood, limits: Values): number {
+function rateMin(kind: FloodKind, limits: Values): number {
   if (kind === "icmp") return limits.icmpPerSMin;
   if (kind === "tcp") return limits.tcpPerSMin;
   return kind === "connections" ? limits.connectionsPerSMin : limits.packetsPerSMin;
@@ -204,7 +211,7 @@ function isScan({ kind, sources, ports, amount, octets }: Flood, limits: Values)
 function reasonsFor(flood: Flood & Episode, limits: Values): Reason[] {
   const { kind, rate: { peak }, sources, ports, source, victim, amount, unserved } = flood;
   if (kind === "held") return heldReasons(flood, limits);
-  const min = rateMin(flood, limits);
+  const min = rateMin(kind, limits);
   const isStream = (kind === "udp" || kind === "ip") && sources.size === 1 && ports.size === 1;
   const reasons = [reason(
     "rate",

@@ -6,6 +6,7 @@
 import { detector } from "../detector.ts";
 import { field, growingPoints, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
+import type { Opening } from "../prepared.ts";
 import { DistinctIps } from "../signs/distinct_ips.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
@@ -42,7 +43,11 @@ export const synFlood = detector({
     return protocol === "tcp" && (fwd_tcp_flags & syn) !== 0 && fwd_syn_count > 0 ? by.dst : null;
   },
   opens: ({ segment }) => isHalfOpen(segment),
-  open: ({ dst }) => ({
+  slight: {
+    isSlight: ({ segment }, { halfOpenPerBinMin }) =>
+      segment.fwd_syn_count * segment.factor < halfOpenPerBinMin,
+  },
+  open: ({ dst }: Opening) => ({
     dst,
     rate: new PeakRate(),
     halfOpen: 0,
@@ -54,7 +59,7 @@ export const synFlood = detector({
     sources: new DistinctIps(addressesMax),
     ports: new Map<number, number>(),
   }),
-  step(flood, { src, segment }) {
+  step(flood, { src, segment }: Opening) {
     if (!isHalfOpen(segment)) {
       flood.completed++;
       return;

@@ -4,7 +4,7 @@
  * Invariant: a conversation adds nothing to a flood of packets; half-open connections are the SYN flood's, unasked
  * answers the reflection's. A carrier of tunnels sends one way by its nature and adds nothing either. @module */
 
-import type { PreparedUpdate } from "../prepared.ts";
+import type { Opening } from "../prepared.ts";
 
 /** `connections`: complete ones to a web server. `held`: web requests that are kept open and never finished. */
 export type FloodKind = "udp" | "icmp" | "tcp" | "ip" | "connections" | "held";
@@ -34,7 +34,7 @@ const oneWayRatio = 20;
  * to 60 s. */
 const heldS = 20;
 
-export function readFloodShare(update: PreparedUpdate): FloodShare | null {
+export function readFloodShare(update: Opening): FloodShare | null {
   const { segment, dst, src } = update;
   const { protocol, fwd_packets, fwd_bytes, bwd_packets, factor } = segment;
   // What goes to all fills the segment; what goes to a group is video.
@@ -53,7 +53,7 @@ export function readFloodShare(update: PreparedUpdate): FloodShare | null {
   return src.isOwn && dst.isOwn ? null : { kind: "ip", ...share };
 }
 
-function readTcp({ segment, first, begins }: PreparedUpdate): FloodShare | null {
+function readTcp({ segment, first, begins }: Opening): FloodShare | null {
   const { fwd_tcp_flags, bwd_tcp_flags, fwd_payload_bytes, bwd_payload_bytes, bwd_packets } = segment;
   const share = { amount: segment.factor, octets: segment.fwd_bytes * segment.factor, isAnswered: false };
   if ((fwd_tcp_flags & syn) === 0 && first) {
