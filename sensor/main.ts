@@ -7,6 +7,7 @@
 import { FileSource } from "./capture/file_source.ts";
 import { FileCapture } from "./run/file_capture.ts";
 import { openLiveCapture } from "./run/live_capture.ts";
+import { sendCanary } from "./run/canary_sender.ts";
 import { listInterfaces } from "./run/interface_list.ts";
 import { Pipeline } from "./pipeline.ts";
 import { PacketChooser } from "./dissect/choose.ts";
@@ -18,6 +19,7 @@ import type { RunningDeepLane, Stages } from "./run/stages.ts";
 
 import { dispatch, type Program } from "../shared/dispatch.ts";
 import { processEdges } from "../shared/process_edges.ts";
+import { canaryCommand } from "./commands/canary_command.ts";
 import { configCommand } from "./commands/config_command.ts";
 import { doctorCommand } from "./commands/doctor_command.ts";
 import { enrolCommand } from "./commands/enrol_command.ts";
@@ -30,6 +32,7 @@ import { statusCommand } from "./commands/status_command.ts";
 const stages: Stages = {
   disk: realDisk,
   interfaces: listInterfaces,
+  sendCanary,
   fileSource: (path, chunkBytes) => new FileCapture(path, new FileSource(path), chunkBytes),
   liveSource: openLiveCapture,
   fastLane: ({ live, flow }, { sink, reporter, clock, deepLane, ring }) =>
@@ -75,6 +78,7 @@ export const program = {
     doctorCommand(stages),
     interfacesCommand(stages),
     statusCommand({ disk: realDisk }),
+    canaryCommand({ disk: realDisk }),
     releaseKeyCommand({ disk: realDisk }),
     configCommand(),
   ],

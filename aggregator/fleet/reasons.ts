@@ -7,8 +7,10 @@
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
 import type { SensorRow } from "../model/sensor.ts";
+import { canaryReason } from "./canary.ts";
 import { conservationOf } from "./conservation.ts";
 import { filterWarning, policyReasons } from "./policy_reasons.ts";
+import { span } from "./span.ts";
 import { upgradeReasons } from "./upgrade_reasons.ts";
 
 /** From worst to best; a sensor has the first that fits. */
@@ -51,7 +53,7 @@ export function foundNow(sensor: SensorRow, nowMs: number): Found[] {
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
   if (checkIn) {
     found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
-    found.push(...copies(checkIn), ...ring(checkIn));
+    found.push(...canary(sensor, nowMs), ...copies(checkIn), ...ring(checkIn));
     found.push(
       ...policyReasons(checkIn).map((text): Found => ["healthy", text, "policy"]),
       ...upgradeReasons(checkIn).map((text): Found => ["healthy", text, "upgrade"]),
@@ -80,6 +82,7 @@ export const reasonKinds = [
   "disk",
   "set_aside",
   "backlog",
+  "canary_missing",
   "missing_batches",
   "missing_packets",
   "copies",
@@ -218,6 +221,11 @@ function loss(checkIn: CheckInRequest): Found[] {
   return found;
 }
 
+function canary(sensor: SensorRow, nowMs: number): Found[] {
+  const text = canaryReason(sensor, nowMs);
+  return text === null ? [] : [["lossy", text, "canary_missing"]];
+}
+
 /** Interfaces that are not captured while others are; when none is, the capture itself has failed. */
 function links({ state, links = [] }: CheckInRequest["capture"]): Found[] {
   if (state !== "capturing") return [];
@@ -325,13 +333,4 @@ function share(part: number, whole: number): number {
 
 function percent(of: number): string {
   return `${(of * 100).toPrecision(2)} %`;
-}
-
-/** A time span in the largest unit that keeps two digits: "45 s", "12 min", "30 h", "4 d". */
-export function span(ms: number): string {
-  const s = ms / 1_000;
-  if (s < 10) return `${Math.round(s * 10) / 10} s`;
-  if (s < 120) return `${Math.round(s)} s`;
-  if (s < 7_200) return `${Math.round(s / 60)} min`;
-  return s < 172_800 ? `${Math.round(s / 3_600)} h` : `${Math.round(s / 86_400)} d`;
 }

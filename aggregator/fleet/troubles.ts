@@ -141,6 +141,7 @@ const kindOfReason: Partial<Record<ReasonKind, TroubleKind>> = {
   disk: "sensor_lossy",
   interface_lost: "sensor_lossy",
   backlog: "sensor_backlog",
+  canary_missing: "sensor_lossy",
   walls: "sensor_unwalled",
   clock: "sensor_clock",
 };

@@ -50,6 +50,8 @@ export interface HealthSources {
   ring: PacketRing | null;
   /** Undefined = there is nothing to say of one. */
   policy: () => CheckInRequest["policy"];
+  /** Undefined = none was sent yet. */
+  canary: () => CheckInRequest["canary"];
   /** Undefined = this run takes no upgrades. */
   upgrade: () => CheckInRequest["upgrade"];
   reporter: Reporter;
@@ -64,7 +66,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
   const { flows_open, factor, facts, ...capture } = sources.capture();
   const counters = reporter.snapshot();
   const error = shipper.problem?.message ?? null;
-  const policy = sources.policy(), upgrade = sources.upgrade();
+  const policy = sources.policy(), upgrade = sources.upgrade(), canary = sources.canary();
   return {
     sensor_id: sources.sensorId,
     version,
@@ -105,6 +107,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
     ...(sources.ring && { ring: ringHealth(sources.ring) }),
     ...(policy && { policy }),
     ...(upgrade && { upgrade }),
+    ...(canary && { canary }),
     sealed: sealing.sealed,
     sealed_totals: sealing.totals,
     counters: Object.fromEntries(

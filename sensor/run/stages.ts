@@ -9,6 +9,7 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { PacketHandler } from "../capture/capture_error.ts";
 import type { LinkState } from "../capture/several_sources.ts";
 import type { OwnPeer } from "../prefilter/kernel_filter.ts";
+import type { CanarySending } from "../control/canary.ts";
 import type { CaptureHealth } from "../control/health.ts";
 import type { RecentLoss } from "../control/recent_loss.ts";
 import type { Walls } from "../dissect/child/sandbox.ts";
@@ -90,6 +91,8 @@ export interface FastLane extends PacketHandler {
   readonly flowCounts: { opened: number; evicted: number };
   /** Stamp of the packet that came last, 0 = none yet. */
   readonly stampUs: number;
+  /** Latest stamp of a packet that is no canary, 0 = none yet. */
+  readonly trafficUs: number;
   /** New flows are kept one in this many. */
   readonly factor: number;
   /** Leaves the sensor's own connections out. */
@@ -126,6 +129,8 @@ export interface Stages {
     options: DeepLaneOptions,
     deps: { clock: Clock; reporter: Reporter },
   ): Promise<RunningDeepLane>;
+  /** Sends a canary on an interface. Never rejects. */
+  sendCanary(interfaceName: string, deps: { clock: Clock }): Promise<CanarySending>;
   /** Interfaces that could be captured. Rejects with a `CommandError` when dumpcap cannot say. */
   interfaces(dumpcapPath: string): Promise<CaptureInterface[]>;
 }
@@ -136,10 +141,10 @@ export function captureHealth(
   source: CaptureSource,
   fastLane: FastLane,
   deepLane: RunningDeepLane | null,
-  live?: { recentLoss: RecentLoss; monotonicMs: number },
+  live?: { recentLoss: RecentLoss; clock: Clock },
 ): CaptureHealth {
   fastLane.report();
-  const { packets, bytes, in_flows, left_out, last } = fastLane.summary(source.name);
+  const { packets, bytes, in_flows, left_out } = fastLane.summary(source.name);
   const facts = deepLane?.health() ?? { offered: 0, answered: 0, refused: 0, walls: null };
   const { dropped, interfaces, links } = source;
   const failing = links?.filter(({ error }) => error !== null) ?? [];
@@ -156,8 +161,8 @@ export function captureHealth(
     dropped,
     interfaces: interfaces?.length ? [...interfaces] : undefined,
     links: links && [...links],
-    recent: live?.recentLoss.take(totals, live.monotonicMs),
-    last_packet: last,
+    recent: live?.recentLoss.take(totals, live.clock.monotonicMs()),
+    last_packet: fastLane.trafficUs === 0 ? null : fastLane.trafficUs / 1e6,
     flows_open: fastLane.openFlows,
     factor: fastLane.factor,
     facts: {

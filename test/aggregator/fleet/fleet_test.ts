@@ -5,10 +5,11 @@ import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
 import { conservationOf, deliveryOf } from "../../../aggregator/fleet/conservation.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import { fleetHealth, sensorHealth } from "../../../aggregator/fleet/fleet.ts";
-import { span } from "../../../aggregator/fleet/reasons.ts";
+import { span } from "../../../aggregator/fleet/span.ts";
 import type { SensorRow } from "../../../aggregator/model/sensor.ts";
 import type { CheckInRequest, InterfaceCounters } from "../../../shared/control.ts";
 import { healthOf } from "../api/fixture.ts";
+import { sensorRow } from "./sensor_row.ts";
 
 const nowMs = 1_800_000_000_000;
 
@@ -18,25 +19,7 @@ function row(
 ): SensorRow {
   const checkIn = healthOf("s1", nowMs - 5_000);
   health(checkIn);
-  return {
-    sensor_id: "s1",
-    name: "roof",
-    site: "lab",
-    tags: [],
-    key_id: "0".repeat(16),
-    public_key: "",
-    enrolled_ms: nowMs - 86_400_000,
-    approved_ms: nowMs - 86_400_000,
-    join_token: null,
-    revoked_ms: null,
-    quarantined_ms: null,
-    quarantine_reason: null,
-    last_check_in_ms: nowMs - 5_000,
-    last_batch_ms: nowMs - 4_000,
-    clock_offset_ms: 3,
-    check_in: checkIn,
-    ...change,
-  };
+  return { ...sensorRow(nowMs, checkIn), ...change };
 }
 
 function counters(name: string, change: Partial<InterfaceCounters>): InterfaceCounters {

@@ -32,6 +32,8 @@ function sensor(
     revoked_ms: null,
     quarantined_ms: null,
     quarantine_reason: null,
+    canary: null,
+    canary_asked_ms: null,
     last_check_in_ms: nowMs - 5_000,
     last_batch_ms: null,
     clock_offset_ms: 0,
