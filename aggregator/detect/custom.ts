@@ -84,6 +84,8 @@ const parts: Readonly<Record<string, (value: unknown) => boolean>> = {
   items: isAbsentOr(isFunction),
   key: isFunction,
   opens: isAbsentOr(isFunction),
+  shared: isAbsentOr(isFunction),
+  notice: isAbsentOr(isFunction),
   open: isFunction,
   step: isFunction,
   isThreat: isFunction,

@@ -90,6 +90,8 @@ export interface Declaration<
   /** What all episodes of one running detector share, when they must know of each other. Bound it. One that is
    * {@link Learning} survives a restart. */
   readonly shared?: () => Shared;
+  /** What every update that is shown adds to what all episodes share, before its `key` is asked for. Bound it. */
+  readonly notice?: (shared: Shared, update: PreparedUpdate) => void;
   /** State of a new episode, from the update that begins it; `step` is called with the same update next. */
   readonly open: (update: PreparedUpdate, item: Item, shared: Shared) => State;
   /** Adds one update to its episode. Bound every list, set and map. */
@@ -193,7 +195,7 @@ export function startDetector(
   set: Readonly<Record<string, number>> = {},
 ): Detector {
   const limits = limitsInForce(declaration, set);
-  const { name, items, key, opens, open, step, isThreat } = declaration;
+  const { name, items, notice, key, opens, open, step, isThreat } = declaration;
   const shared = declaration.shared?.();
   const episodes = new Episodes<object>({
     keysMax: declaration.keysMax ?? 20_000,
@@ -224,6 +226,7 @@ export function startDetector(
     name,
     declaration,
     step(update) {
+      notice?.(shared, update);
       if (items === undefined) return stepItem(update, undefined);
       for (const item of items(update)) stepItem(update, item);
     },
