@@ -61,8 +61,8 @@ const stages: Stages = {
 
 /** Packets given up were offered and never answered: for the fleet that is the same loss as a refusal. */
 function factsHealth(lane: DissectLane) {
-  const { offered, answered, refused, given_up, version, walls } = lane.health;
-  return { offered, answered, refused: refused + given_up, version, walls };
+  const { offered, answered, refused, given_up, version, walls, failures } = lane.health;
+  return { offered, answered, refused: refused + given_up, version, walls, failures };
 }
 
 export const program = {

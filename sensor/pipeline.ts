@@ -23,6 +23,7 @@ import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
 import { DeepMarks } from "./flow/deep_marks.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
+import { Life } from "./flow/life.ts";
 import { FlowTable } from "./flow/table.ts";
 import { WaitingRows } from "./flow/waiting.ts";
 import type { PacketRing } from "./ring/packet_ring.ts";
@@ -78,8 +79,7 @@ export class Pipeline {
   bytes = 0;
   /** Stamp of the packet that came last. */
   stampUs = 0;
-  /** The latest of one that is no canary: what a sensor sends itself shows no life on the wire. 0 = none yet. */
-  trafficUs = 0;
+  readonly life = new Life();
   /** Time without packets since the last chunk, and as much of it as table time has passed. */
   #silentUs = 0;
   #passedUs = 0;
@@ -198,7 +198,7 @@ export class Pipeline {
     const decoder = this.#decoder;
     let stopped = decoder.decode(buffer, offset, capturedLength, wireLength, linkType);
     if (stopped !== 0 || !isCanary(decoder.layers[0])) {
-      if (timeUs > this.trafficUs) this.trafficUs = timeUs;
+      this.life.note(stopped === 0 ? decoder.layers[0] : null, buffer, timeUs);
       if (stopped === 0 && this.#own.isActive && this.#own.isIn(decoder.layers, decoder.layerCount)) {
         stopped = reason.own_traffic;
       }

@@ -99,8 +99,10 @@ export const checkInRequest = z.object({
       dropped: z.int().min(0),
       card_dropped: z.int().min(0),
     }).optional(),
-    /** Last packet's time stamp, epoch seconds; null = none yet. */
+    /** Last packet's time stamp, epoch seconds; canaries do not count. Null = none yet. */
     last_packet: z.number().nullable(),
+    /** The same of packets to one host. Absent = unknown, as under a filter of the sensor's own. */
+    last_unicast: z.number().nullable().optional(),
   }),
   flows: z.object({
     open: z.int().min(0),
@@ -113,6 +115,10 @@ export const checkInRequest = z.object({
     answered: z.int().min(0),
     refused: z.int().min(0),
     restarts: z.int().min(0),
+    /** Ends of tshark that nobody asked for: since the start, and in the last ten minutes; words of the last one.
+     * Absent = unknown. */
+    failures: z.object({ total: z.int().min(0), lately: z.int().min(0), words: z.string().max(200) })
+      .optional(),
     /** Walls around tshark, as its process has shown them, and those that should stand and do not; absent = unknown. */
     walls: z.object({ standing: wallList, missing: wallList }).optional(),
   }),

@@ -6,12 +6,13 @@
 
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
+import { version } from "../../shared/version.ts";
 import type { SensorRow } from "../model/sensor.ts";
 import { canaryReason } from "./canary.ts";
 import { conservationOf } from "./conservation.ts";
 import { filterWarning, policyReasons } from "./policy_reasons.ts";
 import { span } from "./span.ts";
-import { upgradeReasons } from "./upgrade_reasons.ts";
+import { outdatedReasons, upgradeReasons } from "./upgrade_reasons.ts";
 
 /** From worst to best; a sensor has the first that fits. */
 export const sensorStatuses = [
@@ -34,6 +35,10 @@ export const fleetLimits = {
   lateAfterMs: 30_000,
   /** A network without one ARP or broadcast in this time is unplugged, or the port mirror is off. */
   blindAfterS: 60,
+  /** A small network is quiet at night, but in so long some host speaks to another. */
+  broadcastOnlyS: 600,
+  /** Ends of tshark that nobody asked for, in ten minutes: one packet may kill one. */
+  dissectorFailuresMin: 3,
   /** Packets dropped by the kernel or dumpcap, or by the card, as a share of all: since the start, or of the last
    * minute. Below it a reader could not notice it in any count. */
   dropShareMax: 0.001,
@@ -53,10 +58,11 @@ export function foundNow(sensor: SensorRow, nowMs: number): Found[] {
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
   if (checkIn) {
     found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
-    found.push(...canary(sensor, nowMs), ...copies(checkIn), ...ring(checkIn));
+    found.push(...dissector(checkIn), ...canary(sensor, nowMs), ...copies(checkIn), ...ring(checkIn));
     found.push(
       ...policyReasons(checkIn).map((text): Found => ["healthy", text, "policy"]),
       ...upgradeReasons(checkIn).map((text): Found => ["healthy", text, "upgrade"]),
+      ...outdatedReasons(checkIn.version, version).map((text): Found => ["healthy", text, "outdated"]),
     );
   }
   return found;
@@ -71,6 +77,7 @@ export const reasonKinds = [
   "unreachable",
   "stopped",
   "blind",
+  "broadcast_only",
   "capture_failed",
   "interface_lost",
   "kernel_drops",
@@ -78,6 +85,7 @@ export const reasonKinds = [
   "sampling",
   "unaccounted",
   "facts_refused",
+  "dissector_failing",
   "spool_dropped",
   "disk",
   "set_aside",
@@ -91,6 +99,7 @@ export const reasonKinds = [
   "clock",
   "policy",
   "upgrade",
+  "outdated",
 ] as const;
 export type ReasonKind = typeof reasonKinds[number];
 
@@ -144,7 +153,7 @@ function sight(checkIn: CheckInRequest): Found[] {
   if (capture.state !== "capturing") return [];
   // Compared with the sensor's own clock, so that a wrong one does not make it blind.
   const sinceS = sent_ms / 1_000 - (capture.last_packet ?? started_ms / 1_000);
-  if (sinceS <= fleetLimits.blindAfterS) return [];
+  if (sinceS <= fleetLimits.blindAfterS) return broadcastOnly(checkIn);
   const first = capture.last_packet === null ? "No packet at all" : "No packet";
   return [[
     "blind",
@@ -152,6 +161,32 @@ function sight(checkIn: CheckInRequest): Found[] {
       filterWarning(checkIn)
     }`,
     "blind",
+  ]];
+}
+
+/** A port that mirrors nothing carries what goes to everybody, and looks alive. */
+function broadcastOnly({ capture, sent_ms, started_ms, policy }: CheckInRequest): Found[] {
+  if (capture.last_unicast === undefined || policy?.filtered) return [];
+  const sinceS = sent_ms / 1_000 - (capture.last_unicast ?? started_ms / 1_000);
+  if (sinceS <= fleetLimits.broadcastOnlyS) return [];
+  return [[
+    "blind",
+    `Only broadcast and multicast on ${capture.source} for ${span(sinceS * 1_000)} (limit ${
+      span(fleetLimits.broadcastOnlyS * 1_000)
+    }): is the mirror port configured?`,
+    "broadcast_only",
+  ]];
+}
+
+/** tshark is made anew each time; what its packets said is gone. */
+function dissector({ facts: { failures } }: CheckInRequest): Found[] {
+  if (!failures || failures.lately < fleetLimits.dissectorFailuresMin) return [];
+  return [[
+    "lossy",
+    `Its tshark failed ${failures.lately} times in 10 min, last: ${
+      failures.words || "no reason is known"
+    }; flows are whole, facts of these moments are missing. picket-sensor doctor tries it`,
+    "dissector_failing",
   ]];
 }
 

@@ -90,7 +90,7 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
     : [await firstInterface(stages, given.dumpcapPath)];
   let state: "idle" | "capturing" | "failed" = "idle";
   const parts: { source: CaptureSource | null; fastLane: FastLane | null } = { source: null, fastLane: null };
-  const live = { recentLoss: new RecentLoss(), clock };
+  const live = { recentLoss: new RecentLoss(), clock, isFiltered: given.filter !== "" };
   const ring = openRing(given);
   const keyPath = identityPath(stateFolder(given.state, edges.env));
   const deepLane = await startDeepLane(stages, given, { live: true, keyPath }, edges);

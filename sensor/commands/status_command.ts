@@ -66,7 +66,9 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
     `flows      ${flows.open} open, ${flows.segments} segments sealed, ${flows.evicted} evicted${
       flows.factor > 1 ? `; overloaded, keeps 1 flow in ${flows.factor}` : ""
     }`,
-    `facts      ${facts.answered} of ${facts.offered} packets answered, ${facts.refused} refused, ${facts.restarts} restarts`,
+    `facts      ${facts.answered} of ${facts.offered} packets answered, ${facts.refused} refused, ${facts.restarts} restarts${
+      facts.failures && facts.failures.total > 0 ? `, last failure: ${facts.failures.words}` : ""
+    }`,
     `walls      ${wallsText(facts.walls)}`,
     `spool      ${spool.batches} batches, ${spool.bytes} of ${spool.bytes_max} octets, oldest ${
       Math.round(spool.oldest_s)

@@ -28,6 +28,8 @@ export interface CaptureHealth {
   links?: LinkState[] | undefined;
   recent?: CheckInRequest["capture"]["recent"];
   last_packet: number | null;
+  /** Undefined = unknown. */
+  last_unicast?: number | null | undefined;
   flows_open: number;
   /** New flows are kept one in this many. */
   factor: number;

@@ -75,6 +75,7 @@ wireTest(
     assertEquals(sensor.canary_state.missed, 0);
     assertEquals(sensor.check_in.capture.packets, 2);
     assertEquals(sensor.check_in.capture.last_packet, null, "its own canaries are no life on the wire");
+    assertEquals(sensor.check_in.capture.last_unicast, undefined, "a filter may keep it from seeing any");
     assertEquals((await world.get("/threats")).rows, []);
   },
 );
@@ -92,7 +93,8 @@ wireTest(
       none.stdout,
       new RegExp(`^canary of mirror: not possible: ${wire.near}: it has no address to send from$`, "m"),
     );
-    const { reasons } = await world.get("/sensors/mirror");
+    const { reasons, check_in } = await world.get("/sensors/mirror");
+    assertEquals(check_in.capture.last_unicast, null);
     assertEquals(reasons.filter((text: string) => /canar/.test(text)), [], "that is no ill health");
     await ip("addr", "add", "fe80::86:1/64", "dev", wire.near, "nodad");
     const found = await world.sensor("canary", "--state", state, "--wait-s", "60");

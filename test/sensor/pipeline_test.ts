@@ -380,7 +380,7 @@ Deno.test("a canary is in a flow, and no life on the wire; what only looks like 
   const { pipeline, segments, send } = harness();
   send(canary(), 1_000);
   send(canary6, 1_001);
-  assertEquals(pipeline.trafficUs, 0);
+  assertEquals(pipeline.life.trafficUs, 0);
   const others: [Uint8Array, number][] = [
     [canary(8_602), 2_000],
     [canary(8_601, "239.255.86.2"), 3_000],
@@ -389,11 +389,11 @@ Deno.test("a canary is in a flow, and no life on the wire; what only looks like 
   ];
   for (const [frame, ms] of others) {
     send(frame, ms);
-    assertEquals(pipeline.trafficUs, baseUs + ms * 1_000);
+    assertEquals(pipeline.life.trafficUs, baseUs + ms * 1_000);
   }
   send(canary(), 6_000);
   send(opening, 4_500);
-  assertEquals(pipeline.trafficUs, baseUs + 5_000_000, "a stamp of before is not later");
+  assertEquals(pipeline.life.trafficUs, baseUs + 5_000_000, "a stamp of before is not later");
   await pipeline.finish();
   const { packets, in_flows, last } = pipeline.summary("");
   assertEquals([packets, in_flows, last], [8, 7, (baseUs + 6_000_000) / 1e6]);
@@ -427,4 +427,19 @@ Deno.test("neither sampling nor noise classes leave a canary out, and it counts 
   assertEquals(segments.map(({ dst_port }) => dst_port), Array(200).fill(8_601));
   assertEquals(new Set(segments.map((segment) => segment.factor)), new Set([1]));
   assertEquals(pipeline.summary("").left_out, { loopback: 200 });
+});
+
+Deno.test("only what goes to one host is unicast: not what goes to all, to a group, or cannot be read", () => {
+  const { pipeline, send } = harness();
+  const all = [255, 255, 255, 255, 255, 255], group = [1, 0, 0x5e, 0, 0, 251];
+  const datagram = ipv4(17, udp(5_353, 5_353, new Uint8Array(20)));
+  send(ethernet(0x0800, datagram, macA, all), 1_000);
+  send(ethernet(0x0806, arp(macA, "10.0.0.1", "10.0.0.2"), macA, all), 2_000);
+  send(ethernet(0x0800, datagram, macA, group), 3_000);
+  send(ethernet(0x88cc, new Uint8Array(20)), 4_000);
+  assertEquals([pipeline.life.trafficUs, pipeline.life.unicastUs], [baseUs + 4_000_000, 0]);
+  send(ethernet(0x0800, datagram), 5_000);
+  assertEquals(pipeline.life.unicastUs, baseUs + 5_000_000);
+  send(datagram, 6_000, 101);
+  assertEquals(pipeline.life.unicastUs, baseUs + 6_000_000, "a link without addresses");
 });

@@ -206,7 +206,7 @@ class OneFlowPerPacket implements FastLane {
   openFlows = 0;
   factor = 1;
   stampUs = 0;
-  trafficUs = 0;
+  life = { trafficUs: 0, unicastUs: 0 };
   flowCounts = { opened: 0, evicted: 0 };
   #pages: SegmentPage[] = [];
   #packets = 0;
@@ -219,7 +219,7 @@ class OneFlowPerPacket implements FastLane {
     this.#bytes += wire;
     this.#first ??= timeUs / 1e6;
     this.#last = timeUs / 1e6;
-    this.trafficUs = timeUs;
+    this.life = { trafficUs: timeUs, unicastUs: timeUs };
     if (this.#pages.at(-1)?.isFull ?? true) this.#pages.push(new SegmentPage());
     const src_port = this.#packets % 60_000;
     const [src_ip, dst_ip] = ["192.0.2.1", "192.0.2.2"];
