@@ -58,6 +58,9 @@ export interface HttpFact {
   uri?: string;
   user_agent?: string;
   referrer?: string;
+  /** The first other header of a request that holds what honest ones do not ("${", "%{", "() {", a quote and a gap, a
+   * serialised object): "X-Api-Version: ${jndi:..."; of its value only what stands around it. */
+  header?: string;
   status?: number;
   content_type?: string;
   /** Octets of the body, as the header says. */

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Packet } from "../../../sensor/decode/packet.ts";
 import { PacketChooser } from "../../../sensor/dissect/choose.ts";
-import { plainKind } from "../../../sensor/dissect/plain/plain.ts";
+import { plainKind } from "../../../sensor/dissect/plain/plain_kind.ts";
 import { bytesOf, dnsMessage, packetOf } from "./fixture.ts";
 
 /** One direction of one flow: which of its packets are chosen. */
@@ -99,6 +99,29 @@ Deno.test("chooser takes the first 250 packets each way of HTTP/2 without TLS, o
     flow.sends(start);
     assert(!flow.sends(bulk));
   }
+});
+
+Deno.test("chooser joins HTTP/2 in its middle, once each way, at the first payload that begins with frames", () => {
+  const headers = Uint8Array.of(0, 0, 3, 1, 4, 0, 0, 0, 9, 0x83, 0x86, 0xc5);
+  const chooser = new PacketChooser();
+  const flow = new Direction(chooser);
+  flow.sends(bulk);
+  assert(!flow.sends(bulk));
+  assert(flow.sends(headers));
+  assertEquals(chooser.plainKind, plainKind.http2Middle);
+  for (let i = 0; i < 249; i++) assert(flow.sends(headers));
+  assertEquals(chooser.plainKind, plainKind.http2More);
+  assert(!flow.sends(headers));
+});
+
+Deno.test("chooser takes the server's side behind an answer that hands the connection over to HTTP/2", () => {
+  const chooser = new PacketChooser();
+  const flow = new Direction(chooser, { srcPort: 80, dstPort: 40_000 });
+  assert(flow.sends("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"));
+  assertEquals(chooser.plainKind, plainKind.http2Upgrade);
+  for (let i = 0; i < 249; i++) assert(flow.sends(bulk));
+  assertEquals(chooser.plainKind, plainKind.http2More);
+  assert(!flow.sends(bulk));
 });
 
 Deno.test("chooser goes on with HTTP/2 behind a hole and a packet cut by the snaplen, which the reader judges", () => {
