@@ -1,6 +1,6 @@
 /** Horizontal port scan: one host tries the same port on many hosts, most of which do not answer.
  *
- * In: the attempts that TCP and UDP flows begin with.
+ * In: the attempts that TCP, UDP and SCTP flows begin with.
  * Out: one finding for each scanning host and protocol, with all its ports.
  * Invariant: whoever asks a server by its name (QUIC) was told of it, and does not scan; a host that mostly succeeds is
  * no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer). A fixed list asked again and again

@@ -1,6 +1,6 @@
 /** Vertical port scan: one host tries many ports of another, most of them closed.
  *
- * In: the attempts that TCP and UDP flows begin with. Out: one finding for each pair of hosts.
+ * In: the attempts that TCP, UDP and SCTP flows begin with. Out: one finding for each pair of hosts.
  * Invariant: only ports without a conversation count; a client that talks to many ports of a server is no scanner.
  * Considered: a window of 5 minutes as in Zeek; an episode that lasts while the prober goes on also finds slow scans.
  * @module */
