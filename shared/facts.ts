@@ -182,6 +182,7 @@ export interface LoginFact extends Counted {
     | "imap"
     | "smtp"
     | "sip"
+    | "ssh"
     | "rdp"
     | "vnc"
     | "telnet"
@@ -196,7 +197,8 @@ export interface LoginFact extends Counted {
    * "rdp", "tls", "credssp", "rdstls". */
   method?: string;
   /** "named": a user was named; "asked": a proof was sent, and no answer seen; "challenged": the server wants one. Of
-   * an INVITE "accepted" means that somebody took the call. */
+   * an INVITE "accepted" means that somebody took the call. Of SSH it is told from the lengths of the answers:
+   * "refused" once for each proof, "accepted" for a session, "challenged" for one that ended with a single no. */
   outcome: "named" | "asked" | "challenged" | "accepted" | "refused";
   /** The server's number for it: SIP status, SMTP reply, MySQL or SQL Server error. */
   code?: number;

@@ -25,7 +25,7 @@ import {
   upgrade,
   upgrades,
 } from "./sensors/upgrades.ts";
-import { exportFlows, exportThreats } from "./export/export.ts";
+import { exportFlows, exportHosts, exportThreats } from "./export/export.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
 import { filterColumns } from "./filter/filter.ts";
 import { deadLetters, gaps } from "./sensors/gaps.ts";
@@ -119,6 +119,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/stats/unique-hosts", "viewer", uniqueHosts],
   ["GET", "/api/v1/export/flows", "analyst", exportFlows],
   ["GET", "/api/v1/export/threats", "analyst", exportThreats],
+  ["GET", "/api/v1/export/hosts", "analyst", exportHosts],
   ["GET", "/api/v1/detectors", "viewer", detectors],
   ["GET", "/api/v1/intelligence", "viewer", intelligence],
   ["GET", "/api/v1/filter/columns", "viewer", filterColumns],

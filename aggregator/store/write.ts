@@ -34,8 +34,7 @@ export async function writeIngest(
   await writeLedger(database, session, write);
   await checkSequences(database, session, write);
   const hosts = new HostSums(write.flows, deps.words), names = new NameSums(hosts, deps);
-  await writeFlows(target, write.flows, hosts);
-  for (let i = 0; i < write.flows.size; i++) names.add(write.flows, i);
+  await writeFlows(target, write.flows, hosts, (i) => names.add(write.flows, i));
   names.finish();
   await writeSightings(target, write.sightings);
   // None of these needs what another one does: they are sent without waiting, in this order for every writer. The

@@ -4,6 +4,7 @@
  * that writes the flows; rows are written in key order, so that two writers lock in one order. A sum may shrink when a
  * flow's factor or role changed; readers skip rows that no flow is left of. @module */
 
+import { systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Database, Session, Value } from "./database.ts";
 import {
@@ -86,6 +87,8 @@ const columns = {
 
 export async function writeHosts(target: Target, sums: HostSums, names: NameSums): Promise<void> {
   const { reporter } = target;
+  // What was sent before is on its way while these rows are made.
+  await systemClock.sleep(0);
   const order = new HostOrder(sums);
   const rows: Record<BoundTable, Value[][]> = {
     hosts: hostRows(sums, order),

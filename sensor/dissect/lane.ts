@@ -16,7 +16,8 @@ import { type ChildEnd, DissectorChild } from "./child/child.ts";
 import type { Octets } from "../flow/octets.ts";
 import { FactsJoin } from "./join.ts";
 import { type LaneOptions, laneOptions } from "./lane_options.ts";
-import { type ChosenPacket, plainKind } from "./plain/plain.ts";
+import type { ChosenPacket } from "./plain/plain.ts";
+import { plainKind } from "./plain/plain_kind.ts";
 import type { Walls } from "./child/sandbox.ts";
 import type { DissectorProgram } from "./child/tshark.ts";
 

@@ -256,7 +256,12 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   suricata_alerts_dropped_total: ["Alerts of Suricata dropped because too many rules and hosts waited."],
   suricata_alerts_unjoined_total: ["Alerts of Suricata whose flow no sensor saw."],
   suricata_joins_failed_total: ["Times alerts of Suricata could not be joined to flows."],
-  suricata_reads_failed_total: ["Times Suricata's file, or the place in it, could not be read."],
+  suricata_reads_failed_total: [
+    "Times Suricata's file, or what the last run saved of it, could not be read.",
+  ],
+  suricata_saves_failed_total: [
+    "Times the alerts of Suricata that wait could not be saved for the next run.",
+  ],
   retro_hunts_total: ["Searches of stored flows for new entries of lists, ended.", "outcome"],
   retro_hunt_flows_total: ["Stored flows held against new entries of lists."],
   retro_hunt_lists_dropped_total: ["Lists whose new entries are not searched for because too many wait."],

@@ -10,7 +10,7 @@
 
 import { useState, type VNode } from "./preact.ts";
 import { useWidth } from "./hooks.ts";
-import { clockTime, dayTime, fullTime, rate, roundTimes } from "./text.ts";
+import { axisRate, clockTime, dayTime, fullTime, minuteTime, rate, roundTimes } from "./text.ts";
 import type { Severity } from "../../model/threat.ts";
 import type { Series } from "./api.ts";
 
@@ -236,7 +236,7 @@ function Grid({ peak, width, y }: { peak: number; width: number; y: (bits: numbe
             y2={y(peak * share)}
           />
           <text x={edge.left - 8} y={y(peak * share) + 4} text-anchor="end">
-            {share === 0 ? "0" : rate(peak * share / 8, 1).replace("bit/s", "b/s")}
+            {share === 0 ? "0" : axisRate(peak * share / 8, 1)}
           </text>
         </g>
       ))}
@@ -253,9 +253,8 @@ function Times(
     width: number;
   },
 ): VNode {
-  const most = width < 420 ? 2 : width < 800 ? 4 : 7;
-  const isLong = end - start > 86_400;
-  const text = isLong ? dayTime : clockTime;
+  const most = width < 420 ? 3 : width < 800 ? 4 : 7;
+  const text = end - start > 86_400 ? dayTime : end - start > most * 60 ? minuteTime : clockTime;
   return (
     <g>
       {roundTimes(start, end, most).map((time) => (

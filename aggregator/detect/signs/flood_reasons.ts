@@ -15,7 +15,7 @@ const collectorPorts = new Set([514, 2055, 4739, 6343, 8125, 9995, 9996, 12201])
 export function floodReasons(flood: Flood, limits: FloodLimits): Reason[] {
   const { kind, rate: { peak }, sources, ports, victim, macs, areSourcesOwn } = flood;
   if (kind === "held") return heldReasons(flood, limits);
-  const min = rateMin(flood, limits);
+  const min = rateMin(kind, limits);
   const reasons = [reason(
     "rate",
     growingPoints(peak, min, { base: 40, perTenfold: 15, max: 65 }),

@@ -12,7 +12,7 @@ import { icsPort, isIcs } from "./ics_message.ts";
 import { isLdap } from "./ldap_message.ts";
 import { loginPorts, readLogin } from "./login_message.ts";
 import { isNbns } from "./nbns_message.ts";
-import { plainKind } from "./plain.ts";
+import { plainKind } from "./plain_kind.ts";
 import { findPipeCall, isRpc, isRpcCall } from "./rpc_message.ts";
 import { readRedis, redisPort } from "./redis_message.ts";
 import { isSnmp } from "./snmp_message.ts";

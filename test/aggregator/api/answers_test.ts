@@ -78,7 +78,9 @@ Deno.test("every route answers well what it describes", async () => {
     await ask("GET", `/api/v1/${path}`);
   }
   for (const format of ["ndjson", "csv", "parquet"]) {
-    for (const what of ["flows", "threats"]) await ask("GET", `/api/v1/export/${what}?format=${format}`);
+    for (const what of ["flows", "threats", "hosts"]) {
+      await ask("GET", `/api/v1/export/${what}?format=${format}`);
+    }
   }
   for (const path of ["/openapi.json", "/metrics", "/healthz", "/readyz"]) await ask("GET", path);
   await post(`/api/v1/threats/${threat.id}/packets`);

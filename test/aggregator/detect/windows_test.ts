@@ -1,7 +1,7 @@
 /** Attacks on Windows domains by their calls: what attackers' tools send, and what computers of a domain do all day.
  * @module */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { coercion } from "../../../aggregator/detect/detectors/coercion.ts";
 import { dcsync } from "../../../aggregator/detect/detectors/dcsync.ts";
 import { directoryReconnaissance } from "../../../aggregator/detect/detectors/directory_reconnaissance.ts";
@@ -235,6 +235,28 @@ Deno.test("coercion: a print server that then logs in to the caller by its machi
     "to somebody else",
   );
   assertEquals(run(coercion, [login("DC$")]), []);
+});
+
+Deno.test("coercion: a log-in of the server right after an encrypted session with it is medium; later, before it, or of a person it is none", () => {
+  const session = (atS: number, account?: string) =>
+    facts(atS, { smb: [{ command: "session_setup", ...account !== undefined && { account } }] });
+  const back = (atS: number, account = "DC$") =>
+    facts(atS, { smb: [{ command: "session_setup", account }] }, { src_ip: controller, dst_ip: pc });
+  const [finding] = run(coercion, [session(100, "alice"), back(110)]);
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [[pc], [controller], "medium"]);
+  assertStringIncludes(finding.words.summary, "logged in to it with its own machine account");
+  assertEquals(run(coercion, [back(101), session(100)]).map(severity), ["medium"], "in any order");
+  assertEquals(run(coercion, [session(100), back(111)]), []);
+  assertEquals(run(coercion, [session(100), back(99)]), []);
+  assertEquals(run(coercion, [session(100), back(101, "bob")]), []);
+  assertEquals(run(coercion, [session(100, "PC7$"), back(101)]), [], "two servers that work together");
+});
+
+Deno.test("coercion: the calls of MS-SRVS that take a server's name are told by their numbers", () => {
+  const of = (opnum: number) => run(coercion, [facts(0, { rpc: [{ interface: "srvsvc", opnum }] })]);
+  assertEquals([74, 77].map((opnum) => of(opnum).map(severity)), [["medium"], ["medium"]]);
+  assertStringIncludes(of(74)[0].words.summary, "call 74 of srvsvc");
+  assertEquals([73, 78].map((opnum) => of(opnum)), [[], []]);
 });
 
 Deno.test("remote execution by DCOM and WinRM: an object that is called and a shell count, event forwarding does not", () => {

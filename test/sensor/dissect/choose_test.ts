@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Packet } from "../../../sensor/decode/packet.ts";
 import { PacketChooser } from "../../../sensor/dissect/choose.ts";
-import { plainKind } from "../../../sensor/dissect/plain/plain.ts";
+import { plainKind } from "../../../sensor/dissect/plain/plain_kind.ts";
 import { bytesOf, dnsMessage, packetOf } from "./fixture.ts";
 
 /** One direction of one flow: which of its packets are chosen. */
@@ -99,6 +99,29 @@ Deno.test("chooser takes the first 250 packets each way of HTTP/2 without TLS, o
     flow.sends(start);
     assert(!flow.sends(bulk));
   }
+});
+
+Deno.test("chooser joins HTTP/2 in its middle, once each way, at the first payload that begins with frames", () => {
+  const headers = Uint8Array.of(0, 0, 3, 1, 4, 0, 0, 0, 9, 0x83, 0x86, 0xc5);
+  const chooser = new PacketChooser();
+  const flow = new Direction(chooser);
+  flow.sends(bulk);
+  assert(!flow.sends(bulk));
+  assert(flow.sends(headers));
+  assertEquals(chooser.plainKind, plainKind.http2Middle);
+  for (let i = 0; i < 249; i++) assert(flow.sends(headers));
+  assertEquals(chooser.plainKind, plainKind.http2More);
+  assert(!flow.sends(headers));
+});
+
+Deno.test("chooser takes the server's side behind an answer that hands the connection over to HTTP/2", () => {
+  const chooser = new PacketChooser();
+  const flow = new Direction(chooser, { srcPort: 80, dstPort: 40_000 });
+  assert(flow.sends("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"));
+  assertEquals(chooser.plainKind, plainKind.http2Upgrade);
+  for (let i = 0; i < 249; i++) assert(flow.sends(bulk));
+  assertEquals(chooser.plainKind, plainKind.http2More);
+  assert(!flow.sends(bulk));
 });
 
 Deno.test("chooser goes on with HTTP/2 behind a hole and a packet cut by the snaplen, which the reader judges", () => {
@@ -268,11 +291,32 @@ Deno.test("chooser takes the SSH banner and the key exchange", () => {
 
 Deno.test("chooser says that an SSH banner on another port is plain", () => {
   const chooser = new PacketChooser();
-  const flow = new Direction(chooser, { srcPort: 902 });
-  assert(flow.sends("SSH-2.0-OpenSSH_9.2\r\n"));
+  const server = new Direction(chooser, { srcPort: 902 });
+  assert(server.sends("SSH-2.0-OpenSSH_9.2\r\n"));
   assertEquals([chooser.plainKind, chooser.plainPort, chooser.isFromServer], [plainKind.ssh, 902, true]);
-  assert(!flow.sends(bulk));
+  const client = new Direction(chooser, { dstPort: 902 });
+  assert(client.sends("SSH-2.0-PuTTY\r\n"));
+  assertEquals([chooser.plainKind, chooser.plainPort, chooser.isFromServer], [plainKind.ssh, 902, false]);
+  assert(!client.sends(bulk));
   assertEquals(chooser.plainKind, plainKind.none);
+});
+
+Deno.test("of an SSH server the 32 answers after its banner are measured, of nobody who says so later", () => {
+  for (const srcPort of [22, 2_222]) {
+    const chooser = new PacketChooser(), server = new Direction(chooser, { srcPort });
+    server.sends("SSH-2.0-OpenSSH_9.2\r\n");
+    for (let answer = 0; answer < 32; answer++) {
+      assert(server.sends(bulk));
+      assertEquals(chooser.plainKind, plainKind.sshAnswer);
+    }
+    assert(!server.sends(bulk));
+    assertEquals(chooser.plainKind, plainKind.none);
+    const late = new Direction(chooser, { srcPort });
+    late.sends(bulk);
+    late.sends("SSH-2.0-OpenSSH_9.2\r\n");
+    late.sends(bulk);
+    assertEquals(chooser.plainKind, plainKind.none);
+  }
 });
 
 Deno.test("chooser takes SMB logins and file names, not reads", () => {

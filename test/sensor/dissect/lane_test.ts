@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { DissectLane } from "../../../sensor/dissect/lane.ts";
 import type { LaneOptions } from "../../../sensor/dissect/lane_options.ts";
-import { plainKind } from "../../../sensor/dissect/plain/plain.ts";
+import { plainKind } from "../../../sensor/dissect/plain/plain_kind.ts";
 import { counted, FakeClock, silentReporter, turn } from "../ship/helpers.ts";
 import { dnsMessage, FakeProgram, lineOf } from "./fixture.ts";
 import { takenFrom } from "./readings.ts";

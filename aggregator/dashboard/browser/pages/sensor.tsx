@@ -20,6 +20,8 @@ import { statusWords } from "./fleet_parts.tsx";
 import { SensorActs } from "./sensor_acts.tsx";
 
 const gapsMax = 100, changesMax = 50;
+/** Above it an epoch is a time, as a replay chooses one. */
+const startsMax = 1e9;
 
 interface Moment {
   at_ms: number;
@@ -136,7 +138,7 @@ function Machine({ sensor: { check_in: checkIn } }: { sensor: SensorHealth }): V
           "Source": <Wire>{capture.source}</Wire>,
           "Capture": capture.error ? `${capture.state}: ${capture.error}` : capture.state,
           "Started": <When at={started_ms / 1000} />,
-          "Starts so far": epoch,
+          "Starts": epoch < startsMax ? count(epoch) : null,
           "Last packet": capture.last_packet === null ? "none" : <When at={capture.last_packet} />,
           "Open flows": `${count(flows.open)}, ${count(flows.segments)} segments, ${
             count(flows.evicted)
@@ -171,7 +173,7 @@ function History({ id }: { id: string }): VNode {
   const rows = data?.rows ?? [];
   return (
     <Section
-      title="How it was"
+      title="Health over time"
       class="wide"
       note={data?.next_cursor === undefined
         ? "changes of the last 30 days"

@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { HpackDecoder } from "../../../../sensor/dissect/plain/hpack.ts";
 import { Http2Reader } from "../../../../sensor/dissect/plain/http2_message.ts";
+import { plainKind } from "../../../../sensor/dissect/plain/plain_kind.ts";
 import { bytes, u32 } from "../../frames.ts";
 import { prng } from "../../ship/helpers.ts";
 import { bytesOf } from "../fixture.ts";
@@ -54,8 +55,15 @@ function send(
   const payload = stream.subarray(from, to);
   // Numbers that pass 2^31 on the way.
   const plainSeq = (0x7fffff00 + from) | 0;
-  const where = { plainOffset: 3, plainLength: payload.length, plainSeq, isFromServer: false };
-  reader.read(where, bytes(9, 9, 9, payload, 9), facts, flowId, from === 0);
+  const kind = from === 0 ? plainKind.http2 : plainKind.http2More;
+  const where = {
+    plainKind: kind,
+    plainOffset: 3,
+    plainLength: payload.length,
+    plainSeq,
+    isFromServer: false,
+  };
+  reader.read(where, bytes(9, 9, 9, payload, 9), facts, flowId);
 }
 
 function decode(decoder: HpackDecoder, digits: string): string[] | null {

@@ -1,7 +1,8 @@
 /** Payloads read on the spot: what is plain is read, what is not is left to the dissector untouched. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { plainKind, PlainMemory, readPlain } from "../../../../sensor/dissect/plain/plain.ts";
+import { PlainMemory, readPlain } from "../../../../sensor/dissect/plain/plain.ts";
+import { plainKind } from "../../../../sensor/dissect/plain/plain_kind.ts";
 import { mayHaveName } from "../../../../sensor/dissect/udp_signs.ts";
 import { bytesOf, packetOf } from "../fixture.ts";
 import { newFacts, written } from "../readings.ts";
