@@ -254,6 +254,10 @@ Deno.test("every question about hosts goes by an index", async () => {
       "hosts_by_time",
     ],
     [
+      "SELECT ip FROM hosts WHERE flows > 0 AND first_us >= 5 ORDER BY first_us DESC, ip DESC, network DESC LIMIT 5",
+      "hosts_by_first",
+    ],
+    [
       "SELECT ip FROM hosts WHERE flows > 0 ORDER BY bytes DESC, ip DESC, network DESC LIMIT 5",
       "hosts_by_bytes",
     ],
