@@ -32,7 +32,8 @@ export interface IngestDeps {
   store: Store;
   reporter: Reporter;
   clock: Clock;
-  /** Told after the batches were acknowledged; the next group waits for it. */
+  /** Told after the batches were acknowledged, one group after another. The next group is stored meanwhile;
+   * the one behind it waits. */
   onStored?: (updates: FlowUpdate[], nowMs: number) => void | Promise<void>;
 }
 
@@ -60,6 +61,8 @@ export class Ingest {
   #held: BucketsHeld;
   #expiredMs = 0;
   #storedMs: number | null = null;
+  /** Null = nobody is being told. */
+  #telling: Promise<void> | null = null;
   #waitingFor: string | null = null;
   #groupMs = -Infinity;
 
@@ -162,6 +165,7 @@ export class Ingest {
       this.#deps.reporter.gauge("ingest_queue_batches", this.#queue.length);
     }
     for (const { waiting } of (await next)?.batches ?? []) waiting.reject(stopped());
+    await this.#telling;
   }
 
   /** Leaves those time to arrive that came while the store was busy. Not where many wait already. */
@@ -210,7 +214,8 @@ export class Ingest {
       this.#observeLag(group, result, nowMs);
       // Last: a crash before this makes the sensor send again, and the ledger drops it.
       for (const { waiting, outcome } of result.outcomes) waiting.resolve(outcome);
-      await this.#tell(result.updates, group.nowMs);
+      if (this.#telling !== null) await this.#telling;
+      this.#telling = this.#tell(result.updates, group.nowMs).finally(() => this.#telling = null);
     } catch (error) {
       this.#deps.reporter.error("cannot store batches", { error });
       for (const { waiting } of group.batches) waiting.reject(error);
