@@ -105,7 +105,7 @@ export async function writeHosts(target: Target, sums: HostSums, names: NameSums
   for (const table of Object.keys(rows) as BoundTable[]) {
     if (rows[table].length === 0) continue;
     await target.session.batch(upsertOf(target.database, table, columns[table]), rows[table]);
-    await target.caps.wrote(target.session, table, rows[table].length);
+    target.caps.wrote(table, rows[table].length);
   }
 }
 
