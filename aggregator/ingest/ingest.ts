@@ -9,6 +9,7 @@
  * A store that does not answer is asked again with growing pauses;
  * meanwhile the queue fills and callers are told to wait. @module */
 
+import type { CheckedHeader } from "../../shared/batch.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { IngestWrite, LedgerRow } from "../model/ledger.ts";
@@ -113,12 +114,13 @@ export class Ingest {
 
   /** Takes one batch; `body` is its value, as it is or as one zstd frame. Resolves after its transaction is committed.
    * With `position` the queue's limits do not hold: a consumer is bounded by itself, and refusing one record of a
-   * partition but not the next would store an offset beyond it.
+   * partition but not the next would store an offset beyond it. With `checked` its signature is not looked at again.
    * @throws {StoreUnavailable} when it has to be sent again later. */
   submit(
     get: HeaderGetter,
     body: Uint8Array,
     position: RecordPosition | null = null,
+    checked: CheckedHeader | null = null,
   ): Promise<IngestOutcome> {
     const { queueBatchesMax, queueBytesMax } = this.#options;
     if (this.#running === null || this.#stopping.signal.aborted) return Promise.reject(stopped());
@@ -131,7 +133,7 @@ export class Ingest {
       );
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ get, body, position, resolve, reject });
+      this.#queue.push({ get, body, position, checked, resolve, reject });
       this.#queuedBytes += body.length;
       this.#wake();
     });
