@@ -101,6 +101,8 @@ export class KeyParts {
 export const by = {
   src: new KeyParts(srcBit),
   dst: new KeyParts(dstBit),
+  /** "dst|port" */
+  dstPort: new KeyParts(dstBit | portBit),
   /** "src|dst" */
   pair: new KeyParts(srcBit | dstBit),
   /** "src|dst|port" */

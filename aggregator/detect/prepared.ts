@@ -237,10 +237,10 @@ export class PreparedUpdate implements Opening {
 
   /** At once, not when somebody asks: every call counts. */
   #readService(services: ServiceBook): ServiceView | null {
-    const { protocol, src_ip, dst_ip, dst_port, start } = this.segment;
+    const { protocol } = this;
     if (!this.begins || !this.src.isOwn || this.dst.isGroup) return null;
     if (protocol !== "tcp" && protocol !== "udp") return null;
-    return services.call(this.network, src_ip, `${dst_ip}|${dst_port}`, this.serverName, start);
+    return services.call(this, this.serverName, this.segment.start);
   }
 }
 
