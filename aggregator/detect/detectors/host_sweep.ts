@@ -8,7 +8,9 @@
  * A router asks for whomever packets from elsewhere are meant for: whoever tried hosts of the network through it at the
  * time is who sweeps (signs/routed_probes.ts). Where nobody did, a router that asks for scattered addresses stays low.
  * A fixed list asked again and again is no sweep. A solicitation goes to the group of an address's last 24 bits
- * (RFC 4291, 2.7.1): whether that address is there cannot be told, so that only fast ones count. @module */
+ * (RFC 4291, 2.7.1): whether that address is there cannot be told, so that only fast ones count.
+ * One packet to all IPv6 hosts with an option that does not exist makes each say that it is there (RFC 8200, 4.2: an
+ * error even where the packet went to a group); what honest hosts send gets no such errors from several. @module */
 
 import { detector, type LimitValues } from "../detector.ts";
 import { capScore, field, growingPoints, reason } from "../finding.ts";
@@ -29,6 +31,15 @@ const solicitation = 135, solicitedGroup = "ff02::1:ff";
 const echoTypes: Readonly<Record<string, number>> = { icmp: 8, icmp6: 128 };
 
 const neighbours = by.src.after("neighbours");
+/** ICMPv6 "parameter problem", by whom it is sent to. */
+const parameterProblem = 4;
+const options = by.dst.after("options");
+
+/** What an IPv6 sweep is called, by the type of the message that shows it. */
+const kinds6: Readonly<Record<number, string>> = {
+  [solicitation]: "neighbours",
+  [parameterProblem]: "options",
+};
 
 interface Sweep {
   protocol: string;
@@ -75,6 +86,11 @@ const limitsTable = {
     unit: "share",
     why: "of the addresses between the lowest and the highest asked: a list has holes, a range has none",
   },
+  objectingHostsMin: {
+    value: 3,
+    unit: "hosts",
+    why: "that object to an option of one host; a program with a fault of its own talks to one",
+  },
   fastHostsPerS: {
     value: 5,
     unit: "questions in a second",
@@ -101,6 +117,9 @@ export const hostSweep = detector({
     if (protocol === "icmp6" && src_port === solicitation && dst_ip.startsWith(solicitedGroup)) {
       return update.first && fwd_packets > 0 && src_ip !== "::" ? neighbours : null;
     }
+    if (protocol === "icmp6" && src_port === parameterProblem) {
+      return update.first && fwd_packets > 0 && update.dst.isOwn ? options : null;
+    }
     if (!isQuestion || !update.first || fwd_packets === 0 || src_ip === dst_ip || update.dst.isGroup) {
       return null;
     }
@@ -114,9 +133,9 @@ export const hostSweep = detector({
     const isProbe = probe !== null ? probe !== "used" : src_port === echoTypes[protocol];
     if (isProbe) routed.add(update);
   },
-  open: ({ src, network, segment: { protocol, src_port } }, _item: undefined, routed): Sweep => ({
-    protocol: src_port === solicitation && protocol === "icmp6" ? "neighbours" : protocol,
-    src,
+  open: ({ src, dst, network, segment: { protocol, src_port } }, _item: undefined, routed): Sweep => ({
+    protocol: protocol === "icmp6" ? kinds6[src_port] ?? protocol : protocol,
+    src: protocol === "icmp6" && src_port === parameterProblem ? dst : src,
     network,
     rate: new PeakRate(),
     mac: "",
@@ -126,9 +145,14 @@ export const hostSweep = detector({
     asksNetwork: false,
     routed,
   }),
-  step(sweep, { dst, segment: { src_mac, start } }) {
-    sweep.mac = src_mac;
+  step(sweep, { src, dst, segment: { src_mac, dst_mac, start } }) {
     sweep.asked++;
+    if (sweep.protocol === "options") {
+      sweep.mac = dst_mac;
+      sweep.hosts.add(src.ip);
+      return;
+    }
+    sweep.mac = src_mac;
     if (dst.ip.endsWith(".0")) sweep.asksNetwork = true;
     sweep.rate.add(start);
     sweep.hosts.add(dst.ip);
@@ -140,6 +164,7 @@ export const hostSweep = detector({
     { firstS, lastS },
   ) {
     const { hosts, list } = sweep;
+    if (sweep.protocol === "options") return hosts.size >= limits.objectingHostsMin;
     if (sweep.protocol === "neighbours") return hosts.size >= hostsMin && sweep.rate.peak >= fastHostsPerS;
     const isSmall = hosts.size < hostsMin && hosts.size >= limits.smallHostsMin &&
       lastS - firstS <= limits.smallS &&
@@ -152,6 +177,7 @@ export const hostSweep = detector({
     return list.size - list.heardSince(firstS - heardS).length >= silentShareMin * list.size;
   },
   finding(sweep, limits) {
+    if (sweep.protocol === "options") return ofOptions(sweep, limits);
     const isArp = sweep.protocol === "arp", isNeighbours = sweep.protocol === "neighbours";
     const heard = sweep.list.heardSince(sweep.firstS - heardS);
     const origins = originsOf(sweep);
@@ -162,7 +188,7 @@ export const hostSweep = detector({
       mac: field("hardware address of the asker", sweep.mac || "unknown"),
       duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
       perS: field("questions in the busiest second", sweep.rate.peak),
-      protocol: field("protocol", isArp ? "ARP" : isNeighbours ? "neighbour discovery" : "ping"),
+      protocol: field<string>("protocol", isArp ? "ARP" : isNeighbours ? "neighbour discovery" : "ping"),
       ...origins !== null && {
         router: field("router that asked", sweep.src.ip),
         tried: field("hosts tried through the router", origins.hosts.slice(0, 20).join(", ")),
@@ -198,6 +224,34 @@ export const hostSweep = detector({
     "Network inventory, printers' software and routers ask whole networks too; they do so from known addresses and again and again.",
 });
 
+/** One packet asked all, and their errors are the answer. */
+function ofOptions(sweep: Sweep & Episode, { objectingHostsMin }: LimitValues<typeof limitsTable>) {
+  const evidence = {
+    asked: field("hosts that objected", sweep.hosts.count),
+    silent: field<number>("addresses not heard from", 0),
+    answered: field("addresses that are there", [...sweep.hosts].slice(0, 20).join(", ")),
+    mac: field("hardware address of the asker", sweep.mac || "unknown"),
+    duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
+    perS: field<number>("questions in the busiest second", 1),
+    protocol: field<string>("protocol", "IPv6 options"),
+  };
+  return {
+    title: "Sweep of all IPv6 hosts",
+    src_ips: [sweep.src.ip],
+    dst_ips: sweep.hosts,
+    dst_port: null,
+    count: sweep.asked,
+    summary:
+      `${evidence.asked} hosts told ${sweep.src.ip} that its packet has a faulty header or option, by which it knows that they are there.`,
+    reasons: [reason(
+      "objections",
+      growingPoints(sweep.hosts.size, objectingHostsMin, { base: 45, perTenfold: 10, max: 60 }),
+      `${evidence.asked} hosts objected to its packets; ${objectingHostsMin} are the threshold, as only programs that look for hosts send such packets to many`,
+    )],
+    evidence,
+  };
+}
+
 /** Questions go to everybody; a reply, or a check on a known neighbour, to one. */
 function isBroadcast(mac: string): boolean {
   return mac === "" || mac === "ff:ff:ff:ff:ff:ff" || mac === "00:00:00:00:00:00";
@@ -207,7 +261,7 @@ function isBroadcast(mac: string): boolean {
 function originsOf(
   { protocol, network, mac, src, firstS, lastS, hosts, routed }: Sweep & Episode,
 ): Origins | null {
-  if (protocol in echoTypes) return null;
+  if (protocol in echoTypes || protocol === "options") return null;
   const isArp = protocol === "arp";
   const networks = new Set([...hosts].map(networkOf));
   return routed.originsOf({

@@ -107,7 +107,10 @@ function isOfStranger({ begins, segment, src, dst }: Opening): boolean {
   if (!begins || segment.fwd_packets !== 1 || segment.bwd_packets !== 0 || segment.src_mac === "") {
     return false;
   }
-  return (!src.isPrivate && !dst.isPrivate) || (parseInt(segment.src_mac[1], 16) & 1) === 1;
+  if (!src.isPrivate && !dst.isPrivate) return true;
+  // Its second hexadecimal digit is odd: of the letters those with an even code.
+  const digit = segment.src_mac.charCodeAt(1);
+  return (digit < 0x3a ? digit & 1 : ~digit & 1) === 1;
 }
 
 function readTcp({ segment, first, begins }: Opening, facts: Facts | null): FloodShare | null {

@@ -9,7 +9,8 @@ import { hostSweep } from "../../../aggregator/detect/detectors/host_sweep.ts";
 import { icmpTunnel } from "../../../aggregator/detect/detectors/icmp_tunnel.ts";
 import { nxdomainBurst } from "../../../aggregator/detect/detectors/nxdomain_burst.ts";
 import { bowleySkew, deviationOf, entropyOf, medianOf } from "../../../aggregator/detect/signs/statistics.ts";
-import { evidenceValue, lookUp, run, severity, times, update } from "./updates.ts";
+import type { Segment } from "../../../shared/segment.ts";
+import { evidenceValue, lookUp, run, severity, times, unansweredDatagram, update } from "./updates.ts";
 
 const question = {
   protocol: "arp",
@@ -256,6 +257,34 @@ Deno.test("a small network asked at once is a sweep from 12 addresses on, with h
   assertEquals([found(12), found(11), found(12, 1), found(12, 0.1, 2)], [["Ping sweep"], [], [], []]);
   const withNetwork = [...times(12, (i) => ping(i, 0.1, 2)), ping(-50, 0.01, 2)];
   assertEquals(run(hostSweep, withNetwork).length, 1, "10.0.0.0 itself is asked");
+});
+
+Deno.test("three hosts that object to an option tell who looks for all IPv6 hosts; two do not", () => {
+  const objects = (hosts: number, change: Partial<Segment> = {}) =>
+    run(
+      hostSweep,
+      times(hosts, (i) =>
+        update(i * 0.01, {
+          ...unansweredDatagram,
+          protocol: "icmp6",
+          src_ip: `fe80::${i + 1}`,
+          src_port: 4,
+          dst_ip: "fe80::66",
+          dst_port: 0,
+          ...change,
+        })),
+    );
+  const [finding] = objects(3);
+  assertEquals([finding.title, finding.src_ips, finding.dst_ips, severity(finding)], [
+    "Sweep of all IPv6 hosts",
+    ["fe80::66"],
+    ["fe80::1", "fe80::2", "fe80::3"],
+    "medium",
+  ]);
+  assertEquals(objects(2), []);
+  assertEquals(objects(9, { src_ip: "fe80::1" }), [], "one host again and again");
+  assertEquals(objects(9, { src_port: 1 }), [], "destinations that cannot be reached");
+  assertEquals(objects(9, { dst_ip: "2001:db8::66" }), [], "errors to somebody outside");
 });
 
 Deno.test("an IPv6 network is swept by neighbour solicitations: 25 groups, five in a second", () => {
