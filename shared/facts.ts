@@ -223,7 +223,7 @@ export interface Facts {
    * middle they are the first that were seen. */
   first?: { fwd?: string; bwd?: string };
   /** Anything else worth a word: NTLM user, Kerberos name, SIP method, ... keyed by tshark field name;
-   * "rdp.channel" is MS_T120 where a client asks for it. */
+   * "rdp.channel" is MS_T120 where a client asks for it; "redis.command" names what makes an open Redis dangerous. */
   other?: Record<string, string>;
   /** Entries and characters left out because of {@link factLimits}. */
   cut?: number;

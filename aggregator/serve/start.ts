@@ -379,7 +379,7 @@ function makeCapabilities(
       { kind: "upload", activeMax: 256, activeCostMax: uploadBytesMax, activePerKeyMax: 8, waitingMax: 512 },
       { reporter },
     ),
-    ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
+    ...(meter ? { submit: (header, body, checked) => meter.submit(header, body, null, checked) } : {}),
     live,
     ...(stages.detectors ? { detectors: stages.detectors } : {}),
     ...(stages.intelligence ? { intelligence: stages.intelligence } : {}),

@@ -132,7 +132,7 @@ async function updateFlows(
 /** Calls `work` for each, and lets others run now and then. */
 async function inTurns(all: readonly number[], work: (i: number) => void): Promise<void> {
   for (let at = 0; at < all.length; at++) {
-    if (at % rowsPerTurn === 0) await systemClock.sleep(0);
+    if (at > 0 && at % rowsPerTurn === 0) await systemClock.sleep(0);
     work(all[at]);
   }
 }

@@ -29,6 +29,8 @@ interface Target {
   written: WrittenNames;
 }
 
+const rowsPerTurn = 2_000;
+
 /** How a column of a row that is there changes. */
 type Change = "key" | "sum" | "least" | "greatest" | "bits";
 type Columns = Readonly<Record<string, Change>>;
@@ -87,8 +89,8 @@ const columns = {
 
 export async function writeHosts(target: Target, sums: HostSums, names: NameSums): Promise<void> {
   const { reporter } = target;
-  // What was sent before is on its way while these rows are made.
-  await systemClock.sleep(0);
+  // What was sent before is on its way while many rows are made.
+  if (sums.conversations.size >= rowsPerTurn) await systemClock.sleep(0);
   const order = new HostOrder(sums);
   const rows: Record<BoundTable, Value[][]> = {
     hosts: hostRows(sums, order),
@@ -103,7 +105,7 @@ export async function writeHosts(target: Target, sums: HostSums, names: NameSums
   for (const table of Object.keys(rows) as BoundTable[]) {
     if (rows[table].length === 0) continue;
     await target.session.batch(upsertOf(target.database, table, columns[table]), rows[table]);
-    await target.caps.wrote(target.session, table, rows[table].length);
+    target.caps.wrote(table, rows[table].length);
   }
 }
 

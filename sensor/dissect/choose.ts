@@ -30,7 +30,9 @@ import {
   isTextPort,
   isTlsPort,
   lowerPort,
+  mayBegin,
   quotesDns,
+  signOctets,
   smbMatters,
 } from "./signs.ts";
 import { bounds } from "./choose_limits.ts";
@@ -167,10 +169,10 @@ export class PacketChooser implements Chooser, ChosenPacket {
     const isCut = packet.payloadCaptured < packet.payloadLength;
     if (isCut && this.#mode[state] < mode.early) this.#mode[state] = mode.none;
     const current = this.#mode[state];
-    if (current !== mode.none && this.#continues(current, packet, buffer, state, seq, end)) {
+    if (current !== mode.none && this.#continues(current, packet, buffer, state, seq)) {
       return this.isContinuing = true;
     }
-    const isStart = this.#starts(packet, buffer, state, seq, end, payloadIndex);
+    const isStart = this.#starts(packet, buffer, state, seq, payloadIndex);
     if (isCut && this.#mode[state] < mode.http2) this.#mode[state] = mode.none;
     return isStart;
   }
@@ -195,14 +197,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
     return true;
   }
 
-  #continues(
-    current: number,
-    packet: Packet,
-    buffer: Uint8Array,
-    state: number,
-    seq: number,
-    end: number,
-  ): boolean {
+  #continues(current: number, packet: Packet, buffer: Uint8Array, state: number, seq: number): boolean {
     if (this.#left[state] === 0) {
       this.#mode[state] = mode.none;
       return false;
@@ -228,21 +223,14 @@ export class PacketChooser implements Chooser, ChosenPacket {
     }
     if (remaining < packet.payloadLength && current === mode.records) {
       this.#walkRecords(packet, buffer, state, seq, remaining);
-    } else if (((this.#until[state] - end) | 0) <= 0) {
+    } else if (((this.#until[state] - this.#end[state]) | 0) <= 0) {
       this.#mode[state] = mode.none;
     }
     return true;
   }
 
   /** Whether this segment begins something that matters. */
-  #starts(
-    packet: Packet,
-    buffer: Uint8Array,
-    state: number,
-    seq: number,
-    end: number,
-    payloadIndex: number,
-  ): boolean {
+  #starts(packet: Packet, buffer: Uint8Array, state: number, seq: number, payloadIndex: number): boolean {
     const { payloadOffset: at, payloadCaptured: length } = packet;
     if (isDnsPort(packet.srcPort) || isDnsPort(packet.dstPort)) {
       // Its lengths are not followed here, so this may be the rest of a message.
@@ -250,7 +238,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
       return true;
     }
     if (this.#notesCall(packet, buffer, payloadIndex)) return true;
-    if (length >= 6) {
+    if (length >= signOctets) {
       const first = buffer[at];
       if (first >= 20 && first <= 23 && buffer[at + 1] === 3 && buffer[at + 2] <= 4) {
         // After a HelloRetryRequest the second ClientHello comes behind a ChangeCipherSpec, six octets long.
@@ -262,7 +250,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
           return isFirst;
         }
         // What begins a connection with a whole hello is TLS on any port.
-        if (isFirst && from === 0) this.#note(plainKind.hello, packet);
+        if (from === 0) this.#note(isFirst ? plainKind.hello : plainKind.laterHello, packet);
         this.#left[state] = bounds.flightSegmentsMax;
         this.#walkRecords(packet, buffer, state, seq, from);
         return true;
@@ -291,10 +279,21 @@ export class PacketChooser implements Chooser, ChosenPacket {
       }
       if (first === 0 && length >= 20 && (smbMatters(buffer, at) || isKerberos(packet, buffer))) {
         this.#until[state] = (seq + 4 + (buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3])) | 0;
-        this.#mode[state] = ((this.#until[state] - end) | 0) > 0 ? mode.message : mode.none;
+        this.#mode[state] = ((this.#until[state] - this.#end[state]) | 0) > 0 ? mode.message : mode.none;
         this.#left[state] = bounds.flightSegmentsMax;
         return this.#spend();
       }
+    }
+    return this.#startsUntold(packet, buffer, state, payloadIndex);
+  }
+
+  /** Whether a segment that no sign names begins something that matters. */
+  #startsUntold(packet: Packet, buffer: Uint8Array, state: number, payloadIndex: number): boolean {
+    const { payloadOffset: at, payloadCaptured: length } = packet;
+    if (length < signOctets && payloadIndex === 0 && mayBegin(buffer, at, length)) {
+      this.#mode[state] = mode.early;
+      this.#left[state] = bounds.headerSegmentsMax;
+      return true;
     }
     // A single octet is a keep-alive probe.
     if (payloadIndex < bounds.firstTcpPackets && packet.payloadLength > 1) {

@@ -214,6 +214,7 @@ export class DissectLane implements DeepLane {
     if (chooser === null || chooser.plainKind === plainKind.none) return false;
     if (this.#options.live && this.#tokens < plainTokens) return false;
     if (!this.#join.addPlain(flowId, segment, chooser, buffer)) return false;
+    if (chooser.plainKind === plainKind.laterHello) return false;
     chooser.settle();
     this.#tokens -= plainTokens;
     this.#readHere++;

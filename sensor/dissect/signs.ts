@@ -78,6 +78,22 @@ function matches(set: { low: number; high: number; words: Int32Array }, value: n
   return false;
 }
 
+/** Octets by which TLS and HTTP are told. */
+export const signOctets = 6;
+
+/** Fewer than {@link signOctets}: whether they may be the first of TLS or HTTP. Some clients cut their first message
+ * there, as who looks at packets one by one then sees nothing. */
+export function mayBegin(buffer: Uint8Array, at: number, length: number): boolean {
+  if (length < 1) return false;
+  if (buffer[at] === 22) return (length < 2 || buffer[at + 1] === 3) && (length < 3 || buffer[at + 2] <= 4);
+  return httpStarts.words.some((word) => {
+    for (let i = 0; i < length && i < 4; i++) {
+      if ((word >>> 24 - 8 * i & 255) !== buffer[at + i]) return false;
+    }
+    return true;
+  });
+}
+
 /** Four bytes or more: begins an HTTP (or SSDP) request or response. */
 export function isHttpStart(buffer: Uint8Array, at: number): boolean {
   return matches(httpStarts, buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]);

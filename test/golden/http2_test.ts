@@ -4,12 +4,10 @@
  * Skipped loudly without tshark. @module */
 
 import { assertEquals } from "@std/assert";
-import { skipLoudly } from "../services/services.ts";
-import { ack, bytes, ethernet, ipv4, pcap, psh, syn, tcp, u32 } from "../sensor/frames.ts";
+import { bytes, u32 } from "../sensor/frames.ts";
+import { connection, needsTshark, replay as replayed } from "./talk.ts";
 
-const hasTshark = await new Deno.Command("tshark", { args: ["--version"], stdout: "null", stderr: "null" })
-  .output().then(({ success }) => success, () => false);
-const { ignore } = hasTshark ? { ignore: false } : skipLoudly("HTTP/2 facts", "tshark is not installed");
+const { ignore } = await needsTshark("HTTP/2 facts");
 
 const text = (words: string) => new TextEncoder().encode(words);
 const preface = text("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -33,46 +31,9 @@ const filler = (octets: number) =>
     new Uint8Array(octets).fill(65),
   );
 
-/** Packets of a connection to `port`: payloads by direction, without the first `missing` of them. */
-function connection(
-  port: number,
-  payloads: readonly [isFromClient: boolean, payload: Uint8Array][],
-  missing = 0,
-) {
-  const a = { src: "192.0.2.10", dst: "198.51.100.20" }, b = { src: a.dst, dst: a.src };
-  const seq = [1_001, 5_001];
-  const packets = [
-    ipv4(6, tcp({ src: 41_000, dst: port, flags: syn, seq: 1_000 }), a),
-    ipv4(6, tcp({ src: port, dst: 41_000, flags: syn | ack, seq: 5_000, ack: 1_001 }), b),
-    ipv4(6, tcp({ src: 41_000, dst: port, flags: ack, seq: 1_001, ack: 5_001 }), a),
-  ];
-  for (const [isFromClient, payload] of payloads) {
-    const own = isFromClient ? 0 : 1;
-    const ports = isFromClient ? { src: 41_000, dst: port } : { src: port, dst: 41_000 };
-    const header = { ...ports, flags: psh | ack, seq: seq[own], ack: seq[1 - own], payload };
-    packets.push(ipv4(6, tcp(header), isFromClient ? a : b));
-    seq[own] += payload.length;
-  }
-  return pcap(
-    packets.slice(missing === 0 ? 0 : 3 + missing).map((packet, i) => ({
-      timeUs: 1e15 + i * 1_000,
-      frame: ethernet(0x0800, packet),
-    })),
-  );
-}
-
 async function replay(capture: Uint8Array) {
-  const path = await Deno.makeTempFile({ suffix: ".pcap" });
-  try {
-    await Deno.writeFile(path, capture);
-    const main = new URL("../../sensor/main.ts", import.meta.url).pathname;
-    const args = ["run", "-A", "--no-check", main, "replay", path, "--flows"];
-    const { stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
-    const flow = JSON.parse(new TextDecoder().decode(stdout).split("\n")[0]);
-    return [flow.app_protocol, flow.facts?.http ?? null];
-  } finally {
-    await Deno.remove(path);
-  }
+  const { app_protocol, facts } = await replayed(capture);
+  return [app_protocol, facts?.http ?? null];
 }
 
 const authority = literal(1, "www.example");

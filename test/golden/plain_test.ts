@@ -108,7 +108,9 @@ class TwiceRead implements DeepLane {
       const tshark = takenFrom(this.#lane, packet);
       // It does not look for every tunnel.
       if (tshark.facts === null && (tshark.app_protocol === "" || this.#guessed.has(packet))) continue;
-      const asRead = withoutBodies(tshark.facts?.tls?.certificate_subject ? here : withoutNames(here));
+      // Of a hello behind something else the name is tshark's to tell.
+      const named = { ...here, app_protocol: here.app_protocol || tshark.app_protocol };
+      const asRead = withoutBodies(tshark.facts?.tls?.certificate_subject ? named : withoutNames(named));
       if (JSON.stringify(sorted(asRead)) !== JSON.stringify(sorted(tshark))) {
         found.push({ packet, here, tshark });
       }

@@ -151,6 +151,11 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   merge_flows_evicted_total: ["Flows forgotten early because there were too many."],
   merge_flows_read_back_total: ["Forgotten flows that were read from the store again."],
   merge_buckets_read_total: ["Buckets whose flows were read back because they came from another aggregator."],
+  rollup_trim_waits_total: ["Writes that waited for rows of a full table of sums about hosts to leave."],
+  rollup_trims_failed_total: [
+    "Times rows of a full table of sums about hosts could not be dropped.",
+    "table",
+  ],
   rollup_rows_dropped_total: ["Rows of sums about hosts dropped because their table was full.", "table"],
   rollup_names_left_out_total: [
     "Names of hosts and domains left out because a flow or a transaction had too many.",

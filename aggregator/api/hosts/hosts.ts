@@ -8,7 +8,7 @@ import { z } from "../../../shared/schema.ts";
 import { dateOf, dayOf } from "../../archive/manifest.ts";
 import { hostTable } from "../../filter/host_table.ts";
 import type { Filter } from "../../model/filter.ts";
-import type { AddressRange, Host, HostQuery } from "../../model/host.ts";
+import { type AddressRange, type Host, hostOrders, type HostQuery } from "../../model/host.ts";
 import { readNetwork } from "../../model/network.ts";
 import { ApiError } from "../errors.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
@@ -45,10 +45,10 @@ export const hostFilters = {
 };
 
 export const hosts = resource({
-  summary: "Hosts that were seen, last seen first or by bytes",
+  summary: "Hosts that were seen: last seen first, newest first, or by bytes",
   query: z.strictObject({
     ...hostFilters,
-    sort: z.enum(["last_seen", "bytes"]).default("last_seen"),
+    sort: z.enum(hostOrders).default("last_seen"),
     ...pageQuery,
   }),
   isQuery: true,

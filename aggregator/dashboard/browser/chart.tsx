@@ -264,8 +264,8 @@ function Times(
   );
 }
 
-/** The next of 1, 2, 5, 10, ... */
+/** The next round one: what is drawn fills the picture. */
 function roundUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5].find((digit) => digit * power >= value) ?? 10) * power;
+  return ([1, 1.5, 2, 3, 4, 5, 6, 8].find((digit) => digit * power >= value) ?? 10) * power;
 }

@@ -11,6 +11,7 @@
 import { detector } from "../detector.ts";
 import { field } from "../finding.ts";
 import { by, KeyParts } from "../keys.ts";
+import type { Opening } from "../prepared.ts";
 import { stopHost } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { DistinctIps } from "../signs/distinct_ips.ts";
@@ -25,7 +26,7 @@ import {
   toAll,
 } from "../signs/flood_kinds.ts";
 import { floodReasons } from "../signs/flood_reasons.ts";
-import { type FloodKind, type FloodShare, readFloodShares } from "../signs/flood_share.ts";
+import { type FloodKind, type FloodShare, readFloodShare, readFloodShares } from "../signs/flood_share.ts";
 import { OpenAtOnce } from "../signs/open_at_once.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
@@ -56,7 +57,13 @@ export const flood = detector({
   },
   items: readFloodShares,
   key: (_update, _limits, { kind }) => keys[kind],
-  open: ({ src, dst, segment: { protocol } }, { kind }: FloodShare): Flood => ({
+  slight: {
+    // The rate is rounded. What stays of an update has no facts, and does not tell a stranger again.
+    isSlight: (_update, limits, { kind, amount }) =>
+      kind !== "held" && kind !== "mac" && amount + 1 <= rateMin(kind, limits),
+    item: (first) => readFloodShare(first, null)!,
+  },
+  open: ({ src, dst, segment: { protocol } }: Opening, { kind }: FloodShare): Flood => ({
     kind,
     protocol,
     victim: dst,
@@ -74,7 +81,7 @@ export const flood = detector({
     sources: new DistinctIps(sourcesMax),
     ports: new Distinct(portsMax),
   }),
-  step(flood, { src, first, segment: { start, end, dst_port, src_mac } }, _limits, share) {
+  step(flood, { src, first, segment: { start, end, dst_port, src_mac } }: Opening, _limits, share) {
     // Of a full table neither more addresses nor more packets are told.
     if (flood.kind === "mac" && flood.macs.isFull) return;
     const isNewMac = src_mac !== "" && flood.macs.add(src_mac);
@@ -93,7 +100,7 @@ export const flood = detector({
   },
   isThreat(flood, limits, { firstS, lastS }) {
     if (flood.kind === "held") return flood.open!.peak >= limits.heldMin;
-    if (flood.rate.peak < rateMin(flood, limits)) return false;
+    if (flood.rate.peak < rateMin(flood.kind, limits)) return false;
     // A host that is at work sends its second packet soon, from the same address.
     if (flood.kind === "mac") {
       return flood.macs.size >= limits.strangersMin && 2 * flood.macs.size >= flood.amount;

@@ -7,6 +7,7 @@
 import { detector } from "../detector.ts";
 import { field, growingPoints, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
+import type { Opening } from "../prepared.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { DistinctIps } from "../signs/distinct_ips.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
@@ -44,7 +45,11 @@ export const synFlood = detector({
     return protocol === "tcp" && (fwd_tcp_flags & syn) !== 0 && fwd_syn_count > 0 ? by.dst : null;
   },
   opens: ({ segment }) => isHalfOpen(segment),
-  open: ({ dst }) => ({
+  slight: {
+    isSlight: ({ segment }, { halfOpenPerBinMin }) =>
+      segment.fwd_syn_count * segment.factor < halfOpenPerBinMin,
+  },
+  open: ({ dst }: Opening) => ({
     dst,
     rate: new PeakRate(),
     halfOpen: 0,
@@ -58,7 +63,7 @@ export const synFlood = detector({
     macs: new Distinct<string>(macsMax),
     ports: new Map<number, number>(),
   }),
-  step(flood, { src, segment }) {
+  step(flood, { src, dst, segment }: Opening) {
     if (!isHalfOpen(segment)) {
       flood.completed++;
       return;
@@ -76,7 +81,7 @@ export const synFlood = detector({
     flood.bins.set(bin, inBin);
     flood.peakPerBin = Math.max(flood.peakPerBin, inBin);
     flood.sources.add(src);
-    flood.isInOwnName &&= segment.src_ip === segment.dst_ip;
+    flood.isInOwnName &&= src.ip === dst.ip;
     if (segment.src_mac !== "") flood.macs.add(segment.src_mac);
     const seen = flood.ports.get(segment.dst_port);
     if (seen !== undefined || flood.ports.size < portsMax) {

@@ -124,7 +124,7 @@ export const toAll: Partial<Record<FloodKind, string>> = {
     "A switch learns the sender of every packet. When its table is full it forgets the real hosts and sends their packets to everybody, so that anybody can listen.",
 };
 
-export function rateMin({ kind }: Flood, limits: FloodLimits): number {
+export function rateMin(kind: FloodKind, limits: FloodLimits): number {
   switch (kind) {
     case "icmp":
       return limits.icmpPerSMin;

@@ -13,9 +13,9 @@ const lowMax = 35, fewSources = 4, smallOctets = 500;
 const collectorPorts = new Set([514, 2055, 4739, 6343, 8125, 9995, 9996, 12201]);
 
 export function floodReasons(flood: Flood, limits: FloodLimits): Reason[] {
-  const { kind, rate: { peak }, sources, ports, source, victim, macs } = flood;
+  const { kind, rate: { peak }, sources, ports, victim, macs, areSourcesOwn } = flood;
   if (kind === "held") return heldReasons(flood, limits);
-  const min = rateMin(flood, limits);
+  const min = rateMin(kind, limits);
   const reasons = [reason(
     "rate",
     growingPoints(peak, min, { base: 40, perTenfold: 15, max: 65 }),
@@ -38,7 +38,6 @@ export function floodReasons(flood: Flood, limits: FloodLimits): Reason[] {
   }
   if (kind === "connections") addServed(reasons, flood, limits);
   if (kind !== "udp" && kind !== "ip") return reasons;
-  const port = [...ports][0];
   if (areStreams(flood, limits)) {
     capScore(
       reasons,
@@ -48,8 +47,15 @@ export function floodReasons(flood: Flood, limits: FloodLimits): Reason[] {
         ? "one source sends to one port, as video and telephony do"
         : "each of them keeps its ports and its pace, as video and telephony do",
     );
-  } else if (kind === "udp" && ports.size === 1 && source.isOwn && victim.isOwn && collectorPorts.has(port)) {
-    capScore(reasons, lowMax, "collector", `collectors of logs and measurements listen on port ${port}`);
+  } else if (
+    kind === "udp" && areSourcesOwn && victim.isOwn && [...ports].every((port) => collectorPorts.has(port))
+  ) {
+    capScore(
+      reasons,
+      lowMax,
+      "collector",
+      `collectors of logs and measurements listen on port ${[...ports].join(", ")}`,
+    );
   } else if (
     kind === "udp" && sources.size <= fewSources && flood.amount < limits.streamPacketsMin * flood.flows
   ) {

@@ -5,7 +5,8 @@
  * answers the reflection's. A carrier of tunnels sends one way by its nature and adds nothing either.
  * Sources: RFC 4861 (neighbour discovery), RFC 2644 (why no router passes directed broadcasts on). @module */
 
-import type { PreparedUpdate } from "../prepared.ts";
+import type { Facts } from "../../../shared/facts.ts";
+import type { Opening, PreparedUpdate } from "../prepared.ts";
 
 /** `connections`: complete ones to a web server. `held`: web requests that are kept open and never finished.
  * `smurf`: pings of all hosts at once, which answer whoever is named as their source. `router`, `neighbour`, `solicit`:
@@ -64,12 +65,13 @@ const ofStranger: FloodShare = { kind: "mac", amount: 1, octets: 0, isAnswered: 
 const strangerAlone: readonly FloodShare[] = [ofStranger];
 
 export function readFloodShares(update: PreparedUpdate): readonly FloodShare[] {
-  const share = readShare(update), isStranger = isOfStranger(update);
+  const share = readFloodShare(update, update.segment.facts), isStranger = isOfStranger(update);
   if (share === null) return isStranger ? strangerAlone : none;
   return isStranger ? [share, ofStranger] : [share];
 }
 
-function readShare(update: PreparedUpdate): FloodShare | null {
+/** All but the stranger's. */
+export function readFloodShare(update: Opening, facts: Facts | null): FloodShare | null {
   const { segment, dst, src } = update;
   const { protocol, fwd_packets, fwd_bytes, bwd_packets, factor } = segment;
   if (fwd_packets === 0 || protocol === "arp") return null;
@@ -87,7 +89,7 @@ function readShare(update: PreparedUpdate): FloodShare | null {
   }
   // What goes to all fills the segment; what goes to a group is video.
   if (dst.isGroup && (protocol === "tcp" || !isBroadcast(update))) return null;
-  if (protocol === "tcp") return readTcp(update);
+  if (protocol === "tcp") return readTcp(update, facts);
   if (fwd_packets < oneWayRatio * bwd_packets) return null;
   if (protocol === "udp") return carrierPorts.has(segment.dst_port) ? null : { kind: "udp", ...share };
   // Mirrored traffic (ERSPAN) and tunnels between own routers.
@@ -95,20 +97,20 @@ function readShare(update: PreparedUpdate): FloodShare | null {
 }
 
 /** IPv4's, of all networks or of one. */
-function isBroadcast({ dst: { ipv4 } }: PreparedUpdate): boolean {
+function isBroadcast({ dst: { ipv4 } }: Opening): boolean {
   return ipv4 !== null && (ipv4 & 255) === 255 && ipv4 >>> 28 !== 14;
 }
 
 /** A single packet between two addresses that are not of this network, or from a hardware address that no card can have
  * (its group bit is set). */
-function isOfStranger({ begins, segment, src, dst }: PreparedUpdate): boolean {
+function isOfStranger({ begins, segment, src, dst }: Opening): boolean {
   if (!begins || segment.fwd_packets !== 1 || segment.bwd_packets !== 0 || segment.src_mac === "") {
     return false;
   }
   return (!src.isPrivate && !dst.isPrivate) || (parseInt(segment.src_mac[1], 16) & 1) === 1;
 }
 
-function readTcp({ segment, first, begins }: PreparedUpdate): FloodShare | null {
+function readTcp({ segment, first, begins }: Opening, facts: Facts | null): FloodShare | null {
   const { fwd_tcp_flags, bwd_tcp_flags, fwd_payload_bytes, bwd_payload_bytes, bwd_packets } = segment;
   const share = { amount: segment.factor, octets: segment.fwd_bytes * segment.factor, isAnswered: false };
   if ((fwd_tcp_flags & syn) === 0 && first) {
@@ -118,7 +120,7 @@ function readTcp({ segment, first, begins }: PreparedUpdate): FloodShare | null 
   if (!begins || (bwd_tcp_flags & syn) === 0) return null;
   if (!webPorts.has(segment.dst_port) && !webApps.has(segment.app_protocol)) return null;
   const lastedS = segment.end - segment.start;
-  if (lastedS >= trickleS && fwd_payload_bytes > 0 && isUnfinished(segment)) {
+  if (lastedS >= trickleS && fwd_payload_bytes > 0 && isUnfinished(segment, facts)) {
     if (segment.fwd_packets >= tricklePacketsMin && fwd_payload_bytes <= trickleOctetsMax) {
       return { kind: "held", ...share, isTrickle: true };
     }
@@ -129,7 +131,10 @@ function readTcp({ segment, first, begins }: PreparedUpdate): FloodShare | null 
 
 /** No answer, or the one of a server that has waited long enough; a body of which less came than was announced, while
  * time went by for far more. */
-function isUnfinished({ fwd_payload_bytes, bwd_payload_bytes, facts }: PreparedUpdate["segment"]): boolean {
+function isUnfinished(
+  { fwd_payload_bytes, bwd_payload_bytes }: Opening["segment"],
+  facts: Facts | null,
+): boolean {
   if (bwd_payload_bytes === 0) return true;
   const said = facts?.http;
   if (said === undefined) return false;

@@ -36,7 +36,7 @@ export interface Origins {
   sources: string[];
   /** Hosts that are there, and were tried. */
   hosts: string[];
-  /** Of TCP and UDP, as "TCP 443"; "ping". */
+  /** As "TCP 443"; "ping". */
   kinds: string[];
   /** The one port; null when several or none. */
   port: number | null;
@@ -54,7 +54,7 @@ export class RoutedProbes {
       this.#mac = src_mac;
       this.#network = network;
     }
-    const { probes } = this.#passed, port = protocol === "tcp" || protocol === "udp" ? dst_port : -1;
+    const { probes } = this.#passed, port = protocol.startsWith("icmp") ? -1 : dst_port;
     if (probes.length < probesMax) {
       probes.push({ source: src_ip, host: dst_ip, atS: start, protocol, port });
       return;

@@ -34,16 +34,36 @@ const command =
   "(?:cat|id|whoami|uname|wget|curl|n?cat|nc|bash|sh|ping|powershell|cmd|certutil|busybox|rm|chmod|tftp|ftpget|" +
   "python[23]?|perl|php|ls|ps|ifconfig|netstat|nslookup|sleep|echo|type|dir|telnetd?)";
 
+/** A quote or bracket that nobody opened, a junction, and a comparison: ' or '1'='1, 1) and 2>1. */
+const junction =
+  /['")]\s{0,9}(?:\b(?:or|and|xor)\b|\|\|)\s{0,9}(?:not\s{1,9})?[('"]{0,4}[\w@]{1,30}[)'"]{0,4}\s{0,9}(?:=|<|>|\blike\b|\bin\s{0,3}\()\s{0,9}[('"]{0,4}[\w@]/g;
+const junctionsMax = 16;
+
+/** Queries that an application lets people write have pairs of quotes and brackets: status = "open" and a = "b". */
+function breaksOut(text: string): boolean {
+  let tried = 0;
+  for (const { index } of text.matchAll(junction)) {
+    const close = text[index];
+    const before = text.slice(0, index);
+    const open = close === ")" ? count(before, "(") - count(before, ")") : count(before, close) % 2;
+    if (open <= 0) return true;
+    if (++tried >= junctionsMax) break;
+  }
+  return false;
+}
+
+function count(text: string, character: string): number {
+  let found = 0;
+  for (let i = text.indexOf(character); i >= 0; i = text.indexOf(character, i + 1)) found++;
+  return found;
+}
+
 /** Where attacks are looked for besides the target and forms. */
 const anywhere = true;
 
-const patterns: readonly (readonly [WebAttackKind, RegExp, typeof anywhere?])[] = [
+const patterns: readonly (readonly [WebAttackKind, { test(text: string): boolean }, typeof anywhere?])[] = [
   ["SQL injection", /\bunion\b[\s(]{1,20}(?:all[\s(]{1,20}|distinct[\s(]{1,20})?select\b/],
-  // A quote or number, a junction, and a comparison of constants: ' or '1'='1, 1) and 2>1.
-  [
-    "SQL injection",
-    /['")]\s{0,9}(?:\b(?:or|and|xor)\b|\|\|)\s{0,9}(?:not\s{1,9})?[('"]{0,4}[\w@]{1,30}[)'"]{0,4}\s{0,9}(?:=|<|>|\blike\b|\bin\s{0,3}\()\s{0,9}[('"]{0,4}[\w@]/,
-  ],
+  ["SQL injection", { test: breaksOut }],
   [
     "SQL injection",
     /\d\s{1,9}(?:or|and|xor)\s{1,9}(?:not\s{1,9})?\(?\d{1,9}\)?\s{0,9}(?:=|<|>)\s{0,9}\(?\d/,

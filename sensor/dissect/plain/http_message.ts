@@ -3,8 +3,9 @@
  * In: the payload of one packet that begins with a request or a response.
  * Out: one entry of facts, or false: "not plain, ask tshark".
  * Invariant: what is read here is what tshark would have said. Left to it are headers that go over the segment, that
- * are followed by another message, that change what the connection carries (CONNECT, Upgrade), that hold a login it can
- * read (NTLM, Kerberos), and whatever is spelt in an odd way: repeated or folded lines, octets beyond ASCII.
+ * are followed by another message, that change what the connection carries (CONNECT and its answer, Upgrade), that hold
+ * a login it can read (NTLM, Kerberos), and whatever is spelt in an odd way: repeated or folded lines, octets beyond
+ * ASCII.
  * Bounded: {@link linesMax} lines.
  * Why places first and text last: of a header's ten lines three matter,
  * and a message that is not plain leaves nothing behind. @module */
@@ -93,6 +94,7 @@ let isRequest = false;
 /** Where the line just measured tells of an attack; -1 = it does not. */
 let tells = -1;
 let tellingLength = 0;
+let isEstablished = false;
 /** Where the value of each header that is kept begins and ends; begin -1 = not seen. */
 const starts = new Int32Array(kept.length);
 const ends = new Int32Array(kept.length);
@@ -114,7 +116,7 @@ export function readHttpMessage(
     const start = end + 2;
     end = lineEnd(buffer, start, limit);
     if (end === start) {
-      if (holdsAnother(buffer, end + 2, limit)) return false;
+      if (holdsAnother(buffer, end + 2, limit) || mayOpenTunnel(end + 2, limit)) return false;
       keep(buffer, facts, end + 2, limit);
       return true;
     }
@@ -175,6 +177,12 @@ function readFirstLine(buffer: Uint8Array, start: number, end: number): boolean 
   return isRequest ? readRequest(buffer, start, first, last - 1) : readStatus(buffer, start, end);
 }
 
+/** "200 Connection established", without any content: behind it the dissector is to expect another protocol. */
+function mayOpenTunnel(body: number, limit: number): boolean {
+  return !isRequest && isEstablished && body === limit && starts[kind.contentType] < 0 &&
+    starts[kind.contentLength] < 0;
+}
+
 function readRequest(buffer: Uint8Array, start: number, first: number, last: number): boolean {
   if (!isPlain(buffer, first + 1, last)) return false;
   for (let i = first + 1; i < last; i++) if (buffer[i] === space) return false;
@@ -195,6 +203,7 @@ function readStatus(buffer: Uint8Array, start: number, end: number): boolean {
   if (code + 3 > end || !isVersion(buffer, start) || buffer[code - 1] !== space) return false;
   if (code + 3 < end && buffer[code + 3] !== space) return false;
   const hundreds = buffer[code] - zero, tens = buffer[code + 1] - zero, ones = buffer[code + 2] - zero;
+  isEstablished = hundreds === 2 && tens === 0 && ones === 0 && (buffer[code + 4] | 0x20) === 0x63;
   if (hundreds < 2 || hundreds > 5 || tens < 0 || tens > 9 || ones < 0 || ones > 9) return false;
   text.words(`{"status":`);
   text.ensure(3);

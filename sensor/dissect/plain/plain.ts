@@ -65,7 +65,8 @@ export class PlainMemory {
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
-/** Reads the payload into `facts`. Returns the application protocol, null when nothing was read. */
+/** Reads the payload into `facts`. Returns the application protocol, "" = its name is for the
+ * dissector to tell, null when nothing was read. */
 export function readPlain(
   payload: PlainPayload,
   buffer: Uint8Array,
@@ -84,6 +85,8 @@ export function readPlain(
       return readHttpMessage(buffer, at, length, facts) ? "ssdp" : null;
     case plainKind.hello:
       return facts.addOthers((others) => readTlsHello(buffer, at, length, others)) ? "tls" : null;
+    case plainKind.laterHello:
+      return facts.addOthers((others) => readTlsHello(buffer, at, length, others)) ? "" : null;
     case plainKind.ssh:
       return facts.addOthers((others) => readBanner(buffer, at, length, payload.isFromServer, others))
         ? "ssh"

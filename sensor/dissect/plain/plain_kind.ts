@@ -2,7 +2,8 @@
 
 /** What a payload seems to be. `tls` and `gnutella` need no reading: only the name is wanted. `http2` begins a
  * direction, `http2More` goes on with it; `http2Middle` joins it; `http2Upgrade` begins it behind an answer of HTTP/1.
- */
+ * `laterHello` stands behind something else (CONNECT, STARTTLS, SOCKS): it is read, and dissected too, as the dissector
+ * alone can name what went before. */
 export const plainKind = {
   none: 0,
   dns: 1,
@@ -28,4 +29,5 @@ export const plainKind = {
   http2Middle: 21,
   http2Upgrade: 22,
   sshAnswer: 23,
+  laterHello: 24,
 } as const;

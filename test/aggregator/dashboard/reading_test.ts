@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { useBrowser } from "../../services/services.ts";
 import type { Places } from "../../../aggregator/model/place.ts";
+import { sampleFlow, sampleWrite } from "../api/samples.ts";
 import { axeProblems, goTo, hasCount, logIn, withWorld } from "./browsing.ts";
 
 const browser = await useBrowser();
@@ -108,6 +109,46 @@ Deno.test({
       await page.locator("th.col-country").waitFor();
     });
   },
+});
+
+Deno.test({
+  ...options,
+  name: "conversations, the largest first, say how many bytes; where there is no service no port is named",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await world.fixture.services.store.ingest(
+        sampleWrite([
+          sampleFlow(200, { src_ip: "10.0.0.66", dst_port: 61_000, conn_state: "S0", app_protocol: "" }),
+        ]),
+      );
+      await logIn(page, world.fixture.keys.viewer);
+      await goTo(page, "#/hosts?view=conversations");
+      const row = page.getByRole("row").filter({ hasText: "10.0.0.66" });
+      await row.waitFor();
+      assert(/\d (k|M)?B/.test(await row.locator(".col-loose-bytes").innerText()));
+      assert(!/^0$/.test(await row.locator(".col-loose-port").innerText()));
+      await goTo(page, "#/hosts?view=conversations&ip=10.0.0.5");
+      assertEquals(await page.locator("th.col-loose-bytes").innerText(), "Bytes");
+    }),
+});
+
+Deno.test({
+  ...options,
+  name: "overview, map and fleet fill the screen on demand, without what a wall does not need",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      for (const hash of ["#/overview", "#/map?minutes=60", "#/fleet"]) {
+        await goTo(page, hash);
+        await page.getByRole("button", { name: "Full screen" }).click();
+        await page.locator("nav[aria-label=Pages]").waitFor({ state: "hidden" });
+        assert(await page.locator(".as-of").isVisible(), "as of when stays");
+        await page.evaluate("document.exitFullscreen()");
+        await page.locator("nav[aria-label=Pages]").waitFor();
+      }
+      await goTo(page, "#/flows");
+      assertEquals(await page.getByRole("button", { name: "Full screen" }).count(), 0);
+    }),
 });
 
 Deno.test({

@@ -44,6 +44,13 @@ Deno.test("one UDP stream is low like video, and a flood when no video is so fas
 Deno.test("a collector of logs is low, however many devices send to it", () => {
   const logs = times(100, (i) => stream(1_200, { src_ip: `10.0.1.${i}`, dst_port: 514 }));
   assertEquals(run(flood, logs).map(severity), ["low"]);
+  const changing = (dst_port: number) =>
+    times(
+      4_000,
+      (i) => update(i / 1_000, { ...datagram, src_ip: "10.0.1.9", src_port: 1_024 + i, dst_port }),
+    );
+  assertEquals(run(flood, [...logs, ...changing(8_125)]).map(severity), ["low"], "one host collects both");
+  assertEquals(run(flood, [...logs, ...changing(8_126)]).map(severity), ["medium"]);
   const other = times(
     100,
     (i) => stream(1_200, { src_ip: `10.0.1.${i}`, dst_port: 515, fwd_bytes: 120_000 }),
@@ -58,8 +65,8 @@ const ping = (perS: number) =>
     src_port: 8,
     dst_port: 0,
     end: 1_700_000_010,
-    fwd_packets: 11 * perS,
-    bwd_packets: 11 * perS,
+    fwd_packets: 10 * perS,
+    bwd_packets: 10 * perS,
   });
 
 Deno.test("an ICMP flood is one although every ping is answered; monitors and errors are none", () => {
@@ -229,7 +236,7 @@ Deno.test("pings of all hosts are a flood of whoever is named as their source, a
       dst_port: 0,
       src_mac: "00:00:5e:00:53:66",
       end: 1_700_000_010,
-      fwd_packets: 11 * perS,
+      fwd_packets: 10 * perS,
       ...change,
     })]);
   const [finding] = pings(50);

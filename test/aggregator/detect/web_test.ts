@@ -21,6 +21,8 @@ const attacks: [target: string, kind: string][] = [
   ["/a?id=1%20AND%20SLEEP(5)", "SQL injection"],
   ["/a?id=1')%20or%20('1'='1", "SQL injection"],
   ["/a?id=1%2527%2520or%25201%253D1", "SQL injection"],
+  ["/a?id=1)%20or%20(2%3E1", "SQL injection"],
+  ["/a?q=%22x%22&id=1%27+or+user%3D%27a", "SQL injection"],
   ["/../../../../etc/passwd", "path traversal"],
   ["/cgi-bin/.%2e/.%2e/.%2e/bin/sh", "path traversal"],
   ["/scripts/..%c0%af../winnt/system32/cmd.exe", "path traversal"],
@@ -112,6 +114,9 @@ Deno.test("honest targets show no attack", () => {
       "/media/shell.png?date=lower:x",
       "/search?q=AT%26T+cat+food%0asecond+line",
       "/page?rows=10*7&f=a*{b}",
+      "/search?jql=project%20%3D%20%22A%22%20AND%20status%20%3D%20%22Open%22",
+      "/query?where=NAME%3D'a'+AND+CITY%3D'b'&f=json",
+      "/items?filter=(price%3E5)%20and%20(stock%3D1)",
     ]
   ) assertEquals(webAttacksInTarget(target), [], target);
 });

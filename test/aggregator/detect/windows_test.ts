@@ -309,6 +309,27 @@ Deno.test("EternalBlue needs both kinds of transaction; DoublePulsar, a check an
   assertEquals([asks("MS_T120"), asks("rdpsnd")], [["medium"], []]);
 });
 
+Deno.test("commands that take an open Redis over are medium at once, a copy of another server alone is low", () => {
+  const told = (command: string) =>
+    run(exploitAttempt, [facts(0, { other: { "redis.command": command } }, { dst_port: 6_379 })]).map((
+      one,
+    ) => [
+      one.title.replace("Exploit attempt: ", ""),
+      severity(one),
+      one.src_ips[0] === pc && one.dst_ips[0] === controller,
+    ]);
+  assertEquals(told("CONFIG SET dir, CONFIG SET dbfilename"), [["Redis that writes files", "medium", true]]);
+  assertEquals(told("MODULE LOAD"), [["Redis that runs programs", "medium", true]]);
+  assertEquals(told("REPLICAOF, EVAL loadlib").map(([kind, grade]) => [kind, grade]), [
+    ["Redis that copies another server", "low"],
+    ["Redis that runs programs", "medium"],
+  ]);
+  assertEquals(told("FLUSHALL"), []);
+  const both = { other: { "redis.command": "CONFIG SET dir, CONFIG SET dbfilename" } };
+  const [finding] = run(exploitAttempt, [facts(0, both, { dst_port: 6_379 })]);
+  assertEquals(finding.count, 1, "one flow");
+});
+
 Deno.test("RPC abuse: secrets and logs are medium at once, what administrators do is low until two kinds come together", () => {
   for (
     const [name, operation] of [

@@ -237,11 +237,30 @@ Deno.test("chooser knows a whole hello at the beginning of a flow on any port, a
   const late = new Direction(chooser, { dstPort: 25 });
   late.sends("EHLO a\r\n");
   assert(late.sends(hello));
-  assertEquals(chooser.plainKind, plainKind.none, "behind STARTTLS");
+  assertEquals(chooser.plainKind, plainKind.laterHello, "behind STARTTLS");
   const gnutella = new Direction(chooser);
   assert(gnutella.sends("GNUTELLA CONNECT/0.6\r\n"));
   assertEquals(chooser.plainKind, plainKind.gnutella);
   assert(!gnutella.sends("GNUTELLA/0.6 200 OK\r\n"));
+});
+
+Deno.test("chooser goes on with a first segment of up to five octets that TLS or HTTP may begin with", () => {
+  const begins = [[22], [22, 3], [22, 3, 1], [22, 3, 1, 2], [22, 3, 4, 2, 0], "G", "HTT", "POST", "CONNE"];
+  for (const start of begins) {
+    const flow = new Direction(new PacketChooser());
+    assert(flow.sends(typeof start === "string" ? start : Uint8Array.from(start)), String(start));
+    for (let i = 0; i < 16; i++) assert(flow.sends(bulk), String(start));
+    assert(!flow.sends(bulk), String(start));
+  }
+  for (const start of [[22, 4], [22, 3, 5], [23, 3], "g", "GIT", "HTTQ", [0, 0]]) {
+    const flow = new Direction(new PacketChooser());
+    flow.sends(typeof start === "string" ? start : Uint8Array.from(start));
+    assert(!flow.sends(bulk), String(start));
+  }
+  const later = new Direction(new PacketChooser());
+  later.sends(bulk);
+  assert(!later.sends("G"));
+  assert(!later.sends(bulk));
 });
 
 Deno.test("chooser takes every DNS message, over UDP and TCP", () => {

@@ -134,7 +134,7 @@ function FlowFilter({ problem }: { problem: Parameters<typeof FilterBar>[0]["pro
       <Typed name="port" label="Port" placeholder="either end" />
       <Choice name="protocol" label="Protocol" values={protocols.map((one) => [one, one])} />
       <Typed name="app_protocol" label="Application" placeholder="dns, tls, http" />
-      <Typed name="name" label="Name" placeholder="part of a DNS or server name" />
+      <Typed name="name" label="Name" placeholder="part of a name" />
       <FilterLine of="flows" />
     </FilterBar>
   );

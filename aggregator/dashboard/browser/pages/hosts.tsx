@@ -68,7 +68,12 @@ function HostList(): VNode {
       <FilterBar label="Filter hosts" names={filters} problem={list.problem}>
         <Typed name="ip" label="Address" placeholder="10.0.0.5 or 10.0.0.0/8" />
         <Typed name="network" label="Site" placeholder="any" />
-        <Choice name="sort" label="Order" none="last seen" values={[["bytes", "bytes"]]} />
+        <Choice
+          name="sort"
+          label="Order"
+          none="last seen"
+          values={[["first_seen", "first seen"], ["bytes", "bytes"]]}
+        />
         <FilterLine of="hosts" />
       </FilterBar>
       {list.problem !== null && list.problem.field === null && <Notice problem={list.problem} />}

@@ -22,7 +22,7 @@ import { byUrgency, FleetSquares, isUnwell, statusWords } from "./fleet_parts.ts
 const incidentsMax = 5;
 const listMax = 8;
 const marksMax = 100;
-const hostsMax = 200;
+const newHostsMax = 10;
 const unwellMax = 5;
 const sensorsMax = 350;
 
@@ -349,17 +349,16 @@ function NewHosts(): VNode {
   const since = new Date((bounds.from ?? 0) * 1000).toISOString();
   const { data, problem } = useApi<Rows<HostRow>>("/hosts", {
     filter: `inside = yes and first_seen >= ${since}`,
-    seen_since: bounds.from,
-    limit: hostsMax,
+    sort: "first_seen",
+    limit: newHostsMax,
   });
-  const rows = [...data?.rows ?? []].sort((a, b) => b.first_seen_ms - a.first_seen_ms).slice(0, listMax);
+  const rows = data?.rows ?? [];
   return (
     <Section title="New hosts" note="first seen in this time">
       <Notice problem={problem} />
       {data !== null && rows.length === 0 && !data.next_cursor && (
         <Empty>No host was seen for the first time.</Empty>
       )}
-      {data?.next_cursor && <p class="soft small">There are more hosts than could be looked through.</p>}
       <ul class="plain">
         {rows.map((host) => (
           <li key={host.ip}>
@@ -370,6 +369,11 @@ function NewHosts(): VNode {
           </li>
         ))}
       </ul>
+      {data?.next_cursor && (
+        <p class="more">
+          <a href={linkTo("hosts", "", { sort: "first_seen", filter: "inside = yes" })}>More new hosts</a>
+        </p>
+      )}
     </Section>
   );
 }

@@ -66,7 +66,11 @@ function Story({ threat, onChange }: { threat: OneThreat; onChange: () => void }
       <div class="to-do">
         <h3>What to do now</h3>
         <p>{suggested_action}</p>
-        {words?.false_alarm && <p class="soft">{words.false_alarm}</p>}
+        {words?.false_alarm && (
+          <p class="soft">
+            <strong>A false alarm?</strong> {words.false_alarm}
+          </p>
+        )}
       </div>
       <Decisions threat={threat} onChange={onChange} />
       <Ends threat={threat} />

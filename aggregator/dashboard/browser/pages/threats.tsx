@@ -174,7 +174,7 @@ function ThreatFilter({ problem }: { problem: List<Threat>["problem"] }): VNode 
       <Choice name="status" label="Status" values={threatStatuses.map((one) => [one, one])} />
       <Choice name="suppressed" label="Suppressed" none="hidden" values={[["true", "shown too"]]} />
       <Typed name="ip" label="Address" placeholder="attacker or victim" />
-      <Typed name="detector" label="Detector" placeholder="port_scan_vertical" list="detectors" />
+      <Typed name="detector" label="Detector" placeholder="beacon" list="detectors" />
       <DetectorNames />
       <FilterLine of="threats" />
     </FilterBar>

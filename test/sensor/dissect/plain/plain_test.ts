@@ -92,6 +92,15 @@ Deno.test("an HTTP body is told by its first octets, with the header or behind i
   }
 });
 
+Deno.test("the answer to CONNECT is left to the dissector, which is to expect another protocol behind it", () => {
+  const answer = (words: string) => read(plainKind.http, `HTTP/1.1 ${words}\r\n\r\n`).app;
+  assertEquals(answer("200 Connection established"), null);
+  assertEquals(answer("200 connected\r\nVia: x"), null);
+  assertEquals(answer("200 OK"), "http");
+  assertEquals(answer("204 Connection established"), "http");
+  assertEquals(answer("200 Connection established\r\nContent-Type: text/html"), "http");
+});
+
 Deno.test("a body behind its header stands with it", () => {
   const facts = newFacts();
   const reads = (kind: number, text: string) => {
