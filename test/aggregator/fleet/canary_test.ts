@@ -90,7 +90,7 @@ Deno.test("who says why it is late is not blamed: no capture, older batches in t
 
 Deno.test("two canaries missed in a row make a sensor lossy, with words that say what to do; one does not", () => {
   const one = row({}, { is_missed: true, missed: 1 });
-  assertEquals(canaryReason(one, nowMs), null);
+  assertEquals(canaryReason(one, nowMs, 2), null);
   assertEquals(sensorHealth(one, [], null, nowMs).status, "healthy");
   const two = row({}, { is_missed: true, missed: 2, arrived_ms: nowMs - 7_800_000 });
   const { status, kinds, reasons } = sensorHealth(two, [], null, nowMs);
@@ -100,9 +100,9 @@ Deno.test("two canaries missed in a row make a sensor lossy, with words that say
     /^Its last 2 canaries did not arrive \(eth0, eth1; the last to arrive did so 2 h ago\): .*doctor.*Kafka/,
   );
   assertEquals(troublesOf(two, nowMs).map(({ kind }) => kind), ["sensor_lossy"]);
-  assertStringIncludes(canaryReason(row({}, { missed: 2 }), nowMs)!, "none ever arrived");
+  assertStringIncludes(canaryReason(row({}, { missed: 2 }), nowMs, 2)!, "none ever arrived");
   // It can send none any more: that its last ones went missing says nothing of now.
-  assertEquals(canaryReason(row({ flows: flows.slice(2) }, { missed: 2 }), nowMs), null);
+  assertEquals(canaryReason(row({ flows: flows.slice(2) }, { missed: 2 }), nowMs, 2), null);
 });
 
 Deno.test("how the newest canary fares is said in words", () => {
