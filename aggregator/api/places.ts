@@ -5,23 +5,47 @@
  * @module */
 
 import { z } from "../../shared/schema.ts";
-import type { Place, Places } from "../model/place.ts";
+import type { Threat } from "../model/threat.ts";
+import type { Place, PlacedAddress, PlacedEnds, Places } from "../model/place.ts";
 
-export const placeAnswer = z.object({
+/** Of each side of a threat: a list of threats is read often, and no person reads more. */
+const placedMax = 4;
+
+const place = z.object({
   country: z.string().optional().describe("ISO 3166-1 alpha-2"),
   country_name: z.string().optional(),
   city: z.string().optional(),
   asn: z.int().optional().describe("Autonomous system"),
   as_org: z.string().optional(),
   subnet: z.string().optional().describe("The operator's name of the network that holds it"),
-}).optional().describe(
+});
+
+export const placeAnswer = place.optional().describe(
   "What the GeoIP files know of a public address, and networks that have a name; absent: nothing",
 );
+
+export const outsideAnswer = z.array(place.extend({ ip: z.string() })).optional().describe(
+  `Addresses outside of which a GeoIP file knows something: of the first ${placedMax} of each side`,
+);
+
+/** The threat with those of its addresses that a GeoIP file knows. */
+export function threatWithPlaces<Row extends Pick<Threat, "src_ips" | "dst_ips">>(
+  threat: Row,
+  places: Places,
+): Row & { outside?: PlacedAddress[] } {
+  if (!places.isKnown) return threat;
+  const ips = new Set([...threat.src_ips.slice(0, placedMax), ...threat.dst_ips.slice(0, placedMax)]);
+  const outside = [...ips].flatMap((ip) => {
+    const found = places.find(ip);
+    return found === null || found.country === undefined && found.asn === undefined ? [] : [{ ip, ...found }];
+  });
+  return outside.length === 0 ? threat : { ...threat, outside };
+}
 
 export function flowWithPlaces<Row extends { src_ip: string; dst_ip: string }>(
   flow: Row,
   places: Places,
-): Row & { src_place?: Place; dst_place?: Place } {
+): Row & PlacedEnds {
   if (!places.isKnown && !places.subnets) return flow;
   const source = places.find(flow.src_ip), target = places.find(flow.dst_ip);
   return {

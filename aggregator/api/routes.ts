@@ -12,6 +12,7 @@ import { batches } from "./sensors/batches.ts";
 import { checkIn } from "./sensors/check_in.ts";
 import { packetUploads } from "./sensors/packets.ts";
 import { enrol } from "./sensors/enrol.ts";
+import { askCanary } from "./sensors/canary.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
 import { sensorHistory } from "./sensors/health_history.ts";
@@ -25,7 +26,7 @@ import {
   upgrade,
   upgrades,
 } from "./sensors/upgrades.ts";
-import { exportFlows, exportThreats } from "./export/export.ts";
+import { exportFlows, exportHosts, exportThreats } from "./export/export.ts";
 import { flow, flows, latestFlows, searchFlows } from "./flows/flows.ts";
 import { filterColumns } from "./filter/filter.ts";
 import { deadLetters, gaps } from "./sensors/gaps.ts";
@@ -68,6 +69,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/fleet", "viewer", fleet],
   ["GET", "/api/v1/sensors/:id", "viewer", sensor],
   ["GET", "/api/v1/sensors/:id/health", "viewer", sensorHistory],
+  ["POST", "/api/v1/sensors/:id/canary", "analyst", askCanary],
   ["POST", "/api/v1/sensors/:id/approve", "admin", approve],
   ["POST", "/api/v1/sensors/:id/release", "admin", release],
   ["POST", "/api/v1/sensors/:id/rename", "admin", rename],
@@ -119,6 +121,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/stats/unique-hosts", "viewer", uniqueHosts],
   ["GET", "/api/v1/export/flows", "analyst", exportFlows],
   ["GET", "/api/v1/export/threats", "analyst", exportThreats],
+  ["GET", "/api/v1/export/hosts", "analyst", exportHosts],
   ["GET", "/api/v1/detectors", "viewer", detectors],
   ["GET", "/api/v1/intelligence", "viewer", intelligence],
   ["GET", "/api/v1/filter/columns", "viewer", filterColumns],

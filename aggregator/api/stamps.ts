@@ -2,7 +2,9 @@
  *
  * In: an answer, or the JSON Schema of one. Out: the same with the stamps.
  * Invariant: the one place that adds them, to answers and to their schemas.
- * Values from the wire or from a sensor are not examined. @module */
+ * Values from the wire or from a sensor are not examined.
+ * Hot path: a page of 1,000 flows has 60,000 names, so what a name means is remembered, of {@link namesMax} names at
+ * most. @module */
 
 import { writeTime } from "../model/time_text.ts";
 
@@ -22,8 +24,19 @@ const secondsNames: Readonly<Record<string, string>> = {
 const spans = new Set(["clock_offset_ms"]);
 const opaque = new Set(["facts", "evidence", "reasons", "check_in", "counters"]);
 
+const namesMax = 1_000;
+const stamps = new Map<string, string | null>();
+
 /** Name of the stamp beside a number, or null. */
 function stampOf(name: string): string | null {
+  let stamp = stamps.get(name);
+  if (stamp !== undefined) return stamp;
+  stamp = newStampOf(name);
+  if (stamps.size < namesMax) stamps.set(name, stamp);
+  return stamp;
+}
+
+function newStampOf(name: string): string | null {
   if (Object.hasOwn(secondsNames, name)) return secondsNames[name];
   return name.endsWith("_ms") && !spans.has(name) ? `${name.slice(0, -3)}_at` : null;
 }
@@ -32,11 +45,17 @@ function stampOf(name: string): string | null {
 export function withStamps(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withStamps);
   if (typeof value !== "object" || value === null) return value;
-  const copy: Record<string, unknown> = {};
-  for (const [name, part] of Object.entries(value)) {
-    copy[name] = opaque.has(name) ? part : withStamps(part);
+  const given = value as Record<string, unknown>, copy: Record<string, unknown> = {};
+  for (const name of Object.keys(given)) {
+    const part = given[name];
+    if (typeof part === "object" && part !== null) {
+      copy[name] = opaque.has(name) ? part : withStamps(part);
+      continue;
+    }
+    copy[name] = part;
+    if (typeof part !== "number" && part !== null) continue;
     const stamp = stampOf(name);
-    if (stamp === null || (typeof part !== "number" && part !== null)) continue;
+    if (stamp === null) continue;
     copy[stamp] = part === null ? null : writeTime(name.endsWith("_ms") ? part / 1_000 : part);
   }
   return copy;

@@ -6,6 +6,7 @@
 
 import type { ArchivedFlow } from "../model/archived.ts";
 import type { Flow } from "../model/flow.ts";
+import type { PlacedEnds } from "../model/place.ts";
 import type { Cells, Kind } from "./parquet.ts";
 
 export const flowTable = {
@@ -66,6 +67,17 @@ export const flowTable = {
   seen_by: "json",
 } as const satisfies Record<keyof Required<Omit<Flow, "direction_guess">>, Kind>;
 
+/** Of an export: where the ends are, as far as GeoIP files know. */
+export const placedFlowTable = {
+  ...flowTable,
+  src_country: "json",
+  src_asn: "integer or null",
+  src_as_org: "json",
+  dst_country: "json",
+  dst_asn: "integer or null",
+  dst_as_org: "json",
+} as const satisfies Record<string, Kind>;
+
 /** Of an archive; its files can be read by every version that knows {@link archiveVersion}. */
 export const archiveTable = {
   ...flowTable,
@@ -81,6 +93,18 @@ export function cellsOfFlow(flow: Flow): Cells {
     ...plain,
     facts: facts === null ? null : JSON.stringify(facts),
     seen_by: seen_by.length === 0 ? null : JSON.stringify(seen_by),
+  };
+}
+
+export function cellsOfPlacedFlow({ src_place, dst_place, ...flow }: Flow & PlacedEnds): Cells {
+  return {
+    ...cellsOfFlow(flow),
+    src_country: src_place?.country ?? null,
+    src_asn: src_place?.asn ?? null,
+    src_as_org: src_place?.as_org ?? null,
+    dst_country: dst_place?.country ?? null,
+    dst_asn: dst_place?.asn ?? null,
+    dst_as_org: dst_place?.as_org ?? null,
   };
 }
 

@@ -6,9 +6,12 @@
  * its end anyway, in its metadata. @module */
 
 import type { Flow } from "../model/flow.ts";
+import type { Host } from "../model/host.ts";
+import type { Place, PlacedAddress, PlacedEnds } from "../model/place.ts";
 import type { Threat } from "../model/threat.ts";
 import { csvHead, csvLines } from "./csv.ts";
-import { cellsOfFlow, flowTable } from "./flow_table.ts";
+import { cellsOfPlacedFlow, placedFlowTable } from "./flow_table.ts";
+import { cellsOfHost, hostTable } from "./host_table.ts";
 import { type Cells, ParquetEncoder, type Table } from "./parquet.ts";
 import { cellsOfThreat, threatTable } from "./threat_table.ts";
 
@@ -41,8 +44,15 @@ interface Shape<Row> {
   cellsOf: (row: Row) => Cells;
 }
 
-export const flowShape: Shape<Flow> = { table: flowTable, cellsOf: cellsOfFlow };
-export const threatShape: Shape<Threat> = { table: threatTable, cellsOf: cellsOfThreat };
+export const flowShape: Shape<Flow & PlacedEnds> = { table: placedFlowTable, cellsOf: cellsOfPlacedFlow };
+export const threatShape: Shape<Threat & { outside?: PlacedAddress[] }> = {
+  table: threatTable,
+  cellsOf: cellsOfThreat,
+};
+export const hostShape: Shape<Host & { inside: boolean; place?: Place }> = {
+  table: hostTable,
+  cellsOf: cellsOfHost,
+};
 
 const encode = (text: string) => new TextEncoder().encode(text);
 

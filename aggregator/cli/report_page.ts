@@ -40,8 +40,8 @@ th { white-space: nowrap; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 .story { border-left: 4px solid #9aa3ad; padding: .2em 0 .2em .8em; margin: .8em 0; break-inside: avoid; }
 .critical { border-color: #a30d2d; } .high { border-color: #d3481c; } .medium { border-color: #c98a00; } .low { border-color: #3b7dd8; }
-svg { width: 100%; height: auto; } ol { margin: .3em 0; padding-left: 1.4em; }
-@page { margin: 16mm 14mm; } @media print { body { margin: 0; max-width: none; padding: 0; } h2 { break-after: avoid; } }
+svg { width: 100%; height: auto; } ol { margin: .3em 0; padding-left: 2em; }
+@page { size: A4; margin: 16mm 14mm 18mm; @bottom-right { content: counter(page) " of " counter(pages); font: 8pt system-ui, "DejaVu Sans", sans-serif; color: #59616b; } } @media print { body { margin: 0; max-width: none; padding: 0; } h2 { break-after: avoid; } }
 `;
 
 /** The whole page. */
@@ -66,9 +66,14 @@ function sentenceOf({ incidents, incidentsInAll, fleet }: ReportData): string {
   const worst = incidents.length === 0 ? "" : `, the worst of severity ${incidents[0].severity}`;
   const open = incidents.filter(({ status }) => status === "open").length;
   const unwell = fleet.sensors.filter(({ status }) => status !== "healthy").length;
-  const sensors = unwell === 0
-    ? `All ${counted(fleet.sensors.length, "sensor")} see what they should.`
-    : `${unwell} of ${counted(fleet.sensors.length, "sensor")} do not see all they should.`;
+  const all = fleet.sensors.length;
+  const sensors = all === 0
+    ? "No sensor is enrolled."
+    : unwell === 0
+    ? (all === 1 ? "The sensor sees what it should." : `All ${all} sensors see what they should.`)
+    : all === 1
+    ? "The sensor does not see all it should."
+    : `${unwell} of ${all} sensors ${unwell === 1 ? "does not see all it" : "do not see all they"} should.`;
   return `${count}${worst}${
     incidents.length === 0 ? "" : `; of those told below, open: ${open}`
   }. ${sensors}`;

@@ -1,12 +1,14 @@
-/** `picket-aggregator export`: writes flows or threats of a running aggregator to a file.
+/** `picket-aggregator export`: writes flows, threats or hosts of a running aggregator to a file.
  *
  * Invariant: a file gets its name once it is complete. What arrived before a download broke off stays beside it, as
- * NDJSON, and the next call with the same options continues from its last whole row. @module */
+ * NDJSON, and the next call with the same options continues from its last whole row. Hosts are read anew, as their
+ * order changes with the traffic. @module */
 
 import {
   flowShape,
   type Format,
   formats,
+  hostShape,
   type RowWriter,
   rowWriter,
   threatShape,
@@ -28,7 +30,7 @@ import {
 import { escapeLine } from "../../shared/escape.ts";
 import { generalOptions, runningOptions } from "../options/store_options.ts";
 
-const verbs = ["flows", "threats"] as const;
+const verbs = ["flows", "threats", "hosts"] as const;
 type Verb = typeof verbs[number];
 const rowsPerWrite = 5_000;
 /** More than a row can have. */
@@ -37,15 +39,16 @@ const requestsMax = 100_000;
 
 export const exportCommand: Command = command({
   name: "export",
-  summary: "write flows or threats into a file",
-  operands: "flows | threats",
+  summary: "write flows, threats or hosts into a file",
+  operands: "flows | threats | hosts",
   about:
-    `Asks a running aggregator for every flow or threat that fits, newest first, and writes --output as NDJSON, CSV or Parquet: as its
+    `Asks a running aggregator for every flow, threat or host that fits, newest first, and writes --output as NDJSON, CSV or Parquet: as its
 ending says, or --format. A CSV is safe to open in a spreadsheet. What was broken off stays in FILE.part, and the same call goes on
-from there. Needs a key of the role analyst.`,
+from there; hosts are read anew. Needs a key of the role analyst.`,
   examples: [
     "export flows --output flows.parquet --from 2026-01-15 --to 2026-01-16",
     "export flows --output dns.csv --filter app_protocol=dns --filter ip=10.0.0.5",
+    "export hosts --output hosts.csv --filter network=lab",
     "export threats --output threats.ndjson --url https://picket.example:8600 --key-file key",
   ],
   options: {
@@ -143,7 +146,7 @@ interface Wanted {
 async function download(client: ApiClient, { verb, query, part }: Wanted, edges: Edges): Promise<number> {
   const question = `${client.url} ${verb} ${query}`;
   const isSame = await Deno.readTextFile(`${part}.query`).then((text) => text === question, () => false);
-  if (!isSame) await Deno.remove(part).catch(() => undefined); // Most often there is none.
+  if (!isSame || verb === "hosts") await Deno.remove(part).catch(() => undefined); // Most often there is none.
   await Deno.writeTextFile(`${part}.query`, question, { mode: 0o600 });
   const begun = await wholeRows(part);
   let { rows } = begun;
@@ -190,6 +193,13 @@ function cursorOf(verb: Verb, row: Flow | Threat): string {
     : `${Math.round((row as Threat).last_seen * 1e6)}-${(row as Threat).id}`;
 }
 
+function writerOf(verb: Verb, format: Format): RowWriter<unknown> {
+  if (verb === "hosts") return rowWriter(format, hostShape) as RowWriter<unknown>;
+  return (verb === "flows" ? rowWriter(format, flowShape) : rowWriter(format, threatShape)) as RowWriter<
+    unknown
+  >;
+}
+
 /** The lines that are whole in a file that may end within one. */
 async function wholeRows(path: string): Promise<{ rows: number; octets: number; last: string | null }> {
   const found = { rows: 0, octets: 0, last: null as string | null };
@@ -218,10 +228,7 @@ async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<strin
 /** Makes the file from its rows, and gives it its name. */
 async function convert(part: string, output: string, format: Format, verb: Verb): Promise<void> {
   if (format !== "ndjson") {
-    const writer =
-      (verb === "flows" ? rowWriter(format, flowShape) : rowWriter(format, threatShape)) as RowWriter<
-        unknown
-      >;
+    const writer = writerOf(verb, format);
     const made = `${part}.${format}`;
     const file = await Deno.open(made, { write: true, create: true, truncate: true, mode: 0o600 });
     try {

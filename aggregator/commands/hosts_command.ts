@@ -30,7 +30,7 @@ ${columnsOf(hostTable).trimEnd()}`,
     ...generalOptions,
     ...storeOptions,
     ...remoteOptions,
-    sort: { kind: "text", default: "last_seen", value: "ORDER", help: "last_seen or bytes" },
+    sort: { kind: "text", default: "last_seen", value: "ORDER", help: "last_seen, first_seen or bytes" },
     filter: {
       kind: "text",
       default: "",

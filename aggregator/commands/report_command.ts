@@ -1,5 +1,5 @@
-/** `picket-aggregator report`: fleet, totals and every threat in words, from a running aggregator; or as a page.
- * @module */
+/** `picket-aggregator report`: fleet, totals and every threat in words, from a running aggregator;
+ * or a page of them, as HTML or PDF. @module */
 
 import type { Incident } from "../model/incident.ts";
 import type { Threat } from "../model/threat.ts";
@@ -7,6 +7,7 @@ import type { Page } from "../model/page.ts";
 import type { Totals } from "../model/traffic.ts";
 import { readSpan } from "../cli/admin_api.ts";
 import { readReport } from "../cli/report_data.ts";
+import { PdfProblem, printPdf } from "../cli/pdf.ts";
 import { reportPage } from "../cli/report_page.ts";
 import { type ApiClient, openClient } from "../cli/api_client.ts";
 import {
@@ -33,21 +34,28 @@ export const reportCommand: Command = command({
   about:
     `Asks a running aggregator and prints the health of each sensor, what is stored, and each threat with its explanation,
 severity, reasons and suggested action. With --html it writes one self-contained page for people instead: incidents with their story,
-sensors and losses, traffic over time, top talkers, new hosts; it can be printed. Exit code 0 only when flows and threats are there; else 1, and it says what is missing.`,
+sensors and losses, traffic over time, top talkers, new hosts. With --pdf it prints that page through an installed Chromium. Exit code 0 only when flows and threats are there; else 1, and it says what is missing.`,
   examples: [
     "report",
     "report --url http://127.0.0.1:8600 --key-file admin.key --json",
     "report --html week.html --since 7d",
+    "report --pdf week.pdf --since 7d",
   ],
   options: {
     ...generalOptions,
     ...runningOptions,
     html: { kind: "text", default: "", value: "FILE", help: "Write the report as a page into this file" },
+    pdf: {
+      kind: "text",
+      default: "",
+      value: "FILE",
+      help: "Write it as a PDF into this file; needs chromium",
+    },
     since: {
       kind: "text",
       default: "7d",
       value: "SPAN",
-      help: "With --html: how far back, 1h to 90d, from now",
+      help: "With --html or --pdf: how far back, 1h to 90d, from now",
     },
     settleMs: {
       kind: "number",
@@ -61,7 +69,7 @@ sensors and losses, traffic over time, top talkers, new hosts; it can be printed
     noOperands(operands);
     const spanS = readSpan("since", options.since, { least: "1h", most: "90d" });
     const client = await openClient(options.url, options, edges);
-    if (options.html !== "") return await writePage(client, options.html, spanS, edges);
+    if (options.html !== "" || options.pdf !== "") return await writeFiles(client, options, spanS, edges);
     const { fleet, totals, threats, incidents } = await readSettled(client, options.settleMs, edges);
     if (options.json) edges.print(JSON.stringify({ fleet, totals, threats, incidents }));
     else {
@@ -84,20 +92,40 @@ sensors and losses, traffic over time, top talkers, new hosts; it can be printed
   },
 });
 
-async function writePage(client: ApiClient, path: string, spanS: number, edges: Edges): Promise<number> {
-  const data = await readReport(client, Math.floor(edges.clock.nowMs() / 1_000), spanS);
+async function writeFiles(
+  client: ApiClient,
+  { html, pdf }: { html: string; pdf: string },
+  spanS: number,
+  edges: Edges,
+): Promise<number> {
+  const page = reportPage(await readReport(client, Math.floor(edges.clock.nowMs() / 1_000), spanS));
+  if (html !== "") await write("html", html, new TextEncoder().encode(page), edges);
+  if (pdf !== "") {
+    const octets = await printPdf(page, edges).catch((cause) => {
+      if (!(cause instanceof PdfProblem)) throw cause;
+      throw new CommandError(exitCodes.environment, `Cannot write the report as a PDF as ${cause.message}`, {
+        cause,
+      });
+    });
+    await write("pdf", pdf, octets, edges);
+  }
+  return exitCodes.ok;
+}
+
+async function write(option: string, path: string, octets: Uint8Array, edges: Edges): Promise<void> {
   try {
     // What is in it is for those who may ask the aggregator.
-    await Deno.writeTextFile(path, reportPage(data), { mode: 0o600 });
+    await Deno.writeFile(path, octets, { mode: 0o600 });
   } catch (cause) {
     throw new CommandError(
       exitCodes.environment,
-      `Cannot write the report as "html" must be a file that can be written: ${(cause as Error).message}`,
+      `Cannot write the report as "${option}" must be a file that can be written: ${
+        (cause as Error).message
+      }`,
       { cause },
     );
   }
   edges.print(path);
-  return exitCodes.ok;
 }
 
 interface Reading {

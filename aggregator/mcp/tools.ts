@@ -5,6 +5,7 @@
 
 import { parseIp } from "../../shared/ip.ts";
 import { z } from "../../shared/schema.ts";
+import { hostOrders } from "../model/host.ts";
 import { stages } from "../model/incident.ts";
 import { severities, threatStatuses } from "../model/threat.ts";
 import { timeForms } from "../model/time_text.ts";
@@ -118,12 +119,12 @@ export const tools: readonly Tool[] = [
     name: "list_hosts",
     title: "Hosts",
     description:
-      "Hosts that were seen, last seen first or by bytes, with names, ports, traffic and number of threats. Example: inside = yes and port = 3389",
+      "Hosts that were seen, last seen first, by first_seen or by bytes, with names, ports, traffic and number of threats. Example: inside = yes and port = 3389",
     input: z.strictObject({
       filter: filter("hosts"),
       ip: text(50).optional().describe("An address, or a network as CIDR"),
       network,
-      sort: z.enum(["last_seen", "bytes"]).optional(),
+      sort: z.enum(hostOrders).optional(),
       limit,
       cursor,
     }),

@@ -9,12 +9,16 @@ export interface AddressRange {
   last: Uint8Array;
 }
 
+/** Each the greatest first. */
+export const hostOrders = ["last_seen", "first_seen", "bytes"] as const;
+export type HostOrder = typeof hostOrders[number];
+
 export interface HostQuery {
   range?: AddressRange;
   network?: string;
   seenSinceMs?: number;
   filter?: Filter;
-  sort: "last_seen" | "bytes";
+  sort: HostOrder;
 }
 
 export interface Host {

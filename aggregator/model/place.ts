@@ -15,6 +15,15 @@ export interface Place {
   subnet?: string;
 }
 
+/** An address outside, with what is known of it. */
+export type PlacedAddress = Place & { ip: string };
+
+/** Where the ends of a flow are. */
+export interface PlacedEnds {
+  src_place?: Place;
+  dst_place?: Place;
+}
+
 export interface Places {
   /** Names that the operator gave to networks; absent: to none. */
   readonly subnets?: { readonly names: readonly string[]; networksOf(name: string): Network[] };
@@ -25,6 +34,14 @@ export interface Places {
 }
 
 export const noPlaces: Places = { isKnown: false, find: () => null };
+
+/** "Germany", "Germany and 2 more"; "" when no country is known. */
+export function countriesText(places: readonly (Place | undefined)[]): string {
+  const names = [...new Set(places.map((place) => place?.country_name ?? place?.country ?? ""))].filter(
+    Boolean,
+  );
+  return names.length < 2 ? names.join("") : `${names[0]} and ${names.length - 1} more`;
+}
 
 /** "United States; AS15169 Example Inc."; "" when nothing is known. */
 export function placeText(place: Place | null | undefined): string {

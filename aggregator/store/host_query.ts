@@ -11,7 +11,7 @@ import { decide, meets, onlyAddressesOf, testsOf } from "../filter/evaluate.ts";
 import { hostTable } from "../filter/host_table.ts";
 import { macText } from "../model/flow_rows.ts";
 import type { Filter } from "../model/filter.ts";
-import type { AddressRange, Host, HostQuery } from "../model/host.ts";
+import type { AddressRange, Host, HostOrder, HostQuery } from "../model/host.ts";
 import { readNetwork } from "../model/network.ts";
 import type { Page, PageRequest } from "../model/page.ts";
 import type { Places } from "../model/place.ts";
@@ -31,6 +31,12 @@ const sliceRows = 5_000;
 /** Read at once where only memory can tell whether a host is one. */
 const inexactRows = 500;
 const keys = ["ip", "network"] as const;
+/** Each has an index. */
+const orders: Readonly<Record<HostOrder, string>> = {
+  last_seen: "last_us",
+  first_seen: "first_us",
+  bytes: "bytes",
+};
 
 export interface Asking {
   session: Session;
@@ -45,7 +51,7 @@ export async function queryHosts(
   page: PageRequest,
 ): Promise<Page<Host>> {
   const limit = limitOf(page.limit), deadlineMs = asking.monotonicMs() + queryTimeMsMax;
-  const order = query.sort === "bytes" ? "bytes" : "last_us";
+  const order = orders[query.sort];
   const { isExact, isByKey, select, isAsked } = await asked(asking, query, order);
   let cursor = page.cursor === undefined ? null : readCursor(page.cursor);
   const shown: Row[] = [];

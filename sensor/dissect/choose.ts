@@ -43,7 +43,7 @@ import { mayHaveName } from "./udp_signs.ts";
 const resyncBytes = 1_048_576;
 
 /** What the next segment of a direction continues. */
-const mode = { none: 0, header: 1, records: 2, message: 3, body: 4, early: 5, http2: 6 } as const;
+const mode = { none: 0, header: 1, records: 2, message: 3, body: 4, early: 5, http2: 6, ssh: 7 } as const;
 
 const icmp = 1, tcp = 6, udp = 17, icmp6 = 58, sctp = 132;
 
@@ -209,6 +209,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.#note(this.#until[state], packet);
       return true;
     }
+    if (current === mode.ssh) this.#note(plainKind.sshAnswer, packet);
     if (current === mode.http2) this.#note(plainKind.http2More, packet);
     if (current >= mode.early) return true;
     if (current === mode.header) {
@@ -269,13 +270,12 @@ export class PacketChooser implements Chooser, ChosenPacket {
       }
       if (first === 0x53 && buffer[at + 1] === 0x53 && buffer[at + 2] === 0x48 && buffer[at + 3] === 0x2d) {
         // tshark knows SSH by its port; on others the banner is all there is to read.
-        if (lowerPort(packet) !== 22) {
-          this.#note(plainKind.ssh, packet);
-          return payloadIndex < bounds.firstTcpPackets;
-        }
-        this.#mode[state] = mode.early;
-        this.#left[state] = bounds.sshPackets;
-        return true;
+        const isKnown = lowerPort(packet) === 22, isFirst = payloadIndex < bounds.firstTcpPackets;
+        if (!isKnown) this.#note(plainKind.ssh, packet);
+        const next = packet.srcPort === lowerPort(packet) ? mode.ssh : isKnown ? mode.early : mode.none;
+        this.#mode[state] = isFirst ? next : mode.none;
+        this.#left[state] = next === mode.ssh ? bounds.sshAnswers : bounds.sshPackets;
+        return isKnown || isFirst;
       }
       if (first === 0 && length >= 20 && (smbMatters(buffer, at) || isKerberos(packet, buffer))) {
         this.#until[state] = (seq + 4 + (buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3])) | 0;

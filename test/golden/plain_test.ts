@@ -23,6 +23,7 @@ const folder = new URL("../../../shared/data/pcap", import.meta.url).pathname;
  * see calls_test.ts. */
 const beyondTshark: ReadonlySet<number> = new Set([
   plainKind.ssh,
+  plainKind.sshAnswer,
   plainKind.gnutella,
   plainKind.rpc,
   plainKind.pipe,

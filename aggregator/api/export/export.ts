@@ -1,4 +1,4 @@
-/** Flows and threats as files: NDJSON, CSV, Parquet, streamed while they are read.
+/** Flows, threats and hosts as files: NDJSON, CSV, Parquet, streamed while they are read.
  *
  * In: the filters of the lists. Out: a stream, newest first, that says at its end whether it is whole.
  * Invariant: a page is read only once the caller has consumed the one before, so memory holds one page whatever is
@@ -13,6 +13,7 @@ import {
   flowShape,
   type Format,
   formats,
+  hostShape,
   mediaTypes,
   type RowWriter,
   rowWriter,
@@ -26,6 +27,8 @@ import { threatTable } from "../../filter/threat_table.ts";
 import { ApiError } from "../errors.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
 import { checkRange, flowQuery, isBounded } from "../flows/flows.ts";
+import { hostFilters, hostQuery, withInside } from "../hosts/hosts.ts";
+import { flowWithPlaces, hostWithPlace, threatWithPlaces } from "../places.ts";
 import { type Answer, resource } from "../route.ts";
 import { flowFilters } from "../schemas.ts";
 import { withStamps } from "../stamps.ts";
@@ -69,7 +72,11 @@ export const exportFlows = resource({
       limit,
       cursor,
       writer: rowWriter(format, flowShape),
-      read: async (page) => stamped(format, await flowStore.readFlows(filter, page)),
+      read: async (page) =>
+        withRows(
+          await flowStore.readFlows(filter, page),
+          (row) => stamped(format, flowWithPlaces(row, has.places)),
+        ),
     });
   },
 });
@@ -91,14 +98,47 @@ export const exportThreats = resource({
       limit,
       cursor,
       writer: rowWriter(format, threatShape),
-      read: async (page) => stamped(format, await threatStore.readThreats(filter, page)),
+      read: async (page) =>
+        withRows(
+          await threatStore.readThreats(filter, page),
+          (row) => stamped(format, threatWithPlaces(row, has.places)),
+        ),
+    });
+  },
+});
+
+export const exportHosts = resource({
+  summary:
+    "Hosts that fit every filter given, as a file, last seen first; one that is seen again meanwhile may be left out",
+  query: z.strictObject({ ...exportQuery, ...hostFilters }),
+  errors: ["busy"],
+  answerTypes,
+  needs: ["hostStore", "directory", "places", "exportLimit", "queryLimit", "reporter"],
+  async handle({ query, nowMs }, { hostStore, ...has }) {
+    const { format, limit, cursor, ...rest } = query;
+    const asked = await hostQuery(rest, nowMs, has);
+    return await stream(has, {
+      name: `hosts.${format}`,
+      type: mediaTypes[format],
+      limit,
+      cursor,
+      writer: rowWriter(format, hostShape),
+      read: async (page) =>
+        withRows(
+          await hostStore.readHosts({ ...asked, sort: "last_seen" }, page),
+          (row) => stamped(format, hostWithPlace(withInside(row), has.places)),
+        ),
     });
   },
 });
 
 /** NDJSON has the rows of the list, with their stamps; the columns of the others say what they are. */
-function stamped<Row>(format: Format, page: Page<Row>): Page<Row> {
-  return format === "ndjson" ? { ...page, rows: page.rows.map((row) => withStamps(row) as Row) } : page;
+function stamped<Row>(format: Format, row: Row): Row {
+  return format === "ndjson" ? withStamps(row) as Row : row;
+}
+
+function withRows<Row, Shown>(page: Page<Row>, shownOf: (row: Row) => Shown): Page<Shown> {
+  return { ...page, rows: page.rows.map(shownOf) };
 }
 
 interface Export<Row> {

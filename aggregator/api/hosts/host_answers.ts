@@ -2,7 +2,8 @@
 
 import { z } from "../../../shared/schema.ts";
 import { placeAnswer } from "../places.ts";
-import { port, threatAnswer } from "../schemas.ts";
+import { port } from "../schemas.ts";
+import { placedThreatAnswer } from "../threats/threats.ts";
 
 const count = z.int().min(0);
 const time = z.number().min(0).describe("Epoch milliseconds");
@@ -46,7 +47,7 @@ export const hostDetailsAnswer = z.object({
   series: z.array(z.object({ at_ms: time, bytes: count, packets: count })).describe(
     "Traffic of flows by the hour in which they began; hours without are left out; at most 720",
   ),
-  threats: z.array(threatAnswer).describe("Last seen first; at most 50"),
+  threats: z.array(placedThreatAnswer).describe("Last seen first; at most 50"),
   sensors: z.array(z.string()).describe("Ids of the sensors whose counts its newest flows have"),
 });
 

@@ -8,7 +8,7 @@ import { z } from "../../../shared/schema.ts";
 import { dateOf, dayOf } from "../../archive/manifest.ts";
 import { hostTable } from "../../filter/host_table.ts";
 import type { Filter } from "../../model/filter.ts";
-import type { AddressRange, Host } from "../../model/host.ts";
+import { type AddressRange, type Host, hostOrders, type HostQuery } from "../../model/host.ts";
 import { readNetwork } from "../../model/network.ts";
 import { ApiError } from "../errors.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
@@ -37,31 +37,47 @@ const network = name.optional().describe("Site, or global");
 const protocol = z.string().toLowerCase().regex(/^[a-z0-9-]{1,16}$/, "must be a lower-case protocol")
   .optional();
 
+export const hostFilters = {
+  ip: address.optional().describe("An address, or a network as CIDR"),
+  network,
+  seen_since: when.optional().describe("Seen at or after"),
+  ...filterQuery,
+};
+
 export const hosts = resource({
-  summary: "Hosts that were seen, last seen first or by bytes",
+  summary: "Hosts that were seen: last seen first, newest first, or by bytes",
   query: z.strictObject({
-    ip: address.optional().describe("An address, or a network as CIDR"),
-    network,
-    seen_since: when.optional().describe("Seen at or after"),
-    ...filterQuery,
-    sort: z.enum(["last_seen", "bytes"]).default("last_seen"),
+    ...hostFilters,
+    sort: z.enum(hostOrders).default("last_seen"),
     ...pageQuery,
   }),
   isQuery: true,
   answer: pageOf(hostAnswer),
   needs: ["hostStore", "directory", "places"],
   async handle({ query, nowMs, signal }, { hostStore, directory, places }) {
-    const { rows, ...rest } = await hostStore.readHosts({
-      ...filterOf(query),
-      ...(query.filter === undefined
-        ? {}
-        : { filter: await readFilter(query.filter, hostTable, nowMs, { directory, places }) }),
-      sort: query.sort,
-      ...(query.seen_since === undefined ? {} : { seenSinceMs: query.seen_since * 1_000 }),
-    }, { ...pageRequest(query), signal });
+    const asked = await hostQuery(query, nowMs, { directory, places });
+    const { rows, ...rest } = await hostStore.readHosts({ ...asked, sort: query.sort }, {
+      ...pageRequest(query),
+      signal,
+    });
     return { json: { rows: rows.map((row) => hostWithPlace(withInside(row), places)), ...rest } };
   },
 });
+
+type HostFilters = { [Name in keyof typeof hostFilters]?: z.infer<typeof hostFilters[Name]> };
+
+/** @throws {ApiError} when the filter cannot be read */
+export async function hostQuery(
+  query: HostFilters,
+  nowMs: number,
+  has: Parameters<typeof readFilter>[3],
+): Promise<Omit<HostQuery, "sort">> {
+  return {
+    ...filterOf(query),
+    ...query.filter === undefined ? {} : { filter: await readFilter(query.filter, hostTable, nowMs, has) },
+    ...query.seen_since === undefined ? {} : { seenSinceMs: query.seen_since * 1_000 },
+  };
+}
 
 export const host = resource({
   summary: "One host: names, services, peers, traffic over time, threats, sensors",
@@ -78,7 +94,13 @@ export const host = resource({
       { ip: found.ip, isShown: true, filter },
       { limit: threatsMax },
     );
-    return { json: { ...hostWithPlace(withInside(found), places), ...details, threats: rows.map(present) } };
+    return {
+      json: {
+        ...hostWithPlace(withInside(found), places),
+        ...details,
+        threats: rows.map((row) => present(row, places)),
+      },
+    };
   },
 });
 
@@ -177,7 +199,7 @@ export const uniqueHosts = resource({
   },
 });
 
-function withInside(row: Host): Host & { inside: boolean } {
+export function withInside(row: Host): Host & { inside: boolean } {
   return { ...row, inside: isPrivateIp(row.ip) };
 }
 

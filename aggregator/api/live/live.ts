@@ -40,7 +40,9 @@ export const live = resource({
       accepts: (row) => !("suppressed_by" in row && row.suppressed_by !== null) && accepts(row),
       present: (row) =>
         withStamps(
-          topic === "flows" ? flowWithPlaces(row as Flow, has.places) : presentInList(row as Threat),
+          topic === "flows"
+            ? flowWithPlaces(row as Flow, has.places)
+            : presentInList(row as Threat, has.places),
         ),
       isAllowed: () => isAllowed(call, has),
       clock,

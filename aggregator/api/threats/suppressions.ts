@@ -18,8 +18,8 @@ import type { Threat } from "../../model/threat.ts";
 import type { ThreatStore } from "../../store/store.ts";
 import { ApiError } from "../errors.ts";
 import { actorOf, resource } from "../route.ts";
-import { address, name, port, threatAnswer } from "../schemas.ts";
-import { detectorName, presentInList } from "./threats.ts";
+import { address, name, port } from "../schemas.ts";
+import { detectorName, placedThreatAnswer, presentInList } from "./threats.ts";
 
 const previewDays = 30;
 const previewThreatsMax = 20_000;
@@ -130,14 +130,14 @@ export const previewSuppression = resource({
   answer: z.object({
     from_ms: z.number(),
     threats: z.int().min(0).describe("All it would have hidden"),
-    rows: z.array(threatAnswer.omit({ flow_ids: true })).describe(`The first ${previewRows} of them`),
+    rows: z.array(placedThreatAnswer.omit({ flow_ids: true })).describe(`The first ${previewRows} of them`),
     is_cut: z.boolean().describe("There are more threats than were looked at"),
   }),
-  needs: ["threatStore"],
-  async handle({ body, nowMs, signal }, { threatStore }) {
+  needs: ["threatStore", "places"],
+  async handle({ body, nowMs, signal }, { threatStore, places }) {
     const fromMs = nowMs - previewDays * 86_400_000;
     const { met, isCut } = await findMet(threatStore, check(body), fromMs / 1_000, signal);
-    const rows = met.slice(0, previewRows).map(presentInList);
+    const rows = met.slice(0, previewRows).map((row) => presentInList(row, places));
     return { json: { from_ms: fromMs, threats: met.length, rows, is_cut: isCut } };
   },
 });

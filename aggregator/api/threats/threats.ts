@@ -3,12 +3,13 @@
 import { z } from "../../../shared/schema.ts";
 import { severities, type Threat, threatStatuses } from "../../model/threat.ts";
 import type { ThreatQuery } from "../../model/page.ts";
+import type { Places } from "../../model/place.ts";
 import { ApiError } from "../errors.ts";
 import { blindSpotsOf } from "./blind_spots.ts";
 import { checkRange } from "../flows/flows.ts";
 import { threatTable } from "../../filter/threat_table.ts";
 import { filterQuery, readFilter } from "../filter/filter.ts";
-import { flowWithPlaces } from "../places.ts";
+import { flowWithPlaces, outsideAnswer, threatWithPlaces } from "../places.ts";
 import { address, flowAnswer, pageOf, pageQuery, rangeQuery, sortBy, threatAnswer } from "../schemas.ts";
 import { actorOf, resource } from "../route.ts";
 
@@ -26,7 +27,8 @@ export const threatFilters = {
   suppressed: z.boolean().default(false).describe("true: also those that a suppression hides"),
 };
 
-export const threatPage = pageOf(threatAnswer.omit({ flow_ids: true }));
+export const placedThreatAnswer = threatAnswer.extend({ outside: outsideAnswer });
+export const threatPage = pageOf(placedThreatAnswer.omit({ flow_ids: true }));
 export const threatFlowPage = pageOf(flowAnswer).extend({
   flows: z.int().describe("All the threat rests on"),
   linked: z.int().describe("Of these, how many can be paged through: the first of them"),
@@ -60,7 +62,7 @@ export const threats = resource({
       asked,
       { limit, signal, isOldestFirst: sort === "last_seen", ...(cursor === undefined ? {} : { cursor }) },
     );
-    return { json: { ...page, rows: page.rows.map(presentInList) } };
+    return { json: { ...page, rows: page.rows.map((row) => presentInList(row, places)) } };
   },
 });
 
@@ -68,16 +70,16 @@ export const threat = resource({
   summary: "One threat",
   isPolled: true,
   isQuery: true,
-  answer: threatAnswer.extend({
+  answer: placedThreatAnswer.extend({
     not_evaluable: z.array(z.string()).describe(
       "Sensors of its network that saw nothing meanwhile, in words",
     ),
   }),
-  needs: ["threatStore", "directory"],
+  needs: ["threatStore", "directory", "places"],
   async handle({ params, nowMs }, has) {
     const found = isId(params.id) ? await has.threatStore.readThreat(params.id) : null;
     if (!found) throw new ApiError("not_found", "There is no threat with this id");
-    return { json: { ...present(found), not_evaluable: await blindSpotsOf(found, has, nowMs) } };
+    return { json: { ...present(found, has.places), not_evaluable: await blindSpotsOf(found, has, nowMs) } };
   },
 });
 
@@ -131,17 +133,17 @@ export const setThreatStatus = resource({
 });
 
 /** `src_ip` and `dst_ip` are there when there is exactly one, as `analyze` prints them. */
-export function present(found: Threat): Record<string, unknown> {
+export function present(found: Threat, places: Places): Record<string, unknown> {
   return {
-    ...found,
+    ...threatWithPlaces(found, places),
     ...(found.src_ips.length === 1 ? { src_ip: found.src_ips[0] } : {}),
     ...(found.dst_ips.length === 1 ? { dst_ip: found.dst_ips[0] } : {}),
   };
 }
 
 /** Without its sample of flows: they are asked of the threat. */
-export function presentInList(found: Threat): Record<string, unknown> {
-  const { flow_ids: _, ...rest } = present(found);
+export function presentInList(found: Threat, places: Places): Record<string, unknown> {
+  const { flow_ids: _, ...rest } = present(found, places);
   return rest;
 }
 

@@ -2,9 +2,9 @@
 
 import type { Host, HostDetails as Details } from "../../model/host.ts";
 import type { PacketStatus } from "../../model/packets.ts";
-import type { Threat } from "../../model/threat.ts";
+import type { Threat as StoredThreat } from "../../model/threat.ts";
 import type { Flow as StoredFlow } from "../../model/flow.ts";
-import type { Place } from "../../model/place.ts";
+import type { Place, PlacedAddress, PlacedEnds } from "../../model/place.ts";
 import type { Incident } from "../../model/incident.ts";
 import type { SensorHealth } from "../../fleet/fleet.ts";
 import type { FleetPage, FleetRow } from "../../fleet/page.ts";
@@ -12,7 +12,10 @@ import type { FleetPage, FleetRow } from "../../fleet/page.ts";
 /** A row whose fields the API chooses. */
 export type Loose = Record<string, unknown>;
 
-export type { FleetRow, Incident, PacketStatus, SensorHealth, Threat };
+export type { FleetRow, Incident, PacketStatus, SensorHealth };
+
+/** Those of its addresses that GeoIP files know. */
+export type Threat = StoredThreat & { outside?: PlacedAddress[] };
 
 export type Fleet = FleetPage & { problem: string | null };
 
@@ -32,7 +35,7 @@ export interface Series {
 }
 
 /** Places where GeoIP files tell some, of addresses outside. */
-export type Flow = StoredFlow & { src_place?: Place; dst_place?: Place };
+export type Flow = StoredFlow & PlacedEnds;
 
 export type HostRow = Host & { inside: boolean; place?: Place };
 

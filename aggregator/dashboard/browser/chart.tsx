@@ -10,7 +10,7 @@
 
 import { useState, type VNode } from "./preact.ts";
 import { useWidth } from "./hooks.ts";
-import { clockTime, dayTime, fullTime, rate, roundTimes } from "./text.ts";
+import { axisRate, clockTime, dayTime, fullTime, minuteTime, rate, roundTimes } from "./text.ts";
 import type { Severity } from "../../model/threat.ts";
 import type { Series } from "./api.ts";
 
@@ -236,7 +236,7 @@ function Grid({ peak, width, y }: { peak: number; width: number; y: (bits: numbe
             y2={y(peak * share)}
           />
           <text x={edge.left - 8} y={y(peak * share) + 4} text-anchor="end">
-            {share === 0 ? "0" : rate(peak * share / 8, 1).replace("bit/s", "b/s")}
+            {share === 0 ? "0" : axisRate(peak * share / 8, 1)}
           </text>
         </g>
       ))}
@@ -253,9 +253,8 @@ function Times(
     width: number;
   },
 ): VNode {
-  const most = width < 420 ? 2 : width < 800 ? 4 : 7;
-  const isLong = end - start > 86_400;
-  const text = isLong ? dayTime : clockTime;
+  const most = width < 420 ? 3 : width < 800 ? 4 : 7;
+  const text = end - start > 86_400 ? dayTime : end - start > most * 60 ? minuteTime : clockTime;
   return (
     <g>
       {roundTimes(start, end, most).map((time) => (
@@ -265,8 +264,8 @@ function Times(
   );
 }
 
-/** The next of 1, 2, 5, 10, ... */
+/** The next round one: what is drawn fills the picture. */
 function roundUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5].find((digit) => digit * power >= value) ?? 10) * power;
+  return ([1, 1.5, 2, 3, 4, 5, 6, 8].find((digit) => digit * power >= value) ?? 10) * power;
 }

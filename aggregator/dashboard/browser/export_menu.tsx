@@ -12,10 +12,10 @@ import type { VNode } from "./preact.ts";
 const formats = ["csv", "ndjson", "parquet"] as const;
 
 /** Nothing where the role has no exports. */
-export function ExportMenu({ of, query }: { of: "flows" | "threats"; query: Query }): VNode | null {
+export function ExportMenu({ of, query }: { of: "flows" | "threats" | "hosts"; query: Query }): VNode | null {
   if (!mayDecide(useApp())) return null;
   // The file holds all that the list could: a filter over all times is asked for in so many words.
-  const asked = { ...query, from: query.from ?? 0 };
+  const asked = of === "hosts" ? query : { ...query, from: query.from ?? 0 };
   return (
     <details class="menu">
       <summary>Export</summary>

@@ -11,7 +11,7 @@
 import type { Problem } from "./call.ts";
 import { go, linkHere, usePlace } from "./place.ts";
 import type { ComponentChildren, VNode } from "./preact.ts";
-import { useEffect, useRef } from "./preact.ts";
+import { useEffect, useRef, useState } from "./preact.ts";
 
 export function FilterBar(
   { label, names, problem, isInstant = false, children }: {
@@ -26,6 +26,51 @@ export function FilterBar(
   const { query } = usePlace();
   const form = useRef<HTMLFormElement>(null);
   const wrong = problem !== null && problem.field !== null ? problem : null;
+  useFields(form, names, wrong);
+  const send = () => {
+    const given = new FormData(form.current!);
+    go(
+      linkHere(Object.fromEntries(names.map((name) => [name, String(given.get(name) ?? "").trim() || null]))),
+    );
+  };
+  const isSet = names.some((name) => query[name]);
+  // A small screen shows the line alone until somebody wants more, or one of the other fields says something.
+  const hasLine = names.includes("filter");
+  const [isUnfolded, setIsUnfolded] = useState(false);
+  const isFolded = hasLine && !isUnfolded && wrong === null &&
+    !names.some((name) => name !== "filter" && query[name]);
+  return (
+    <form
+      ref={form}
+      class={`filter ${isFolded ? "folded" : ""}`}
+      role="search"
+      aria-label={label}
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+      onChange={({ target }) => target instanceof HTMLSelectElement && send()}
+    >
+      {children}
+      {!isInstant && <button type="submit" class="main">Filter</button>}
+      {isFolded && (
+        <button type="button" class="quiet unfold" onClick={() => setIsUnfolded(true)}>More filters</button>
+      )}
+      {isSet && !isInstant && (
+        <a class="button" href={linkHere(Object.fromEntries(names.map((name) => [name, null])))}>Clear</a>
+      )}
+      {wrong !== null && <p id="filter-problem" class="field-problem" role="alert">{wrong.message}</p>}
+    </form>
+  );
+}
+
+/** Fills the fields from the address, and marks the one that is wrong. */
+function useFields(
+  form: { current: HTMLFormElement | null },
+  names: readonly string[],
+  wrong: Problem | null,
+): void {
+  const { query } = usePlace();
   useEffect(() => {
     // The fields are the browser's own while a person types; the address fills them when it changes.
     for (const name of names) {
@@ -53,33 +98,6 @@ export function FilterBar(
     }
     // The same question is asked again while the list is live: the place is shown once.
   }, [wrong?.field, wrong?.message]);
-  const send = () => {
-    const given = new FormData(form.current!);
-    go(
-      linkHere(Object.fromEntries(names.map((name) => [name, String(given.get(name) ?? "").trim() || null]))),
-    );
-  };
-  const isSet = names.some((name) => query[name]);
-  return (
-    <form
-      ref={form}
-      class="filter"
-      role="search"
-      aria-label={label}
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-      onChange={({ target }) => target instanceof HTMLSelectElement && send()}
-    >
-      {children}
-      {!isInstant && <button type="submit" class="main">Filter</button>}
-      {isSet && !isInstant && (
-        <a class="button" href={linkHere(Object.fromEntries(names.map((name) => [name, null])))}>Clear</a>
-      )}
-      {wrong !== null && <p id="filter-problem" class="field-problem" role="alert">{wrong.message}</p>}
-    </form>
-  );
 }
 
 export function Choice(

@@ -13,7 +13,7 @@ import type { ComponentChildren, VNode } from "./preact.ts";
 import { bytes, count } from "./text.ts";
 
 const rowsMax = 100;
-const columnsMax = 10;
+const columnsMax = 14;
 
 export function LooseTable(
   { caption, rows, most = rowsMax }: { caption: string; rows: readonly unknown[]; most?: number },
@@ -34,7 +34,7 @@ export function LooseTable(
     <>
       <Table
         caption={caption}
-        look="small"
+        look="small loose"
         columns={columns}
         rows={records}
         idOf={({ _at }) => String(_at)}
@@ -50,6 +50,10 @@ const labels: Readonly<Record<string, string>> = {
   src_ip: "From",
   dst_ip: "To",
   network: "Site",
+  bytes: "Bytes",
+  sent_bytes: "Sent",
+  first_seen_ms: "First seen",
+  last_seen_ms: "Last seen",
 };
 
 function labelOf(name: string): string {
@@ -63,7 +67,9 @@ function valueOf(name: string, value: unknown): ComponentChildren {
   if (typeof value === "number") {
     if (/_ms$/.test(name)) return value > 0 ? <When at={value / 1000} isAge /> : "";
     if (/bytes/.test(name)) return bytes(value);
-    return /port/.test(name) ? String(value) : count(value);
+    // Where there is no service there is no port.
+    if (/port/.test(name)) return value === 0 ? "" : String(value);
+    return count(value);
   }
   if (typeof value === "string" && /^(ip|src_ip|dst_ip)$/.test(name)) return <HostLink ip={value} />;
   if (Array.isArray(value)) return <Wire>{value.map(textOf).join(", ")}</Wire>;

@@ -10,7 +10,7 @@
 import type { Problem } from "./call.ts";
 import { useWidth } from "./hooks.ts";
 import { type ComponentChildren, useEffect, useRef, type VNode } from "./preact.ts";
-import { count, fullTime, span } from "./text.ts";
+import { allOf, count, fullTime, someOf, span } from "./text.ts";
 import { nowS, useApp } from "./app.ts";
 import { linkTo } from "./place.ts";
 
@@ -21,6 +21,11 @@ export function Badge({ tone, children }: { tone: string; children: ComponentChi
 /** A string that somebody else chose, or an address. */
 export function Wire({ children }: { children: ComponentChildren }): VNode {
   return <span class="wire">{children}</span>;
+}
+
+/** The first of a list and how many more there are; they are named where the pointer rests. */
+export function Some({ list, none }: { list: readonly string[]; none?: string }): VNode {
+  return <span class="wire" title={allOf(list) || undefined}>{someOf(list, none)}</span>;
 }
 
 export function HostLink({ ip }: { ip: string }): VNode {
@@ -43,6 +48,16 @@ export function Notice({ problem }: { problem: { message: string } | null }): VN
 
 export function Empty({ children }: { children: ComponentChildren }): VNode {
   return <p class="empty">{children}</p>;
+}
+
+/** Where nothing has come in so far: a wider range or another filter would find nothing either. */
+export function NothingYet(): VNode {
+  return (
+    <Empty>
+      Nothing is stored yet. It appears with the first batch of a sensor.{" "}
+      <a href={linkTo("fleet")}>Sensors</a>
+    </Empty>
+  );
 }
 
 export function Loading(): VNode {

@@ -31,11 +31,13 @@ interface Page {
   title: string;
   /** Whether what it shows depends on the time range. */
   isRanged: boolean;
+  /** Worth a screen on the wall. */
+  isWall?: boolean;
   show: (place: Place) => VNode;
 }
 
 const pages: readonly Page[] = [
-  { name: "overview", title: "Overview", isRanged: true, show: () => <Overview /> },
+  { name: "overview", title: "Overview", isRanged: true, isWall: true, show: () => <Overview /> },
   { name: "threats", title: "Threats", isRanged: true, show: () => <ThreatsPage /> },
   { name: "flows", title: "Flows", isRanged: true, show: () => <FlowsPage /> },
   {
@@ -44,11 +46,12 @@ const pages: readonly Page[] = [
     isRanged: true,
     show: ({ item }) => item ? <HostPage key={item} ip={item} /> : <HostsPage />,
   },
-  { name: "map", title: "Map", isRanged: false, show: () => <MapPage /> },
+  { name: "map", title: "Map", isRanged: false, isWall: true, show: () => <MapPage /> },
   {
     name: "fleet",
     title: "Fleet",
     isRanged: false,
+    isWall: true,
     show: ({ item }) => item ? <SensorPage key={item} name={item} /> : <FleetPage />,
   },
   { name: "settings", title: "Settings", isRanged: false, show: () => <SettingsPage /> },
@@ -90,6 +93,7 @@ export function Shell(): VNode {
             </p>
           )}
           <h1 ref={heading} tabIndex={-1} class={place.item ? "wire" : ""}>{inert(title)}</h1>
+          {page?.isWall && !place.item && !place.query.tab && <FullScreen />}
           {page?.isRanged && <RangeBar />}
           <AsOf app={app} />
         </div>
@@ -101,6 +105,18 @@ export function Shell(): VNode {
         )}
       </main>
     </div>
+  );
+}
+
+/** The page alone and larger, for a screen on the wall; Esc leads back. */
+function FullScreen(): VNode | null {
+  if (!document.fullscreenEnabled) return null;
+  return (
+    <span class="full-screen">
+      <Button onPress={() => document.documentElement.requestFullscreen()} title="Full screen, for a wall">
+        <span aria-hidden="true">⛶</span> <span class="unseen">Full screen</span>
+      </Button>
+    </span>
   );
 }
 

@@ -29,7 +29,7 @@ export function SignIn({ notice }: { notice: string | null }): VNode {
         }}
       >
         <img src="assets/logo.svg" alt="" width="40" height="40" />
-        <h1>Log in</h1>
+        <h1>Log in to Picket</h1>
         <label class="field">
           <span>API key</span>
           <input

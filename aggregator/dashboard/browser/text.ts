@@ -3,7 +3,7 @@
  * Invariant: times are local, and whoever shows one says the zone once on the page. @module */
 
 const hostile = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-const depthMax = 12;
+const depthMax = 12, listedMax = 30;
 
 /** Wire strings, inert and visible. */
 export function inert(text: string): string {
@@ -39,6 +39,11 @@ export function rate(octets: number, seconds: number): string {
   return count(bits) + (bits < 10_000 ? " bit/s" : "bit/s");
 }
 
+/** As {@link rate}, for an axis: no digits that say nothing. */
+export function axisRate(octets: number, seconds: number): string {
+  return rate(octets, seconds).replace(/\.(\d*?)0+ /, (_, digits) => digits === "" ? " " : `.${digits} `);
+}
+
 export function plural(n: number, word: string, many = `${word}s`): string {
   return `${count(n)} ${n === 1 ? word : many}`;
 }
@@ -70,11 +75,17 @@ const dayFormat = new Intl.DateTimeFormat("en-GB", {
   minute: "2-digit",
   hour12: false,
 });
+const minuteFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hour12: false });
 const zoneFormat = new Intl.DateTimeFormat("en-GB", { timeZoneName: "longOffset" });
 
 /** "14:03:22". */
 export function clockTime(seconds: number): string {
   return clockFormat.format(seconds * 1000);
+}
+
+/** "14:03". */
+export function minuteTime(seconds: number): string {
+  return minuteFormat.format(seconds * 1000);
 }
 
 /** "28 Nov 2026, 14:03:22". */
@@ -101,13 +112,14 @@ const dayS = 86_400;
 /** Round local times within a span, at most `most` of them. */
 export function roundTimes(start: number, end: number, most: number): number[] {
   const span = end - start;
-  const step = tickSteps.find((one) => span / one < most) ?? Math.ceil(span / most / dayS) * dayS;
+  const step = tickSteps.find((one) => span / one <= most) ?? Math.ceil(span / most / dayS) * dayS;
   const offset = new Date(start * 1000).getTimezoneOffset() * -60;
   const first = Math.ceil((start + offset) / step) * step - offset;
   const times: number[] = [];
-  // The first and the last part have no room for the words.
+  // The first and the last part have no room for the words; the fewer they are, the wider is each.
+  const margin = span * 0.3 / Math.max(1, most);
   for (let time = first; time < end && times.length < most; time += step) {
-    if (time - start > span * 0.02 && end - time > span * 0.02) times.push(time);
+    if (time - start > margin && end - time > margin) times.push(time);
   }
   return times;
 }
@@ -123,8 +135,17 @@ export function fromLocalInput(text: string): number | null {
   return Number.isFinite(ms) ? ms / 1000 : null;
 }
 
+/** What stands behind {@link someOf}, one a line; "" where it says all. */
+export function allOf(list: readonly string[]): string {
+  if (list.length < 2) return "";
+  const shown = list.slice(0, listedMax);
+  return [...shown, ...list.length > listedMax ? [`and ${count(list.length - listedMax)} more`] : []].join(
+    "\n",
+  );
+}
+
 /** "10.0.0.5", "10.0.0.5 and 3 more", "many". */
 export function someOf(list: readonly string[], none = "many"): string {
   if (list.length === 0) return none;
-  return list.length === 1 ? list[0] : `${list[0]} and ${list.length - 1} more`;
+  return list.length === 1 ? list[0] : `${list[0]} and ${count(list.length - 1)} more`;
 }

@@ -39,7 +39,19 @@ export interface Http2Payload {
 }
 
 /** What a header block says; "" = nothing. */
-const said = { method: "", path: "", authority: "", host: "", userAgent: "", contentType: "", status: "" };
+const said = {
+  method: "",
+  path: "",
+  authority: "",
+  host: "",
+  userAgent: "",
+  contentType: "",
+  status: "",
+  header: "",
+};
+/** As in http_message.ts. */
+const telling = /[$%#*@{]\{|\)\s*\{|'[ %)+\-/|]|<[?!s]|rO0AB/i;
+const tellingNameMax = 40, tellingBefore = 24, tellingBehind = 150;
 const kept: Readonly<Record<string, keyof typeof said>> = {
   ":method": "method",
   ":path": "path",
@@ -140,6 +152,7 @@ class Side {
     const isRead = this.#hpack.decode(block.bytes, block.length, (name, value) => {
       const what = Object.hasOwn(kept, name) ? kept[name] : undefined;
       if (what !== undefined) said[what] = value;
+      else if (said.header === "" && name[0] !== ":") said.header = tellingHeader(name, value);
     });
     if (isRead) keep(facts);
     if (isRead && this.#hpack.isLacking) facts.cut(1);
@@ -161,7 +174,7 @@ class Side {
 }
 
 function keep(facts: SegmentFacts): void {
-  const { method, path, authority, host, userAgent, contentType, status } = said;
+  const { method, path, authority, host, userAgent, contentType, status, header } = said;
   text.begin();
   if (method !== "") {
     text.words(`{"method":`);
@@ -175,8 +188,16 @@ function keep(facts: SegmentFacts): void {
     return; // Trailers.
   }
   write(`,"content_type":`, contentType);
+  if (method !== "") write(`,"header":`, header);
   facts.addHttp(text, 0, text.length);
   facts.cut(text.cut);
+}
+
+function tellingHeader(name: string, value: string): string {
+  const at = value.search(telling);
+  if (at < 0) return "";
+  const around = value.slice(Math.max(0, at - tellingBefore), at + tellingBehind);
+  return `${name.slice(0, tellingNameMax)}: ${around}`;
 }
 
 function write(name: string, value: string): void {

@@ -26,6 +26,7 @@ import { readPipeCall, readRpcCalls, RpcBindings } from "./rpc_message.ts";
 import { readSnmp } from "./snmp_message.ts";
 import { plainKind } from "./plain_kind.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
+import { SshAnswers } from "./ssh_answers.ts";
 import { readTlsHello } from "./tls_hello.ts";
 
 /** What the chooser tells of the packet it chose last. */
@@ -58,6 +59,7 @@ export interface PlainPayload {
 export class PlainMemory {
   readonly bindings = new RpcBindings();
   readonly http2 = new Http2Reader();
+  readonly ssh = new SshAnswers();
 }
 
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
@@ -89,6 +91,9 @@ export function readPlain(
       return facts.addOthers((others) => readBanner(buffer, at, length, payload.isFromServer, others))
         ? "ssh"
         : null;
+    case plainKind.sshAnswer:
+      facts.addOthers((others) => memory.ssh.read(flowId, length, payload.plainIsCut, others));
+      return "ssh";
     case plainKind.tls:
       return "tls";
     case plainKind.nbns:

@@ -28,5 +28,6 @@ export const plainKind = {
   exploit: 20,
   http2Middle: 21,
   http2Upgrade: 22,
-  laterHello: 23,
+  sshAnswer: 23,
+  laterHello: 24,
 } as const;

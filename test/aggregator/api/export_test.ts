@@ -2,7 +2,7 @@
  * @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { flowTable } from "../../../aggregator/archive/flow_table.ts";
+import { placedFlowTable } from "../../../aggregator/archive/flow_table.ts";
 import { readParquet } from "../../../aggregator/archive/parquet.ts";
 import { threatTable } from "../../../aggregator/archive/threat_table.ts";
 import { StoreUnavailable } from "../../../aggregator/store/store.ts";
@@ -42,7 +42,7 @@ Deno.test("an export of flows has every row of the list, in its order, and says 
   assertEquals(new Set(rows.map(({ flow_id }) => flow_id)).size, 1_234);
   const filtered = await fixture.ask("GET", `${flows}?ip=10.0.0.6&format=csv`, { role });
   const table = parseCsv(filtered.text);
-  assertEquals(table[0], Object.keys(flowTable));
+  assertEquals(table[0], Object.keys(placedFlowTable));
   assertEquals(table.at(-1), ["# 177 rows: complete"]);
   assertEquals(table.length, 179);
   await fixture.stop();
@@ -108,7 +108,7 @@ Deno.test("exports of threats are safe to open, whatever the texts hold", async 
   const threats = lines((await fixture.ask("GET", path, { role })).text);
   assert(threats.some((one) => one.explanation === explanation));
   const folder = await Deno.makeTempDir();
-  for (const [what, table, count] of [["threats", threatTable, 2], ["flows", flowTable, 0]] as const) {
+  for (const [what, table, count] of [["threats", threatTable, 2], ["flows", placedFlowTable, 0]] as const) {
     const response = await open(fixture, `/api/v1/export/${what}?format=parquet`);
     const octets = new Uint8Array(await response.arrayBuffer());
     await Deno.writeFile(`${folder}/file`, octets);

@@ -1,10 +1,15 @@
 /** Country and operator of addresses outside: in answers, in filters, in series; and what is said when nobody knows.
  * @module */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { placedFlowTable } from "../../../aggregator/archive/flow_table.ts";
+import { hostTable } from "../../../aggregator/archive/host_table.ts";
+import { readParquet } from "../../../aggregator/archive/parquet.ts";
+import { threatTable } from "../../../aggregator/archive/threat_table.ts";
+import { parseCsv } from "../archive/parse_csv.ts";
 import { NamedPlaces, Subnets } from "../../../aggregator/intel/subnets.ts";
 import { noPlaces, type Places } from "../../../aggregator/model/place.ts";
-import { startFixture } from "./fixture.ts";
+import { host as address, startFixture } from "./fixture.ts";
 import { sampleFlow, sampleStart, sampleThreat, sampleWrite } from "./samples.ts";
 
 const role = "viewer";
@@ -57,6 +62,78 @@ Deno.test("flows and hosts say where their addresses outside are", () =>
     const hosts = (await get("/hosts?ip=2001:db8::/32")).body.rows;
     assertEquals(hosts.map((row: { place: unknown }) => row.place), [{ country: "US" }]);
   }));
+
+Deno.test("threats say where the parties outside are, alone, in lists and beside a host", async () => {
+  const fixture = await startFixture(() => ({ places }));
+  const { store } = fixture.services;
+  await store.ingest(sampleWrite([sampleFlow(0, { dst_ip: "198.51.100.7" })]));
+  await store.saveThreats([
+    sampleThreat({ src_ips: ["10.0.0.5"], dst_ips: ["203.0.113.9", "198.51.100.7", "2001:db8::7"] }),
+    sampleThreat({ id: "00112233445566ac", dst_ips: ["10.0.0.9"] }),
+    // The fifth of a side is looked up for nobody.
+    sampleThreat({
+      id: "00112233445566ad",
+      dst_ips: ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "198.51.100.7"],
+    }),
+  ]);
+  const get = async (path: string) => (await fixture.ask("GET", `/api/v1${path}`, { role })).body;
+  const outside = [{ ip: "198.51.100.7", ...germany }, { ip: "2001:db8::7", country: "US" }];
+  const byId = (rows: { id: string; outside?: unknown }[]) =>
+    Object.fromEntries(rows.map(({ id, outside }) => [id, outside]));
+  assertEquals(byId((await get("/threats")).rows), {
+    "00112233445566aa": outside,
+    "00112233445566ac": undefined,
+    "00112233445566ad": undefined,
+  });
+  assertEquals((await get("/threats/00112233445566aa")).outside, outside);
+  assertEquals(byId((await get("/hosts/198.51.100.7")).threats)["00112233445566aa"], outside);
+  await fixture.stop();
+});
+
+Deno.test("exports have country and autonomous system of flows, threats and hosts in each format", async () => {
+  const fixture = await startFixture(() => ({ places }));
+  const { store } = fixture.services;
+  await store.ingest(sampleWrite([sampleFlow(0, { dst_ip: "198.51.100.7" }), sampleFlow(1)]));
+  await store.saveThreats([sampleThreat({ dst_ips: ["198.51.100.7", "2001:db8::7"] })]);
+  const get = (path: string) => fixture.ask("GET", `/api/v1/export/${path}`, { role: "analyst" });
+  const cellsOf = async (what: string, key: string, value: string) => {
+    const [head, ...rows] = parseCsv((await get(`${what}?format=csv`)).text);
+    const row = rows.find((row) => row[head.indexOf(key)].includes(value))!;
+    return Object.fromEntries(head.map((name, i) => [name, row[i]]));
+  };
+  const flow = await cellsOf("flows", "dst_ip", "198.51.100.7");
+  assertEquals([flow.src_country, flow.dst_country, flow.dst_asn], ["", "DE", "64500"]);
+  assertEquals(flow.dst_as_org, "Example <b>");
+  const threat = await cellsOf("threats", "dst_ips", "198.51.100.7");
+  assertEquals([threat.countries, threat.asns], ['["DE","US"]', "[64500]"]);
+  const host = await cellsOf("hosts", "ip", "198.51.100.7");
+  assertEquals([host.country, host.asn, host.inside, host.flows], ["DE", "64500", "false", "1"]);
+  const lines = async (what: string) =>
+    (await get(what)).text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals((await lines("flows")).filter(({ dst_place }) => dst_place?.country === "DE").length, 1);
+  assertEquals((await lines("threats"))[0].outside[0], { ip: "198.51.100.7", ...germany });
+  const hosts = await lines("hosts?ip=198.51.100.0/24");
+  assertEquals(hosts.map(({ ip, place }) => [ip, place]), [["198.51.100.7", germany], [
+    undefined,
+    undefined,
+  ]]);
+  const folder = await Deno.makeTempDir();
+  const tables = { flows: placedFlowTable, threats: threatTable, hosts: hostTable };
+  for (const [what, table] of Object.entries(tables)) {
+    const request = new Request(`http://${address}/api/v1/export/${what}?format=parquet`, {
+      headers: { authorization: `Bearer ${fixture.keys.analyst}` },
+    });
+    const answer = await fixture.api.fetch(request, { source: "192.0.2.1", isSecure: false });
+    await Deno.writeFile(`${folder}/${what}`, new Uint8Array(await answer.arrayBuffer()));
+    const rows = (await Array.fromAsync(readParquet(`${folder}/${what}`, table, 100))).flat();
+    const found = rows.map(({ dst_country, countries, country }) =>
+      dst_country ?? countries ?? country ?? null
+    );
+    assert(found.some((one) => String(one).includes("DE")), what);
+  }
+  await Deno.remove(folder, { recursive: true });
+  await fixture.stop();
+});
 
 Deno.test("flows and hosts are filtered by country and autonomous system", () =>
   withPlaces(async (get) => {

@@ -1,7 +1,7 @@
 /** `export` writes what the API has, in each format, and goes on where a download was broken off. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { flowTable } from "../../../aggregator/archive/flow_table.ts";
+import { placedFlowTable } from "../../../aggregator/archive/flow_table.ts";
 import { readParquet } from "../../../aggregator/archive/parquet.ts";
 import { exportCommand } from "../../../aggregator/commands/export_command.ts";
 import { startFixture } from "../api/fixture.ts";
@@ -90,15 +90,28 @@ Deno.test("export writes the same rows as NDJSON, CSV and Parquet, and leaves no
     const ids = idsOf(await read("f.ndjson"));
     assertEquals(new Set(ids).size, 3_000);
     const [head, ...rows] = parseCsv(await read("f.csv"));
-    assertEquals(head, Object.keys(flowTable));
+    assertEquals(head, Object.keys(placedFlowTable));
     assertEquals(rows.map(([id]) => id), ids);
-    const packed = (await Array.fromAsync(readParquet(`${folder}/f.parquet`, flowTable, 5_000))).flat();
+    const packed = (await Array.fromAsync(readParquet(`${folder}/f.parquet`, placedFlowTable, 5_000))).flat();
     assertEquals(packed.map(({ flow_id }) => flow_id), ids);
     assertEquals(packed.filter(({ facts }) => (facts as string).includes("\u{1f6aa}")).length, 1);
     assertEquals((await run("threats", "--output", `${folder}/t.csv`)).code, 0);
     assertEquals(parseCsv(await read("t.csv")).length, 3);
+    assertEquals((await run("hosts", "--output", `${folder}/h.csv`)).code, 0);
+    const hosts = parseCsv(await read("h.csv"));
+    assertEquals(hosts.map(([ip]) => ip).sort(), [
+      "10.0.0.10",
+      "10.0.0.11",
+      "10.0.0.5",
+      "10.0.0.6",
+      "10.0.0.7",
+      "10.0.0.8",
+      "10.0.0.9",
+      "192.0.2.80",
+      "ip",
+    ]);
     const left = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
-    assertEquals(left, ["analyst", "f.csv", "f.ndjson", "f.parquet", "t.csv", "viewer"]);
+    assertEquals(left, ["analyst", "f.csv", "f.ndjson", "f.parquet", "h.csv", "t.csv", "viewer"]);
   }));
 
 Deno.test("export goes on from the last whole row, and begins anew for another question", () =>
@@ -154,7 +167,7 @@ Deno.test("export says what is wrong with its arguments", () =>
     const output = ["--output", `${folder}/f.csv`];
     const cases: [string[], string][] = [
       [["flows"], '"output" must name a file'],
-      [["hosts", ...output], "must be one of flows, threats"],
+      [["sensors", ...output], "must be one of flows, threats, hosts"],
       [["flows", "--output", `${folder}/f.txt`], "must be one of ndjson, csv, parquet"],
       [["flows", ...output, "--from", "yesterday"], "must be like 2026-01-15"],
       [["flows", ...output, "--from", "2026-02-31"], "must be like 2026-01-15"],

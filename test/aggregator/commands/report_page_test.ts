@@ -1,8 +1,9 @@
 /** The report as a page: complete, inert whatever the wire held, and a PDF that can be read. @module */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { inflateSync } from "node:zlib";
+import { PdfProblem, printPdf } from "../../../aggregator/cli/pdf.ts";
 import { reportCommand } from "../../../aggregator/commands/report_command.ts";
 import { startHostileWorld } from "../dashboard/hostile.ts";
 import { openBrowser, useBrowser } from "../../services/services.ts";
@@ -10,31 +11,37 @@ import { runInside, withFolder } from "./harness.ts";
 
 const browser = await useBrowser();
 
-/** Writes the report of a world full of hostile strings. */
-async function withReport(work: (path: string, html: string) => Promise<void>): Promise<void> {
+/** A world full of hostile strings, and the options that lead to it. */
+async function withRemote(work: (folder: string, remote: string[]) => Promise<void>): Promise<void> {
   const world = await startHostileWorld();
   try {
     await withFolder(async (folder) => {
       await Deno.writeTextFile(`${folder}/key`, world.fixture.keys.viewer);
-      const remote = ["--url", world.url, "--key-file", `${folder}/key`];
-      const path = `${folder}/week.html`;
-      const ran = await runInside([reportCommand], ["report", "--html", path, "--since", "7d", ...remote]);
-      assertEquals([ran.code, ran.stdout], [0, path], ran.stderr);
-      assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
-      const nowhere = await runInside([reportCommand], [
-        "report",
-        "--html",
-        `${folder}/none/x.html`,
-        ...remote,
-      ]);
-      assertEquals(nowhere.code, 3);
-      const span = await runInside([reportCommand], ["report", "--html", path, "--since", "91d", ...remote]);
-      assertEquals(span.code, 2);
-      await work(path, await Deno.readTextFile(path));
+      await work(folder, ["--url", world.url, "--key-file", `${folder}/key`]);
     });
   } finally {
     await world.stop();
   }
+}
+
+/** Writes the report of that world. */
+function withReport(work: (path: string, html: string) => Promise<void>): Promise<void> {
+  return withRemote(async (folder, remote) => {
+    const path = `${folder}/week.html`;
+    const ran = await runInside([reportCommand], ["report", "--html", path, "--since", "7d", ...remote]);
+    assertEquals([ran.code, ran.stdout], [0, path], ran.stderr);
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+    const nowhere = await runInside([reportCommand], [
+      "report",
+      "--html",
+      `${folder}/none/x.html`,
+      ...remote,
+    ]);
+    assertEquals(nowhere.code, 3);
+    const span = await runInside([reportCommand], ["report", "--html", path, "--since", "91d", ...remote]);
+    assertEquals(span.code, 2);
+    await work(path, await Deno.readTextFile(path));
+  });
 }
 
 Deno.test("the report tells incidents, sensors, traffic, talkers and new hosts, and holds nothing live", () =>
@@ -50,6 +57,7 @@ Deno.test("the report tells incidents, sensors, traffic, talkers and new hosts, 
         "New hosts",
         "<svg",
         "DNS tunnel",
+        "2 of 3 sensors do not see all they should.",
       ]
     ) {
       assertStringIncludes(html, words);
@@ -91,6 +99,63 @@ Deno.test({
       }
     }),
 });
+
+Deno.test({
+  name: "report --pdf writes a whole PDF that only its owner reads, and leaves nothing behind",
+  ignore: browser.ignore,
+  fn: () =>
+    withRemote(async (folder, remote) => {
+      const path = `${folder}/week.pdf`;
+      const before = temporaryOnes();
+      const ran = await runInside([reportCommand], ["report", "--pdf", path, "--since", "7d", ...remote]);
+      assertEquals([ran.code, ran.stdout], [0, path], ran.stderr);
+      assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+      assertEquals(temporaryOnes(), before);
+      const { pages, text } = readPdf(await Deno.readFile(path));
+      assertEquals(pages, 2);
+      for (
+        const words of [
+          "Networkreport",
+          "Critical",
+          "Toptalkers",
+          "cellar",
+          "<script>alert(1)</script>",
+          "1of2",
+        ]
+      ) {
+        assertStringIncludes(text, words);
+      }
+      const both = await runInside([reportCommand], [
+        "report",
+        ...["--html", `${folder}/week.html`, "--pdf", `${folder}/none/week.pdf`],
+        ...remote,
+      ]);
+      assertEquals([both.code, both.stdout], [3, `${folder}/week.html`]);
+      assertStringIncludes(both.stderr, '"pdf" must be a file that can be written');
+    }),
+});
+
+Deno.test("where no browser is installed, the report says which to install", async () => {
+  const asked = printPdf("<p>x</p>", { signal: new AbortController().signal, program: "picket-no-browser" });
+  const problem = await assertRejects(
+    () => asked,
+    PdfProblem,
+    '"picket-no-browser" must be installed (Debian: apt install chromium)',
+  );
+  assertEquals(problem.isMissing, true);
+});
+
+Deno.test("a browser that makes nothing, or is told to stop, is a problem and no PDF", async () => {
+  const signal = new AbortController().signal;
+  await assertRejects(() => printPdf("x", { signal, program: "true" }), PdfProblem, "made no PDF");
+  await assertRejects(() => printPdf("x", { signal: AbortSignal.abort(), program: "true" }));
+});
+
+function temporaryOnes(): string[] {
+  return [...Deno.readDirSync("/tmp")].map(({ name }) => name).filter((name) =>
+    name.startsWith("picket-report-")
+  );
+}
 
 /** Pages of a PDF that Chromium wrote, and its text without spaces, as each font of it spells it. */
 function readPdf(bytes: Uint8Array): { pages: number; text: string } {

@@ -9,7 +9,7 @@ import axe from "axe-core";
 import { assertEquals } from "@std/assert";
 import { openBrowser, type Use } from "../../services/services.ts";
 import type { Browser, Locator, Page } from "../../services/browser.ts";
-import { type HostileWorld, startHostileWorld } from "./hostile.ts";
+import { type HostileWorld, startHostileWorld, type WorldOptions } from "./hostile.ts";
 
 export interface Seen {
   dialogs: string[];
@@ -72,10 +72,10 @@ export async function logIn(page: Page, key: string): Promise<void> {
 /** Runs `work` on a world of hostile strings; whatever the page did that it must not do fails. */
 export async function withWorld(
   browser: Use,
-  options: { width?: number; theme?: Theme },
+  options: { width?: number; theme?: Theme } & Pick<WorldOptions, "isEmpty" | "places">,
   work: (page: Page, world: HostileWorld, seen: Seen) => Promise<void>,
 ): Promise<void> {
-  const world = await startHostileWorld();
+  const world = await startHostileWorld(options);
   const chromium = await openBrowser(browser.address);
   try {
     const { page, seen } = await openPage(chromium, `${world.url}/`, options);

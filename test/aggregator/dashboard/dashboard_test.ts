@@ -103,7 +103,7 @@ Deno.test({
       await logIn(page, world.fixture.keys.viewer);
       await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Fleet" }).click();
       await page.getByRole("link", { name: "cellar" }).first().click();
-      const rows = page.getByRole("region", { name: "How it was" }).locator("tbody tr");
+      const rows = page.getByRole("region", { name: "Health over time" }).locator("tbody tr");
       await hasCount(rows, 3);
       const told = await rows.allInnerTexts();
       for (

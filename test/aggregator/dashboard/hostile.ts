@@ -4,6 +4,7 @@
 
 import { healthRow } from "../store/contract/health_cases.ts";
 import type { HealthRow } from "../../../aggregator/model/sensor_health.ts";
+import type { Places } from "../../../aggregator/model/place.ts";
 import { TrustedProxies } from "../../../aggregator/model/client_address.ts";
 import { listen, type Listening } from "../../../aggregator/serve/listen.ts";
 import type { Certificate } from "../../../aggregator/tls/authority.ts";
@@ -52,6 +53,10 @@ export interface WorldOptions {
   /** Besides loopback's own and the public one. */
   hostnames?: string[];
   limits?: FrontDoorOptions;
+  /** Nobody has joined, and nothing is stored. */
+  isEmpty?: boolean;
+  /** What GeoIP files say. */
+  places?: Places;
 }
 
 /** Of a sensor that was blind an hour ago, and said why in strings from the wire. */
@@ -82,10 +87,14 @@ export async function startHostileWorld(options: WorldOptions = {}): Promise<Hos
     ...options.hostnames ?? [],
     ...publicUrl ? [publicUrl.hostname] : [],
   ];
-  const fixture = await startFixture(() => ({}), { hostnames, publicUrl, proxies });
+  const fixture = await startFixture(() => options.places ? { places: options.places } : {}, {
+    hostnames,
+    publicUrl,
+    proxies,
+  });
   fixture.clock.ms = (sampleStart + 2_000) * 1_000;
   const { store } = fixture.services;
-  for (const name of ["roof", "cellar", "never"]) {
+  for (const name of options.isEmpty ? [] : ["roof", "cellar", "never"]) {
     const sensor = new TestSensor(name);
     await sensor.enrol(fixture);
     if (name === "never") continue;
@@ -112,8 +121,10 @@ export async function startHostileWorld(options: WorldOptions = {}): Promise<Hos
     ];
     return sampleFlow(index, read[index % read.length]);
   });
-  await store.ingest(sampleWrite(flows));
-  await store.saveThreats(threats(flows.slice(0, 5).map((flow) => flow.flow_id)));
+  if (!options.isEmpty) {
+    await store.ingest(sampleWrite(flows));
+    await store.saveThreats(threats(flows.slice(0, 5).map((flow) => flow.flow_id)));
+  }
   const { certificate = null, limits = {} } = options;
   const edges = { clock: systemClock, reporter: fixture.services.reporter };
   const listening = listen({ listen: "127.0.0.1:0", certificate, proxies, limits }, edges, fixture.api);

@@ -2,6 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import {
+  allOf,
+  axisRate,
   bytes,
   count,
   inert,
@@ -41,7 +43,22 @@ Deno.test("numbers keep three digits and spans two", () => {
     "2 h",
     "2 d",
   ]);
+  assertEquals([1, 125, 1_250, 1_300, 31_250, 312_500].map((octets) => axisRate(octets, 1)), [
+    "8 bit/s",
+    "1000 bit/s",
+    "10 kbit/s",
+    "10.4 kbit/s",
+    "250 kbit/s",
+    "2.5 Mbit/s",
+  ]);
   assertEquals([someOf([]), someOf(["a"]), someOf(["a", "b", "c"])], ["many", "a", "a and 2 more"]);
+});
+
+Deno.test("a list that is cut is whole in its title, thirty at most and how many more", () => {
+  const many = Array.from({ length: 31 }, (_, i) => `10.0.0.${i}`);
+  assertEquals([allOf([]), allOf(["a"]), allOf(["a", "b"])], ["", "", "a\nb"]);
+  assertEquals(allOf(many).split("\n").slice(29), ["10.0.0.29", "and 1 more"]);
+  assertEquals(allOf(many.slice(1)).split("\n").length, 30);
 });
 
 Deno.test("an axis has round times, never more than fit, and none where its words would be cut", () => {
@@ -56,4 +73,5 @@ Deno.test("an axis has round times, never more than fit, and none where its word
   }
   assertEquals(roundTimes(day + 7, day + 67, 7).map((time) => time - day), [10, 20, 30, 40, 50, 60]);
   assertEquals(roundTimes(5, 5, 7), []);
+  assertEquals(roundTimes(day, day + 86_400, 3).map((time) => time - day), [43_200], "a day on a phone");
 });

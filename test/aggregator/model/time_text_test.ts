@@ -89,3 +89,13 @@ Deno.test("spans are whole units, and a time is written to the millisecond", () 
     null,
   ]);
 });
+
+Deno.test("a time is written as a date writes it, whatever was written before it", () => {
+  const year = 31_556_952;
+  const times = [0, 59.999, 60, 59, -0.001, -60, -61.5, 8.64e12, -8.64e12, -8.639_999_999_9e12, 0.5];
+  for (let i = 0; i < 2_000; i++) times.push((i * 7_919 % 4_001 - 2_000) * year / 97 + i / 1_000);
+  for (const seconds of times) {
+    const ms = Math.floor(Math.round(seconds * 1e6) / 1e3);
+    assertEquals(writeTime(seconds), new Date(ms).toISOString());
+  }
+});

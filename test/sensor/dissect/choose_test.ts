@@ -310,11 +310,32 @@ Deno.test("chooser takes the SSH banner and the key exchange", () => {
 
 Deno.test("chooser says that an SSH banner on another port is plain", () => {
   const chooser = new PacketChooser();
-  const flow = new Direction(chooser, { srcPort: 902 });
-  assert(flow.sends("SSH-2.0-OpenSSH_9.2\r\n"));
+  const server = new Direction(chooser, { srcPort: 902 });
+  assert(server.sends("SSH-2.0-OpenSSH_9.2\r\n"));
   assertEquals([chooser.plainKind, chooser.plainPort, chooser.isFromServer], [plainKind.ssh, 902, true]);
-  assert(!flow.sends(bulk));
+  const client = new Direction(chooser, { dstPort: 902 });
+  assert(client.sends("SSH-2.0-PuTTY\r\n"));
+  assertEquals([chooser.plainKind, chooser.plainPort, chooser.isFromServer], [plainKind.ssh, 902, false]);
+  assert(!client.sends(bulk));
   assertEquals(chooser.plainKind, plainKind.none);
+});
+
+Deno.test("of an SSH server the 32 answers after its banner are measured, of nobody who says so later", () => {
+  for (const srcPort of [22, 2_222]) {
+    const chooser = new PacketChooser(), server = new Direction(chooser, { srcPort });
+    server.sends("SSH-2.0-OpenSSH_9.2\r\n");
+    for (let answer = 0; answer < 32; answer++) {
+      assert(server.sends(bulk));
+      assertEquals(chooser.plainKind, plainKind.sshAnswer);
+    }
+    assert(!server.sends(bulk));
+    assertEquals(chooser.plainKind, plainKind.none);
+    const late = new Direction(chooser, { srcPort });
+    late.sends(bulk);
+    late.sends("SSH-2.0-OpenSSH_9.2\r\n");
+    late.sends(bulk);
+    assertEquals(chooser.plainKind, plainKind.none);
+  }
 });
 
 Deno.test("chooser takes SMB logins and file names, not reads", () => {

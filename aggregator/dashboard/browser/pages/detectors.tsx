@@ -95,8 +95,8 @@ const columns: readonly Column<Detector>[] = [
   { name: "findings", label: "Threats", isNumber: true, cell: ({ findings }) => count(findings) },
   {
     name: "right",
-    label: "Right",
-    title: "Attacks among the threats with feedback",
+    label: "Precision",
+    title: "Share of true attacks among the threats with feedback",
     isNumber: true,
     cell: ({ precision }) => precision === null ? "" : `${Math.round(precision * 100)} %`,
   },

@@ -5,8 +5,10 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { countriesText, placeText } from "../../../model/place.ts";
 import type { Flow } from "../api.ts";
 import type { Column } from "../parts.tsx";
+import type { VNode } from "../preact.ts";
 import { bytes, count, fullTime, plural, span } from "../text.ts";
 import { endText, nameOf, protocolText, stateWords } from "./flow_parts.ts";
 
@@ -32,7 +34,17 @@ const others: readonly Column<Flow>[] = [
     cell: ({ dst_ip, dst_port, protocol }) => <span class="wire">{endText(dst_ip, dst_port, protocol)}</span>,
   },
   { name: "protocol", label: "Protocol", cell: protocolText },
-  { name: "name", label: "Name", cell: (flow) => <span class="wire">{nameOf(flow)}</span> },
+  { name: "name", label: "Name", cell: Name },
+  {
+    name: "country",
+    label: "Country",
+    title: "Country of the end outside",
+    cell: ({ src_place, dst_place }) => (
+      <span title={[src_place, dst_place].map(placeText).filter(Boolean).join(" → ") || undefined}>
+        {countriesText([src_place, dst_place])}
+      </span>
+    ),
+  },
   { name: "packets", label: "Packets", isNumber: true, cell: ({ total_packets }) => count(total_packets) },
   { name: "bytes", label: "Bytes", isNumber: true, cell: ({ total_bytes }) => bytes(total_bytes) },
   {
@@ -60,12 +72,24 @@ const others: readonly Column<Flow>[] = [
   },
 ];
 
+/** On one line, whole where the pointer rests. */
+function Name(flow: Flow): VNode {
+  const name = nameOf(flow);
+  return <span class="wire" title={name || undefined}>{name}</span>;
+}
+
+/** What is known of places comes with the GeoIP files. */
+export function knowsCountries(rows: readonly Flow[]): boolean {
+  return rows.some(({ src_place, dst_place }) => (src_place?.country ?? dst_place?.country) !== undefined);
+}
+
 export const standardColumns = [
   "start",
   "from",
   "to",
   "protocol",
   "name",
+  "country",
   "packets",
   "bytes",
   "state",

@@ -9,7 +9,6 @@ import type { Flow } from "../../../model/flow.ts";
 /** States in which the one asked has answered with data or an accepted connection. */
 const answered: readonly string[] = ["SF", "S1", "S2", "S3", "RSTO", "RSTR"];
 const shownMax = 24;
-const nameLengthMax = 80;
 
 export interface Telling {
   name: string;
@@ -48,14 +47,13 @@ export const stateWords: Readonly<Record<string, string>> = {
   OTH: "seen from its middle",
 };
 
-/** The first name that was read in a flow, or "". */
+/** The first name that was read in a flow, whole, or "". */
 export function nameOf({ facts, app_protocol }: Pick<Flow, "facts" | "app_protocol">): string {
   const question = facts?.dns?.find((entry) => entry.name);
-  const found = facts?.tls?.sni ?? facts?.quic?.sni ?? facts?.http?.find((entry) => entry.host)?.host ??
+  return facts?.tls?.sni ?? facts?.quic?.sni ?? facts?.http?.find((entry) => entry.host)?.host ??
     (question
       ? dnsText(question, app_protocol)
       : facts?.ssh?.server ?? facts?.dhcp?.find(({ hostname }) => hostname)?.hostname ?? "");
-  return found.length > nameLengthMax ? `${found.slice(0, nameLengthMax)}…` : found;
 }
 
 type Question = NonNullable<NonNullable<Flow["facts"]>["dns"]>[number];

@@ -7,17 +7,17 @@
 /// <reference lib="esnext" />
 
 import type { Flow } from "../api.ts";
-import { refresh } from "../app.ts";
+import { refresh, useApp } from "../app.ts";
 import { ExportMenu } from "../export_menu.tsx";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
 import { useBounds, useKeys, useList } from "../hooks.ts";
 import { useLive } from "../live.ts";
-import { Button, Empty, Loading, More, Notice, Table } from "../parts.tsx";
+import { Button, Empty, Loading, More, NothingYet, Notice, Table } from "../parts.tsx";
 import { go, linkHere, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { shut } from "../side_panel.tsx";
-import { flowColumns, standardColumns } from "./flow_columns.tsx";
+import { flowColumns, knowsCountries, standardColumns } from "./flow_columns.tsx";
 import { FlowPanel } from "./flow_panel.tsx";
 
 const pageRows = 100;
@@ -34,6 +34,7 @@ const filters = [
 const linked = ["threat_id", "sensor_id", "src_ip", "dst_ip", "dst_port", "network", "community_id"] as const;
 
 export function FlowsPage(): VNode {
+  const { totals } = useApp();
   const { query } = usePlace();
   const bounds = useBounds();
   const given = Object.fromEntries([...filters, ...linked].map((name) => [name, query[name]]));
@@ -43,8 +44,12 @@ export function FlowsPage(): VNode {
   useFlowKeys(query.id);
   const columns = flowColumns(({ flow_id }) => linkHere({ id: flow_id }));
   const wanted = query.id ? ["start", "from", "to", "bytes"] : (query.cols?.split(",") ?? standardColumns);
-  const shown = columns.filter(({ name }) => name === "start" || wanted.includes(name));
   const rows = list.rows ?? [];
+  const isShown = (name: string) => name === "start" || wanted.includes(name);
+  // A column that a person chose stays, one that merely is standard would be empty.
+  const shown = columns.filter(({ name }) =>
+    isShown(name) && (name !== "country" || query.cols !== undefined || knowsCountries(rows))
+  );
   const isFiltered = [...filters, ...linked].some((name) => query[name]);
   return (
     <div class={query.id ? "split" : ""}>
@@ -66,7 +71,7 @@ export function FlowsPage(): VNode {
         {list.problem !== null && list.problem.field === null && <Notice problem={list.problem} />}
         <Assumed told={list.told.assumed} />
         {list.rows === null && list.problem === null && <Loading />}
-        {list.rows?.length === 0 && list.problem === null && (
+        {list.rows?.length === 0 && list.problem === null && (totals?.last === null ? <NothingYet /> : (
           <Empty>
             {list.hasMore
               ? "No flow so far: the search is not through yet."
@@ -74,7 +79,7 @@ export function FlowsPage(): VNode {
               ? "No flow fits this filter in this time."
               : "No flow is stored of this time."} <a href={linkHere({ range: "all" })}>Look at all times</a>
           </Empty>
-        )}
+        ))}
         {rows.length > 0 && (
           <Table
             caption="Flows, newest first"
@@ -129,7 +134,7 @@ function FlowFilter({ problem }: { problem: Parameters<typeof FilterBar>[0]["pro
       <Typed name="port" label="Port" placeholder="either end" />
       <Choice name="protocol" label="Protocol" values={protocols.map((one) => [one, one])} />
       <Typed name="app_protocol" label="Application" placeholder="dns, tls, http" />
-      <Typed name="name" label="Name" placeholder="part of a DNS or server name" />
+      <Typed name="name" label="Name" placeholder="part of a name" />
       <FilterLine of="flows" />
     </FilterBar>
   );

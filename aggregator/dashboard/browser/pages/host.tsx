@@ -39,7 +39,7 @@ export function HostPage({ ip }: { ip: string }): VNode {
       <Section
         title="Flows"
         class="wide"
-        acts={<a class="button" href={linkTo("flows", "", { ip })}>Filter them</a>}
+        acts={<a class="button" href={linkTo("flows", "", { ip })}>Open in Flows</a>}
       >
         <Notice problem={flows.problem} />
         {flows.rows === null && flows.problem === null && <Loading />}

@@ -27,20 +27,20 @@ export const summaries: readonly Summary[] = [
   {
     path: "/services",
     title: "Services",
-    note: "what hosts offer, last seen first",
+    note: "What hosts offer, last seen first.",
     fields: { ip: "10.0.0.5 or 10.0.0.0/8", port: "any", protocol: "tcp" },
   },
   {
     path: "/domains",
     title: "Domains",
-    note: "what was asked for by DNS, last asked for first",
+    note: "What was asked for by DNS, last asked for first.",
     isRanged: true,
     fields: { name: "beginning of the domain" },
   },
   {
     path: "/conversations",
     title: "Conversations",
-    note: "who spoke with whom on the day of the newest packet, the largest first",
+    note: "Who spoke with whom on the day of the newest packet, the largest first.",
     fields: { ip: "either end", day: "2026-01-31" },
   },
 ];
@@ -66,7 +66,7 @@ export function SummaryList(
   const none = Object.fromEntries(names.map((name) => [name, null]));
   return (
     <div class="list">
-      <p class="soft">{note}</p>
+      <p class="soft about">{note}</p>
       <FilterBar label={`Filter ${title.toLowerCase()}`} names={names} problem={list.problem}>
         {names.map((name) => (
           <Typed

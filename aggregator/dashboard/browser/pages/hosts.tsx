@@ -6,6 +6,8 @@
 /// <reference lib="esnext" />
 
 import type { HostRow } from "../api.ts";
+import { useApp } from "../app.ts";
+import { ExportMenu } from "../export_menu.tsx";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { FilterLine } from "../filter_line.tsx";
 import { useBounds, useKeys, useList } from "../hooks.ts";
@@ -16,16 +18,17 @@ import {
   HostLink,
   Loading,
   More,
+  NothingYet,
   Notice,
+  Some,
   Table,
   Tabs,
   When,
-  Wire,
 } from "../parts.tsx";
 import { linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { summaries, SummaryList } from "./host_summaries.tsx";
-import { bytes, count, someOf } from "../text.ts";
+import { bytes, count } from "../text.ts";
 
 const pageRows = 100;
 const filters = ["ip", "network", "sort", "filter"] as const;
@@ -52,8 +55,10 @@ export function HostsPage(): VNode {
 }
 
 function HostList(): VNode {
+  const { totals } = useApp();
   const { query } = usePlace();
-  const given = Object.fromEntries(filters.map((name) => [name, query[name]]));
+  const { ip, network, sort, filter } = query;
+  const given = { ip, network, sort, filter };
   const { from } = useBounds();
   const list = useList<HostRow>("/hosts", { ...given, seen_since: from, limit: pageRows });
   useKeys({ "/": () => document.querySelector<HTMLElement>(".filter input")?.focus() });
@@ -63,12 +68,17 @@ function HostList(): VNode {
       <FilterBar label="Filter hosts" names={filters} problem={list.problem}>
         <Typed name="ip" label="Address" placeholder="10.0.0.5 or 10.0.0.0/8" />
         <Typed name="network" label="Site" placeholder="any" />
-        <Choice name="sort" label="Order" none="last seen" values={[["bytes", "bytes"]]} />
+        <Choice
+          name="sort"
+          label="Order"
+          none="last seen"
+          values={[["first_seen", "first seen"], ["bytes", "bytes"]]}
+        />
         <FilterLine of="hosts" />
       </FilterBar>
       {list.problem !== null && list.problem.field === null && <Notice problem={list.problem} />}
       {list.rows === null && list.problem === null && <Loading />}
-      {list.rows?.length === 0 && (
+      {list.rows?.length === 0 && (totals?.last === null ? <NothingYet /> : (
         <Empty>
           {isFiltered
             ? "No host fits this filter."
@@ -77,7 +87,7 @@ function HostList(): VNode {
             Show all hosts of all times
           </a>
         </Empty>
-      )}
+      ))}
       {list.rows !== null && list.rows.length > 0 && (
         <Table
           caption="Hosts"
@@ -87,15 +97,20 @@ function HostList(): VNode {
           idOf={({ ip, network }) => `${network} ${ip}`}
         />
       )}
-      <More list={list} word="hosts" />
+      <div class="list-tools">
+        <More list={list} word="hosts" />
+        {list.rows !== null && list.rows.length > 0 && (
+          <ExportMenu of="hosts" query={{ ip, network, filter, seen_since: from }} />
+        )}
+      </div>
     </div>
   );
 }
 
 const columns: readonly Column<HostRow>[] = [
   { name: "ip", label: "Address", cell: ({ ip }) => <HostLink ip={ip} /> },
-  { name: "name", label: "Name", cell: ({ names }) => <Wire>{someOf(names, "")}</Wire> },
-  { name: "mac", label: "MAC", cell: ({ macs }) => <Wire>{someOf(macs, "")}</Wire> },
+  { name: "name", label: "Name", cell: ({ names }) => <Some list={names} none="" /> },
+  { name: "mac", label: "MAC", cell: ({ macs }) => <Some list={macs} none="" /> },
   {
     name: "site",
     label: "Site",

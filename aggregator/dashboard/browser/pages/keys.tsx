@@ -31,7 +31,7 @@ interface Key {
   revoked_ms: number | null;
 }
 
-const lives = [["", "as long as it is not revoked"], ["86400", "1 day"], ["2592000", "30 days"], [
+const lives = [["", "until it is revoked"], ["86400", "1 day"], ["2592000", "30 days"], [
   "31536000",
   "1 year",
 ]] as const;
@@ -104,7 +104,7 @@ function NewKey({ onMade }: { onMade: (key: string) => void }): VNode {
       <Field label="Role" name="role" problem={problem}>
         {(ties) => <Select ties={ties} values={roles.map((role) => [role, role])} chosen="viewer" />}
       </Field>
-      <Field label="Good for" name="ttl_s" problem={problem}>
+      <Field label="Valid for" name="ttl_s" problem={problem}>
         {(ties) => <Select ties={ties} values={lives} chosen="" />}
       </Field>
       <button type="submit" class="main" disabled={isBusy}>Make a key</button>
@@ -115,24 +115,24 @@ function NewKey({ onMade }: { onMade: (key: string) => void }): VNode {
 
 function columnsOf(revoke: (id: string) => void, now: number): Column<Key>[] {
   const stateOf = ({ revoked_ms, expires_ms }: Key) =>
-    revoked_ms !== null ? "revoked" : expires_ms !== null && expires_ms / 1000 < now ? "expired" : "good";
+    revoked_ms !== null ? "revoked" : expires_ms !== null && expires_ms / 1000 < now ? "expired" : "valid";
   return [
     { name: "name", label: "Name", cell: ({ name }) => name },
     { name: "role", label: "Role", cell: ({ role }) => role },
     { name: "state", label: "State", cell: stateOf },
     { name: "id", label: "Id", cell: ({ id }) => <span class="wire">{id}</span> },
-    { name: "made", label: "Made", cell: ({ created_ms }) => <When at={created_ms / 1000} /> },
+    { name: "made", label: "Created", cell: ({ created_ms }) => <When at={created_ms / 1000} /> },
     {
       name: "until",
-      label: "Good until",
-      cell: ({ expires_ms }) => expires_ms === null ? "it does not expire" : <When at={expires_ms / 1000} />,
+      label: "Expires",
+      cell: ({ expires_ms }) => expires_ms === null ? "never" : <When at={expires_ms / 1000} />,
     },
     {
       name: "acts",
       label: "",
       title: "Revoke",
       cell: (key) =>
-        stateOf(key) === "good" && (
+        stateOf(key) === "valid" && (
           <Twice
             word="Revoke"
             question={`End ${key.name} and its sessions?`}

@@ -13,7 +13,7 @@ import { refresh, useApp } from "../app.ts";
 import { useApi, useWidth } from "../hooks.ts";
 import { Choice, FilterBar } from "../filter_bar.tsx";
 import { useLive } from "../live.ts";
-import { Empty, Loading, Notice, Section } from "../parts.tsx";
+import { Empty, Loading, NothingYet, Notice, Section } from "../parts.tsx";
 import { linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { bytes, plural } from "../text.ts";
@@ -21,6 +21,8 @@ import { type Band, countriesOf, type End, layOut, linksOf, networksOf } from ".
 
 const flowsMax = 500;
 const rowHeight = 36;
+/** Room for "999 MB" beside a name. */
+const sizeLength = 72;
 const spans = [["5", "5 minutes"], ["60", "1 hour"], ["240", "4 hours"], ["1440", "1 day"]] as const;
 
 export function MapPage(): VNode {
@@ -62,7 +64,7 @@ export function MapPage(): VNode {
           : undefined}
       >
         <Notice problem={flows.problem} />
-        {to === null && <Empty>No traffic is stored yet.</Empty>}
+        {totals?.last === null && <NothingYet />}
         {flows.isLoading && <Loading />}
         {flows.data?.rows.length === 0 && <Empty>No flow began in these minutes.</Empty>}
         {links.length > 0 && <Drawing links={links} isByHost={nameOf === asIs} />}
@@ -77,10 +79,13 @@ function Drawing({ links, isByHost }: { links: Parameters<typeof layOut>[0]; isB
   const { ref, width } = useWidth(900);
   const { sources, targets, bands } = layOut(links);
   const height = Math.max(sources.length, targets.length) * rowHeight + 8;
-  const label = width < 560 ? 118 : 220;
+  const label = width < 560 ? 118 : width < 900 ? 220 : 290;
   const [left, right] = [label, width - label];
   return (
     <div class="map" ref={ref}>
+      <p class="map-heads soft small" aria-hidden="true">
+        <span>From</span> <span>To</span>
+      </p>
       <svg
         width={width}
         height={height}
@@ -129,7 +134,7 @@ function Ribbon(
 ): VNode {
   const middle = (left + right) / 2;
   const [a, b] = [band.fromAt * height, band.toAt * height];
-  const thick = Math.max(1, band.share * height);
+  const thick = Math.max(band.threat ? 2.5 : 1, band.share * height);
   const d = `M${left} ${a}C${middle} ${a} ${middle} ${b} ${right} ${b}v${thick}C${middle} ${
     b + thick
   } ${middle} ${a + thick} ${left} ${a + thick}Z`;
@@ -158,20 +163,22 @@ function Stop(
 ): VNode {
   const at = (end.at + end.share / 2) * height;
   const isLeft = side === "left";
-  const letters = Math.floor((length - 14) / 7.4);
+  const hasSize = length > sizeLength + 118;
+  const letters = Math.floor((length - 14 - (hasSize ? sizeLength : 0)) / 7.4);
   const short = end.name.length > letters ? `${end.name.slice(0, letters - 1)}…` : end.name;
+  const size = bytes(end.bytes);
   const text = (
     <text x={isLeft ? x - 8 : x + 16} y={at + 4} text-anchor={isLeft ? "end" : "start"}>
+      {hasSize && isLeft && <tspan class="size">{`${size} `}</tspan>}
       {short}
-      <title>{`${end.name}: ${bytes(end.bytes)}`}</title>
+      {hasSize && !isLeft && <tspan class="size">{` ${size}`}</tspan>}
+      <title>{`${end.name}: ${size}`}</title>
     </text>
   );
   return (
     <g class="stop">
       <rect x={x} y={end.at * height} width="8" height={Math.max(1, end.share * height)} rx="1.5" />
-      {isByHost && !end.isRest
-        ? <a href={linkTo("hosts", end.name)} aria-label={`${end.name}, ${bytes(end.bytes)}`}>{text}</a>
-        : text}
+      {isByHost && !end.isRest ? <a href={linkTo("hosts", end.name)}>{text}</a> : text}
     </g>
   );
 }

@@ -8,21 +8,21 @@
 import { severities } from "../../../model/threat.ts";
 import type { ProtocolTotal, TopTalker } from "../../../model/traffic.ts";
 import type { Fleet, FleetRow, HostRow, Incident, Rows, Series } from "../api.ts";
-import { useApp } from "../app.ts";
+import { isAdmin, useApp } from "../app.ts";
 import { Chart, chartOf } from "../chart.tsx";
 import { type Asked, useApi, useBounds } from "../hooks.ts";
-import { Badge, Bars, Empty, HostLink, Loading, Notice, Section, When } from "../parts.tsx";
+import { Badge, Bars, Empty, HostLink, Loading, Notice, Section, Some, When } from "../parts.tsx";
 import { linkHere, linkTo, usePlace } from "../place.ts";
 import type { VNode } from "../preact.ts";
 import { rangeBetween, readRange, standardRange } from "../range.ts";
 import { boundsText, setRange } from "../range_bar.tsx";
-import { bytes, count, plural, someOf } from "../text.ts";
+import { bytes, count, plural } from "../text.ts";
 import { byUrgency, FleetSquares, isUnwell, statusWords } from "./fleet_parts.tsx";
 
 const incidentsMax = 5;
 const listMax = 8;
 const marksMax = 100;
-const hostsMax = 200;
+const newHostsMax = 10;
 const unwellMax = 5;
 const sensorsMax = 350;
 
@@ -34,17 +34,48 @@ interface Incidents {
 
 export function Overview(): VNode {
   const incidents = useApi<Incidents>("/incidents", { ...useBounds(), limit: 50 });
+  const fleet = useApi<Fleet>("/fleet", { limit: sensorsMax });
+  const { totals } = useApp();
+  if (totals?.last === null && fleet.data?.total === 0) return <FirstSteps trouble={fleet.data.problem} />;
   return (
     <div class="overview">
       <Wrong incidents={incidents} />
-      <Watched />
-      <Traffic incidents={incidents.data?.rows ?? []} />
-      <div class="thirds wide">
-        <Talkers />
-        <Protocols />
+      <div class="beside">
+        <Watched fleet={fleet} />
         <NewHosts />
       </div>
+      <Traffic incidents={incidents.data?.rows ?? []} />
+      <Talkers />
+      <Protocols />
     </div>
+  );
+}
+
+/** Of an aggregator that nobody has joined yet. */
+function FirstSteps({ trouble }: { trouble: string | null }): VNode {
+  const app = useApp();
+  return (
+    <Section title="Nothing is watched yet" class="first-steps">
+      {trouble !== null && <Notice problem={{ message: `The aggregator: ${trouble}` }} />}
+      <ol>
+        <li>
+          {isAdmin(app)
+            ? <a href={linkTo("fleet", "", { tab: "tokens" })}>Make a join token</a>
+            : <span>Ask an administrator for a join token</span>}: it lets one sensor in, once.
+        </li>
+        <li>
+          On the machine that sees the traffic, type the command that comes with the token. It enrols the
+          sensor.
+        </li>
+        <li>
+          Start it with <code>picket-sensor run</code>. Sensors and traffic appear here within seconds.
+        </li>
+      </ol>
+      <p class="soft">
+        Only a capture file at hand? <code>picket-sensor replay FILE --ship</code>{" "}
+        sends it through an enrolled sensor.
+      </p>
+    </Section>
   );
 }
 
@@ -57,7 +88,12 @@ function Wrong({ incidents: { data, problem } }: { incidents: Asked<Incidents> }
     ? "nothing is open in this time"
     : `${isMore ? "more than " : ""}${plural(open.length, "open incident")}, worst first`;
   return (
-    <Section title="What is wrong now" class="wrong" note={note}>
+    <Section
+      title="What is wrong now"
+      class="wrong"
+      note={note}
+      acts={open.length > 0 && <Severities incidents={open} isMore={isMore} />}
+    >
       <Notice problem={problem} />
       {data === null && problem === null && <Loading />}
       {data !== null && open.length === 0 && (
@@ -74,6 +110,30 @@ function Wrong({ incidents: { data, problem } }: { incidents: Asked<Incidents> }
         </p>
       )}
     </Section>
+  );
+}
+
+/** How many of each severity, the worst first; each leads to its threats. */
+function Severities({ incidents, isMore }: { incidents: readonly Incident[]; isMore: boolean }): VNode {
+  const counts = [...severities].reverse().map((severity) => ({
+    severity,
+    n: incidents.filter((one) => one.severity === severity).length,
+  }));
+  const least = counts.findLast(({ n }) => n > 0)?.severity;
+  return (
+    <ul class="severities" aria-label="Open incidents by severity">
+      {counts.filter(({ n }) => n > 0).map(({ severity, n }) => (
+        <li key={severity}>
+          <a
+            class={`tone-${severity}`}
+            href={linkTo("threats", "", { severity_min: severity, status: "open" })}
+          >
+            {/* The worst come first, so that only the last kind can be cut. */}
+            <strong class="number">{count(n)}{isMore && severity === least ? "+" : ""}</strong> {severity}
+          </a>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -98,12 +158,10 @@ function IncidentItem({ incident }: { incident: Incident }): VNode {
       <p class="ends">
         {actors.length + targets.length > 0 && (
           <>
-            {actors.length === 1 ? <HostLink ip={actors[0]} /> : <span class="wire">{someOf(actors)}</span>}
+            {actors.length === 1 ? <HostLink ip={actors[0]} /> : <Some list={actors} />}
             <span class="soft" aria-hidden="true">→</span>
             <span class="unseen">to</span>
-            {targets.length === 1
-              ? <HostLink ip={targets[0]} />
-              : <span class="wire">{someOf(targets)}</span>}
+            {targets.length === 1 ? <HostLink ip={targets[0]} /> : <Some list={targets} />}
           </>
         )}
         <span class="soft">
@@ -134,8 +192,7 @@ function IncidentItem({ incident }: { incident: Incident }): VNode {
   );
 }
 
-function Watched(): VNode {
-  const { data, problem } = useApi<Fleet>("/fleet", { limit: sensorsMax });
+function Watched({ fleet: { data, problem } }: { fleet: Asked<Fleet> }): VNode {
   if (data === null) {
     return <Section title="Sensors">{problem ? <Notice problem={problem} /> : <Loading />}</Section>;
   }
@@ -292,17 +349,16 @@ function NewHosts(): VNode {
   const since = new Date((bounds.from ?? 0) * 1000).toISOString();
   const { data, problem } = useApi<Rows<HostRow>>("/hosts", {
     filter: `inside = yes and first_seen >= ${since}`,
-    seen_since: bounds.from,
-    limit: hostsMax,
+    sort: "first_seen",
+    limit: newHostsMax,
   });
-  const rows = [...data?.rows ?? []].sort((a, b) => b.first_seen_ms - a.first_seen_ms).slice(0, listMax);
+  const rows = data?.rows ?? [];
   return (
     <Section title="New hosts" note="first seen in this time">
       <Notice problem={problem} />
       {data !== null && rows.length === 0 && !data.next_cursor && (
         <Empty>No host was seen for the first time.</Empty>
       )}
-      {data?.next_cursor && <p class="soft small">There are more hosts than could be looked through.</p>}
       <ul class="plain">
         {rows.map((host) => (
           <li key={host.ip}>
@@ -313,6 +369,11 @@ function NewHosts(): VNode {
           </li>
         ))}
       </ul>
+      {data?.next_cursor && (
+        <p class="more">
+          <a href={linkTo("hosts", "", { sort: "first_seen", filter: "inside = yes" })}>More new hosts</a>
+        </p>
+      )}
     </Section>
   );
 }

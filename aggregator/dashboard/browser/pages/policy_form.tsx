@@ -186,7 +186,7 @@ function Changes({ draft, inForce, changes }: {
     <div class="made" role="status">
       <p>
         {had === undefined
-          ? "A new policy for these sensors. It sets:"
+          ? `A new policy for these sensors. It sets ${changes.length === 0 ? "nothing yet." : "this:"}`
           : changes.length === 0
           ? "Nothing changes."
           : "What changes:"}

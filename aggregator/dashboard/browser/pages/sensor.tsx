@@ -20,6 +20,8 @@ import { statusWords } from "./fleet_parts.tsx";
 import { SensorActs } from "./sensor_acts.tsx";
 
 const gapsMax = 100, changesMax = 50;
+/** Above it an epoch is a time, as a replay chooses one. */
+const startsMax = 1e9;
 
 interface Moment {
   at_ms: number;
@@ -57,8 +59,17 @@ export function SensorPage({ name }: { name: string }): VNode {
 
 function Health({ sensor, onDone }: { sensor: SensorHealth; onDone: () => void }): VNode {
   const app = useApp();
-  const { status, reasons, site, tags, last_check_in_ms, last_batch_ms, enrolled_ms, clock_offset_ms } =
-    sensor;
+  const {
+    status,
+    reasons,
+    site,
+    tags,
+    last_check_in_ms,
+    last_batch_ms,
+    enrolled_ms,
+    clock_offset_ms,
+    canary,
+  } = sensor;
   const ago = (ms: number | null) => ms === null ? "never" : `${span(nowS(app) - ms / 1000)} ago`;
   return (
     <Section title="Health" class="wide">
@@ -74,6 +85,7 @@ function Health({ sensor, onDone }: { sensor: SensorHealth; onDone: () => void }
           "Tags": tags.join(", "),
           "Last check-in": ago(last_check_in_ms),
           "Last batch": ago(last_batch_ms),
+          "Canary": canary,
           "Enrolled": <When at={enrolled_ms / 1000} />,
           "Clock": clock_offset_ms === null
             ? null
@@ -136,7 +148,7 @@ function Machine({ sensor: { check_in: checkIn } }: { sensor: SensorHealth }): V
           "Source": <Wire>{capture.source}</Wire>,
           "Capture": capture.error ? `${capture.state}: ${capture.error}` : capture.state,
           "Started": <When at={started_ms / 1000} />,
-          "Starts so far": epoch,
+          "Starts": epoch < startsMax ? count(epoch) : null,
           "Last packet": capture.last_packet === null ? "none" : <When at={capture.last_packet} />,
           "Open flows": `${count(flows.open)}, ${count(flows.segments)} segments, ${
             count(flows.evicted)
@@ -171,7 +183,7 @@ function History({ id }: { id: string }): VNode {
   const rows = data?.rows ?? [];
   return (
     <Section
-      title="How it was"
+      title="Health over time"
       class="wide"
       note={data?.next_cursor === undefined
         ? "changes of the last 30 days"

@@ -43,7 +43,7 @@ export function FlowsOfThreat({ threat }: { threat: Threat }): VNode {
       <TellingFacts flows={rows} of={of} isKnown={list.rows !== null} />
       <section>
         <h3>
-          Flows <span class="soft">{of}</span>
+          Flows {rows.length > 0 && <span class="soft">{of}</span>}
         </h3>
         <Notice problem={list.problem} />
         {list.rows === null && list.problem === null && <Loading />}
@@ -87,7 +87,7 @@ function TellingFacts(
   return (
     <section>
       <h3>
-        Telling facts <span class="soft">in {of}</span>
+        Telling facts {flows.length > 0 && <span class="soft">in {of}</span>}
       </h3>
       <Facts>
         {telling.map(({ name, values, more }) => (

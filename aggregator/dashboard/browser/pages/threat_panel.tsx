@@ -8,15 +8,16 @@
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
 
+import { placeText } from "../../../model/place.ts";
 import { isOfSensor } from "../../../model/threat.ts";
 import type { Incident, Rows, Threat } from "../api.ts";
 import { mayDecide, useApp } from "../app.ts";
 import { useApi } from "../hooks.ts";
-import { Badge, Fact, Facts, HostLink, Loading, Notice, When, Wire } from "../parts.tsx";
+import { Badge, Fact, Facts, HostLink, Loading, Notice, Some, When, Wire } from "../parts.tsx";
 import { linkHere, linkTo } from "../place.ts";
 import type { ComponentChildren, VNode } from "../preact.ts";
 import { SidePanel } from "../side_panel.tsx";
-import { count, plural, someOf } from "../text.ts";
+import { count, plural } from "../text.ts";
 import { Packets } from "./packets.tsx";
 import { Question } from "./question.tsx";
 import { Decisions, Feedback, IncidentActs, Suppress } from "./threat_acts.tsx";
@@ -65,7 +66,11 @@ function Story({ threat, onChange }: { threat: OneThreat; onChange: () => void }
       <div class="to-do">
         <h3>What to do now</h3>
         <p>{suggested_action}</p>
-        {words?.false_alarm && <p class="soft">{words.false_alarm}</p>}
+        {words?.false_alarm && (
+          <p class="soft">
+            <strong>A false alarm?</strong> {words.false_alarm}
+          </p>
+        )}
       </div>
       <Decisions threat={threat} onChange={onChange} />
       <Ends threat={threat} />
@@ -90,7 +95,7 @@ function Story({ threat, onChange }: { threat: OneThreat; onChange: () => void }
 }
 
 function Ends({ threat }: { threat: Threat }): VNode {
-  const { src_ips, dst_ips, dst_port, sensors } = threat;
+  const { src_ips, dst_ips, dst_port, sensors, outside = [] } = threat;
   if (isOfSensor(threat)) {
     return (
       <p>
@@ -105,6 +110,15 @@ function Ends({ threat }: { threat: Threat }): VNode {
         of={{
           "From": <Addresses list={src_ips} />,
           "To": <Addresses list={dst_ips} />,
+          "Outside": outside.length > 0 && (
+            <ul class="plain">
+              {outside.map((one) => (
+                <li key={one.ip}>
+                  <Wire>{one.ip}</Wire> <span class="soft">{placeText(one)}</span>
+                </li>
+              ))}
+            </ul>
+          ),
           "Port": dst_port,
           "Seen by": plural(sensors.length, "sensor"),
         }}
@@ -251,7 +265,11 @@ function Others(
         {others.slice(0, othersMax).map(({ id, title, severity, src_ips, last_seen, status }) => (
           <li key={id}>
             <Badge tone={severity}>{severity}</Badge> <a href={linkHere({ id })}>{title}</a>
-            {query.ip === undefined && <span class="wire soft">{someOf(src_ips)}</span>}{" "}
+            {query.ip === undefined && (
+              <span class="soft">
+                <Some list={src_ips} />
+              </span>
+            )}{" "}
             <span class="soft small end">
               {status === "open" ? "" : `${status} · `}
               <When at={last_seen} isAge />

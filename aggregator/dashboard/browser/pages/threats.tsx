@@ -9,14 +9,27 @@
 /// <reference lib="esnext" />
 
 import { isOfSensor, severities, type ThreatStatus, threatStatuses } from "../../../model/threat.ts";
+import { countriesText, placeText } from "../../../model/place.ts";
 import type { Threat } from "../api.ts";
 import { ask, mayDecide, nowS, refresh, useApp } from "../app.ts";
 import { type List, useAction, useBounds, useKeys, useList } from "../hooks.ts";
-import { Badge, Button, type Column, Empty, Loading, More, Notice, Table, When } from "../parts.tsx";
+import {
+  Badge,
+  Button,
+  type Column,
+  Empty,
+  Loading,
+  More,
+  NothingYet,
+  Notice,
+  Some,
+  Table,
+  When,
+} from "../parts.tsx";
 import { go, linkHere, usePlace } from "../place.ts";
 import { useEffect, useState, type VNode } from "../preact.ts";
 import type { Bounds } from "../range.ts";
-import { count, fullTime, plural, someOf, span } from "../text.ts";
+import { count, fullTime, plural, span } from "../text.ts";
 import { Choice, FilterBar, Typed } from "../filter_bar.tsx";
 import { shut } from "../side_panel.tsx";
 import { FilterLine } from "../filter_line.tsx";
@@ -65,7 +78,7 @@ export function ThreatsPage(): VNode {
               nowS(app),
               mayChange ? { chosen, toggle } : null,
               query.id !== undefined,
-            )}
+            ).filter(({ name }) => name !== "country" || rows.some(({ outside }) => outside))}
             rows={rows}
             idOf={({ id }) => id}
             chosen={query.id}
@@ -161,7 +174,7 @@ function ThreatFilter({ problem }: { problem: List<Threat>["problem"] }): VNode 
       <Choice name="status" label="Status" values={threatStatuses.map((one) => [one, one])} />
       <Choice name="suppressed" label="Suppressed" none="hidden" values={[["true", "shown too"]]} />
       <Typed name="ip" label="Address" placeholder="attacker or victim" />
-      <Typed name="detector" label="Detector" placeholder="port_scan_vertical" list="detectors" />
+      <Typed name="detector" label="Detector" placeholder="beacon" list="detectors" />
       <DetectorNames />
       <FilterLine of="threats" />
     </FilterBar>
@@ -191,9 +204,11 @@ function Decide(
 }
 
 function Found({ list, isFiltered }: { list: List<Threat>; isFiltered: boolean }): VNode | null {
+  const { totals } = useApp();
   if (list.problem !== null && list.problem.field === null) return <Notice problem={list.problem} />;
   if (list.rows === null) return <Loading />;
   if (list.rows.length > 0) return null;
+  if (totals?.last === null) return <NothingYet />;
   const none = Object.fromEntries(filters.map((name) => [name, null]));
   return isFiltered
     ? (
@@ -245,8 +260,23 @@ function columnsOf(
       cell: ({ id, title }) => <a class="row-link" href={linkHere({ id })}>{title}</a>,
     },
     { name: "ends", label: "Who → whom", cell: Ends },
+    {
+      name: "country",
+      label: "Country",
+      title: "Country of the party outside",
+      cell: ({ outside = [] }) => (
+        <span title={outside.map((one) => `${one.ip}: ${placeText(one)}`).join("\n") || undefined}>
+          {countriesText(outside)}
+        </span>
+      ),
+    },
     { name: "count", label: "Count", isNumber: true, title: "Count", cell: (threat) => count(threat.count) },
-    { name: "span", label: "In this time", cell: (threat) => <Span threat={threat} bounds={bounds} /> },
+    {
+      name: "span",
+      label: "When",
+      title: "When in this time",
+      cell: (threat) => <Span threat={threat} bounds={bounds} />,
+    },
     {
       name: "age",
       label: "Last seen",
@@ -262,7 +292,9 @@ function columnsOf(
     },
     { name: "site", label: "Site", cell: ({ network }) => network },
   ];
-  return isNarrow ? columns.filter(({ name }) => !["count", "span", "site"].includes(name)) : columns;
+  return isNarrow
+    ? columns.filter(({ name }) => !["country", "count", "span", "site"].includes(name))
+    : columns;
 }
 
 function Ends(threat: Threat): VNode {
@@ -270,8 +302,7 @@ function Ends(threat: Threat): VNode {
   if (isOfSensor(threat)) return <span>{words?.summary.split(":")[0]}</span>;
   return (
     <span>
-      <span class="wire">{someOf(src_ips)}</span> <span class="soft" aria-label="to">→</span>{" "}
-      <span class="wire">{someOf(dst_ips)}</span>
+      <Some list={src_ips} /> <span class="soft" aria-label="to">→</span> <Some list={dst_ips} />
       {dst_port !== null && <span class="soft">{` port ${dst_port}`}</span>}
     </span>
   );

