@@ -11,18 +11,19 @@ import { OddPackets } from "./capture/odd_packets.ts";
 import { Decoder } from "./decode/decoder.ts";
 import type { Packet } from "./decode/packet.ts";
 import { innerFaults, leftOutReasons, reason } from "./decode/reasons.ts";
-import type { Chooser, DeepLane } from "./dissect/deep_lane.ts";
+import { answeredAll, type Chooser, type DeepLane } from "./dissect/deep_lane.ts";
 import { NoiseFilter, type NoisePolicy } from "./prefilter/noise.ts";
 import type { OwnPeer } from "./prefilter/kernel_filter.ts";
 import { OwnTraffic } from "./prefilter/own_traffic.ts";
+import { isCanary } from "./flow/canary.ts";
 import { notSampled } from "./flow/sampling.ts";
 import { Copies } from "./flow/copies.ts";
 import { directionOf } from "./flow/find.ts";
 import type { FlowOptions } from "./flow/flow_options.ts";
 import { Fragments } from "./flow/fragments.ts";
 import { DeepMarks } from "./flow/deep_marks.ts";
-import type { Octets } from "./flow/octets.ts";
 import type { SegmentPage } from "./flow/segment_page.ts";
+import { Life } from "./flow/life.ts";
 import { FlowTable } from "./flow/table.ts";
 import { WaitingRows } from "./flow/waiting.ts";
 import type { PacketRing } from "./ring/packet_ring.ts";
@@ -78,6 +79,7 @@ export class Pipeline {
   bytes = 0;
   /** Stamp of the packet that came last. */
   stampUs = 0;
+  readonly life = new Life();
   /** Time without packets since the last chunk, and as much of it as table time has passed. */
   #silentUs = 0;
   #passedUs = 0;
@@ -195,10 +197,13 @@ export class Pipeline {
     if (timeUs > this.#lastUs) this.#lastUs = timeUs;
     const decoder = this.#decoder;
     let stopped = decoder.decode(buffer, offset, capturedLength, wireLength, linkType);
-    if (stopped === 0 && this.#own.isActive && this.#own.isIn(decoder.layers, decoder.layerCount)) {
-      stopped = reason.own_traffic;
+    if (stopped !== 0 || !isCanary(decoder.layers[0])) {
+      this.life.note(stopped === 0 ? decoder.layers[0] : null, buffer, timeUs);
+      if (stopped === 0 && this.#own.isActive && this.#own.isIn(decoder.layers, decoder.layerCount)) {
+        stopped = reason.own_traffic;
+      }
+      if (stopped === 0 && this.#filter.isActive) stopped = this.#filter.leaveOut(decoder.layers[0], buffer);
     }
-    if (stopped === 0 && this.#filter.isActive) stopped = this.#filter.leaveOut(decoder.layers[0], buffer);
     if (stopped !== 0) {
       this.#leftOut[stopped]++;
       return;
@@ -390,11 +395,4 @@ export class Pipeline {
     if (by > 0) this.#reporter.count(name, labels, by);
     this.#reported.set(key, total);
   }
-}
-
-function answeredAll(lane: DeepLane) {
-  return {
-    answeredTicket: Infinity,
-    takeFacts: (flowId: number, segment: number, out: Octets) => lane.takeFacts(flowId, segment, out),
-  };
 }

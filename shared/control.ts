@@ -8,6 +8,7 @@ import { packetLimits } from "./packets.ts";
 import { z } from "./schema.ts";
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
+const communityId = z.string().regex(/^1:[A-Za-z0-9+/]{27}=$/);
 const counters = z.record(z.string().max(200), z.number()).refine((all) => Object.keys(all).length <= 2_000);
 
 export const enrolRequest = z.object({
@@ -98,8 +99,10 @@ export const checkInRequest = z.object({
       dropped: z.int().min(0),
       card_dropped: z.int().min(0),
     }).optional(),
-    /** Last packet's time stamp, epoch seconds; null = none yet. */
+    /** Last packet's time stamp, epoch seconds; canaries do not count. Null = none yet. */
     last_packet: z.number().nullable(),
+    /** The same of packets to one host. Absent = unknown, as under a filter of the sensor's own. */
+    last_unicast: z.number().nullable().optional(),
   }),
   flows: z.object({
     open: z.int().min(0),
@@ -112,6 +115,10 @@ export const checkInRequest = z.object({
     answered: z.int().min(0),
     refused: z.int().min(0),
     restarts: z.int().min(0),
+    /** Ends of tshark that nobody asked for: since the start, and in the last ten minutes; words of the last one.
+     * Absent = unknown. */
+    failures: z.object({ total: z.int().min(0), lately: z.int().min(0), words: z.string().max(200) })
+      .optional(),
     /** Walls around tshark, as its process has shown them, and those that should stand and do not; absent = unknown. */
     walls: z.object({ standing: wallList, missing: wallList }).optional(),
   }),
@@ -175,6 +182,18 @@ export const checkInRequest = z.object({
     /** Octets of the download that are there. */
     received: z.int().min(0),
   }).optional(),
+  /** The newest canary that it sent; see canary.ts. Absent = it has sent none yet. */
+  canary: z.object({
+    sent_ms: z.number(),
+    /** The question of the centre that was answered last; null = none since the start. */
+    asked: z.int().min(0).nullable(),
+    /** By interface: the flow to be found, or why there is none. */
+    flows: z.array(z.object({
+      interface: z.string().max(60),
+      community_id: communityId.nullable(),
+      problem: z.string().max(200).nullable(),
+    })).max(16),
+  }).optional(),
   /** Highest seq sealed in each bucket of this epoch, by bucket number: what the aggregator should have seen. */
   sealed: z.record(z.string().regex(/^[0-9]{1,4}$/), z.int().min(0)),
   /** What is in these batches, as the ledger counts it; absent = unknown. `capture.in_flows` runs ahead of `packets` by
@@ -195,7 +214,7 @@ export const packetRequest = z.object({
   id: z.string().regex(/^[0-9a-f]{16}$/),
   /** Times are the sensor's own. */
   flows: z.array(z.object({
-    community_id: z.string().regex(/^1:[A-Za-z0-9+/]{27}=$/),
+    community_id: communityId,
     from_us: z.int().min(0),
     to_us: z.int().min(0),
   })).min(1).max(packetLimits.flowsMax),
@@ -222,6 +241,9 @@ export const checkInResponse = z.object({
     version: z.int().min(1),
     settings: z.record(z.string(), z.unknown()).describe("Fields as in shared/policy.ts"),
   }).nullable().optional(),
+  /** `ask`: a canary is wanted, and this is to be said back. `arrived`: when the newest that was found here was sent,
+   * by the sensor's clock; null = none was. */
+  canary: z.object({ ask: z.int().min(0).optional(), arrived: z.number().nullable() }).optional(),
   /** The program that it should run, null = the one it has. Offered with each check-in until it runs. */
   upgrade: z.object({
     offer: z.string().describe("Rollout and attempt, like 7.1"),

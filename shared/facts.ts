@@ -58,6 +58,9 @@ export interface HttpFact {
   uri?: string;
   user_agent?: string;
   referrer?: string;
+  /** The first other header of a request that holds what honest ones do not ("${", "%{", "() {", a quote and a gap, a
+   * serialised object): "X-Api-Version: ${jndi:..."; of its value only what stands around it. */
+  header?: string;
   status?: number;
   content_type?: string;
   /** Octets of the body, as the header says. */
@@ -179,6 +182,7 @@ export interface LoginFact extends Counted {
     | "imap"
     | "smtp"
     | "sip"
+    | "ssh"
     | "rdp"
     | "vnc"
     | "telnet"
@@ -193,7 +197,8 @@ export interface LoginFact extends Counted {
    * "rdp", "tls", "credssp", "rdstls". */
   method?: string;
   /** "named": a user was named; "asked": a proof was sent, and no answer seen; "challenged": the server wants one. Of
-   * an INVITE "accepted" means that somebody took the call. */
+   * an INVITE "accepted" means that somebody took the call. Of SSH it is told from the lengths of the answers:
+   * "refused" once for each proof, "accepted" for a session, "challenged" for one that ended with a single no. */
   outcome: "named" | "asked" | "challenged" | "accepted" | "refused";
   /** The server's number for it: SIP status, SMTP reply, MySQL or SQL Server error. */
   code?: number;
@@ -218,7 +223,7 @@ export interface Facts {
    * middle they are the first that were seen. */
   first?: { fwd?: string; bwd?: string };
   /** Anything else worth a word: NTLM user, Kerberos name, SIP method, ... keyed by tshark field name;
-   * "rdp.channel" is MS_T120 where a client asks for it. */
+   * "rdp.channel" is MS_T120 where a client asks for it; "redis.command" names what makes an open Redis dangerous. */
   other?: Record<string, string>;
   /** Entries and characters left out because of {@link factLimits}. */
   cut?: number;

@@ -185,6 +185,11 @@ export function compareVersions(a: string, b: string): number {
   return at < 0 ? 0 : left[at] - right[at];
 }
 
+/** The same of their minor versions alone. */
+export function compareMinorsOf(a: string, b: string): number {
+  return compareMinors(minorOf(a), minorOf(b));
+}
+
 /** Whether a program of `version` and a release that fits `fits` read what the other one left. */
 export function doesFit({ min, max }: Manifest["fits"], version: string): boolean {
   const minor = minorOf(version);

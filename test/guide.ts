@@ -126,6 +126,8 @@ export const commands: Readonly<Record<string, How>> = {
   "systemctl reload picket-aggregator": { machine: "" },
   "journalctl -u picket-sensor -p warning": { machine: "" },
   "picket-sensor status": { machine: "" },
+  "picket-sensor canary": { machine: "" },
+  "picket-aggregator sensor canary NAME": { machine: "picket-aggregator sensor canary pi" },
   "picket-sensor doctor": { machine: "" },
   "picket-aggregator sensors": { machine: "" },
   "picket-aggregator db verify --archive /var/lib/picket-aggregator/archive": { machine: "" },

@@ -4,6 +4,7 @@
  * Why by name: what a route can touch is read in its own declaration; a route whose needs are not there is not served.
  * @module */
 
+import type { CheckedHeader } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Place } from "../model/invitation.ts";
@@ -103,7 +104,11 @@ export interface Capabilities extends EdgeCapabilities {
   releaseRate: RateLimit;
   /** Bodies of batches in memory. */
   uploadLimit: ConcurrencyLimit;
-  submit(header: (name: string) => string | undefined, compressed: Uint8Array): Promise<IngestOutcome>;
+  submit(
+    header: (name: string) => string | undefined,
+    compressed: Uint8Array,
+    checked: CheckedHeader,
+  ): Promise<IngestOutcome>;
   /** A person set a threat's status: detection must know, or the next growth would set it back. */
   onThreatStatus(id: string, status: ThreatStatus): void;
   /** A suppression was made or ended. */

@@ -12,6 +12,7 @@ import { batches } from "./sensors/batches.ts";
 import { checkIn } from "./sensors/check_in.ts";
 import { packetUploads } from "./sensors/packets.ts";
 import { enrol } from "./sensors/enrol.ts";
+import { askCanary } from "./sensors/canary.ts";
 import { approve, release, remove, rename, revoke, tag } from "./sensors/change.ts";
 import { fleet, sensor } from "./sensors/fleet.ts";
 import { sensorHistory } from "./sensors/health_history.ts";
@@ -68,6 +69,7 @@ const table: readonly Row[] = [
   ["GET", "/api/v1/fleet", "viewer", fleet],
   ["GET", "/api/v1/sensors/:id", "viewer", sensor],
   ["GET", "/api/v1/sensors/:id/health", "viewer", sensorHistory],
+  ["POST", "/api/v1/sensors/:id/canary", "analyst", askCanary],
   ["POST", "/api/v1/sensors/:id/approve", "admin", approve],
   ["POST", "/api/v1/sensors/:id/release", "admin", release],
   ["POST", "/api/v1/sensors/:id/rename", "admin", rename],

@@ -267,6 +267,18 @@ export const sensorAnswer = z.object({
     found_ms: z.number(),
   })).describe("Packets it had counted in flows, and no batch brought"),
   packet_ring: z.string().nullable().describe("How far its ring of packets reaches back"),
+  canary: z.string().nullable().describe(
+    "Whether the marked flow that it sent last was found among those stored here",
+  ),
+  canary_state: z.object({
+    sent_ms: z.number().describe("Of the newest, by the sensor's clock"),
+    announced_ms: z.number(),
+    missing: z.array(z.string()).describe("Interfaces whose flow was not found so far"),
+    is_missed: z.boolean(),
+    missed: count.describe("Given up in a row"),
+    arrived_ms: z.number().nullable().describe("When the last to arrive was found here"),
+    arrived_sent_ms: z.number().nullable(),
+  }).nullable(),
 }).loose();
 
 const fleetRow = sensorAnswer.pick({
@@ -282,6 +294,7 @@ const fleetRow = sensorAnswer.pick({
   delivery: true,
   missing_batches: true,
   packet_ring: true,
+  canary: true,
 }).extend({
   reasons: z.array(z.string()).describe("The first two, and how many more there are"),
   version: z.string().nullable(),

@@ -2,7 +2,7 @@
 
 import { escapeLine } from "../../shared/escape.ts";
 import type { Host, HostDetails, Service } from "../model/host.ts";
-import { span } from "../fleet/reasons.ts";
+import { span } from "../fleet/span.ts";
 import type { Threat } from "../model/threat.ts";
 import { type Place, placeText } from "../model/place.ts";
 import { amount } from "./words.ts";

@@ -5,7 +5,8 @@
 import { escapeLine } from "../../shared/escape.ts";
 import type { Incident } from "../model/incident.ts";
 import type { Severity, Threat } from "../model/threat.ts";
-import { type SensorStatus, span } from "../fleet/reasons.ts";
+import type { SensorStatus } from "../fleet/reasons.ts";
+import { span } from "../fleet/span.ts";
 import type { FleetRow } from "../fleet/page.ts";
 import type { Totals } from "../model/traffic.ts";
 
@@ -29,13 +30,13 @@ const statusColours: Partial<Record<SensorStatus, string>> = {
 
 /** One sensor: a line of numbers, then a line a reason. */
 export function sensorLines(sensor: FleetRow, nowMs: number, isColourful: boolean): string[] {
-  const { conservation: kept, capture, packet_ring: ring } = sensor;
+  const { conservation: kept, capture, packet_ring: ring, canary } = sensor;
   const status = paint(sensor.status.replace("_", " "), statusColours[sensor.status], isColourful);
   const leftOut = kept ? Object.values(kept.left_out).reduce((sum, packets) => sum + packets, 0) : 0;
   const numbers = kept && capture
     ? `${amount(kept.packets)} packets from ${capture.source}: ${amount(kept.in_flows)} in flows, ` +
       `${amount(leftOut)} left out, ${amount(kept.dropped)} dropped` +
-      (ring?.startsWith("ring") ? `; ${ring}` : "")
+      (ring?.startsWith("ring") ? `; ${ring}` : "") + (canary === null ? "" : `; canary: ${canary}`)
     : "no packet reported yet";
   const seen = sensor.last_check_in_ms === null
     ? ""

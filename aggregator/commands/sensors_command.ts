@@ -20,10 +20,20 @@ import { readWholeFleet } from "../cli/fleet_pages.ts";
 import { sensorLines } from "../cli/words.ts";
 
 const options = { ...generalOptions, ...storeOptions, ...remoteOptions } as const;
-const verbs = ["list", "show", "approve", "release", "revoke", "rename", "tag", "remove"] as const;
+const sensorOptions = {
+  ...options,
+  waitS: {
+    kind: "number",
+    default: 90,
+    min: 1,
+    max: 3_600,
+    help: "canary: wait so long for it to arrive, s",
+  },
+} as const;
+const verbs = ["list", "show", "canary", "approve", "release", "revoke", "rename", "tag", "remove"] as const;
 type Verb = typeof verbs[number];
 /** As said once it is done. */
-const done: Record<Exclude<Verb, "list" | "show">, string> = {
+const done: Record<Exclude<Verb, "list" | "show" | "canary">, string> = {
   approve: "approved",
   release: "released",
   revoke: "revoked",
@@ -34,26 +44,32 @@ const done: Record<Exclude<Verb, "list" | "show">, string> = {
 
 export const sensorCommand: Command = command({
   name: "sensor",
-  summary: "sensors: list, show, approve, release, revoke, rename, tag, remove",
+  summary: "sensors: list, show, canary, approve, release, revoke, rename, tag, remove",
   operands: "VERB [NAME [WORD..]]",
   about:
-    `list and show print how sensors are, show also its last changes. approve takes one in that waits, release lifts a quarantine, revoke refuses everything of one
+    `list and show print how sensors are, show also its last changes. canary has one send a marked flow and
+waits until it is found here (exit code 1 when it is not). approve takes one in that waits, release lifts a quarantine, revoke refuses everything of one
 within 5 seconds and frees its name, rename gives another name, tag sets the tags (none: clears them), remove forgets one; its flows stay.
 NAME is a sensor's name or id. Works on the database of the state folder, or asks --url.`,
   examples: [
     "sensor list --json",
     "sensor show roof",
+    "sensor canary roof",
     "sensor approve roof",
     "sensor release roof",
     "sensor rename roof cellar",
     "sensor tag roof north outdoor",
     "sensor remove roof",
   ],
-  options,
+  options: sensorOptions,
   run: runSensor,
 });
 
-async function runSensor(given: Options<typeof options>, operands: string[], edges: Edges): Promise<number> {
+async function runSensor(
+  given: Options<typeof options> & { waitS?: number },
+  operands: string[],
+  edges: Edges,
+): Promise<number> {
   const { verb, rest } = readVerb(operands, verbs, "list");
   if (verb === "list") {
     noOperands(rest);
@@ -68,12 +84,17 @@ async function runSensor(given: Options<typeof options>, operands: string[], edg
       `Cannot ${verb} as one sensor must be named${verb === "rename" ? ", and its new name" : ""}`,
     );
   }
+  let code: number = exitCodes.ok;
   await withAdminApi(given, edges, async (api) => {
     if (verb === "show") return await show(api, name, given.json, edges);
+    if (verb === "canary") {
+      const isFound = await tryCanary(api, name, { json: given.json, waitMs: given.waitS! * 1_000 }, edges);
+      return void (code = isFound ? exitCodes.ok : exitCodes.failed);
+    }
     const result = await decide(api, verb, name, words);
     edges.print(given.json ? JSON.stringify(result) : escapeLine(`${done[verb]} ${result.name}`));
   });
-  return exitCodes.ok;
+  return code;
 }
 
 export const sensorsCommand: Command = command({
@@ -158,6 +179,43 @@ async function show(api: AdminApi, name: string, json: boolean, edges: Edges): P
   for (const { at_ms, status, reasons } of rows) {
     const at = new Date(at_ms).toISOString().slice(0, 19).replace("T", " ");
     edges.print(escapeLine(`    ${at} UTC  ${status}${reasons.length > 0 ? `: ${reasons.join("; ")}` : ""}`));
+  }
+}
+
+const lookMs = 1_000;
+
+/** Asks for a canary and waits for it; true = it arrived. */
+async function tryCanary(
+  api: AdminApi,
+  name: string,
+  { json, waitMs }: { json: boolean; waitMs: number },
+  { clock, reporter, print, signal }: Edges,
+): Promise<boolean> {
+  const path = `/sensors/${encodeURIComponent(name)}`;
+  const { asked_ms } = await api.post<{ asked_ms: number }>(`${path}/canary`, {});
+  const sinceMs = clock.monotonicMs();
+  let before = "";
+  for (;;) {
+    const sensor = await api.get<SensorHealth>(path);
+    const canary = sensor.check_in?.canary;
+    const isSent = canary?.asked === asked_ms;
+    const isFound = isSent && sensor.canary_state?.arrived_sent_ms === canary.sent_ms;
+    const isSettled = isFound || (isSent && canary.flows.every(({ problem }) => problem !== null));
+    const says = isSent
+      ? `canary of ${sensor.name}: ${sensor.canary}`
+      : `${sensor.name} has not checked in since it was asked`;
+    if (isSettled || signal.aborted || clock.monotonicMs() - sinceMs >= waitMs) {
+      print(
+        json
+          ? JSON.stringify({ found: isFound, says, canary, state: sensor.canary_state })
+          : escapeLine(says),
+      );
+      return isFound;
+    }
+    const step = isSent ? "sent, waiting until it is found here" : "asked, waiting for its check-in";
+    if (step !== before) reporter.info(step, { sensor: sensor.name });
+    before = step;
+    await clock.sleep(lookMs, signal);
   }
 }
 

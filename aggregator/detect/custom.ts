@@ -84,6 +84,9 @@ const parts: Readonly<Record<string, (value: unknown) => boolean>> = {
   items: isAbsentOr(isFunction),
   key: isFunction,
   opens: isAbsentOr(isFunction),
+  shared: isAbsentOr(isFunction),
+  notice: isAbsentOr(isFunction),
+  slight: isAbsentOr(isSlight),
   open: isFunction,
   step: isFunction,
   isThreat: isFunction,
@@ -95,6 +98,12 @@ const parts: Readonly<Record<string, (value: unknown) => boolean>> = {
 
 function wrongParts(detector: Record<string, unknown>): string[] {
   return Object.entries(parts).filter(([name, isRight]) => !isRight(detector[name])).map(([name]) => name);
+}
+
+function isSlight(slight: unknown): boolean {
+  if (typeof slight !== "object" || slight === null) return false;
+  const { isSlight, item } = slight as Record<string, unknown>;
+  return isFunction(isSlight) && (item === undefined || isFunction(item));
 }
 
 function isLimit(limit: unknown): boolean {

@@ -8,7 +8,7 @@
  * Why stored flows are stepped through again at the start, not only remembered: between a commit and its detection the
  * process may have been killed; known threats come first, so that what is found again is the same threat. @module */
 
-import type { Clock } from "../../shared/clock.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { type Engine, updateOfFlow } from "./engine.ts";
 import type { FreshFinding } from "./finding.ts";
@@ -65,6 +65,8 @@ const pageRows = 1_000;
 const knownThreatsMax = 10_000;
 /** Lists of flows that wait for the store. */
 const unlinkedMax = 10_000;
+/** Updates detected in without letting others run: some 20 ms. */
+const updatesPerTurn = 1_000;
 /** Threats without news are looked for this often. */
 const endEveryMs = 3_600_000;
 
@@ -121,7 +123,14 @@ export class Detection {
 
   /** Runs the detectors over updates; resolves when what they found is stored, or kept for later. */
   async take(updates: FlowUpdate[], nowMs: number): Promise<void> {
-    await this.#store(this.#deps.engine.step(updates, nowMs));
+    const changed = new Map<string, Threat>();
+    for (let from = 0; from < updates.length; from += updatesPerTurn) {
+      // Now and then the loop turns: ingest and people's questions go on meanwhile.
+      if (from > 0) await systemClock.sleep(0);
+      const some = updates.slice(from, from + updatesPerTurn);
+      for (const threat of this.#deps.engine.step(some, nowMs)) changed.set(threat.id, threat);
+    }
+    await this.#store([...changed.values()]);
   }
 
   /** Keeps what was found among stored flows. */

@@ -20,7 +20,7 @@ import {
   type FreshFinding,
   numberEvidence,
 } from "./finding.ts";
-import type { PreparedUpdate } from "./prepared.ts";
+import type { Opening, PreparedUpdate } from "./prepared.ts";
 
 /** A threshold that operators may set: `--limit NAME.LIMIT=VALUE`. */
 export interface Limit {
@@ -87,9 +87,14 @@ export interface Declaration<
   readonly key: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => Key | null;
   /** False: the update counts only where an episode is there already. @default always true */
   readonly opens?: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => boolean;
+  /** How single updates are kept: most keys are never seen again, and a state for each of them costs more than all the
+   * rest. */
+  readonly slight?: Slight<Table, Item>;
   /** What all episodes of one running detector share, when they must know of each other. Bound it. One that is
    * {@link Learning} survives a restart. */
   readonly shared?: () => Shared;
+  /** What every update that is shown adds to what all episodes share, before its `key` is asked for. Bound it. */
+  readonly notice?: (shared: Shared, update: PreparedUpdate) => void;
   /** State of a new episode, from the update that begins it; `step` is called with the same update next. */
   readonly open: (update: PreparedUpdate, item: Item, shared: Shared) => State;
   /** Adds one update to its episode. Bound every list, set and map. */
@@ -109,6 +114,16 @@ export interface Declaration<
   readonly action: Words<Evidences, State & Episode>;
   /** How to rule out a false alarm. */
   readonly falseAlarm: Words<Evidences, State & Episode>;
+}
+
+/** An episode of one update is kept without a state while that update is no threat by itself; its state is made when a
+ * second one comes. Then `open` and `step` of the declaration are given what stays of the first one,
+ * so they take an {@link Opening}. */
+export interface Slight<Table extends Limits, Item> {
+  /** Whether {@link Declaration.isThreat} is false after this update alone. */
+  readonly isSlight: (update: PreparedUpdate, limits: LimitValues<Table>, item: Item) => boolean;
+  /** The item that the first update was taken apart into. @default the present one: what is read of it is in the key */
+  readonly item?: (first: Opening) => Item;
 }
 
 /** Advice: the same for all, or following the evidence, the ends and the state of this finding. */
@@ -193,14 +208,23 @@ export function startDetector(
   set: Readonly<Record<string, number>> = {},
 ): Detector {
   const limits = limitsInForce(declaration, set);
-  const { name, items, key, opens, open, step, isThreat } = declaration;
+  const { name, items, notice, key, opens, open, step, isThreat, slight } = declaration;
   const shared = declaration.shared?.();
   const episodes = new Episodes<object>({
     keysMax: declaration.keysMax ?? 20_000,
     quietS: limits.quietS,
     ageMaxS: limits.ageS,
-    open: (update, item) => open(update, item, shared),
+    // It reads no more of what stays of a slight update, as it takes an Opening.
+    open: (update, item) => open(update as PreparedUpdate, item, shared),
     isThreat: (state, episode) => isThreat(state, limits, episode),
+    ...slight && {
+      slight: {
+        isSlight: (update, item) => slight.isSlight(update, limits, item),
+        item: (first, present) => slight.item === undefined ? present : slight.item(first),
+        step: (episode, first, item) =>
+          step(episode.state, first as Opening as PreparedUpdate, limits, item, episode),
+      },
+    },
   });
 
   const groups = new Map<string, Set<string>>();
@@ -224,6 +248,7 @@ export function startDetector(
     name,
     declaration,
     step(update) {
+      notice?.(shared, update);
       if (items === undefined) return stepItem(update, undefined);
       for (const item of items(update)) stepItem(update, item);
     },

@@ -11,7 +11,6 @@ import type { KeyEnds, KeyParts } from "./keys.ts";
 export type Key = string | KeyParts;
 
 export interface Keyed {
-  readonly ownKey: Key;
   readonly origin: KeyEnds;
 }
 
@@ -20,44 +19,49 @@ const placesMin = 16;
 export class EpisodeTable<Value extends Keyed> {
   size = 0;
   readonly #texts = new ByNetwork<Value>();
+  /** 0 = empty; what was removed leaves its hash. */
   #hashes = new Int32Array(placesMin);
+  /** Which key it is: {@link KeyParts.id}. */
+  #kinds = new Uint16Array(placesMin);
   /** Null = removed. */
-  #values: (Value | null | undefined)[] = new Array(placesMin).fill(undefined);
+  #values: (Value | null)[] = new Array(placesMin).fill(null);
   /** Places that are not empty. */
   #taken = 0;
 
-  get(key: Key, ends: KeyEnds): Value | undefined {
+  /** `hash`: {@link hashOfKey}, for whoever looks for one key more than once. */
+  get(key: Key, ends: KeyEnds, hash = hashOfKey(key, ends)): Value | undefined {
     if (typeof key === "string") return this.#texts.get(ends.network, key);
-    return this.#values[this.#placeOf(key, ends, key.hashOf(ends))] ?? undefined;
+    return this.#values[this.#placeOf(key, ends, hash)] ?? undefined;
   }
 
   /** In place of the one that has this key, if there is one. */
-  set(key: Key, ends: KeyEnds, value: Value): void {
+  set(key: Key, ends: KeyEnds, value: Value, hash = hashOfKey(key, ends)): void {
     if (typeof key === "string") {
       const before = this.#texts.size;
       this.#texts.set(ends.network, key, value);
       this.size += this.#texts.size - before;
       return;
     }
-    const hash = key.hashOf(ends), place = this.#placeOf(key, ends, hash);
-    if (this.#values[place] === undefined) {
+    const place = this.#placeOf(key, ends, hash);
+    if (this.#hashes[place] === 0) {
       this.size++;
       this.#taken++;
     }
     this.#hashes[place] = hash;
+    this.#kinds[place] = key.id;
     this.#values[place] = value;
     if (2 * this.#taken > this.#values.length) this.#grow();
   }
 
-  delete(key: Key, ends: KeyEnds): void {
+  delete(key: Key, ends: KeyEnds, hash = hashOfKey(key, ends)): void {
     if (typeof key === "string") {
       const before = this.#texts.size;
       this.#texts.delete(ends.network, key);
       this.size += this.#texts.size - before;
       return;
     }
-    const place = this.#placeOf(key, ends, key.hashOf(ends));
-    if (this.#values[place] === undefined) return;
+    const place = this.#placeOf(key, ends, hash);
+    if (this.#hashes[place] === 0) return;
     this.#values[place] = null;
     this.size--;
   }
@@ -77,47 +81,51 @@ export class EpisodeTable<Value extends Keyed> {
 
   *values(): Generator<Value> {
     yield* this.#texts.values();
-    for (const value of this.#values) if (value) yield value;
+    for (const value of this.#values) if (value !== null) yield value;
   }
 
   /** Empties it; the room stays. */
   clear(): void {
     this.#texts.clear();
-    this.#values.fill(undefined);
+    this.#hashes.fill(0);
+    this.#values.fill(null);
     this.#taken = this.size = 0;
   }
 
   /** Of the episode, or the empty one where it would be. */
   #placeOf(key: KeyParts, ends: KeyEnds, hash: number): number {
-    const values = this.#values, hashes = this.#hashes, mask = values.length - 1;
+    const hashes = this.#hashes, mask = hashes.length - 1;
     let place = hash & mask;
-    for (;;) {
-      const value = values[place];
-      if (value === undefined) return place;
-      if (
-        value !== null && hashes[place] === hash && value.ownKey === key && key.isSame(value.origin, ends)
-      ) {
-        return place;
-      }
-      place = place + 1 & mask;
+    for (; hashes[place] !== 0; place = place + 1 & mask) {
+      if (hashes[place] !== hash || this.#kinds[place] !== key.id) continue;
+      const value = this.#values[place];
+      if (value !== null && key.isSame(value.origin, ends)) break;
     }
+    return place;
   }
 
   /** Twice the room, or the same without those removed. */
   #grow(): void {
-    const values = this.#values, hashes = this.#hashes;
+    const values = this.#values, hashes = this.#hashes, kinds = this.#kinds;
     const places = 4 * this.size > values.length ? 2 * values.length : values.length, mask = places - 1;
     this.#hashes = new Int32Array(places);
-    this.#values = new Array(places).fill(undefined);
+    this.#kinds = new Uint16Array(places);
+    this.#values = new Array(places).fill(null);
     this.#taken = 0;
     for (let i = 0; i < values.length; i++) {
       const value = values[i];
-      if (!value) continue;
+      if (value === null) continue;
       let place = hashes[i] & mask;
-      while (this.#values[place] !== undefined) place = place + 1 & mask;
+      while (this.#hashes[place] !== 0) place = place + 1 & mask;
       this.#values[place] = value;
       this.#hashes[place] = hashes[i];
+      this.#kinds[place] = kinds[i];
       this.#taken++;
     }
   }
+}
+
+/** Not 0, unless the key is a text. */
+export function hashOfKey(key: Key, ends: KeyEnds): number {
+  return typeof key === "string" ? 0 : key.hashOf(ends) || 1;
 }

@@ -8,12 +8,14 @@
  * captures). A gap longer than `quietS`, in either direction, starts a new episode; nothing else ever depends on the
  * order of times.
  * Why plain lists for flows and sensors: a million keys of one flow each must stay small;
- * most never reach a second flow. @module */
+ * most never reach a second flow. For the same reason a single update that is no threat by itself is kept as it is
+ * (`slight`), one object for all detectors: making and dropping a state for each took half of the time of detection.
+ * @module */
 
-import { EpisodeTable, type Key, type Keyed } from "./episode_table.ts";
+import { EpisodeTable, hashOfKey, type Key, type Keyed } from "./episode_table.ts";
 import { findingLimits } from "./finding.ts";
 import type { KeyParts } from "./keys.ts";
-import type { Origin, PreparedUpdate } from "./prepared.ts";
+import { type Opening, Origin, type PreparedUpdate } from "./prepared.ts";
 
 /** What a detector may ask of an episode, beside its own state. Times are epoch seconds. */
 export interface Episode {
@@ -58,12 +60,12 @@ export class KeptEpisode<State extends object> implements Episode, Keyed {
   touches = 0;
   #rest: Rest | null = null;
 
-  constructor(ownKey: Key, { origin, segment }: PreparedUpdate, state: State) {
+  constructor(ownKey: Key, origin: Origin, state: State) {
     this.ownKey = ownKey;
     this.origin = origin;
     this.state = state;
-    this.firstS = segment.start;
-    this.lastS = segment.end;
+    this.firstS = origin.start;
+    this.lastS = origin.end;
   }
 
   /** With the network before it. */
@@ -135,21 +137,29 @@ const growthFactor = 1.1;
 /** Flows beyond the samples that wait for their episodes to become threats. */
 const flowsHeldMax = 500_000;
 
-export interface EpisodeOptions<State> {
+export interface EpisodeOptions<State extends object> {
   /** Keys followed at once. */
   keysMax: number;
   /** A silence longer than this ends an episode. */
   quietS: number;
   /** An episode older than this that is still below its threshold starts again. */
   ageMaxS: number;
-  open: (update: PreparedUpdate, item: unknown) => State;
+  open: (update: PreparedUpdate | Origin, item: unknown) => State;
   isThreat: (state: State, episode: Episode) => boolean;
+  /** Where single updates are kept without a state. */
+  slight?: {
+    isSlight: (update: PreparedUpdate, item: unknown) => boolean;
+    /** That of the update that opened the episode; `present`: of the one that found it. */
+    item: (first: Origin, present: unknown) => unknown;
+    step: (episode: KeptEpisode<State>, first: Origin, item: unknown) => void;
+  };
 }
 
 export class Episodes<State extends object> {
   readonly #options: EpisodeOptions<State>;
-  #young = new EpisodeTable<KeptEpisode<State>>();
-  #old = new EpisodeTable<KeptEpisode<State>>();
+  /** An episode, or where a single update opened it that is no threat by itself, what stays of that. */
+  #young = new EpisodeTable<KeptEpisode<State> | Origin>();
+  #old = new EpisodeTable<KeptEpisode<State> | Origin>();
   /** Those that keys were made of. */
   readonly #parts: KeyParts[] = [];
   /** Touched since they were taken last, those that ended meanwhile included:
@@ -170,29 +180,30 @@ export class Episodes<State extends object> {
   }
 
   /** The episode of `key` in the network and at the time of `update`; opened, or started again, where needed. Null:
-   * there is none and `opens` is false. */
+   * there is nothing to step, as there is none and `opens` is false, or as a slight update begins one. */
   touch(key: Key, update: PreparedUpdate, item?: unknown, opens = true): KeptEpisode<State> | null {
-    const { start, end } = update.segment;
-    let episode = this.#young.get(key, update);
-    const isYoung = episode !== undefined;
-    if (episode === undefined && this.#old.size > 0) {
-      episode = this.#old.get(key, update);
-      if (episode !== undefined) this.#old.delete(key, update);
+    const { start, end } = update.segment, hash = hashOfKey(key, update);
+    let found = this.#young.get(key, update, hash);
+    const isYoung = found !== undefined;
+    if (found === undefined && this.#old.size > 0) {
+      found = this.#old.get(key, update, hash);
+      if (found !== undefined) this.#old.delete(key, update, hash);
     }
-    if (episode === undefined && !opens) return null;
+    if (found === undefined && !opens) return null;
     if (!isYoung) this.#makeRoom();
-    if (episode === undefined || this.#isOver(episode, start, end)) {
-      if (episode !== undefined) this.#close(episode);
-      else if (typeof key !== "string" && !this.#parts.includes(key)) this.#parts.push(key);
-      episode = new KeptEpisode(key, update, this.#options.open(update, item));
-      this.#young.set(key, update, episode);
-    } else if (!isYoung) this.#young.set(key, update, episode);
-    episode.touches++;
-    if (start < episode.firstS) episode.firstS = start;
-    if (end > episode.lastS) episode.lastS = end;
-    this.#addFlow(episode, update);
-    if (update.sensors !== episode.sensors) addSensors(episode, update.sensors);
-    if (!episode.isChanged) this.#addChanged(episode);
+    if (found === undefined || this.#isOver(found, start, end)) {
+      if (found instanceof KeptEpisode) this.#close(found);
+      else if (found === undefined && typeof key !== "string" && !this.#parts.includes(key)) {
+        this.#parts.push(key);
+      }
+      const opened = this.#open(key, update, item);
+      this.#young.set(key, update, opened ?? update.origin, hash);
+      if (opened !== null) this.#add(opened, update);
+      return opened;
+    }
+    const episode = found instanceof KeptEpisode ? found : this.#recall(key, found, item);
+    if (!isYoung || episode !== found) this.#young.set(key, update, episode, hash);
+    this.#add(episode, update);
     return episode;
   }
 
@@ -232,12 +243,42 @@ export class Episodes<State extends object> {
   end(whole: string): void {
     for (const half of [this.#young, this.#old]) {
       const episode = half.take(whole, this.#parts);
-      if (episode) this.#close(episode);
+      if (episode instanceof KeptEpisode) this.#close(episode);
     }
   }
 
-  #isOver(episode: KeptEpisode<State>, start: number, end: number): boolean {
+  /** Null: the update is kept by itself. */
+  #open(key: Key, update: PreparedUpdate, item: unknown): KeptEpisode<State> | null {
+    const { slight, open } = this.#options;
+    if (slight !== undefined && slight.isSlight(update, item)) return null;
+    return new KeptEpisode(key, update.origin, open(update, item));
+  }
+
+  /** Makes up for what was put off when `first` came. */
+  #recall(key: Key, first: Origin, present: unknown): KeptEpisode<State> {
+    const { slight, open } = this.#options;
+    const item = slight!.item(first, present);
+    const episode = new KeptEpisode(key, first, open(first, item));
+    episode.touches = 1;
+    slight!.step(episode, first, item);
+    return episode;
+  }
+
+  #add(episode: KeptEpisode<State>, update: PreparedUpdate): void {
+    const { start, end } = update.segment;
+    episode.touches++;
+    if (start < episode.firstS) episode.firstS = start;
+    if (end > episode.lastS) episode.lastS = end;
+    this.#addFlow(episode, update);
+    if (update.sensors !== episode.sensors) addSensors(episode, update.sensors);
+    if (!episode.isChanged) this.#addChanged(episode);
+  }
+
+  #isOver(episode: KeptEpisode<State> | Origin, start: number, end: number): boolean {
     const { quietS, ageMaxS } = this.#options;
+    if (episode instanceof Origin) {
+      return start > episode.end + quietS || end < episode.start - quietS || end - episode.start > ageMaxS;
+    }
     if (start > episode.lastS + quietS || end < episode.firstS - quietS) return true;
     return end - episode.firstS > ageMaxS && !this.#isThreat(episode);
   }
@@ -247,7 +288,7 @@ export class Episodes<State extends object> {
   }
 
   /** A later segment counts as a flow of its own only while the sample shows that its flow is a new one. */
-  #addFlow(episode: KeptEpisode<State>, { flowId, first }: PreparedUpdate): void {
+  #addFlow(episode: KeptEpisode<State>, { flowId, first }: Opening): void {
     if (episode.flows < findingLimits.flowIdsMax) {
       if (episode.lastFlowId === flowId || (!first && episode.hasFlow(flowId))) return;
       episode.addFlowId(flowId);
@@ -305,7 +346,7 @@ export class Episodes<State extends object> {
   #makeRoom(): void {
     if (this.#young.size < Math.max(1, this.#options.keysMax >> 1)) return;
     this.evicted += this.#old.size;
-    for (const stale of this.#old.values()) this.#close(stale);
+    for (const stale of this.#old.values()) if (stale instanceof KeptEpisode) this.#close(stale);
     this.#old.clear();
     [this.#old, this.#young] = [this.#young, this.#old];
   }

@@ -29,8 +29,12 @@ export interface KeyEnds {
 const protocolBit = 1, srcBit = 2, dstBit = 4, portBit = 8;
 const drawn = crypto.getRandomValues(new Int32Array(2)), seed = drawn[0], factor = drawn[1] | 1;
 
+let nextId = 1;
+
 /** Some of the parts of an update, perhaps after a word that tells kinds of episode of one detector apart. */
 export class KeyParts {
+  /** Tells keys apart in tables; they are constants, and few. */
+  readonly id = nextId++;
   readonly #seed: number;
 
   constructor(readonly parts: number, readonly word = "") {
@@ -97,6 +101,8 @@ export class KeyParts {
 export const by = {
   src: new KeyParts(srcBit),
   dst: new KeyParts(dstBit),
+  /** "dst|port" */
+  dstPort: new KeyParts(dstBit | portBit),
   /** "src|dst" */
   pair: new KeyParts(srcBit | dstBit),
   /** "src|dst|port" */

@@ -34,8 +34,44 @@ export const industrialPorts: ReadonlySet<number> = new Set([
   47808,
 ]);
 
-/** What an episode keeps of the update that opened it; one for all episodes that it opened. */
-export class Origin implements KeyEnds {
+/** The fields of a segment that stay when the segment is gone. */
+export type OriginSegment = Pick<
+  Segment,
+  | "protocol"
+  | "dst_port"
+  | "start"
+  | "end"
+  | "fwd_packets"
+  | "fwd_bytes"
+  | "fwd_payload_bytes"
+  | "fwd_tcp_flags"
+  | "fwd_syn_count"
+  | "bwd_packets"
+  | "bwd_payload_bytes"
+  | "bwd_tcp_flags"
+  | "src_port"
+  | "src_mac"
+  | "factor"
+  | "app_protocol"
+>;
+
+/** What is known of an update as long as an episode that it opened lasts. */
+export interface Opening extends KeyEnds {
+  readonly src: Address;
+  readonly dst: Address;
+  readonly flowId: string;
+  readonly sensors: readonly string[];
+  readonly first: boolean;
+  readonly begins: boolean;
+  readonly probe: ProbeOutcome | null;
+  readonly service: ServiceView | null;
+  readonly serverName: string;
+  readonly segment: OriginSegment;
+}
+
+/** What stays of an update that opened episodes; one for all of them. It is its own segment, which makes one object of
+ * two: a scan opens millions. */
+export class Origin implements Opening, OriginSegment {
   readonly network: string;
   readonly salt: number;
   readonly protocol: string;
@@ -44,20 +80,71 @@ export class Origin implements KeyEnds {
   readonly port: number;
   readonly flowId: string;
   readonly sensors: readonly string[];
+  readonly first: boolean;
+  readonly begins: boolean;
+  readonly probe: ProbeOutcome | null;
+  readonly service: ServiceView | null;
+  readonly serverName: string;
+  readonly start: number;
+  readonly end: number;
+  readonly fwd_packets: number;
+  readonly fwd_bytes: number;
+  readonly fwd_payload_bytes: number;
+  readonly fwd_tcp_flags: number;
+  readonly fwd_syn_count: number;
+  readonly bwd_packets: number;
+  readonly bwd_payload_bytes: number;
+  readonly bwd_tcp_flags: number;
+  readonly src_port: number;
+  readonly src_mac: string;
+  readonly factor: number;
+  readonly app_protocol: string;
 
-  constructor({ network, salt, protocol, src, dst, port, flowId, sensors }: PreparedUpdate) {
-    this.network = network;
-    this.salt = salt;
-    this.protocol = protocol;
-    this.src = src;
-    this.dst = dst;
-    this.port = port;
-    this.flowId = flowId;
-    this.sensors = sensors;
+  constructor(update: PreparedUpdate) {
+    const { segment } = update;
+    this.network = update.network;
+    this.salt = update.salt;
+    this.protocol = update.protocol;
+    this.src = update.src;
+    this.dst = update.dst;
+    this.port = update.port;
+    this.flowId = update.flowId;
+    this.sensors = update.sensors;
+    this.first = update.first;
+    this.begins = update.begins;
+    this.probe = update.probe;
+    this.service = update.service;
+    this.serverName = update.serverName;
+    this.start = segment.start;
+    this.end = segment.end;
+    this.fwd_packets = segment.fwd_packets;
+    this.fwd_bytes = segment.fwd_bytes;
+    this.fwd_payload_bytes = segment.fwd_payload_bytes;
+    this.fwd_tcp_flags = segment.fwd_tcp_flags;
+    this.fwd_syn_count = segment.fwd_syn_count;
+    this.bwd_packets = segment.bwd_packets;
+    this.bwd_payload_bytes = segment.bwd_payload_bytes;
+    this.bwd_tcp_flags = segment.bwd_tcp_flags;
+    this.src_port = segment.src_port;
+    this.src_mac = segment.src_mac;
+    this.factor = segment.factor;
+    this.app_protocol = segment.app_protocol;
+  }
+
+  get origin(): this {
+    return this;
+  }
+
+  get segment(): OriginSegment {
+    return this;
+  }
+
+  get dst_port(): number {
+    return this.port;
   }
 }
 
-export class PreparedUpdate implements KeyEnds {
+export class PreparedUpdate implements Opening {
   readonly flowId: string;
   readonly network: string;
   readonly salt: number;
@@ -150,10 +237,10 @@ export class PreparedUpdate implements KeyEnds {
 
   /** At once, not when somebody asks: every call counts. */
   #readService(services: ServiceBook): ServiceView | null {
-    const { protocol, src_ip, dst_ip, dst_port, start } = this.segment;
+    const { protocol } = this;
     if (!this.begins || !this.src.isOwn || this.dst.isGroup) return null;
     if (protocol !== "tcp" && protocol !== "udp") return null;
-    return services.call(this.network, src_ip, `${dst_ip}|${dst_port}`, this.serverName, start);
+    return services.call(this, this.serverName, this.segment.start);
   }
 }
 

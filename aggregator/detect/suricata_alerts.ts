@@ -111,12 +111,42 @@ export interface AlertEntry extends Omit<Alert, "community" | "atS"> {
   sinceMs: number;
 }
 
+/** As it survives a run. */
+export const savedEntry = z.strictObject({
+  attacker: z.string().max(45),
+  victim: z.string().max(45),
+  port: port.nullable(),
+  rule: z.int().min(0),
+  signature: z.string().max(textMax),
+  category: z.string().max(textMax),
+  severity: z.int().min(0).max(255),
+  firstS: z.number(),
+  lastS: z.number(),
+  count: z.int().min(1),
+  communities: z.array(z.string().max(40)).max(communitiesMax),
+  sinceMs: z.number(),
+});
+export type SavedEntry = z.infer<typeof savedEntry>;
+
+export function saveEntry(entry: AlertEntry): SavedEntry {
+  return { ...entry, communities: [...entry.communities] };
+}
+
+export function loadEntry(saved: SavedEntry, nowMs: number): AlertEntry {
+  // A clock that was set back meanwhile lets nobody wait longer.
+  return { ...saved, communities: new Set(saved.communities), sinceMs: Math.min(saved.sinceMs, nowMs) };
+}
+
+function keyOf({ rule, attacker, victim }: Pick<Alert, "rule" | "attacker" | "victim">): string {
+  return `${rule}|${attacker}|${victim}`;
+}
+
 export class AlertBook {
   readonly #entries = new Map<string, AlertEntry>();
 
   /** False: there is no room for another rule or pair of hosts. */
   add({ atS, community, ...alert }: Alert, nowMs: number): boolean {
-    const key = `${alert.rule}|${alert.attacker}|${alert.victim}`;
+    const key = keyOf(alert);
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       if (this.#entries.size >= entriesMax) return false;
@@ -133,6 +163,19 @@ export class AlertBook {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** For the next run. */
+  save(): SavedEntry[] {
+    return Array.from(this.#entries.values(), saveEntry);
+  }
+
+  /** Lets what another run saved wait on. */
+  load(entries: readonly SavedEntry[], nowMs: number): void {
+    for (const entry of entries.slice(0, entriesMax)) {
+      const loaded = loadEntry(entry, nowMs);
+      this.#entries.set(keyOf(loaded), loaded);
+    }
   }
 
   /** Takes those that have waited since before `untilMs`. */

@@ -2,8 +2,9 @@
  *
  * In: an `eve.json` that Suricata writes and something rotates; stored flows. Out: findings, low at most.
  * Invariant: detection never waits for it. An alert waits for `waitMs`, as a sensor ships a flow only when a part of it
- * is over; then it is told with the flows found, or without any, and counted. What waits is told before the end; in a
- * crash it is lost. After a restart the file is followed from where the last run stopped.
+ * is over; then it is told with the flows found, or without any, and counted. What waits is told before the end.
+ * After a crash the file is followed from where it was last saved, and what waited then waits on: nothing is lost, and
+ * what was told in the last {@link saveMs} is told again.
  * Bounds: what is read in a turn (tailed_file.ts), rules and pairs of hosts that wait (suricata_alerts.ts),
  * `joinsMax` entries joined in a turn, {@link flowsMax} flows of each. What finds no room is counted. @module */
 
@@ -14,8 +15,16 @@ import type { Flow } from "../model/flow.ts";
 import { type Store, StoreUnavailable } from "../store/store.ts";
 import { field, type FreshFinding, hostile, numberEvidence, reason } from "./finding.ts";
 import type { LearnedFile } from "./learned.ts";
-import { AlertBook, type AlertEntry, readAlert } from "./suricata_alerts.ts";
-import { type FilePlace, TailedFile } from "./tailed_file.ts";
+import {
+  AlertBook,
+  type AlertEntry,
+  entriesMax,
+  loadEntry,
+  readAlert,
+  savedEntry,
+  saveEntry,
+} from "./suricata_alerts.ts";
+import { TailedFile } from "./tailed_file.ts";
 
 export interface SuricataFeedOptions {
   path: string;
@@ -38,7 +47,14 @@ export interface SuricataFeedDeps {
 const joinsMax = 50, flowsMax = 10;
 /** A flow may have begun so long before an alert in it. */
 const flowS = 86_400;
-const saved = z.strictObject({ inode: z.number(), position: z.number().min(0) });
+const saveMs = 5_000;
+const entries = z.array(savedEntry).max(entriesMax);
+const saved = z.strictObject({
+  inode: z.number(),
+  position: z.number().min(0),
+  due: entries,
+  waiting: entries,
+});
 
 export class SuricataFeed {
   readonly #options: Required<SuricataFeedOptions>;
@@ -48,13 +64,21 @@ export class SuricataFeed {
   readonly #stopping = new AbortController();
   /** Those that have waited, and are to be joined. */
   #due: AlertEntry[] = [];
-  #saved = "";
+  /** Something waits, or was told, since it was last saved. */
+  #isChanged = false;
+  #savedPosition = "";
+  #savedMs = -Infinity;
   #running: Promise<void> | null = null;
 
   constructor(options: SuricataFeedOptions, deps: SuricataFeedDeps) {
     this.#options = { waitMs: 120_000, everyMs: 1_000, ...options };
     this.#deps = deps;
-    this.#file = new TailedFile(options.path, readPlace(deps));
+    const left = readSaved(deps);
+    this.#file = new TailedFile(options.path, left);
+    if (left === null) return;
+    const nowMs = deps.clock.nowMs();
+    this.#due = left.due.map((entry) => loadEntry(entry, nowMs));
+    this.#book.load(left.waiting, nowMs);
   }
 
   start(): void {
@@ -72,6 +96,7 @@ export class SuricataFeed {
     while (!signal.aborted) {
       await this.#read();
       await this.#join(clock.nowMs() - waitMs);
+      if (Math.abs(clock.monotonicMs() - this.#savedMs) >= saveMs) this.#save();
       await clock.sleep(everyMs, signal);
     }
     await this.#read();
@@ -80,6 +105,7 @@ export class SuricataFeed {
       left = this.#book.size + this.#due.length;
       await this.#join(Infinity);
     }
+    this.#save();
   }
 
   async #read(): Promise<void> {
@@ -88,7 +114,6 @@ export class SuricataFeed {
       const before = file.tooLong;
       for (const line of await file.read()) this.#take(line, clock.nowMs());
       if (file.tooLong > before) this.#refuse("too_long", file.tooLong - before);
-      this.#keep();
     } catch (error) {
       reporter.count("suricata_reads_failed_total");
       reporter.warn("cannot read Suricata's file, will try again", { file: this.#options.path, error });
@@ -101,6 +126,7 @@ export class SuricataFeed {
     if (alert === null) return;
     if (typeof alert === "string") return this.#refuse(alert, 1);
     reporter.count("suricata_alerts_total");
+    this.#isChanged = true;
     if (!this.#book.add(alert, nowMs)) reporter.count("suricata_alerts_dropped_total");
   }
 
@@ -108,18 +134,36 @@ export class SuricataFeed {
     this.#deps.reporter.count("suricata_lines_refused_total", { reason: why }, count);
   }
 
-  #keep(): void {
-    const place = this.#file.place;
-    const text = place === null ? "" : JSON.stringify(place);
-    if (text === this.#saved) return;
-    this.#deps.memory.write(text);
-    this.#saved = text;
+  /** Place and alerts together, as one without the other would lose or repeat some. */
+  #save(): void {
+    const { memory, clock, reporter } = this.#deps, { place } = this.#file;
+    if (place === null) return;
+    const position = `${place.inode} ${place.position}`;
+    if (!this.#isChanged && position === this.#savedPosition) return;
+    this.#savedMs = clock.monotonicMs();
+    const left: z.infer<typeof saved> = {
+      ...place,
+      due: this.#due.map(saveEntry),
+      waiting: this.#book.save(),
+    };
+    try {
+      memory.write(JSON.stringify(left));
+    } catch (error) {
+      reporter.count("suricata_saves_failed_total");
+      reporter.warn("cannot save Suricata's alerts, will try again", { error });
+      return;
+    }
+    this.#isChanged = false;
+    this.#savedPosition = position;
   }
 
   /** Tells of those that have waited since before `untilMs`; while the store is away they go on waiting. */
   async #join(untilMs: number): Promise<void> {
     const { reporter, onFound } = this.#deps;
-    if (this.#due.length === 0) this.#due = this.#book.take(untilMs);
+    if (this.#due.length === 0) {
+      this.#due = this.#book.take(untilMs);
+      this.#isChanged ||= this.#due.length > 0;
+    }
     for (const entry of this.#due.slice(0, joinsMax)) {
       try {
         const flows = await this.#flowsOf(entry);
@@ -132,6 +176,7 @@ export class SuricataFeed {
         reporter.error("cannot take an alert of Suricata in", { rule: entry.rule, error });
       }
       this.#due.shift();
+      this.#isChanged = true;
     }
   }
 
@@ -149,7 +194,7 @@ export class SuricataFeed {
   }
 }
 
-function readPlace({ memory, reporter }: SuricataFeedDeps): FilePlace | null {
+function readSaved({ memory, reporter }: SuricataFeedDeps): z.infer<typeof saved> | null {
   const text = memory.read();
   if (text === null || text === "") return null;
   try {

@@ -15,7 +15,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { packetLimits, type PacketsHeader } from "../../shared/packets.ts";
 import type { PacketRequest } from "../../shared/control.ts";
 import type { Reporter } from "../../shared/reporter.ts";
-import { span } from "../fleet/reasons.ts";
+import { span } from "../fleet/span.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import type { PacketRequestRow, PacketStatus } from "../model/packets.ts";
 import { severities, type Threat } from "../model/threat.ts";

@@ -8,8 +8,9 @@
  * not that the right cable is plugged in. @module */
 
 import type { Gap } from "../model/ledger.ts";
-import type { EndedEpoch, SensorRow } from "../model/sensor.ts";
+import type { CanaryState, EndedEpoch, SensorRow } from "../model/sensor.ts";
 import type { CheckInRequest } from "../../shared/control.ts";
+import { canaryText } from "./canary.ts";
 import {
   type Conservation,
   conservationOf,
@@ -24,8 +25,8 @@ import {
   ringText,
   type SensorStatus,
   sensorStatuses,
-  span,
 } from "./reasons.ts";
+import { span } from "./span.ts";
 
 /** Packets that a sensor had counted in flows, and that no batch brought. */
 export interface Hole {
@@ -58,6 +59,10 @@ export interface SensorHealth {
   holes: Hole[];
   /** How far its ring of packets reaches back, in words; null = it never checked in. */
   packet_ring: string | null;
+  /** How its newest canary fares, in words; null = it never checked in. */
+  canary: string | null;
+  /** Null = none was ever announced. */
+  canary_state: CanaryState | null;
   check_in: CheckInRequest | null;
 }
 
@@ -137,6 +142,8 @@ export function sensorHealth(
     missing_batches: missing,
     holes,
     packet_ring: checkIn && ringText(checkIn),
+    canary: canaryText(sensor, nowMs),
+    canary_state: sensor.canary,
     check_in: checkIn,
   };
 }

@@ -34,6 +34,7 @@ export interface FleetRow extends
     | "delivery"
     | "missing_batches"
     | "packet_ring"
+    | "canary"
   > {
   version: string | null;
   capture: { state: string; source: string } | null;
@@ -85,7 +86,7 @@ export function fleetPage(
 
 /** The light row of a sensor. */
 export function rowOf({ check_in, ...sensor }: SensorHealth): FleetRow {
-  const { reasons, conservation, packet_ring } = sensor;
+  const { reasons, conservation, packet_ring, canary } = sensor;
   const more = reasons.length - reasonsShown;
   return {
     sensor_id: sensor.sensor_id,
@@ -104,6 +105,7 @@ export function rowOf({ check_in, ...sensor }: SensorHealth): FleetRow {
     delivery: sensor.delivery,
     missing_batches: sensor.missing_batches,
     packet_ring,
+    canary: canary && cut(canary),
     version: check_in?.version ?? null,
     capture: check_in && { state: check_in.capture.state, source: cut(check_in.capture.source) },
   };

@@ -6,10 +6,13 @@
 
 import type { CheckInRequest } from "../../shared/control.ts";
 import { cardDrops } from "../../shared/control_messages.ts";
+import { version } from "../../shared/version.ts";
 import type { SensorRow } from "../model/sensor.ts";
+import { canaryReason } from "./canary.ts";
 import { conservationOf } from "./conservation.ts";
 import { filterWarning, policyReasons } from "./policy_reasons.ts";
-import { upgradeReasons } from "./upgrade_reasons.ts";
+import { span } from "./span.ts";
+import { outdatedReasons, upgradeReasons } from "./upgrade_reasons.ts";
 
 /** From worst to best; a sensor has the first that fits. */
 export const sensorStatuses = [
@@ -32,6 +35,10 @@ export const fleetLimits = {
   lateAfterMs: 30_000,
   /** A network without one ARP or broadcast in this time is unplugged, or the port mirror is off. */
   blindAfterS: 60,
+  /** A small network is quiet at night, but in so long some host speaks to another. */
+  broadcastOnlyS: 600,
+  /** Ends of tshark that nobody asked for, in ten minutes: one packet may kill one. */
+  dissectorFailuresMin: 3,
   /** Packets dropped by the kernel or dumpcap, or by the card, as a share of all: since the start, or of the last
    * minute. Below it a reader could not notice it in any count. */
   dropShareMax: 0.001,
@@ -51,10 +58,11 @@ export function foundNow(sensor: SensorRow, nowMs: number): Found[] {
   const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
   if (checkIn) {
     found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
-    found.push(...copies(checkIn), ...ring(checkIn));
+    found.push(...dissector(checkIn), ...canary(sensor, nowMs), ...copies(checkIn), ...ring(checkIn));
     found.push(
       ...policyReasons(checkIn).map((text): Found => ["healthy", text, "policy"]),
       ...upgradeReasons(checkIn).map((text): Found => ["healthy", text, "upgrade"]),
+      ...outdatedReasons(checkIn.version, version).map((text): Found => ["healthy", text, "outdated"]),
     );
   }
   return found;
@@ -69,6 +77,7 @@ export const reasonKinds = [
   "unreachable",
   "stopped",
   "blind",
+  "broadcast_only",
   "capture_failed",
   "interface_lost",
   "kernel_drops",
@@ -76,10 +85,12 @@ export const reasonKinds = [
   "sampling",
   "unaccounted",
   "facts_refused",
+  "dissector_failing",
   "spool_dropped",
   "disk",
   "set_aside",
   "backlog",
+  "canary_missing",
   "missing_batches",
   "missing_packets",
   "copies",
@@ -88,6 +99,7 @@ export const reasonKinds = [
   "clock",
   "policy",
   "upgrade",
+  "outdated",
 ] as const;
 export type ReasonKind = typeof reasonKinds[number];
 
@@ -141,7 +153,7 @@ function sight(checkIn: CheckInRequest): Found[] {
   if (capture.state !== "capturing") return [];
   // Compared with the sensor's own clock, so that a wrong one does not make it blind.
   const sinceS = sent_ms / 1_000 - (capture.last_packet ?? started_ms / 1_000);
-  if (sinceS <= fleetLimits.blindAfterS) return [];
+  if (sinceS <= fleetLimits.blindAfterS) return broadcastOnly(checkIn);
   const first = capture.last_packet === null ? "No packet at all" : "No packet";
   return [[
     "blind",
@@ -149,6 +161,32 @@ function sight(checkIn: CheckInRequest): Found[] {
       filterWarning(checkIn)
     }`,
     "blind",
+  ]];
+}
+
+/** A port that mirrors nothing carries what goes to everybody, and looks alive. */
+function broadcastOnly({ capture, sent_ms, started_ms, policy }: CheckInRequest): Found[] {
+  if (capture.last_unicast === undefined || policy?.filtered) return [];
+  const sinceS = sent_ms / 1_000 - (capture.last_unicast ?? started_ms / 1_000);
+  if (sinceS <= fleetLimits.broadcastOnlyS) return [];
+  return [[
+    "blind",
+    `Only broadcast and multicast on ${capture.source} for ${span(sinceS * 1_000)} (limit ${
+      span(fleetLimits.broadcastOnlyS * 1_000)
+    }): is the mirror port configured?`,
+    "broadcast_only",
+  ]];
+}
+
+/** tshark is made anew each time; what its packets said is gone. */
+function dissector({ facts: { failures } }: CheckInRequest): Found[] {
+  if (!failures || failures.lately < fleetLimits.dissectorFailuresMin) return [];
+  return [[
+    "lossy",
+    `Its tshark failed ${failures.lately} times in 10 min, last: ${
+      failures.words || "no reason is known"
+    }; flows are whole, facts of these moments are missing. picket-sensor doctor tries it`,
+    "dissector_failing",
   ]];
 }
 
@@ -216,6 +254,11 @@ function loss(checkIn: CheckInRequest): Found[] {
     ]);
   }
   return found;
+}
+
+function canary(sensor: SensorRow, nowMs: number): Found[] {
+  const text = canaryReason(sensor, nowMs);
+  return text === null ? [] : [["lossy", text, "canary_missing"]];
 }
 
 /** Interfaces that are not captured while others are; when none is, the capture itself has failed. */
@@ -325,13 +368,4 @@ function share(part: number, whole: number): number {
 
 function percent(of: number): string {
   return `${(of * 100).toPrecision(2)} %`;
-}
-
-/** A time span in the largest unit that keeps two digits: "45 s", "12 min", "30 h", "4 d". */
-export function span(ms: number): string {
-  const s = ms / 1_000;
-  if (s < 10) return `${Math.round(s * 10) / 10} s`;
-  if (s < 120) return `${Math.round(s)} s`;
-  if (s < 7_200) return `${Math.round(s / 60)} min`;
-  return s < 172_800 ? `${Math.round(s / 3_600)} h` : `${Math.round(s / 86_400)} d`;
 }

@@ -19,6 +19,8 @@ export const troubleKinds = [
   "sensor_backlog",
   "sensor_unwalled",
   "sensor_clock",
+  "sensor_dissector",
+  "sensor_outdated",
 ] as const;
 export type TroubleKind = typeof troubleKinds[number];
 
@@ -127,12 +129,36 @@ export const kinds: Readonly<Record<TroubleKind, Kind>> = {
     action: "Set up time synchronisation on the machine: timedatectl set-ntp true.",
     falseAlarm: "Is it the aggregator's clock that is wrong? Then all sensors show this at once.",
   },
+  sensor_dissector: {
+    title: "Sensor whose tshark fails",
+    afterMs: 300_000,
+    points: 30,
+    says: "cannot read what packets say",
+    meaning:
+      "Flows are whole, but names, questions and certificates of these moments are missing, and with them what " +
+      "detectors find there. A packet made to crash it looks the same as a broken installation.",
+    action:
+      "Run `picket-sensor doctor` on it, and install the newest tshark of its distribution. If it goes on, fetch " +
+      "the packets of flows around such a moment: one of them may be the cause.",
+    falseAlarm: "Is the machine short of memory, so that its system ends what is large?",
+  },
+  sensor_outdated: {
+    title: "Sensor of an old version",
+    afterMs: 86_400_000,
+    points: 10,
+    says: "is outdated",
+    meaning:
+      "It misses what newer sensors read, and mended faults; two versions behind, it may not be understood.",
+    action: "Install its package, or roll the version out: picket-aggregator upgrade start VERSION.",
+    falseAlarm: "Is it kept back on purpose?",
+  },
 };
 
 /** A reason of another kind is no trouble, or is one no longer. */
 const kindOfReason: Partial<Record<ReasonKind, TroubleKind>> = {
   unreachable: "sensor_unreachable",
   blind: "sensor_blind",
+  broadcast_only: "sensor_blind",
   capture_failed: "sensor_blind",
   quarantined: "sensor_cloned",
   kernel_drops: "sensor_lossy",
@@ -141,8 +167,11 @@ const kindOfReason: Partial<Record<ReasonKind, TroubleKind>> = {
   disk: "sensor_lossy",
   interface_lost: "sensor_lossy",
   backlog: "sensor_backlog",
+  canary_missing: "sensor_lossy",
   walls: "sensor_unwalled",
   clock: "sensor_clock",
+  dissector_failing: "sensor_dissector",
+  outdated: "sensor_outdated",
 };
 const unheard: ReadonlySet<ReasonKind> = new Set(["unreachable", "stopped", "never_seen"]);
 

@@ -96,7 +96,8 @@ export class GroupWriter {
 
   /** Verifies a batch into the group. */
   add(group: Group, waiting: WaitingBatch): void {
-    const verified = waiting.position?.fault ?? this.#verifier.verify(waiting.get, waiting.body);
+    const { get, body, position, checked } = waiting;
+    const verified = position?.fault ?? this.#verifier.verify(get, body, checked);
     this.#reporter.count("batches_received_total");
     if (typeof verified !== "string") group.flows += verified.header.flows;
     group.batches.push({ waiting, verified });

@@ -9,6 +9,7 @@
  * A store that does not answer is asked again with growing pauses;
  * meanwhile the queue fills and callers are told to wait. @module */
 
+import type { CheckedHeader } from "../../shared/batch.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { IngestWrite, LedgerRow } from "../model/ledger.ts";
@@ -32,7 +33,8 @@ export interface IngestDeps {
   store: Store;
   reporter: Reporter;
   clock: Clock;
-  /** Told after the batches were acknowledged; the next group waits for it. */
+  /** Told after the batches were acknowledged, one group after another. The next group is stored meanwhile;
+   * the one behind it waits. */
   onStored?: (updates: FlowUpdate[], nowMs: number) => void | Promise<void>;
 }
 
@@ -60,6 +62,8 @@ export class Ingest {
   #held: BucketsHeld;
   #expiredMs = 0;
   #storedMs: number | null = null;
+  /** Null = nobody is being told. */
+  #telling: Promise<void> | null = null;
   #waitingFor: string | null = null;
   #groupMs = -Infinity;
 
@@ -110,12 +114,13 @@ export class Ingest {
 
   /** Takes one batch; `body` is its value, as it is or as one zstd frame. Resolves after its transaction is committed.
    * With `position` the queue's limits do not hold: a consumer is bounded by itself, and refusing one record of a
-   * partition but not the next would store an offset beyond it.
+   * partition but not the next would store an offset beyond it. With `checked` its signature is not looked at again.
    * @throws {StoreUnavailable} when it has to be sent again later. */
   submit(
     get: HeaderGetter,
     body: Uint8Array,
     position: RecordPosition | null = null,
+    checked: CheckedHeader | null = null,
   ): Promise<IngestOutcome> {
     const { queueBatchesMax, queueBytesMax } = this.#options;
     if (this.#running === null || this.#stopping.signal.aborted) return Promise.reject(stopped());
@@ -128,7 +133,7 @@ export class Ingest {
       );
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ get, body, position, resolve, reject });
+      this.#queue.push({ get, body, position, checked, resolve, reject });
       this.#queuedBytes += body.length;
       this.#wake();
     });
@@ -162,6 +167,7 @@ export class Ingest {
       this.#deps.reporter.gauge("ingest_queue_batches", this.#queue.length);
     }
     for (const { waiting } of (await next)?.batches ?? []) waiting.reject(stopped());
+    await this.#telling;
   }
 
   /** Leaves those time to arrive that came while the store was busy. Not where many wait already. */
@@ -210,7 +216,8 @@ export class Ingest {
       this.#observeLag(group, result, nowMs);
       // Last: a crash before this makes the sensor send again, and the ledger drops it.
       for (const { waiting, outcome } of result.outcomes) waiting.resolve(outcome);
-      await this.#tell(result.updates, group.nowMs);
+      if (this.#telling !== null) await this.#telling;
+      this.#telling = this.#tell(result.updates, group.nowMs).finally(() => this.#telling = null);
     } catch (error) {
       this.#deps.reporter.error("cannot store batches", { error });
       for (const { waiting } of group.batches) waiting.reject(error);

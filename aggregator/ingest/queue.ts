@@ -2,6 +2,7 @@
  *
  * Out: the options of ingest with their defaults, in one place; the words between its queue and its groups. @module */
 
+import type { CheckedHeader } from "../../shared/batch.ts";
 import type { MergeOptions } from "./merge_options.ts";
 import type { HeaderGetter, IngestRefusal } from "./verify.ts";
 
@@ -63,6 +64,7 @@ export interface WaitingBatch {
   get: HeaderGetter;
   body: Uint8Array;
   position: RecordPosition | null;
+  checked: CheckedHeader | null;
   resolve: (outcome: IngestOutcome) => void;
   reject: (error: unknown) => void;
 }

@@ -14,6 +14,7 @@ import { zstdDecompressSync } from "node:zlib";
 import {
   type BatchHeader,
   batchLimits,
+  type CheckedHeader,
   publicKeyFromRaw,
   readHeader,
   type Refusal,
@@ -111,10 +112,15 @@ export class Verifier {
     if (known) known.row.quarantined_ms ??= nowMs;
   }
 
-  /** Whatever comes is an answer, never an exception: one batch must not stop the ones behind it. */
-  verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
+  /** Whatever comes is an answer, never an exception: one batch must not stop the ones behind it.
+   * `checked`: its header, where somebody had to look at the signature before. */
+  verify(
+    get: HeaderGetter,
+    body: Uint8Array,
+    checked: CheckedHeader | null = null,
+  ): VerifiedBatch | IngestRefusal {
     try {
-      return this.#verify(get, body);
+      return this.#verify(get, body, checked);
     } catch (error) {
       // A fault of ours, found by a batch; its octets are kept as a dead letter.
       const words = String((error as Error)?.message ?? error).slice(0, faultCharactersMax);
@@ -123,8 +129,12 @@ export class Verifier {
     }
   }
 
-  #verify(get: HeaderGetter, body: Uint8Array): VerifiedBatch | IngestRefusal {
-    const header = readHeader(get);
+  #verify(
+    get: HeaderGetter,
+    body: Uint8Array,
+    checked: CheckedHeader | null,
+  ): VerifiedBatch | IngestRefusal {
+    const header = checked?.header ?? readHeader(get);
     if (typeof header === "string") return header;
     const unknown = this.refuse(header);
     if (unknown !== null) return unknown;
@@ -132,7 +142,7 @@ export class Verifier {
     if (header.bucket >= this.#buckets) return "bucket";
     const value = unpack(body);
     if (typeof value === "string") return value;
-    const refusal = verifyBatch({ header, value }, sensor.key);
+    const refusal = verifyBatch({ header, value }, sensor.key, checked);
     if (refusal !== null) return refusal;
     const columns = readColumns(value, header.flows);
     if (typeof columns === "string") return columns;

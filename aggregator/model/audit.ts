@@ -16,6 +16,7 @@ export const auditActions = [
   "sensor_tag",
   "sensor_remove",
   "sensor_revoke",
+  "sensor_canary",
   "upgrade_start",
   "upgrade_pause",
   "upgrade_resume",

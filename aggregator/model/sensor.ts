@@ -26,6 +26,26 @@ export interface SensorRow {
   /** Sensor clock minus aggregator clock, ms; null = unknown. */
   clock_offset_ms: number | null;
   check_in: CheckInRequest | null;
+  /** What became of its canaries; null = none was ever announced. */
+  canary: CanaryState | null;
+  /** When somebody asked for a canary last; null = nobody ever did. */
+  canary_asked_ms: number | null;
+}
+
+/** What became of a sensor's canaries. `*_sent_ms` by the sensor's clock, the rest by the aggregator's. */
+export interface CanaryState {
+  /** Of the newest one that a check-in announced. */
+  sent_ms: number;
+  announced_ms: number;
+  /** Interfaces whose flow was not found so far. */
+  missing: string[];
+  /** It was given up; it still counts when it comes. */
+  is_missed: boolean;
+  /** Given up in a row, the newest included. */
+  missed: number;
+  /** The newest that was found whole; null = none ever was. */
+  arrived_ms: number | null;
+  arrived_sent_ms: number | null;
 }
 
 /** A check-in to store. */

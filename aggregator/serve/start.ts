@@ -15,6 +15,7 @@ import { explainByRules } from "../triage/rules.ts";
 import { memoryFile } from "../triage/memory.ts";
 import { TriageQueue } from "../triage/queue.ts";
 import { AuditFile } from "../triage/audit_file.ts";
+import { CanaryWatch } from "../fleet/canary_watch.ts";
 import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
@@ -135,9 +136,8 @@ async function wire(
   stops.push(() => checkIns.stop());
   await directory.all(clock.nowMs());
   if (roles.has("ingest")) {
-    const history = new HealthHistory({ store, directory, holder, clock, reporter });
-    history.start();
-    stops.push(() => history.stop());
+    const fleet = { store, directory, holder, clock, reporter };
+    startEach([new HealthHistory(fleet), new CanaryWatch(fleet)], stops);
   }
   const releases = new ReleaseFolder(`${stateFolder(options.state, edges.env)}/releases`);
   const rollouts = new Rollouts({}, { store, directory, releases, reporter });
@@ -178,6 +178,13 @@ async function wire(
   // First of all: a stream that is watched would hold the port open.
   stops.push(() => live.stop());
   return { url, keyFile };
+}
+
+function startEach(loops: readonly { start(): void; stop(): Promise<void> }[], stops: Stop[]): void {
+  for (const loop of loops) {
+    loop.start();
+    stops.push(() => loop.stop());
+  }
 }
 
 /** Reports are made of what the API answers a viewer. */
@@ -373,7 +380,7 @@ function makeCapabilities(
       { kind: "upload", activeMax: 256, activeCostMax: uploadBytesMax, activePerKeyMax: 8, waitingMax: 512 },
       { reporter },
     ),
-    ...(meter ? { submit: (header, body) => meter.submit(header, body) } : {}),
+    ...(meter ? { submit: (header, body, checked) => meter.submit(header, body, null, checked) } : {}),
     live,
     ...(stages.detectors ? { detectors: stages.detectors } : {}),
     ...(stages.intelligence ? { intelligence: stages.intelligence } : {}),

@@ -1,4 +1,5 @@
-/** Check-ins: the last one of each sensor, and the counts in the last one of each epoch that ended.
+/** Check-ins: the last one of each sensor, what became of its canaries, and the counts in the last check-in of each
+ * epoch that ended.
  *
  * In: check-ins, and what was found to be missing since. Out: rows.
  * Invariant: a check-in and the epoch it ends are one transaction; at most {@link endedMax} epochs of a sensor are
@@ -8,6 +9,7 @@
 
 import type { CheckInWrite, EndedEpoch } from "../model/sensor.ts";
 import type { Database, Session } from "./database.ts";
+import { writeAudit } from "./audit_store.ts";
 import type { IdentityStore } from "./store.ts";
 
 const endedMax = 8;
@@ -15,7 +17,7 @@ const rowsMax = 80_000;
 
 type CheckInStore = Pick<
   IdentityStore,
-  "saveCheckIns" | "readEndedEpochs" | "noteMissing" | "forgetEndedEpoch"
+  "saveCheckIns" | "readEndedEpochs" | "noteMissing" | "forgetEndedEpoch" | "askCanary" | "saveCanaries"
 >;
 
 export function checkInStore(database: Database): CheckInStore {
@@ -30,6 +32,23 @@ export function checkInStore(database: Database): CheckInStore {
             [nowMs, clockOffsetMs, JSON.stringify(checkIn), sensorId],
           );
           await insertEnded(database, session, sensorId, ended);
+        }
+      }, { isDurable: false }),
+    askCanary: (sensorId, nowMs, by) =>
+      database.transaction(async (session) => {
+        const find = "SELECT 1 AS found FROM sensors WHERE sensor_id = ?";
+        if ((await session.all(find, [sensorId])).length === 0) return false;
+        await session.run("UPDATE sensors SET canary_asked_ms = ? WHERE sensor_id = ?", [nowMs, sensorId]);
+        await writeAudit(session, by, nowMs, "sensor_canary", sensorId, "");
+        return true;
+      }),
+    saveCanaries: (states) =>
+      database.transaction(async (session) => {
+        for (const [sensorId, state] of states) {
+          await session.run("UPDATE sensors SET canary = ? WHERE sensor_id = ?", [
+            JSON.stringify(state),
+            sensorId,
+          ]);
         }
       }, { isDurable: false }),
     async readEndedEpochs(sensorId) {

@@ -135,7 +135,7 @@ export function sizeOfNext(rows: number, tookMs: number): number {
 }
 
 /** The columns of a table's primary key, in SQLite. */
-async function keysOf(database: Database, table: string): Promise<string> {
+export async function keysOf(database: Database, table: string): Promise<string> {
   const rows = await database.read((session) =>
     session.all("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", [table])
   );

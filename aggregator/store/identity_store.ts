@@ -307,6 +307,8 @@ const sensorColumns = [
   "last_check_in_ms",
   "last_batch_ms",
   "clock_offset_ms",
+  "canary",
+  "canary_asked_ms",
 ] as const;
 const checkInsAtOnce = 100;
 const rowsPerTurn = 500;
@@ -358,6 +360,7 @@ function sensorFromRow({ live_name: _, ...row }: Row): SensorRow {
     ...row as unknown as SensorRow,
     tags: JSON.parse(row.tags as string),
     check_in: row.check_in === null ? null : JSON.parse(row.check_in as string),
+    canary: row.canary === null ? null : JSON.parse(row.canary as string),
   };
 }
 

@@ -6,7 +6,7 @@
 import type { Reporter } from "../../shared/reporter.ts";
 import type { DeadLetter, EpochRow, Gap, GapQuery, LedgerKey, LedgerRow } from "../model/ledger.ts";
 import type { Database, Row, Value } from "./database.ts";
-import { RowCaps } from "./row_caps.ts";
+import type { RowCaps } from "./row_caps.ts";
 import { WrittenNames } from "./written_names.ts";
 import type { IngestStore } from "./store.ts";
 import type { Words } from "./words.ts";
@@ -18,9 +18,9 @@ const rowsMax = 100_000;
 
 export function ingestStore(
   database: Database,
-  deps: { words: Words; reporter: Reporter },
+  deps: { words: Words; reporter: Reporter; caps: RowCaps },
 ): IngestStore {
-  const caps = new RowCaps(deps.reporter), written = new WrittenNames();
+  const written = new WrittenNames();
   /** Rows whose columns are the fields of `Result`. */
   const select = async <Result>(sql: string, values: Value[]): Promise<Result[]> => {
     const rows = await database.read((session) => session.all(sql, values));
@@ -29,11 +29,11 @@ export function ingestStore(
   return {
     async ingest(write) {
       await deps.words.need(write.flows, write.sightings);
+      await deps.caps.room();
       written.begin();
-      await database.transaction((session) =>
-        writeIngest(database, session, write, { ...deps, caps, written })
-      );
+      await database.transaction((session) => writeIngest(database, session, write, { ...deps, written }));
       written.commit();
+      deps.caps.trim();
     },
     readLedger: (keys) => readLedger(keys, select),
     readPositions: (sensorId, epoch) =>

@@ -23,7 +23,8 @@ import * as upgrades from "./steps/0011_upgrades.ts";
 import * as days from "./steps/0012_days.ts";
 import * as talkerHours from "./steps/0013_talker_hours.ts";
 import * as sensorHealth from "./steps/0014_sensor_health.ts";
-import * as newHosts from "./steps/0015_new_hosts.ts";
+import * as canaries from "./steps/0015_canaries.ts";
+import * as newHosts from "./steps/0016_new_hosts.ts";
 
 /** Statements of one version. */
 export type Step = Record<Dialect["name"], readonly string[]>;
@@ -44,6 +45,7 @@ export const steps: readonly Step[] = [
   days,
   talkerHours,
   sensorHealth,
+  canaries,
   newHosts,
 ];
 

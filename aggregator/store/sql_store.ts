@@ -21,6 +21,7 @@ import { packetStore } from "./packet_store.ts";
 import { policyStore } from "./policy_store.ts";
 import { rolloutStore } from "./rollout_store.ts";
 import { retentionStore } from "./retention_store.ts";
+import { RowCaps } from "./row_caps.ts";
 import { sinkStore } from "./sink_store.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 import { suppressionStore } from "./suppression_store.ts";
@@ -37,7 +38,7 @@ export function sqlStore(
   deps: { reporter: Reporter; clock?: Clock; places?: Places },
 ): Store {
   const { reporter, clock = systemClock, places = noPlaces } = deps;
-  const words = new Words(database, reporter);
+  const words = new Words(database, reporter), caps = new RowCaps(database, { reporter });
   return {
     async start() {
       await database.open();
@@ -48,9 +49,12 @@ export function sqlStore(
         throw error;
       }
     },
-    stop: () => database.close(),
+    async stop() {
+      await caps.stop();
+      await database.close();
+    },
     ping: () => pingWithin(database, pingMsMax),
-    ...ingestStore(database, { words, reporter }),
+    ...ingestStore(database, { words, reporter, caps }),
     ...flowStore(database, { words, reporter, clock, places }),
     ...threatStore(database, { reporter, clock, places }),
     ...suppressionStore(database, { reporter, clock }),

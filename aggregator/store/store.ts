@@ -33,6 +33,7 @@ import type {
 } from "../model/host.ts";
 import type { FlowQuery, Page, PageRequest, ThreatQuery } from "../model/page.ts";
 import type {
+  CanaryState,
   CheckInWrite,
   EndedEpoch,
   JoinTokenRow,
@@ -251,6 +252,10 @@ export interface IdentityStore {
     nowMs: number,
     by?: Actor,
   ): Promise<SensorChangeOutcome>;
+  /** False = there is no such sensor. */
+  askCanary(sensorId: string, nowMs: number, by?: Actor): Promise<boolean>;
+  /** One transaction. */
+  saveCanaries(states: ReadonlyMap<string, CanaryState>): Promise<void>;
   /** One transaction. */
   saveCheckIns(writes: readonly CheckInWrite[]): Promise<void>;
   /** Of one sensor or of all, the newest 8 of each, oldest first. */

@@ -6,7 +6,7 @@
  * Bound: {@link deadLettersMax} dead letters in all, the newest. @module */
 
 import type { Reporter } from "../../shared/reporter.ts";
-import type { Gap, IngestWrite } from "../model/ledger.ts";
+import type { Gap, IngestWrite, LedgerRow } from "../model/ledger.ts";
 import { type Database, marks, type Row, type Session } from "./database.ts";
 import { HostSums } from "./host_sums.ts";
 import { NameSums } from "./name_sums.ts";
@@ -34,8 +34,7 @@ export async function writeIngest(
   await writeLedger(database, session, write);
   await checkSequences(database, session, write);
   const hosts = new HostSums(write.flows, deps.words), names = new NameSums(hosts, deps);
-  await writeFlows(target, write.flows, hosts);
-  for (let i = 0; i < write.flows.size; i++) names.add(write.flows, i);
+  await writeFlows(target, write.flows, hosts, (i) => names.add(write.flows, i));
   names.finish();
   await writeSightings(target, write.sightings);
   // None of these needs what another one does: they are sent without waiting, in this order for every writer. The
@@ -100,7 +99,18 @@ async function writeLedger(database: Database, session: Session, { ledger }: Ing
       batches: `${dialect.stored("positions", "batches")} + ${dialect.fresh("batches")}`,
     },
   );
-  await session.batch(positions, ledger.map((row) => [row.sensor_id, row.epoch, row.bucket, row.seq, 1]));
+  await session.batch(
+    positions,
+    byKey(ledger, sequenceOf).map((rows) => {
+      const [{ sensor_id, epoch, bucket }] = rows;
+      return [sensor_id, epoch, bucket, Math.max(...rows.map(({ seq }) => seq)), rows.length];
+    }),
+  );
+}
+
+/** Rows that have a key in common, in the order of the keys. */
+function byKey(ledger: readonly LedgerRow[], keyOf: (row: LedgerRow) => string): LedgerRow[][] {
+  return [...Map.groupBy(ledger, keyOf)].sort(([a], [b]) => a < b ? -1 : 1).map(([, rows]) => rows);
 }
 
 /** Whether nobody else took batches of these sequences since they were read. From here on they are ours until the end
@@ -142,7 +152,10 @@ async function writeSensors({ dialect }: Database, session: Session, { ledger }:
   );
   const dated = session.batch(
     epochs,
-    ledger.map((row) => [row.sensor_id, row.epoch, row.sealed_ms, row.received_ms, row.sealed_ms]),
+    byKey(ledger, (row) => `${row.sensor_id}|${row.epoch}`).map((rows) => {
+      const [{ sensor_id, epoch, sealed_ms, received_ms }] = rows;
+      return [sensor_id, epoch, sealed_ms, received_ms, Math.max(...rows.map((row) => row.sealed_ms))];
+    }),
   );
   const received = new Map(ledger.map((row) => [row.sensor_id, row.received_ms]));
   const heard = session.batch(

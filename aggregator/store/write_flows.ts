@@ -7,6 +7,7 @@
  * Rows are written in key order: two writers then lock in one order, and a new row goes to the end of the tree.
  * @module */
 
+import { systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import { FlowRows } from "../model/flow_rows.ts";
 import type { SightingRows } from "../model/sighting_rows.ts";
@@ -19,6 +20,8 @@ import { ValueList } from "./values.ts";
 import type { Words } from "./words.ts";
 
 const keysPerQuery = 250;
+/** Summed without letting others run: some 3 ms. */
+const rowsPerTurn = 2_000;
 
 interface Target {
   database: Database;
@@ -27,15 +30,28 @@ interface Target {
   reporter: Reporter;
 }
 
-/** `hosts` learns what each flow was and is. */
-export async function writeFlows(target: Target, rows: FlowRows, hosts: HostSums): Promise<void> {
+/** `hosts` learns what each flow was and is; `meanwhile` is called while the database inserts. */
+export async function writeFlows(
+  target: Target,
+  rows: FlowRows,
+  hosts: HostSums,
+  meanwhile: (i: number) => void,
+): Promise<void> {
   const { columns } = rows;
   const order = Array.from({ length: rows.size }, (_, i) => i).sort((a, b) =>
     columns.idUs[a] - columns.idUs[b] || columns.slot[a] - columns.slot[b]
   );
   const fresh = order.filter((i) => columns.isNew[i] === 1);
   const changed = order.filter((i) => columns.isNew[i] === 0);
-  await insertFlows(target, rows, fresh, hosts);
+  const inserting = insertFlows(target, rows, fresh);
+  // The sums are made while the database works; both are over when either fails, as the next try makes its own.
+  await bothEnd(
+    inserting,
+    inTurns(order, (i) => {
+      if (columns.isNew[i] === 1) hosts.add(rows, i, i);
+      meanwhile(i);
+    }),
+  );
   for (let from = 0; from < changed.length; from += keysPerQuery) {
     await updateFlows(target, rows, changed.slice(from, from + keysPerQuery), hosts);
   }
@@ -45,10 +61,8 @@ async function insertFlows(
   { database, session, words }: Target,
   rows: FlowRows,
   fresh: number[],
-  hosts: HostSums,
 ): Promise<void> {
   if (fresh.length === 0) return;
-  for (const i of fresh) hosts.add(rows, i, i);
   const { columns } = rows;
   const write = (row: number, sink: RowSink) => {
     const i = fresh[row];
@@ -111,7 +125,22 @@ async function updateFlows(
   const where = dialect.flowKey.map((column) => `${column} = ?`).join(" AND ");
   await session.batch(`UPDATE flows SET ${sets} WHERE ${where}`, lists);
   // Retention took them: what came since is a flow of its own.
-  await insertFlows(target, rows, gone, hosts);
+  for (const i of gone) hosts.add(rows, i, i);
+  await insertFlows(target, rows, gone);
+}
+
+/** Calls `work` for each, and lets others run now and then. */
+async function inTurns(all: readonly number[], work: (i: number) => void): Promise<void> {
+  for (let at = 0; at < all.length; at++) {
+    if (at > 0 && at % rowsPerTurn === 0) await systemClock.sleep(0);
+    work(all[at]);
+  }
+}
+
+async function bothEnd(one: Promise<void>, other: Promise<void>): Promise<void> {
+  for (const ended of await Promise.allSettled([one, other])) {
+    if (ended.status === "rejected") throw ended.reason;
+  }
 }
 
 const sightingCounts = ["fwd_packets", "fwd_bytes", "bwd_packets", "bwd_bytes", "segments"] as const;

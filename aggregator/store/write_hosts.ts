@@ -4,6 +4,7 @@
  * that writes the flows; rows are written in key order, so that two writers lock in one order. A sum may shrink when a
  * flow's factor or role changed; readers skip rows that no flow is left of. @module */
 
+import { systemClock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { Database, Session, Value } from "./database.ts";
 import {
@@ -27,6 +28,8 @@ interface Target {
   caps: RowCaps;
   written: WrittenNames;
 }
+
+const rowsPerTurn = 2_000;
 
 /** How a column of a row that is there changes. */
 type Change = "key" | "sum" | "least" | "greatest" | "bits";
@@ -86,6 +89,8 @@ const columns = {
 
 export async function writeHosts(target: Target, sums: HostSums, names: NameSums): Promise<void> {
   const { reporter } = target;
+  // What was sent before is on its way while many rows are made.
+  if (sums.conversations.size >= rowsPerTurn) await systemClock.sleep(0);
   const order = new HostOrder(sums);
   const rows: Record<BoundTable, Value[][]> = {
     hosts: hostRows(sums, order),
@@ -100,7 +105,7 @@ export async function writeHosts(target: Target, sums: HostSums, names: NameSums
   for (const table of Object.keys(rows) as BoundTable[]) {
     if (rows[table].length === 0) continue;
     await target.session.batch(upsertOf(target.database, table, columns[table]), rows[table]);
-    await target.caps.wrote(target.session, table, rows[table].length);
+    target.caps.wrote(table, rows[table].length);
   }
 }
 

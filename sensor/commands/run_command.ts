@@ -32,6 +32,12 @@ const options = {
   ...flowOptions,
   ...ringOptionsOf("start"),
   ...sessionOptions,
+  canary: {
+    kind: "flag",
+    default: true,
+    help:
+      "Send nothing on the captured interfaces; else a canary every hour, one small datagram to a group of the link, shows that flows arrive",
+  },
   policyTrialS: {
     kind: "number",
     default: 60,
@@ -84,7 +90,7 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
     : [await firstInterface(stages, given.dumpcapPath)];
   let state: "idle" | "capturing" | "failed" = "idle";
   const parts: { source: CaptureSource | null; fastLane: FastLane | null } = { source: null, fastLane: null };
-  const recentLoss = new RecentLoss();
+  const live = { recentLoss: new RecentLoss(), clock, isFiltered: given.filter !== "" };
   const ring = openRing(given);
   const keyPath = identityPath(stateFolder(given.state, edges.env));
   const deepLane = await startDeepLane(stages, given, { live: true, keyPath }, edges);
@@ -92,10 +98,8 @@ async function capture(stages: Stages, given: Options<typeof options>, edges: Ed
     const session = await openSession({ live: true }, given, edges, {
       disk: stages.disk,
       ring,
-      capture: () => {
-        const live = { recentLoss, monotonicMs: clock.monotonicMs() };
-        return captureHealth(state, parts.source!, parts.fastLane!, deepLane, live);
-      },
+      canary: { interfaces, send: given.canary ? (name) => stages.sendCanary(name, { clock }) : null },
+      capture: () => captureHealth(state, parts.source!, parts.fastLane!, deepLane, live),
     });
     const fastLane = parts.fastLane = stages.fastLane({ live: true, flow: flowSettings(given) }, {
       sink: session.outbox,

@@ -66,7 +66,9 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
     `flows      ${flows.open} open, ${flows.segments} segments sealed, ${flows.evicted} evicted${
       flows.factor > 1 ? `; overloaded, keeps 1 flow in ${flows.factor}` : ""
     }`,
-    `facts      ${facts.answered} of ${facts.offered} packets answered, ${facts.refused} refused, ${facts.restarts} restarts`,
+    `facts      ${facts.answered} of ${facts.offered} packets answered, ${facts.refused} refused, ${facts.restarts} restarts${
+      facts.failures && facts.failures.total > 0 ? `, last failure: ${facts.failures.words}` : ""
+    }`,
     `walls      ${wallsText(facts.walls)}`,
     `spool      ${spool.batches} batches, ${spool.bytes} of ${spool.bytes_max} octets, oldest ${
       Math.round(spool.oldest_s)
@@ -79,6 +81,7 @@ function lines(status: Status, isRunning: boolean, ageMs: number): string[] {
     `ring       ${ringText(ring, status.written_ms)}`,
     ...(policy ? [`policy     ${policyText(policy)}`] : []),
     ...(upgrade ? [`upgrade    ${upgradeText(upgrade)}`] : []),
+    `canary     ${canaryText(status)}`,
     `check-in   ${status.check_in_error ?? "good"}${
       status.clock_offset_ms === null ? "" : `, clock ${status.clock_offset_ms} ms behind the aggregator's`
     }`,
@@ -103,6 +106,19 @@ function upgradeText(
   if (state === "failed") return `version ${version} failed: ${problem}; ${trusts}`;
   if (state === "idle") return `none is under way; ${trusts}`;
   return `version ${version}, ${state}${state === "downloading" ? `, ${received} octets are there` : ""}`;
+}
+
+/** "sent 12 min ago, found at the centre"; of several interfaces those that cannot send one besides. */
+export function canaryText({ health, canary_arrived_ms, written_ms }: Status): string {
+  const { canary } = health;
+  if (!canary) return "none was sent yet";
+  const problems = canary.flows.flatMap(({ interface: name, problem }) =>
+    problem === null ? [] : [`${name}: ${problem}`]
+  );
+  if (problems.length === canary.flows.length) return `not possible: ${problems.join("; ")}`;
+  const ago = `sent ${Math.max(0, Math.round((written_ms - canary.sent_ms) / 1_000))} s ago`;
+  const found = canary_arrived_ms === canary.sent_ms ? "found at the centre" : "not found at the centre yet";
+  return [`${ago}, ${found}`, ...problems].join("; ");
 }
 
 function ringText(ring: Status["health"]["ring"], writtenMs: number): string {

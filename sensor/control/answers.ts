@@ -43,3 +43,13 @@ export function packetRequestsIn(answer: CheckInResponse): { requests: PacketReq
   const requests = first.filter(isPacketRequest);
   return { requests, odd: given.length - requests.length };
 }
+
+const isCanaryAnswer = object<NonNullable<CheckInResponse["canary"]>>({
+  ask: optional(integer(0)),
+  arrived: orNull(number),
+});
+
+/** What an answer says of canaries; null = nothing that can be read. */
+export function canaryAnswerIn(answer: CheckInResponse): NonNullable<CheckInResponse["canary"]> | null {
+  return isCanaryAnswer(answer.canary) ? answer.canary : null;
+}

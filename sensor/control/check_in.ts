@@ -6,9 +6,9 @@
  * Clock offset, as in NTP: ((received - sent) + (answered - got)) / 2; positive = the aggregator's clock is ahead.
  * @module */
 
-import type { CheckInRequest, PacketRequest } from "../../shared/control.ts";
+import type { CheckInRequest, CheckInResponse, PacketRequest } from "../../shared/control.ts";
 import { checkInMessage } from "../../shared/control_messages.ts";
-import { isCheckInResponse, packetRequestsIn } from "./answers.ts";
+import { canaryAnswerIn, isCheckInResponse, packetRequestsIn } from "./answers.ts";
 import { sha256Hex, signText } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
@@ -25,6 +25,8 @@ export interface CheckInDeps {
   onAnswer: (revoked: boolean | null, epochKnown: number) => void | Promise<void>;
   /** Called with the packets that an answer asks for, when it asks for any. */
   onPacketRequests?: (requests: PacketRequest[]) => void;
+  /** Called with what a good answer says of canaries, when it says anything. */
+  onCanary?: (answer: NonNullable<CheckInResponse["canary"]>) => void;
   /** Called with what a good answer says of a policy, unchecked; undefined = nothing. */
   onPolicy?: (offer: unknown) => void;
   /** Called with what a good answer says of an upgrade, unchecked; undefined = nothing. */
@@ -120,6 +122,8 @@ export class CheckIn {
       revoked = answer.body.revoked;
       epochKnown = answer.body.epoch_max ?? 0;
       if (!revoked) this.#passOn(packetRequestsIn(answer.body));
+      const canary = canaryAnswerIn(answer.body);
+      if (canary !== null) this.#deps.onCanary?.(canary);
       this.#deps.onPolicy?.(answer.body.policy);
       this.#deps.onUpgrade?.(answer.body.upgrade);
     } else {

@@ -28,6 +28,8 @@ export interface CaptureHealth {
   links?: LinkState[] | undefined;
   recent?: CheckInRequest["capture"]["recent"];
   last_packet: number | null;
+  /** Undefined = unknown. */
+  last_unicast?: number | null | undefined;
   flows_open: number;
   /** New flows are kept one in this many. */
   factor: number;
@@ -50,6 +52,8 @@ export interface HealthSources {
   ring: PacketRing | null;
   /** Undefined = there is nothing to say of one. */
   policy: () => CheckInRequest["policy"];
+  /** Undefined = none was sent yet. */
+  canary: () => CheckInRequest["canary"];
   /** Undefined = this run takes no upgrades. */
   upgrade: () => CheckInRequest["upgrade"];
   reporter: Reporter;
@@ -64,7 +68,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
   const { flows_open, factor, facts, ...capture } = sources.capture();
   const counters = reporter.snapshot();
   const error = shipper.problem?.message ?? null;
-  const policy = sources.policy(), upgrade = sources.upgrade();
+  const policy = sources.policy(), upgrade = sources.upgrade(), canary = sources.canary();
   return {
     sensor_id: sources.sensorId,
     version,
@@ -105,6 +109,7 @@ export function healthReport(sources: HealthSources, nowMs: number): Omit<CheckI
     ...(sources.ring && { ring: ringHealth(sources.ring) }),
     ...(policy && { policy }),
     ...(upgrade && { upgrade }),
+    ...(canary && { canary }),
     sealed: sealing.sealed,
     sealed_totals: sealing.totals,
     counters: Object.fromEntries(

@@ -15,6 +15,8 @@ export interface Status {
   stopped: boolean;
   clock_offset_ms: number | null;
   check_in_error: string | null;
+  /** When the newest canary was sent that the centre found; null = none is known to be found. */
+  canary_arrived_ms: number | null;
   health: Omit<CheckInRequest, "sent_ms">;
 }
 

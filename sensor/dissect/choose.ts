@@ -12,15 +12,16 @@
 import type { Packet } from "../decode/packet.ts";
 import type { Chooser } from "./deep_lane.ts";
 import { FragmentMemory } from "./fragment_memory.ts";
+import { http2Kind } from "./http2_signs.ts";
 import { callKind, callPort, isRpcLogin } from "./plain/call_signs.ts";
-import { type ChosenPacket, plainKind } from "./plain/plain.ts";
+import type { ChosenPacket } from "./plain/plain.ts";
+import { plainKind } from "./plain/plain_kind.ts";
 import {
   bodyExpected,
   hasHeaderEnd,
   isDhcpPort,
   isDnsPort,
   isGnutella,
-  isHttp2Start,
   isHttpStart,
   isKerberos,
   isPadding,
@@ -29,7 +30,9 @@ import {
   isTextPort,
   isTlsPort,
   lowerPort,
+  mayBegin,
   quotesDns,
+  signOctets,
   smbMatters,
 } from "./signs.ts";
 import { bounds } from "./choose_limits.ts";
@@ -40,7 +43,7 @@ import { mayHaveName } from "./udp_signs.ts";
 const resyncBytes = 1_048_576;
 
 /** What the next segment of a direction continues. */
-const mode = { none: 0, header: 1, records: 2, message: 3, body: 4, early: 5, http2: 6 } as const;
+const mode = { none: 0, header: 1, records: 2, message: 3, body: 4, early: 5, http2: 6, ssh: 7 } as const;
 
 const icmp = 1, tcp = 6, udp = 17, icmp6 = 58, sctp = 132;
 
@@ -166,10 +169,10 @@ export class PacketChooser implements Chooser, ChosenPacket {
     const isCut = packet.payloadCaptured < packet.payloadLength;
     if (isCut && this.#mode[state] < mode.early) this.#mode[state] = mode.none;
     const current = this.#mode[state];
-    if (current !== mode.none && this.#continues(current, packet, buffer, state, seq, end)) {
+    if (current !== mode.none && this.#continues(current, packet, buffer, state, seq)) {
       return this.isContinuing = true;
     }
-    const isStart = this.#starts(packet, buffer, state, seq, end, payloadIndex);
+    const isStart = this.#starts(packet, buffer, state, seq, payloadIndex);
     if (isCut && this.#mode[state] < mode.http2) this.#mode[state] = mode.none;
     return isStart;
   }
@@ -194,14 +197,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
     return true;
   }
 
-  #continues(
-    current: number,
-    packet: Packet,
-    buffer: Uint8Array,
-    state: number,
-    seq: number,
-    end: number,
-  ): boolean {
+  #continues(current: number, packet: Packet, buffer: Uint8Array, state: number, seq: number): boolean {
     if (this.#left[state] === 0) {
       this.#mode[state] = mode.none;
       return false;
@@ -213,6 +209,7 @@ export class PacketChooser implements Chooser, ChosenPacket {
       this.#note(this.#until[state], packet);
       return true;
     }
+    if (current === mode.ssh) this.#note(plainKind.sshAnswer, packet);
     if (current === mode.http2) this.#note(plainKind.http2More, packet);
     if (current >= mode.early) return true;
     if (current === mode.header) {
@@ -226,30 +223,22 @@ export class PacketChooser implements Chooser, ChosenPacket {
     }
     if (remaining < packet.payloadLength && current === mode.records) {
       this.#walkRecords(packet, buffer, state, seq, remaining);
-    } else if (((this.#until[state] - end) | 0) <= 0) {
+    } else if (((this.#until[state] - this.#end[state]) | 0) <= 0) {
       this.#mode[state] = mode.none;
     }
     return true;
   }
 
   /** Whether this segment begins something that matters. */
-  #starts(
-    packet: Packet,
-    buffer: Uint8Array,
-    state: number,
-    seq: number,
-    end: number,
-    payloadIndex: number,
-  ): boolean {
-    const at = packet.payloadOffset;
-    const length = packet.payloadCaptured;
+  #starts(packet: Packet, buffer: Uint8Array, state: number, seq: number, payloadIndex: number): boolean {
+    const { payloadOffset: at, payloadCaptured: length } = packet;
     if (isDnsPort(packet.srcPort) || isDnsPort(packet.dstPort)) {
       // Its lengths are not followed here, so this may be the rest of a message.
       this.isContinuing = payloadIndex > 0;
       return true;
     }
     if (this.#notesCall(packet, buffer, payloadIndex)) return true;
-    if (length >= 6) {
+    if (length >= signOctets) {
       const first = buffer[at];
       if (first >= 20 && first <= 23 && buffer[at + 1] === 3 && buffer[at + 2] <= 4) {
         // After a HelloRetryRequest the second ClientHello comes behind a ChangeCipherSpec, six octets long.
@@ -261,17 +250,12 @@ export class PacketChooser implements Chooser, ChosenPacket {
           return isFirst;
         }
         // What begins a connection with a whole hello is TLS on any port.
-        if (isFirst && from === 0) this.#note(plainKind.hello, packet);
+        if (from === 0) this.#note(isFirst ? plainKind.hello : plainKind.laterHello, packet);
         this.#left[state] = bounds.flightSegmentsMax;
         this.#walkRecords(packet, buffer, state, seq, from);
         return true;
       }
-      if (length >= 9 && isHttp2Start(buffer, at, length, payloadIndex)) {
-        this.#note(plainKind.http2, packet);
-        this.#mode[state] = mode.http2;
-        this.#left[state] = bounds.http2Packets - 1;
-        return true;
-      }
+      if (length >= 9 && this.#startsHttp2(packet, buffer, state, payloadIndex)) return true;
       if (first >= 65 && isHttpStart(buffer, at)) {
         if (!hasHeaderEnd(buffer, at, length)) {
           this.#mode[state] = mode.header;
@@ -286,20 +270,30 @@ export class PacketChooser implements Chooser, ChosenPacket {
       }
       if (first === 0x53 && buffer[at + 1] === 0x53 && buffer[at + 2] === 0x48 && buffer[at + 3] === 0x2d) {
         // tshark knows SSH by its port; on others the banner is all there is to read.
-        if (lowerPort(packet) !== 22) {
-          this.#note(plainKind.ssh, packet);
-          return payloadIndex < bounds.firstTcpPackets;
-        }
-        this.#mode[state] = mode.early;
-        this.#left[state] = bounds.sshPackets;
-        return true;
+        const isKnown = lowerPort(packet) === 22, isFirst = payloadIndex < bounds.firstTcpPackets;
+        if (!isKnown) this.#note(plainKind.ssh, packet);
+        const next = packet.srcPort === lowerPort(packet) ? mode.ssh : isKnown ? mode.early : mode.none;
+        this.#mode[state] = isFirst ? next : mode.none;
+        this.#left[state] = next === mode.ssh ? bounds.sshAnswers : bounds.sshPackets;
+        return isKnown || isFirst;
       }
       if (first === 0 && length >= 20 && (smbMatters(buffer, at) || isKerberos(packet, buffer))) {
         this.#until[state] = (seq + 4 + (buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3])) | 0;
-        this.#mode[state] = ((this.#until[state] - end) | 0) > 0 ? mode.message : mode.none;
+        this.#mode[state] = ((this.#until[state] - this.#end[state]) | 0) > 0 ? mode.message : mode.none;
         this.#left[state] = bounds.flightSegmentsMax;
         return this.#spend();
       }
+    }
+    return this.#startsUntold(packet, buffer, state, payloadIndex);
+  }
+
+  /** Whether a segment that no sign names begins something that matters. */
+  #startsUntold(packet: Packet, buffer: Uint8Array, state: number, payloadIndex: number): boolean {
+    const { payloadOffset: at, payloadCaptured: length } = packet;
+    if (length < signOctets && payloadIndex === 0 && mayBegin(buffer, at, length)) {
+      this.#mode[state] = mode.early;
+      this.#left[state] = bounds.headerSegmentsMax;
+      return true;
     }
     // A single octet is a keep-alive probe.
     if (payloadIndex < bounds.firstTcpPackets && packet.payloadLength > 1) {
@@ -308,19 +302,28 @@ export class PacketChooser implements Chooser, ChosenPacket {
       return length < packet.payloadLength || !isPadding(buffer, at, length);
     }
     const port = lowerPort(packet);
-    if (port === 21) {
-      return packet.payloadLength <= bounds.textBytesMax && payloadIndex < bounds.ftpPacketsMax;
-    }
-    if (isTextPort(port)) {
-      return packet.payloadLength <= bounds.textBytesMax && payloadIndex < bounds.textPacketsMax;
+    if (port === 21 || isTextPort(port)) {
+      const packetsMax = port === 21 ? bounds.ftpPacketsMax : bounds.textPacketsMax;
+      return packet.payloadLength <= bounds.textBytesMax && payloadIndex < packetsMax;
     }
     return length >= 4 && (isSipStart(buffer, at) || isRpcLogin(buffer, at, length)) && this.#spend();
   }
 
+  /** HTTP/2 from its beginning, or joined in its middle, which is tried once. */
+  #startsHttp2(packet: Packet, buffer: Uint8Array, state: number, payloadIndex: number): boolean {
+    const kind = http2Kind(buffer, packet.payloadOffset, packet.payloadCaptured, payloadIndex);
+    const isTried = kind === plainKind.http2Middle && this.#spent[state] === bounds.kindPacketsMax;
+    if (kind === plainKind.none || isTried) return false;
+    this.#note(kind, packet);
+    this.#spent[state] = bounds.kindPacketsMax;
+    this.#mode[state] = mode.http2;
+    this.#left[state] = bounds.http2Packets - 1;
+    return true;
+  }
+
   /** Follows handshake records from `from` on; leaves in the state where the last one ends beyond this segment. */
   #walkRecords(packet: Packet, buffer: Uint8Array, state: number, seq: number, from: number): void {
-    const at = packet.payloadOffset;
-    const length = packet.payloadCaptured;
+    const { payloadOffset: at, payloadCaptured: length } = packet;
     let position = from;
     while (position + 5 <= length && buffer[at + position] === 22 && buffer[at + position + 1] === 3) {
       position += 5 + (buffer[at + position + 3] << 8 | buffer[at + position + 4]);

@@ -7,6 +7,9 @@ export const bounds = {
   firstQuicPortPackets: 3,
   /** After an SSH banner: the key exchange, for its fingerprint. */
   sshPackets: 3,
+  /** After the banner of an SSH server: the answers to the key exchange and to all tries that servers allow. They are
+   * measured, not dissected. */
+  sshAnswers: 32,
   /** Payload packets each way of HTTP/2 without TLS, the first ones: its headers refer to those before. They cost a
    * tenth of what a packet for the dissector does. */
   http2Packets: 250,

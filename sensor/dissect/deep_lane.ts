@@ -42,3 +42,11 @@ export interface Chooser {
    * called for packets without payload. */
   choose(packet: Packet, buffer: Uint8Array, payloadIndex: number, memory: number): number;
 }
+
+/** The lane once it is drained: there is nothing left to wait for, whatever the tickets say. */
+export function answeredAll(lane: DeepLane): Pick<DeepLane, "answeredTicket" | "takeFacts"> {
+  return {
+    answeredTicket: Infinity,
+    takeFacts: (flowId, segment, out) => lane.takeFacts(flowId, segment, out),
+  };
+}

@@ -13,10 +13,12 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { DeepLane } from "./deep_lane.ts";
 import { type ChildEnd, DissectorChild } from "./child/child.ts";
+import { ChildFailures } from "./child_failures.ts";
 import type { Octets } from "../flow/octets.ts";
 import { FactsJoin } from "./join.ts";
 import { type LaneOptions, laneOptions } from "./lane_options.ts";
-import { type ChosenPacket, plainKind } from "./plain/plain.ts";
+import type { ChosenPacket } from "./plain/plain.ts";
+import { plainKind } from "./plain/plain_kind.ts";
 import type { Walls } from "./child/sandbox.ts";
 import type { DissectorProgram } from "./child/tshark.ts";
 
@@ -42,6 +44,8 @@ export interface LaneHealth {
   answered: number;
   given_up: number;
   refused: number;
+  /** Ends that nobody asked for, and starts that failed. */
+  failures: { total: number; lately: number; words: string };
   /** Packets the current child has taken since it started. */
   child_packets: number;
 }
@@ -84,7 +88,9 @@ export class DissectLane implements DeepLane {
   readonly #told = new Map<string, number>();
   #tokens: number;
   #refilledMs = 0;
-  #failures = 0;
+  readonly #failures = new ChildFailures();
+  /** In a row, for the pause before the next start. */
+  #failuresInRow = 0;
   #restartAtMs = 0;
   readonly #stopping = new AbortController();
   #tending: Promise<void> | null = null;
@@ -193,6 +199,11 @@ export class DissectLane implements DeepLane {
       answered: this.#answered,
       given_up: this.#givenUp,
       refused: Object.values(this.#refused).reduce((sum, count) => sum + count, 0),
+      failures: {
+        total: this.#failures.total,
+        lately: this.#failures.lately(this.#clock.monotonicMs()),
+        words: this.#failures.words,
+      },
       child_packets: this.#current?.child.offered ?? 0,
     };
   }
@@ -203,6 +214,7 @@ export class DissectLane implements DeepLane {
     if (chooser === null || chooser.plainKind === plainKind.none) return false;
     if (this.#options.live && this.#tokens < plainTokens) return false;
     if (!this.#join.addPlain(flowId, segment, chooser, buffer)) return false;
+    if (chooser.plainKind === plainKind.laterHello) return false;
     chooser.settle();
     this.#tokens -= plainTokens;
     this.#readHere++;
@@ -271,11 +283,12 @@ export class DissectLane implements DeepLane {
       this.#reporter.count("facts_given_up_total", { reason: end.reason }, end.givenUp);
     }
     if (!this.#stopping.signal.aborted && end.reason !== "drained") {
+      this.#noteFailure(end.reason, end.words);
       this.#reporter.warn("the dissector ended, facts of these packets are lost", {
         packets: end.givenUp,
         reason: end.words,
       });
-      if (wasCurrent && watched.child.answered > 0) this.#failures = 0;
+      if (wasCurrent && watched.child.answered > 0) this.#failuresInRow = 0;
       if (wasCurrent) this.#failed(this.#clock.monotonicMs(), "");
     }
     this.#signal();
@@ -283,9 +296,16 @@ export class DissectLane implements DeepLane {
 
   #failed(nowMs: number, words: string): void {
     const { restartMinMs, restartMaxMs } = this.#options;
-    this.#restartAtMs = nowMs + Math.min(restartMaxMs, restartMinMs * 2 ** Math.min(this.#failures, 20));
-    this.#failures++;
-    if (words !== "") this.#reporter.warn("cannot start the dissector, will retry", { reason: words });
+    this.#restartAtMs = nowMs + Math.min(restartMaxMs, restartMinMs * 2 ** Math.min(this.#failuresInRow, 20));
+    this.#failuresInRow++;
+    if (words === "") return;
+    this.#noteFailure("no_start", words);
+    this.#reporter.warn("cannot start the dissector, will retry", { reason: words });
+  }
+
+  #noteFailure(reason: Exclude<ChildEnd["reason"], "drained"> | "no_start", words: string): void {
+    this.#failures.add(words, this.#clock.monotonicMs());
+    this.#reporter.count("dissector_failures_total", { reason });
   }
 
   #handOver(): void {

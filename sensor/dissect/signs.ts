@@ -5,7 +5,7 @@
  * Hot path: integer comparisons, no allocation. @module */
 
 import type { Packet } from "../decode/packet.ts";
-import { plainKind } from "./plain/plain.ts";
+import { plainKind } from "./plain/plain_kind.ts";
 
 const icmp = 1;
 const udp = 17;
@@ -69,10 +69,6 @@ const sipStarts = starts([
   "UPDA",
 ]);
 
-const http2Preface = word("PRI ");
-/** ORIGIN, and NO_RFC7540_PRIORITIES with some room. */
-const http2TypeMax = 12;
-const http2SettingMax = 16;
 const gnutellaStart = word("GNUT");
 
 function matches(set: { low: number; high: number; words: Int32Array }, value: number): boolean {
@@ -82,32 +78,25 @@ function matches(set: { low: number; high: number; words: Int32Array }, value: n
   return false;
 }
 
+/** Octets by which TLS and HTTP are told. */
+export const signOctets = 6;
+
+/** Fewer than {@link signOctets}: whether they may be the first of TLS or HTTP. Some clients cut their first message
+ * there, as who looks at packets one by one then sees nothing. */
+export function mayBegin(buffer: Uint8Array, at: number, length: number): boolean {
+  if (length < 1) return false;
+  if (buffer[at] === 22) return (length < 2 || buffer[at + 1] === 3) && (length < 3 || buffer[at + 2] <= 4);
+  return httpStarts.words.some((word) => {
+    for (let i = 0; i < length && i < 4; i++) {
+      if ((word >>> 24 - 8 * i & 255) !== buffer[at + i]) return false;
+    }
+    return true;
+  });
+}
+
 /** Four bytes or more: begins an HTTP (or SSDP) request or response. */
 export function isHttpStart(buffer: Uint8Array, at: number): boolean {
   return matches(httpStarts, buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3]);
-}
-
-/** Nine bytes or more: begins HTTP/2 without TLS (RFC 9113, 3.4), with the client's preface (also where HTTP/1 went
- * before) or the server's settings. Behind those stands another frame, or nothing. */
-export function isHttp2Start(buffer: Uint8Array, at: number, length: number, payloadIndex: number): boolean {
-  const start = buffer[at] << 24 | buffer[at + 1] << 16 | buffer[at + 2] << 8 | buffer[at + 3];
-  if (start === http2Preface) {
-    return buffer[at + 4] === 0x2a && buffer[at + 5] === 0x20 && buffer[at + 6] === 0x48;
-  }
-  const octets = start >>> 8, end = at + 9 + octets;
-  return payloadIndex === 0 && (start & 0xff) === 4 && octets % 6 === 0 && octets <= 600 &&
-    (buffer[at + 4] | buffer[at + 5] | buffer[at + 6] | buffer[at + 7] | buffer[at + 8]) === 0 &&
-    areSettings(buffer, at + 9, Math.min(end, at + length)) &&
-    (end + 9 > at + length || (buffer[end + 3] <= http2TypeMax && buffer[end + 5] < 0x80));
-}
-
-/** Whether each setting has a number that is in use, or one that greases. */
-function areSettings(buffer: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at + 2 <= end; at += 6) {
-    const setting = buffer[at] << 8 | buffer[at + 1];
-    if ((setting < 1 || setting > http2SettingMax) && (setting & 0x0f0f) !== 0x0a0a) return false;
-  }
-  return true;
 }
 
 /** Four bytes or more: begins a SIP request or response. */

@@ -110,6 +110,7 @@ function senderByStream(p: Packet, b: Uint8Array): number {
     return p.payloadCaptured >= 9 ? senderOfTls(b, at + 5) : unknown;
   }
   if (first >= 65) return senderOfHttp(b, at, p.payloadCaptured);
+  if (first === 0 && p.payloadCaptured >= 15) return senderOfHttp2(b, at, p.payloadCaptured);
   if (isDns(p) && p.payloadCaptured >= 14) return senderOfDns(b, at + 2);
   return unknown;
 }
@@ -172,6 +173,24 @@ function senderOfHttp(b: Uint8Array, at: number, length: number): number {
   const target = b[end + 1];
   const isTarget = target === 0x2f || target === 0x2a || target === 0x68;
   return isTarget || (end - at === 7 && b[at] === 0x43 && b[at + 3] === 0x4e) ? initiator : unknown;
+}
+
+/** A HEADERS frame of HTTP/2 without TLS, whole, whose first field is a method, a scheme or a path of the static table,
+ * or a status (RFC 9113, 4.1; RFC 7541, appendix A). */
+function senderOfHttp2(b: Uint8Array, at: number, length: number): number {
+  const octets = b[at + 1] << 8 | b[at + 2], flags = b[at + 4];
+  const isPadded = (flags & 0x08) !== 0, hasPriority = (flags & 0x20) !== 0;
+  const field = at + 9 + (isPadded ? 1 : 0) + (hasPriority ? 5 : 0);
+  if (b[at + 3] !== 1 || (flags & ~0x2d) !== 0 || 9 + octets > length || field >= at + 9 + octets) {
+    return unknown;
+  }
+  // A stream that a client began has an odd number, and only those have answers.
+  if (b[at + 5] >= 0x80 || (b[at + 8] & 1) === 0) return unknown;
+  return b[field] >= 0x82 && b[field] <= 0x87
+    ? initiator
+    : b[field] >= 0x88 && b[field] <= 0x8e
+    ? responder
+    : unknown;
 }
 
 /** A long header (RFC 9000, 17.2). Only a server negotiates a version or asks for a retry, only a client sends 0-RTT or

@@ -9,6 +9,7 @@
 import type { Packet } from "../decode/packet.ts";
 import type { EndReason } from "../../shared/segment.ts";
 import { checkFlowOptions, type FlowOptions } from "./flow_options.ts";
+import { isCanary } from "./canary.ts";
 import { side } from "./direction.ts";
 import { Directions, doubted, guessBit } from "./directions.ts";
 import { directionOf, findPlace, flowOf, none, placeOf } from "./find.ts";
@@ -33,7 +34,9 @@ import { Wheel } from "./wheel.ts";
 const { hash, chain, src, dst, ports, meta, vlan, state, timeoutClass, packets, isn } = word;
 const { startUs, lastUs, touchedUs, openedUs, flowStartUs, flowId } = float;
 /** Which time-out applies; index into the table's time-outs. */
-const classTcp = 0, classOther = 1, classUnanswered = 2, classLinger = 3;
+const classTcp = 0, classOther = 1, classUnanswered = 2, classLinger = 3, classCanary = 4;
+/** Nothing follows a canary, and somebody may wait for it. */
+const canaryIdleUs = 1_000_000;
 const flowsAtStart = 4_096;
 /** Flows ended at the end of a capture before their segments are handed on. */
 const endPortion = 8_192;
@@ -218,7 +221,8 @@ export class FlowTable {
     const { sampler } = this;
     const key = this.#key, nowUs = this.#clock.nowUs;
     const isOutermost = p.depth === 1;
-    if (sampler.isActive && isOutermost && sampler.leavesOut(p, key.hash, nowUs)) {
+    const isKept = isCanary(p);
+    if (sampler.isActive && isOutermost && !isKept && sampler.leavesOut(p, key.hash, nowUs)) {
       this.#directions.noteLeftOut(key, p, nowUs);
       return notSampled;
     }
@@ -232,7 +236,7 @@ export class FlowTable {
     const from = base + (isBackward ? dst : src), to = base + (isBackward ? src : dst);
     putAddresses(words, from, to, p);
     words[base + ports] = isBackward ? key.reverse : key.ports;
-    words[base + word.code] = p.dstPort | (isOutermost ? sampler.level : this.#outerLevel) << 16;
+    words[base + word.code] = p.dstPort | (isKept ? 0 : isOutermost ? sampler.level : this.#outerLevel) << 16;
     words[base + meta] = key.meta;
     words[base + vlan] = key.vlan;
     words[base + state] = (sender & guessBit) !== 0 ? stateBit.directionGuessed : 0;
@@ -243,7 +247,7 @@ export class FlowTable {
     beginSegment(words, base);
     putMac(words, base + word.macs, bytes, p.srcMacOffset, isBackward ? 6 : 0);
     putMac(words, base + word.macs, bytes, p.dstMacOffset, isBackward ? 0 : 6);
-    words[base + timeoutClass] = p.protocol === 6 ? classUnanswered : classOther;
+    words[base + timeoutClass] = p.protocol === 6 ? classUnanswered : isKept ? classCanary : classOther;
     floats[half + flowStartUs] = timeUs;
     floats[half + startUs] = timeUs;
     floats[half + openedUs] = nowUs;
@@ -388,5 +392,6 @@ function longestIdleUs({ tcpIdleMs, otherIdleMs }: FlowOptions): number {
 }
 
 function timeoutsOf({ tcpIdleMs, otherIdleMs, unansweredIdleMs, lingerMs }: FlowOptions): Float64Array {
-  return Float64Array.of(tcpIdleMs * 1000, otherIdleMs * 1000, unansweredIdleMs * 1000, lingerMs * 1000);
+  const [tcp, other, unanswered, linger] = [tcpIdleMs, otherIdleMs, unansweredIdleMs, lingerMs];
+  return Float64Array.of(tcp * 1000, other * 1000, unanswered * 1000, linger * 1000, canaryIdleUs);
 }

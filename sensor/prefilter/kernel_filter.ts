@@ -2,8 +2,10 @@
  *
  * In: the sensor's own peers, the noise classes to drop, the operator's expression.
  * Out: one BPF expression, "" = everything.
- * Invariant: the sensor's own traffic is always excluded; only checked addresses and ports reach the text. @module */
+ * Invariant: the sensor's own traffic is always excluded, and canaries never are, whatever the operator's expression
+ * says; only checked addresses and ports reach the text. @module */
 
+import { canaryGroup4, canaryGroup6, canaryPort } from "../../shared/canary.ts";
 import { innerHost } from "../../shared/inner_host.ts";
 import { parseIp } from "../../shared/ip.ts";
 import type { NoiseClass } from "../../shared/policy.ts";
@@ -27,6 +29,7 @@ const classFilters: Readonly<Record<NoiseClass, string>> = {
   loopback: "src net 127.0.0.0/8 or src host ::1",
 };
 const peersMax = 64;
+const canaries = `udp dst port ${canaryPort} and (dst host ${canaryGroup4} or dst host ${canaryGroup6})`;
 
 /** Composes the expression.
  *
@@ -37,7 +40,8 @@ const peersMax = 64;
  *
  * assertEquals(
  *   kernelFilter({ ownPeers: [{ host: "192.0.2.7", port: 8600 }], noise: { mdns: "drop" }, expression: "ip" }),
- *   "not (host 192.0.2.7 and tcp port 8600) and not (host 127.86.0.1) and not (udp port 5353) and (ip)",
+ *   "not (host 192.0.2.7 and tcp port 8600) and not (host 127.86.0.1) and not (udp port 5353) and " +
+ *     "((udp dst port 8601 and (dst host 239.255.86.1 or dst host ff12::8601)) or (ip))",
  * );
  * ```
  * @throws {TypeError} when a host is neither an address nor a host name, {RangeError} when there are too many. */
@@ -59,7 +63,7 @@ export function kernelFilter(
   const parts = unwanted.map((filter) => `not (${filter})`);
   // Last: libpcap looks for everything behind "vlan", "mpls", "pppoes" or "geneve" some octets further on,
   // be it negated or not.
-  if (expression.trim() !== "") parts.push(`(${expression.trim()})`);
+  if (expression.trim() !== "") parts.push(`((${canaries}) or (${expression.trim()}))`);
   return parts.join(" and ");
 }
 

@@ -9,6 +9,7 @@
 import type { Options } from "../../shared/options.ts";
 import type { AggregatorClient } from "../aggregator_client.ts";
 import { batchesIn, carryOver } from "../control/carry_over.ts";
+import { CanaryKeeper, type CanaryKeeperDeps } from "../control/canary.ts";
 import { CheckIn } from "../control/check_in.ts";
 import { type CaptureHealth, healthReport, type HealthSources } from "../control/health.ts";
 import {
@@ -54,6 +55,8 @@ interface SessionDeps {
   /** Null = no packets are kept. */
   ring: PacketRing | null;
   capture: () => CaptureHealth;
+  /** On which interfaces canaries are sent, and how; absent = on none, as nothing is captured live. */
+  canary?: { interfaces: readonly string[]; send: CanaryKeeperDeps["send"] };
 }
 
 /** Opens the session of a state folder. @throws {CommandError} when it is not enrolled or in use. */
@@ -153,6 +156,7 @@ export class Session {
   readonly #reload: () => Promise<void>;
   #policy: PolicyKeeper | null = null;
   #upgrades: UpgradeKeeper | null = null;
+  readonly #canary: CanaryKeeper | null;
   #forgetReload: () => void = () => {};
   /** The aggregator has said which epoch it knows.
    * Heeded once: a later one of it is a copy's, and who rose above it would hide that. */
@@ -206,9 +210,13 @@ export class Session {
       ring: deps.ring,
       policy: () => this.#policy?.state,
       upgrade: () => this.#upgrades?.state,
+      canary: () => this.#canary?.state,
       reporter,
     };
     const { client } = opened;
+    this.#canary = deps.canary
+      ? new CanaryKeeper(deps.canary, { ...deps.canary, disk, folder, clock, reporter, random })
+      : null;
     this.#packets = new PacketAnswers({}, { ring: deps.ring, client, identity, clock, reporter });
     this.#checkIn = new CheckIn({ intervalMs: options.checkInS * 1_000 }, {
       client: opened.client,
@@ -218,6 +226,7 @@ export class Session {
       random,
       report: () => healthReport(this.#sources, clock.nowMs()),
       onPacketRequests: (requests) => this.#packets.take(requests),
+      onCanary: (answer) => this.#canary?.heed(answer),
       // Not awaited: a dumpcap may take seconds to begin, and check-ins go on.
       onPolicy: (offer) => void this.#policy?.offer(offer),
       onUpgrade: (offer) => this.#upgrades?.offer(offer),
@@ -246,6 +255,7 @@ export class Session {
     await this.outbox.start();
     if (!this.#opened.isEpochSure) await this.#checkIn.once();
     this.#checkIn.start();
+    this.#canary?.start();
   }
 
   /** Keeps to the fleet's policy from here on; before `start`. */
@@ -300,6 +310,7 @@ export class Session {
       this.#checkIn.halt(),
       this.#packets.stop(),
       this.#policy?.stop(),
+      this.#canary?.stop(),
       this.#upgrades?.stop(this.#edges.signal.aborted),
     ]);
     await this.#checkIn.stop(true);
@@ -330,6 +341,7 @@ export class Session {
       stopped,
       clock_offset_ms: this.#checkIn.offsetMs,
       check_in_error: this.#checkIn.problem,
+      canary_arrived_ms: this.#canary?.arrivedMs ?? null,
       health: healthReport(this.#sources, clock.nowMs()),
     };
     // A full disk must not end the check-ins; the spool says so already.

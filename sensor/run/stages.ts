@@ -9,6 +9,7 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { PacketHandler } from "../capture/capture_error.ts";
 import type { LinkState } from "../capture/several_sources.ts";
 import type { OwnPeer } from "../prefilter/kernel_filter.ts";
+import type { CanarySending } from "../control/canary.ts";
 import type { CaptureHealth } from "../control/health.ts";
 import type { RecentLoss } from "../control/recent_loss.ts";
 import type { Walls } from "../dissect/child/sandbox.ts";
@@ -68,11 +69,22 @@ export interface DeepLaneOptions {
   cacheFolder: string | null;
 }
 
+/** What the deep lane says of itself. */
+interface DeepLaneHealth {
+  offered: number;
+  answered: number;
+  refused: number;
+  version: string;
+  walls: Walls | null;
+  /** Ends of tshark that nobody asked for. */
+  failures: { total: number; lately: number; words: string };
+}
+
 /** The running deep lane. */
 export interface RunningDeepLane {
   lane: DeepLane;
   chooser: Chooser;
-  health(): { offered: number; answered: number; refused: number; version: string; walls: Walls | null };
+  health(): DeepLaneHealth;
   stop(): Promise<void>;
 }
 
@@ -90,6 +102,8 @@ export interface FastLane extends PacketHandler {
   readonly flowCounts: { opened: number; evicted: number };
   /** Stamp of the packet that came last, 0 = none yet. */
   readonly stampUs: number;
+  /** Latest stamps of packets that are no canaries, 0 = none yet. */
+  readonly life: { readonly trafficUs: number; readonly unicastUs: number };
   /** New flows are kept one in this many. */
   readonly factor: number;
   /** Leaves the sensor's own connections out. */
@@ -126,6 +140,8 @@ export interface Stages {
     options: DeepLaneOptions,
     deps: { clock: Clock; reporter: Reporter },
   ): Promise<RunningDeepLane>;
+  /** Sends a canary on an interface. Never rejects. */
+  sendCanary(interfaceName: string, deps: { clock: Clock }): Promise<CanarySending>;
   /** Interfaces that could be captured. Rejects with a `CommandError` when dumpcap cannot say. */
   interfaces(dumpcapPath: string): Promise<CaptureInterface[]>;
 }
@@ -136,11 +152,12 @@ export function captureHealth(
   source: CaptureSource,
   fastLane: FastLane,
   deepLane: RunningDeepLane | null,
-  live?: { recentLoss: RecentLoss; monotonicMs: number },
+  live?: { recentLoss: RecentLoss; clock: Clock; isFiltered: boolean },
 ): CaptureHealth {
   fastLane.report();
-  const { packets, bytes, in_flows, left_out, last } = fastLane.summary(source.name);
-  const facts = deepLane?.health() ?? { offered: 0, answered: 0, refused: 0, walls: null };
+  const { packets, bytes, in_flows, left_out } = fastLane.summary(source.name);
+  const facts = deepLane?.health() ??
+    { offered: 0, answered: 0, refused: 0, walls: null, failures: undefined };
   const { dropped, interfaces, links } = source;
   const failing = links?.filter(({ error }) => error !== null) ?? [];
   const totals = { packets, dropped, card_dropped: cardDrops(interfaces ?? []) };
@@ -156,16 +173,23 @@ export function captureHealth(
     dropped,
     interfaces: interfaces?.length ? [...interfaces] : undefined,
     links: links && [...links],
-    recent: live?.recentLoss.take(totals, live.monotonicMs),
-    last_packet: last,
+    recent: live?.recentLoss.take(totals, live.clock.monotonicMs()),
+    last_packet: secondsOf(fastLane.life.trafficUs),
+    last_unicast: live && !live.isFiltered ? secondsOf(fastLane.life.unicastUs) : undefined,
     flows_open: fastLane.openFlows,
     factor: fastLane.factor,
     facts: {
       offered: facts.offered,
       answered: facts.answered,
       refused: facts.refused,
+      failures: facts.failures,
       ...(facts.walls &&
         { walls: { standing: [...facts.walls.standing], missing: [...facts.walls.missing] } }),
     },
   };
+}
+
+/** Null = there was none. */
+function secondsOf(stampUs: number): number | null {
+  return stampUs === 0 ? null : stampUs / 1e6;
 }

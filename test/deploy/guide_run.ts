@@ -131,6 +131,8 @@ async function watch({ machine }: Site, guide: Guide): Promise<void> {
   await guide.type("journalctl -u picket-sensor -p warning");
   assertStringIncludes(await guide.type("picket-sensor status"), "walls");
   await guide.type("picket-sensor doctor");
+  assertStringIncludes(await guide.type("picket-sensor canary"), "found at the centre");
+  assertStringIncludes(await guide.type("picket-aggregator sensor canary NAME"), "canary of pi: arrived");
   assertStringIncludes(await guide.type("picket-aggregator sensors"), "healthy");
   const listens = await guide.type(
     "picket-aggregator serve --public-url https://picket.example/watch/ --trusted-proxies 127.0.0.1",

@@ -4,12 +4,10 @@
  * Skipped loudly without tshark. @module */
 
 import { assertEquals } from "@std/assert";
-import { skipLoudly } from "../services/services.ts";
-import { ack, bytes, ethernet, ipv4, pcap, psh, syn, tcp, u32 } from "../sensor/frames.ts";
+import { bytes, u32 } from "../sensor/frames.ts";
+import { connection, needsTshark, replay as replayed } from "./talk.ts";
 
-const hasTshark = await new Deno.Command("tshark", { args: ["--version"], stdout: "null", stderr: "null" })
-  .output().then(({ success }) => success, () => false);
-const { ignore } = hasTshark ? { ignore: false } : skipLoudly("HTTP/2 facts", "tshark is not installed");
+const { ignore } = await needsTshark("HTTP/2 facts");
 
 const text = (words: string) => new TextEncoder().encode(words);
 const preface = text("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -33,37 +31,9 @@ const filler = (octets: number) =>
     new Uint8Array(octets).fill(65),
   );
 
-/** Packets of a connection to `port`: payloads by direction. */
-function connection(port: number, payloads: readonly [isFromClient: boolean, payload: Uint8Array][]) {
-  const a = { src: "192.0.2.10", dst: "198.51.100.20" }, b = { src: a.dst, dst: a.src };
-  const seq = [1_001, 5_001];
-  const packets = [
-    ipv4(6, tcp({ src: 41_000, dst: port, flags: syn, seq: 1_000 }), a),
-    ipv4(6, tcp({ src: port, dst: 41_000, flags: syn | ack, seq: 5_000, ack: 1_001 }), b),
-    ipv4(6, tcp({ src: 41_000, dst: port, flags: ack, seq: 1_001, ack: 5_001 }), a),
-  ];
-  for (const [isFromClient, payload] of payloads) {
-    const own = isFromClient ? 0 : 1;
-    const ports = isFromClient ? { src: 41_000, dst: port } : { src: port, dst: 41_000 };
-    const header = { ...ports, flags: psh | ack, seq: seq[own], ack: seq[1 - own], payload };
-    packets.push(ipv4(6, tcp(header), isFromClient ? a : b));
-    seq[own] += payload.length;
-  }
-  return pcap(packets.map((packet, i) => ({ timeUs: 1e15 + i * 1_000, frame: ethernet(0x0800, packet) })));
-}
-
 async function replay(capture: Uint8Array) {
-  const path = await Deno.makeTempFile({ suffix: ".pcap" });
-  try {
-    await Deno.writeFile(path, capture);
-    const main = new URL("../../sensor/main.ts", import.meta.url).pathname;
-    const args = ["run", "-A", "--no-check", main, "replay", path, "--flows"];
-    const { stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
-    const flow = JSON.parse(new TextDecoder().decode(stdout).split("\n")[0]);
-    return [flow.app_protocol, flow.facts?.http ?? null];
-  } finally {
-    await Deno.remove(path);
-  }
+  const { app_protocol, facts } = await replayed(capture);
+  return [app_protocol, facts?.http ?? null];
 }
 
 const authority = literal(1, "www.example");
@@ -124,5 +94,64 @@ Deno.test({
     packets.push([false, answer.slice(0, 1_448)], [false, answer.slice(1_448)]);
     const expected = ["http2", [{ ...request, uri: "/long" }, { status: 200 }]];
     for (const port of [80, 50_051]) assertEquals(await replay(connection(port, packets)), expected);
+  },
+});
+
+Deno.test({
+  name: "HTTP/2 joined in its middle is named, and what a table unseen does not hide is read",
+  ignore,
+  async fn() {
+    const payloads: [boolean, Uint8Array][] = [
+      [true, bytes(preface, settings, headers(1, "/first", authority))],
+      [false, bytes(settings, frame(1, 5, 1, bytes(0x88)))],
+      // Authority and path by their places in the table, whose beginning is not seen.
+      [true, frame(1, 5, 3, bytes(0x82, 0x86, 0xbf, 0xbe))],
+      [false, bytes(frame(1, 4, 3, bytes(0x8d)), frame(0, 1, 3, text("hello")))],
+      [true, headers(5, "/second", bytes(0xbf))],
+      [false, frame(1, 5, 5, bytes(0x88, literal(31, "text/html")))],
+      [true, frame(1, 5, 7, bytes(0x82, 0x86, 0xbe))],
+    ];
+    for (const port of [8_080, 50_051]) {
+      assertEquals(await replay(connection(port, payloads, 2)), ["http2", [
+        { method: "GET" },
+        { status: 404 },
+        { method: "GET", uri: "/second" },
+        { status: 200, content_type: "text/html" },
+        { method: "GET", uri: "/second" },
+      ]], `port ${port}`);
+    }
+  },
+});
+
+Deno.test({
+  name: "the server's side is read behind 101 Switching Protocols, whether frames share its packet or not",
+  ignore,
+  async fn() {
+    const lines = [
+      "Host: www.example",
+      "Connection: Upgrade, HTTP2-Settings",
+      "Upgrade: h2c",
+      "HTTP2-Settings: AAMAAABk",
+    ];
+    const get = text(`GET /first HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
+    const answer = text("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+    const frames = bytes(settings, frame(1, 4, 1, bytes(0x88, literal(31, "text/html"))));
+    for (const parts of [[bytes(answer, frames)], [answer, frames]]) {
+      const [app, facts] = await replay(connection(8_098, [
+        [true, get],
+        ...parts.map((part): [boolean, Uint8Array] => [false, part]),
+        [true, bytes(preface, settings, headers(3, "/b", authority))],
+        [false, frame(1, 5, 3, bytes(0x8d, 0xbe))],
+      ]));
+      // What the dissector reads of the first request may stand behind what is read here.
+      const sorted = (facts as object[]).map((fact) => JSON.stringify(fact)).sort();
+      assertEquals([app, sorted], ["http2", [
+        '{"method":"GET","uri":"/b","host":"www.example"}',
+        '{"method":"GET","uri":"/first","host":"www.example"}',
+        '{"status":101}',
+        '{"status":200,"content_type":"text/html"}',
+        '{"status":404,"content_type":"text/html"}',
+      ]]);
+    }
   },
 });

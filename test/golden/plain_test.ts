@@ -10,7 +10,8 @@ import { FileSource } from "../../sensor/capture/file_source.ts";
 import { pump } from "../../sensor/capture/pump.ts";
 import { PacketChooser } from "../../sensor/dissect/choose.ts";
 import { DissectLane } from "../../sensor/dissect/lane.ts";
-import { plainKind, PlainMemory, readPlain } from "../../sensor/dissect/plain/plain.ts";
+import { PlainMemory, readPlain } from "../../sensor/dissect/plain/plain.ts";
+import { plainKind } from "../../sensor/dissect/plain/plain_kind.ts";
 import type { DeepLane } from "../../sensor/dissect/deep_lane.ts";
 import { Pipeline } from "../../sensor/pipeline.ts";
 import { isTlsPort } from "../../sensor/dissect/signs.ts";
@@ -22,6 +23,7 @@ const folder = new URL("../../../shared/data/pcap", import.meta.url).pathname;
  * see calls_test.ts. */
 const beyondTshark: ReadonlySet<number> = new Set([
   plainKind.ssh,
+  plainKind.sshAnswer,
   plainKind.gnutella,
   plainKind.rpc,
   plainKind.pipe,
@@ -106,7 +108,9 @@ class TwiceRead implements DeepLane {
       const tshark = takenFrom(this.#lane, packet);
       // It does not look for every tunnel.
       if (tshark.facts === null && (tshark.app_protocol === "" || this.#guessed.has(packet))) continue;
-      const asRead = withoutBodies(tshark.facts?.tls?.certificate_subject ? here : withoutNames(here));
+      // Of a hello behind something else the name is tshark's to tell.
+      const named = { ...here, app_protocol: here.app_protocol || tshark.app_protocol };
+      const asRead = withoutBodies(tshark.facts?.tls?.certificate_subject ? named : withoutNames(named));
       if (JSON.stringify(sorted(asRead)) !== JSON.stringify(sorted(tshark))) {
         found.push({ packet, here, tshark });
       }

@@ -16,8 +16,8 @@ const batchMutants = mutantsOf(["test/shared/batch_test.ts"], [
   [
     "batch: any signature is good",
     batch,
-    'publicKey, signature) ? null : "signature"',
-    "publicKey, signature) ? null : null",
+    "return isGood ? new CheckedHeader(header, publicKey) : null",
+    "return new CheckedHeader(header, publicKey)",
   ],
   [
     "batch: any hash is good",
@@ -31,6 +31,7 @@ const batchMutants = mutantsOf(["test/shared/batch_test.ts"], [
     "\\n${headerNames.slice(0, 8)",
     "\\n${headerNames.slice(0, 4)",
   ],
+  ["batch: a checked header is good by any key", batch, "return this.#key.equals(key)", "return true"],
   ["batch: no flows", batch, "if (flows < 1 || flows", "if (flows"],
 ]);
 

@@ -261,8 +261,8 @@ const http2Mutants = mutantsOf(["test/sensor/dissect/plain/http2_message_test.ts
   [
     "HTTP/2: a hole in a header is read over",
     http2,
-    "if (this.#isBlock || this.#left < count)",
-    "if (this.#left < count)",
+    "if (missing < 0 || this.#isBlock || this.#left < missing)",
+    "if (missing < 0 || this.#left < missing)",
   ],
   ["HTTP/2: a block ends with its first frame", http2, "(this.#flags & flag.endHeaders) === 0", "false"],
   ["HTTP/2: directions without a bound", http2, "this.#sides.size > sidesMax || ", ""],
@@ -271,6 +271,20 @@ const http2Mutants = mutantsOf(["test/sensor/dissect/plain/http2_message_test.ts
     "sensor/dissect/plain/hpack.ts",
     "this.#entries[this.#entries.length - (index - staticTable.length)]",
     "this.#entries[index - staticTable.length - 1]",
+  ],
+  [
+    "HPACK: an entry that was not seen ends the reading",
+    "sensor/dissect/plain/hpack.ts",
+    "entry ?? (this.#isJoined && index <= indexMax ? unseen : undefined)",
+    "entry",
+    ["test/sensor/dissect/plain/http2_middle_test.ts"],
+  ],
+  [
+    "HTTP/2: any frame is the middle of a connection",
+    "sensor/dissect/http2_signs.ts",
+    "if (at <= limit && isSign(buffer, body, octets)) isSure = true;",
+    "isSure = true;",
+    ["test/sensor/dissect/http2_signs_test.ts"],
   ],
   [
     "copies: forgets a packet with the next one of its place",

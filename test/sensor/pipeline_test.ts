@@ -10,7 +10,7 @@ import type { Segment } from "../../shared/segment.ts";
 import { systemClock } from "../../shared/clock.ts";
 import type { Octets } from "../../sensor/flow/octets.ts";
 import { createReporter } from "../../shared/reporter.ts";
-import { ack, arp, bytes, ethernet, ipv4, macA, psh, syn, tcp, udp } from "./frames.ts";
+import { ack, arp, bytes, ethernet, ipv4, ipv6, macA, psh, syn, tcp, udp } from "./frames.ts";
 
 const baseUs = 1_700_000_000_000_000;
 
@@ -367,4 +367,79 @@ Deno.test("pipeline that stood still takes the packets of that time for what the
   await pipeline.turn();
   pipeline.report();
   assertEquals(segments.map((s) => [s.src_port, s.fwd_packets, s.end_reason]), [[1, 1, "idle"]]);
+});
+
+const canary = (port = 8_601, dst = "239.255.86.1") =>
+  ethernet(0x0800, ipv4(17, udp(50_000, port, new Uint8Array(14)), { src: "10.0.0.5", dst }));
+const canary6 = ethernet(
+  0x86dd,
+  ipv6(17, udp(50_001, 8_601, new Uint8Array(14)), { src: "fe80::5", dst: "ff12::8601" }),
+);
+
+Deno.test("a canary is in a flow, and no life on the wire; what only looks like one is", async () => {
+  const { pipeline, segments, send } = harness();
+  send(canary(), 1_000);
+  send(canary6, 1_001);
+  assertEquals(pipeline.life.trafficUs, 0);
+  const others: [Uint8Array, number][] = [
+    [canary(8_602), 2_000],
+    [canary(8_601, "239.255.86.2"), 3_000],
+    [ethernet(0x0800, ipv4(6, tcp({ flags: syn, src: 1, dst: 8_601 }), { dst: "239.255.86.1" })), 4_000],
+    [ethernet(0x88cc, new Uint8Array(20)), 5_000],
+  ];
+  for (const [frame, ms] of others) {
+    send(frame, ms);
+    assertEquals(pipeline.life.trafficUs, baseUs + ms * 1_000);
+  }
+  send(canary(), 6_000);
+  send(opening, 4_500);
+  assertEquals(pipeline.life.trafficUs, baseUs + 5_000_000, "a stamp of before is not later");
+  await pipeline.finish();
+  const { packets, in_flows, last } = pipeline.summary("");
+  assertEquals([packets, in_flows, last], [8, 7, (baseUs + 6_000_000) / 1e6]);
+  assertEquals(segments.filter(({ dst_port }) => dst_port === 8_601).length, 5);
+});
+
+Deno.test("a canary's flow ends after one second of silence, whatever the time-outs, and another's does not", async () => {
+  const { pipeline, segments, send } = harness({ flow: { otherIdleMs: 3_600_000 } });
+  send(canary(), 0);
+  send(canary6, 0);
+  send(canary(8_602), 0);
+  send(opening, 1_000);
+  await pipeline.turn();
+  assertEquals(segments.length, 0);
+  send(opening, 1_300);
+  await pipeline.turn();
+  const ended = segments.map(({ dst_ip, dst_port, end_reason }) => `${dst_ip} ${dst_port} ${end_reason}`);
+  assertEquals(ended.sort(), ["239.255.86.1 8601 idle", "ff12::8601 8601 idle"]);
+});
+
+Deno.test("neither sampling nor noise classes leave a canary out, and it counts once", async () => {
+  const { pipeline, segments, send } = harness({ noise: { loopback: "count" } });
+  pipeline.sample(10);
+  for (let port = 1; port <= 200; port++) {
+    const datagram = (to: number, dst: string) =>
+      ethernet(0x0800, ipv4(17, udp(port, to, new Uint8Array(14)), { src: "127.0.0.1", dst }));
+    send(datagram(8_601, "239.255.86.1"), port);
+    send(datagram(8_600, "239.255.86.1"), port);
+  }
+  await pipeline.finish();
+  assertEquals(segments.map(({ dst_port }) => dst_port), Array(200).fill(8_601));
+  assertEquals(new Set(segments.map((segment) => segment.factor)), new Set([1]));
+  assertEquals(pipeline.summary("").left_out, { loopback: 200 });
+});
+
+Deno.test("only what goes to one host is unicast: not what goes to all, to a group, or cannot be read", () => {
+  const { pipeline, send } = harness();
+  const all = [255, 255, 255, 255, 255, 255], group = [1, 0, 0x5e, 0, 0, 251];
+  const datagram = ipv4(17, udp(5_353, 5_353, new Uint8Array(20)));
+  send(ethernet(0x0800, datagram, macA, all), 1_000);
+  send(ethernet(0x0806, arp(macA, "10.0.0.1", "10.0.0.2"), macA, all), 2_000);
+  send(ethernet(0x0800, datagram, macA, group), 3_000);
+  send(ethernet(0x88cc, new Uint8Array(20)), 4_000);
+  assertEquals([pipeline.life.trafficUs, pipeline.life.unicastUs], [baseUs + 4_000_000, 0]);
+  send(ethernet(0x0800, datagram), 5_000);
+  assertEquals(pipeline.life.unicastUs, baseUs + 5_000_000);
+  send(datagram, 6_000, 101);
+  assertEquals(pipeline.life.unicastUs, baseUs + 6_000_000, "a link without addresses");
 });

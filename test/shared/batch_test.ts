@@ -4,6 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type BatchHeader,
   batchLimits,
+  checkHeader,
   keyId,
   keysFromSeed,
   publicKeyFromRaw,
@@ -97,4 +98,40 @@ Deno.test("keys of another length are refused in words, texts are signed and che
   assertEquals(verifyText("hello", signature, publicKeyFromRaw(publicKey)), true);
   assertEquals(verifyText("hellp", signature, publicKeyFromRaw(publicKey)), false);
   assertEquals(verifyText("hello", "short", publicKeyFromRaw(publicKey)), false);
+});
+
+function checkedSample() {
+  const other = publicKeyFromRaw(keysFromSeed(new Uint8Array(32).fill(8)).publicKey);
+  return {
+    batch: sealBatch(encodeValue(columns), identity, position),
+    key: publicKeyFromRaw(publicKey),
+    other,
+  };
+}
+
+Deno.test("a checked header stands for its signature: for that header, by that key, and not for the value", () => {
+  const { batch, key, other } = checkedSample();
+  const checked = checkHeader(batch.header, key)!;
+  const { header } = checked;
+  assertEquals(header, batch.header);
+  assertThrows(() => Object.assign(header, { seq: 9 }), TypeError);
+  assertEquals(verifyBatch({ header, value: batch.value }, key, checked), null);
+  const again = publicKeyFromRaw(keysFromSeed(new Uint8Array(32).fill(7)).publicKey);
+  assert(checked.isBy(again) && !checked.isBy(other));
+  assertEquals(verifyBatch({ header, value: batch.value }, other, checked), "signature");
+  assertEquals(verifyBatch({ header, value: new Uint8Array([1]) }, key, checked), "sha256");
+  const changed = { ...header, seq: header.seq + 1 };
+  assertEquals(verifyBatch({ header: changed, value: batch.value }, key, checked), "signature");
+});
+
+Deno.test("checkHeader() refuses another signature, another key and another field", () => {
+  const { batch: { header }, key, other } = checkedSample();
+  const bad = [
+    { ...header, signature: "AAAA" },
+    { ...header, signature: `${header.signature.slice(0, -4)}AA==` },
+    { ...header, bucket: header.bucket + 1 },
+    { ...header, sha256: "0".repeat(64) },
+  ];
+  assertEquals(bad.map((one) => checkHeader(one, key)), [null, null, null, null]);
+  assertEquals(checkHeader(header, other), null);
 });

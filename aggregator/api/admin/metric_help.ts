@@ -40,6 +40,14 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   // Sensors as a fleet.
   enrolments_total: ["Tries to enrol a sensor.", "outcome"],
   check_ins_total: ["Check-ins of sensors.", "outcome"],
+  canaries_total: [
+    "Canaries of sensors: asked for here, found among the stored flows, or given up.",
+    "outcome",
+  ],
+  canary_look_errors_total: ["Looks for canaries that failed; the next one comes after five seconds."],
+  canary_pages_cut_total: [
+    "Looks for canaries that left flows unread, as there were more than 20,000 to one group.",
+  ],
   policy_changes_total: ["Versions of policies that were added or ended.", "change"],
   sensor_threats_total: ["Troubles of sensors that became threats, by kind.", "kind"],
   sensor_threats_unread_total: [
@@ -78,6 +86,14 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   // Each sensor, as it said in its last check-in.
   sensor_status: ["1 for the status the sensor has, 0 for all others.", ...sensorLabels, "status"],
   sensor_last_check_in_seconds: ["When the sensor last checked in, in seconds since 1970.", ...sensorLabels],
+  sensor_canary_arrived_seconds: [
+    "When the sensor's newest canary that arrived was found here, in seconds since 1970.",
+    ...sensorLabels,
+  ],
+  sensor_canaries_missed: [
+    "Canaries of the sensor that did not arrive, in a row up to now.",
+    ...sensorLabels,
+  ],
   sensor_clock_offset_seconds: ["The sensor's clock minus the aggregator's.", ...sensorLabels],
   sensor_missing_batches: [
     "Batches that the sensor sealed and that are known to be missing.",
@@ -135,6 +151,11 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   merge_flows_evicted_total: ["Flows forgotten early because there were too many."],
   merge_flows_read_back_total: ["Forgotten flows that were read from the store again."],
   merge_buckets_read_total: ["Buckets whose flows were read back because they came from another aggregator."],
+  rollup_trim_waits_total: ["Writes that waited for rows of a full table of sums about hosts to leave."],
+  rollup_trims_failed_total: [
+    "Times rows of a full table of sums about hosts could not be dropped.",
+    "table",
+  ],
   rollup_rows_dropped_total: ["Rows of sums about hosts dropped because their table was full.", "table"],
   rollup_names_left_out_total: [
     "Names of hosts and domains left out because a flow or a transaction had too many.",
@@ -256,7 +277,12 @@ export const metricHelp: Readonly<Record<string, MetricHelp>> = {
   suricata_alerts_dropped_total: ["Alerts of Suricata dropped because too many rules and hosts waited."],
   suricata_alerts_unjoined_total: ["Alerts of Suricata whose flow no sensor saw."],
   suricata_joins_failed_total: ["Times alerts of Suricata could not be joined to flows."],
-  suricata_reads_failed_total: ["Times Suricata's file, or the place in it, could not be read."],
+  suricata_reads_failed_total: [
+    "Times Suricata's file, or what the last run saved of it, could not be read.",
+  ],
+  suricata_saves_failed_total: [
+    "Times the alerts of Suricata that wait could not be saved for the next run.",
+  ],
   retro_hunts_total: ["Searches of stored flows for new entries of lists, ended.", "outcome"],
   retro_hunt_flows_total: ["Stored flows held against new entries of lists."],
   retro_hunt_lists_dropped_total: ["Lists whose new entries are not searched for because too many wait."],

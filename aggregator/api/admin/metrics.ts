@@ -68,11 +68,10 @@ export function metricType(name: string): "counter" | "gauge" | "histogram" {
 function sensorValues(sensor: FleetHealth["sensors"][number]): [name: string, value: number | null][] {
   const { check_in: checkIn, conservation, delivery } = sensor;
   return [
-    [
-      "sensor_last_check_in_seconds",
-      sensor.last_check_in_ms === null ? null : sensor.last_check_in_ms / 1_000,
-    ],
-    ["sensor_clock_offset_seconds", sensor.clock_offset_ms === null ? null : sensor.clock_offset_ms / 1_000],
+    ["sensor_last_check_in_seconds", seconds(sensor.last_check_in_ms)],
+    ["sensor_clock_offset_seconds", seconds(sensor.clock_offset_ms)],
+    ["sensor_canary_arrived_seconds", seconds(sensor.canary_state?.arrived_ms)],
+    ["sensor_canaries_missed", sensor.canary_state?.missed ?? null],
     ["sensor_missing_batches", sensor.missing_batches],
     ["sensor_packets", conservation?.packets ?? null],
     ["sensor_in_flows_packets", conservation?.in_flows ?? null],
@@ -86,6 +85,10 @@ function sensorValues(sensor: FleetHealth["sensors"][number]): [name: string, va
     ["sensor_facts_refused", checkIn?.facts.refused ?? null],
     ["sensor_batches_in_flight", delivery?.in_flight ?? null],
   ];
+}
+
+function seconds(ms: number | null | undefined): number | null {
+  return ms === null || ms === undefined ? null : ms / 1_000;
 }
 
 function escape(text: string): string {

@@ -4,14 +4,17 @@
  * Out: `stored` or `replay` once the transaction is committed.
  * Invariant: the sensor's acknowledgement goes out after the commit; the upload limit bounds the bodies in memory, and
  * one sensor's share of them. Who holds no sensor's key gets no place there: the signature covers the header fields,
- * the value's hash among them, and is checked before a body is waited for.
+ * the value's hash among them, and is checked before a body is waited for; ingest gets the proof, and does not check it
+ * again.
  * What a sensor does with an error: 400, 413, 422 = this batch never gets in; 401, 403 = keep spooling;
  * the rest = try again. @module */
 
 import { Buffer } from "node:buffer";
-import { batchLimits, publicKeyFromRaw, readHeader, signedText, verifyText } from "../../../shared/batch.ts";
+import type { KeyObject } from "node:crypto";
+import { batchLimits, checkHeader, publicKeyFromRaw, readHeader } from "../../../shared/batch.ts";
 import { z } from "../../../shared/schema.ts";
 import type { IngestRefusal } from "../../ingest/verify.ts";
+import type { SensorRow } from "../../model/sensor.ts";
 import { ApiError, type ApiErrorCode } from "../errors.ts";
 import { declaredOctets } from "../body.ts";
 import { resource } from "../route.ts";
@@ -51,12 +54,12 @@ export const batches = resource({
     if (sensor.revoked_ms !== null) throw refuse("revoked");
     if (sensor.quarantined_ms !== null) throw refuse("quarantined");
     if (header.key !== sensor.key_id) throw refuse("unknown_key");
-    const publicKey = publicKeyFromRaw(Buffer.from(sensor.public_key, "base64"));
-    if (!verifyText(signedText(header), header.signature, publicKey)) throw refuse("signature");
+    const checked = checkHeader(header, keyOf(sensor));
+    if (checked === null) throw refuse("signature");
     const octets = declaredOctets(call.header, batchLimits.valueBytesMax);
     if (octets > batchLimits.valueBytesMax) throw refuse("too_large");
     const submitted = await uploadLimit.run(
-      async () => await submit(call.header, await call.bytes()),
+      async () => await submit(call.header, await call.bytes(), checked),
       sensor.sensor_id,
       octets,
     );
@@ -69,6 +72,15 @@ export const batches = resource({
     }
   },
 });
+
+const keys = new WeakMap<SensorRow, KeyObject>();
+
+/** Made once for each row that was read. */
+function keyOf(sensor: SensorRow): KeyObject {
+  let key = keys.get(sensor);
+  if (!key) keys.set(sensor, key = publicKeyFromRaw(Buffer.from(sensor.public_key, "base64")));
+  return key;
+}
 
 function error(reason: IngestRefusal): ApiError {
   return new ApiError(codes[reason] ?? "refused", reason, { extra: { reason } });

@@ -1,7 +1,8 @@
 /** Check-in: a sensor's health, every 10 s, signed by its key.
  *
  * In: the signed body. Out: the aggregator's two time stamps, from which the sensor knows its clock, whether it is
- * revoked, and the highest epoch known of it; the policy it should have, and the program it should run.
+ * revoked, and the highest epoch known of it; the policy it should have, the program it should run, and what became of
+ * its canaries.
  * Invariant: nothing is stored of a check-in whose signature does not fit, or which is not newer than the last one; so
  * a recorded check-in cannot be played back as today's health.
  * Its clock may be off by any amount: that is measured, and said.
@@ -11,6 +12,7 @@ import { Buffer } from "node:buffer";
 import { publicKeyFromRaw, sha256Hex, verifyText } from "../../../shared/batch.ts";
 import { type CheckInRequest, checkInRequest, checkInResponse } from "../../../shared/control.ts";
 import { checkInMessage } from "../../../shared/control_messages.ts";
+import { questionFor } from "../../fleet/canary.ts";
 import { endedBy } from "../../fleet/delivery_watch.ts";
 import type { SensorRow } from "../../model/sensor.ts";
 import type { Capabilities } from "../capabilities.ts";
@@ -72,6 +74,8 @@ async function answer(
   const packets = isHeard ? await evidence.wanted(sensor.sensor_id, nowMs) : [];
   const policy = isHeard ? await policies.wantedBy(sensor, nowMs) : undefined;
   const upgrade = isHeard ? await rollouts.wantedBy(sensor.sensor_id, body, nowMs) : undefined;
+  const ask = isHeard ? questionFor(sensor, body, nowMs) : null;
+  const arrived = sensor.canary?.arrived_sent_ms ?? null;
   return {
     json: {
       received_ms: nowMs,
@@ -80,6 +84,7 @@ async function answer(
       revoked: isRevoked,
       epoch_max,
       ...(packets.length > 0 ? { packets } : {}),
+      canary: { ...ask !== null && { ask }, arrived },
       ...(policy === undefined ? {} : { policy }),
       ...(upgrade === undefined ? {} : { upgrade }),
     },

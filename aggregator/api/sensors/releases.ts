@@ -3,13 +3,15 @@
  * In: for a part its digest, where it begins, and a signature of the sensor. Out: at most a megabyte of it.
  * Invariant: only a sensor that is let in gets a part; parts have bounds of their own on how many are read at once, and
  * on how many go out in a second, so that a fleet that upgrades does not fill the line of the aggregator.
- * Why parts: a download goes on where it stopped, and none of them holds a connection open. @module */
+ * Why parts: a download goes on where it stopped, and none of them holds a connection open. They travel packed to those
+ * who take that, in two fifths of their size; the bound on a second is one of the octets before. @module */
 
 import { Buffer } from "node:buffer";
 import { publicKeyFromRaw, verifyText } from "../../../shared/batch.ts";
 import { partMessage, releaseKeyId, releaseLimits } from "../../../shared/release.ts";
 import { z } from "../../../shared/schema.ts";
 import { ApiError, type ApiErrorCode } from "../errors.ts";
+import { takesGzip } from "../packed.ts";
 import { resource } from "../route.ts";
 
 const answerType = "application/octet-stream";
@@ -78,10 +80,20 @@ export const releasePart = resource({
     }
     const waitS = releaseRate.take("all", nowMs);
     if (waitS !== null) throw refuse("busy", waitS);
-    const part = await releaseLimit.run(() => releases.part(params.id, query.from, nowMs), sensor.sensor_id);
+    const isPacked = takesGzip(header("accept-encoding"));
+    const part = await releaseLimit.run(
+      () =>
+        isPacked
+          ? releases.packedPart(params.id, query.from, nowMs)
+          : releases.part(params.id, query.from, nowMs),
+      sensor.sensor_id,
+    );
     if (part === null) throw refuse("not_found");
     reporter.count("release_parts_total", { outcome: "sent" });
-    return { file: { body: part, type: answerType, name: `${params.id.slice(0, 16)}.part` } };
+    return {
+      file: { body: part, type: answerType, name: `${params.id.slice(0, 16)}.part` },
+      headers: { vary: "accept-encoding", ...isPacked && { "content-encoding": "gzip" } },
+    };
 
     function refuse(code: ApiErrorCode, retryAfterS?: number): ApiError {
       reporter.count("release_parts_total", { outcome: code });

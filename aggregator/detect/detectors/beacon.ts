@@ -15,6 +15,7 @@ import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
 import { capScore, field, type Found, growingPoints, hostile, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
+import { type Opening, PreparedUpdate } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { stopHost } from "../signs/advice.ts";
 import { type OddSign, oddSignsOf } from "../signs/odd_service.ts";
@@ -124,7 +125,12 @@ export const beacon = detector({
     if (update.begins && (protocol === "udp" || isOpened(update.segment))) return by.call;
     return isQuietSession(update.segment) ? session : null;
   },
-  open({ segment, src, dst, service }, _item, pollers): Calls {
+  // Of calls inside a connection more is read than stays.
+  slight: {
+    isSlight: ({ begins, segment }, { callsMin }) =>
+      callsMin > 1 && begins && (segment.protocol === "udp" || isOpened(segment)),
+  },
+  open({ segment, src, dst, service }: Opening, _item, pollers): Calls {
     const { dst_port, protocol } = segment;
     return {
       src,
@@ -149,25 +155,24 @@ export const beacon = detector({
       scoredTotal: 0,
     };
   },
-  step(calls, update) {
-    const { segment, serverName } = update;
+  step(calls, update: Opening) {
+    const { segment, serverName } = update, whole = update instanceof PreparedUpdate ? update.segment : null;
     calls.app = segment.app_protocol || calls.app;
     calls.name = serverName || calls.name;
     // Not from the first call: most pairs never call again.
-    if (calls.total >= 1 && calls.total <= signsFrom) {
-      const signs = oddSignsOf(segment, calls.name);
+    if (whole !== null && calls.total >= 1 && calls.total <= signsFrom) {
+      const signs = oddSignsOf(whole, calls.name);
       if (signs.size > 0) calls.signs = new Map([...calls.signs, ...signs]);
     }
     calls.total++;
-    // Not at the first: most pairs never call again.
     if (calls.total === 2 && !calls.isSession) {
-      const { network, segment: { protocol, src_ip, dst_port } } = update;
-      calls.peers = calls.pollers.add(`${network}|${protocol}|${src_ip}|${dst_port}`, calls);
+      const { network, protocol, src, port } = update;
+      calls.peers = calls.pollers.add(`${network}|${protocol}|${src.ip}|${port}`, calls);
     }
     const isRefused = segment.bwd_packets === 0 ||
       (segment.bwd_payload_bytes === 0 && (segment.bwd_tcp_flags & rst) !== 0);
     if (isRefused) calls.unanswered++;
-    const gap = calls.isSession ? sessionGap(segment, calls.startsS.at(-1)) : null;
+    const gap = whole !== null && calls.isSession ? sessionGap(whole, calls.startsS.at(-1)) : null;
     if (gap !== null) calls.gaps = added(calls.gaps, gap);
     calls.startsS = added(calls.startsS, segment.start);
     calls.bytes = added(calls.bytes, segment.fwd_payload_bytes);
@@ -206,7 +211,7 @@ export const beacon = detector({
     "Update checks, monitoring agents, chat and mail programs poll too; a well-known name and a program you installed explain them.",
 });
 
-function isOpened({ fwd_syn_count }: Segment): boolean {
+function isOpened({ fwd_syn_count }: Pick<Segment, "fwd_syn_count">): boolean {
   return fwd_syn_count > 0;
 }
 

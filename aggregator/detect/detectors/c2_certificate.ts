@@ -17,6 +17,8 @@ import { oddSignsOf } from "../signs/odd_service.ts";
 
 const tools =
   /\b(?:async ?rat|dcrat|quasar server ca|venom ?rat|orcus server|bitrat|xworm|major cobalt strike|cobaltstrike)\b|^covenant$/i;
+/** What Quasar's builder leaves of the name when its user renames the tool. */
+const renamed = /^[\w-]{2,24} server ca$/i;
 /** Peers that vouch for themselves by design. */
 const honest = /^(?:syncthing|bittorrent|i2p)\b/i;
 
@@ -105,13 +107,17 @@ function isCandidate({ src, dst, segment: { facts } }: PreparedUpdate): boolean 
     !honest.test(tls.certificate_subject);
 }
 
-function isTool({ segment: { facts } }: PreparedUpdate): boolean {
-  const { certificate_subject = "", certificate_issuer = "" } = facts?.tls ?? {};
-  return tools.test(certificate_subject) || tools.test(certificate_issuer);
+function isTool(update: PreparedUpdate): boolean {
+  const { certificate_subject = "", certificate_issuer = "" } = update.segment.facts?.tls ?? {};
+  return tools.test(certificate_subject) || tools.test(certificate_issuer) ||
+    renamed.test(certificate_subject) && certificate_subject === certificate_issuer && hasOddSigns(update);
 }
 
 function isOdd(update: PreparedUpdate): boolean {
-  if (isTool(update)) return true;
+  return isTool(update) || hasOddSigns(update);
+}
+
+function hasOddSigns(update: PreparedUpdate): boolean {
   if (update.serverName !== "") return false;
   const signs = oddSignsOf(update.segment, "");
   return signs.has("raw_address") && signs.has("odd_port") && signs.has("odd_certificate");

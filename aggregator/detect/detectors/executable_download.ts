@@ -156,7 +156,8 @@ function downloadsOf({ segment: { facts }, dst }: PreparedUpdate): Download[] {
   const downloads: Download[] = [];
   const http = facts?.http ?? [];
   for (const [i, request] of http.entries()) {
-    if (request.method !== "GET") continue;
+    // Tools that fetch their agents post what machine it is for.
+    if (request.method !== "GET" && request.method !== "POST") continue;
     // The answer stands behind its request; pipelined ones are in the same order.
     const response = http.slice(i + 1).find(({ status }) => status !== undefined);
     if (response === undefined || response.status !== 200) continue;

@@ -5,19 +5,20 @@
  * Invariant: a service that three or more hosts use is a server and does not count, so that domain controllers, file
  * servers and jump hosts are none; attempts that fail are a scan. A server of software distribution does the same every
  * day, so that the fan alone stays low until it is wide; administrative shares, or several ways in, raise it.
+ * SSH alone stays low however wide, as that is how machines are administered.
  * Controllers answer; a session between two of them is told at once, but for what controllers do: exchange values, and
  * report to servers.
  * Source: ATT&CK T1021. @module */
 
 import { detector } from "../detector.ts";
-import { field, growingPoints, reason } from "../finding.ts";
+import { capScore, field, growingPoints, reason } from "../finding.ts";
 import type { PreparedUpdate } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
 import type { Service } from "../signs/services.ts";
 
-const hostsMax = 256;
+const hostsMax = 256, lowMax = 35;
 const ways: Readonly<Record<number, string>> = {
   22: "SSH",
   23: "Telnet",
@@ -157,6 +158,9 @@ export const lateralMovement = detector({
     }
     if (used.size >= 3) {
       reasons.push(reason("several_ways", 15, `${evidence.ways}: one host in so many ways`));
+    }
+    if (used.size === 1 && used.has("SSH") && spread.plant.size === 0) {
+      capScore(reasons, lowMax, "ssh_alone", "administrators' tools reach all hosts by SSH and nothing else");
     }
     return {
       src_ips: [spread.src.ip],

@@ -1,12 +1,13 @@
 /** Password guessing: one host tries to log in to a service again and again.
  *
- * In: updates of TCP flows to SSH, FTP, Telnet, RDP, SMB, VNC, mail and web logins, on whatever port they are. Out: one
- * finding for each attacker, victim and port.
- * Invariant: a few typos are none; a client that mostly gets in is none. @module */
+ * In: updates of TCP flows to SSH, FTP, Telnet, RDP, SMB, VNC, mail, database and web logins, on whatever port they
+ * are. Out: one finding for each attacker, victim and port.
+ * Invariant: a few typos are none; a client that mostly gets in is none;
+ * an own host's program that tries a wrong saved password again and again stays low. @module */
 
 import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
-import { field, growingPoints, hostile, percentOf, reason } from "../finding.ts";
+import { capScore, field, growingPoints, hostile, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
 import { Distinct } from "../signs/distinct.ts";
 import type { Reason } from "../../model/threat.ts";
@@ -17,6 +18,9 @@ import { readLoginAttempts, unnamedService } from "../signs/login_attempts.ts";
 import { deviationOf, medianOf } from "../signs/statistics.ts";
 
 const usersMax = 50, sizesMax = 256;
+const lowMax = 35;
+/** Of which programs log in with what was saved once: keys, mail, databases. */
+const savedServices = new Set(["SSH", "POP3", "IMAP", "SMTP", "MySQL", "PostgreSQL", "SQL Server", "Redis"]);
 /** OpenSSH's MaxAuthTries. */
 const sshGuessesMax = 6;
 
@@ -41,6 +45,11 @@ const limitsTable = {
   unnamedAttemptsMin: { value: 40, unit: "attempts", why: "an unrecognised service must show more" },
   unnamedSizeDeviationMax: { value: 0.1, unit: "share", why: "and answers that are nearly identical" },
   fastPerS: { value: 2, unit: "attempts in a second", why: "nobody types passwords in so fast" },
+  savedPerMinuteMax: {
+    value: 12,
+    unit: "attempts/min",
+    why: "of an own host, on one account: programs whose saved password is wrong try again after 5 s or more",
+  },
   unnamedPerMinuteMin: { value: 30, unit: "attempts/min", why: "an unrecognised service must be tried fast" },
 };
 
@@ -124,7 +133,7 @@ export const passwordGuessing = detector({
       summary: `${pair.src.ip} tried to log in to ${service} on ${pair.dst.ip} (port ${pair.dstPort}) ${
         pair.isRead ? `${attempts} times` : `in ${sessionsText(pair)}`
       } within ${duration} seconds${outcomeText(pair)}.`,
-      reasons: reasonsFor(pair, limits),
+      reasons: reasonsFor(pair, limits, pair),
       evidence,
     };
   },
@@ -175,7 +184,11 @@ function outcomeText({ acceptedLate, isRead }: Guessing): string {
   return isRead ? " without getting in" : "; no session looks as if it got in";
 }
 
-function reasonsFor(pair: Guessing, limits: LimitValues<typeof limitsTable>): Reason[] {
+function reasonsFor(
+  pair: Guessing,
+  limits: LimitValues<typeof limitsTable>,
+  { firstS, lastS }: Episode,
+): Reason[] {
   const { attemptsMin, sizeDeviationMax, fastPerS } = limits;
   const reasons = [reason(
     "attempts",
@@ -220,6 +233,13 @@ function reasonsFor(pair: Guessing, limits: LimitValues<typeof limitsTable>): Re
       20,
       `${pair.acceptedLate} session(s) after the guessing look as if they were let in`,
     ));
+  }
+  const isSlow = pair.attempts <= limits.savedPerMinuteMax * (lastS - firstS) / 60;
+  if (pair.isRead && isSlow && pair.src.isOwn && pair.users.size <= 1 && savedServices.has(pair.service)) {
+    const text = `an own host that tries ${
+      pair.users.size === 1 ? "one account" : "no account that could be read"
+    } at most ${limits.savedPerMinuteMax} times a minute may be a program whose saved password or key is wrong`;
+    capScore(reasons, lowMax, "may_be_saved", text);
   }
   return reasons;
 }

@@ -13,7 +13,7 @@ import { isPrivateIp } from "../../../shared/ip.ts";
 import { detector, type LimitValues } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
 import { by } from "../keys.ts";
-import type { PreparedUpdate } from "../prepared.ts";
+import type { Opening, PreparedUpdate } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
@@ -95,7 +95,9 @@ export const portScanDistributed = detector({
   keysMax: 2_500,
   items: shapesOf,
   key: (_update, _limits, shape) => shape === "ports" ? portsOfTarget : hostsOnPort,
-  open: ({ dst, segment: { protocol, dst_port } }, shape): Divided => ({
+  // One attempt divides nothing.
+  slight: { isSlight: () => true },
+  open: ({ dst, segment: { protocol, dst_port } }: Opening, shape): Divided => ({
     shape,
     protocol,
     target: dst,
@@ -107,7 +109,7 @@ export const portScanDistributed = detector({
     attempts: 0,
     rate: new PeakRate(),
   }),
-  step(scan, { probe, src, dst, segment: { dst_port, start } }) {
+  step(scan, { probe, src, dst, segment: { dst_port, start } }: Opening) {
     const thing = scan.shape === "ports" ? dst_port : dst.ip;
     scan.attempts++;
     scan.rate.add(start);

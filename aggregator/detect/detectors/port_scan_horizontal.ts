@@ -1,6 +1,6 @@
 /** Horizontal port scan: one host tries the same port on many hosts, most of which do not answer.
  *
- * In: the attempts that TCP and UDP flows begin with.
+ * In: the attempts that TCP, UDP and SCTP flows begin with.
  * Out: one finding for each scanning host and protocol, with all its ports.
  * Invariant: whoever asks a server by its name (QUIC) was told of it, and does not scan; a host that mostly succeeds is
  * no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer). A fixed list asked again and again
@@ -12,6 +12,7 @@ import { detector, type LimitValues } from "../detector.ts";
 import type { Episode } from "../episodes.ts";
 import { capScore, field, growingPoints, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
+import type { Opening } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
@@ -87,14 +88,15 @@ export const portScanHorizontal = detector({
     if (probe === null || dst.isGroup || (probe === "silent" && update.serverName !== "")) return null;
     return by.protocolSrc;
   },
-  open: ({ src, segment: { protocol } }): Sweep => ({
+  slight: { isSlight: (_update, { hostsMin }) => hostsMin > 1 },
+  open: ({ src, segment: { protocol } }: Opening): Sweep => ({
     protocol,
     src,
     rate: new PeakRate(),
     ports: new Map(),
     failedHosts: new DistinctIps(hostsMax),
   }),
-  step(sweep, { probe, dst, segment: { dst_port, start } }) {
+  step(sweep, { probe, dst, segment: { dst_port, start } }: Opening) {
     const tally = sweep.ports.get(dst_port) ?? newTally();
     if (tally.attempts === 0 && sweep.ports.size < portsMax) sweep.ports.set(dst_port, tally);
     tally.attempts++;

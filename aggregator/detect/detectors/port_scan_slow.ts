@@ -11,7 +11,7 @@
 import { detector } from "../detector.ts";
 import { field, growingPoints, reason } from "../finding.ts";
 import { by } from "../keys.ts";
-import type { PreparedUpdate } from "../prepared.ts";
+import type { Opening, PreparedUpdate } from "../prepared.ts";
 import type { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
@@ -68,7 +68,8 @@ export const portScanSlow = detector({
   keysMax: 5_000,
   items: shapesOf,
   key: (_update, _limits, shape) => shape === "ports" ? portsOfPair : hostsOfSource,
-  open: ({ src, dst, segment: { protocol, dst_port } }, shape): SlowScan => ({
+  slight: { isSlight: (_update, { portsMin, hostsMin }) => portsMin > 1 && hostsMin > 1 },
+  open: ({ src, dst, segment: { protocol, dst_port } }: Opening, shape): SlowScan => ({
     shape,
     protocol,
     src,
@@ -79,7 +80,7 @@ export const portScanSlow = detector({
     hours: new Map(),
     attempts: 0,
   }),
-  step(scan, { probe, dst, segment: { dst_port, start } }) {
+  step(scan, { probe, dst, segment: { dst_port, start } }: Opening) {
     const thing = scan.shape === "ports" ? dst_port : dst.ip;
     scan.attempts++;
     if (probe === "open") scan.open.add(thing);

@@ -1,6 +1,6 @@
 /** Vertical port scan: one host tries many ports of another, most of them closed.
  *
- * In: the attempts that TCP and UDP flows begin with. Out: one finding for each pair of hosts.
+ * In: the attempts that TCP, UDP and SCTP flows begin with. Out: one finding for each pair of hosts.
  * Invariant: only ports without a conversation count; a client that talks to many ports of a server is no scanner.
  * Considered: a window of 5 minutes as in Zeek; an episode that lasts while the prober goes on also finds slow scans.
  * @module */
@@ -8,6 +8,7 @@
 import { detector } from "../detector.ts";
 import { field, growingPoints, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
+import type { Opening } from "../prepared.ts";
 import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
@@ -36,7 +37,8 @@ export const portScanVertical = detector({
   key: (update) => update.probe && by.protocolPair,
   // A conversation alone is no reason to follow a pair: most pairs on a network only ever talk.
   opens: (update) => update.probe !== "used",
-  open: ({ src, dst, segment: { protocol } }) => ({
+  slight: { isSlight: (_update, { tcpPortsMin, udpPortsMin }) => tcpPortsMin > 1 && udpPortsMin > 1 },
+  open: ({ src, dst, segment: { protocol } }: Opening) => ({
     protocol,
     src,
     dst,
@@ -46,7 +48,7 @@ export const portScanVertical = detector({
     attempts: 0,
     rate: new PeakRate(),
   }),
-  step(scan, { probe, segment: { dst_port, start } }) {
+  step(scan, { probe, segment: { dst_port, start } }: Opening) {
     scan.attempts++;
     if (probe !== "used") scan.rate.add(start);
     const ports = probe === "used" ? scan.used : probe === "open" ? scan.open : scan.failed;

@@ -1,15 +1,18 @@
 /** SYN flood: far more connection attempts than completions at one host, so that real clients find no room.
  *
  * In: updates of TCP flows. Out: one finding for each flooded host.
- * Invariant: attempts of a single host spread over many ports are a scan, not a flood. @module */
+ * Invariant: attempts of a single host spread over many ports are a scan, not a flood. Where the attempts name the
+ * flooded host as their source ("land"), it is not called the attacker. @module */
 
 import { detector } from "../detector.ts";
 import { field, growingPoints, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
+import type { Opening } from "../prepared.ts";
+import { Distinct } from "../signs/distinct.ts";
 import { DistinctIps } from "../signs/distinct_ips.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
-const binS = 10, binsMax = 64, addressesMax = 8_192, portsMax = 1_024;
+const binS = 10, binsMax = 64, addressesMax = 8_192, portsMax = 1_024, macsMax = 16;
 const syn = 2, ack = 16;
 
 export const synFlood = detector({
@@ -42,7 +45,11 @@ export const synFlood = detector({
     return protocol === "tcp" && (fwd_tcp_flags & syn) !== 0 && fwd_syn_count > 0 ? by.dst : null;
   },
   opens: ({ segment }) => isHalfOpen(segment),
-  open: ({ dst }) => ({
+  slight: {
+    isSlight: ({ segment }, { halfOpenPerBinMin }) =>
+      segment.fwd_syn_count * segment.factor < halfOpenPerBinMin,
+  },
+  open: ({ dst }: Opening) => ({
     dst,
     rate: new PeakRate(),
     halfOpen: 0,
@@ -52,9 +59,11 @@ export const synFlood = detector({
     lastStartS: -Infinity,
     bins: new Map<number, number>(),
     sources: new DistinctIps(addressesMax),
+    isInOwnName: true,
+    macs: new Distinct<string>(macsMax),
     ports: new Map<number, number>(),
   }),
-  step(flood, { src, segment }) {
+  step(flood, { src, dst, segment }: Opening) {
     if (!isHalfOpen(segment)) {
       flood.completed++;
       return;
@@ -72,6 +81,8 @@ export const synFlood = detector({
     flood.bins.set(bin, inBin);
     flood.peakPerBin = Math.max(flood.peakPerBin, inBin);
     flood.sources.add(src);
+    flood.isInOwnName &&= src.ip === dst.ip;
+    if (segment.src_mac !== "") flood.macs.add(segment.src_mac);
     const seen = flood.ports.get(segment.dst_port);
     if (seen !== undefined || flood.ports.size < portsMax) {
       flood.ports.set(segment.dst_port, (seen ?? 0) + attempts);
@@ -95,6 +106,10 @@ export const synFlood = detector({
       peak: field("attempts in the busiest second", flood.rate.peak),
       peak10: field(`attempts in the busiest ${binS} seconds`, flood.peakPerBin),
       sources: field("source addresses", String(flood.sources.count)),
+      macs: field(
+        "hardware addresses that sent them",
+        flood.macs.size > 4 ? flood.macs.count : [...flood.macs].join(", ") || "not seen",
+      ),
       ports: field("ports", ports.slice(0, 10).map(([port]) => port).join(", ")),
       duration: field("duration in seconds", Math.round(flood.lastS - flood.firstS)),
     };
@@ -121,14 +136,17 @@ export const synFlood = detector({
       ));
     }
     return {
-      src_ips: flood.sources,
+      ...flood.isInOwnName ? { title: "SYN flood in the victim's own name (land)" } : {},
+      src_ips: flood.isInOwnName ? [] : flood.sources,
       dst_ips: [flood.dst.ip],
       dst_port,
       count: flood.halfOpen,
       summary: `${flood.dst.ip} received ${halfOpen} connection attempts${
         dst_port === null ? "" : ` on port ${dst_port}`
-      } that were never completed, ${peak} of them in the busiest second, from ${sources} source ${
-        flood.sources.size === 1 ? "address" : "addresses"
+      } that were never completed, ${peak} of them in the busiest second, ${
+        flood.isInOwnName
+          ? "each with its own address forged as the source"
+          : `from ${sources} source ${flood.sources.size === 1 ? "address" : "addresses"}`
       }.`,
       reasons,
       evidence,
@@ -136,13 +154,15 @@ export const synFlood = detector({
   },
   meaning:
     "Half-open connections fill the table of the attacked machine until real clients are turned away. With many sources the addresses are usually forged.",
-  action: ({ ports }, { src_ips }, { dst, sources }) =>
+  action: ({ ports, macs }, { src_ips }, { dst, sources, isInOwnName }) =>
     `${
       dst.isPrivate
         ? `Check whether ${dst.ip} still answers (ports ${ports}). Switch on its SYN cookies, and filter at the firewall; if the line is full, ask your provider to filter upstream.`
         : `If ${dst.ip} is yours, switch on its SYN cookies and filter in front of it; if not, look for the machines of yours that send this.`
     } ${
-      sources.size <= 4
+      isInOwnName
+        ? `The source is forged: find the machine whose hardware address is ${macs} (the switch knows its port) and disconnect it.`
+        : sources.size <= 4
         ? `Stop the ${sources.size === 1 ? "source" : "sources"}: ${src_ips.join(", ")}.`
         : "Do not block the sources one by one: so many are usually forged."
     }`,

@@ -7,14 +7,14 @@
 
 import type { HttpFact } from "../../../shared/facts.ts";
 import { detector } from "../detector.ts";
-import { field, hostile, reason } from "../finding.ts";
+import { capScore, field, hostile, reason } from "../finding.ts";
 import { by } from "../keys.ts";
 import {
   isSureAttack,
   scannerOf,
   type WebAttackKind,
   webAttackKinds,
-  webAttacksInForm,
+  webAttacksInBody,
   webAttacksInHeader,
   webAttacksInTarget,
 } from "../signs/web_strings.ts";
@@ -25,7 +25,12 @@ const grave: readonly WebAttackKind[] = [
   "Shellshock",
   "command injection",
   "code injection",
+  "OGNL expression (Struts, Confluence)",
+  "Spring4Shell",
+  "template injection (SSTI)",
+  "XML external entity (XXE)",
 ];
+const lowMax = 35;
 
 export const webAttack = detector({
   name: "web_attack",
@@ -105,6 +110,9 @@ export const webAttack = detector({
       );
     }
     if (attack.tool !== "") reasons.push(reason("tool", 10, `the client calls itself ${evidence.tool}`));
+    else if (kinds.length === 1 && kinds[0] === "serialised object") {
+      capScore(reasons, lowMax, "objects_alone", "some programs send objects to their own server this way");
+    }
     return {
       title: kinds.length === 1 ? `Web attack: ${kinds[0]}` : "Web attack",
       src_ips: [attack.client],
@@ -132,27 +140,38 @@ export const webAttack = detector({
     "Vulnerability scanners and penetration testers send such requests on purpose; compare address and time with your planned tests.",
 });
 
-function attacksOf({ uri, host, user_agent, referrer, body, content_type }: HttpFact): WebAttackKind[] {
+/** Of all parts of a request that a client writes. */
+function attacksOf(request: HttpFact): WebAttackKind[] {
+  const { uri, host, user_agent, referrer, header, body, content_type } = request;
   return [
     ...new Set([
       ...webAttacksInTarget(uri),
-      ...webAttacksInForm(body, content_type),
+      ...webAttacksInBody(body, content_type),
       ...webAttacksInHeader(user_agent),
       ...webAttacksInHeader(host),
-      // A referrer repeats the target of the page before; only what never stands in one counts.
-      ...webAttacksInHeader(referrer).filter((kind) => kind !== "SQL injection"),
+      ...webAttacksInHeader(content_type),
+      ...webAttacksInHeader(header),
+      ...webAttacksInReferrer(referrer),
     ]),
   ];
+}
+
+/** A referrer repeats the target of the page before; only what never stands in one counts. */
+function webAttacksInReferrer(referrer: string | undefined): WebAttackKind[] {
+  return webAttacksInHeader(referrer).filter((kind) => kind !== "SQL injection");
 }
 
 function isAttack(request: HttpFact): boolean {
   return request.method !== undefined && attacksOf(request).length > 0;
 }
 
-/** The part that shows it: the target, the form, or the header field. */
-function exampleOf({ method, uri, user_agent, host, referrer, body, content_type }: HttpFact): string {
+/** The part that shows it: the target, the body, or the header field. */
+function exampleOf(request: HttpFact): string {
+  const { method, uri, user_agent, host, referrer, header, body, content_type } = request;
   if (webAttacksInTarget(uri).length > 0) return `${method} ${uri}`;
-  if (webAttacksInForm(body, content_type).length > 0) return `${method} ${uri} with ${body}`;
-  if (webAttacksInHeader(referrer).length > 0) return `Referer: ${referrer}`;
+  if (webAttacksInBody(body, content_type).length > 0) return `${method} ${uri} with ${body}`;
+  if (webAttacksInReferrer(referrer).length > 0) return `Referer: ${referrer}`;
+  if (webAttacksInHeader(content_type).length > 0) return `Content-Type: ${content_type}`;
+  if (header !== undefined && webAttacksInHeader(header).length > 0) return header;
   return webAttacksInHeader(user_agent).length > 0 ? `User-Agent: ${user_agent}` : `Host: ${host}`;
 }

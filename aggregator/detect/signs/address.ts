@@ -1,12 +1,13 @@
 /** Addresses of one network, parsed once and remembered: group, private, own, and when they spoke last.
  *
  * In: textual addresses of segments. Out: {@link Address}. Invariant: at most `addressesMax` addresses that look
- * private and as many others are remembered; when there is no room the half that was asked for longest ago goes.
- * Strangers never crowd out own hosts. @module */
+ * private and as many others are remembered, each of IPv4 and as many of IPv6; when there is no room the half that was
+ * asked for longest ago goes. Strangers never crowd out own hosts. @module */
 
 import { Halves } from "../../model/halves.ts";
 import { ipv4Number, isPrivate as isPrivateBytes, isPrivateIpv4, parseIp } from "../../../shared/ip.ts";
 import { hashOfIp } from "../keys.ts";
+import { NumberHalves } from "./number_halves.ts";
 
 /** Its `ip` is one text for all updates of a host, so that sets of addresses compare pointers. */
 export class Address {
@@ -53,20 +54,26 @@ const addressesMax = 16_384;
 const makeAddress = (ip: string) => new Address(ip);
 
 export class AddressBook {
-  readonly #inside = new Halves<string, Address>(addressesMax);
-  readonly #others = new Halves<string, Address>(addressesMax);
+  readonly #inside = new NumberHalves<Address>(addressesMax);
+  readonly #others = new NumberHalves<Address>(addressesMax);
+  /** All but those of IPv4. */
+  readonly #insideTexts = new Halves<string, Address>(addressesMax);
+  readonly #otherTexts = new Halves<string, Address>(addressesMax);
 
   /** `salt`: of its network, for keys. */
   constructor(readonly salt: number) {}
 
   of(ip: string): Address {
-    return (looksInside(ip) ? this.#inside : this.#others).get(ip, makeAddress);
+    const number = ipv4Number(ip);
+    if (number < 0) return (ip.startsWith("f") ? this.#insideTexts : this.#otherTexts).get(ip, makeAddress);
+    const isInside = looksInside(number >>> 24, number >>> 16 & 255);
+    return (isInside ? this.#inside : this.#others).get(number | 0, ip, makeAddress);
   }
 }
 
-/** By the first characters alone: where an address is remembered, not what it is. */
-function looksInside(ip: string): boolean {
-  return ip.startsWith("10.") || ip.startsWith("192.168.") || ip.startsWith("172.") || ip.startsWith("f");
+/** By the first octets alone: where an address is remembered, not what it is. */
+function looksInside(first: number, second: number): boolean {
+  return first === 10 || first === 172 || (first === 192 && second === 168);
 }
 
 /** The first or the last address of a network, as most people number their routers. */

@@ -1,7 +1,7 @@
 /** Which hardware addresses claim which addresses by ARP, and who asks for them.
  *
- * In: ARP flows, each a claim of its sender's address.
- * Out: rivals for an address, turns between them, answers that nobody asked for.
+ * In: ARP flows, each a claim of its sender's address; beginnings of other flows, for the address of a machine that was
+ * not heard by ARP. Out: rivals for an address, turns between them, answers that nobody asked for.
  * Invariant: at most `addressesMax` addresses and as many MACs are remembered, the half that was claimed longest ago
  * goes; at most `rivalsMax` MACs an address.
  * Hardware addresses that several machines share by design claim nothing: {@link isSharedMac}.
@@ -9,9 +9,12 @@
  * must do so again and again, against the owner's own packets. @module */
 
 import { Halves } from "../../model/halves.ts";
+import type { PreparedUpdate } from "../prepared.ts";
 import { Distinct } from "./distinct.ts";
 
-const addressesMax = 16_384, rivalsMax = 4, heldMax = 256;
+const addressesMax = 16_384, rivalsMax = 4, heldMax = 256, networksMax = 64;
+/** What systems begin with: packets that were passed on have less. */
+const firstTtls: ReadonlySet<number> = new Set([64, 128, 255]);
 /** A single claim may be a damaged packet. */
 const claimsMin = 2;
 /** A claim this old was given up. */
@@ -30,6 +33,7 @@ export function isVirtualMac(mac: string): boolean {
 }
 
 export interface Claim {
+  firstS: number;
   lastS: number;
   packets: number;
   /** Answers among them. */
@@ -45,11 +49,40 @@ interface Claimed {
   questions: number;
 }
 
+interface Sender {
+  ip: string;
+}
+
+const makeSenders = () => new Halves<string, Sender>(addressesMax);
+const makeSender = (): Sender => ({ ip: "" });
+
 export class ArpClaims {
   readonly #addresses = new Halves<string, Claimed>(addressesMax);
   readonly #macs = new Halves<string, Distinct<string>>(addressesMax);
+  readonly #senders = new Halves<string, Halves<string, Sender>>(networksMax);
 
-  claim(place: string, ip: string, mac: string, atS: number, packets: number, isReply: boolean): void {
+  /** Learns an address of the machine that a flow comes from. */
+  send({ network, src, segment: { src_mac, fwd_ttl } }: PreparedUpdate): void {
+    if (src_mac === "" || !src.isOwn || !firstTtls.has(fwd_ttl)) return;
+    const sender = this.#senders.get(network, makeSenders).get(src_mac, makeSender);
+    if (sender.ip === "") sender.ip = src.ip;
+  }
+
+  /** The first address of a machine that was learnt by {@link send}; "" = none was. */
+  senderOf(network: string, mac: string): string {
+    return this.#senders.get(network, makeSenders).get(mac, makeSender).ip;
+  }
+
+  /** `startS` to `atS`: the time in which it was claimed. */
+  claim(
+    place: string,
+    ip: string,
+    mac: string,
+    startS: number,
+    atS: number,
+    packets: number,
+    isReply: boolean,
+  ): void {
     const held = this.#macs.get(`${place}|${mac}`, () => new Distinct<string>(heldMax));
     held.add(ip);
     const claimed = this.#claimed(place, ip);
@@ -63,11 +96,12 @@ export class ArpClaims {
     claimed.lastS = Math.max(claimed.lastS, atS);
     const claim = claimed.claims.get(mac);
     if (claim !== undefined) {
-      claim.lastS = atS;
+      claim.firstS = Math.min(claim.firstS, startS);
+      claim.lastS = Math.max(claim.lastS, atS);
       claim.packets += packets;
       if (isReply) claim.replies += packets;
     } else if (claimed.claims.size < rivalsMax) {
-      claimed.claims.set(mac, { lastS: atS, packets, replies: isReply ? packets : 0 });
+      claimed.claims.set(mac, { firstS: startS, lastS: atS, packets, replies: isReply ? packets : 0 });
     }
   }
 
@@ -83,6 +117,15 @@ export class ArpClaims {
     const held = this.#held(place, mac);
     return [...claims].filter(([other, { packets }]) =>
       other !== mac && packets >= claimsMin && this.#held(place, other) < held
+    ).map(([other]) => other);
+  }
+
+  /** Other MACs that claim `ip` at the same time, and give fewer answers for it. */
+  owners(place: string, ip: string, mac: string): string[] {
+    const { claims } = this.#claimed(place, ip), own = claims.get(mac);
+    if (own === undefined) return [];
+    return [...claims].filter(([other, { firstS, lastS, replies }]) =>
+      other !== mac && firstS <= own.lastS && lastS >= own.firstS && replies < own.replies
     ).map(([other]) => other);
   }
 

@@ -2,12 +2,12 @@
  *
  * In: a segment of a flow to a service that asks for a password.
  * Out: attempts, refusals and acceptances, and on what that rests.
- * Invariant: where tshark read the answers (FTP, SMB, HTTP) they decide; only where it could not (SSH, RDP, Telnet)
- * does the shape of the flow: short, both sides spoke, little came back.
+ * Invariant: where the sensor read the answers they decide; only where it could not does the shape of the flow: short,
+ * both sides spoke, little came back.
  * Why little: a session that was let in moves more. Bro 2 took an SSH server's answer below 5,500 octets for a refusal.
  * @module */
 
-import type { Facts, HttpFact } from "../../../shared/facts.ts";
+import type { Facts, HttpFact, LoginFact } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
 
 export interface LoginAttempts {
@@ -90,7 +90,7 @@ function isByComputer(smb: NonNullable<Facts["smb"]>): boolean {
 
 function readFacts(facts: Facts | null): LoginAttempts | null {
   if (!facts) return null;
-  const read = readFtp(facts) ?? readSmb(facts) ?? readHttp(facts);
+  const read = readFtp(facts) ?? readSmb(facts) ?? readLogins(facts.logins) ?? readHttp(facts);
   return read && read.attempts + read.accepted > 0 ? read : null;
 }
 
@@ -106,6 +106,37 @@ function readFtp(facts: Facts): LoginAttempts | null {
   if (passwords.length + refused + accepted === 0) return null;
   const attempts = Math.max(passwords.length - accepted, refused);
   return { service: "FTP", attempts, refused, accepted, isRead: true, users, answerBytes: -1 };
+}
+
+/** Of which every answer says whether somebody may log in, and what they are called. SIP asks for a proof of every
+ * call, and of SNMP only the right community is answered. */
+const loginNames: Readonly<Partial<Record<LoginFact["service"], string>>> = {
+  ssh: "SSH",
+  pop3: "POP3",
+  imap: "IMAP",
+  smtp: "SMTP",
+  rdp: "RDP",
+  vnc: "VNC",
+  telnet: "Telnet",
+  mysql: "MySQL",
+  postgresql: "PostgreSQL",
+  mssql: "SQL Server",
+  redis: "Redis",
+};
+
+function readLogins(logins: Facts["logins"]): LoginAttempts | null {
+  const service = logins === undefined ? undefined : loginNames[logins[0].service];
+  if (logins === undefined || service === undefined) return null;
+  let refused = 0, accepted = 0, users: string[] | undefined;
+  for (const { user, outcome, count = 1 } of logins) {
+    if (outcome === "accepted") accepted += count;
+    else if (outcome === "refused") refused += count;
+    // An SSH server that says no once, and never yes.
+    else if (outcome === "challenged" && service === "SSH") refused += count;
+    if (user !== undefined) (users ??= []).push(user);
+  }
+  if (refused + accepted === 0) return null;
+  return { service, attempts: refused, refused, accepted, isRead: true, users: users ?? [], answerBytes: -1 };
 }
 
 /** NTSTATUS names that mean "this account or password is not right". */

@@ -4,8 +4,9 @@
  * In: `facts.first`, in hexadecimal, of a TCP session whose protocol has no name. Out: the kind of session, or null.
  * Invariant: a pattern is at least three octets long and must match at the very start,
  * so that random octets match one time in some millions.
- * Sources: the banners of cmd.exe, PowerShell, bash and dash; the published protocol analyses of Gh0st and njRAT; the
- * stagers of Metasploit, which send a length before the program (documentation of `reverse_tcp`); RFC 1459. @module */
+ * Sources: the banners of cmd.exe, PowerShell, bash and dash; the published protocol analyses of Gh0st, njRAT and
+ * STRRAT; Caldera's documentation of its contact over TCP; the stagers of Metasploit, which send a length before the
+ * program (documentation of `reverse_tcp`); RFC 1459. @module */
 
 export interface OpeningWords {
   kind: "shell" | "tool" | "stage" | "chat";
@@ -33,6 +34,8 @@ const said: readonly (readonly [kind: OpeningWords["kind"], what: string, patter
   ["tool", "Gh0st", start("Gh0st")],
   ["tool", "njRAT", /^(?:3[0-9]){1,4}006c6c7c|^6c6c7c27|^6c767c27/],
   ["tool", "a bot's log-in to its master (BUILD)", start("BUILD ")],
+  ["tool", "a length and an empty line, as STRRAT does", /^(?:3[0-9]){1,4}0d0a0d0a/],
+  ["tool", "a description of its machine, as Caldera's agent gives", start('{"architecture":')],
   ["chat", "IRC", start("NICK ")],
   ["chat", "IRC", start(":irc.")],
 ];

@@ -17,8 +17,12 @@ export class PeakRate {
   add(startS: number, endS = startS, amount = 1): void {
     const first = Math.floor(startS), seconds = Math.floor(endS) - first + 1;
     if (!(seconds > 1) || amount === 1) return this.#count(first, amount);
-    const counted = Math.min(seconds, secondsMax);
-    for (let i = 0; i < counted; i++) this.#count(first + i, amount / seconds);
+    // In proportion, so that what goes on in the next segment is not counted twice in the second they share.
+    const perS = amount / (endS - startS), counted = Math.min(seconds, secondsMax);
+    for (let i = 0; i < counted; i++) {
+      const second = first + i;
+      this.#count(second, perS * (Math.min(endS, second + 1) - Math.max(startS, second)));
+    }
   }
 
   /** Events in the busiest second, at least 1 when there were any. */

@@ -19,14 +19,27 @@ const tracerouteFrom = 33_434, tracerouteTo = 33_633;
 /** More packets than a scanner's retries; nmap sends a UDP probe up to 3 times where nothing limits the rate. */
 const udpProbePacketsMax = 3;
 
+/** Shorter than the shortest IP and TCP header together: the header was cut into fragments, which links that carry IP
+ * never do (RFC 791, 3.2: 68 octets), and nmap -f and fragroute do to get past filters (RFC 1858, 3). */
+const cutHeaderBytes = { ipv4: 40, ipv6: 60 };
+/** More INITs than a scanner's tries; RFC 9260, 16 repeats one up to 8 times, 1 s and more apart. */
+const sctpProbePacketsMax = 3;
+/** An ABORT is 4 octets long, and with its causes seldom more than twice that; an INIT ACK 20 and more. */
+const abortBytesMax = 12;
+
 /** Outcome of the attempt that `segment`, the first of its flow, makes; null when it makes none. */
 export function probeOutcome(segment: Segment, isToGroup: boolean, isToOwn = false): ProbeOutcome | null {
   if (segment.protocol === "tcp") return tcpOutcome(segment, isToOwn);
   if (segment.protocol === "udp" && !isToGroup) return udpOutcome(segment);
+  if (segment.protocol === "sctp") return sctpOutcome(segment);
   return null;
 }
 
 function tcpOutcome(segment: Segment, isToOwn: boolean): ProbeOutcome | null {
+  if (hasCutHeader(segment) && segment.bwd_payload_bytes === 0) {
+    if ((segment.bwd_tcp_flags & syn) !== 0) return "open";
+    return (segment.bwd_tcp_flags & rst) !== 0 ? "refused" : "silent";
+  }
   const flags = segment.fwd_tcp_flags & 63;
   if ((flags & syn) === 0) {
     const answered = (segment.bwd_tcp_flags & rst) !== 0;
@@ -51,6 +64,21 @@ function tcpOutcome(segment: Segment, isToOwn: boolean): ProbeOutcome | null {
   // An ACK from the initiator proves that it was answered out of our sight.
   if ((flags & ack) !== 0) return "open";
   return "silent";
+}
+
+/** Flags and payload of such a flow are not to be relied on. */
+function hasCutHeader({ src_ip, packet_length_min }: Segment): boolean {
+  return packet_length_min > 0 &&
+    packet_length_min < (src_ip.includes(":") ? cutHeaderBytes.ipv6 : cutHeaderBytes.ipv4);
+}
+
+/** By the lengths: an INIT is answered by an INIT ACK, an ABORT, or not at all; a COOKIE ECHO out of nowhere by an
+ * ABORT where the port is closed. Whoever goes on talks. */
+function sctpOutcome(segment: Segment): ProbeOutcome | null {
+  const { fwd_packets, bwd_packets, bwd_payload_bytes } = segment;
+  if (bwd_packets === 0) return fwd_packets <= sctpProbePacketsMax ? "silent" : null;
+  if (fwd_packets > sctpProbePacketsMax) return "used";
+  return bwd_payload_bytes <= abortBytesMax * bwd_packets ? "refused" : "open";
 }
 
 function udpOutcome(segment: Segment): ProbeOutcome | null {

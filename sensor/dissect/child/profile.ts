@@ -12,7 +12,7 @@ export const allowedProtocols: ReadonlySet<string> = new Set(
   raw ip ipv6 ipv6.hopopts ipv6.routing ipv6.dstopts ipv6.fraghdr ah icmp icmpv6 tcp udp udplite sctp vxlan geneve gtp teredo l2tp
   dns mdns llmnr nbns nbdgm nbss netbios tls dtls x509if x509af x509ce x509sat pkix1explicit pkix1implicit pkcs-1 ocsp
   quic gquic http http2 ssdp ssh dhcp dhcpv6 ftp ftp-data smtp imf pop imap irc telnet sip sdp rtp rtcp rtsp stun classicstun turnchannel
-  smb smb2 smb_netlogon browser mailslot ntlmssp gss-api spnego spnego-krb5 kerberos ldap cldap dcerpc tpkt cotp rdp t125 vnc socks
+  smb smb2 smb_netlogon browser mailslot ntlmssp gss-api spnego spnego-krb5 kerberos ldap cldap dcerpc tpkt cotp rdp t125 vnc socks proxy
   ntp snmp tftp syslog radius mqtt coap mysql pgsql tds mongo memcache amqp bgp rip ospf bittorrent bt-dht bt-utp gnutella edonkey
   openvpn wg isakmp udpencap wsp bitcoin kafka websocket
   mbtcp modbus s7comm dnp3 enip cip opcua bacnet bvlc iec60870_104 iec60870_asdu`.split(/\s+/),

@@ -12,18 +12,21 @@ import { icsPort, isIcs } from "./ics_message.ts";
 import { isLdap } from "./ldap_message.ts";
 import { loginPorts, readLogin } from "./login_message.ts";
 import { isNbns } from "./nbns_message.ts";
-import { plainKind } from "./plain.ts";
+import { plainKind } from "./plain_kind.ts";
 import { findPipeCall, isRpc, isRpcCall } from "./rpc_message.ts";
+import { readRedis, redisPort } from "./redis_message.ts";
 import { isSnmp } from "./snmp_message.ts";
 
 export { isRpcLogin } from "./rpc_message.ts";
 
-/** By port: of an industrial protocol, of a service with log-ins. One table, as it is looked up for every packet. */
-const isIcsPort = 1, isLoginPort = 2;
+/** By port: of an industrial protocol, of a service with log-ins, of Redis. One table, as it is looked up for every
+ * packet. */
+const isIcsPort = 1, isLoginPort = 2, isRedisPort = 4;
 const signs = new Uint8Array(65_536);
 for (const port of Object.values(icsPort)) signs[port] = isIcsPort;
 for (const port of loginPorts) signs[port] = isLoginPort;
-/** Payload packets each way in which a log-in is looked for. */
+signs[redisPort] = isRedisPort;
+/** Payload packets each way in which a log-in is looked for, or a command to Redis. */
 const loginPacketsMax = 64;
 const pipeBytesMin = 20;
 const tcp = 6, udp = 17;
@@ -45,6 +48,9 @@ export function callKind(packet: Packet, buffer: Uint8Array, payloadIndex: numbe
     if (signs[port] === isIcsPort) return isIcs(buffer, at, length, port) ? plainKind.ics : plainKind.none;
     if (packet.protocol === tcp && payloadIndex < loginPacketsMax) {
       const isFromServer = packet.srcPort === port && packet.dstPort !== port;
+      if (port === redisPort) {
+        return !isFromServer && readRedis(buffer, at, length) !== "" ? plainKind.exploit : plainKind.none;
+      }
       const login = readLogin(buffer, at, at + length, port, isFromServer);
       if (login !== null) return plainKind.login;
       return port === rdpPort && asksForT120(buffer, at, length) ? plainKind.exploit : plainKind.none;

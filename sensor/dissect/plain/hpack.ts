@@ -2,7 +2,8 @@
  *
  * In: the header blocks of one direction of a connection, whole and in their order. Out: their fields, one by one.
  * Invariant: a block that breaks a rule ends the decoder: its table would no longer be the sender's, and every name
- * after it might be wrong.
+ * after it might be wrong. A decoder that joins in the middle knows what is added from there on, as places are counted
+ * from the newest entry; of an entry before that nothing is guessed, and `isLacking` says that a block refers to one.
  * Bounds: {@link fieldsMax} fields a block, {@link tableOctetsMax} octets of table; a text is at most 8/5 of its block.
  * Why the lengths of the Huffman code and not the codes: the code is canonical, so they follow from their lengths.
  * @module */
@@ -17,13 +18,17 @@ const tableOctetsMax = 65_536;
 const tableOctetsDefault = 4_096;
 /** What RFC 7541, 4.1 counts for an entry beside its texts. */
 const entryOctets = 32;
+const indexMax = 61 + tableOctetsMax / entryOctets;
 const numberMax = 2 ** 24;
 const dot = 0x2e;
 
 interface Field {
+  /** "" = it stands in a part of the table that was not seen. */
   name: string;
   value: string;
 }
+/** An entry that was not seen. */
+const unseen: Field = { name: "", value: "" };
 
 /** RFC 7541, appendix A. */
 const staticTable: Field[] =
@@ -72,11 +77,22 @@ export class HpackDecoder {
   /** Oldest first. */
   readonly #entries: Field[] = [];
   #tableOctets = 0;
-  #tableMax = tableOctetsDefault;
+  #tableMax: number;
+  /** The sender's table may hold older entries than this one. */
+  #isJoined: boolean;
+  /** The last block has fields that are not known. */
+  isLacking = false;
   /** The block being decoded, where to go on, and where it ends; -1 = it breaks a rule. */
   #block: Uint8Array = new Uint8Array(0);
   #at = 0;
   #end = 0;
+
+  /** `isJoined`: blocks came before the first one that is decoded here. */
+  constructor(isJoined = false) {
+    this.#isJoined = isJoined;
+    // How large the sender's table is was said before; to forget too late does no harm.
+    this.#tableMax = isJoined ? tableOctetsMax : tableOctetsDefault;
+  }
 
   /** Octets that its table keeps, as RFC 7541 counts them. */
   get octets(): number {
@@ -88,10 +104,13 @@ export class HpackDecoder {
     this.#block = block;
     this.#at = 0;
     this.#end = length;
+    this.isLacking = false;
     for (let fields = 0; this.#at >= 0 && this.#at < this.#end; fields++) {
       const field = fields < fieldsMax ? this.#field() : undefined;
       if (field === undefined) return false;
-      if (field !== null) take(field.name, field.value);
+      if (field === null) continue;
+      if (field.name === "") this.isLacking = true;
+      else take(field.name, field.value);
     }
     return this.#at === this.#end;
   }
@@ -104,6 +123,7 @@ export class HpackDecoder {
       const octets = this.#number(5);
       if (octets < 0 || octets > tableOctetsMax) return undefined;
       this.#tableMax = octets;
+      if (octets === 0) this.#isJoined = false;
       this.#evict();
       return null;
     }
@@ -124,7 +144,8 @@ export class HpackDecoder {
   #find(index: number): Field | undefined {
     if (index < 1) return undefined;
     if (index <= staticTable.length) return staticTable[index - 1];
-    return this.#entries[this.#entries.length - (index - staticTable.length)];
+    const entry = this.#entries[this.#entries.length - (index - staticTable.length)];
+    return entry ?? (this.#isJoined && index <= indexMax ? unseen : undefined);
   }
 
   #evict(): void {

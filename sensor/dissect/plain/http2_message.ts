@@ -1,10 +1,11 @@
 /** Reads the requests and responses of HTTP/2 without TLS (RFC 9113) where they arrive.
  *
- * In: the payloads of connections that begin with the client's preface or the server's settings, in their order.
+ * In: the payloads of connections, in their order, and which of them may begin a direction.
  * Out: one entry of facts a header block, in the packet that its last octet came in.
  * Invariant: what is read is what was sent: a header block is read when it is whole, over segments and over HEADERS and
- * CONTINUATION. Where octets of one are missing, the rest of that direction is given up and counted in `cut`, as its
- * table is no longer the sender's; a hole in a body does no harm.
+ * CONTINUATION; a hole in a body does no harm. A direction joined in its middle, or again behind a hole in a header, is
+ * read without the table of what was sent before: fields that stand there are left out, and each block that lacks some
+ * is counted in `cut`, as each hole is.
  * Bounds: {@link sidesMax} directions and {@link octetsMax} octets of all, the one that was silent longest goes first;
  * {@link blockOctetsMax} a header block. The chooser bounds the packets of a direction.
  * Why here and not by tshark: 4.0 knows HTTP/2 on ports of HTTP alone, loses headers that begin in the packet of the
@@ -13,7 +14,9 @@
 import { Octets } from "../../flow/octets.ts";
 import { FactText } from "../facts/fact_text.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
+import { isHttp2Middle, upgradeOctets } from "../http2_signs.ts";
 import { HpackDecoder } from "./hpack.ts";
+import { plainKind } from "./plain_kind.ts";
 
 const sidesMax = 512;
 const octetsMax = 8_388_608;
@@ -31,10 +34,24 @@ export interface Http2Payload {
   /** TCP sequence number of its first octet. */
   readonly plainSeq: number;
   readonly isFromServer: boolean;
+  /** Of {@link plainKind}: how it may begin its direction. */
+  readonly plainKind: number;
 }
 
 /** What a header block says; "" = nothing. */
-const said = { method: "", path: "", authority: "", host: "", userAgent: "", contentType: "", status: "" };
+const said = {
+  method: "",
+  path: "",
+  authority: "",
+  host: "",
+  userAgent: "",
+  contentType: "",
+  status: "",
+  header: "",
+};
+/** As in http_message.ts. */
+const telling = /[$%#*@{]\{|\)\s*\{|'[ %)+\-/|]|<[?!s]|rO0AB/i;
+const tellingNameMax = 40, tellingBefore = 24, tellingBehind = 150;
 const kept: Readonly<Record<string, keyof typeof said>> = {
   ":method": "method",
   ":path": "path",
@@ -49,7 +66,7 @@ const text = new FactText();
 /** One direction of a connection. */
 class Side {
   nextSeq: number;
-  readonly #hpack = new HpackDecoder();
+  readonly #hpack: HpackDecoder;
   /** Of the frame under way: octets that are still to come, and whether they belong to a header block. */
   #left = 0;
   #isBlock = false;
@@ -61,9 +78,11 @@ class Side {
   #block: Octets | null = null;
   #frameAt = 0;
 
-  constructor(seq: number, skipped: number) {
+  /** `isJoined`: what was sent before is not known. */
+  constructor(seq: number, skipped: number, isJoined: boolean) {
     this.nextSeq = seq;
     this.#left = skipped;
+    this.#hpack = new HpackDecoder(isJoined);
   }
 
   /** Memory that names on the wire decide. */
@@ -71,10 +90,12 @@ class Side {
     return this.#hpack.octets + (this.#block?.bytes.length ?? 0);
   }
 
-  /** Goes on behind `count` octets that were not seen; false = they may have been part of a header. */
-  skip(count: number): boolean {
-    if (this.#isBlock || this.#left < count) return false;
-    this.#left -= count;
+  /** Whether it goes on at `seq`; false = octets that were not seen may have been part of a header. */
+  reaches(seq: number): boolean {
+    const missing = (seq - this.nextSeq) | 0;
+    if (missing === 0) return true;
+    if (missing < 0 || this.#isBlock || this.#left < missing) return false;
+    this.#left -= missing;
     return true;
   }
 
@@ -131,8 +152,10 @@ class Side {
     const isRead = this.#hpack.decode(block.bytes, block.length, (name, value) => {
       const what = Object.hasOwn(kept, name) ? kept[name] : undefined;
       if (what !== undefined) said[what] = value;
+      else if (said.header === "" && name[0] !== ":") said.header = tellingHeader(name, value);
     });
     if (isRead) keep(facts);
+    if (isRead && this.#hpack.isLacking) facts.cut(1);
     return isRead;
   }
 
@@ -151,7 +174,7 @@ class Side {
 }
 
 function keep(facts: SegmentFacts): void {
-  const { method, path, authority, host, userAgent, contentType, status } = said;
+  const { method, path, authority, host, userAgent, contentType, status, header } = said;
   text.begin();
   if (method !== "") {
     text.words(`{"method":`);
@@ -165,14 +188,39 @@ function keep(facts: SegmentFacts): void {
     return; // Trailers.
   }
   write(`,"content_type":`, contentType);
+  if (method !== "") write(`,"header":`, header);
   facts.addHttp(text, 0, text.length);
   facts.cut(text.cut);
+}
+
+function tellingHeader(name: string, value: string): string {
+  const at = value.search(telling);
+  if (at < 0) return "";
+  const around = value.slice(Math.max(0, at - tellingBefore), at + tellingBehind);
+  return `${name.slice(0, tellingNameMax)}: ${around}`;
 }
 
 function write(name: string, value: string): void {
   if (value === "") return;
   text.words(name);
   text.quoted(value);
+}
+
+/** The answer to "Upgrade: h2c", which says nothing else. */
+function keepUpgrade(facts: SegmentFacts): void {
+  text.begin();
+  text.words(`{"status":101`);
+  facts.addHttp(text, 0, text.length);
+}
+
+/** The side that a payload begins, if it begins one. */
+function begun(payload: Http2Payload, buffer: Uint8Array): Side | undefined {
+  const { plainKind: kind, plainOffset: at, plainLength, plainSeq } = payload;
+  if (kind === plainKind.http2Upgrade) {
+    return new Side(plainSeq, upgradeOctets(buffer, at, plainLength), false);
+  }
+  if (kind !== plainKind.http2) return undefined;
+  return new Side(plainSeq, buffer[at] === capitalP ? prefaceOctets : 0, false);
 }
 
 export class Http2Reader {
@@ -185,25 +233,23 @@ export class Http2Reader {
     return this.#sides.size;
   }
 
-  /** Reads a payload into `facts`. `isStart`: the direction begins with it. */
-  read(
-    payload: Http2Payload,
-    buffer: Uint8Array,
-    facts: SegmentFacts,
-    flowId: number,
-    isStart: boolean,
-  ): void {
-    const { plainOffset: at, plainLength, plainSeq, isFromServer } = payload;
+  /** Reads a payload into `facts`. */
+  read(payload: Http2Payload, buffer: Uint8Array, facts: SegmentFacts, flowId: number): void {
+    const { plainOffset: at, plainLength: length, plainSeq, isFromServer } = payload;
     const key = 2 * flowId + (isFromServer ? 1 : 0);
-    const side = isStart
-      ? new Side(plainSeq, buffer[at] === capitalP ? prefaceOctets : 0)
-      : this.#sides.get(key);
-    if (side === undefined) return;
+    let side = begun(payload, buffer) ?? this.#sides.get(key);
     this.#forget(key);
-    const missing = (plainSeq - side.nextSeq) | 0;
-    side.nextSeq = (plainSeq + plainLength) | 0;
-    const isWhole = missing === 0 || (missing > 0 && side.skip(missing));
-    if (!isWhole || !side.read(buffer, at, at + plainLength, facts)) return facts.cut(1);
+    if (payload.plainKind === plainKind.http2Upgrade) keepUpgrade(facts);
+    if (side !== undefined && !side.reaches(plainSeq)) {
+      facts.cut(1);
+      side = undefined;
+    }
+    if (side === undefined) {
+      if (!isHttp2Middle(buffer, at, length)) return;
+      side = new Side(plainSeq, 0, true);
+    }
+    side.nextSeq = (plainSeq + length) | 0;
+    if (!side.read(buffer, at, at + length, facts)) return facts.cut(1);
     this.#sides.set(key, side);
     this.#octets += side.octets;
     while (this.#sides.size > sidesMax || this.#octets > octetsMax) {

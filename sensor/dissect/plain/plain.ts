@@ -24,34 +24,10 @@ import { readLogin } from "./login_message.ts";
 import { readNbns } from "./nbns_message.ts";
 import { readPipeCall, readRpcCalls, RpcBindings } from "./rpc_message.ts";
 import { readSnmp } from "./snmp_message.ts";
+import { plainKind } from "./plain_kind.ts";
 import type { SegmentFacts } from "../facts/segment_facts.ts";
+import { SshAnswers } from "./ssh_answers.ts";
 import { readTlsHello } from "./tls_hello.ts";
-
-/** What a payload seems to be. `tls` and `gnutella` need no reading: only the name is wanted. `http2` begins a
- * direction, `http2More` goes on with it. */
-export const plainKind = {
-  none: 0,
-  dns: 1,
-  http: 2,
-  ssdp: 3,
-  hello: 4,
-  ssh: 5,
-  tls: 6,
-  nbns: 7,
-  gnutella: 8,
-  rpc: 9,
-  pipe: 10,
-  ics: 11,
-  ldap: 12,
-  cldap: 13,
-  login: 14,
-  requestBody: 15,
-  responseBody: 16,
-  http2: 17,
-  snmp: 18,
-  http2More: 19,
-  exploit: 20,
-} as const;
 
 /** What the chooser tells of the packet it chose last. */
 export interface ChosenPacket extends PlainPayload {
@@ -83,12 +59,14 @@ export interface PlainPayload {
 export class PlainMemory {
   readonly bindings = new RpcBindings();
   readonly http2 = new Http2Reader();
+  readonly ssh = new SshAnswers();
 }
 
 const dnsApps: Readonly<Record<number, string>> = { 53: "dns", 5353: "mdns", 5355: "llmnr" };
 const bannerBytesMax = 255;
 
-/** Reads the payload into `facts`. Returns the application protocol, null when nothing was read. */
+/** Reads the payload into `facts`. Returns the application protocol, "" = its name is for the
+ * dissector to tell, null when nothing was read. */
 export function readPlain(
   payload: PlainPayload,
   buffer: Uint8Array,
@@ -107,10 +85,15 @@ export function readPlain(
       return readHttpMessage(buffer, at, length, facts) ? "ssdp" : null;
     case plainKind.hello:
       return facts.addOthers((others) => readTlsHello(buffer, at, length, others)) ? "tls" : null;
+    case plainKind.laterHello:
+      return facts.addOthers((others) => readTlsHello(buffer, at, length, others)) ? "" : null;
     case plainKind.ssh:
       return facts.addOthers((others) => readBanner(buffer, at, length, payload.isFromServer, others))
         ? "ssh"
         : null;
+    case plainKind.sshAnswer:
+      facts.addOthers((others) => memory.ssh.read(flowId, length, payload.plainIsCut, others));
+      return "ssh";
     case plainKind.tls:
       return "tls";
     case plainKind.nbns:
@@ -146,7 +129,9 @@ export function readPlain(
       return facts.addOthers((others) => readIcs(buffer, at, length, port, payload.isFromServer, others));
     case plainKind.http2:
     case plainKind.http2More:
-      memory.http2.read(payload, buffer, facts, flowId, kind === plainKind.http2);
+    case plainKind.http2Middle:
+    case plainKind.http2Upgrade:
+      memory.http2.read(payload, buffer, facts, flowId);
       return "http2";
     default:
       return null;

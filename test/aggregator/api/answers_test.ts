@@ -96,6 +96,7 @@ Deno.test("every route answers well what it describes", async () => {
   for (const act of ["approve", "release"]) await post(`/api/v1/sensors/door/${act}`);
   await post("/api/v1/sensors/door/rename", { name: "gate" });
   await post("/api/v1/sensors/gate/tags", { tags: ["north"] });
+  await post("/api/v1/sensors/gate/canary");
   const identity = { sensor: sensor.id, key: sensor.keyId, privateKey: sensor.keys.privateKey };
   const position = { epoch: 1, bucket: 0, seq: 1, flows: 1, sealed: 1 };
   const { header } = sealBatch(new TextEncoder().encode("{}"), identity, position);

@@ -383,6 +383,47 @@ function header(sensor: TestSensor): Record<string, string> {
   return writeHeader(header);
 }
 
+Deno.test("who is asked for a canary learns it at each check-in until it says the question back", async () => {
+  const fixture = await startFixture();
+  const sensor = new TestSensor("roof");
+  await sensor.enrol(fixture);
+  let sentMs = fixture.clock.ms;
+  const checkIn = async (canary?: CheckInRequest["canary"]) => {
+    const health = { ...healthOf(sensor.id, sentMs += 1_000), ...canary && { canary } };
+    return (await sensor.checkIn(fixture, health)).body.canary;
+  };
+  assertEquals(await checkIn(), { arrived: null });
+  const asked = await fixture.ask("POST", "/api/v1/sensors/roof/canary", { role: "analyst" });
+  const { asked_ms } = asked.body;
+  assertEquals([asked.status, asked.body.name, asked_ms], [200, "roof", fixture.clock.ms]);
+  assertEquals(await checkIn(), { ask: asked_ms, arrived: null });
+  const sent_ms = fixture.clock.ms;
+  const flows = [{ interface: "eth0", community_id: `1:${"A".repeat(27)}=`, problem: null }];
+  assertEquals(await checkIn({ sent_ms, asked: null, flows }), { ask: asked_ms, arrived: null });
+  assertEquals(await checkIn({ sent_ms, asked: asked_ms, flows }), { arrived: null });
+  const state = { sent_ms, announced_ms: sent_ms, missing: [], is_missed: false, missed: 0 };
+  const arrived = { ...state, arrived_ms: sent_ms, arrived_sent_ms: sent_ms };
+  await fixture.services.store.saveCanaries(new Map([[sensor.id, arrived]]));
+  fixture.clock.ms += 2_000;
+  assertEquals(
+    await checkIn(),
+    { ask: asked_ms, arrived: sent_ms },
+    "it was started again, and has forgotten",
+  );
+  const shown = await fixture.ask("GET", "/api/v1/sensors/roof", { role: "viewer" });
+  assertEquals([shown.body.canary, shown.body.canary_state], ["no canary was sent yet", arrived]);
+  fixture.clock.ms += 600_000;
+  assertEquals(await checkIn(), { arrived: sent_ms });
+  assertEquals(fixture.counter('canaries_total{outcome="asked"}'), 1);
+  await fixture.services.store.quarantineSensor(sensor.id, "two copies", fixture.clock.ms);
+  fixture.clock.ms += 2_000;
+  for (const [path, code] of [["roof", "quarantined"], ["nobody", "not_found"]]) {
+    const refused = await fixture.ask("POST", `/api/v1/sensors/${path}/canary`, { role: "admin" });
+    assertEquals(refused.body.code, code);
+  }
+  await fixture.stop();
+});
+
 Deno.test("the fleet is asked for by the page, and what is wrong with a question is said", async () => {
   const fixture = await startFixture();
   for (const name of ["attic", "cellar", "roof"]) await new TestSensor(name).enrol(fixture);

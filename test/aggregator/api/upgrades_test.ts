@@ -1,5 +1,6 @@
 /** Upgrades over the API: begun, offered, downloaded, watched, halted, resumed. @module */
 
+import { gunzipSync } from "node:zlib";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { signText } from "../../../shared/batch.ts";
 import { partMessage, releaseKeyId } from "../../../shared/release.ts";
@@ -176,10 +177,11 @@ Deno.test("parts of a program go to sensors that are let in and sign for them, a
   const release = releaseOf(tinyProgram(0, 1_500_000)), { sha256 } = release.manifest;
   await addRelease(fixture, release);
   await roof.enrol(fixture);
-  const ask = (sensor: TestSensor, from: number, id = sha256, signed = from) =>
+  const ask = (sensor: TestSensor, from: number, id = sha256, signed = from, accepted = "identity") =>
     fixture.api.fetch(
       new Request(`http://127.0.0.1:8600/api/v1/releases/${id}/part?from=${from}`, {
         headers: {
+          "accept-encoding": accepted,
           "picket-sensor": sensor.id,
           "picket-signature": signText(partMessage(sensor.id, id, signed), sensor.keys.privateKey),
         },
@@ -188,10 +190,22 @@ Deno.test("parts of a program go to sensors that are let in and sign for them, a
     );
   const part = await ask(roof, 1_048_576);
   assertEquals([part.status, part.headers.get("content-type")], [200, "application/octet-stream"]);
+  assertEquals(part.headers.get("content-encoding"), null);
   assertEquals(new Uint8Array(await part.arrayBuffer()), release.program.slice(1_048_576));
-  const more = await Promise.all([1, 2, 3, 4].map((from) => ask(roof, from)));
-  assertEquals(more.map(({ status }) => status), [200, 200, 200, 503], "four at once, then one a second");
-  assertEquals(more[3].headers.get("retry-after"), "1");
+  const packed = await ask(roof, 1_048_576, sha256, 1_048_576, "gzip, br");
+  assertEquals([packed.status, packed.headers.get("content-encoding")], [200, "gzip"]);
+  assertEquals(
+    new Uint8Array(gunzipSync(new Uint8Array(await packed.arrayBuffer()))),
+    release.program.slice(1_048_576),
+  );
+  fixture.clock.ms += 60_000;
+  const more = await Promise.all([0, 1, 2, 3, 4].map((from) => ask(roof, from)));
+  assertEquals(
+    more.map(({ status }) => status),
+    [200, 200, 200, 200, 503],
+    "four at once, then one a second",
+  );
+  assertEquals(more[4].headers.get("retry-after"), "1");
   for (const response of more) await response.body?.cancel();
   fixture.clock.ms += 60_000;
   const codeOf = async (response: Promise<Response>) => (await (await response).json()).code;

@@ -9,9 +9,11 @@ import {
   sensorsCommand,
 } from "../../../aggregator/commands/sensors_command.ts";
 import { tokenCommand } from "../../../aggregator/commands/token_command.ts";
+import type { CanaryState } from "../../../aggregator/model/sensor.ts";
 import type { HealthRow } from "../../../aggregator/model/sensor_health.ts";
 import { sha256Hex } from "../../../shared/batch.ts";
-import { TestClock } from "../api/fixture.ts";
+import type { CheckInRequest } from "../../../shared/control.ts";
+import { healthOf, TestClock } from "../api/fixture.ts";
 import { startHostileWorld } from "../dashboard/hostile.ts";
 import { type Ran, runInside, storeIn, withFolder } from "./harness.ts";
 
@@ -24,6 +26,10 @@ interface Place {
   enrol(token: string, name: string): Promise<string>;
   quarantine(id: string): Promise<void>;
   note: (row: HealthRow) => Promise<void>;
+  /** Its check-in of now announces a canary, which arrived or did not. */
+  canary: (id: string, canary: CheckInRequest["canary"], state: CanaryState) => Promise<void>;
+  /** The clock stands still. */
+  nowMs: number;
 }
 
 /** Runs `work` where the commands open the database, and where they ask a server. */
@@ -46,6 +52,8 @@ async function everywhere(work: (place: Place) => Promise<void>): Promise<void> 
       enrol: (token, name) => onStore((store) => enrolIn(store, token, name, clock.ms)),
       quarantine: (id) => onStore((store) => store.quarantineSensor(id, "two copies", clock.ms)),
       note: (row) => onStore((store) => store.saveHealth([row])),
+      canary: (id, canary, state) => onStore((store) => announce(store, id, canary, state, clock.ms)),
+      nowMs: clock.ms,
     });
   });
   const world = await startHostileWorld();
@@ -62,9 +70,24 @@ async function everywhere(work: (place: Place) => Promise<void>): Promise<void> 
       quarantine: (id) =>
         store.quarantineSensor(id, "two copies", world.fixture.clock.ms).finally(() => directory.forget()),
       note: (row) => store.saveHealth([row]),
+      canary: (id, canary, state) =>
+        announce(store, id, canary, state, world.fixture.clock.ms).finally(() => directory.forget()),
+      nowMs: world.fixture.clock.ms,
     });
   });
   await world.stop();
+}
+
+async function announce(
+  store: ReturnType<typeof storeIn>,
+  sensorId: string,
+  canary: CheckInRequest["canary"],
+  state: CanaryState,
+  nowMs: number,
+): Promise<void> {
+  const checkIn = { ...healthOf(sensorId, nowMs), canary };
+  await store.saveCheckIns([{ sensorId, checkIn, nowMs, clockOffsetMs: 0, ended: [] }]);
+  await store.saveCanaries(new Map([[sensorId, state]]));
 }
 
 async function enrolIn(
@@ -184,6 +207,42 @@ Deno.test("a sensor is shown with its last changes, as text and as JSON", () =>
     );
     assert(!stdout.includes("\x1b"));
     assertEquals((await json("sensor", "show", "north")).changes.length, 1);
+  }));
+
+Deno.test("a canary is asked for and waited for, and the exit code says whether it arrived", () =>
+  everywhere(async ({ run, json, enrol, canary, quarantine, nowMs: asked }) => {
+    const { token } = await json("token", "create", "--uses", "2");
+    for (const name of ["north", "south"]) await enrol(token, name);
+    const { sensor_id } = await json("sensor", "show", "north");
+    const sent_ms = asked - 3_000;
+    const flows = [{ interface: "eth0", community_id: `1:${"A".repeat(27)}=`, problem: null }];
+    const state = {
+      sent_ms,
+      announced_ms: asked,
+      missing: [],
+      is_missed: false,
+      missed: 0,
+      arrived_ms: asked - 1_000,
+      arrived_sent_ms: sent_ms,
+    };
+    await canary(sensor_id, { sent_ms, asked, flows }, state);
+    const found = await run("sensor", "canary", "north");
+    assertEquals([found.code, found.stdout], [0, "canary of north: arrived 1 s ago"]);
+    assertEquals((await json("sensor", "canary", sensor_id)).found, true);
+    assertStringIncludes((await run("sensor", "show", "north")).stdout, "; canary: arrived 1 s ago");
+    const problem = "it has no address to send from";
+    const south = await json("sensor", "show", "south");
+    await canary(south.sensor_id, { sent_ms, asked, flows: [{ ...flows[0], community_id: null, problem }] }, {
+      ...state,
+      sent_ms: 1,
+      arrived_sent_ms: 1,
+    });
+    const none = await run("sensor", "canary", "south");
+    assertEquals([none.code, none.stdout], [1, `canary of south: not possible: eth0: ${problem}`]);
+    assertEquals((await run("sensor", "canary", "nobody")).code, 1);
+    assertEquals((await run("sensor", "canary", "north", "now")).code, 2);
+    await quarantine(sensor_id);
+    assertStringIncludes((await run("sensor", "canary", "north")).stderr, "released");
   }));
 
 Deno.test("keys are made with an end, listed without their text, and revoked by name or id", () =>

@@ -3,8 +3,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { dnsTunnel } from "../../../aggregator/detect/detectors/dns_tunnel.ts";
 import { passwordGuessing } from "../../../aggregator/detect/detectors/password_guessing.ts";
+import type { LoginFact } from "../../../shared/facts.ts";
 import { Capture } from "../../../deploy/demo/packets.ts";
-import { evidenceValue, lookUp, run, severity, times, update } from "./updates.ts";
+import { baseS, evidenceValue, lookUp, run, severity, times, update } from "./updates.ts";
 
 const sshTry = {
   dst_ip: "10.0.0.22",
@@ -43,6 +44,82 @@ Deno.test("password guessing is neither a few typos nor a script that logs in al
   );
   const poll = times(100, (i) => update(1_000 + i * 60, { ...sshTry, src_ip: "10.0.0.77" }));
   assertEquals(run(passwordGuessing, [...typos, ...work, ...poll]), []);
+});
+
+const login = (
+  outcome: LoginFact["outcome"],
+  count = 1,
+  service: LoginFact["service"] = "ssh",
+  user?: string,
+) => ({
+  ...sshTry,
+  src_ip: "203.0.113.9",
+  facts: { logins: [{ service, outcome, count, ...user !== undefined && { user } }] },
+});
+
+Deno.test("a few SSH sessions with several refused guesses each are found from 20 guesses on", () => {
+  const found = (lasts: number) =>
+    run(passwordGuessing, [
+      ...times(3, (i) => update(i, login("refused", 6))),
+      update(3, login("refused", lasts)),
+    ])
+      .map((finding) => [finding.count, severity(finding)]);
+  assertEquals([found(2), found(1)], [[[20, "high"]], []]);
+  const single = (count: number) =>
+    run(passwordGuessing, times(count, (i) => update(i, login("challenged"))));
+  assertEquals([single(20).length, single(19).length], [1, 0], "one guess a session");
+});
+
+Deno.test("whoever gets in by SSH does not guess, however short and alike the sessions are", () => {
+  const work = times(300, (i) => update(i * 0.5, login("accepted")));
+  assertEquals(run(passwordGuessing, work), []);
+  const typos = (count: number) => [...work.slice(0, 6), ...times(count, (i) => update(i, login("refused")))];
+  assertEquals([run(passwordGuessing, typos(24)).length, run(passwordGuessing, typos(23)).length], [1, 0]);
+});
+
+Deno.test("guesses at mail, databases, VNC and telnet are counted by what their servers say", () => {
+  for (
+    const service of [
+      "imap",
+      "pop3",
+      "smtp",
+      "mysql",
+      "postgresql",
+      "mssql",
+      "redis",
+      "vnc",
+      "telnet",
+    ] as const
+  ) {
+    const tries = (last: number) => [
+      update(0, login("refused", 10, service, "root")),
+      update(1, login("refused", last, service, "root")),
+    ];
+    assertEquals(run(passwordGuessing, tries(10)).map(severity), ["high"], service);
+    assertEquals(run(passwordGuessing, tries(9)), [], service);
+  }
+  assertEquals(
+    run(passwordGuessing, [update(0, login("refused", 50, "sip"))]),
+    [],
+    "SIP asks everybody for a proof",
+  );
+});
+
+Deno.test("an own host's program with a wrong saved password is low at 12 tries a minute, on one account", () => {
+  const tries = (everyS: number, change: { src_ip?: string } = {}, users = 1) =>
+    run(
+      passwordGuessing,
+      times(60, (i) =>
+        update(i * everyS, {
+          ...login("refused", 1, "mysql", `app${i % users}`),
+          src_ip: "10.0.0.5",
+          end: baseS + i * everyS,
+          ...change,
+        })),
+    ).map(severity);
+  // 60 tries within 59 pauses.
+  assertEquals([tries(5.1), tries(5)], [["low"], ["medium"]]);
+  assertEquals([tries(5.1, { src_ip: "203.0.113.9" }), tries(5.1, {}, 2)], [["medium"], ["medium"]]);
 });
 
 Deno.test("password guessing against FTP is read from the replies, many in one session", () => {

@@ -25,6 +25,10 @@ Deno.test("executable download: a bare address is low, with a script's client me
   assertEquals([severity(finding), finding.src_ips, finding.dst_ips], ["medium", ["10.0.0.5"], [
     "203.0.113.9",
   ]]);
+  const posted = fetch("/file/download", "10.0.0.9:8888", "application/octet-stream", "curl/7.68.0");
+  Object.assign(posted.segment.facts!.http![0], { method: "POST" });
+  Object.assign(posted.segment.facts!.http![1], { magic: "elf" });
+  assertEquals(run(executableDownload, [posted]).map(severity), ["medium"], "asked for by a post");
   assertEquals(severity(run(executableDownload, [fetch("/logo.png", "cdn.example", program)])[0]), "medium");
   assertEquals(
     severity(run(executableDownload, [fetch("/x.png?a", "203.0.113.9", program, "")])[0]),
@@ -149,4 +153,34 @@ Deno.test("orders over HTTP: a browser that posts to a bare address at a compute
   assertEquals(post({ user_agent: "meter/1.0" }), []);
   assertEquals(post({ method: "GET" }), []);
   assertEquals(post({}, 7_080, "10.0.0.9"), [], "inside");
+});
+
+Deno.test("orders over HTTP: three posts that describe a machine in Base64 are medium, inside too; a token, measurements or plain JSON are none", () => {
+  const post = (given: unknown, times_ = 3, change: Partial<HttpFact> = {}) => {
+    const body = typeof given === "string" ? given : btoa(JSON.stringify(given)).slice(0, 128);
+    const request = {
+      method: "POST",
+      host: "10.0.0.9:8888",
+      uri: "/beacon",
+      user_agent: "Go-http-client/1.1",
+      body,
+    };
+    return run(
+      httpC2,
+      times(
+        times_,
+        (i) => withFacts(i, { http: [{ ...request, ...change }] }, { dst_ip: "10.0.0.9", dst_port: 8_888 }),
+      ),
+    ).map(severity);
+  };
+  const agent = { architecture: "amd64", available_contacts: ["HTTP"], contact: "HTTP" };
+  assertEquals([post(agent), post(agent, 2)], [["medium"], []]);
+  assertEquals(post({ hostname: "pc-7", username: "alice", pid: 17 }), ["medium"]);
+  assertEquals(post({ server: "x", platform: "linux", "os_version": "12" }), ["medium"]);
+  assertEquals(post(agent, 3, { host: "agent.example" }), []);
+  assertEquals(post(agent, 3, { method: "GET" }), []);
+  assertEquals(post({ hostname: "pc-7", temperature: 21 }), [], "one is what a device says of itself");
+  assertEquals(post(JSON.stringify(agent)), []);
+  assertEquals(post("eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyIjoiYSJ9"), [], "a token");
+  assertEquals(post("eyJ!"), []);
 });

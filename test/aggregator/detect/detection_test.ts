@@ -1,6 +1,6 @@
 /** Detection between store and triage: what is found is stored, also later, and known again after a restart. @module */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Detection } from "../../../aggregator/detect/detection.ts";
 import { Suppressor } from "../../../aggregator/detect/suppressor.ts";
 import { Engine } from "../../../aggregator/detect/engine.ts";
@@ -114,6 +114,32 @@ function world(
     counter: (name: string) => reporter.snapshot().get(name) ?? 0,
   };
 }
+
+Deno.test("2,060 updates at once are taken in turns, and a threat that grew in two of them is saved once", async () => {
+  const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };
+  const { detection } = world(stored);
+  const saves: number[] = [];
+  const set = stored.threats.set.bind(stored.threats);
+  stored.threats.set = (id, threat) => {
+    saves.push(threat.updated_ms);
+    return set(id, threat);
+  };
+  const flows = Array.from({ length: 2_060 }, (_, i) => ({
+    ...scan()[i % 60],
+    flow_id: (i + 1).toString(16).padStart(32, "0"),
+    dst_port: 1_000 + i,
+  }));
+  let turns = 0, isDone = false;
+  const count = async () => {
+    for (; !isDone; turns++) await new Promise((resolve) => setTimeout(resolve, 0));
+  };
+  const counted = count();
+  await detection.take(flows.map(updateOfFlow), clock.nowMs());
+  isDone = true;
+  await counted;
+  assert(turns >= 2, `${turns} turns`);
+  assertEquals([stored.threats.size, saves.length], [1, 1]);
+});
 
 Deno.test("detection stores what the detectors find and offers it to triage", async () => {
   const stored = { threats: new Map<string, Threat>(), flows: [], isAway: false };

@@ -12,7 +12,7 @@ import { loadCustomDetectors } from "../../../aggregator/detect/custom.ts";
 import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
 import type { Flow, FlowUpdate } from "../../../aggregator/model/flow.ts";
 import { explainByRules } from "../../../aggregator/triage/rules.ts";
-import { lookUp, refused, run, silent, times, update } from "./updates.ts";
+import { lookUp, refused, run, silent, times, unansweredDatagram, update } from "./updates.ts";
 
 function setUp(detectors: Detector[] = startDetectors(), threatsMax = 100) {
   const reporter = createReporter({ component: "test", write: () => {} });
@@ -386,3 +386,23 @@ function flowOf(one: FlowUpdate): Flow {
     seen_by: [],
   };
 }
+
+Deno.test("canaries of a fleet, every hour for a month, are no threat", () => {
+  const { engine } = setUp();
+  const group = { ...unansweredDatagram, dst_port: 8_601, fwd_packets: 1, conn_state: "S0" } as const;
+  for (let hour = 0; hour < 720; hour++) {
+    const batch = times(30, (sensor) => {
+      const isNew = sensor % 2 === 0;
+      return update(hour * 3_600 + sensor * 7, {
+        ...group,
+        src_ip: isNew ? `10.0.0.${10 + sensor}` : `fe80::${sensor}`,
+        dst_ip: isNew ? "239.255.86.1" : "ff12::8601",
+        src_port: 32_768 + (hour * 31 + sensor * 977) % 28_000,
+        dst_mac: isNew ? "01:00:5e:7f:56:01" : "33:33:00:00:86:01",
+      });
+    });
+    engine.step(batch, hour);
+  }
+  engine.flush(720);
+  assertEquals(engine.threats.map(({ detector, severity }) => [detector, severity]), []);
+});

@@ -6,6 +6,7 @@ import { amplification } from "../../../aggregator/detect/detectors/amplificatio
 import { flood } from "../../../aggregator/detect/detectors/flood.ts";
 import { reflection } from "../../../aggregator/detect/detectors/reflection.ts";
 import { synFlood } from "../../../aggregator/detect/detectors/syn_flood.ts";
+import type { HttpFact } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
 import { evidenceValue, run, severity, silent, times, unansweredDatagram, update } from "./updates.ts";
 
@@ -43,7 +44,17 @@ Deno.test("one UDP stream is low like video, and a flood when no video is so fas
 Deno.test("a collector of logs is low, however many devices send to it", () => {
   const logs = times(100, (i) => stream(1_200, { src_ip: `10.0.1.${i}`, dst_port: 514 }));
   assertEquals(run(flood, logs).map(severity), ["low"]);
-  const other = times(100, (i) => stream(1_200, { src_ip: `10.0.1.${i}`, dst_port: 515 }));
+  const changing = (dst_port: number) =>
+    times(
+      4_000,
+      (i) => update(i / 1_000, { ...datagram, src_ip: "10.0.1.9", src_port: 1_024 + i, dst_port }),
+    );
+  assertEquals(run(flood, [...logs, ...changing(8_125)]).map(severity), ["low"], "one host collects both");
+  assertEquals(run(flood, [...logs, ...changing(8_126)]).map(severity), ["medium"]);
+  const other = times(
+    100,
+    (i) => stream(1_200, { src_ip: `10.0.1.${i}`, dst_port: 515, fwd_bytes: 120_000 }),
+  );
   assertEquals(run(flood, other).map(severity), ["medium"]);
 });
 
@@ -54,8 +65,8 @@ const ping = (perS: number) =>
     src_port: 8,
     dst_port: 0,
     end: 1_700_000_010,
-    fwd_packets: 11 * perS,
-    bwd_packets: 11 * perS,
+    fwd_packets: 10 * perS,
+    bwd_packets: 10 * perS,
   });
 
 Deno.test("an ICMP flood is one although every ping is answered; monitors and errors are none", () => {
@@ -114,9 +125,9 @@ Deno.test("50 web requests held open unfinished are found, 49 are not, and answe
     run(
       flood,
       times(count, (i) =>
-        update(i, {
+        update(i / 50, {
           ...web,
-          end: 1_700_000_000 + i + 21,
+          end: 1_700_000_000 + i / 50 + 21,
           bwd_payload_bytes: 0,
           fwd_payload_bytes: 240,
           ...change,
@@ -127,6 +138,200 @@ Deno.test("50 web requests held open unfinished are found, 49 are not, and answe
   assertEquals(held(49), []);
   assertEquals(held(80, { bwd_payload_bytes: 300 }), []);
   assertEquals(held(80, { fwd_payload_bytes: 0 }), [], "spare connections that no request went through");
+});
+
+Deno.test("requests that trickle are slow after 10 s, of whatever the server says before they are whole", () => {
+  const slow = (lastedS: number, change: Partial<Segment> = {}, count = 60) =>
+    run(
+      flood,
+      times(count, (i) =>
+        update(i / 60, {
+          ...web,
+          end: 1_700_000_000 + i / 60 + lastedS,
+          bwd_payload_bytes: 0,
+          fwd_payload_bytes: 300,
+          fwd_packets: 8,
+          ...change,
+        })),
+    ).filter(({ title }) => title.startsWith("Slow"));
+  assertEquals(slow(15).map(severity), ["medium"]);
+  assertEquals(evidenceValue(slow(15)[0], "held open at the same time"), 60);
+  assertEquals(slow(9), []);
+  assertEquals(slow(15, { fwd_packets: 5 }), [], "it waits for an answer");
+  assertEquals(slow(15, { fwd_payload_bytes: 20_000 }), [], "an upload");
+  const http = (...entries: HttpFact[]) => ({ app_protocol: "http", facts: { http: entries } });
+  const post = { method: "POST", uri: "/", length: 4_096 };
+  assertEquals(slow(15, { bwd_payload_bytes: 309, ...http(post, { status: 405 }) }).length, 1, "slow body");
+  assertEquals(slow(15, { bwd_payload_bytes: 309, ...http({ ...post, length: 200 }, { status: 200 }) }), []);
+  assertEquals(slow(15, { bwd_payload_bytes: 400, ...http({ status: 408 }) }).length, 1, "Apache ends it");
+  assertEquals(slow(15, { bwd_payload_bytes: 400, ...http({ status: 400 }) }), []);
+  const get = { method: "GET", uri: "/big" }, big = { status: 200, length: 3_000_000 };
+  const read = { bwd_payload_bytes: 1_500, fwd_payload_bytes: 200, fwd_packets: 4 };
+  assertEquals(slow(21, { ...read, ...http(get, big) }).length, 1, "slow read");
+  assertEquals(slow(21, { ...read, bwd_payload_bytes: 17_000, ...http(get, big) }), [], "a film that pauses");
+  assertEquals(slow(21, { ...read, ...http({ ...get, method: "HEAD" }, big) }), []);
+  assertEquals(slow(21, { ...read, ...http(get, { status: 101 }) }), [], "a WebSocket");
+});
+
+Deno.test("a server that hangs is asked again and again, which holds few places at a time", () => {
+  const asked = (everyS: number, src_ip: string) =>
+    run(
+      flood,
+      times(200, (i) =>
+        update(i * everyS, {
+          ...web,
+          src_ip,
+          end: 1_700_000_000 + i * everyS + 30,
+          bwd_payload_bytes: 0,
+          fwd_packets: 4,
+        })),
+    ).map(severity);
+  assertEquals(asked(5, "10.0.0.9"), []);
+  assertEquals(asked(0.2, "10.0.0.9"), ["low"], "a proxy of ours");
+  assertEquals(asked(0.2, "203.0.113.9"), ["medium"]);
+});
+
+Deno.test("one source is a flood when it changes its ports, or sends small packets faster than any audio", () => {
+  const changing = (perS: number, dst_port = 5_000) =>
+    times(4 * perS, (i) =>
+      update(i / perS, {
+        ...datagram,
+        end: 1_700_000_000 + i / perS,
+        src_ip: "10.0.0.66",
+        src_port: 1_024 + i,
+        dst_port,
+        fwd_bytes: 428,
+      }));
+  assertEquals(run(flood, changing(1_000)).map(severity), ["medium"]);
+  assertEquals(run(flood, changing(990)), []);
+  assertEquals(
+    run(flood, changing(1_000, 514)).map(severity),
+    ["low"],
+    "each line of a log by a program of its own",
+  );
+  const small = (perS: number) =>
+    run(flood, [stream(61 * perS, { fwd_bytes: 61 * perS * 300 })]).map(severity);
+  assertEquals([small(3_900), small(4_100)], [["low"], ["medium"]]);
+  const cameras = (src: string, dst_ip: string) =>
+    run(
+      flood,
+      times(
+        60,
+        (i) => stream(30_000, { src_ip: `${src}.${i}`, src_port: 9_000, dst_ip, dst_port: 9_000 + i }),
+      ),
+    )
+      .map(severity);
+  assertEquals(cameras("10.0.2", victim), ["low"], "60 cameras and their recorder");
+  assertEquals(cameras("203.0.113", victim), ["high"]);
+});
+
+Deno.test("pings of all hosts are a flood of whoever is named as their source, and nobody is called the attacker", () => {
+  const pings = (perS: number, change: Partial<Segment> = {}) =>
+    run(flood, [update(0, {
+      ...datagram,
+      protocol: "icmp",
+      src_ip: victim,
+      src_port: 8,
+      dst_ip: "10.0.0.255",
+      dst_port: 0,
+      src_mac: "00:00:5e:00:53:66",
+      end: 1_700_000_010,
+      fwd_packets: 10 * perS,
+      ...change,
+    })]);
+  const [finding] = pings(50);
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [[], [victim], "medium"]);
+  assertStringIncludes(finding.words.action, "00:00:5e:00:53:66");
+  assertEquals(pings(49), []);
+  assertEquals(
+    pings(60, { protocol: "icmp6", src_port: 128, src_ip: "fd00::5", dst_ip: "ff02::1" })[0].dst_ips,
+    ["fd00::5"],
+  );
+  assertEquals(pings(300, { src_port: 9, dst_ip: "224.0.0.1" }), [], "a router says where it is");
+});
+
+Deno.test("IPv6 announcements and questions are a flood beyond what routers and hosts need", () => {
+  const messages = (type: number, perS: number, forS = 4) =>
+    run(
+      flood,
+      times(forS * perS, (i) =>
+        update(i / perS, {
+          ...datagram,
+          protocol: "icmp6",
+          src_ip: `fe80::${i.toString(16)}`,
+          src_port: type,
+          dst_ip: "ff02::1",
+          dst_port: 0,
+          end: 1_700_000_000 + i / perS,
+        })),
+    );
+  const [routers] = messages(134, 20);
+  assertEquals([routers.title, routers.dst_ips, severity(routers)], ["Flood of router advertisements", [
+    "ff02::1",
+  ], "medium"]);
+  assertStringIncludes(routers.words.action, "RA guard");
+  assertEquals(messages(134, 19), []);
+  assertEquals(messages(136, 250).map(({ title }) => title), ["Flood of neighbour advertisements"]);
+  assertEquals(messages(136, 245), []);
+  assertEquals(messages(136, 1_200, 2), [], "machines that move with their server");
+  assertEquals(messages(136, 1_300, 2).length, 1);
+  assertEquals(messages(135, 250).map(({ title }) => title), ["Flood of neighbour solicitations"]);
+  assertEquals(messages(133, 500), []);
+});
+
+Deno.test("250 hardware addresses of strangers within seconds overflow a switch; 249, or hosts at work, do not", () => {
+  const strangers = (count: number, change: (i: number) => Partial<Segment> = () => ({})) =>
+    run(
+      flood,
+      times(count, (i) =>
+        update(i / 200, {
+          ...silent,
+          src_ip: `198.51.${i >> 8}.${i & 255}`,
+          dst_ip: `203.0.${i >> 8}.${i & 255}`,
+          src_mac: `02:00:00:00:${(i >> 8).toString(16).padStart(2, "0")}:${
+            (i & 255).toString(16).padStart(2, "0")
+          }`,
+          ...change(i),
+        })),
+    );
+  const [finding] = strangers(250);
+  assertEquals([finding.title, finding.src_ips, severity(finding)], [
+    "Flood of hardware addresses",
+    [],
+    "medium",
+  ]);
+  assertEquals(strangers(249), []);
+  assertEquals(strangers(600, () => ({ src_mac: "02:00:00:00:00:01" })), [], "behind a router");
+  assertEquals(strangers(600, (i) => ({ src_ip: `10.0.${i >> 8}.${i & 255}` })), [], "own hosts");
+  assertEquals(strangers(600, () => ({ bwd_packets: 1 })), [], "they are answered");
+  const odd = (i: number) => ({
+    src_ip: "10.0.0.9",
+    src_mac: `03:00:00:00:0${i >> 8}:${(i & 255).toString(16)}`,
+  });
+  assertEquals(strangers(250, odd).length, 1, "no card has a group's address");
+});
+
+Deno.test("a SYN flood in the victim's own name calls nobody the attacker", () => {
+  const land = times(
+    1_200,
+    (i) =>
+      update(i / 300, {
+        ...silent,
+        src_ip: victim,
+        dst_ip: victim,
+        dst_port: 80,
+        src_mac: "00:00:5e:00:53:66",
+      }),
+  );
+  const [finding] = run(synFlood, land);
+  assertEquals([finding.src_ips, finding.dst_ips], [[], [victim]]);
+  assertStringIncludes(finding.words.action, "00:00:5e:00:53:66");
+  assertStringIncludes(finding.words.summary, "forged");
+  const [ordinary] = run(synFlood, [
+    ...land,
+    update(4, { ...silent, src_ip: "203.0.113.5", dst_ip: victim, dst_port: 80 }),
+  ]);
+  assertEquals(ordinary.src_ips, [victim, "203.0.113.5"]);
 });
 
 const synAck = {

@@ -7,6 +7,7 @@ import { newService } from "../../../aggregator/detect/detectors/new_service.ts"
 import { startDetector } from "../../../aggregator/detect/detector.ts";
 import { Engine } from "../../../aggregator/detect/engine.ts";
 import { type LearnedFile, loadLearned, saveLearned } from "../../../aggregator/detect/learned.ts";
+import { prepare, PrepareBooks } from "../../../aggregator/detect/prepared.ts";
 import { ServiceBook } from "../../../aggregator/detect/signs/services.ts";
 import type { FlowUpdate } from "../../../aggregator/model/flow.ts";
 import { explainByRules } from "../../../aggregator/triage/rules.ts";
@@ -20,6 +21,9 @@ const calls = (atS: number, dst_ip: string, dst_port: number) =>
   update(atS, { src_ip: "10.0.0.5", dst_ip, dst_port });
 const watched = (hours: number) =>
   times(hours, (i) => [calls(i * hour, "10.0.0.1", 443), speaks(i * hour, "00:11:22:00:00:01")]).flat();
+/** What a call of a service is told by. */
+const callOf = (src_ip: string, dst_ip = "192.0.2.1", dst_port = 443) =>
+  prepare([{ ...update(0, { src_ip, dst_ip, dst_port }), network: "lab" }], new PrepareBooks())[0];
 const newAt = (atS: number) => [calls(atS, "10.0.0.9", 4_444), speaks(atS, "00:11:22:00:00:99")];
 const newcomers = newAt(3 * day);
 
@@ -78,17 +82,33 @@ Deno.test("hours that come in turns count once each", () => {
     [],
   );
   const book = new ServiceBook();
-  for (const atS of turns) book.call("lab", "10.0.0.1", "192.0.2.1|443", "", 1_700_000_000 + atS);
-  assertEquals(book.call("lab", "10.0.0.1", "192.0.2.1|443", "", 1_700_000_000).network.hours, 3);
+  for (const atS of turns) book.call(callOf("10.0.0.1"), "", 1_700_000_000 + atS);
+  assertEquals(book.call(callOf("10.0.0.1"), "", 1_700_000_000).network.hours, 3);
 });
 
 Deno.test("who calls a service is known after a restart, up to four hosts", () => {
   const book = new ServiceBook(), again = new ServiceBook();
-  for (let i = 1; i <= 6; i++) book.call("lab", `10.0.0.${i}`, "192.0.2.1|443", "a.example", 100 + i);
+  for (let i = 1; i <= 6; i++) book.call(callOf(`10.0.0.${i}`), "a.example", 100 + i);
   again.load(JSON.parse(JSON.stringify(book.save())));
-  const { byAddress, byName, network } = again.call("lab", "10.0.0.1", "192.0.2.1|443", "a.example", 9_000);
+  const { byAddress, byName, network } = again.call(callOf("10.0.0.1"), "a.example", 9_000);
   assertEquals([byAddress.firstS, byAddress.callers.size, byName?.firstS], [101, 4, 101]);
   assertEquals([network.firstS, network.callers.size, network.hours], [101, 4, 2]);
+});
+
+Deno.test("after a restart a service is found by its address and by its name, and one is not taken for the other", () => {
+  const book = new ServiceBook(), again = new ServiceBook();
+  book.call(callOf("10.0.0.1"), "a.example", 100);
+  book.call(callOf("10.0.0.1", "2001:db8::7", 8_443), "", 200);
+  again.load(JSON.parse(JSON.stringify(book.save())));
+  assertEquals(again.save(), book.save());
+  const firsts = (dst_ip: string, dst_port: number, name: string) => {
+    const { byAddress, byName } = again.call(callOf("10.0.0.2", dst_ip, dst_port), name, 900);
+    return [byAddress.firstS, byName?.firstS ?? null];
+  };
+  assertEquals(firsts("2001:db8::7", 8_443, ""), [200, null]);
+  assertEquals(firsts("192.0.2.1", 443, "b.example"), [100, 900]);
+  assertEquals(firsts("192.0.2.1", 444, "a.example"), [900, 100]);
+  assertEquals(firsts("192.0.2.2", 443, "192.0.2.1|443"), [900, 900]);
 });
 
 Deno.test("a part that is damaged begins anew and is counted, and the others stay", () => {
@@ -123,9 +143,9 @@ Deno.test("a part that is damaged begins anew and is counted, and the others sta
 
 Deno.test("what is kept is bounded, and what cannot be read again is left out", () => {
   const book = new ServiceBook();
-  for (let i = 0; i < 40_000; i++) book.call("lab", "10.0.0.1", `192.0.2.1|${i}`, "", 100);
-  book.call("lab", "10.0.0.1", "192.0.2.9|443", "x".repeat(600), 100);
-  book.call("odd", "10.0.0.1", "192.0.2.9|443", "", -5);
+  for (let i = 0; i < 40_000; i++) book.call(callOf("10.0.0.1", "192.0.2.1", i), "", 100);
+  book.call(callOf("10.0.0.1", "192.0.2.9"), "x".repeat(600), 100);
+  book.call({ ...callOf("10.0.0.1", "192.0.2.9"), network: "odd" }, "", -5);
   const saved = book.save() as { services: unknown[]; networks: unknown[] };
   assert(saved.services.length > 16_000 && saved.services.length <= 32_768, `${saved.services.length}`);
   assertEquals(saved.networks.length, 1);

@@ -8,7 +8,8 @@ import { dhcpStarvation } from "../../../aggregator/detect/detectors/dhcp_starva
 import { rogueDhcp } from "../../../aggregator/detect/detectors/rogue_dhcp.ts";
 import type { DhcpFact } from "../../../shared/facts.ts";
 import type { Segment } from "../../../shared/segment.ts";
-import { run, severity, times, update } from "./updates.ts";
+import type { FlowUpdate } from "../../../aggregator/model/flow.ts";
+import { baseS, evidenceValue, run, severity, times, update } from "./updates.ts";
 
 const arp = { protocol: "arp", bwd_packets: 0, fwd_payload_bytes: 0, fwd_packets: 1, dst_port: 0 };
 const says = (atS: number, src_mac: string, src_ip: string, dst_ip: string, change: Partial<Segment> = {}) =>
@@ -103,6 +104,56 @@ Deno.test("a replaced card, a standby, two cards of one host, VRRP and announcem
     says(i, evil, "10.0.0.10", "10.0.0.10", { src_port: 1, dst_port: 1 }),
   ]).flat();
   assertEquals(run(arpSpoofing, alias), []);
+});
+
+/** One flow of `count` answers, one every two seconds. */
+const repeats = (count: number, mac: string, ip: string, told: string, atS = 0) => {
+  const one = says(atS, mac, ip, told, { fwd_packets: count });
+  return { ...one, segment: { ...one.segment, end: one.segment.start + 2 * (count - 1) } };
+};
+const gatewaySpeaks = (atS: number) => asks(atS, gatewayMac, "10.0.0.1", "10.0.0.20");
+
+Deno.test("who claims an address unasked, five times, while its owner is heard, is found; the owner is not", () => {
+  const found = (...updates: FlowUpdate[]) =>
+    run(arpSpoofing, updates).map((
+      one,
+    ) => [severity(one), evidenceValue(one, "hardware address of the claimant")]);
+  const poison = (count: number, ip = "10.0.0.1") => repeats(count, evil, ip, "10.0.0.9");
+  assertEquals(found(poison(5), gatewaySpeaks(3)), [["medium", evil]]);
+  assertEquals(found(gatewaySpeaks(3), poison(5)), [["medium", evil]]);
+  assertEquals(found(poison(4), gatewaySpeaks(3)), []);
+  assertEquals(found(poison(5, "10.0.0.40"), says(3, hostMac, "10.0.0.40", "10.0.0.20")), [["medium", evil]]);
+  const restored = repeats(5, gatewayMac, "10.0.0.1", "10.0.0.9", 16);
+  assertEquals(found(poison(8), gatewaySpeaks(3), restored), [["medium", evil]]);
+  assertEquals(found(poison(8), restored, repeats(8, evil, "10.0.0.1", "10.0.0.9", 40)), [["high", evil]]);
+});
+
+Deno.test("a taken-over address, a moved host, an asked proxy and a load shared among cards are none, or low", () => {
+  const found = (...updates: FlowUpdate[]) => run(arpSpoofing, updates).map(severity);
+  assertEquals(found(gatewaySpeaks(-9), repeats(9, evil, "10.0.0.1", "10.0.0.9")), [], "the owner is silent");
+  assertEquals(
+    found(gatewaySpeaks(17), repeats(9, evil, "10.0.0.1", "10.0.0.9")),
+    [],
+    "and comes back later",
+  );
+  const announces = says(0, evil, "10.0.0.1", "10.0.0.1", { dst_port: 1, fwd_packets: 9, end: baseS + 16 });
+  assertEquals(found(announces, gatewaySpeaks(3)), [], "gratuitous ARP of a standby that takes over");
+  const asked = times(9, (i) => asks(2 * i, hostMac, "10.0.0.9", "10.0.0.40"));
+  const owner = says(3, "00:1b:21:00:00:01", "10.0.0.40", "10.0.0.9");
+  assertEquals(found(...asked, owner, repeats(9, evil, "10.0.0.40", "10.0.0.9")), [], "a proxy is asked");
+  const shared = (mac: string) => found(owner, repeats(9, mac, "10.0.0.40", "10.0.0.9"));
+  assertEquals([shared("00:1b:21:00:00:09"), shared("00:1b:21:00:00:0a")], [["low"], ["medium"]]);
+  const madeUp = says(3, gatewayMac, "10.0.0.40", "10.0.0.9");
+  assertEquals(found(madeUp, repeats(9, "02:00:00:00:00:02", "10.0.0.40", "10.0.0.9")), ["medium"]);
+});
+
+Deno.test("a spoofer not heard by ARP is named by what it sends itself, not by what it passes on", () => {
+  const poison = [repeats(8, evil, "10.0.0.1", "10.0.0.9"), gatewaySpeaks(3)];
+  const sends = (src_ip: string, fwd_ttl: number) => update(1, { src_ip, src_mac: evil, fwd_ttl });
+  const named = (...sent: FlowUpdate[]) =>
+    run(arpSpoofing, [...poison, ...sent]).map(({ src_ips }) => src_ips);
+  assertEquals(named(sends("10.0.0.66", 64)), [["10.0.0.66"]]);
+  assertEquals(named(sends("10.0.0.30", 63), sends("10.0.0.9", 64)), [["10.0.0.1"]]);
 });
 
 Deno.test("an ARP storm is the same question at 500 packets in a second, not at 490, and not a sweep", () => {

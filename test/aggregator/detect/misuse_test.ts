@@ -125,6 +125,15 @@ Deno.test("sessions with many hosts that nobody else uses are low at 8, medium a
   assertEquals(run(lateralMovement, times(30, (i) => reach(i, { bwd_payload_bytes: 0 }))), []);
 });
 
+Deno.test("SSH to however many hosts is how they are administered, and low; SSH and something else is not", () => {
+  const ssh = times(60, (i) => reach(i, { dst_port: 22 }));
+  assertEquals(run(lateralMovement, ssh).map(severity), ["low"]);
+  assertEquals(run(lateralMovement, [...ssh, reach(1)]).map(severity), ["medium"]);
+  assertEquals(run(lateralMovement, times(60, (i) => reach(i, { dst_port: 5_985 }))).map(severity), [
+    "medium",
+  ]);
+});
+
 Deno.test("administrative shares of 3 hosts are lateral movement, of 2 and ordinary shares are not", () => {
   const share = (count: number, tree: string) =>
     run(

@@ -57,6 +57,8 @@ Deno.test("orders to a shell are found, and whoever gives them controls the othe
 Deno.test("tools and stages name who is controlled; bots' chat is low on its usual port, medium elsewhere", () => {
   assertEquals(session(hex("Gh0st"), undefined)[0].dst_ips, ["10.0.0.5"]);
   assertEquals(session(hex("149\0ll|'|'|"), undefined).map(severity), ["high"]);
+  assertEquals(session(hex("144\r\n\r\nping"), undefined).map(severity), ["high"]);
+  assertEquals(session(hex('{"architecture":"a'), undefined).map(severity), ["high"]);
   assertEquals(session(undefined, "00d602004d5ae800")[0].dst_ips, ["10.0.0.5"], "a stage for the caller");
   assertEquals(session("00d602004d5ae800", undefined)[0].dst_ips, ["198.51.100.7"], "a stage for the called");
   assertEquals(session(hex("NICK bot-17"), hex(":srv 001")).map(severity), ["medium"]);
@@ -72,6 +74,9 @@ Deno.test("what honest programs begin with is none", () => {
       "HELP",
       "\x16\x03\x01\x02",
       "MZ\x90",
+      "144\r\nping",
+      "12345\r\n\r\n",
+      '{"host":"web1","v',
     ]
   ) {
     assertEquals([session(hex(text), undefined), session(undefined, hex(text))], [[], []]);
@@ -143,6 +148,11 @@ Deno.test("a session by a tool's certificate is high; five with no name, an odd 
   assertEquals(found({ certificate_subject: "AsyncRAT Server" }, { dst_port: 443 }, 1), ["high"]);
   assertEquals(found({ certificate_subject: "Covenant", certificate_issuer: "Covenant" }, {}, 1), ["high"]);
   assertEquals(found({ certificate_subject: "Covenant Health", certificate_issuer: "R3" }, {}, 1), []);
+  const renamed = { certificate_subject: "SXN Server CA", certificate_issuer: "SXN Server CA" };
+  assertEquals(found(renamed, {}, 1), ["high"], "Quasar under another name");
+  assertEquals(found(renamed, { dst_port: 443 }, 1), [], "on an ordinary port");
+  assertEquals(found({ ...renamed, sni: "nas.example" }, {}, 1), [], "with a name");
+  assertEquals(found({ ...renamed, certificate_issuer: "Root CA" }, {}, 1), [], "issued by another");
   const odd = times(2, (i) => update(i, { dst_port: 4_782, facts: { tls } }));
   const tool = update(9, {
     dst_port: 8_808,

@@ -1,6 +1,6 @@
 /** Port scans and floods: found where they are, not where hosts merely fail. @module */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { portScanHorizontal } from "../../../aggregator/detect/detectors/port_scan_horizontal.ts";
 import { portScanVertical } from "../../../aggregator/detect/detectors/port_scan_vertical.ts";
 import { stackFingerprinting } from "../../../aggregator/detect/detectors/stack_fingerprinting.ts";
@@ -65,6 +65,62 @@ Deno.test("vertical scan by UDP and by FIN without SYN is found", () => {
     (i) => update(i * 0.1, { ...silent, dst_port: 100 + i, fwd_tcp_flags: 1, fwd_syn_count: 0 }),
   );
   assertEquals(run(portScanVertical, [...datagrams, ...fins]).length, 2);
+});
+
+Deno.test("vertical scan whose TCP headers are cut into fragments is found, whatever flags its pieces show", () => {
+  const pieces = (shortest: number, change: Partial<Segment> = {}) =>
+    run(
+      portScanVertical,
+      times(15, (i) =>
+        update(i * 0.1, {
+          ...refused,
+          dst_port: 100 + i,
+          fwd_packets: 3,
+          fwd_payload_bytes: 16,
+          fwd_tcp_flags: 0,
+          fwd_syn_count: 0,
+          packet_length_min: shortest,
+          ...change,
+        })),
+    ).map((finding) => finding.count);
+  assertEquals([pieces(28), pieces(39), pieces(40)], [[15], [15], []]);
+  assertEquals(
+    pieces(36, { fwd_tcp_flags: 2, fwd_payload_bytes: 8 }),
+    [15],
+    "the flags are in the first piece",
+  );
+  assertEquals(pieces(28, { bwd_packets: 0, bwd_tcp_flags: 0 }), [15], "nobody answers");
+  const v6 = { src_ip: "2001:db8::5", dst_ip: "2001:db8::9" };
+  assertEquals([pieces(59, v6), pieces(60, v6)], [[15], []]);
+  assertEquals(pieces(28, { bwd_payload_bytes: 1 }), [], "a conversation");
+});
+
+Deno.test("vertical scan by SCTP is found by refusals and silence; associations are no scan", () => {
+  const sctp = (change: Partial<Segment>) =>
+    run(
+      portScanVertical,
+      times(15, (i) =>
+        update(i * 0.1, { ...unansweredDatagram, protocol: "sctp", dst_port: 2_900 + i, ...change })),
+    ).map(({ words }) =>
+      words.summary
+    );
+  const abort = { bwd_packets: 1, bwd_payload_bytes: 12 },
+    initAck = { bwd_packets: 1, bwd_payload_bytes: 13 };
+  assertEquals([sctp({}).length, sctp(abort).length, sctp(initAck).length], [1, 1, 0]);
+  assertStringIncludes(sctp(abort)[0], "15 different SCTP ports");
+  assertEquals(
+    [sctp({ fwd_packets: 3 }).length, sctp({ fwd_packets: 4 }).length],
+    [1, 0],
+    "INIT is repeated",
+  );
+  assertEquals(sctp({ fwd_packets: 4, ...abort }), [], "an association that ends");
+  const sweep = (hosts: number) =>
+    run(
+      portScanHorizontal,
+      times(hosts, (i) =>
+        update(i, { ...unansweredDatagram, protocol: "sctp", dst_port: 2_905, dst_ip: `10.0.1.${i}` })),
+    ).length;
+  assertEquals([sweep(25), sweep(24)], [1, 0]);
 });
 
 Deno.test("vertical scan survives a time that jumps back and forth", () => {

@@ -132,8 +132,13 @@ Deno.test("a file is followed from its end, over renaming and truncation, line b
 async function feed(
   folder: string,
   text: string,
-  { untilMs = 200_000, away = 0, odd = "", kept = { text: '{"inode":0,"position":0}' as string | null } } =
-    {},
+  {
+    untilMs = 200_000,
+    away = 0,
+    odd = "",
+    isFull = false,
+    kept = { text: '{"inode":0,"position":0,"due":[],"waiting":[]}' as string | null },
+  } = {},
 ) {
   const found: FreshFinding[] = [], asked: FlowQuery[] = [];
   await Deno.writeTextFile(`${folder}/eve.json`, text);
@@ -162,7 +167,13 @@ async function feed(
     },
     clock,
     reporter,
-    memory: { read: () => kept.text, write: (text) => void (kept.text = text) },
+    memory: {
+      read: () => kept.text,
+      write(text) {
+        if (isFull) throw new Error("no room");
+        kept.text = text;
+      },
+    },
     onFound: (findings) => {
       found.push(...findings);
       return Promise.resolve();
@@ -170,11 +181,19 @@ async function feed(
   });
   one.start();
   await over.promise;
-  const before = found.length;
+  const before = found.length, atCrash = { ...kept };
   const stopping = one.stop();
   for (const stop of stops) stop();
   await stopping;
-  return { found, before, asked, kept, flow, counted: (name: string) => reporter.snapshot().get(name) ?? 0 };
+  return {
+    found,
+    before,
+    asked,
+    kept,
+    atCrash,
+    flow,
+    counted: (name: string) => reporter.snapshot().get(name) ?? 0,
+  };
 }
 
 Deno.test("alerts become a low threat with the flows of their Community ID, after two minutes", () =>
@@ -212,6 +231,29 @@ Deno.test("an alert whose flow nobody saw is told too, one that waits is told at
     assertEquals([early.before, early.found.length], [0, 1]);
     const away = await feed(folder, `${line()}\n`, { away: 3 });
     assertEquals([away.found.length, away.counted("suricata_joins_failed_total")], [1, 3]);
+  }));
+
+Deno.test("what waits in a crash, or while the store is away at the end, is told by the next run, once", () =>
+  inFolder(async (folder) => {
+    const text = `${line()}\n${line({ src_port: 50_124 })}\n`;
+    const crashed = await feed(folder, text, { untilMs: 100_000 });
+    assertEquals(crashed.before, 0);
+    const next = await feed(folder, text, { kept: crashed.atCrash });
+    assertEquals(next.found.map(({ count }) => count), [2]);
+    assertEquals((await feed(folder, text, { kept: next.atCrash })).found, []);
+    const away = await feed(folder, text, { away: 1_000 });
+    assertEquals(away.found, []);
+    const back = await feed(folder, text, { kept: away.kept, untilMs: 2_000 });
+    assertEquals([back.before, back.found[0].count], [1, 2], "it has waited already");
+  }));
+
+Deno.test("alerts that cannot be saved are counted and told; damaged ones are counted and left out", () =>
+  inFolder(async (folder) => {
+    const told = await feed(folder, `${line()}\n`, { isFull: true });
+    assertEquals([told.found.length, told.counted("suricata_saves_failed_total") > 0], [1, true]);
+    const huge = JSON.stringify({ inode: 0, position: 0, due: [], waiting: Array(2_001).fill({}) });
+    const { found, counted } = await feed(folder, `${line()}\n`, { kept: { text: huge } });
+    assertEquals([found, counted("suricata_reads_failed_total")], [[], 1]);
   }));
 
 Deno.test("an alert that cannot be taken in is counted, and those around it are told", () =>

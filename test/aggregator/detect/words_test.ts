@@ -20,6 +20,11 @@ Deno.test("the busiest second is counted as measured, in any order, and what las
   assertEquals(rate.peak, 10);
   rate.add(300.2, 300.8, 33);
   assertEquals(rate.peak, 33);
+  // Segments of one stream share a second.
+  const stream = new PeakRate();
+  stream.add(0.5, 60.5, 6_000);
+  stream.add(60.5, 120.5, 6_000);
+  assertEquals(stream.peak, 100);
 });
 
 Deno.test("a flood is told by its busiest second, not by a tenth of ten", () => {

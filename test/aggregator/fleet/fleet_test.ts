@@ -5,10 +5,12 @@ import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
 import { conservationOf, deliveryOf } from "../../../aggregator/fleet/conservation.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import { fleetHealth, sensorHealth } from "../../../aggregator/fleet/fleet.ts";
-import { span } from "../../../aggregator/fleet/reasons.ts";
+import { span } from "../../../aggregator/fleet/span.ts";
+import { outdatedReasons } from "../../../aggregator/fleet/upgrade_reasons.ts";
 import type { SensorRow } from "../../../aggregator/model/sensor.ts";
 import type { CheckInRequest, InterfaceCounters } from "../../../shared/control.ts";
 import { healthOf } from "../api/fixture.ts";
+import { sensorRow } from "./sensor_row.ts";
 
 const nowMs = 1_800_000_000_000;
 
@@ -18,25 +20,7 @@ function row(
 ): SensorRow {
   const checkIn = healthOf("s1", nowMs - 5_000);
   health(checkIn);
-  return {
-    sensor_id: "s1",
-    name: "roof",
-    site: "lab",
-    tags: [],
-    key_id: "0".repeat(16),
-    public_key: "",
-    enrolled_ms: nowMs - 86_400_000,
-    approved_ms: nowMs - 86_400_000,
-    join_token: null,
-    revoked_ms: null,
-    quarantined_ms: null,
-    quarantine_reason: null,
-    last_check_in_ms: nowMs - 5_000,
-    last_batch_ms: nowMs - 4_000,
-    clock_offset_ms: 3,
-    check_in: checkIn,
-    ...change,
-  };
+  return { ...sensorRow(nowMs, checkIn), ...change };
 }
 
 function counters(name: string, change: Partial<InterfaceCounters>): InterfaceCounters {
@@ -156,6 +140,64 @@ Deno.test("sensor health does not call a sensor blind by its wrong clock, nor be
     c.capture.last_packet = null;
   });
   assertEquals(sensorHealth(justStarted, [], null, nowMs).status, "healthy");
+});
+
+Deno.test("an interface that carries only broadcast and multicast is blind after ten minutes, where that is known", () => {
+  const health = (since: number | null, change: (checkIn: CheckInRequest) => void = () => undefined) =>
+    sensorHealth(
+      row({}, (c) => {
+        c.capture.last_unicast = since === null ? null : c.sent_ms / 1_000 - since;
+        change(c);
+      }),
+      [],
+      null,
+      nowMs,
+    );
+  assertEquals(health(600).status, "healthy");
+  const blind = health(601);
+  assertEquals([blind.status, blind.kinds], ["blind", ["broadcast_only"]]);
+  assertEquals(blind.reasons, [
+    "Only broadcast and multicast on eth0 for 10 min (limit 10 min): is the mirror port configured?",
+  ]);
+  // None since the start, which was ten minutes ago.
+  assertEquals(health(null).status, "healthy");
+  assertEquals(health(null, (c) => c.started_ms -= 1_000).kinds, ["broadcast_only"]);
+  const policy = { name: "p", wanted: 1, actual: 1, problem: null, kept: [] };
+  assertEquals(health(601, (c) => c.policy = { ...policy, filtered: true }).status, "healthy");
+  assertEquals(health(601, (c) => c.policy = { ...policy, filtered: false }).status, "blind");
+  assertEquals(health(601, (c) => c.capture.state = "replaying").status, "healthy");
+  assertEquals(health(601, (c) => delete c.capture.last_unicast).status, "healthy");
+  assertEquals(
+    health(601, (c) => c.capture.last_packet = null).kinds,
+    ["blind"],
+    "no packet at all says more",
+  );
+});
+
+Deno.test("a tshark that fails three times in ten minutes is a reason, and twice is none", () => {
+  const health = (lately: number, words: string) =>
+    sensorHealth(row({}, (c) => c.facts.failures = { total: 9, lately, words }), [], null, nowMs);
+  assertEquals(health(2, "exit status 139").reasons, []);
+  const failing = health(3, "exit status 139");
+  assertEquals([failing.status, failing.kinds], ["lossy", ["dissector_failing"]]);
+  assertStringIncludes(
+    failing.reasons[0],
+    "Its tshark failed 3 times in 10 min, last: exit status 139; flows are whole",
+  );
+  assertStringIncludes(health(3, "").reasons[0], "last: no reason is known");
+});
+
+Deno.test("a sensor that is a minor version behind is outdated; a patch behind, ahead, or of no version is not", () => {
+  const behind = (sensor: string) => outdatedReasons(sensor, "1.4.2");
+  assertEquals(behind("1.3.9"), [
+    "Its version 1.3.9 is older than the aggregator's 1.4.2: install its package, or picket-aggregator upgrade start",
+  ]);
+  for (const old of ["0.9.0", "1.0.0", "1.3.99+8"]) assertEquals(behind(old).length, 1, old);
+  for (const fine of ["1.4.0", "1.4.2", "1.5.0", "2.0.0", "1.10.0", "1.4", "trunk"]) {
+    assertEquals(behind(fine), [], fine);
+  }
+  const { status, kinds } = sensorHealth(row({}, (c) => c.version = "0.0.9"), [], null, nowMs);
+  assertEquals([status, kinds], ["healthy", ["outdated"]]);
 });
 
 Deno.test("fleet health counts gaps, sums what was captured, and puts the worst first", () => {

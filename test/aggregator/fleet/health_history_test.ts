@@ -9,6 +9,7 @@ import type { HealthRow } from "../../../aggregator/model/sensor_health.ts";
 import type { Store } from "../../../aggregator/store/store.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { healthOf, TestClock } from "../api/fixture.ts";
+import { sensorRow } from "./sensor_row.ts";
 
 const minute = 60_000;
 
@@ -30,7 +31,7 @@ async function world(body: (world: World) => Promise<void>): Promise<void> {
   const reporter = createReporter({ component: "test", write: () => undefined, clock });
   const store: Store = openStore("sqlite::memory:", { reporter, clock });
   await store.start();
-  const sensor = sensorRow(clock.ms);
+  const sensor = sensorRow(clock.ms, null);
   const directory = { all: () => Promise.resolve([sensor]) } as unknown as SensorDirectory;
   const made = (holder: string) => new HealthHistory({ store, directory, holder, clock, reporter });
   await body({
@@ -50,27 +51,6 @@ async function world(body: (world: World) => Promise<void>): Promise<void> {
         .reverse(),
   });
   await store.stop();
-}
-
-function sensorRow(ms: number): SensorRow {
-  return {
-    sensor_id: "s1",
-    name: "roof",
-    site: "lab",
-    tags: [],
-    key_id: "0".repeat(16),
-    public_key: "",
-    enrolled_ms: ms - 86_400_000,
-    approved_ms: ms - 86_400_000,
-    join_token: null,
-    revoked_ms: null,
-    quarantined_ms: null,
-    quarantine_reason: null,
-    last_check_in_ms: null,
-    last_batch_ms: null,
-    clock_offset_ms: 3,
-    check_in: null,
-  };
 }
 
 Deno.test("a change is noted with its reasons, and the rest every ten minutes", () =>

@@ -22,6 +22,8 @@ function row(index: number, change: Partial<SensorRow> = {}): SensorRow {
     revoked_ms: null,
     quarantined_ms: null,
     quarantine_reason: null,
+    canary: null,
+    canary_asked_ms: null,
     last_check_in_ms: nowMs - 1_000,
     last_batch_ms: null,
     clock_offset_ms: 0,

@@ -1,5 +1,6 @@
 /** Tests of the folder of releases: what is taken in and offered, what is not and why, parts, bounds. @module */
 
+import { gunzipSync } from "node:zlib";
 import { assert, assertEquals } from "@std/assert";
 import { ReleaseFolder } from "../../../aggregator/fleet/release_folder.ts";
 import { keysFromSeed } from "../../../shared/batch.ts";
@@ -63,12 +64,21 @@ Deno.test("signed programs are taken in, offered, handed out in parts, and remov
     for (const from of [0, 1_048_576, 2_097_152, 2_100_000, 9_000_000]) {
       const part = (await releases.part(sha256, from, nowMs))!;
       assertEquals(part, program.slice(from, from + 1_048_576));
+      for (let time = 0; time < 2; time++) {
+        assertEquals(
+          new Uint8Array(gunzipSync((await releases.packedPart(sha256, from, nowMs))!)),
+          part,
+        );
+      }
       sizes.push(part.length);
     }
     assertEquals(sizes, [1_048_576, 1_048_576, 2_848, 0, 0]);
-    assertEquals(await releases.part("0".repeat(64), 0, nowMs), null);
+    for (const how of ["part", "packedPart"] as const) {
+      assertEquals(await releases[how]("0".repeat(64), 0, nowMs), null);
+    }
     assertEquals(await releases.find("1.1.1", "x86_64-unknown-linux-gnu", nowMs), null);
     assertEquals([await releases.remove("1.0.0", nowMs), await releases.remove("1.1.0", nowMs)], [0, 2]);
+    assertEquals(await releases.packedPart(sha256, 0, nowMs), null, "nor from memory");
     assertEquals([...Deno.readDirSync(releases.folder)].map(({ name }) => name), ["key.pub"]);
   }));
 

@@ -5,6 +5,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { Verifier } from "../../../aggregator/ingest/verify.ts";
 import type { SensorRow } from "../../../aggregator/model/sensor.ts";
+import { checkHeader, publicKeyFromRaw } from "../../../shared/batch.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import type { Segment } from "../../../shared/segment.ts";
 import { buckets, getterOf, nowMs, segment, TestSensor } from "./fleet.ts";
@@ -34,6 +35,33 @@ async function offsetFor(rows: Segment[], clockOffsetMs: number): Promise<number
   assert(typeof verified !== "string", String(verified));
   return verified.source.clock_offset_ms;
 }
+
+Deno.test("a header that was checked by a key which its sensor no longer has is checked again", async () => {
+  const sensor = new TestSensor("one"), other = new TestSensor("one", 2);
+  const [batch] = sensor.seal([segment()]);
+  const get = getterOf(batch);
+  const outcomes = [];
+  for (const { publicKey } of [sensor, other]) {
+    const row = {
+      sensor_id: sensor.id,
+      key_id: sensor.key,
+      public_key: Buffer.from(publicKey).toString("base64"),
+      revoked_ms: null,
+      quarantined_ms: null,
+    } as SensorRow;
+    const readSensors = () => Promise.resolve([row]);
+    const verifier = new Verifier({ buckets }, { store: { readSensors }, reporter });
+    await verifier.prepare([get], nowMs);
+    const checked = checkHeader(batch.header, publicKeyFromRaw(sensor.publicKey));
+    const unsigned = { ...batch.header, signature: "" };
+    for (const [header, proof] of [[batch.header, checked], [unsigned, checked], [unsigned, null]] as const) {
+      const verified = verifier.verify(getterOf({ ...batch, header }), batch.value, proof);
+      outcomes.push(typeof verified === "string" ? verified : verified.header.seq);
+    }
+  }
+  // The proof brings its own header, whatever stands beside it.
+  assertEquals(outcomes, [1, 1, "header_malformed", "signature", "signature", "header_malformed"]);
+});
 
 Deno.test("keys are used for 5 s while the store is away, and no longer", async () => {
   const sensor = new TestSensor("one");

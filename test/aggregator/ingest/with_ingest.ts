@@ -28,6 +28,7 @@ export async function withIngest(
   options: Partial<IngestOptions> = {},
   wrap: (store: Store) => Store = (store) => store,
   url = "sqlite::memory:",
+  onStored?: IngestDeps["onStored"],
 ): Promise<void> {
   const reporter = createReporter({ component: "test", write: () => {} });
   const clock = new TestClock();
@@ -39,7 +40,7 @@ export async function withIngest(
     store: wrap(store),
     reporter,
     clock,
-    onStored: (more) => void updates.push(...more),
+    onStored: onStored ?? ((more) => void updates.push(...more)),
   };
   const bench: Bench = {
     store,

@@ -32,6 +32,8 @@ function sensor(
     revoked_ms: null,
     quarantined_ms: null,
     quarantine_reason: null,
+    canary: null,
+    canary_asked_ms: null,
     last_check_in_ms: nowMs - 5_000,
     last_batch_ms: null,
     clock_offset_ms: 0,
@@ -88,6 +90,15 @@ Deno.test("what a sensor loses now is a trouble, and what it lost since its star
   ]);
   assertEquals(of(({ spool }) => spool.error = "disk full"), [
     "sensor_lossy: Its disk takes no batches: disk full",
+  ]);
+  assertEquals(of(({ capture }) => capture.last_unicast = capture.last_packet! - 700), [
+    "sensor_blind: Only broadcast and multicast on eth0 for",
+  ]);
+  assertEquals(of(({ facts }) => facts.failures = { total: 3, lately: 3, words: "killed by SIGSEGV" }), [
+    "sensor_dissector: Its tshark failed 3 times in 10 min,",
+  ]);
+  assertEquals(of((checkIn) => checkIn.version = "0.0.1"), [
+    "sensor_outdated: Its version 0.0.1 is older than the a",
   ]);
   const links = [{ name: "eth1", error: "no such device" }] as CheckInRequest["capture"]["links"];
   assertEquals(of(({ capture }) => capture.links = links!), [

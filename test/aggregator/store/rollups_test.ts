@@ -4,14 +4,16 @@
  * Why here and not in the contract: small bounds are given, and the database itself is asked. @module */
 
 import { assert, assertEquals } from "@std/assert";
+import type { Database, Value } from "../../../aggregator/store/database.ts";
 import { openDatabase, openStore } from "../../../aggregator/store/open.ts";
-import { type RowBounds, rowBounds, RowCaps } from "../../../aggregator/store/row_caps.ts";
+import { type BoundTable, type RowBounds, rowBounds, RowCaps } from "../../../aggregator/store/row_caps.ts";
 import { estimateAskers } from "../../../aggregator/store/name_sums.ts";
 import { migrate } from "../../../aggregator/store/migrate.ts";
 import { WrittenNames } from "../../../aggregator/store/written_names.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { TestClock } from "../ingest/fleet.ts";
 import { createDatabase, useMariadb } from "../../services/services.ts";
+import { watched } from "./watched.ts";
 import { flowsOf, flowWrite, nothing, t0 } from "./rows.ts";
 
 const mariadb = await useMariadb();
@@ -38,41 +40,33 @@ for (
         domains: { ...rowBounds.domains, rowsMax: 10 },
         conversations: { ...rowBounds.conversations, rowsMax: 10 },
       };
-      const caps = new RowCaps(reporter, bounds);
-      await database.transaction(async (session) => {
-        // Of 12 two are many, and one more goes for the room of a tenth: 2 asked for once, then the oldest.
-        for (let n = 1; n <= 12; n++) {
-          await session.run("INSERT INTO domains VALUES (?, 1, ?, ?, ?, 0, 0, 0, 0)", [
-            `d${n}`,
-            n,
-            n,
-            n > 10 ? 1 : 2,
-          ]);
-        }
-        await caps.wrote(session, "domains", 12);
-        const left = await session.all("SELECT name FROM domains ORDER BY last_us");
-        assertEquals(left.map(({ name }) => name), ["d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "d10"]);
-        const ip = new Uint8Array([10, 0, 0, 1]);
-        for (let n = 1; n <= 11; n++) {
-          await session.run("INSERT INTO conversations VALUES (?, ?, ?, 1, 1, ?, 0, 1, 1, 1, 1, ?, 1)", [
-            ip,
-            n > 8 ? 100 : 200,
-            ip,
-            n,
-            n,
-          ]);
-        }
-        await caps.wrote(session, "conversations", 11);
-        const days = await session.all("SELECT day, bytes FROM conversations ORDER BY day, bytes");
-        assertEquals(days.map(({ bytes }) => bytes), [11, 1, 2, 3, 4, 5, 6, 7, 8]);
-        // Ten fit.
-        await session.run("INSERT INTO conversations VALUES (?, 1, ?, 1, 1, 99, 0, 1, 1, 1, 1, 1, 1)", [
-          ip,
-          ip,
-        ]);
-        await caps.wrote(session, "conversations", 1);
-        assertEquals((await session.all("SELECT 1 AS found FROM conversations")).length, 10);
-      });
+      const caps = new RowCaps(database, { reporter, bounds });
+      const add = (sql: string, rows: Value[][], table: BoundTable) =>
+        trimmed(
+          database,
+          caps,
+          () => database.transaction((session) => session.batch(sql, rows)),
+          table,
+          rows.length,
+        );
+      const all = (sql: string) => database.read((session) => session.all(sql));
+      const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
+      // Of 12 two are many, and one more goes for the room of a tenth: 2 asked for once, then the oldest.
+      await add(
+        "INSERT INTO domains VALUES (?, 1, ?, ?, ?, 0, 0, 0, 0)",
+        numbers(12).map((n) => [`d${n}`, n, n, n > 10 ? 1 : 2]),
+        "domains",
+      );
+      const left = await all("SELECT name FROM domains ORDER BY last_us");
+      assertEquals(left.map(({ name }) => name), ["d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "d10"]);
+      const ip = new Uint8Array([10, 0, 0, 1]);
+      const sql = "INSERT INTO conversations VALUES (?, ?, ?, 1, 1, ?, 0, 1, 1, 1, 1, ?, 1)";
+      await add(sql, numbers(11).map((n) => [ip, n > 8 ? 100 : 200, ip, n, n]), "conversations");
+      const days = await all("SELECT day, bytes FROM conversations ORDER BY day, bytes");
+      assertEquals(days.map(({ bytes }) => bytes), [11, 1, 2, 3, 4, 5, 6, 7, 8]);
+      // Ten fit.
+      await add(sql, [[ip, 1, ip, 99, 1]], "conversations");
+      assertEquals((await all("SELECT 1 AS found FROM conversations")).length, 10);
       await database.close();
       const counts = reporter.snapshot();
       assertEquals(counts.get('rollup_rows_dropped_total{table="domains"}'), 3);
@@ -80,6 +74,126 @@ for (
     },
   });
 }
+
+/** What follows a transaction that wrote `rows`. */
+async function trimmed(
+  database: Database,
+  caps: RowCaps,
+  write: () => Promise<void>,
+  table: BoundTable,
+  rows: number,
+): Promise<void> {
+  await caps.room();
+  await write();
+  caps.wrote(table, rows);
+  caps.trim();
+  while (caps.isTrimming) await new Promise((resolve) => setTimeout(resolve, 1));
+  await database.ping();
+}
+
+for (
+  const { name, ignore, url } of [
+    { name: "sqlite", ignore: false, url: () => Promise.resolve("sqlite::memory:") },
+    { name: "mariadb", ignore: mariadb.ignore, url: () => createDatabase(mariadb.address) },
+  ]
+) {
+  Deno.test({
+    name:
+      `${name} lets 5,000 rows of a full table leave in slices, and a write waits only for those it has too many`,
+    ignore,
+    fn: async () => {
+      const reporter = silent(), deleted: number[] = [];
+      const inner = openDatabase(await url(), { reporter });
+      await inner.open();
+      await migrate(inner, { reporter, clock: new TestClock() });
+      const gates: (() => void)[] = [];
+      const database = watched(inner, {
+        before: (sql) =>
+          sql.startsWith("DELETE") ? new Promise<void>((resolve) => gates.push(resolve)) : Promise.resolve(),
+        changed: (sql, rows) => void (sql.startsWith("DELETE") && deleted.push(rows)),
+      });
+      const bounds: RowBounds = { ...rowBounds, host_hours: { ...rowBounds.host_hours, rowsMax: 50_000 } };
+      const caps = new RowCaps(database, { reporter, bounds, countEvery: 2_000 });
+      await inner.transaction((session) =>
+        session.batch(
+          "INSERT INTO host_hours (ip, network, hour, packets, bytes) VALUES (?, 1, ?, 1, 1)",
+          Array.from({ length: 50_001 }, (_, n) => [new Uint8Array([10, n >> 16, n >> 8 & 255, n & 255]), n]),
+        )
+      );
+      // Both are due; one waits for the other's count, and no write waits for that.
+      caps.wrote("neighbours", 20_000);
+      caps.wrote("host_hours", 50_001);
+      caps.trim();
+      const open = async () => {
+        while (gates.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+        gates.shift()!();
+      };
+      caps.wrote("host_hours", 1_999);
+      await caps.room();
+      assertEquals([deleted.length, reporter.snapshot().get("rollup_trim_waits_total")], [0, undefined]);
+      caps.wrote("host_hours", 1);
+      let hasRoom = false;
+      const room = caps.room().then(() => hasRoom = true);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assertEquals([hasRoom, deleted.length], [false, 0]);
+      await open();
+      await room;
+      assertEquals([deleted, reporter.snapshot().get("rollup_trim_waits_total")], [[1_000], 1]);
+      while (caps.isTrimming) {
+        gates.shift()?.();
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      const [{ oldest }] = await inner.read((session) =>
+        session.all("SELECT MIN(hour) AS oldest FROM host_hours")
+      );
+      assertEquals([oldest, deleted.reduce((sum, rows) => sum + rows)], [5_001, 5_001]);
+      assert(deleted.every((rows) => rows <= 2_000) && deleted.length >= 3, deleted.join());
+      await inner.close();
+    },
+  });
+}
+
+Deno.test("a trim that fails is counted, holds up nobody, and is done after the next commit", async () => {
+  const reporter = silent();
+  const inner = openDatabase("sqlite::memory:", { reporter });
+  await inner.open();
+  await migrate(inner, { reporter, clock: new TestClock() });
+  let isBroken = true;
+  const database = watched(inner, {
+    before: (sql) => {
+      if (isBroken && sql.startsWith("DELETE")) throw new Error("broken");
+      return Promise.resolve();
+    },
+  });
+  const bounds: RowBounds = { ...rowBounds, domains: { ...rowBounds.domains, rowsMax: 10 } };
+  const caps = new RowCaps(database, { reporter, bounds });
+  const add = (names: string[]) =>
+    trimmed(
+      inner,
+      caps,
+      () =>
+        inner.transaction((session) =>
+          session.batch(
+            "INSERT INTO domains VALUES (?, 1, 1, 1, 1, 0, 0, 0, 0)",
+            names.map((name) => [name]),
+          )
+        ),
+      "domains",
+      names.length,
+    );
+  const count = async () =>
+    (await inner.read((session) => session.all("SELECT COUNT(*) AS found FROM domains")))[0].found;
+  await add(Array.from({ length: 12 }, (_, n) => `d${n}`));
+  assertEquals([await count(), reporter.snapshot().get('rollup_trims_failed_total{table="domains"}')], [
+    12,
+    1,
+  ]);
+  isBroken = false;
+  await add(["more"]);
+  assertEquals(await count(), 9);
+  await caps.stop();
+  await inner.close();
+});
 
 Deno.test("the bounds of the rollups are as documented", () => {
   assertEquals(Object.entries(rowBounds).map(([table, { rowsMax }]) => [table, rowsMax]), [

@@ -206,6 +206,7 @@ class OneFlowPerPacket implements FastLane {
   openFlows = 0;
   factor = 1;
   stampUs = 0;
+  life = { trafficUs: 0, unicastUs: 0 };
   flowCounts = { opened: 0, evicted: 0 };
   #pages: SegmentPage[] = [];
   #packets = 0;
@@ -218,6 +219,7 @@ class OneFlowPerPacket implements FastLane {
     this.#bytes += wire;
     this.#first ??= timeUs / 1e6;
     this.#last = timeUs / 1e6;
+    this.life = { trafficUs: timeUs, unicastUs: timeUs };
     if (this.#pages.at(-1)?.isFull ?? true) this.#pages.push(new SegmentPage());
     const src_port = this.#packets % 60_000;
     const [src_ip, dst_ip] = ["192.0.2.1", "192.0.2.2"];
@@ -290,6 +292,7 @@ export function fakeStages(live = new FakeLive()): Stages {
     liveSource: () => live,
     fastLane: (_options, { sink }) => new OneFlowPerPacket(sink),
     deepLane: () => Promise.reject(new Error("Cannot use tshark as it is not installed")),
+    sendCanary: () => Promise.resolve({ communityId: `1:${"A".repeat(27)}=` }),
     interfaces: () =>
       Promise.resolve([
         { name: "lo", description: "Loopback", addresses: ["127.0.0.1"], isLoopback: true, isUp: true },

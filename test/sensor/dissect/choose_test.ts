@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Packet } from "../../../sensor/decode/packet.ts";
 import { PacketChooser } from "../../../sensor/dissect/choose.ts";
-import { plainKind } from "../../../sensor/dissect/plain/plain.ts";
+import { plainKind } from "../../../sensor/dissect/plain/plain_kind.ts";
 import { bytesOf, dnsMessage, packetOf } from "./fixture.ts";
 
 /** One direction of one flow: which of its packets are chosen. */
@@ -99,6 +99,29 @@ Deno.test("chooser takes the first 250 packets each way of HTTP/2 without TLS, o
     flow.sends(start);
     assert(!flow.sends(bulk));
   }
+});
+
+Deno.test("chooser joins HTTP/2 in its middle, once each way, at the first payload that begins with frames", () => {
+  const headers = Uint8Array.of(0, 0, 3, 1, 4, 0, 0, 0, 9, 0x83, 0x86, 0xc5);
+  const chooser = new PacketChooser();
+  const flow = new Direction(chooser);
+  flow.sends(bulk);
+  assert(!flow.sends(bulk));
+  assert(flow.sends(headers));
+  assertEquals(chooser.plainKind, plainKind.http2Middle);
+  for (let i = 0; i < 249; i++) assert(flow.sends(headers));
+  assertEquals(chooser.plainKind, plainKind.http2More);
+  assert(!flow.sends(headers));
+});
+
+Deno.test("chooser takes the server's side behind an answer that hands the connection over to HTTP/2", () => {
+  const chooser = new PacketChooser();
+  const flow = new Direction(chooser, { srcPort: 80, dstPort: 40_000 });
+  assert(flow.sends("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"));
+  assertEquals(chooser.plainKind, plainKind.http2Upgrade);
+  for (let i = 0; i < 249; i++) assert(flow.sends(bulk));
+  assertEquals(chooser.plainKind, plainKind.http2More);
+  assert(!flow.sends(bulk));
 });
 
 Deno.test("chooser goes on with HTTP/2 behind a hole and a packet cut by the snaplen, which the reader judges", () => {
@@ -214,11 +237,30 @@ Deno.test("chooser knows a whole hello at the beginning of a flow on any port, a
   const late = new Direction(chooser, { dstPort: 25 });
   late.sends("EHLO a\r\n");
   assert(late.sends(hello));
-  assertEquals(chooser.plainKind, plainKind.none, "behind STARTTLS");
+  assertEquals(chooser.plainKind, plainKind.laterHello, "behind STARTTLS");
   const gnutella = new Direction(chooser);
   assert(gnutella.sends("GNUTELLA CONNECT/0.6\r\n"));
   assertEquals(chooser.plainKind, plainKind.gnutella);
   assert(!gnutella.sends("GNUTELLA/0.6 200 OK\r\n"));
+});
+
+Deno.test("chooser goes on with a first segment of up to five octets that TLS or HTTP may begin with", () => {
+  const begins = [[22], [22, 3], [22, 3, 1], [22, 3, 1, 2], [22, 3, 4, 2, 0], "G", "HTT", "POST", "CONNE"];
+  for (const start of begins) {
+    const flow = new Direction(new PacketChooser());
+    assert(flow.sends(typeof start === "string" ? start : Uint8Array.from(start)), String(start));
+    for (let i = 0; i < 16; i++) assert(flow.sends(bulk), String(start));
+    assert(!flow.sends(bulk), String(start));
+  }
+  for (const start of [[22, 4], [22, 3, 5], [23, 3], "g", "GIT", "HTTQ", [0, 0]]) {
+    const flow = new Direction(new PacketChooser());
+    flow.sends(typeof start === "string" ? start : Uint8Array.from(start));
+    assert(!flow.sends(bulk), String(start));
+  }
+  const later = new Direction(new PacketChooser());
+  later.sends(bulk);
+  assert(!later.sends("G"));
+  assert(!later.sends(bulk));
 });
 
 Deno.test("chooser takes every DNS message, over UDP and TCP", () => {
@@ -268,11 +310,32 @@ Deno.test("chooser takes the SSH banner and the key exchange", () => {
 
 Deno.test("chooser says that an SSH banner on another port is plain", () => {
   const chooser = new PacketChooser();
-  const flow = new Direction(chooser, { srcPort: 902 });
-  assert(flow.sends("SSH-2.0-OpenSSH_9.2\r\n"));
+  const server = new Direction(chooser, { srcPort: 902 });
+  assert(server.sends("SSH-2.0-OpenSSH_9.2\r\n"));
   assertEquals([chooser.plainKind, chooser.plainPort, chooser.isFromServer], [plainKind.ssh, 902, true]);
-  assert(!flow.sends(bulk));
+  const client = new Direction(chooser, { dstPort: 902 });
+  assert(client.sends("SSH-2.0-PuTTY\r\n"));
+  assertEquals([chooser.plainKind, chooser.plainPort, chooser.isFromServer], [plainKind.ssh, 902, false]);
+  assert(!client.sends(bulk));
   assertEquals(chooser.plainKind, plainKind.none);
+});
+
+Deno.test("of an SSH server the 32 answers after its banner are measured, of nobody who says so later", () => {
+  for (const srcPort of [22, 2_222]) {
+    const chooser = new PacketChooser(), server = new Direction(chooser, { srcPort });
+    server.sends("SSH-2.0-OpenSSH_9.2\r\n");
+    for (let answer = 0; answer < 32; answer++) {
+      assert(server.sends(bulk));
+      assertEquals(chooser.plainKind, plainKind.sshAnswer);
+    }
+    assert(!server.sends(bulk));
+    assertEquals(chooser.plainKind, plainKind.none);
+    const late = new Direction(chooser, { srcPort });
+    late.sends(bulk);
+    late.sends("SSH-2.0-OpenSSH_9.2\r\n");
+    late.sends(bulk);
+    assertEquals(chooser.plainKind, plainKind.none);
+  }
 });
 
 Deno.test("chooser takes SMB logins and file names, not reads", () => {

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { DissectLane } from "../../../sensor/dissect/lane.ts";
 import type { LaneOptions } from "../../../sensor/dissect/lane_options.ts";
-import { plainKind } from "../../../sensor/dissect/plain/plain.ts";
+import { plainKind } from "../../../sensor/dissect/plain/plain_kind.ts";
 import { counted, FakeClock, silentReporter, turn } from "../ship/helpers.ts";
 import { dnsMessage, FakeProgram, lineOf } from "./fixture.ts";
 import { takenFrom } from "./readings.ts";
@@ -90,7 +90,10 @@ Deno.test("a dissector that dies is replaced after a growing delay, and offers m
   await clock.advance(50);
   assertEquals(counted(reporter, "facts_refused_total", "no_child"), 5);
   assertEquals(counted(reporter, "dissector_starts_total", "restart"), 5);
+  assertEquals(lane.health.failures, { total: 5, lately: 5, words: "killed by SIGSEGV" });
+  assertEquals(counted(reporter, "dissector_failures_total", "exited"), 5);
   await lane.stop();
+  assertEquals(lane.health.failures.total, 5, "the last one was told to end");
 });
 
 Deno.test("nonsense from the dissector never reaches a flow", async () => {
@@ -312,6 +315,7 @@ Deno.test("a dissector that cannot be started is tried again", async () => {
   await clock.advance(1_000);
   assertEquals(offer(1), 1);
   assertStringIncludes(lines.join("\n"), "cannot start the dissector, will retry reason=no such program");
+  assertEquals(lane.health.failures, { total: 1, lately: 1, words: "no such program" });
   await lane.stop();
   assert(program.disposed);
 });

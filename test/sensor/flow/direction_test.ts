@@ -44,6 +44,25 @@ Deno.test("direction outlives the silence after which a server pushes, or ends t
   }
 });
 
+Deno.test("direction of HTTP/2 joined in its middle is told by a request or an answer, not by other frames", () => {
+  const ports = { src: 50_051, dst: 48_000 };
+  const headers = (block: number, flags = 4, stream = 9) =>
+    bytes(0, 0, 3, 1, flags, 0, 0, 0, stream, block, 0xbe, 0xbf);
+  const cases = [
+    [bytes(headers(0x88), 0, 0, 0), "10.0.0.1:48000"],
+    [bytes(headers(0x83), 0, 0, 0), "10.0.0.2:50051"],
+    [bytes(0, 0, 8, 1, 0x24, 0, 0, 0, 1, 0, 0, 0, 3, 200, 0x82, 0xbe, 0xbf), "10.0.0.2:50051"],
+    [bytes(headers(0xbe), 0, 0, 0), "10.0.0.2:50051?"],
+    [bytes(headers(0x88, 4, 8), 0, 0, 0), "10.0.0.2:50051?"],
+    [bytes(headers(0x88, 0x44), 0, 0, 0), "10.0.0.2:50051?"],
+    [bytes(0, 0, 0x40, 1, 4, 0, 0, 0, 9, 0x88, 0xbe, 0xbf, 0, 0, 0), "10.0.0.2:50051?"],
+    [bytes(0, 0, 8, 6, 0, 0, 0, 0, 0, new Uint8Array(8)), "10.0.0.2:50051?"],
+  ] as const;
+  for (const [payload, initiator] of cases) {
+    assertEquals(first(6, tcp({ ...ports, flags: psh | ack, payload })), initiator, String(payload));
+  }
+});
+
 Deno.test("direction is remembered for two hours and five minutes of packet time, and no longer", () => {
   for (const [ms, second] of [[7_619_000, "10.0.0.1:48000"], [7_640_000, "10.0.0.2:50000?"]] as const) {
     const harness = new Harness();

@@ -52,7 +52,8 @@ Deno.test("kernel filter always leaves out the sensor's own traffic", () => {
   assertEquals(
     kernelFilter({ ownPeers, noise: { mdns: "drop", arp: "count" }, expression: " tcp or udp " }),
     "not (host broker.example and tcp port 9092) and not (host fd00::1 and tcp port 8080) and " +
-      "not (host 127.86.0.1) and not (udp port 5353) and (tcp or udp)",
+      "not (host 127.86.0.1) and not (udp port 5353) and " +
+      "((udp dst port 8601 and (dst host 239.255.86.1 or dst host ff12::8601)) or (tcp or udp))",
   );
   assertEquals(kernelFilter({ ownPeers: [] }), "");
 });

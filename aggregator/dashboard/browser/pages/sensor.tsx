@@ -59,8 +59,17 @@ export function SensorPage({ name }: { name: string }): VNode {
 
 function Health({ sensor, onDone }: { sensor: SensorHealth; onDone: () => void }): VNode {
   const app = useApp();
-  const { status, reasons, site, tags, last_check_in_ms, last_batch_ms, enrolled_ms, clock_offset_ms } =
-    sensor;
+  const {
+    status,
+    reasons,
+    site,
+    tags,
+    last_check_in_ms,
+    last_batch_ms,
+    enrolled_ms,
+    clock_offset_ms,
+    canary,
+  } = sensor;
   const ago = (ms: number | null) => ms === null ? "never" : `${span(nowS(app) - ms / 1000)} ago`;
   return (
     <Section title="Health" class="wide">
@@ -76,6 +85,7 @@ function Health({ sensor, onDone }: { sensor: SensorHealth; onDone: () => void }
           "Tags": tags.join(", "),
           "Last check-in": ago(last_check_in_ms),
           "Last batch": ago(last_batch_ms),
+          "Canary": canary,
           "Enrolled": <When at={enrolled_ms / 1000} />,
           "Clock": clock_offset_ms === null
             ? null

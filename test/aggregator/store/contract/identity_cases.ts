@@ -1,6 +1,7 @@
 /** What the topic of identities must do: one token, one sensor. @module */
 
 import { assertEquals } from "@std/assert";
+import type { CanaryState } from "../../../../aggregator/model/sensor.ts";
 import type { Test } from "../contract.ts";
 import { ledgerRow, nothing, nowMs } from "../rows.ts";
 
@@ -248,5 +249,43 @@ export function identityCases(test: Test): void {
     for (const kind of ["approve", "release", "remove"] as const) {
       assertEquals(await store.changeSensor("nobody", { kind }, nowMs), "unknown_sensor");
     }
+  });
+
+  test("keeps what became of canaries, and who is asked for one, beside check-ins", async ({ store, reopen }) => {
+    for (const n of [1, 2]) {
+      await store.addJoinToken({ ...token, token_hash: `h${n}` });
+      await store.redeemJoinToken(`h${n}`, sensor(n), nowMs);
+    }
+    const [fresh] = await store.readSensors();
+    assertEquals([fresh.canary, fresh.canary_asked_ms], [null, null]);
+    const state: CanaryState = {
+      sent_ms: nowMs - 4_000.5,
+      announced_ms: nowMs,
+      missing: ["eth0; DROP TABLE's", "é \u{1f980}"],
+      is_missed: true,
+      missed: 3,
+      arrived_ms: null,
+      arrived_sent_ms: null,
+    };
+    await store.saveCanaries(new Map());
+    await store.saveCanaries(new Map([["s-1", state], ["nobody", state]]));
+    await store.saveCanaries(new Map([["s-1", { ...state, missed: 4 }]]));
+    const by = { name: "ada", keyId: "0123456789ab" };
+    assertEquals(await store.askCanary("s-2", nowMs + 1, by), true);
+    assertEquals(await store.askCanary("nobody", nowMs + 1, by), false);
+    const again = await reopen();
+    for (const known of [undefined, null, new Map()]) {
+      const rows = await again.readSensors(known);
+      assertEquals(rows.map(({ canary, canary_asked_ms }) => [canary, canary_asked_ms]), [
+        [{ ...state, missed: 4 }, null],
+        [null, nowMs + 1],
+      ]);
+    }
+    const { rows } = await again.readAudit({ limit: 10 });
+    assertEquals(rows.map(({ action, subject, made_by }) => [action, subject, made_by]), [[
+      "sensor_canary",
+      "s-2",
+      "ada",
+    ]]);
   });
 }

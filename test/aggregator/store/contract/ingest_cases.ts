@@ -57,6 +57,26 @@ export function ledgerCases(test: Test): void {
     ]);
   });
 
+  test("adds up several batches of a sequence and of an epoch in one write", async ({ store }) => {
+    const at = (seq: number, bucket: number, sealed: number) => ({
+      ...ledgerRow(seq),
+      bucket,
+      sealed_ms: nowMs + sealed,
+    });
+    await store.ingest({ ...nothing(), ledger: [at(3, 1, 5)] });
+    await store.ingest({
+      ...nothing(),
+      ledger: [at(7, 1, 20), at(2, 2, 8), at(5, 1, 40), at(1, 2, 1), at(6, 1, 30)],
+    });
+    assertEquals(await store.readPositions("s-one", 5), [
+      { bucket: 1, seq_max: 7, batches: 4 },
+      { bucket: 2, seq_max: 2, batches: 2 },
+    ]);
+    assertEquals(await store.readEpochs("s-one"), [
+      { epoch: 5, first_sealed_ms: nowMs + 5, first_received_ms: nowMs, last_sealed_ms: nowMs + 40 },
+    ]);
+  });
+
   test("keeps the offsets of the last transaction", async ({ store, reopen }) => {
     const offset = (partition: number, next_offset: string) => ({
       topic: "t",

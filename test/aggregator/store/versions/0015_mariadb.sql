@@ -1,1 +1,2 @@
-CREATE INDEX IF NOT EXISTS hosts_by_first ON hosts (first_us);
+ALTER TABLE sensors ADD COLUMN IF NOT EXISTS canary TEXT COMMENT 'JSON: what became of its canaries';
+ALTER TABLE sensors ADD COLUMN IF NOT EXISTS canary_asked_ms BIGINT COMMENT 'when one was asked for last';

@@ -1,1 +1,2 @@
-CREATE INDEX IF NOT EXISTS hosts_by_first ON hosts (first_us);
+ALTER TABLE sensors ADD COLUMN canary TEXT;
+ALTER TABLE sensors ADD COLUMN canary_asked_ms INTEGER;

