@@ -48,7 +48,30 @@ export const policyFields = {
   /** Octets a second of batches on their way to the aggregator, 0 = no limit. */
   uploadBytesPerS: { kind: "number", min: 0, max: 1_000_000_000 },
   ringPayload: { kind: "choice", choices: payloadPolicies },
+  /** Without a check-in for so long a sensor is late; it checks in every 10 s unless told otherwise. */
+  lateAfterS: { kind: "number", min: 15, max: 86_400 },
+  /** Without a packet for so long it is blind. */
+  blindAfterS: { kind: "number", min: 10, max: 86_400 },
+  /** Without a packet to one host for so long, as on a port that mirrors nothing, it is blind. */
+  broadcastOnlyS: { kind: "number", min: 60, max: 604_800 },
+  /** With more than this part of its packets dropped it is lossy. */
+  lossPermille: { kind: "number", min: 1, max: 1_000 },
+  /** With so many ends of tshark in ten minutes that nobody asked for, it is lossy. */
+  tsharkFailures: { kind: "number", min: 1, max: 100 },
+  /** With so many canaries in a row that did not arrive it is lossy. */
+  canariesMissed: { kind: "number", min: 1, max: 100 },
+  /** A clock that is further off is said to be wrong. */
+  clockOffsetMs: { kind: "number", min: 100, max: 3_600_000 },
 } as const;
+/** Those that the centre heeds, and sensors do not. */
+export type HealthField =
+  | "lateAfterS"
+  | "blindAfterS"
+  | "broadcastOnlyS"
+  | "lossPermille"
+  | "tsharkFailures"
+  | "canariesMissed"
+  | "clockOffsetMs";
 export type PolicyField = keyof typeof policyFields;
 
 export interface PolicySettings {
@@ -63,6 +86,13 @@ export interface PolicySettings {
   sampleMax?: number;
   uploadBytesPerS?: number;
   ringPayload?: PayloadPolicy;
+  lateAfterS?: number;
+  blindAfterS?: number;
+  broadcastOnlyS?: number;
+  lossPermille?: number;
+  tsharkFailures?: number;
+  canariesMissed?: number;
+  clockOffsetMs?: number;
 }
 
 /** What an aggregator offers. Versions are unique in a fleet: a number says which settings. */

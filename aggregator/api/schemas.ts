@@ -279,6 +279,7 @@ export const sensorAnswer = z.object({
     arrived_ms: z.number().nullable().describe("When the last to arrive was found here"),
     arrived_sent_ms: z.number().nullable(),
   }).nullable(),
+  limits: z.record(z.string(), z.number()).describe("Thresholds of its health; policies set them"),
 }).loose();
 
 const fleetRow = sensorAnswer.pick({

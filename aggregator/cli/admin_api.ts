@@ -13,7 +13,6 @@ import { RateLimit } from "../api/rate_limit.ts";
 import { type Capabilities, type EdgeCapabilities, topicsOf } from "../api/capabilities.ts";
 import { Sessions } from "../api/sessions.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
-import { PolicyBook } from "../fleet/policies.ts";
 import { noPlaces } from "../model/place.ts";
 import type { Role } from "../model/access.ts";
 import { ReleaseFolder } from "../fleet/release_folder.ts";
@@ -105,7 +104,7 @@ function capabilitiesOf(
     directory,
     releases,
     rollouts: new Rollouts({}, { store, directory, releases, reporter }),
-    policies: new PolicyBook({}, { store }),
+    policies: directory.policies,
     places: noPlaces,
     sessions: new Sessions(),
     guessRate: new RateLimit({ burst: 1, refillMs: 1_000 }),

@@ -15,8 +15,6 @@ export const canaryLimits = {
   /** From the check-in that announced it. Flow table, sealing and transport take 5 s when all is well, and a Kafka
    * that is busy a minute. */
   patienceMs: 300_000,
-  /** Missed in a row, an hour apart unless somebody asks. */
-  missedMin: 2,
   /** Whoever has not heard the question by then is not asked any more. */
   askedMs: 600_000,
 } as const;
@@ -88,14 +86,14 @@ export function questionFor(
 }
 
 /** Why its canaries do not arrive, and what to do; null = they do, or it is too early to say so. */
-export function canaryReason(sensor: SensorRow, nowMs: number): string | null {
+export function canaryReason(sensor: SensorRow, nowMs: number, missedMin: number): string | null {
   const { canary: state } = sensor;
-  if (state === null || state.missed < canaryLimits.missedMin || flowsOf(sensor).length === 0) return null;
+  if (state === null || state.missed < missedMin || flowsOf(sensor).length === 0) return null;
   const { missed, missing, arrived_ms } = state;
   const last = arrived_ms === null
     ? "none ever arrived"
     : `the last to arrive did so ${span(nowMs - arrived_ms)} ago`;
-  return `Its last ${missed} canaries did not arrive (${
+  return `Its last ${missed === 1 ? "canary" : `${missed} canaries`} did not arrive (${
     missing.join(", ")
   }; ${last}): flows get lost on the way. Is its capture well (picket-sensor doctor), its spool empty (picket-sensor status), Kafka's lag small, and are batches refused (dead letters)?`;
 }

@@ -1,12 +1,13 @@
 /** The sensors, as read from the store a moment ago.
  *
- * In: the store. Out: one sensor by id, or all.
+ * In: the store. Out: one sensor by id, or all, each with the settings of its policy.
  * Invariant: nothing answered is older than `maxAgeMs`, which bounds how long a revoked sensor is still taken for a
  * good one. Before an id is said to be unknown, or to be of a sensor that is not let in, the store is read again, but
  * not more often than every `unknownMs`: a command may just have let it in.
  * Why a copy: 1,000 sensors check in 100 times a second; each would otherwise cost a query. @module */
 
 import type { SensorRow } from "../model/sensor.ts";
+import { PolicyBook, policyFor, type PolicyInForce } from "./policies.ts";
 import type { Store } from "../store/store.ts";
 
 export interface DirectoryOptions {
@@ -17,6 +18,8 @@ export interface DirectoryOptions {
 }
 
 export class SensorDirectory {
+  /** Which policy a sensor should have. */
+  readonly policies: PolicyBook;
   #store: Pick<Store, "readSensors">;
   #maxAgeMs: number;
   #unknownMs: number;
@@ -28,7 +31,8 @@ export class SensorDirectory {
   /** Since the reading that is under way began. */
   #isForgotten = false;
 
-  constructor(options: DirectoryOptions, deps: { store: Pick<Store, "readSensors"> }) {
+  constructor(options: DirectoryOptions, deps: { store: Pick<Store, "readSensors" | "readPolicies"> }) {
+    this.policies = new PolicyBook({}, deps);
     this.#maxAgeMs = options.maxAgeMs ?? 2_000;
     this.#unknownMs = options.unknownMs ?? 250;
     this.#store = deps.store;
@@ -98,11 +102,17 @@ export class SensorDirectory {
     try {
       // A thousand check-ins are 10 MB: parsing all of them again would hold up everybody who checks in meanwhile.
       const rows = await this.#store.readSensors(this.#rows);
-      this.#rows = new Map(rows.map((row) => [row.sensor_id, this.#withNoted(row)]));
+      const inForce = await this.policies.inForce(nowMs);
+      this.#rows = new Map(rows.map((row) => [row.sensor_id, withSettings(this.#withNoted(row), inForce)]));
       for (const id of this.#noted.keys()) if (!this.#rows.has(id)) this.#noted.delete(id);
       this.#readMs = this.#isForgotten ? -Infinity : nowMs;
     } finally {
       this.#reading = null;
     }
   }
+}
+
+function withSettings(row: SensorRow, inForce: readonly PolicyInForce[]): SensorRow {
+  const settings = policyFor(row, inForce)?.settings;
+  return settings ? { ...row, settings } : row;
 }

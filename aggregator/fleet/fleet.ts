@@ -18,6 +18,7 @@ import {
   deliveryOf,
   type Position,
 } from "./conservation.ts";
+import { type FleetLimits, limitsOf } from "./limits.ts";
 import {
   type Found,
   foundNow,
@@ -63,6 +64,8 @@ export interface SensorHealth {
   canary: string | null;
   /** Null = none was ever announced. */
   canary_state: CanaryState | null;
+  /** Thresholds that hold for it. */
+  limits: FleetLimits;
   check_in: CheckInRequest | null;
 }
 
@@ -144,6 +147,7 @@ export function sensorHealth(
     packet_ring: checkIn && ringText(checkIn),
     canary: canaryText(sensor, nowMs),
     canary_state: sensor.canary,
+    limits: limitsOf(sensor),
     check_in: checkIn,
   };
 }

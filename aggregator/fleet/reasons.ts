@@ -10,6 +10,7 @@ import { version } from "../../shared/version.ts";
 import type { SensorRow } from "../model/sensor.ts";
 import { canaryReason } from "./canary.ts";
 import { conservationOf } from "./conservation.ts";
+import { type FleetLimits, fleetLimits, limitsOf } from "./limits.ts";
 import { filterWarning, policyReasons } from "./policy_reasons.ts";
 import { span } from "./span.ts";
 import { outdatedReasons, upgradeReasons } from "./upgrade_reasons.ts";
@@ -29,36 +30,24 @@ export const sensorStatuses = [
 ] as const;
 export type SensorStatus = typeof sensorStatuses[number];
 
-/** Thresholds, each with its unit. */
-export const fleetLimits = {
-  /** Three check-ins missed. */
-  lateAfterMs: 30_000,
-  /** A network without one ARP or broadcast in this time is unplugged, or the port mirror is off. */
-  blindAfterS: 60,
-  /** A small network is quiet at night, but in so long some host speaks to another. */
-  broadcastOnlyS: 600,
-  /** Ends of tshark that nobody asked for, in ten minutes: one packet may kill one. */
-  dissectorFailuresMin: 3,
-  /** Packets dropped by the kernel or dumpcap, or by the card, as a share of all: since the start, or of the last
-   * minute. Below it a reader could not notice it in any count. */
-  dropShareMax: 0.001,
-  /** Packets chosen for tshark that the bounded deep lane did not take, as a share of those chosen. */
-  factRefusalShareMax: 0.01,
-  /** Packets seen a moment before, as a share of all: above it most counts mislead who reads them. */
-  copyShareMax: 0.2,
-  /** A ring of packets that reaches back less far has lost most of them before an analyst or a detector asks. */
-  ringReachMsMin: 60_000,
-  /** Clock difference that makes times of two sensors hard to compare. */
-  clockOffsetMsMax: 2_000,
-} as const;
-
 /** What is so just now: without what is missing of earlier times. */
 export function foundNow(sensor: SensorRow, nowMs: number): Found[] {
   const { check_in: checkIn } = sensor;
-  const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs)];
+  const limits = limitsOf(sensor);
+  const found: Found[] = [...identity(sensor), ...silence(sensor, nowMs, limits)];
   if (checkIn) {
-    found.push(...sight(checkIn), ...loss(checkIn), ...walls(checkIn), ...clock(sensor));
-    found.push(...dissector(checkIn), ...canary(sensor, nowMs), ...copies(checkIn), ...ring(checkIn));
+    found.push(
+      ...sight(checkIn, limits),
+      ...loss(checkIn, limits),
+      ...walls(checkIn),
+      ...clock(sensor, limits),
+    );
+    found.push(
+      ...dissector(checkIn, limits),
+      ...canary(sensor, nowMs, limits),
+      ...copies(checkIn),
+      ...ring(checkIn),
+    );
     found.push(
       ...policyReasons(checkIn).map((text): Found => ["healthy", text, "policy"]),
       ...upgradeReasons(checkIn).map((text): Found => ["healthy", text, "upgrade"]),
@@ -127,24 +116,24 @@ function identity(sensor: SensorRow): Found[] {
   return found;
 }
 
-function silence(sensor: SensorRow, nowMs: number): Found[] {
+function silence(sensor: SensorRow, nowMs: number, { lateAfterMs }: FleetLimits): Found[] {
   if (sensor.last_check_in_ms === null) {
     return [["never_seen", "Enrolled, but it never checked in", "never_seen"]];
   }
   const silentMs = nowMs - sensor.last_check_in_ms;
-  if (silentMs <= fleetLimits.lateAfterMs) return [];
+  if (silentMs <= lateAfterMs) return [];
   // A sensor that said good-bye is not missing, but it sees nothing either.
   if (sensor.check_in?.capture.state === "idle") {
     return [["stopped", `It finished ${span(silentMs)} ago and captures nothing`, "stopped"]];
   }
   return [[
     "late",
-    `No check-in for ${span(silentMs)} (limit ${span(fleetLimits.lateAfterMs)})`,
+    `No check-in for ${span(silentMs)} (limit ${span(lateAfterMs)})`,
     "unreachable",
   ]];
 }
 
-function sight(checkIn: CheckInRequest): Found[] {
+function sight(checkIn: CheckInRequest, limits: FleetLimits): Found[] {
   const { capture, sent_ms, started_ms } = checkIn;
   if (capture.state === "failed") {
     const why = capture.error ?? "no reason was given";
@@ -153,11 +142,11 @@ function sight(checkIn: CheckInRequest): Found[] {
   if (capture.state !== "capturing") return [];
   // Compared with the sensor's own clock, so that a wrong one does not make it blind.
   const sinceS = sent_ms / 1_000 - (capture.last_packet ?? started_ms / 1_000);
-  if (sinceS <= fleetLimits.blindAfterS) return broadcastOnly(checkIn);
+  if (sinceS <= limits.blindAfterS) return broadcastOnly(checkIn, limits);
   const first = capture.last_packet === null ? "No packet at all" : "No packet";
   return [[
     "blind",
-    `${first} on ${capture.source} for ${span(sinceS * 1_000)} (limit ${fleetLimits.blindAfterS} s)${
+    `${first} on ${capture.source} for ${span(sinceS * 1_000)} (limit ${limits.blindAfterS} s)${
       filterWarning(checkIn)
     }`,
     "blind",
@@ -165,22 +154,25 @@ function sight(checkIn: CheckInRequest): Found[] {
 }
 
 /** A port that mirrors nothing carries what goes to everybody, and looks alive. */
-function broadcastOnly({ capture, sent_ms, started_ms, policy }: CheckInRequest): Found[] {
+function broadcastOnly(
+  { capture, sent_ms, started_ms, policy }: CheckInRequest,
+  { broadcastOnlyS }: FleetLimits,
+): Found[] {
   if (capture.last_unicast === undefined || policy?.filtered) return [];
   const sinceS = sent_ms / 1_000 - (capture.last_unicast ?? started_ms / 1_000);
-  if (sinceS <= fleetLimits.broadcastOnlyS) return [];
+  if (sinceS <= broadcastOnlyS) return [];
   return [[
     "blind",
     `Only broadcast and multicast on ${capture.source} for ${span(sinceS * 1_000)} (limit ${
-      span(fleetLimits.broadcastOnlyS * 1_000)
+      span(broadcastOnlyS * 1_000)
     }): is the mirror port configured?`,
     "broadcast_only",
   ]];
 }
 
 /** tshark is made anew each time; what its packets said is gone. */
-function dissector({ facts: { failures } }: CheckInRequest): Found[] {
-  if (!failures || failures.lately < fleetLimits.dissectorFailuresMin) return [];
+function dissector({ facts: { failures } }: CheckInRequest, { dissectorFailuresMin }: FleetLimits): Found[] {
+  if (!failures || failures.lately < dissectorFailuresMin) return [];
   return [[
     "lossy",
     `Its tshark failed ${failures.lately} times in 10 min, last: ${
@@ -190,9 +182,9 @@ function dissector({ facts: { failures } }: CheckInRequest): Found[] {
   ]];
 }
 
-function loss(checkIn: CheckInRequest): Found[] {
+function loss(checkIn: CheckInRequest, limits: FleetLimits): Found[] {
   const { capture, flows, facts, spool, transport } = checkIn;
-  const found: Found[] = [...links(capture), ...drops(capture)];
+  const found: Found[] = [...links(capture), ...drops(capture, limits)];
   const leftOut = capture.left_out.not_sampled ?? 0;
   if (flows.factor > 1) {
     found.push([
@@ -213,7 +205,7 @@ function loss(checkIn: CheckInRequest): Found[] {
     ]);
   }
   const refusalShare = share(facts.refused, facts.offered + facts.refused);
-  if (refusalShare > fleetLimits.factRefusalShareMax) {
+  if (refusalShare > limits.factRefusalShareMax) {
     found.push([
       "lossy",
       `${facts.refused} packets (${percent(refusalShare)}) were not dissected as tshark was busy`,
@@ -256,8 +248,8 @@ function loss(checkIn: CheckInRequest): Found[] {
   return found;
 }
 
-function canary(sensor: SensorRow, nowMs: number): Found[] {
-  const text = canaryReason(sensor, nowMs);
+function canary(sensor: SensorRow, nowMs: number, { canariesMissedMin }: FleetLimits): Found[] {
+  const text = canaryReason(sensor, nowMs, canariesMissedMin);
   return text === null ? [] : [["lossy", text, "canary_missing"]];
 }
 
@@ -332,11 +324,14 @@ function walls({ facts }: CheckInRequest): Found[] {
 }
 
 /** What kernel and card dropped, each for itself: the cures differ. What goes on now comes first. */
-function drops({ packets, dropped, interfaces = [], recent }: CheckInRequest["capture"]): Found[] {
+function drops(
+  { packets, dropped, interfaces = [], recent }: CheckInRequest["capture"],
+  { dropShareMax }: FleetLimits,
+): Found[] {
   const found: Found[] = [];
   const say = (count: number, of: number, text: string, kind: ReasonKind, since?: "start") => {
     const part = share(count, of + count);
-    if (part <= fleetLimits.dropShareMax) return;
+    if (part <= dropShareMax) return;
     found.push(["lossy", `${count} packets (${percent(part)}) ${text}`, kind, since]);
   };
   const kernel = "were dropped by the kernel before the sensor saw them";
@@ -352,8 +347,8 @@ function drops({ packets, dropped, interfaces = [], recent }: CheckInRequest["ca
   return found;
 }
 
-function clock({ clock_offset_ms: offset }: SensorRow): Found[] {
-  if (offset === null || Math.abs(offset) <= fleetLimits.clockOffsetMsMax) return [];
+function clock({ clock_offset_ms: offset }: SensorRow, { clockOffsetMsMax }: FleetLimits): Found[] {
+  if (offset === null || Math.abs(offset) <= clockOffsetMsMax) return [];
   // Times are corrected for it, however far off, so nothing is lost; a person should still set the clock.
   return [[
     "healthy",

@@ -12,7 +12,7 @@
 import { compareVersions, isVersion, releaseKeyId } from "../../shared/release.ts";
 import type { SensorRow } from "../model/sensor.ts";
 import type { RolloutChange, RolloutRow } from "../model/upgrade.ts";
-import { fleetLimits } from "./reasons.ts";
+import { fleetLimits } from "./limits.ts";
 import type { Releases } from "./release_folder.ts";
 
 export const sensorUpgradeStates = [

@@ -22,6 +22,7 @@ import {
   segmentColumns,
   segmentLimits,
 } from "../../shared/segment.ts";
+import type { KnownFacts } from "./known_facts.ts";
 import { readIp } from "./read_ip.ts";
 import { readMac } from "./read_mac.ts";
 
@@ -133,22 +134,32 @@ export class SegmentColumns {
   }
 }
 
-/** Decodes the value of a batch that has a good signature. Absent columns hold their default. */
-export function readColumns(value: Uint8Array, rows: number): SegmentColumns | Refusal {
+/** Decodes the value of a batch that has a good signature. Absent columns hold their default.
+ * `known`: facts of former batches. */
+export function readColumns(
+  value: Uint8Array,
+  rows: number,
+  known: KnownFacts | null = null,
+): SegmentColumns | Refusal {
+  const column = known?.read(value, rows) ?? null;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(decoder.decode(value));
+    const text = column === null
+      ? decoder.decode(value)
+      : `${decoder.decode(value.subarray(0, column.from))}null}`;
+    parsed = JSON.parse(text);
   } catch {
     return "not_json";
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return "not_json";
   const given = parsed as Partial<Record<SegmentColumn, unknown[]>>;
+  if (column !== null) given.facts = column.facts;
   for (const name of Object.keys(given)) if (!Object.hasOwn(segmentColumns, name)) return "column_unknown";
   for (const name of segmentColumnNames) {
     const cells = given[name] as unknown;
     if (cells !== undefined && (!Array.isArray(cells) || cells.length !== rows)) return "column_length";
   }
-  const columns = fill(given, rows, batchBounds);
+  const columns = fill(given, rows, batchBounds, column !== null);
   return typeof columns === "string" || areSumsBounded(columns.numbers, rows) ? columns : "column_value";
 }
 
@@ -171,6 +182,7 @@ function fill(
   given: Partial<Record<SegmentColumn, unknown[]>>,
   rows: number,
   bounds: Bounds,
+  areFactsChecked = false,
 ): SegmentColumns | Refusal {
   const found: [NumberColumn, NumberColumns[NumberColumn]][] = [];
   for (const name of numberNames) {
@@ -191,8 +203,8 @@ function fill(
   }
   for (let row = 0; row < rows; row++) {
     const facts = given.facts?.[row] ?? null;
-    if (facts !== null && !areFacts(facts)) return "column_value";
-    columns.facts.push(facts);
+    if (facts !== null && !areFactsChecked && !areFacts(facts)) return "column_value";
+    columns.facts.push(facts as Facts | null);
   }
   addDigests(columns);
   const start = columns.numbers.start_us;

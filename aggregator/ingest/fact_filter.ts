@@ -16,6 +16,7 @@ import {
   factParts,
   type Facts,
 } from "../../shared/facts.ts";
+import { notesOf } from "../model/shared_facts.ts";
 import type { MergeState } from "./merge_state.ts";
 import { Pool } from "./pool.ts";
 
@@ -86,24 +87,10 @@ export class FactFilter {
   }
 
   #remember(facts: Facts): void {
-    for (const kind of factLists) {
-      const list = facts[kind];
-      if (list === undefined) continue;
-      for (const entry of list) {
-        if (kind === "dns") this.#rememberDns(entry as DnsFact);
-        else this.#isNew(hash(JSON.stringify(entry), hash(kind, 7)));
-      }
-    }
-    for (const kind of factParts) {
-      const part = facts[kind] as Record<string, unknown> | undefined;
-      if (part === undefined) continue;
-      for (const key in part) this.#isNew(partHash(kind, key, part[key]));
-    }
-  }
-
-  #rememberDns(entry: DnsFact): void {
-    if (!entry.unasked) this.#isNew(dnsHash(entry, false));
-    if (entry.rcode !== undefined) this.#isNew(dnsHash(entry, true));
+    const notes = notesOf(facts);
+    const hashes = notes?.told ?? hashesOf(facts);
+    if (notes !== undefined) notes.told ??= Uint32Array.from(hashes);
+    for (let i = 0; i < hashes.length; i++) this.#isNew(hashes[i]);
   }
 
   #filter(facts: Facts): Facts | null {
@@ -158,6 +145,26 @@ export class FactFilter {
     this.#added.push(row);
     return true;
   }
+}
+
+function hashesOf(facts: Facts): number[] {
+  const hashes: number[] = [];
+  for (const kind of factLists) {
+    for (const entry of facts[kind] ?? []) {
+      if (kind !== "dns") hashes.push(hash(JSON.stringify(entry), hash(kind, 7)));
+      else pushDns(entry as DnsFact, hashes);
+    }
+  }
+  for (const kind of factParts) {
+    const part = facts[kind] as Record<string, unknown> | undefined;
+    for (const key in part) hashes.push(partHash(kind, key, part[key]));
+  }
+  return hashes;
+}
+
+function pushDns(entry: DnsFact, hashes: number[]): void {
+  if (!entry.unasked) hashes.push(dnsHash(entry, false));
+  if (entry.rcode !== undefined) hashes.push(dnsHash(entry, true));
 }
 
 /** Of a query, or of a response whether it came with its query or not. */

@@ -1,7 +1,7 @@
 /** What one merged segment adds to a flow, as the detectors see it.
  *
  * In: a row of a batch and what of it was accepted. Out: a {@link FlowUpdate} whose segment object is built on demand,
- * so that it lives no longer than the caller needs it.
+ * so that it lives no longer than the caller needs it, and makes texts that few ask for when they do.
  * Invariant: it says the same whenever it is asked:
  * it holds its own numbers and the batch's columns, never the merger's. @module */
 
@@ -60,70 +60,117 @@ export class MergedUpdate implements FlowUpdate {
   }
 
   get segment(): Segment {
-    const columns = this.#columns, row = this.#row, isTurned = this.#isTurned;
-    const n = columns.numbers;
-    const { facts, connState, factor, hasFwd, hasBwd } = this.#merged;
-    const sides = sidesOf(n, isTurned);
-    const [src_port, dst_port] = isTurned
-      ? turnedPorts(columns, row)
-      : [n.src_port[row], n.dst_port[row]] as const;
-    const mac = (end: number) =>
-      columns.hasMacs[row] & 1 << end ? macText(columns.macs, 12 * row + 6 * end) : "";
-    const [source, destination] = isTurned ? [1, 0] : [0, 1];
-    const fwd_packets = n.fwd_packets[row], bwd_packets = n.bwd_packets[row];
-    const fwd_bytes = n.fwd_bytes[row], bwd_bytes = n.bwd_bytes[row];
-    const duration_us = n.duration_us[row];
-    const means = meansOf({ fwd_packets, bwd_packets, fwd_bytes, bwd_bytes, duration_us });
-    return {
-      community_id: columns.isNamed[row]
-        ? formatCommunityId(columns.digests.subarray(20 * row, 20 * row + 20))
-        : "",
-      ip_depth: n.ip_depth[row],
-      tunnel: columns.tunnel[row],
-      vlan: n.vlan[row],
-      vlan_inner: n.vlan_inner[row],
-      protocol: columns.protocol[row],
-      src_ip: isTurned ? columns.dst_ip[row] : columns.src_ip[row],
-      src_port,
-      dst_ip: isTurned ? columns.src_ip[row] : columns.dst_ip[row],
-      dst_port,
-      src_mac: mac(source),
-      dst_mac: mac(destination),
-      start: n.start_us[row] / 1e6,
-      end: (n.start_us[row] + duration_us) / 1e6,
-      flow_start: (n.start_us[row] - n.flow_age_us[row]) / 1e6,
-      segment: n.segment[row],
-      fwd_packets: this.#fwdPackets,
-      fwd_bytes: this.#fwdBytes,
-      fwd_payload_bytes: hasFwd ? sides.fwdPayload[row] : 0,
-      bwd_packets: this.#bwdPackets,
-      bwd_bytes: this.#bwdBytes,
-      bwd_payload_bytes: hasBwd ? sides.bwdPayload[row] : 0,
-      fwd_tcp_flags: isTurned ? n.bwd_tcp_flags[row] : n.fwd_tcp_flags[row],
-      bwd_tcp_flags: isTurned ? n.fwd_tcp_flags[row] : n.bwd_tcp_flags[row],
-      fwd_syn_count: hasFwd ? sides.fwdSyn[row] : 0,
-      bwd_syn_count: hasBwd ? sides.bwdSyn[row] : 0,
-      fwd_fin_count: hasFwd ? sides.fwdFin[row] : 0,
-      bwd_fin_count: hasBwd ? sides.bwdFin[row] : 0,
-      fwd_rst_count: hasFwd ? sides.fwdRst[row] : 0,
-      bwd_rst_count: hasBwd ? sides.bwdRst[row] : 0,
-      fwd_ttl: sides.fwdTtl[row],
-      bwd_ttl: sides.bwdTtl[row],
-      conn_state: connStates[connState],
-      handshake_rtt_us: n.handshake_rtt_us[row],
-      tcp_isn: n.tcp_isn[row] < 0 ? null : n.tcp_isn[row],
-      packet_length_min: n.packet_length_min[row],
-      packet_length_max: n.packet_length_max[row],
-      ...means,
-      packet_length_deviation: n.packet_length_deviation[row],
-      interarrival_us_min: n.interarrival_us_min[row],
-      interarrival_us_max: n.interarrival_us_max[row],
-      interarrival_us_deviation: n.interarrival_us_deviation[row],
-      direction_guess: n.direction_guess[row],
-      end_reason: endReasons[n.end_reason[row]],
-      factor,
-      app_protocol: columns.app_protocol[row],
-      facts,
-    };
+    return new MergedSegment(this.#columns, this.#row, this.#isTurned, this.#merged, {
+      fwdPackets: this.#fwdPackets,
+      fwdBytes: this.#fwdBytes,
+      bwdPackets: this.#bwdPackets,
+      bwdBytes: this.#bwdBytes,
+    });
+  }
+}
+
+/** What few detectors ask for is worked out when they do: texts of MACs and the Community ID cost more than all the
+ * numbers. */
+interface MergedSegment
+  extends
+    Omit<Segment, "community_id" | "src_mac" | "dst_mac" | "packet_length_mean" | "interarrival_us_mean"> {}
+
+class MergedSegment implements Segment {
+  readonly #columns: SegmentColumns;
+  readonly #row: number;
+  readonly #isTurned: boolean;
+
+  constructor(
+    columns: SegmentColumns,
+    row: number,
+    isTurned: boolean,
+    { facts, connState, factor, hasFwd, hasBwd }: Merged,
+    counts: Pick<Arrival, "fwdPackets" | "fwdBytes" | "bwdPackets" | "bwdBytes">,
+  ) {
+    this.#columns = columns;
+    this.#row = row;
+    this.#isTurned = isTurned;
+    const n = columns.numbers, sides = sidesOf(n, isTurned);
+    const turned = isTurned ? turnedPorts(columns, row) : null;
+    this.ip_depth = n.ip_depth[row];
+    this.tunnel = columns.tunnel[row];
+    this.vlan = n.vlan[row];
+    this.vlan_inner = n.vlan_inner[row];
+    this.protocol = columns.protocol[row];
+    this.src_ip = isTurned ? columns.dst_ip[row] : columns.src_ip[row];
+    this.src_port = turned === null ? n.src_port[row] : turned[0];
+    this.dst_ip = isTurned ? columns.src_ip[row] : columns.dst_ip[row];
+    this.dst_port = turned === null ? n.dst_port[row] : turned[1];
+    this.start = n.start_us[row] / 1e6;
+    this.end = (n.start_us[row] + n.duration_us[row]) / 1e6;
+    this.flow_start = (n.start_us[row] - n.flow_age_us[row]) / 1e6;
+    this.segment = n.segment[row];
+    this.fwd_packets = counts.fwdPackets;
+    this.fwd_bytes = counts.fwdBytes;
+    this.fwd_payload_bytes = hasFwd ? sides.fwdPayload[row] : 0;
+    this.bwd_packets = counts.bwdPackets;
+    this.bwd_bytes = counts.bwdBytes;
+    this.bwd_payload_bytes = hasBwd ? sides.bwdPayload[row] : 0;
+    this.fwd_tcp_flags = isTurned ? n.bwd_tcp_flags[row] : n.fwd_tcp_flags[row];
+    this.bwd_tcp_flags = isTurned ? n.fwd_tcp_flags[row] : n.bwd_tcp_flags[row];
+    this.fwd_syn_count = hasFwd ? sides.fwdSyn[row] : 0;
+    this.bwd_syn_count = hasBwd ? sides.bwdSyn[row] : 0;
+    this.fwd_fin_count = hasFwd ? sides.fwdFin[row] : 0;
+    this.bwd_fin_count = hasBwd ? sides.bwdFin[row] : 0;
+    this.fwd_rst_count = hasFwd ? sides.fwdRst[row] : 0;
+    this.bwd_rst_count = hasBwd ? sides.bwdRst[row] : 0;
+    this.fwd_ttl = sides.fwdTtl[row];
+    this.bwd_ttl = sides.bwdTtl[row];
+    this.conn_state = connStates[connState];
+    this.handshake_rtt_us = n.handshake_rtt_us[row];
+    this.tcp_isn = n.tcp_isn[row] < 0 ? null : n.tcp_isn[row];
+    this.packet_length_min = n.packet_length_min[row];
+    this.packet_length_max = n.packet_length_max[row];
+    this.packet_length_deviation = n.packet_length_deviation[row];
+    this.interarrival_us_min = n.interarrival_us_min[row];
+    this.interarrival_us_max = n.interarrival_us_max[row];
+    this.interarrival_us_deviation = n.interarrival_us_deviation[row];
+    this.direction_guess = n.direction_guess[row];
+    this.end_reason = endReasons[n.end_reason[row]];
+    this.factor = factor;
+    this.app_protocol = columns.app_protocol[row];
+    this.facts = facts;
+  }
+
+  get community_id(): string {
+    const { isNamed, digests } = this.#columns, at = 20 * this.#row;
+    return isNamed[this.#row] ? formatCommunityId(digests.subarray(at, at + 20)) : "";
+  }
+
+  get src_mac(): string {
+    return this.#mac(this.#isTurned ? 1 : 0);
+  }
+
+  get dst_mac(): string {
+    return this.#mac(this.#isTurned ? 0 : 1);
+  }
+
+  get packet_length_mean(): number {
+    return this.#means().packet_length_mean;
+  }
+
+  get interarrival_us_mean(): number {
+    return this.#means().interarrival_us_mean;
+  }
+
+  #mac(end: number): string {
+    const { hasMacs, macs } = this.#columns, row = this.#row;
+    return hasMacs[row] & 1 << end ? macText(macs, 12 * row + 6 * end) : "";
+  }
+
+  #means() {
+    const n = this.#columns.numbers, row = this.#row;
+    return meansOf({
+      fwd_packets: n.fwd_packets[row],
+      bwd_packets: n.bwd_packets[row],
+      fwd_bytes: n.fwd_bytes[row],
+      bwd_bytes: n.bwd_bytes[row],
+      duration_us: n.duration_us[row],
+    });
   }
 }

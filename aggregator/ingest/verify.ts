@@ -26,6 +26,7 @@ import { bucketOf } from "../../shared/community_id.ts";
 import type { SensorRow } from "../model/sensor.ts";
 import type { IdentityStore } from "../store/store.ts";
 import type { Source } from "./arrival.ts";
+import { KnownFacts } from "./known_facts.ts";
 import { readColumns, type SegmentColumns } from "./columns.ts";
 
 /** Why ingest refuses a batch. The label set of `batches_refused_total`. */
@@ -70,6 +71,7 @@ export class Verifier {
   #reporter: Reporter;
   #sensors = new Map<string, KnownSensor>();
   #readMs = -Infinity;
+  #facts = new KnownFacts();
 
   constructor(
     options: { buckets: number },
@@ -144,7 +146,7 @@ export class Verifier {
     if (typeof value === "string") return value;
     const refusal = verifyBatch({ header, value }, sensor.key, checked);
     if (refusal !== null) return refusal;
-    const columns = readColumns(value, header.flows);
+    const columns = readColumns(value, header.flows, this.#facts);
     if (typeof columns === "string") return columns;
     if (isMisplaced(columns, header.bucket, this.#buckets)) return "bucket";
     const packets = packetsOf(columns);

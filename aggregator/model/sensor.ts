@@ -3,6 +3,7 @@
  * Invariant: a token is known by its hash alone; a sensor's private key never gets here. @module */
 
 import type { CheckInRequest } from "../../shared/control.ts";
+import type { PolicySettings } from "../../shared/policy.ts";
 
 export interface SensorRow {
   sensor_id: string;
@@ -30,6 +31,8 @@ export interface SensorRow {
   canary: CanaryState | null;
   /** When somebody asked for a canary last; null = nobody ever did. */
   canary_asked_ms: number | null;
+  /** Of the policy that it should have; absent = there is none. Not of its row: the directory knows. */
+  settings?: PolicySettings;
 }
 
 /** What became of a sensor's canaries. `*_sent_ms` by the sensor's clock, the rest by the aggregator's. */

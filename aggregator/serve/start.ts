@@ -20,7 +20,6 @@ import { CheckInWriter } from "../fleet/check_in_writer.ts";
 import { ClockOffsets } from "../fleet/clock_offsets.ts";
 import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
-import { PolicyBook } from "../fleet/policies.ts";
 import { ReleaseFolder } from "../fleet/release_folder.ts";
 import { HealthHistory } from "../fleet/health_history.ts";
 import { Rollouts } from "../fleet/rollouts.ts";
@@ -354,7 +353,7 @@ function makeCapabilities(
     clock,
     randomBytes,
     directory,
-    policies: new PolicyBook({}, { store }),
+    policies: directory.policies,
     places: stages.places,
     releases,
     rollouts,

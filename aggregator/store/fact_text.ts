@@ -8,6 +8,7 @@
  * @module */
 
 import type { DnsFact, Facts } from "../../shared/facts.ts";
+import { notesOf } from "../model/shared_facts.ts";
 
 /** From U+0001 on, those left out excepted. A released line is never changed or moved; new ones follow. */
 const parts = [
@@ -62,6 +63,12 @@ const rcode = c(',"rcode":"'), answers = c(',"answers":["'), nextAfterList = c('
 const endAfterList = c('"]}]}'), next = c('},{"name":"'), end = c("}]}");
 
 export function writeFacts(facts: Facts): string {
+  const notes = notesOf(facts);
+  if (notes === undefined) return textOf(facts);
+  return notes.stored ??= textOf(facts);
+}
+
+function textOf(facts: Facts): string {
   return writeDns(facts) ?? JSON.stringify(facts).replace(anyPart, (part) => codeOf.get(part)!);
 }
 

@@ -6,10 +6,9 @@
 import { escapeLine } from "../../shared/escape.ts";
 import { type Command, command, CommandError, type Edges, exitCodes } from "../../shared/command.ts";
 import { canaryQuestion } from "../control/canary.ts";
-import { isFresh, readStatus, type Status } from "../control/status_file.ts";
+import { canaryText, isFresh, readStatus, type Status } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
 import { generalOptions, stateFolder } from "../run/common_options.ts";
-import { canaryText } from "./status_command.ts";
 
 const options = {
   waitS: { kind: "number", default: 90, min: 1, max: 3_600, help: "Wait so long for it to be found, s" },

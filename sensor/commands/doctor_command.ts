@@ -14,6 +14,7 @@ import {
 } from "../run/common_options.ts";
 import {
   aggregatorCheck,
+  arrivalCheck,
   brokerCheck,
   canaryCheck,
   captureCheck,
@@ -54,6 +55,10 @@ Exit code 0 when nothing failed (warnings allowed), else 1.`,
         const ca = await authorityFor(given.aggregatorCa, enrolment?.aggregator_ca ?? null);
         return await aggregatorCheck(given.aggregator || enrolment?.aggregator || "", ca, edges)();
       };
+      const running = async () => {
+        const status = await readStatus(stages.disk, folder);
+        return isFresh(status, edges.clock.nowMs()) ? status : null;
+      };
       const broker: Check = () => brokerCheck(given, enrolment, edges)();
       const checks: [string, Check][] = [
         ["machine", machineCheck()],
@@ -66,10 +71,7 @@ Exit code 0 when nothing failed (warnings allowed), else 1.`,
           canaryCheck(stages, {
             tsharkPath: given.tsharkPath,
             keyPath: identityPath(folder),
-            running: async () => {
-              const status = await readStatus(stages.disk, folder);
-              return isFresh(status, edges.clock.nowMs()) ? status?.health.facts.walls ?? null : null;
-            },
+            running: async () => (await running())?.health.facts.walls ?? null,
           }, edges),
         ],
         [
@@ -85,6 +87,7 @@ Exit code 0 when nothing failed (warnings allowed), else 1.`,
         ["identity", () => identityCheck().catch((error) => fail(error.message, ""))],
         ["aggregator", aggregator],
         ["broker", broker],
+        ["canary", arrivalCheck(running)],
       ];
       const print = given.json ? () => {} : (finding: Finding) => edges.print(lineOf(finding));
       const findings = await examine(checks, print);

@@ -5,7 +5,7 @@ import { cardDrops } from "../../shared/control_messages.ts";
 import { escapeLine } from "../../shared/escape.ts";
 import { checkAuthority, fingerprintOf } from "../authority.ts";
 import { loadIdentity } from "../control/identity.ts";
-import { isFresh, readStatus, type Status } from "../control/status_file.ts";
+import { canaryText, isFresh, readStatus, type Status } from "../control/status_file.ts";
 import type { Disk } from "../disk.ts";
 import { type Command, command, exitCodes } from "../../shared/command.ts";
 import { generalOptions, stateFolder } from "../run/common_options.ts";
@@ -106,19 +106,6 @@ function upgradeText(
   if (state === "failed") return `version ${version} failed: ${problem}; ${trusts}`;
   if (state === "idle") return `none is under way; ${trusts}`;
   return `version ${version}, ${state}${state === "downloading" ? `, ${received} octets are there` : ""}`;
-}
-
-/** "sent 12 min ago, found at the centre"; of several interfaces those that cannot send one besides. */
-export function canaryText({ health, canary_arrived_ms, written_ms }: Status): string {
-  const { canary } = health;
-  if (!canary) return "none was sent yet";
-  const problems = canary.flows.flatMap(({ interface: name, problem }) =>
-    problem === null ? [] : [`${name}: ${problem}`]
-  );
-  if (problems.length === canary.flows.length) return `not possible: ${problems.join("; ")}`;
-  const ago = `sent ${Math.max(0, Math.round((written_ms - canary.sent_ms) / 1_000))} s ago`;
-  const found = canary_arrived_ms === canary.sent_ms ? "found at the centre" : "not found at the centre yet";
-  return [`${ago}, ${found}`, ...problems].join("; ");
 }
 
 function ringText(ring: Status["health"]["ring"], writtenMs: number): string {

@@ -62,3 +62,16 @@ export async function readStatus(disk: Disk, folder: string): Promise<Status | n
     return null;
   }
 }
+
+/** "sent 12 min ago, found at the centre"; of several interfaces those that cannot send one besides. */
+export function canaryText({ health, canary_arrived_ms, written_ms }: Status): string {
+  const { canary } = health;
+  if (!canary) return "none was sent yet";
+  const problems = canary.flows.flatMap(({ interface: name, problem }) =>
+    problem === null ? [] : [`${name}: ${problem}`]
+  );
+  if (problems.length === canary.flows.length) return `not possible: ${problems.join("; ")}`;
+  const ago = `sent ${Math.max(0, Math.round((written_ms - canary.sent_ms) / 1_000))} s ago`;
+  const found = canary_arrived_ms === canary.sent_ms ? "found at the centre" : "not found at the centre yet";
+  return [`${ago}, ${found}`, ...problems].join("; ");
+}

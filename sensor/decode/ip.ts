@@ -3,6 +3,7 @@
  * In: cursor at a network header. Out: 0 and the packet's network fields, or a reason.
  * Invariant: lengths come from headers, so that padding never counts, but are never more than was on the wire: what a
  * header claims beyond that is added to `claimedBytes` of the cursor. What was captured of a frame changes no count.
+ * A packet in the first fragment of a tunnel may reach into the next one, see tunnel.ts.
  * Hot path. @module */
 
 import { arpProtocol } from "../../shared/protocols.ts";

@@ -49,12 +49,14 @@ export function enterTunnel(p: Packet, cursor: Cursor, b: Uint8Array): number {
   }
 }
 
-/** Addresses and tags of the outer frame stay: nothing inside has others, unless there is an Ethernet header. */
+/** Addresses and tags of the outer frame stay: nothing inside has others, unless there is an Ethernet header. What a
+ * tunnel made too long goes on in a second fragment: behind a first one as many octets again may have been sent. */
 function begin(p: Packet, cursor: Cursor): void {
   cursor.offset = p.payloadOffset;
   const end = p.payloadOffset + p.payloadLength;
-  if (end < cursor.wireLimit) cursor.wireLimit = end;
-  if (cursor.limit > cursor.wireLimit) cursor.limit = cursor.wireLimit;
+  if (p.isFragment) cursor.wireLimit = end + p.payloadLength;
+  else if (end < cursor.wireLimit) cursor.wireLimit = end;
+  if (cursor.limit > end) cursor.limit = end;
 }
 
 function innerEthernet(cursor: Cursor, b: Uint8Array, name: number): number {

@@ -4,7 +4,7 @@
  * Invariant: a field that is not set has the sensor's own option. Only filter and snaplen restart capture, beside the
  * running one; when that fails, nothing else is changed either. @module */
 
-import { policyFields, type PolicySettings } from "../../shared/policy.ts";
+import { type HealthField, policyFields, type PolicySettings } from "../../shared/policy.ts";
 import type { OverloadGuard } from "../prefilter/overload.ts";
 import type { PacketRing } from "../ring/packet_ring.ts";
 import type { CaptureSource, FastLane } from "./stages.ts";
@@ -19,7 +19,7 @@ interface Parts {
   ring: PacketRing | null;
 }
 
-type Own = Required<Omit<PolicySettings, "noise" | "uploadBytesPerS" | "ringPayload">>;
+type Own = Required<Omit<PolicySettings, "noise" | "uploadBytesPerS" | "ringPayload" | HealthField>>;
 
 /** Fields whose option was set on the sensor itself: those that have not its default. */
 export function ownFields(

@@ -9,6 +9,7 @@ import type { Facts } from "../../shared/facts.ts";
 import type { Options } from "../../shared/options.ts";
 import { version } from "../../shared/version.ts";
 import type { Enrolment } from "../control/identity.ts";
+import { canaryText, type Status } from "../control/status_file.ts";
 import { isDiskFull } from "../disk.ts";
 import { canaryPacket, type Check, checkClockOffset, fail, ok, warn } from "../doctor.ts";
 import type { Edges } from "../../shared/command.ts";
@@ -232,6 +233,24 @@ export function canaryCheck(
     } finally {
       await deepLane.stop();
     }
+  };
+}
+
+/** From one check-in to the flow among those stored, when all is well and slow. */
+const canaryMsMax = 300_000;
+
+/** The running sensor's newest canary was found at the centre. */
+export function arrivalCheck(running: () => Promise<Status | null>): Check {
+  return async () => {
+    const status = await running();
+    const canary = status?.health.canary;
+    if (!status) return ok("no sensor runs here; picket-sensor canary tries one once it does");
+    const text = canaryText(status);
+    const isLate = canary !== undefined && status.written_ms - canary.sent_ms > canaryMsMax &&
+      status.canary_arrived_ms !== canary.sent_ms && canary.flows.some(({ problem }) => problem === null);
+    return isLate
+      ? warn(text, "is the spool empty (picket-sensor status), and does the aggregator store what it gets?")
+      : ok(text);
   };
 }
 

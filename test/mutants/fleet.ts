@@ -129,7 +129,44 @@ const sealMutants = mutantsOf(["test/sensor/ship/seal_test.ts"], [
   ["seal: a sealed bucket is still waited for", openRows, "this.awaitedMs[bucket] = Infinity;", ""],
 ]);
 
+const canaryMutants = mutantsOf(["test/aggregator/fleet/canary_test.ts"], [
+  [
+    "canary: missed at once",
+    "aggregator/fleet/canary.ts",
+    "nowMs - state.announced_ms >= canaryLimits.patienceMs",
+    "nowMs > 0",
+  ],
+  [
+    "canary: one that arrived is looked for",
+    "aggregator/fleet/canary.ts",
+    " && state?.arrived_sent_ms !== sentMs",
+    "",
+  ],
+  [
+    "canary: it is life on the wire",
+    "sensor/pipeline.ts",
+    "stopped !== 0 || !isCanary(decoder.layers[0])",
+    "true",
+    ["test/sensor/pipeline_test.ts"],
+  ],
+  [
+    "canary: sampling leaves it out",
+    "sensor/flow/table.ts",
+    "isOutermost && !isKept && ",
+    "isOutermost && ",
+    ["test/sensor/pipeline_test.ts"],
+  ],
+  [
+    "limits: those of a policy are not heeded",
+    "aggregator/fleet/limits.ts",
+    "if (!settings) return",
+    "if (settings || !settings) return",
+    ["test/aggregator/fleet/limits_test.ts"],
+  ],
+]);
+
 export const fleetMutants: Mutant[] = [
+  ...canaryMutants,
   ...leaseMutants,
   ...publishMutants,
   ...movedMutants,

@@ -3,6 +3,7 @@
 import { type Mutant, mutantsOf } from "./mutant.ts";
 
 const batch = "shared/batch.ts";
+const knownFacts = "aggregator/ingest/known_facts.ts";
 const columns = "aggregator/ingest/columns.ts";
 const verify = "aggregator/ingest/verify.ts";
 const group = "aggregator/ingest/group.ts";
@@ -35,6 +36,11 @@ const batchMutants = mutantsOf(["test/shared/batch_test.ts"], [
   ["batch: no flows", batch, "if (flows < 1 || flows", "if (flows"],
 ]);
 
+const knownFactMutants = mutantsOf(["test/aggregator/ingest/known_facts_test.ts"], [
+  ["known facts: any facts", knownFacts, "areFacts(facts) ? facts : undefined", "facts as Facts"],
+  ["known facts: a comma at the end", knownFacts, " || facts.length === rows) break", ") break"],
+]);
+
 const columnMutants = mutantsOf(["test/aggregator/ingest/columns_test.ts"], [
   ["columns: any length", columns, "|| cells.length !== rows", ""],
   [
@@ -65,7 +71,7 @@ const columnMutants = mutantsOf(["test/aggregator/ingest/columns_test.ts"], [
     "return packets >= 0 && bytes >= 0",
   ],
   ["columns: any name", columns, "|| !namePattern.test(cell)", ""],
-  ["columns: any facts", columns, "facts !== null && !areFacts(facts)", "facts !== null && false"],
+  ["columns: any facts", columns, "!areFactsChecked && !areFacts(facts)", "false"],
   [
     "columns: an end after all time",
     columns,
@@ -251,6 +257,7 @@ export const ingestMutants: Mutant[] = [
   ...deliveryMutants,
   ...batchMutants,
   ...columnMutants,
+  ...knownFactMutants,
   ...storedMutants,
   ...mergeMutants,
 ];

@@ -42,6 +42,10 @@ Deno.test("a policy is taken at both ends of each range, and refused beyond with
       { facts: false, sampleMax: 1_024, uploadBytesPerS: 0, ringPayload: "full" },
       { uploadBytesPerS: 1_000 },
       { uploadBytesPerS: 1_000_000_000 },
+      { lateAfterS: 15, blindAfterS: 10, broadcastOnlyS: 60, lossPermille: 1 },
+      { lateAfterS: 86_400, blindAfterS: 86_400, broadcastOnlyS: 604_800, lossPermille: 1_000 },
+      { tsharkFailures: 1, canariesMissed: 1, clockOffsetMs: 100 },
+      { tsharkFailures: 100, canariesMissed: 100, clockOffsetMs: 3_600_000 },
     ]
   ) assertEquals(checkPolicy(settings).ok, true, JSON.stringify(settings));
   for (
@@ -62,6 +66,13 @@ Deno.test("a policy is taken at both ends of each range, and refused beyond with
       [{ sampleMax: 1_025 }, "sampleMax"],
       [{ uploadBytesPerS: 999 }, "uploadBytesPerS"],
       [{ ringPayload: "off" }, "ringPayload"],
+      ...[14, 86_401].map((lateAfterS) => [{ lateAfterS }, "lateAfterS"] as const),
+      ...[9, 86_401].map((blindAfterS) => [{ blindAfterS }, "blindAfterS"] as const),
+      ...[59, 604_801].map((broadcastOnlyS) => [{ broadcastOnlyS }, "broadcastOnlyS"] as const),
+      ...[0, 1_001, 0.5].map((lossPermille) => [{ lossPermille }, "lossPermille"] as const),
+      ...[0, 101].map((tsharkFailures) => [{ tsharkFailures }, "tsharkFailures"] as const),
+      ...[0, 101].map((canariesMissed) => [{ canariesMissed }, "canariesMissed"] as const),
+      ...[99, 3_600_001].map((clockOffsetMs) => [{ clockOffsetMs }, "clockOffsetMs"] as const),
       [{ interface: "eth0" }, "interface"],
       [{ constructor: 1 }, "constructor"],
       [[], "settings"],

@@ -6,7 +6,7 @@
  * A version is never changed.
  * @module */
 
-import { checkPolicy } from "../../../shared/policy.ts";
+import { checkPolicy, policyFields } from "../../../shared/policy.ts";
 import { z } from "../../../shared/schema.ts";
 import { policyFor, type PolicyInForce } from "../../fleet/policies.ts";
 import { policyLimits, targetPattern } from "../../model/policy.ts";
@@ -20,7 +20,7 @@ const count = z.int().min(0);
 const version = z.int().min(1);
 const to = z.string().max(80).regex(targetPattern, "must be all, tag=NAME or sensor=NAME");
 const settings = z.record(z.string(), z.unknown()).describe(
-  "filter, snaplen, noise, tcpIdleMs, otherIdleMs, unansweredIdleMs, activeMs, facts, sampleMax, uploadBytesPerS, ringPayload",
+  Object.keys(policyFields).join(", "),
 );
 const versionAnswer = z.object({
   name,

@@ -74,8 +74,9 @@ interface ChartProps {
   onZoom?: (from: number, to: number) => void;
 }
 
-export function Chart({ data, marks = [], height = 200, onZoom }: ChartProps): VNode {
+export function Chart({ data, marks = [], height: wanted = 200, onZoom }: ChartProps): VNode {
   const { ref, width } = useWidth(900);
+  const height = Math.min(wanted, Math.max(200, width / 2));
   const { start, step, steps, layers } = data;
   const end = start + steps * step;
   const sums = Array.from(

@@ -19,7 +19,7 @@ const examples: Readonly<Record<string, string>> = {
 };
 
 export function FilterLine({ of }: { of: "flows" | "threats" | "hosts" }): VNode {
-  const { data } = useApi<Record<string, FilterColumn[]>>("/filter/columns");
+  const { data } = useApi<Record<string, FilterColumn[]>>("/filter/columns", {}, false);
   const [text, setText] = useState("");
   const id = `completions-${of}`;
   return (

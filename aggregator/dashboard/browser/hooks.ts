@@ -24,8 +24,8 @@ export interface Asked<Answer> {
   again: () => void;
 }
 
-/** `path` null = do not ask. */
-export function useApi<Answer>(path: string | null, query: Query = {}): Asked<Answer> {
+/** `path` null = do not ask; `isLive` false = it does not change while the page is open. */
+export function useApi<Answer>(path: string | null, query: Query = {}, isLive = true): Asked<Answer> {
   const { tick } = useApp();
   const [turn, setTurn] = useState(0);
   const address = path === null ? null : addressOf(path, query);
@@ -47,7 +47,7 @@ export function useApi<Answer>(path: string | null, query: Query = {}): Asked<An
         setAnswer((before) => ({ ...before, of: address, problem: asProblem(error) }));
       },
     ).finally(() => running.current === mine && (running.current = null));
-  }, [address, tick, turn]);
+  }, [address, isLive ? tick : 0, turn]);
   useEffect(() => () => running.current?.controller.abort(), []);
   return {
     data: answer.data,

@@ -114,7 +114,10 @@ function FullScreen(): VNode | null {
   return (
     <span class="full-screen">
       <Button onPress={() => document.documentElement.requestFullscreen()} title="Full screen, for a wall">
-        <span aria-hidden="true">⛶</span> <span class="unseen">Full screen</span>
+        <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
+          <path d="M1 6V1h5M10 1h5v5M15 10v5h-5M6 15H1v-5" />
+        </svg>
+        <span class="unseen">Full screen</span>
       </Button>
     </span>
   );

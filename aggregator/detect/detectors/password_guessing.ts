@@ -1,7 +1,7 @@
 /** Password guessing: one host tries to log in to a service again and again.
  *
  * In: updates of TCP flows to SSH, FTP, Telnet, RDP, SMB, VNC, mail, database and web logins, on whatever port they
- * are. Out: one finding for each attacker, victim and port.
+ * are, and of SNMP. Out: one finding for each attacker, victim and port.
  * Invariant: a few typos are none; a client that mostly gets in is none;
  * an own host's program that tries a wrong saved password again and again stays low. @module */
 
@@ -14,7 +14,7 @@ import type { Reason } from "../../model/threat.ts";
 import type { Address } from "../signs/address.ts";
 import { capital, stopHost } from "../signs/advice.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
-import { readLoginAttempts, unnamedService } from "../signs/login_attempts.ts";
+import { readLoginAttempts, snmpService, unnamedService } from "../signs/login_attempts.ts";
 import { deviationOf, medianOf } from "../signs/statistics.ts";
 
 const usersMax = 50, sizesMax = 256;
@@ -157,6 +157,8 @@ function isGuessing(
   limits: LimitValues<typeof limitsTable>,
 ): boolean {
   if (pair.attempts < limits.attemptsMin) return false;
+  // Whoever asks a silent host with one community again and again guesses nothing.
+  if (pair.service === snmpService && pair.users.size < limits.attemptsMin) return false;
   if (pair.attempts < limits.failedShareMin * (pair.attempts + pair.accepted)) return false;
   const minutes = (lastS - firstS) / 60;
   if (pair.attempts < limits.attemptsPerMinuteMin * minutes) return false;

@@ -2,6 +2,7 @@
  *
  * In: the attempts that TCP, UDP and SCTP flows begin with.
  * Out: one finding for each scanning host and protocol, with all its ports.
+ * Whoever forges the source is named by what the link tells (signs/link_owners.ts).
  * Invariant: whoever asks a server by its name (QUIC) was told of it, and does not scan; a host that mostly succeeds is
  * no scanner, and neither is one whose peers each listen elsewhere (peer-to-peer). A fixed list asked again and again
  * is no scan, though half of it may be off.
@@ -13,10 +14,11 @@ import type { Episode } from "../episodes.ts";
 import { capScore, field, growingPoints, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
 import type { Opening } from "../prepared.ts";
-import type { Address } from "../signs/address.ts";
+import { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { AskedList } from "../signs/asked_list.ts";
 import { DistinctIps } from "../signs/distinct_ips.ts";
+import { forgedSource, LinkOwners } from "../signs/link_owners.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
 const portsMax = 256, hostsMax = 4_096;
@@ -36,6 +38,9 @@ interface PortTally {
 }
 interface Sweep {
   protocol: string;
+  owners: LinkOwners;
+  network: string;
+  mac: string;
   src: Address;
   rate: PeakRate;
   ports: Map<number, PortTally>;
@@ -89,14 +94,20 @@ export const portScanHorizontal = detector({
     return by.protocolSrc;
   },
   slight: { isSlight: (_update, { hostsMin }) => hostsMin > 1 },
-  open: ({ src, segment: { protocol } }: Opening): Sweep => ({
+  shared: () => new LinkOwners(),
+  notice: (owners, update) => owners.learn(update),
+  open: ({ network, src, segment: { protocol } }: Opening, _item: undefined, owners): Sweep => ({
+    owners,
+    network,
+    mac: "",
     protocol,
     src,
     rate: new PeakRate(),
     ports: new Map(),
     failedHosts: new DistinctIps(hostsMax),
   }),
-  step(sweep, { probe, dst, segment: { dst_port, start } }: Opening) {
+  step(sweep, { probe, dst, segment: { dst_port, start, src_mac } }: Opening) {
+    sweep.mac = src_mac;
     const tally = sweep.ports.get(dst_port) ?? newTally();
     if (tally.attempts === 0 && sweep.ports.size < portsMax) sweep.ports.set(dst_port, tally);
     tally.attempts++;
@@ -115,6 +126,7 @@ export const portScanHorizontal = detector({
     const failedHosts = new Set(ports.flatMap(([, tally]) => [...tally.failed]));
     const openHosts = new Set(ports.flatMap(([, tally]) => [...tally.open]));
     const hosts = new Set([...openHosts, ...failedHosts]);
+    const forgers = sweep.owners.forgersOf(sweep.network, sweep.src.ip, sweep.mac, sweep.lastS);
     const evidence = {
       tried: field("hosts tried", hosts.size),
       failed: field("hosts closed or silent", failedHosts.size),
@@ -123,6 +135,10 @@ export const portScanHorizontal = detector({
       duration: field("duration in seconds", Math.round(sweep.lastS - sweep.firstS)),
       perS: field("attempts in the busiest second", sweep.rate.peak),
       protocol: field("protocol", sweep.protocol.toUpperCase()),
+      ...forgers.length > 0 && {
+        forged: field("forged source", sweep.src.ip),
+        mac: field("hardware address of the sender", sweep.mac),
+      },
     };
     const { tried, failed } = evidence;
     const reasons = [reason(
@@ -156,21 +172,25 @@ export const portScanHorizontal = detector({
         "monitors and printer servers ask lists of hosts on this port",
       );
     }
+    if (forgers.length > 0) reasons.push(forgedSource(sweep.src.ip, sweep.mac, forgers[0]));
     return {
-      src_ips: [sweep.src.ip],
+      src_ips: forgers.length > 0 ? forgers : [sweep.src.ip],
       dst_ips: hosts,
       dst_port: ports.length === 1 ? ports[0][0] : null,
       count: ports.reduce((sum, [, tally]) => sum + tally.attempts, 0),
-      summary:
-        `${sweep.src.ip} tried ${evidence.protocol} port ${evidence.ports} on ${tried} different hosts; ${failed} of them refused or did not answer.`,
+      summary: `${
+        forgers[0] ?? sweep.src.ip
+      } tried ${evidence.protocol} port ${evidence.ports} on ${tried} different hosts${
+        forgers.length > 0 ? ` under the forged address ${sweep.src.ip}` : ""
+      }; ${failed} of them refused or did not answer.`,
       reasons,
       evidence,
     };
   },
   meaning:
     "Worms and attackers look like this when they search a network for machines that run one attackable service.",
-  action: ({ open }, _finding, { src }) =>
-    `${findOut(src, "scans")} ${
+  action: ({ open }, { src_ips }, { src }) =>
+    `${findOut(src_ips.includes(src.ip) ? src : new Address(src_ips[0]), "scans")} ${
       open.value === "none"
         ? "No host accepted, so nothing was found."
         : `Then look at what it did to the hosts that accepted: ${open}.`

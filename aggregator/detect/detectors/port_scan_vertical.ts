@@ -1,6 +1,7 @@
 /** Vertical port scan: one host tries many ports of another, most of them closed.
  *
  * In: the attempts that TCP, UDP and SCTP flows begin with. Out: one finding for each pair of hosts.
+ * Whoever forges the source is named by what the link tells (signs/link_owners.ts).
  * Invariant: only ports without a conversation count; a client that talks to many ports of a server is no scanner.
  * Considered: a window of 5 minutes as in Zeek; an episode that lasts while the prober goes on also finds slow scans.
  * @module */
@@ -9,8 +10,10 @@ import { detector } from "../detector.ts";
 import { field, growingPoints, percentOf, reason } from "../finding.ts";
 import { by } from "../keys.ts";
 import type { Opening } from "../prepared.ts";
+import { Address } from "../signs/address.ts";
 import { findOut } from "../signs/advice.ts";
 import { Distinct } from "../signs/distinct.ts";
+import { forgedSource, LinkOwners } from "../signs/link_owners.ts";
 import { PeakRate } from "../signs/peak_rate.ts";
 
 const portsMax = 4_096;
@@ -38,7 +41,12 @@ export const portScanVertical = detector({
   // A conversation alone is no reason to follow a pair: most pairs on a network only ever talk.
   opens: (update) => update.probe !== "used",
   slight: { isSlight: (_update, { tcpPortsMin, udpPortsMin }) => tcpPortsMin > 1 && udpPortsMin > 1 },
-  open: ({ src, dst, segment: { protocol } }: Opening) => ({
+  shared: () => new LinkOwners(),
+  notice: (owners, update) => owners.learn(update),
+  open: ({ network, src, dst, segment: { protocol } }: Opening, _item: undefined, owners) => ({
+    owners,
+    network,
+    mac: "",
     protocol,
     src,
     dst,
@@ -48,8 +56,9 @@ export const portScanVertical = detector({
     attempts: 0,
     rate: new PeakRate(),
   }),
-  step(scan, { probe, segment: { dst_port, start } }: Opening) {
+  step(scan, { probe, segment: { dst_port, start, src_mac } }: Opening) {
     scan.attempts++;
+    scan.mac = src_mac;
     if (probe !== "used") scan.rate.add(start);
     const ports = probe === "used" ? scan.used : probe === "open" ? scan.open : scan.failed;
     ports.add(dst_port);
@@ -60,6 +69,7 @@ export const portScanVertical = detector({
   finding(scan, { udpPortsMin, tcpPortsMin, fastPortsPerS }) {
     const ports = [...new Set([...scan.failed, ...scan.open])].sort((a, b) => a - b);
     const portsMin = scan.protocol === "udp" ? udpPortsMin : tcpPortsMin;
+    const forgers = scan.owners.forgersOf(scan.network, scan.src.ip, scan.mac, scan.lastS);
     const evidence = {
       tried: field("ports tried", ports.length),
       failed: field("ports closed or silent", scan.failed.size),
@@ -71,6 +81,10 @@ export const portScanVertical = detector({
       duration: field("duration in seconds", Math.round(scan.lastS - scan.firstS)),
       perS: field("attempts in the busiest second", scan.rate.peak),
       protocol: field("protocol", scan.protocol.toUpperCase()),
+      ...forgers.length > 0 && {
+        forged: field("forged source", scan.src.ip),
+        mac: field("hardware address of the sender", scan.mac),
+      },
     };
     const { tried, failed, protocol } = evidence;
     const reasons = [reason(
@@ -93,20 +107,22 @@ export const portScanVertical = detector({
         `${evidence.perS} attempts in the busiest second; a person makes fewer than ${fastPortsPerS}`;
       reasons.push(reason("fast", 10, text));
     }
+    if (forgers.length > 0) reasons.push(forgedSource(scan.src.ip, scan.mac, forgers[0]));
     return {
-      src_ips: [scan.src.ip],
+      src_ips: forgers.length > 0 ? forgers : [scan.src.ip],
       dst_ips: [scan.dst.ip],
       dst_port: null,
       count: scan.attempts,
-      summary:
-        `${scan.src.ip} tried ${tried} different ${protocol} ports of ${scan.dst.ip}; ${failed} of them were closed or did not answer.`,
+      summary: `${forgers[0] ?? scan.src.ip} tried ${tried} different ${protocol} ports of ${scan.dst.ip}${
+        forgers.length > 0 ? ` under the forged address ${scan.src.ip}` : ""
+      }; ${failed} of them were closed or did not answer.`,
       reasons,
       evidence,
     };
   },
   meaning: "This is how an attacker, or a tool, finds out which services of a machine could be attacked.",
-  action: ({ open }, _finding, { src, dst }) =>
-    `${findOut(src, "scans")} ${
+  action: ({ open }, { src_ips }, { src, dst }) =>
+    `${findOut(src_ips.includes(src.ip) ? src : new Address(src_ips[0]), "scans")} ${
       open.value === "none"
         ? `No port of ${dst.ip} accepted, so nothing was found.`
         : `Check that the ports which accepted (${open}) of ${dst.ip} are meant to be reachable from ${src.ip}.`

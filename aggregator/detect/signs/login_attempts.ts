@@ -71,6 +71,7 @@ const unnamedRoundsMin = 6;
 
 /** Attempts in `segment`; null when it is not about logging in. `begins`: it is the first of its flow. */
 export function readLoginAttempts(segment: Segment, begins: boolean): LoginAttempts | null {
+  if (segment.protocol === "udp") return readCommunities(segment.facts?.logins);
   if (segment.protocol !== "tcp" || segment.fwd_packets + segment.bwd_packets === 0) return null;
   if (segment.facts?.smb !== undefined && isByComputer(segment.facts.smb)) return null;
   return readFacts(segment.facts) ?? readShape(segment, begins);
@@ -123,6 +124,32 @@ const loginNames: Readonly<Partial<Record<LoginFact["service"], string>>> = {
   mssql: "SQL Server",
   redis: "Redis",
 };
+
+/** Name of SNMP, whose agents are silent when the community is wrong: an attempt is a community without an answer. */
+export const snmpService = "SNMP";
+
+/** Communities tried, each once. Switches have one for each VLAN, "public@12", which is the same to whoever guesses. */
+function readCommunities(logins: Facts["logins"]): LoginAttempts | null {
+  if (logins === undefined) return null;
+  const users = new Set<string>();
+  let accepted = 0;
+  for (const { service, user, outcome } of logins) {
+    if (service !== "snmp") continue;
+    if (outcome === "accepted") accepted++;
+    else if (user !== undefined) users.add(user.split("@")[0]);
+  }
+  if (users.size + accepted === 0) return null;
+  const attempts = users.size;
+  return {
+    service: snmpService,
+    attempts,
+    refused: 0,
+    accepted,
+    isRead: true,
+    users: [...users],
+    answerBytes: -1,
+  };
+}
 
 function readLogins(logins: Facts["logins"]): LoginAttempts | null {
   const service = logins === undefined ? undefined : loginNames[logins[0].service];

@@ -21,7 +21,6 @@ import { PacketFiles } from "../../../aggregator/evidence/packet_files.ts";
 import { CheckInWriter } from "../../../aggregator/fleet/check_in_writer.ts";
 import { ClockOffsets } from "../../../aggregator/fleet/clock_offsets.ts";
 import { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
-import { PolicyBook } from "../../../aggregator/fleet/policies.ts";
 import { ReleaseFolder } from "../../../aggregator/fleet/release_folder.ts";
 import { Rollouts } from "../../../aggregator/fleet/rollouts.ts";
 import type { IngestOutcome } from "../../../aggregator/ingest/ingest.ts";
@@ -138,7 +137,7 @@ export async function startFixture(
     reporter,
     clock,
     directory,
-    policies: new PolicyBook({}, { store }),
+    policies: directory.policies,
     places: noPlaces,
     releases,
     rollouts: new Rollouts({}, { store, directory, releases, reporter }),

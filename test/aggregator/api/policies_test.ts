@@ -92,3 +92,30 @@ Deno.test("a sensor in quarantine is offered no policy", async () => {
   assertEquals("policy" in body, false);
   await fixture.stop();
 });
+
+Deno.test("thresholds of a policy hold for its sensors as soon as it is set, taken or not", async () => {
+  const fixture = await startFixture();
+  const sensor = new TestSensor("roof");
+  await sensor.enrol(fixture);
+  const admin = (method: string, path: string, json?: unknown) =>
+    fixture.ask(method, `/api/v1${path}`, { role: "admin", ...(json === undefined ? {} : { json }) });
+  await sensor.checkIn(fixture, healthOf(sensor.id, fixture.clock.ms));
+  fixture.clock.ms += 45_000;
+  const seen = async () => {
+    const { status, limits } = (await admin("GET", "/sensors/roof")).body;
+    return [status, limits.lateAfterMs];
+  };
+  assertEquals(await seen(), ["late", 30_000]);
+  const wrong = await admin("POST", "/policies", { name: "slow", settings: { lateAfterS: 14 } });
+  assertEquals([wrong.status, wrong.body.field], [400, "lateAfterS"]);
+  assertEquals(
+    (await admin("POST", "/policies", { name: "slow", settings: { lateAfterS: 60 } })).status,
+    200,
+  );
+  fixture.clock.ms += 2_000;
+  assertEquals(await seen(), ["healthy", 60_000]);
+  await admin("DELETE", "/policies/slow");
+  fixture.clock.ms += 2_000;
+  assertEquals(await seen(), ["late", 30_000]);
+  await fixture.stop();
+});

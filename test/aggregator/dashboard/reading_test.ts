@@ -153,6 +153,26 @@ Deno.test({
 
 Deno.test({
   ...options,
+  name: "what does not change while a page is open is asked for once; what does is asked for again",
+  fn: () =>
+    withWorld(browser, {}, async (page, world) => {
+      await logIn(page, world.fixture.keys.viewer);
+      const asked: string[] = [];
+      page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+      const count = (path: string) => asked.filter((one) => one === `/api/v1/${path}`).length;
+      await goTo(page, "#/threats");
+      await page.locator("table.threats tbody tr").nth(2).waitFor();
+      const again = page.waitForRequest(/api\/v1\/threats\?/);
+      // A page that becomes visible asks at once.
+      await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+      await again;
+      await page.waitForTimeout(200);
+      assertEquals([count("threats"), count("filter/columns"), count("detectors")], [2, 1, 1]);
+    }),
+});
+
+Deno.test({
+  ...options,
   name:
     "a small screen shows the line of the filter language, and the other fields on demand or once they are set",
   fn: () =>

@@ -5,7 +5,7 @@ import { dnsTunnel } from "../../../aggregator/detect/detectors/dns_tunnel.ts";
 import { passwordGuessing } from "../../../aggregator/detect/detectors/password_guessing.ts";
 import type { LoginFact } from "../../../shared/facts.ts";
 import { Capture } from "../../../deploy/demo/packets.ts";
-import { baseS, evidenceValue, lookUp, run, severity, times, update } from "./updates.ts";
+import { baseS, evidenceValue, lookUp, run, severity, times, unansweredDatagram, update } from "./updates.ts";
 
 const sshTry = {
   dst_ip: "10.0.0.22",
@@ -103,6 +103,30 @@ Deno.test("guesses at mail, databases, VNC and telnet are counted by what their 
     [],
     "SIP asks everybody for a proof",
   );
+});
+
+Deno.test("20 SNMP communities without an answer are guesses; one that is asked for again, and one for each VLAN, are none", () => {
+  const snmp = (communities: readonly string[], atS = 0, outcome: LoginFact["outcome"] = "asked") =>
+    update(atS, {
+      ...unansweredDatagram,
+      dst_port: 161,
+      facts: { logins: communities.map((user) => ({ service: "snmp", user, outcome })) },
+    });
+  const words = (count: number, more = "") => times(count, (i) => `word${i}${more}`);
+  const [finding] = run(passwordGuessing, [snmp(words(20))]);
+  assertEquals([finding.title, finding.count, severity(finding)], [
+    "Password guessing against SNMP",
+    20,
+    "medium",
+  ]);
+  assertEquals(run(passwordGuessing, [snmp(words(19))]), []);
+  assertEquals(
+    run(passwordGuessing, times(100, (i) => snmp(words(1), i))),
+    [],
+    "a poller of a host that is off",
+  );
+  assertEquals(run(passwordGuessing, [snmp(times(40, (i) => `public@${i}`))]), []);
+  assertEquals(run(passwordGuessing, [snmp(words(20)), snmp(words(6), 1, "accepted")]), []);
 });
 
 Deno.test("an own host's program with a wrong saved password is low at 12 tries a minute, on one account", () => {

@@ -90,7 +90,7 @@ Deno.test("who says why it is late is not blamed: no capture, older batches in t
 
 Deno.test("two canaries missed in a row make a sensor lossy, with words that say what to do; one does not", () => {
   const one = row({}, { is_missed: true, missed: 1 });
-  assertEquals(canaryReason(one, nowMs), null);
+  assertEquals(canaryReason(one, nowMs, 2), null);
   assertEquals(sensorHealth(one, [], null, nowMs).status, "healthy");
   const two = row({}, { is_missed: true, missed: 2, arrived_ms: nowMs - 7_800_000 });
   const { status, kinds, reasons } = sensorHealth(two, [], null, nowMs);
@@ -100,9 +100,9 @@ Deno.test("two canaries missed in a row make a sensor lossy, with words that say
     /^Its last 2 canaries did not arrive \(eth0, eth1; the last to arrive did so 2 h ago\): .*doctor.*Kafka/,
   );
   assertEquals(troublesOf(two, nowMs).map(({ kind }) => kind), ["sensor_lossy"]);
-  assertStringIncludes(canaryReason(row({}, { missed: 2 }), nowMs)!, "none ever arrived");
+  assertStringIncludes(canaryReason(row({}, { missed: 2 }), nowMs, 2)!, "none ever arrived");
   // It can send none any more: that its last ones went missing says nothing of now.
-  assertEquals(canaryReason(row({ flows: flows.slice(2) }, { missed: 2 }), nowMs), null);
+  assertEquals(canaryReason(row({ flows: flows.slice(2) }, { missed: 2 }), nowMs, 2), null);
 });
 
 Deno.test("how the newest canary fares is said in words", () => {
@@ -147,6 +147,7 @@ function watched(sensors: SensorRow[]) {
     clock,
     stored,
     reads: 0,
+    fromS: NaN,
     endless: false,
     isOurs: true,
     saved: [] as Map<string, CanaryState>[],
@@ -158,8 +159,9 @@ function watched(sensors: SensorRow[]) {
     releaseLease: () => Promise.resolve(),
     saveCanaries: (states: Map<string, CanaryState>) =>
       Promise.resolve(void world.saved.push(new Map(states))),
-    readFlows(query: { dst_ip: string; dst_port: number }) {
+    readFlows(query: { dst_ip: string; dst_port: number; from: number }) {
       world.reads++;
+      world.fromS = query.from;
       assertEquals(query.dst_port, 8_601);
       const rows = stored.filter(({ dst_ip }) => dst_ip === query.dst_ip).map((
         { community_id, sensors },
@@ -212,6 +214,21 @@ Deno.test("what is missed is counted once and looked for less often, and no more
   assertEquals(await looks(12), 1);
   world.clock.ms = nowMs + 7_200_000;
   assertEquals(await looks(12), 0);
+});
+
+Deno.test("flows are looked for from five minutes before the oldest canary, whatever its sensor's clock says", async () => {
+  for (
+    const [sent_ms, offsetMs, fromMs] of [
+      [nowMs - 20_000, 0, nowMs - 320_000],
+      [nowMs - 20_000, 10_000, nowMs - 330_000],
+      [nowMs + 9e12, null, nowMs - 300_000],
+      [-1, null, nowMs - 7_500_000],
+    ] as const
+  ) {
+    const world = watched([{ ...row({ sent_ms }), clock_offset_ms: offsetMs }]);
+    await world.watch.turn();
+    assertEquals(world.fromS * 1_000, fromMs);
+  }
 });
 
 Deno.test("a look reads twenty pages of a group at most, and none without the lease", async () => {

@@ -138,7 +138,9 @@ Deno.test("a check-in that the store does not have yet shows, and stays shown wh
     clock_offset_ms: 0,
   } as SensorRow;
   let stored = row;
-  const directory = new SensorDirectory({}, { store: { readSensors: () => Promise.resolve([stored]) } });
+  const directory = new SensorDirectory({}, {
+    store: { readSensors: () => Promise.resolve([stored]), readPolicies: () => Promise.resolve([]) },
+  });
   const seen = async () => {
     directory.forget();
     return (await directory.find("s1", 0))!.last_check_in_ms;

@@ -273,7 +273,7 @@ Deno.test("directory reads the store at most every 2 s, and for an unknown id at
   let reads = 0;
   const rows = [row()];
   const directory = new SensorDirectory({}, {
-    store: { readSensors: () => Promise.resolve((reads++, rows)) },
+    store: { readSensors: () => Promise.resolve((reads++, rows)), readPolicies: () => Promise.resolve([]) },
   });
   for (let ms = 0; ms < 1_900; ms += 100) assert(await directory.find("s1", ms));
   assertEquals(reads, 1);
@@ -291,7 +291,7 @@ Deno.test("directory reads a sensor again that was not let in, as a command may 
     let reads = 0;
     const rows = [row({ [kept]: 1 })];
     const directory = new SensorDirectory({}, {
-      store: { readSensors: () => Promise.resolve((reads++, rows)) },
+      store: { readSensors: () => Promise.resolve((reads++, rows)), readPolicies: () => Promise.resolve([]) },
     });
     for (let ms = 0; ms < 250; ms += 10) assertEquals((await directory.find("s1", ms))?.[kept], 1);
     assertEquals(reads, 1);

@@ -148,14 +148,21 @@ function onlySighting({ rows }: MergeWrite, i: number, flow: Omit<Flow, "seen_by
   };
 }
 
-/** The rows of a batch as segments, by start. */
-export function segmentsOf(columns: SegmentColumns): Segment[] {
+/** The rows of a batch as segments, by start. `isTurned`: of flows that have their ends the other way round. */
+export function segmentsOf(columns: SegmentColumns, isTurned = false): Segment[] {
   return [...columns.order].map((row) => {
     const arrival = new Arrival();
     arrival.set(columns, row, 0, nowMs);
+    arrival.orient(isTurned);
     const { connState } = arrival;
     const facts = columns.facts[row], factor = columns.numbers.factor[row];
     const whole = { hasFwd: true, hasBwd: true, first: true, network: "", sensors: [], idUs: 0, slot: 0 };
-    return new MergedUpdate(arrival, { ...whole, facts, connState, factor }).segment;
+    return plain(new MergedUpdate(arrival, { ...whole, facts, connState, factor }).segment);
   });
+}
+
+/** With what is worked out on demand, as an object that compares. */
+function plain(segment: Segment): Segment {
+  const { community_id, src_mac, dst_mac, packet_length_mean, interarrival_us_mean } = segment;
+  return { ...segment, community_id, src_mac, dst_mac, packet_length_mean, interarrival_us_mean };
 }

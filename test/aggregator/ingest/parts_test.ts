@@ -18,6 +18,7 @@ import { areFacts, factLimits } from "../../../shared/facts.ts";
 import { createReporter } from "../../../shared/reporter.ts";
 import { encodeValue } from "../../shared/columns.ts";
 import { segmentsOf } from "./merging.ts";
+import { communityId } from "../../../shared/community_id.ts";
 import { nowMs, segment, t0, tableOf } from "./fleet.ts";
 
 /** Whole numbers below `below`, the same for the same seed. */
@@ -272,6 +273,18 @@ Deno.test("rows of a batch come by start, each with its own values and the means
   assertEquals(read.map((one) => [one.start - t0, one.src_port]), [[1, 1], [2, 2], [3, 3]]);
   assertEquals(read.map((one) => one.packet_length_mean), [500, 556, 611]);
   assertEquals(read.map((one) => one.interarrival_us_mean), [118_000, 118_000, 118_000]);
+});
+
+Deno.test("what an update says on demand is of its ends, whichever way round the flow has them", () => {
+  const sent = segment({ src_mac: "02:00:00:00:00:05", dst_mac: "02:00:00:00:00:0a", dst_ip: "10.0.0.9" });
+  const columns = readColumns(encodeValue(tableOf([sent])), 1);
+  assert(typeof columns !== "string");
+  const [there] = segmentsOf(columns), [back] = segmentsOf(columns, true);
+  assertEquals([there.src_ip, there.src_mac, there.dst_mac], [sent.src_ip, sent.src_mac, sent.dst_mac]);
+  assertEquals([back.src_ip, back.src_mac, back.dst_mac], ["10.0.0.9", sent.dst_mac, sent.src_mac]);
+  assertEquals([back.src_port, back.dst_port], [sent.dst_port, sent.src_port]);
+  assertEquals(there.community_id, communityId(sent));
+  assertEquals(back.community_id, there.community_id);
 });
 
 Deno.test("traffic rows stay in bounds when a sensor makes up long spans, and lose nothing", () => {

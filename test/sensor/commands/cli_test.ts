@@ -135,7 +135,7 @@ Deno.test({
       findings: { name: string; outcome: string; advice: string; detail: string }[];
     };
     const of = (name: string) => findings.find((finding) => finding.name === name)!;
-    for (const name of ["machine", "clock", "state folder", "dumpcap", "tshark", "tshark canary"]) {
+    for (const name of ["machine", "clock", "state folder", "dumpcap", "tshark", "tshark canary", "canary"]) {
       assertEquals(of(name).outcome, "ok", `${name}: ${of(name).detail} ${stderr}`);
     }
     assertEquals([of("identity").outcome, of("aggregator").outcome], ["warn", "warn"]);

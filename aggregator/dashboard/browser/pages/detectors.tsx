@@ -123,7 +123,7 @@ function Limits({ name, limits }: Detector): VNode {
 
 /** Names to choose from, for an input whose list is "detectors". */
 export function DetectorNames(): VNode {
-  const { data } = useApi<{ rows: { name: string; title: string }[] }>("/detectors");
+  const { data } = useApi<{ rows: { name: string; title: string }[] }>("/detectors", {}, false);
   return (
     <datalist id="detectors">
       {data?.rows.map(({ name, title }) => <option key={name} value={name}>{title}</option>)}

@@ -60,7 +60,7 @@ export function MapPage(): VNode {
         note={flows.data
           ? `${isCut ? "the newest " : ""}${
             plural(flows.data.rows.length, "flow")
-          } of these minutes; a band is as wide as its bytes, a coloured one is in a threat`
+          } of these minutes, from left to right; a band is as wide as its bytes, a coloured one is in a threat`
           : undefined}
       >
         <Notice problem={flows.problem} />
@@ -83,9 +83,6 @@ function Drawing({ links, isByHost }: { links: Parameters<typeof layOut>[0]; isB
   const [left, right] = [label, width - label];
   return (
     <div class="map" ref={ref}>
-      <p class="map-heads soft small" aria-hidden="true">
-        <span>From</span> <span>To</span>
-      </p>
       <svg
         width={width}
         height={height}
@@ -170,7 +167,7 @@ function Stop(
   const text = (
     <text x={isLeft ? x - 8 : x + 16} y={at + 4} text-anchor={isLeft ? "end" : "start"}>
       {hasSize && isLeft && <tspan class="size">{`${size} `}</tspan>}
-      {short}
+      <tspan class="name">{short}</tspan>
       {hasSize && !isLeft && <tspan class="size">{` ${size}`}</tspan>}
       <title>{`${end.name}: ${size}`}</title>
     </text>

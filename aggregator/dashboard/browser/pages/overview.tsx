@@ -23,6 +23,7 @@ const incidentsMax = 5;
 const listMax = 8;
 const marksMax = 100;
 const newHostsMax = 10;
+const chartMin = 200;
 const unwellMax = 5;
 const sensorsMax = 350;
 
@@ -39,14 +40,16 @@ export function Overview(): VNode {
   if (totals?.last === null && fleet.data?.total === 0) return <FirstSteps trouble={fleet.data.problem} />;
   return (
     <div class="overview">
-      <Wrong incidents={incidents} />
+      <div class="chief">
+        <Wrong incidents={incidents} />
+        <Traffic incidents={incidents.data?.rows ?? []} />
+      </div>
       <div class="beside">
         <Watched fleet={fleet} />
         <NewHosts />
+        <Protocols />
       </div>
-      <Traffic incidents={incidents.data?.rows ?? []} />
       <Talkers />
-      <Protocols />
     </div>
   );
 }
@@ -90,7 +93,6 @@ function Wrong({ incidents: { data, problem } }: { incidents: Asked<Incidents> }
   return (
     <Section
       title="What is wrong now"
-      class="wrong"
       note={note}
       acts={open.length > 0 && <Severities incidents={open} isMore={isMore} />}
     >
@@ -271,10 +273,12 @@ function Traffic({ incidents }: { incidents: readonly Incident[] }): VNode {
   const from = isLast ? Math.max(bounds.from ?? 0, first ?? 0) : bounds.from;
   const span = { from, to: bounds.to ?? totals?.last ?? undefined };
   const { data, problem } = useApi<Series>(path, { ...span, by: "protocol" });
+  // The quieter it is, the more room has the traffic.
+  const open = incidents.filter(({ status }) => status === "open").length;
+  const height = chartMin + 45 * Math.max(0, incidentsMax - open);
   return (
     <Section
       title="Traffic"
-      class="wide"
       note={data ? `${boundsText(data)}; drag across it to zoom` : undefined}
       acts={query.range && query.range !== standardRange
         ? <a class="button" href={linkHere({ range: null })}>Zoom out</a>
@@ -287,6 +291,7 @@ function Traffic({ incidents }: { incidents: readonly Incident[] }): VNode {
       {data !== null && path !== null && (
         <Chart
           data={chartOf(data)}
+          height={height}
           marks={marksOf(incidents)}
           onZoom={(from, to) => setRange(rangeBetween(from, to))}
         />
@@ -301,7 +306,7 @@ function Talkers(): VNode {
     limit: listMax,
   });
   return (
-    <Section title="Top talkers">
+    <Section title="Top talkers" class="wide talkers">
       <Notice problem={problem} />
       {isLoading && <Loading />}
       {data?.rows.length === 0 && (
@@ -347,7 +352,7 @@ function Protocols(): VNode {
 function NewHosts(): VNode {
   const bounds = useBounds();
   const since = new Date((bounds.from ?? 0) * 1000).toISOString();
-  const { data, problem } = useApi<Rows<HostRow>>("/hosts", {
+  const { data, problem, isLoading } = useApi<Rows<HostRow>>("/hosts", {
     filter: `inside = yes and first_seen >= ${since}`,
     sort: "first_seen",
     limit: newHostsMax,
@@ -356,6 +361,7 @@ function NewHosts(): VNode {
   return (
     <Section title="New hosts" note="first seen in this time">
       <Notice problem={problem} />
+      {isLoading && <Loading />}
       {data !== null && rows.length === 0 && !data.next_cursor && (
         <Empty>No host was seen for the first time.</Empty>
       )}

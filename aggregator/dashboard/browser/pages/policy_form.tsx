@@ -40,6 +40,13 @@ const words: Readonly<Record<PolicyField, readonly [label: string, hint?: string
   sampleMax: ["Overload: one flow in", "at the most"],
   uploadBytesPerS: ["Upload limit (octets/s)", "0 = none"],
   ringPayload: ["Packet ring keeps"],
+  lateAfterS: ["Late after (s)", "without a check-in"],
+  blindAfterS: ["Blind after (s)", "without a packet"],
+  broadcastOnlyS: ["Blind after (s)", "of broadcast alone"],
+  lossPermille: ["Lossy above (per mille)", "of packets dropped"],
+  tsharkFailures: ["Lossy from", "failures of tshark in 10 min"],
+  canariesMissed: ["Lossy from", "canaries missed in a row"],
+  clockOffsetMs: ["Clock wrong above (ms)"],
 };
 const fields = Object.keys(policyFields) as PolicyField[];
 const named = ["name", "to", ...fields];
