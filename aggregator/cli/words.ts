@@ -101,14 +101,14 @@ export function incidentLines(incident: Incident, isColourful: boolean): string[
   ];
 }
 
-/** "10.0.0.5", "10.0.0.5 and 3 more", "many". */
+/** "10.0.0.5", "10.0.0.5 and 3 more", "unknown". */
 /** What is wrong with a sensor is between nobody. */
 function between(from: readonly string[], to: readonly string[], port = ""): string {
   return from.length === 0 && to.length === 0 ? "no host" : `${ends(from)} -> ${ends(to)}${port}`;
 }
 
 function ends(ips: readonly string[]): string {
-  if (ips.length === 0) return "many";
+  if (ips.length === 0) return "unknown";
   return ips.length === 1 ? ips[0] : `${ips[0]} and ${ips.length - 1} more`;
 }
 

@@ -144,8 +144,8 @@ export function allOf(list: readonly string[]): string {
   );
 }
 
-/** "10.0.0.5", "10.0.0.5 and 3 more", "many". */
-export function someOf(list: readonly string[], none = "many"): string {
+/** "10.0.0.5", "10.0.0.5 and 3 more", "unknown". */
+export function someOf(list: readonly string[], none = "unknown"): string {
   if (list.length === 0) return none;
   return list.length === 1 ? list[0] : `${list[0]} and ${count(list.length - 1)} more`;
 }
