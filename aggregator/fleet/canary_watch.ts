@@ -106,7 +106,7 @@ export class CanaryWatch {
     const wanted = new Set(
       awaited.flatMap((sensor) => flowsOf(sensor).map(({ community_id }) => community_id)),
     );
-    const from = (Math.min(...awaited.map((sensor) => sentMs(sensor))) - marginMs) / 1_000;
+    const from = (Math.min(nowMs, ...awaited.map((sensor) => sentMs(sensor))) - marginMs) / 1_000;
     const found = new Map<string, Set<string>>();
     for (const dst_ip of [canaryGroup4, canaryGroup6]) {
       let cursor: string | undefined;

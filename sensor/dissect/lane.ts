@@ -78,12 +78,7 @@ export class DissectLane implements DeepLane {
   #readHere = 0;
   /** Tickets of octets that were kept. */
   #noted = 0;
-  readonly #refused: Record<RefusalReason, number> = {
-    packets_max: 0,
-    bytes_max: 0,
-    rate: 0,
-    no_child: 0,
-  };
+  readonly #refused: Record<RefusalReason, number> = { packets_max: 0, bytes_max: 0, rate: 0, no_child: 0 };
   /** What the reporter was told last, by counter. */
   readonly #told = new Map<string, number>();
   #tokens: number;
@@ -221,9 +216,12 @@ export class DissectLane implements DeepLane {
     return true;
   }
 
+  /** What was to be read twice has been read here, and that is worth waiting for. */
   #refuse(reason: RefusalReason): number {
     this.#refused[reason]++;
-    return 0;
+    if (this.#chooser?.plainKind !== plainKind.laterHello) return 0;
+    this.#readHere++;
+    return ++this.#lastTicket;
   }
 
   /** Replay: half of every bound is free, so that the next chunk fits. */

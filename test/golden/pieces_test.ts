@@ -5,24 +5,12 @@
 
 import { assertEquals } from "@std/assert";
 import { bytes } from "../sensor/frames.ts";
+import { clientHello } from "../sensor/dissect/fixture.ts";
 import { connection, needsTshark, replay } from "./talk.ts";
 
 const { ignore } = await needsTshark("first messages in pieces");
 
 const text = (words: string) => new TextEncoder().encode(words);
-const sized = (size: 1 | 2, payload: Uint8Array) =>
-  bytes(...(size === 2 ? [payload.length >> 8] : []), payload.length & 255, payload);
-
-/** A ClientHello that asks for `name`, in one record (RFC 8446, 4.1.2). */
-function hello(name: string): Uint8Array {
-  const serverName = bytes(0, 0, sized(2, sized(2, bytes(0, sized(2, text(name))))));
-  const groups = bytes(0, 10, sized(2, bytes(0, 2, 0, 29)));
-  const versions = bytes(0, 43, sized(2, bytes(2, 3, 4)));
-  const offer = bytes(sized(2, bytes(0x13, 1, 0x13, 2)), 1, 0, sized(2, bytes(serverName, groups, versions)));
-  const body = bytes(3, 3, new Uint8Array(32).fill(7), 0, offer);
-  return bytes(22, 3, 1, sized(2, bytes(1, 0, sized(2, body))));
-}
-
 const data = bytes(23, 3, 3, 0, 64, new Uint8Array(64).fill(0xa5));
 
 async function nameIn(port: number, payloads: [boolean, Uint8Array][]): Promise<string> {
@@ -39,7 +27,7 @@ Deno.test({
       typeof words === "string" ? text(words) : words,
     ];
     const server = (words: string | Uint8Array): [boolean, Uint8Array] => [false, client(words)[1]];
-    const asks = hello("www.example");
+    const asks = clientHello("www.example");
     const connect = "CONNECT www.example:443 HTTP/1.1\r\nHost: www.example:443\r\n\r\n";
     for (const more of ["", "Content-Length: 0\r\n"]) {
       const established = `HTTP/1.1 200 Connection established\r\n${more}\r\n`;
@@ -67,7 +55,7 @@ Deno.test({
   name: "a ClientHello and a request whose first segment holds an octet or two are read whole",
   ignore,
   async fn() {
-    const asks = hello("www.example");
+    const asks = clientHello("www.example");
     const request = text("GET /a HTTP/1.1\r\nHost: www.example\r\n\r\n");
     for (const first of [1, 2, 3, 4, 5]) {
       const parts = (whole: Uint8Array): [boolean, Uint8Array][] => [

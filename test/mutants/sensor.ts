@@ -280,6 +280,20 @@ const http2Mutants = mutantsOf(["test/sensor/dissect/plain/http2_message_test.ts
     ["test/sensor/dissect/plain/http2_middle_test.ts"],
   ],
   [
+    "a first segment of one octet is left alone",
+    "sensor/dissect/choose.ts",
+    "payloadIndex === 0 && mayBegin(buffer, at, length)",
+    "false",
+    ["test/sensor/dissect/choose_test.ts"],
+  ],
+  [
+    "a tunnel's first fragment: the inner packet ends with it",
+    "sensor/decode/tunnel.ts",
+    "cursor.wireLimit = end + p.payloadLength",
+    "cursor.wireLimit = end",
+    ["test/sensor/decode/tunnel_fragments_test.ts"],
+  ],
+  [
     "HTTP/2: any frame is the middle of a connection",
     "sensor/dissect/http2_signs.ts",
     "if (at <= limit && isSign(buffer, body, octets)) isSure = true;",

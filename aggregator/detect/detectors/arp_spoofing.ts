@@ -4,6 +4,7 @@
  * Invariant: a network card that was replaced, a standby that took over, two cards of one host, and the shared
  * addresses of VRRP, HSRP, CARP and GLBP are none (signs/arp_claims.ts).
  * A bridge of virtual machines, a proxy and a wireless repeater stay low.
+ * Where none of its own addresses is known, nobody is named: what it claims are its victims.
  * Why "asks for what it claims": whoever sits in between needs the true hardware address to pass packets on; an owner
  * never asks for its own address but to announce or probe it. @module */
 
@@ -153,7 +154,7 @@ export const arpSpoofing = detector({
       packets: field("ARP packets it sent", claimant.packets),
     };
     return {
-      src_ips: own.length > 0 ? own : taken,
+      src_ips: own,
       dst_ips: new Set([...[...claimant.told].filter((ip) => !own.includes(ip)), ...taken]),
       dst_port: null,
       count: claimant.packets,

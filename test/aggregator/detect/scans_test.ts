@@ -319,3 +319,48 @@ Deno.test("stack fingerprinting is two kinds of packets that no program sends wi
   assertEquals(found(tcp(0, 0), tcp(1, 0), tcp(2, 0)), [], "a NULL scan is a port scan");
   assertEquals(found(tcp(0, 2), tcp(1, 27), tcp(2, 41, { fwd_payload_bytes: 9 }), icmp(3, 8)), []);
 });
+
+Deno.test("SYN-ACKs to a service from four ports prepare an idle scan, whichever side stands for the caller", () => {
+  const asked = (ports: number, change: Partial<Segment> = {}) =>
+    run(
+      stackFingerprinting,
+      times(ports, (i) =>
+        update(i * 0.03, {
+          ...silent,
+          src_ip: "10.0.0.66",
+          src_port: 49_000 + i,
+          dst_ip: "10.0.0.30",
+          dst_port: 80,
+          fwd_tcp_flags: 18,
+          bwd_packets: 1,
+          bwd_tcp_flags: 4,
+          ...change,
+        })),
+    );
+  const [finding] = asked(4);
+  assertEquals([finding.src_ips, finding.dst_ips, finding.dst_port, severity(finding)], [
+    ["10.0.0.66"],
+    ["10.0.0.30"],
+    80,
+    "medium",
+  ]);
+  assertEquals(asked(3), []);
+  assertEquals(asked(9, { src_port: 49_000 }), [], "one port");
+  assertEquals(asked(9, { bwd_tcp_flags: 16 }), [], "the answers of a server whose questions were not seen");
+  assertEquals(asked(9, { dst_port: 40_000 }), [], "a server with many ports, seen one way");
+  const back = run(
+    stackFingerprinting,
+    times(4, (i) =>
+      update(i * 0.03, {
+        ...silent,
+        src_ip: "10.0.0.30",
+        src_port: 80,
+        dst_ip: "10.0.0.66",
+        dst_port: 49_000 + i,
+        fwd_tcp_flags: 4,
+        bwd_packets: 1,
+        bwd_tcp_flags: 18,
+      })),
+  );
+  assertEquals(back.map(({ src_ips, dst_ips }) => [src_ips, dst_ips]), [[["10.0.0.66"], ["10.0.0.30"]]]);
+});

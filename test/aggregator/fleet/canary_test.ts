@@ -147,6 +147,7 @@ function watched(sensors: SensorRow[]) {
     clock,
     stored,
     reads: 0,
+    fromS: NaN,
     endless: false,
     isOurs: true,
     saved: [] as Map<string, CanaryState>[],
@@ -158,8 +159,9 @@ function watched(sensors: SensorRow[]) {
     releaseLease: () => Promise.resolve(),
     saveCanaries: (states: Map<string, CanaryState>) =>
       Promise.resolve(void world.saved.push(new Map(states))),
-    readFlows(query: { dst_ip: string; dst_port: number }) {
+    readFlows(query: { dst_ip: string; dst_port: number; from: number }) {
       world.reads++;
+      world.fromS = query.from;
       assertEquals(query.dst_port, 8_601);
       const rows = stored.filter(({ dst_ip }) => dst_ip === query.dst_ip).map((
         { community_id, sensors },
@@ -212,6 +214,21 @@ Deno.test("what is missed is counted once and looked for less often, and no more
   assertEquals(await looks(12), 1);
   world.clock.ms = nowMs + 7_200_000;
   assertEquals(await looks(12), 0);
+});
+
+Deno.test("flows are looked for from five minutes before the oldest canary, whatever its sensor's clock says", async () => {
+  for (
+    const [sent_ms, offsetMs, fromMs] of [
+      [nowMs - 20_000, 0, nowMs - 320_000],
+      [nowMs - 20_000, 10_000, nowMs - 330_000],
+      [nowMs + 9e12, null, nowMs - 300_000],
+      [-1, null, nowMs - 7_500_000],
+    ] as const
+  ) {
+    const world = watched([{ ...row({ sent_ms }), clock_offset_ms: offsetMs }]);
+    await world.watch.turn();
+    assertEquals(world.fromS * 1_000, fromMs);
+  }
 });
 
 Deno.test("a look reads twenty pages of a group at most, and none without the lease", async () => {

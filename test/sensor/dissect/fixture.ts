@@ -1,6 +1,7 @@
 /** What the tests of the deep lane share: lines of a dissector, a program that is none, packets made by hand.
  * @module */
 
+import { bytes } from "../frames.ts";
 import { Packet } from "../../../sensor/decode/packet.ts";
 import { slot, slotCount, type SlotName } from "../../../sensor/dissect/columns/slots.ts";
 import type { DissectorProcess, DissectorProgram } from "../../../sensor/dissect/child/tshark.ts";
@@ -168,4 +169,17 @@ export function rawUdp(srcPort: number, dstPort: number, payload: Uint8Array): U
   view.setUint16(24, 8 + payload.length);
   packet.set(payload, 28);
   return packet;
+}
+
+const sized = (size: 1 | 2, payload: Uint8Array) =>
+  bytes(...(size === 2 ? [payload.length >> 8] : []), payload.length & 255, payload);
+
+/** A ClientHello that asks for `name`, in one record (RFC 8446, 4.1.2). */
+export function clientHello(name: string): Uint8Array {
+  const serverName = bytes(0, 0, sized(2, sized(2, bytes(0, sized(2, bytesOf(name))))));
+  const groups = bytes(0, 10, sized(2, bytes(0, 2, 0, 29)));
+  const versions = bytes(0, 43, sized(2, bytes(2, 3, 4)));
+  const offer = bytes(sized(2, bytes(0x13, 1, 0x13, 2)), 1, 0, sized(2, bytes(serverName, groups, versions)));
+  const body = bytes(3, 3, new Uint8Array(32).fill(7), 0, offer);
+  return bytes(22, 3, 1, sized(2, bytes(1, 0, sized(2, body))));
 }

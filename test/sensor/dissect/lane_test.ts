@@ -5,7 +5,7 @@ import { DissectLane } from "../../../sensor/dissect/lane.ts";
 import type { LaneOptions } from "../../../sensor/dissect/lane_options.ts";
 import { plainKind } from "../../../sensor/dissect/plain/plain_kind.ts";
 import { counted, FakeClock, silentReporter, turn } from "../ship/helpers.ts";
-import { dnsMessage, FakeProgram, lineOf } from "./fixture.ts";
+import { clientHello, dnsMessage, FakeProgram, lineOf } from "./fixture.ts";
 import { takenFrom } from "./readings.ts";
 
 const frame = new Uint8Array(60);
@@ -304,6 +304,36 @@ Deno.test("plain DNS is read on the spot, without a child", async () => {
     1,
   ]);
   await lane.stop();
+});
+
+Deno.test("a hello behind something else is read on the spot, and dissected where there is a child", async () => {
+  const hello = clientHello("www.example");
+  const chooser = {
+    plainKind: plainKind.laterHello as number,
+    plainOffset: 0,
+    plainLength: hello.length,
+    plainIsCut: false,
+    plainPort: 25,
+    isFromServer: false,
+    plainSeq: 0,
+    isContinuing: false,
+    settle() {},
+  };
+  for (const isThere of [true, false]) {
+    const { lane, program, clock } = open({}, false, chooser);
+    if (!isThere) program.refusal = new Error("gone");
+    await lane.start();
+    // Where nobody else will read it, what was read here is to be waited for all the same.
+    assertEquals(lane.offer(hello, 0, hello.length, hello.length, 0, 1), 1);
+    assertEquals(lane.answeredTicket, isThere ? 0 : 1);
+    await clock.advance(100);
+    assertEquals([lane.health.refused, lane.health.read_here], isThere ? [0, 0] : [1, 1]);
+    const { app_protocol, facts } = takenFrom(lane, 1);
+    assertEquals([app_protocol, facts?.tls?.sni], ["", "www.example"]);
+    // The file header, and the packet.
+    if (isThere) assertEquals(program.processes[0].packets, 2);
+    await lane.stop();
+  }
 });
 
 Deno.test("a dissector that cannot be started is tried again", async () => {

@@ -85,12 +85,17 @@ export class FakeClock implements Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      const sleeper = { dueMs: this.#monotonicMs + ms, wake: resolve };
-      this.#sleepers.push(sleeper);
-      signal?.addEventListener("abort", () => {
+      const end = () => {
         this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+        sleeper.wake();
+      };
+      const wake = () => {
+        signal?.removeEventListener("abort", end);
         resolve();
-      }, { once: true });
+      };
+      const sleeper = { dueMs: this.#monotonicMs + ms, wake };
+      this.#sleepers.push(sleeper);
+      signal?.addEventListener("abort", end, { once: true });
     });
   }
   async advance(ms: number): Promise<void> {
