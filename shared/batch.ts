@@ -145,19 +145,31 @@ export function readHeader(get: (name: string) => string | undefined): BatchHead
 /** A header whose signature was found good. To have one is the proof: nothing but {@link checkHeader} makes one. */
 class CheckedHeader {
   readonly header: Readonly<BatchHeader>;
-  readonly #key: KeyObject;
+  readonly #key: string;
 
   constructor(header: BatchHeader, key: KeyObject) {
     this.header = Object.freeze({ ...header });
-    this.#key = key;
+    this.#key = spkiOf(key);
   }
 
   /** Whether this is the key by which it is good. */
   isBy(key: KeyObject): boolean {
-    return this.#key.equals(key);
+    return this.#key === spkiOf(key);
   }
 }
 export type { CheckedHeader };
+
+const spkis = new WeakMap<KeyObject, string>();
+
+/** A public key as text, once for each key. Not `equals`, which Deno 2.9.3 does not have. */
+function spkiOf(key: KeyObject): string {
+  let spki = spkis.get(key);
+  if (spki === undefined) {
+    spki = key.export({ format: "der", type: "spki" }).toString("base64");
+    spkis.set(key, spki);
+  }
+  return spki;
+}
 
 /** Checks the signature of a header against the sensor's public key. Null = it is not good. */
 export function checkHeader(header: BatchHeader, publicKey: KeyObject): CheckedHeader | null {
