@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CaptureStartError, type DumpcapOptions } from "../../../sensor/capture/dumpcap.ts";
 import type { CaptureChild } from "../../../sensor/capture/live_source.ts";
 import { interfacesMax, SeveralSources } from "../../../sensor/capture/several_sources.ts";
+import { kernelFilter } from "../../../sensor/prefilter/kernel_filter.ts";
 import { bytes, enhancedPacket, interfaceBlock, sectionHeader } from "../frames.ts";
 import { FakeClock, silentReporter, turn } from "../ship/helpers.ts";
 
@@ -220,14 +221,19 @@ Deno.test("another filter holds on every interface or on none, and one that is g
     return await answer;
   };
   assertEquals(await retune("udp"), null);
-  assertEquals([child("a0"), child("b0")].map(({ options }) => options.filter), ["(udp)", "(udp)"]);
+  const filter = kernelFilter({ ownPeers: [], expression: "udp" });
+  assertEquals([child("a0"), child("b0")].map(({ options }) => options.filter), [filter, filter]);
   wire.refusals.set("b0", new CaptureStartError("bad_filter", "syntax error"));
   assertEquals(await retune("nonsense"), "syntax error");
   wire.refusals.clear();
   // The one that goes on, and whose successor begins as it did.
-  wire.children.find(({ name, options }) => name === "b0" && options.filter === "(udp)")!.die();
+  wire.children.find(({ name, options }) => name === "b0" && options.filter === filter)!.die();
   await clock.advance(60_000);
-  assertEquals(["a0", "b0", "c0"].map((name) => child(name).options.filter), ["(udp)", "(udp)", "(udp)"]);
+  assertEquals(["a0", "b0", "c0"].map((name) => child(name).options.filter), [
+    filter,
+    filter,
+    filter,
+  ]);
   source.stop();
   await clock.advance(1_000);
   await pumped;
