@@ -48,8 +48,8 @@ export function callKind(packet: Packet, buffer: Uint8Array, payloadIndex: numbe
     if (signs[port] === isIcsPort) return isIcs(buffer, at, length, port) ? plainKind.ics : plainKind.none;
     if (packet.protocol === tcp && payloadIndex < loginPacketsMax) {
       const isFromServer = packet.srcPort === port && packet.dstPort !== port;
-      if (port === redisPort) {
-        return !isFromServer && readRedis(buffer, at, length) !== "" ? plainKind.exploit : plainKind.none;
+      if (port === redisPort && !isFromServer && readRedis(buffer, at, length) !== "") {
+        return plainKind.exploit;
       }
       const login = readLogin(buffer, at, at + length, port, isFromServer);
       if (login !== null) return plainKind.login;
