@@ -123,7 +123,7 @@ Deno.test({
     withWorld(browser, {}, async (page, world) => {
       await logIn(page, world.fixture.keys.analyst);
       await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Threats" }).click();
-      await page.getByRole("link", { name: "Vertical port scan" }).click();
+      await page.locator("table.threats").getByRole("link", { name: "Vertical port scan" }).click();
       const panel = page.locator(".side");
       await panel.locator("table.flows tbody tr").first().waitFor();
       for (

@@ -54,7 +54,7 @@ async function walkThrough(page: Page, url: string, { fixture }: HostileWorld): 
     await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name }).click();
     await page.getByRole("heading", { level: 1, name }).waitFor();
   }
-  await page.getByRole("link", { name: "Vertical port scan" }).click();
+  await page.locator("table.threats").getByRole("link", { name: "Vertical port scan" }).click();
   await page.locator(".side").getByRole("button", { name: "Close", exact: true }).click();
   await page.locator(".side").getByRole("button", { name: "Reopen" }).waitFor();
   assertEquals((await fixture.services.store.readThreat("00112233445566aa"))?.status, "closed");
