@@ -11,15 +11,8 @@ export const printMsMax = 60_000;
 const pdfBytesMax = 64 * 1024 * 1024;
 const saidMax = 300;
 
-/** Why there is no PDF: "missing" = no browser is installed. */
-export class PdfProblem extends Error {
-  readonly isMissing: boolean;
-
-  constructor(message: string, isMissing = false) {
-    super(message);
-    this.isMissing = isMissing;
-  }
-}
+/** Why there is no PDF. */
+export class PdfProblem extends Error {}
 
 /** @throws {PdfProblem} */
 export async function printPdf(
@@ -85,6 +78,6 @@ async function run(
     return new TextDecoder().decode(stderr);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new PdfProblem(`the browser "${program}" must be installed (Debian: apt install chromium)`, true);
+    throw new PdfProblem(`the browser "${program}" must be installed (Debian: apt install chromium)`);
   }
 }

@@ -98,11 +98,13 @@ export function canaryReason(sensor: SensorRow, nowMs: number, missedMin: number
   }; ${last}): flows get lost on the way. Is its capture well (picket-sensor doctor), its spool empty (picket-sensor status), Kafka's lag small, and are batches refused (dead letters)?`;
 }
 
-/** How the newest canary fares, for people; null = it never checked in. */
+/** How the newest canary fares, for people; null = it never checked in, or a replay, which sends none. */
 export function canaryText({ check_in, canary: state }: SensorRow, nowMs: number): string | null {
   if (check_in === null) return null;
-  const { canary } = check_in;
-  if (!canary) return "no canary was sent yet";
+  const { canary, capture } = check_in;
+  if (!canary) {
+    return capture.state === "replaying" || capture.state === "idle" ? null : "no canary was sent yet";
+  }
   if (canary.flows.every(({ problem }) => problem !== null)) return `not possible: ${problemsOf(canary)}`;
   const isArrived = state !== null && state.arrived_sent_ms === canary.sent_ms;
   const last = state === null || state.arrived_ms === null

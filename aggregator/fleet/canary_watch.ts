@@ -14,61 +14,45 @@ import type { CanaryState, SensorRow } from "../model/sensor.ts";
 import type { Store } from "../store/store.ts";
 import { canaryStep, flowsOf, isAwaited } from "./canary.ts";
 import type { SensorDirectory } from "./directory.ts";
-import { LeasedLoop } from "./leased_loop.ts";
+import type { LeasedWork } from "./leased_loop.ts";
 
 export interface CanaryWatchDeps {
-  store: Pick<Store, "takeLease" | "releaseLease" | "readFlows" | "saveCanaries">;
+  store: Pick<Store, "readFlows" | "saveCanaries">;
   directory: Pick<SensorDirectory, "all">;
-  holder: string;
   clock: Clock;
   reporter: Reporter;
 }
 
-const lease = "canaries";
-const leaseMs = 60_000;
-const everyMs = 5_000;
 const soonMs = 600_000, oldMs = 7_200_000;
 const lateLooks = 12;
 const pageRows = 1_000, pagesMax = 20;
 /** Times of flows are corrected, but not to the second. */
 const marginMs = 300_000;
 
-export class CanaryWatch {
+export class CanaryWatch implements LeasedWork {
+  readonly lease = "canaries";
+  readonly leaseMs = 60_000;
+  readonly everyMs = 5_000;
   readonly #deps: CanaryWatchDeps;
   /** What was stored, which the directory may not know yet; null = another aggregator looks. */
   #saved: Map<string, CanaryState> | null = null;
   #looks = 0;
-  readonly #loop: LeasedLoop;
 
   constructor(deps: CanaryWatchDeps) {
     this.#deps = deps;
-    this.#loop = new LeasedLoop({
-      lease,
-      leaseMs,
-      everyMs,
-      look: () => this.#look(),
-      lost: () => this.#saved = null,
-      failed: (error) => {
-        deps.reporter.count("canary_look_errors_total");
-        deps.reporter.warn("cannot look for canaries, will retry", { error: error.message });
-      },
-    }, deps);
   }
 
-  start(): void {
-    this.#loop.start();
+  lost(): void {
+    this.#saved = null;
   }
 
-  async stop(): Promise<void> {
-    await this.#loop.stop();
+  failed(error: Error): void {
+    const { reporter } = this.#deps;
+    reporter.count("canary_look_errors_total");
+    reporter.warn("cannot look for canaries, will retry", { error: error.message });
   }
 
-  /** Looks once, unless another aggregator does. */
-  async turn(): Promise<void> {
-    await this.#loop.turn();
-  }
-
-  async #look(): Promise<void> {
+  async look(): Promise<void> {
     const { store, directory, clock, reporter } = this.#deps;
     const nowMs = clock.nowMs();
     const saved = this.#saved ??= new Map();

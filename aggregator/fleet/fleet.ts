@@ -60,7 +60,7 @@ export interface SensorHealth {
   holes: Hole[];
   /** How far its ring of packets reaches back, in words; null = it never checked in. */
   packet_ring: string | null;
-  /** How its newest canary fares, in words; null = it never checked in. */
+  /** How its newest canary fares, in words; null = there is nothing to say of one. */
   canary: string | null;
   /** Null = none was ever announced. */
   canary_state: CanaryState | null;

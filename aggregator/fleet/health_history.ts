@@ -12,24 +12,20 @@ import type { Reporter } from "../../shared/reporter.ts";
 import type { EndedEpoch } from "../model/sensor.ts";
 import type { HealthRow } from "../model/sensor_health.ts";
 import type { Store } from "../store/store.ts";
-import { LeasedLoop } from "./leased_loop.ts";
+import type { LeasedWork } from "./leased_loop.ts";
 import type { SensorDirectory } from "./directory.ts";
 import { fleetHealth, type SensorHealth } from "./fleet.ts";
 
 export interface HealthHistoryDeps {
   store: Pick<
     Store,
-    "takeLease" | "releaseLease" | "saveHealth" | "readLastHealth" | "readGaps" | "readEndedEpochs"
+    "saveHealth" | "readLastHealth" | "readGaps" | "readEndedEpochs"
   >;
   directory: Pick<SensorDirectory, "all">;
-  holder: string;
   clock: Clock;
   reporter: Reporter;
 }
 
-const lease = "sensor_health";
-const leaseMs = 120_000;
-const everyMs = 30_000;
 const pointMs = 600_000, hourMs = 3_600_000;
 /** Between two changes of one sensor. */
 const changeMs = 60_000;
@@ -44,42 +40,30 @@ interface Last {
   changedMs: number;
 }
 
-export class HealthHistory {
+export class HealthHistory implements LeasedWork {
+  readonly lease = "sensor_health";
+  readonly leaseMs = 120_000;
+  readonly everyMs = 30_000;
   readonly #deps: HealthHistoryDeps;
   /** By sensor; null = another aggregator does this. */
   #last: Map<string, Last> | null = null;
   #ended: { rows: EndedEpoch[]; readMs: number } = { rows: [], readMs: -Infinity };
-  readonly #loop: LeasedLoop;
 
   constructor(deps: HealthHistoryDeps) {
     this.#deps = deps;
-    this.#loop = new LeasedLoop({
-      lease,
-      leaseMs,
-      everyMs,
-      look: () => this.#look(),
-      lost: () => this.#last = null,
-      failed: (error) => {
-        deps.reporter.count("sensor_health_errors_total");
-        deps.reporter.warn("cannot note how the sensors are, will retry", { error: error.message });
-      },
-    }, deps);
   }
 
-  start(): void {
-    this.#loop.start();
+  lost(): void {
+    this.#last = null;
   }
 
-  async stop(): Promise<void> {
-    await this.#loop.stop();
+  failed(error: Error): void {
+    const { reporter } = this.#deps;
+    reporter.count("sensor_health_errors_total");
+    reporter.warn("cannot note how the sensors are, will retry", { error: error.message });
   }
 
-  /** Looks once, unless another aggregator does. */
-  async turn(): Promise<void> {
-    await this.#loop.turn();
-  }
-
-  async #look(): Promise<void> {
+  async look(): Promise<void> {
     const { store, directory, clock, reporter } = this.#deps;
     const nowMs = clock.nowMs();
     const last = this.#last ??= await this.#readLast(nowMs);

@@ -1,6 +1,6 @@
 /** A look at the whole fleet, again and again, by one aggregator at a time.
  *
- * In: what a look does, under which lease. Out: a look every so often for as long as this aggregator holds the lease.
+ * In: what looks, under which lease. Out: a look every so often for as long as this aggregator holds the lease.
  * Invariant: nobody looks without the lease; whoever lost it is told so, as what it remembers is old by then. A look
  * that fails is handed to `failed`, and the next one comes all the same. @module */
 
@@ -14,11 +14,12 @@ export interface LeasedLoopDeps {
   clock: Clock;
 }
 
+/** What one aggregator at a time does for the whole fleet. */
 export interface LeasedWork {
-  lease: string;
+  readonly lease: string;
   /** Longer than `everyMs`, so that one slow look costs nothing. */
-  leaseMs: number;
-  everyMs: number;
+  readonly leaseMs: number;
+  readonly everyMs: number;
   look(): Promise<void>;
   /** Another aggregator looks. */
   lost(): void;

@@ -13,7 +13,7 @@ import { sha256Hex } from "../../shared/batch.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Reporter } from "../../shared/reporter.ts";
 import type { LiveFeed } from "../api/live/feed.ts";
-import { LeasedLoop } from "../fleet/leased_loop.ts";
+import type { LeasedWork } from "../fleet/leased_loop.ts";
 import type { SensorDirectory } from "../fleet/directory.ts";
 import {
   beganMs,
@@ -33,12 +33,11 @@ import { explainByRules } from "../triage/rules.ts";
 export interface SensorWatchDeps {
   store: Pick<
     Store,
-    "takeLease" | "releaseLease" | "readThreats" | "saveThreats" | "readThreatStatuses" | "setThreatStatus"
+    "readThreats" | "saveThreats" | "readThreatStatuses" | "setThreatStatus"
   >;
   directory: Pick<SensorDirectory, "all">;
   /** Whoever follows threats is told of what was stored. */
   live: Pick<LiveFeed, "note">;
-  holder: string;
   clock: Clock;
   reporter: Reporter;
 }
@@ -52,48 +51,33 @@ interface Watched {
   threat: Threat | null;
 }
 
-const lease = "sensor_watch";
-const leaseMs = 60_000;
-const everyMs = 10_000;
 const overAfterMs = 60_000;
 const saveEveryMs = 60_000;
 const pageRows = 1_000, pagesMax = 50;
 
-export class SensorWatch {
+export class SensorWatch implements LeasedWork {
+  readonly lease = "sensor_watch";
+  readonly leaseMs = 60_000;
+  readonly everyMs = 10_000;
   readonly #deps: SensorWatchDeps;
   /** By identity; null = another aggregator watches. */
   #watched: Map<string, Watched> | null = null;
-  readonly #loop: LeasedLoop;
 
   constructor(deps: SensorWatchDeps) {
     this.#deps = deps;
-    this.#loop = new LeasedLoop({
-      lease,
-      leaseMs,
-      everyMs,
-      look: () => this.#look(),
-      lost: () => this.#watched = null,
-      failed: (error) => {
-        deps.reporter.count("sensor_watch_errors_total");
-        deps.reporter.warn("cannot look after the sensors, will retry", { error: error.message });
-      },
-    }, deps);
   }
 
-  start(): void {
-    this.#loop.start();
+  lost(): void {
+    this.#watched = null;
   }
 
-  async stop(): Promise<void> {
-    await this.#loop.stop();
+  failed(error: Error): void {
+    const { reporter } = this.#deps;
+    reporter.count("sensor_watch_errors_total");
+    reporter.warn("cannot look after the sensors, will retry", { error: error.message });
   }
 
-  /** Looks once, unless another aggregator does. */
-  async turn(): Promise<void> {
-    await this.#loop.turn();
-  }
-
-  async #look(): Promise<void> {
+  async look(): Promise<void> {
     const { store, directory, clock, live } = this.#deps;
     const nowMs = clock.nowMs();
     const watched = this.#watched ??= await this.#readOpen(nowMs);

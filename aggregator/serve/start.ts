@@ -22,6 +22,7 @@ import type { PacketEvidence } from "../evidence/evidence.ts";
 import { SensorDirectory } from "../fleet/directory.ts";
 import { ReleaseFolder } from "../fleet/release_folder.ts";
 import { HealthHistory } from "../fleet/health_history.ts";
+import { LeasedLoop, type LeasedLoopDeps, type LeasedWork } from "../fleet/leased_loop.ts";
 import { Rollouts } from "../fleet/rollouts.ts";
 import { type Api, type ApiOptions, createApi } from "../api/api.ts";
 import { warmIncidents } from "../api/threats/incidents.ts";
@@ -136,7 +137,7 @@ async function wire(
   await directory.all(clock.nowMs());
   if (roles.has("ingest")) {
     const fleet = { store, directory, holder, clock, reporter };
-    startEach([new HealthHistory(fleet), new CanaryWatch(fleet)], stops);
+    startLooks([new HealthHistory(fleet), new CanaryWatch(fleet)], fleet, stops);
   }
   const releases = new ReleaseFolder(`${stateFolder(options.state, edges.env)}/releases`);
   const rollouts = new Rollouts({}, { store, directory, releases, reporter });
@@ -151,9 +152,8 @@ async function wire(
     ? await startDetection(options, edges, own, roles.has("triage"), stops)
     : { detection: null, detectors: null, intelligence: null };
   if (roles.has("detect")) {
-    const watch = new SensorWatch({ ...own, holder, clock, reporter });
-    watch.start();
-    stops.push(() => watch.stop());
+    const deps = { ...own, holder, clock, reporter };
+    startLooks([new SensorWatch(deps)], deps, stops);
   }
   const meter = roles.has("ingest")
     ? await startIngest(options, edges, { store, directory, detection, live }, stops)
@@ -179,8 +179,9 @@ async function wire(
   return { url, keyFile };
 }
 
-function startEach(loops: readonly { start(): void; stop(): Promise<void> }[], stops: Stop[]): void {
-  for (const loop of loops) {
+function startLooks(looks: readonly LeasedWork[], deps: LeasedLoopDeps, stops: Stop[]): void {
+  for (const look of looks) {
+    const loop = new LeasedLoop(look, deps);
     loop.start();
     stops.push(() => loop.stop());
   }

@@ -3,6 +3,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { canaryReason, canaryStep, canaryText, questionFor } from "../../../aggregator/fleet/canary.ts";
 import { CanaryWatch, type CanaryWatchDeps } from "../../../aggregator/fleet/canary_watch.ts";
+import { LeasedLoop, type LeasedLoopDeps } from "../../../aggregator/fleet/leased_loop.ts";
 import { sensorHealth } from "../../../aggregator/fleet/fleet.ts";
 import { troublesOf } from "../../../aggregator/fleet/troubles.ts";
 import type { CanaryState, SensorRow } from "../../../aggregator/model/sensor.ts";
@@ -110,6 +111,11 @@ Deno.test("how the newest canary fares is said in words", () => {
   const no = "; not possible: eth2: it has no address to send from";
   assertEquals(text({ ...row(), check_in: null }), null);
   assertEquals(text(row(null)), "no canary was sent yet");
+  const { check_in: live } = row(null);
+  assertEquals(
+    text({ ...row(null), check_in: { ...live!, capture: { ...live!.capture, state: "idle" } } }),
+    null,
+  );
   assertEquals(text(row({ flows: flows.slice(2) })), no.slice(2));
   assertEquals(text(row()), `sent 15 s before its last check-in, not arrived yet; none arrived before${no}`);
   const arrived = { arrived_ms: nowMs - 9_000, arrived_sent_ms: nowMs - 20_000 };
@@ -152,11 +158,13 @@ function watched(sensors: SensorRow[]) {
     isOurs: true,
     saved: [] as Map<string, CanaryState>[],
     counter: (name: string) => reporter.snapshot().get(name) ?? 0,
-    watch: null as unknown as CanaryWatch,
+    watch: null as unknown as LeasedLoop,
   };
-  const store = {
+  const leases = {
     takeLease: () => Promise.resolve(world.isOurs ? {} : null),
     releaseLease: () => Promise.resolve(),
+  } as unknown as LeasedLoopDeps["store"];
+  const store = {
     saveCanaries: (states: Map<string, CanaryState>) =>
       Promise.resolve(void world.saved.push(new Map(states))),
     readFlows(query: { dst_ip: string; dst_port: number; from: number }) {
@@ -173,7 +181,8 @@ function watched(sensors: SensorRow[]) {
     },
   } as unknown as CanaryWatchDeps["store"];
   const directory = { all: () => Promise.resolve(sensors) } as unknown as CanaryWatchDeps["directory"];
-  world.watch = new CanaryWatch({ store, directory, holder: "a", clock, reporter });
+  const watch = new CanaryWatch({ store, directory, clock, reporter });
+  world.watch = new LeasedLoop(watch, { store: leases, holder: "a", clock });
   return world;
 }
 

@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import type { SensorDirectory } from "../../../aggregator/fleet/directory.ts";
 import { HealthHistory } from "../../../aggregator/fleet/health_history.ts";
+import { LeasedLoop } from "../../../aggregator/fleet/leased_loop.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
 import type { SensorRow } from "../../../aggregator/model/sensor.ts";
 import type { HealthRow } from "../../../aggregator/model/sensor_health.ts";
@@ -16,9 +17,9 @@ const minute = 60_000;
 interface World {
   clock: TestClock;
   sensor: SensorRow;
-  history: HealthHistory;
+  history: LeasedLoop;
   /** Another aggregator over the same store. */
-  other: HealthHistory;
+  other: LeasedLoop;
   counter(name: string): number;
   /** A check-in of this moment, with so many packets. */
   checkIn(packets: number, dropped?: number): void;
@@ -33,7 +34,8 @@ async function world(body: (world: World) => Promise<void>): Promise<void> {
   await store.start();
   const sensor = sensorRow(clock.ms, null);
   const directory = { all: () => Promise.resolve([sensor]) } as unknown as SensorDirectory;
-  const made = (holder: string) => new HealthHistory({ store, directory, holder, clock, reporter });
+  const made = (holder: string) =>
+    new LeasedLoop(new HealthHistory({ store, directory, clock, reporter }), { store, holder, clock });
   await body({
     clock,
     sensor,

@@ -6,6 +6,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { troublesOf } from "../../../aggregator/fleet/troubles.ts";
 import type { CheckInRequest } from "../../../shared/control.ts";
 import type { SensorRow } from "../../../aggregator/model/sensor.ts";
+import { LeasedLoop } from "../../../aggregator/fleet/leased_loop.ts";
 import { SensorWatch } from "../../../aggregator/serve/sensor_watch.ts";
 import { openStore } from "../../../aggregator/store/open.ts";
 import { createReporter } from "../../../shared/reporter.ts";
@@ -129,19 +130,20 @@ class World {
   change: Change = {};
   sensors = () => [sensor("roof", this.clock.ms, this.change), sensor("cellar", this.clock.ms)];
 
-  watch(holder = "one"): SensorWatch {
-    return new SensorWatch({
-      store: this.store,
+  watch(holder = "one"): LeasedLoop {
+    const { store, clock, reporter } = this;
+    const watch = new SensorWatch({
+      store,
       directory: { all: () => Promise.resolve(this.sensors()) },
       live: { note: (_of, ids) => void this.noted.push(...ids) },
-      holder,
-      clock: this.clock,
-      reporter: this.reporter,
+      clock,
+      reporter,
     });
+    return new LeasedLoop(watch, { store, holder, clock });
   }
 
   /** Looks every ten seconds. */
-  async pass(watch: SensorWatch, seconds: number): Promise<void> {
+  async pass(watch: LeasedLoop, seconds: number): Promise<void> {
     for (let passed = 0; passed < seconds; passed += 10) {
       this.clock.ms += 10_000;
       await watch.turn();
